@@ -1,0 +1,30 @@
+# Compiler flags that every target of the project shares.
+add_library(mnemo_flags INTERFACE)
+target_compile_options(mnemo_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  # Bits must not depend on whether the compiler fuses a product and a sum: the kernels ask for it by name.
+  -ffp-contract=off)
+
+# Warnings are errors with the compilers that the project is checked with. A newer one may warn of something new,
+# and that must not stop a user's build.
+if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+   OR (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))
+  target_compile_options(mnemo_flags INTERFACE -Werror)
+endif()
+
+# GCC 12 reports overlapping copies inside std::string's own operator+ (GCC bug 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(mnemo_flags INTERFACE -Wno-restrict)
+endif()
+
+if(MNEMO_SANITIZE)
+  target_compile_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all -g)
+  target_link_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE})
+endif()
+if(MNEMO_FUZZ)
+  target_compile_options(mnemo_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_link_options(mnemo_flags INTERFACE -Wl,--gc-sections -Wl,--as-needed)
+  target_compile_options(mnemo_flags INTERFACE -ffunction-sections -fdata-sections)
+endif()

@@ -1,0 +1,16 @@
+# mnemo_library(NAME DEPENDS ...): the sources of the current folder as the static library mnemo_NAME. It is linked
+# downwards only; `scripts/check.sh` refuses an include that goes up.
+function(mnemo_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;SYSTEM" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/none.cc "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/none.cc)
+  endif()
+  add_library(mnemo_${name} STATIC ${sources})
+  target_include_directories(mnemo_${name} PUBLIC ${PROJECT_SOURCE_DIR}/lib)
+  target_link_libraries(mnemo_${name} PUBLIC ${ARG_SYSTEM} PRIVATE mnemo_flags)
+  foreach(lower ${ARG_DEPENDS})
+    target_link_libraries(mnemo_${name} PUBLIC mnemo_${lower})
+  endforeach()
+endfunction()
