@@ -1,0 +1,95 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+
+namespace mnemo {
+namespace {
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags) : value(::open(path.c_str(), flags | O_CLOEXEC)) {}
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  const int value;
+};
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  Descriptor file(path, O_RDONLY);
+  if (file.value < 0) fail("{}: cannot open: {}", path, std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file.value, &status) == 0 && S_ISDIR(status.st_mode)) fail("{}: is a folder, expected a file", path);
+  std::string bytes(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1, '\0');
+  std::size_t filled = 0;
+  for (;;) {
+    if (filled == bytes.size()) bytes.resize(2 * bytes.size());
+    const ssize_t got = ::read(file.value, bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
+    if (got == 0) break;
+    filled += static_cast<std::size_t>(got);
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+void make_folders(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) fail("{}: cannot make the folder: {}", path, error.message());
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_with_errno("cannot create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  const char* from = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t written = ::write(descriptor_, from, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_with_errno("cannot write");
+    from += written;
+    bytes -= static_cast<std::size_t>(written);
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0) fail_with_errno("cannot write");
+  if (::close(std::exchange(descriptor_, -1)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int code = errno;
+    ::unlink(temporary_.c_str());
+    fail("{}: cannot replace: {}", path_, std::strerror(code));
+  }
+  // The rename itself is durable only when the folder is.
+  const auto folder = std::filesystem::path(path_).parent_path();
+  Descriptor parent(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  if (parent.value >= 0) ::fsync(parent.value);
+}
+
+void AtomicFile::fail_with_errno(const char* what) { fail("{}: {}: {}", path_, what, std::strerror(errno)); }
+
+}  // namespace mnemo

@@ -1,0 +1,38 @@
+// Files as a whole: read them, and replace them so that no reader ever sees half of one.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace mnemo {
+
+/// The bytes of a file. Throws Error if it cannot be opened or read.
+std::string read_file(const std::string& path);
+
+bool file_exists(const std::string& path);
+
+/// Makes a folder and those above it. Throws Error where that fails.
+void make_folders(const std::string& path);
+
+/// Writes to a temporary file beside the target; `commit` makes it durable and gives it the final name in one step.
+/// Without `commit` the destructor removes it. Every failure (a full disk, a folder that is gone) throws Error.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void commit();
+
+ private:
+  [[noreturn]] void fail_with_errno(const char* what);
+
+  std::string path_, temporary_;
+  int descriptor_ = -1;
+};
+
+}  // namespace mnemo

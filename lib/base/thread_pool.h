@@ -1,0 +1,50 @@
+// A standing pool of threads and parallel_for.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace mnemo {
+
+/// Cores that this process may run on (its affinity mask), at least 1.
+int available_cores();
+
+/// Runs tasks 0..n-1 of a call on the calling thread and `threads - 1` others. Tasks are handed out one at a time in
+/// order, so which thread runs which task is open: a task's result must depend on its index alone.
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Calls `task(i)` for every i in [0, tasks) and returns when all are done. The first exception of a task is thrown
+  /// here, after the rest has ended. Calls must not be nested, and come from one thread at a time.
+  void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& task);
+
+ private:
+  void work();
+  void run_tasks();
+
+  std::vector<std::thread> workers_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<int> sleeping_{0};
+  std::atomic<std::int64_t> next_{0};
+  std::atomic<int> busy_{0};
+  std::int64_t tasks_ = 0;
+  const std::function<void(std::int64_t)>* task_ = nullptr;
+  std::exception_ptr error_;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace mnemo
