@@ -1,0 +1,426 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/product.cc"
+#include "kernels/highway.h"
+// After highway.h: foreach_target compiles this file once for each instruction set.
+#include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "kernels/product.h"
+
+#ifndef MNEMO_KERNELS_PRODUCT_ONCE
+#define MNEMO_KERNELS_PRODUCT_ONCE
+namespace mnemo::kernels {
+// c [m, n] += a^T b over all rows, b being packed already.
+struct GradientTask {
+  Index rows, n, lda, ldc;
+  const float* a;       // [rows, m]
+  const float* packed;  // b in panels [panels, rows, panel width]
+  float* c;             // [m, n]
+  float* a_sum;         // [m] or null
+};
+}  // namespace mnemo::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace mnemo::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+namespace {
+
+const hn::ScalableTag<float> kTag;
+using Vector = decltype(hn::Zero(kTag));
+constexpr int kLanes = static_cast<int>(HWY_LANES(float));
+constexpr int kWidth = 2 * kLanes;  // of a panel: two vectors, so that each broadcast of a is used twice
+// Register tile: rows x two vectors of sums, and room for the panel's two vectors and a broadcast.
+constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : kLanes >= 8 ? 6 : 4;
+constexpr int kSums = 2 * kRows;
+
+// With few rows, several panels side by side keep enough independent sums in flight to hide the multiply-add's latency.
+constexpr int panels_for(int rows) {
+  const int fitting = kSums / (2 * rows);
+  return fitting > 8 ? 8 : fitting > 4 ? (fitting >= 8 ? 8 : 4) : fitting;
+}
+
+struct Operands {
+  Index k;
+  const float* a;
+  Index row_stride;  // a(r, i) lies at a[r * row_stride + i], or if it is packed at a[r + i * kRows]
+  const float* b;
+  Index panel_stride;  // elements from one panel to the next
+  Start start;
+  const float* bias;
+  float* c;
+  Index ldc;
+  Index columns;  // of c that exist, from the first panel's first on
+};
+
+// Sums of a tile: R rows of P panels. Loops over them are unrolled so that all stay in registers.
+template <int R, int P>
+struct Sums {
+  Vector at[R][2 * P];
+};
+
+// The sums' first values from `from` (rows `stride` apart; 0 repeats one row).
+template <int R, int P>
+HWY_INLINE void load_sums(Sums<R, P>& sums, const float* from, Index stride) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < 2 * P; ++v) sums.at[r][v] = hn::LoadU(kTag, from + r * stride + v * kLanes);
+}
+
+template <int R, int P>
+HWY_INLINE void store_sums(const Sums<R, P>& sums, float* to, Index stride) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < 2 * P; ++v) hn::StoreU(sums.at[r][v], kTag, to + r * stride + v * kLanes);
+}
+
+// sums += a * b over k. a(r, i) is found from two bases, six rows each, at multiples of one stride that an address can
+// hold: twelve pointers would not fit into the registers.
+template <int R, int P, bool kPackedA>
+HWY_INLINE void add_products(Sums<R, P>& in, const Operands& o) {
+  Sums<R, P> sums = in;
+  const char* a = reinterpret_cast<const char*>(o.a);
+  const char* a6 = a + 6 * o.row_stride * static_cast<Index>(sizeof(float));
+  const float* b = o.b;
+  const Index stride = o.row_stride * static_cast<Index>(sizeof(float)), stride3 = 3 * stride, stride5 = 5 * stride;
+  const Index k_step = (kPackedA ? kRows : 1) * static_cast<Index>(sizeof(float)), panel_stride = o.panel_stride;
+  for (Index i = o.k; i > 0; --i) {
+    Vector right[2 * P];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      right[2 * p] = hn::Load(kTag, b + p * panel_stride);
+      right[2 * p + 1] = hn::Load(kTag, b + p * panel_stride + kLanes);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const char* base = r < 6 ? a : a6;
+      const int s = r < 6 ? r : r - 6;
+      const char* at = kPackedA ? a + r * sizeof(float)
+                                : base + (s == 0 ? 0 : s == 1 ? stride : s == 2 ? 2 * stride : s == 3 ? stride3 : s == 4 ? 4 * stride : stride5);
+      const Vector left = hn::Set(kTag, *reinterpret_cast<const float*>(at));
+#pragma GCC unroll 16
+      for (int v = 0; v < 2 * P; ++v) sums.at[r][v] = hn::MulAdd(left, right[v], sums.at[r][v]);
+    }
+    a += k_step;
+    a6 += k_step;
+    b += kWidth;
+  }
+  in = sums;
+}
+
+// c [R, P panels] = start + a * b, where c has fewer columns than the panels: through a copy.
+template <int R, int P, bool kPackedA>
+HWY_NOINLINE void edge_tile(const Operands& o) {
+  HWY_ALIGN float copy[R * P * kWidth] = {};
+  const std::size_t bytes = o.columns * sizeof(float);
+  for (int r = 0; r < R && o.start != Start::kZero; ++r)
+    std::memcpy(copy + r * P * kWidth, o.start == Start::kBias ? o.bias : o.c + r * o.ldc, bytes);
+  Sums<R, P> sums;
+  load_sums(sums, copy, P * kWidth);
+  add_products<R, P, kPackedA>(sums, o);
+  store_sums(sums, copy, P * kWidth);
+  for (int r = 0; r < R; ++r) std::memcpy(o.c + r * o.ldc, copy + r * P * kWidth, bytes);
+}
+
+// c [R, P panels] = start + a * b.
+template <int R, int P, bool kPackedA>
+HWY_INLINE void tile(const Operands& o) {
+  if (o.columns < P * kWidth) return edge_tile<R, P, kPackedA>(o);
+  Sums<R, P> sums;
+  if (o.start == Start::kZero) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < 2 * P; ++v) sums.at[r][v] = hn::Zero(kTag);
+  } else {
+    load_sums(sums, o.start == Start::kBias ? o.bias : o.c, o.start == Start::kBias ? 0 : o.ldc);
+  }
+  add_products<R, P, kPackedA>(sums, o);
+  store_sums(sums, o.c, o.ldc);
+}
+
+using TileFunction = void (*)(const Operands&);
+
+template <int R, bool kPackedA>
+void tile_one(const Operands& o) {
+  tile<R, 1, kPackedA>(o);
+}
+template <int R>
+void tile_many(const Operands& o) {
+  tile<R, panels_for(R), false>(o);
+}
+
+template <bool kPackedA, int... R>
+TileFunction tile_of(Index rows, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction kTiles[] = {tile_one<R + 1, kPackedA>...};
+  return kTiles[rows - 1];
+}
+template <bool kPackedA>
+TileFunction tile_of(Index rows) {
+  return tile_of<kPackedA>(rows, std::make_integer_sequence<int, kRows>());
+}
+
+template <int... R>
+TileFunction wide_tile_of(Index rows, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction kTiles[] = {tile_many<R + 1>...};
+  return kTiles[rows - 1];
+}
+TileFunction wide_tile_of(Index rows) { return wide_tile_of(rows, std::make_integer_sequence<int, kRows / 2>()); }
+
+Index panel_width() { return kWidth; }
+
+void pack_panel(const float* b, Index ldb, bool transposed, Index k, Index n, Index p, float* out) {
+  const Index begin = p * kWidth, columns = std::min<Index>(kWidth, n - begin);
+  if (!transposed) {
+    for (Index i = 0; i < k; ++i) {
+      std::memcpy(out + i * kWidth, b + i * ldb + begin, columns * sizeof(float));
+      std::fill(out + i * kWidth + columns, out + (i + 1) * kWidth, 0.0f);
+    }
+    return;
+  }
+  for (Index j = 0; j < kWidth; ++j) {
+    const float* row = b + (begin + j) * ldb;
+    for (Index i = 0; i < k; ++i) out[i * kWidth + j] = j < columns ? row[i] : 0.0f;
+  }
+}
+
+void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
+                   Start start, const float* bias, float* c, Index ldc) {
+  // Blocks of nearly equal height: 16 rows as 8 + 8, not 12 + 4.
+  const Index blocks = (m + kRows - 1) / kRows;
+  for (Index p = first_panel; p < last_panel;) {
+    Index step = 1;
+    for (Index block = 0; block < blocks; ++block) {
+      const Index r = block * m / blocks, rows = (block + 1) * m / blocks - r;
+      TileFunction function = tile_of<false>(rows);
+      if (blocks == 1 && rows <= kRows / 2 && p + panels_for(static_cast<int>(rows)) <= last_panel) {
+        step = panels_for(static_cast<int>(rows));
+        function = wide_tile_of(rows);
+      }
+      function({.k = b.k, .a = a + r * lda, .row_stride = lda, .b = b.panel(p),
+                .panel_stride = b.k * kWidth, .start = start, .bias = bias ? bias + p * kWidth : nullptr,
+                .c = c + r * ldc + p * kWidth, .ldc = ldc, .columns = b.n - p * kWidth});
+    }
+    p += step;
+  }
+}
+
+// Sums over rows go in blocks whose two packed operands stay in the caches: a block of b's panel in the first level,
+// the tile of a in the second.
+constexpr Index kBlock = 256;
+constexpr Index kTile = 8 * kRows;  // columns of a for one task
+
+Index gradient_tile() { return kTile; }
+
+// One group of a's columns in a block of rows, packed; the padding takes the last row's store of whole vectors.
+constexpr Index kGroupVectors = (kRows + kLanes - 1) / kLanes;
+constexpr Index group_size(Index block) { return block * kRows + kGroupVectors * kLanes; }
+
+// Copies kRows floats; writes whole vectors, reads no more than kRows floats.
+HWY_INLINE void copy_group(const float* from, float* to) {
+  for (Index v = 0; v < kGroupVectors; ++v) {
+    const Index left = kRows - v * kLanes;
+    hn::StoreU(left >= kLanes ? hn::LoadU(kTag, from + v * kLanes)
+                              : hn::MaskedLoad(hn::FirstN(kTag, left), kTag, from + v * kLanes),
+               kTag, to + v * kLanes);
+  }
+}
+
+// Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kRows columns, [group, row, kRows], and
+// adds each column to `sum` on the way.
+void pack_columns(const GradientTask& t, Index from, Index to, Index begin, Index columns, float* out, float* sum) {
+  const Index whole = columns / kRows, rest = columns % kRows, block = to - from;
+  constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
+  for (Index r = 0; r < block; ++r) {
+    const float* row = t.a + (from + r) * t.lda + begin;
+    if (r + kAhead < block)
+      for (Index j = 0; j < columns; j += 16) hwy::Prefetch(row + kAhead * t.lda + j);
+    for (Index j = 0; j < columns; ++j) sum[j] += row[j];
+    for (Index g = 0; g < whole; ++g) copy_group(row + g * kRows, out + g * group_size(block) + r * kRows);
+    if (rest > 0)
+      std::memcpy(out + whole * group_size(block) + r * kRows, row + whole * kRows, rest * sizeof(float));
+  }
+}
+
+void gradient_columns(const GradientTask& t, Index begin, Index columns) {
+  HWY_ALIGN float packed_a[kTile / kRows * group_size(kBlock)];
+  HWY_ALIGN float sum[kTile] = {};
+  if (t.a_sum) std::memcpy(sum, t.a_sum + begin, columns * sizeof(float));
+  const Index panels = (t.n + kWidth - 1) / kWidth, groups = (columns + kRows - 1) / kRows;
+  for (Index from = 0; from < t.rows; from += kBlock) {
+    const Index to = std::min(t.rows, from + kBlock);
+    pack_columns(t, from, to, begin, columns, packed_a, sum);
+    for (Index p = 0; p < panels; ++p)
+      for (Index g = 0; g < groups; ++g)
+        tile_of<true>(std::min<Index>(kRows, columns - g * kRows))(
+            {.k = to - from, .a = packed_a + g * group_size(to - from), .row_stride = 0,
+             .b = t.packed + (p * t.rows + from) * kWidth, .panel_stride = 0, .start = Start::kResult, .bias = nullptr,
+             .c = t.c + (begin + g * kRows) * t.ldc + p * kWidth, .ldc = t.ldc, .columns = t.n - p * kWidth});
+  }
+  if (t.a_sum) std::memcpy(t.a_sum + begin, sum, columns * sizeof(float));
+}
+
+// Packs rows [from, to) of b into every panel of [panels, rows, kWidth].
+void pack_gradient_rows(Index from, Index to, Index rows, Index n, const float* b, Index ldb,
+                        const float* const* b_rows, float* out) {
+  for (Index r = from; r < to; ++r) {
+    const float* row = b_rows ? b_rows[r] : b + r * ldb;
+    for (Index p = 0; p * kWidth < n; ++p) {
+      float* to_row = out + (p * rows + r) * kWidth;
+      const Index width = std::min<Index>(kWidth, n - p * kWidth);
+      if (width == kWidth) {
+        std::memcpy(to_row, row + p * kWidth, kWidth * sizeof(float));
+      } else {
+        std::memcpy(to_row, row + p * kWidth, width * sizeof(float));
+        std::fill(to_row + width, to_row + kWidth, 0.0f);
+      }
+    }
+  }
+}
+
+// Chains of independent multiply-adds, enough of them for any latency; returns what keeps the compiler from
+// dropping them.
+float run_chains(Index rounds) {
+  constexpr int kChains = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 24 : 12;
+  Vector sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = hn::Set(kTag, 1.0f + static_cast<float>(i));
+  const Vector factor = hn::Set(kTag, 0.999999f), term = hn::Set(kTag, 1e-6f);
+  for (Index round = 0; round < rounds; ++round) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kChains; ++i) sum[i] = hn::MulAdd(sum[i], factor, term);
+  }
+  Vector all = sum[0];
+  for (int i = 1; i < kChains; ++i) all = hn::Add(all, sum[i]);
+  return hn::GetLane(hn::SumOfLanes(kTag, all));
+}
+
+double chain_flop_per_round() { return 2.0 * kLanes * (kLanes >= 16 || HWY_ARCH_ARM_A64 ? 24 : 12); }
+
+}  // namespace
+}  // namespace mnemo::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <cblas.h>
+
+#include "base/error.h"
+#include "kernels/targets.h"
+
+namespace mnemo::kernels {
+namespace {
+HWY_EXPORT(panel_width);
+HWY_EXPORT(pack_panel);
+HWY_EXPORT(multiply_rows);
+HWY_EXPORT(gradient_tile);
+HWY_EXPORT(gradient_columns);
+HWY_EXPORT(pack_gradient_rows);
+HWY_EXPORT(run_chains);
+HWY_EXPORT(chain_flop_per_round);
+
+constexpr Index kRowsPerTask = 48;
+
+int blas_size(Index value) { return static_cast<int>(value); }
+
+void use_one_thread() {
+  static const bool once = [] {
+    openblas_set_num_threads(1);
+    return true;
+  }();
+  (void)once;
+}
+
+}  // namespace
+
+void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out) {
+  out.k = k;
+  out.n = n;
+  out.width = HWY_DYNAMIC_DISPATCH(panel_width)();
+  out.data.resize(out.panels() * k * out.width);
+  const auto pack_one = [&](std::int64_t p) {
+    HWY_DYNAMIC_DISPATCH(pack_panel)(b, ldb, transposed, k, n, p, out.data.data() + p * k * out.width);
+  };
+  pool.parallel_for(out.panels(), pack_one);
+}
+
+void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
+                   Start start, const float* bias, float* c, Index ldc) {
+  HWY_DYNAMIC_DISPATCH(multiply_rows)(m, a, lda, b, first_panel, last_panel, start, bias, c, ldc);
+}
+
+void multiply(ThreadPool& pool, Index m, const float* a, Index lda, const PackedMatrix& b, Start start,
+              const float* bias, float* c, Index ldc) {
+  const Index tasks = (m + kRowsPerTask - 1) / kRowsPerTask;
+  pool.parallel_for(tasks, [&](std::int64_t task) {
+    const Index r = task * m / tasks, rows = (task + 1) * m / tasks - r;
+    multiply_rows(rows, a + r * lda, lda, b, 0, b.panels(), start, bias, c + r * ldc, ldc);
+  });
+}
+
+void multiply_transposed(ThreadPool& pool, Index rows, Index m, Index n, const float* a, Index lda, const float* b,
+                         Index ldb, const float* const* b_rows, float* c, Index ldc, float* a_sum,
+                         AlignedVector& scratch) {
+  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), panels = (n + width - 1) / width;
+  scratch.resize(panels * rows * width);
+  constexpr Index kPackRows = 128;
+  pool.parallel_for((rows + kPackRows - 1) / kPackRows, [&](std::int64_t task) {
+    HWY_DYNAMIC_DISPATCH(pack_gradient_rows)
+    (task * kPackRows, std::min(rows, (task + 1) * kPackRows), rows, n, b, ldb, b_rows, scratch.data());
+  });
+  const Index tile = HWY_DYNAMIC_DISPATCH(gradient_tile)();
+  pool.parallel_for((m + tile - 1) / tile, [&](std::int64_t task) {
+    const Index begin = task * tile;
+    HWY_DYNAMIC_DISPATCH(gradient_columns)
+    ({.rows = rows, .n = n, .lda = lda, .ldc = ldc, .a = a, .packed = scratch.data(), .c = c, .a_sum = a_sum}, begin,
+     std::min(tile, m - begin));
+  });
+}
+
+bool openblas_serves() { return current_target() == "scalar"; }
+
+std::string product_provider() {
+  return fmt::format("{}; OpenBLAS core {}",
+                     openblas_serves() ? "OpenBLAS for weight gradients, mnemo's scalar kernels for the rest"
+                                       : "mnemo's packed panels, " + current_target(),
+                     openblas_get_corename());
+}
+
+void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, Index lda, const float* b, Index ldb,
+                                  float* c, Index ldc) {
+  use_one_thread();
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(rows), 1.0f, a,
+              blas_size(lda), b, blas_size(ldb), 1.0f, c, blas_size(ldc));
+}
+
+void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, const float* b, Index ldb, float* c,
+                       Index ldc) {
+  use_one_thread();
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(k), 1.0f, a,
+              blas_size(lda), b, blas_size(ldb), 0.0f, c, blas_size(ldc));
+}
+
+double measure_peak_gflops(double milliseconds) {
+  using Clock = std::chrono::steady_clock;
+  constexpr Index kRounds = 20000;
+  volatile float keep = 0;
+  double best = 0;
+  const auto end = Clock::now() + std::chrono::duration<double, std::milli>(milliseconds);
+  do {
+    const auto start = Clock::now();
+    keep = keep + HWY_DYNAMIC_DISPATCH(run_chains)(kRounds);
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    best = std::max(best, kRounds * HWY_DYNAMIC_DISPATCH(chain_flop_per_round)() / seconds * 1e-9);
+  } while (Clock::now() < end);
+  return best;
+}
+
+}  // namespace mnemo::kernels
+#endif

@@ -1,0 +1,76 @@
+// Matrix products on packed panels, and which library serves which product.
+//
+// Letters: m rows, k summed over, n columns. All matrices are row-major floats with a stride (`lda`, `ldc`: elements
+// from one row to the next).
+//
+// Every element of a result is one chain of fused multiply-adds over k in ascending order, begun with the bias or with
+// the value that the result held. It does not depend on how many rows or columns are computed together, nor on the
+// number of threads. Maximum error against double precision: kProductUlp units in the last place of
+// sum_k |a_k b_k| + |initial|, times sqrt(k).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/aligned.h"
+#include "base/thread_pool.h"
+
+namespace mnemo::kernels {
+
+using Index = std::int64_t;
+
+inline constexpr double kProductUlp = 2.0;
+
+/// A [k, n] matrix cut into panels of `width` columns, each stored row after row: element (i, j) lies at
+/// data[(j / width) * k * width + i * width + j % width]. Columns beyond n are zero.
+struct PackedMatrix {
+  Index k = 0, n = 0, width = 0;
+  AlignedVector data;
+
+  Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
+  const float* panel(Index p) const { return data.data() + p * k * width; }
+};
+
+/// Packs b [k, n]; with `transposed`, the b that is stored is [n, k].
+void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out);
+
+/// What the sums of a product begin with.
+enum class Start { kZero, kBias, kResult };
+
+/// c [m, n] = start + a [m, k] * b, on the calling thread. `bias` is [n] for Start::kBias, else unused.
+/// `first_panel` and `last_panel` restrict the columns.
+void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
+                   Start start, const float* bias, float* c, Index ldc);
+
+/// The same over all columns, with groups of rows handed to the pool.
+void multiply(ThreadPool& pool, Index m, const float* a, Index lda, const PackedMatrix& b, Start start,
+              const float* bias, float* c, Index ldc);
+
+/// c [m, n] += a^T b, summed over `rows` rows, and if `a_sum` is given, a_sum [m] += the sum of a's rows:
+/// the gradients of a weight and of its bias. a is [rows, m]; row r of b is at b_rows[r], or if `b_rows` is null at
+/// b + r * ldb. `scratch` is grown as needed and may be kept between calls.
+void multiply_transposed(ThreadPool& pool, Index rows, Index m, Index n, const float* a, Index lda, const float* b,
+                         Index ldb, const float* const* b_rows, float* c, Index ldc, float* a_sum,
+                         AlignedVector& scratch);
+
+/// True where OpenBLAS (one thread a call) serves weight gradients instead of our product: on processors for which
+/// this build has no vector kernels of its own. Elsewhere ours is faster at every size of a recurrent layer
+/// (`mnemo bench` compares), and OpenBLAS is the reference that tests compare with.
+bool openblas_serves();
+
+/// Who serves the matrix products, for `--version`: "mnemo's own, AVX-512; OpenBLAS core SkylakeX stands by".
+std::string product_provider();
+
+/// c [m, n] += a^T b by OpenBLAS's cblas_sgemm on one thread: the reference of tests and benchmarks.
+void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, Index lda, const float* b, Index ldb,
+                                  float* c, Index ldc);
+
+/// c [m, n] = a [m, k] b [k, n] by OpenBLAS, for the same purpose.
+void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, const float* b, Index ldb, float* c,
+                       Index ldc);
+
+/// The float32 peak of one thread measured now: independent fused multiply-adds in registers for about
+/// `milliseconds`. GFLOP/s. Call it on as many threads at once as are to be used.
+double measure_peak_gflops(double milliseconds);
+
+}  // namespace mnemo::kernels
