@@ -1,0 +1,56 @@
+#include "models/classifier.h"
+
+#include "nn/dropout.h"
+
+namespace mnemo {
+namespace {
+
+// Streams of the masks outside the LSTM, whose own are named by layer from 1 on.
+constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
+
+Index pooled_columns(const ClassifierOptions& o) { return (o.lstm.bidirectional ? 2 : 1) * o.lstm.hidden; }
+
+LstmOptions with_input(LstmOptions lstm, Index input) {
+  lstm.input = input;
+  return lstm;
+}
+
+}  // namespace
+
+Classifier::Classifier(const ClassifierOptions& options)
+    : options_(options),
+      embedding_("embedding", options.table_rows, options.embedding),
+      rnn_("rnn", with_input(options.lstm, options.embedding)),
+      pooling_("attention", options.pooling, pooled_columns(options), options.lstm.bidirectional ? 2 : 1),
+      output_("output", pooled_columns(options), options.classes) {}
+
+void Classifier::initialise(std::uint64_t seed) {
+  embedding_.initialise(options_.embedding_deviation, seed);
+  rnn_.initialise(seed);
+  pooling_.initialise(seed);
+  output_.initialise(options_.lstm.initialiser, seed);
+}
+
+void Classifier::visit(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  rnn_.visit(visitor);
+  pooling_.visit(visitor);
+  output_.visit(visitor);
+}
+
+void Classifier::weights_changed() {
+  rnn_.weights_changed();
+  output_.weights_changed();
+}
+
+Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& bags) {
+  const Packing* shared = options_.lstm.variational ? &packing : nullptr;
+  Activation x = embedding_.forward(tape, bags);
+  x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);
+  const Activation y = rnn_.forward(tape, packing, x).y;
+  Activation pooled = pooling_.forward(tape, packing, y);
+  pooled = dropout(tape, pooled, options_.dropout, kPooledMask);
+  return output_.forward(tape, pooled);
+}
+
+}  // namespace mnemo

@@ -1,0 +1,51 @@
+// A text classifier: embedding, (Bi)LSTM, pooling, one dense layer.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "nn/embedding.h"
+#include "nn/linear.h"
+#include "nn/lstm.h"
+#include "nn/packing.h"
+#include "nn/pooling.h"
+#include "nn/tape.h"
+
+namespace mnemo {
+
+struct ClassifierOptions {
+  Index table_rows = 0;  ///< rows of the embedding table
+  Index embedding = 0;   ///< E
+  Index classes = 0;     ///< K
+  LstmOptions lstm;      ///< its input is E
+  PoolingKind pooling = PoolingKind::kMax;
+  float dropout = 0.0f;            ///< before the dense layer
+  float embedding_dropout = 0.0f;  ///< variational if lstm.variational
+  float embedding_deviation = 1.0f;
+};
+
+class Classifier {
+ public:
+  explicit Classifier(const ClassifierOptions& options);
+
+  /// Seeded first values of all weights.
+  void initialise(std::uint64_t seed);
+  void visit(const ParameterVisitor& visitor);
+  void weights_changed();
+
+  /// Logits [B, K] in the sequences' original order. `packing` and `bags` (whose tokens are in packed order) must
+  /// outlive the tape's backward.
+  Activation forward(Tape& tape, const Packing& packing, const Bags& bags);
+
+  Embedding& embedding() { return embedding_; }
+  const ClassifierOptions& options() const { return options_; }
+
+ private:
+  ClassifierOptions options_;
+  Embedding embedding_;
+  Lstm rnn_;
+  Pooling pooling_;
+  Linear output_;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,89 @@
+#include "nn/embedding.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/elementwise.h"
+#include "nn/initialise.h"
+
+namespace mnemo {
+namespace {
+
+constexpr Index kTokensPerTask = 256;
+constexpr Index kRowsPerTask = 64;
+
+// Entries of the bags by table row, ascending, and within a row in the batch's order, so that a row's gradient is summed
+// in one order for any number of threads.
+struct Occurrence {
+  std::int32_t row, token;
+  float weight;
+};
+
+std::vector<Occurrence> occurrences(const Bags& bags, Index limit) {
+  std::vector<Occurrence> found;
+  found.reserve(bags.rows.size());
+  for (Index n = 0; n < bags.tokens(); ++n)
+    for (std::int32_t e = bags.starts[n]; e < bags.starts[n + 1]; ++e)
+      if (bags.rows[e] < limit) found.push_back({bags.rows[e], static_cast<std::int32_t>(n), bags.weights[e]});
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.row < b.row; });
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> distinct_rows(const Bags& bags, Index limit) {
+  std::vector<std::int32_t> rows;
+  for (std::int32_t row : bags.rows)
+    if (row < limit) rows.push_back(row);
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  return rows;
+}
+
+Embedding::Embedding(const std::string& name, Index rows, Index dimension)
+    : weight(name + ".weight", {rows, dimension}, true) {}
+
+void Embedding::initialise(float deviation, std::uint64_t seed) { initialise_normal(weight, deviation, seed); }
+
+const float* Embedding::row(std::int32_t index) const {
+  return index < weight.rows() ? weight.value.data() + index * dimension()
+                               : frozen_.data() + (index - weight.rows()) * dimension();
+}
+
+Activation Embedding::forward(Tape& tape, const Bags& bags) {
+  const Index N = bags.tokens(), E = dimension();
+  Activation y = tape.allocate(N, E);
+  tape.pool.parallel_for((N + kTokensPerTask - 1) / kTokensPerTask, [&](std::int64_t task) {
+    for (Index n = task * kTokensPerTask; n < std::min(N, (task + 1) * kTokensPerTask); ++n) {
+      float* out = y.value + n * E;
+      std::fill_n(out, E, 0.0f);
+      for (std::int32_t e = bags.starts[n]; e < bags.starts[n + 1]; ++e)
+        kernels::add_scaled(bags.weights[e], row(bags.rows[e]), out, E);
+    }
+  });
+  if (weight.frozen) return y;
+  tape.record([this, &tape, &bags, y, E] {
+    const auto found = occurrences(bags, weight.rows());
+    std::vector<std::size_t> starts;
+    weight.touched.clear();
+    for (std::size_t i = 0; i < found.size(); ++i)
+      if (i == 0 || found[i].row != found[i - 1].row) {
+        weight.touched.push_back(found[i].row);
+        starts.push_back(i);
+      }
+    starts.push_back(found.size());
+    const Index touched = static_cast<Index>(weight.touched.size());
+    weight.gradient.resize(touched * E);
+    tape.pool.parallel_for((touched + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+      for (Index r = task * kRowsPerTask; r < std::min(touched, (task + 1) * kRowsPerTask); ++r) {
+        float* gradient = weight.gradient.data() + r * E;
+        std::fill_n(gradient, E, 0.0f);
+        for (std::size_t i = starts[r]; i < starts[r + 1]; ++i)
+          kernels::add_scaled(found[i].weight, y.gradient + found[i].token * E, gradient, E);
+      }
+    });
+  });
+  return y;
+}
+
+}  // namespace mnemo

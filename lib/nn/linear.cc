@@ -1,0 +1,47 @@
+#include "nn/linear.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mnemo {
+
+using kernels::Start;
+
+Linear::Linear(const std::string& name, Index in, Index out)
+    : weight(name + ".weight", {out, in}), bias(name + ".bias", {out}) {}
+
+void Linear::initialise(Initialiser initialiser, std::uint64_t seed) {
+  if (initialiser == Initialiser::kUniform) {
+    const float bound = 1.0f / std::sqrt(static_cast<float>(weight.row_size()));
+    visit([&](Parameter& p) { initialise_uniform(p, bound, seed); });
+  } else {
+    initialise_glorot(weight, 0, weight.rows(), seed);
+    std::fill_n(bias.value.data(), bias.size(), 0.0f);
+  }
+  weights_changed();
+}
+
+void Linear::visit(const ParameterVisitor& visitor) {
+  visitor(weight);
+  visitor(bias);
+}
+
+Activation Linear::forward(Tape& tape, const Activation& x) {
+  const Index in = weight.row_size(), out = weight.rows();
+  if (!packed_) {
+    kernels::pack(tape.pool, weight.value.data(), in, true, in, out, panels_);
+    kernels::pack(tape.pool, weight.value.data(), in, false, out, in, back_panels_);
+    packed_ = true;
+  }
+  Activation y = tape.allocate(x.rows, out);
+  kernels::multiply(tape.pool, x.rows, x.value, in, panels_, Start::kBias, bias.value.data(), y.value, out);
+  tape.record([this, &tape, x, y, in, out] {
+    kernels::multiply_transposed(tape.pool, x.rows, out, in, y.gradient, out, x.value, in, nullptr,
+                                 weight.gradient.data(), in, bias.gradient.data(), scratch_);
+    if (x.gradient)
+      kernels::multiply(tape.pool, x.rows, y.gradient, out, back_panels_, Start::kResult, nullptr, x.gradient, in);
+  });
+  return y;
+}
+
+}  // namespace mnemo

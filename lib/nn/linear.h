@@ -1,0 +1,32 @@
+// A dense layer.
+#pragma once
+
+#include <string>
+
+#include "kernels/product.h"
+#include "nn/initialise.h"
+#include "nn/parameter.h"
+#include "nn/tape.h"
+
+namespace mnemo {
+
+/// y [N, out] = x [N, in] W^T + b, with W [out, in] and b [out] as in PyTorch.
+class Linear {
+ public:
+  Linear(const std::string& name, Index in, Index out);
+
+  void initialise(Initialiser initialiser, std::uint64_t seed);
+  void visit(const ParameterVisitor& visitor);
+  void weights_changed() { packed_ = false; }
+  Activation forward(Tape& tape, const Activation& x);
+
+  Parameter weight;  // [out, in]
+  Parameter bias;    // [out]
+
+ private:
+  kernels::PackedMatrix panels_, back_panels_;
+  AlignedVector scratch_;
+  bool packed_ = false;
+};
+
+}  // namespace mnemo

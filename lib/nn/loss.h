@@ -1,0 +1,28 @@
+// Losses of a classifier. Both give the mean over the batch and put its gradient into the logits' gradient.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/tape.h"
+
+namespace mnemo {
+
+/// Cross-entropy of softmax(logits [B, K]) with one label each:
+///   loss = sum_b w[y_b] * -(sum_k q_bk log p_bk) / sum_b w[y_b],  q = (1 - s) onehot(y) + s / K
+/// with class weights w (empty: all 1) and label smoothing s (Szegedy et al. 2016). The weight is that of the true
+/// class for all terms of a record, also under smoothing.
+double softmax_cross_entropy(const Activation& logits, std::span<const std::int32_t> labels,
+                             std::span<const float> class_weights, float smoothing);
+
+/// Sum over the K labels of binary cross-entropies of sigmoid(logits), mean over records; `targets` [B, K] in {0, 1},
+/// smoothed to s/2 and 1 - s/2. A class's weight multiplies its terms where the target is 1.
+double sigmoid_cross_entropy(const Activation& logits, std::span<const float> targets,
+                             std::span<const float> class_weights, float smoothing);
+
+/// Rows of softmax or of sigmoids, in double precision, to float.
+void softmax_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities);
+void sigmoid_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities);
+
+}  // namespace mnemo

@@ -1,0 +1,198 @@
+#include "nn/optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/elementwise.h"
+
+namespace mnemo {
+namespace {
+
+constexpr Index kPiece = 1 << 14;     // floats of a task
+constexpr Index kRowsPerTask = 256;   // rows of a sparse parameter
+
+double beta_power(float beta, std::int64_t n) { return std::pow(static_cast<double>(beta), static_cast<double>(n)); }
+
+bool is_adam(const OptimizerOptions& o) { return o.kind == OptimizerKind::kAdam || o.kind == OptimizerKind::kAdamW; }
+
+Index gradient_size(const Parameter& p) {
+  return p.sparse ? static_cast<Index>(p.touched.size()) * p.row_size() : p.size();
+}
+
+AlignedVector zeros(Index count) {
+  AlignedVector out;
+  out.resize(count);
+  std::fill_n(out.data(), count, 0.0f);
+  return out;
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const OptimizerOptions& options, const std::function<void(const ParameterVisitor&)>& visit)
+    : options_(options) {
+  visit([&](Parameter& p) {
+    if (p.frozen) return;
+    Slot slot{&p, zeros(p.size()), {}, {}, p.shape.size() > 1 ? options.weight_decay : 0.0f};
+    if (options.kind != OptimizerKind::kSgd) slot.v = zeros(p.size());
+    if (p.sparse) slot.last_step.assign(p.rows(), 0);
+    slots_.push_back(std::move(slot));
+  });
+}
+
+double Optimizer::gradient_norm(ThreadPool& pool) const {
+  struct Piece {
+    const float* data;
+    Index count;
+  };
+  std::vector<Piece> pieces;
+  for (const Slot& slot : slots_)
+    for (Index at = 0, size = gradient_size(*slot.parameter); at < size; at += kPiece)
+      pieces.push_back({slot.parameter->gradient.data() + at, std::min(kPiece, size - at)});
+  std::vector<double> sums(pieces.size());
+  pool.parallel_for(static_cast<std::int64_t>(pieces.size()),
+                    [&](std::int64_t i) { sums[i] = kernels::sum_of_squares(pieces[i].data, pieces[i].count); });
+  double sum = 0;
+  for (double part : sums) sum += part;
+  return std::sqrt(sum);
+}
+
+void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
+  const std::int64_t last = slot.last_step[row], missed = steps_ - last;
+  if (missed == 0) return;
+  slot.last_step[row] = steps_;
+  Parameter& p = *slot.parameter;
+  const Index E = p.row_size(), at = row * E;
+  const double sum = missed_[last];
+  const float keep = static_cast<float>(
+      std::exp(-static_cast<double>(slot.decay) * (rate_sums_[steps_] - rate_sums_[last])));
+  if (is_adam(options_)) {
+    kernels::adam_missed({.rate = static_cast<float>(sum), .epsilon = options_.epsilon, .keep = keep,
+                          .m_decay = static_cast<float>(beta_power(options_.beta1, missed)),
+                          .v_decay = static_cast<float>(beta_power(options_.beta2, missed))},
+                         p.value.data() + at, slot.m.data() + at, slot.v.data() + at, E);
+    return;
+  }
+  if (keep != 1.0f) kernels::scale(keep, p.value.data() + at, E);
+  if (options_.kind == OptimizerKind::kRmsProp)
+    kernels::scale(static_cast<float>(beta_power(options_.alpha, missed)), slot.v.data() + at, E);
+  if (options_.momentum == 0.0f) return;
+  kernels::add_scaled(static_cast<float>(-sum), slot.m.data() + at, p.value.data() + at, E);
+  kernels::scale(static_cast<float>(beta_power(options_.momentum, missed)), slot.m.data() + at, E);
+}
+
+void Optimizer::catch_up(Parameter& parameter, const std::vector<std::int32_t>& rows, ThreadPool& pool) {
+  const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.parameter == &parameter; });
+  if (slot == slots_.end()) return;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  pool.parallel_for((count + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+    for (auto i = task * kRowsPerTask; i < std::min(count, (task + 1) * kRowsPerTask); ++i) catch_up_row(*slot, rows[i]);
+  });
+}
+
+void Optimizer::catch_up_all(ThreadPool& pool) {
+  for (Slot& slot : slots_) {
+    const auto rows = static_cast<std::int64_t>(slot.last_step.size());
+    pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+      for (auto r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r)
+        catch_up_row(slot, static_cast<std::int32_t>(r));
+    });
+  }
+}
+
+// One dense step on `count` floats at offset `at`; step number steps_ + 1.
+void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index count, double rate,
+                       double gradient_scale) const {
+  float* w = slot.parameter->value.data() + at;
+  float* m = const_cast<float*>(slot.m.data()) + at;
+  const float keep = static_cast<float>(std::exp(-static_cast<double>(slot.decay) * rate));
+  const float scale = static_cast<float>(gradient_scale);
+  if (is_adam(options_)) {
+    const double correct1 = 1.0 - beta_power(options_.beta1, steps_ + 1);
+    const double correct2 = 1.0 - beta_power(options_.beta2, steps_ + 1);
+    kernels::adam_update({.beta1 = options_.beta1, .beta2 = options_.beta2, .rate = static_cast<float>(rate / correct1),
+                          .v_scale = static_cast<float>(1.0 / std::sqrt(correct2)), .epsilon = options_.epsilon,
+                          .keep = keep, .gradient_scale = scale},
+                         gradient, w, m, const_cast<float*>(slot.v.data()) + at, count);
+    return;
+  }
+  if (keep != 1.0f) kernels::scale(keep, w, count);
+  if (options_.kind == OptimizerKind::kRmsProp) {
+    kernels::rmsprop_update({.rate = static_cast<float>(rate), .alpha = options_.alpha, .epsilon = options_.epsilon,
+                             .momentum = options_.momentum, .decay = 0.0f, .gradient_scale = scale},
+                            gradient, w, m, const_cast<float*>(slot.v.data()) + at, count);
+    return;
+  }
+  kernels::sgd_update({.rate = static_cast<float>(rate), .momentum = options_.momentum, .decay = 0.0f,
+                       .gradient_scale = scale, .nesterov = options_.nesterov},
+                      gradient, w, m, count);
+}
+
+void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
+  struct Piece {
+    Slot* slot;
+    Index at, count;
+    const float* gradient;
+  };
+  std::vector<Piece> pieces;
+  for (Slot& slot : slots_) {
+    const Parameter& p = *slot.parameter;
+    if (!p.sparse) {
+      for (Index at = 0; at < p.size(); at += kPiece)
+        pieces.push_back({&slot, at, std::min(kPiece, p.size() - at), p.gradient.data() + at});
+      continue;
+    }
+    const Index E = p.row_size();
+    for (std::size_t i = 0; i < p.touched.size(); ++i) {
+      pieces.push_back({&slot, p.touched[i] * E, E, p.gradient.data() + static_cast<Index>(i) * E});
+      slot.last_step[p.touched[i]] = steps_ + 1;
+    }
+  }
+  constexpr std::int64_t kPiecesPerTask = 32;
+  const auto count = static_cast<std::int64_t>(pieces.size());
+  pool.parallel_for((count + kPiecesPerTask - 1) / kPiecesPerTask, [&](std::int64_t task) {
+    for (auto i = task * kPiecesPerTask; i < std::min(count, (task + 1) * kPiecesPerTask); ++i)
+      update(*pieces[i].slot, pieces[i].at, pieces[i].gradient, pieces[i].count, rate, gradient_scale);
+  });
+  note_step(rate);
+  for (Slot& slot : slots_) slot.parameter->clear_gradient();
+}
+
+// What step steps_ + 1 adds to the missed sum of a row last updated at the step before, per factor of decay.
+double Optimizer::missed_factor(double rate) const {
+  if (!is_adam(options_)) return rate;
+  return rate * std::sqrt(1.0 - beta_power(options_.beta2, steps_ + 1)) /
+         (1.0 - beta_power(options_.beta1, steps_ + 1));
+}
+
+void Optimizer::note_step(double rate) {
+  const double shrink = is_adam(options_)
+                            ? static_cast<double>(options_.beta1) / std::sqrt(static_cast<double>(options_.beta2))
+                            : static_cast<double>(options_.momentum);
+  double term = missed_factor(rate) * shrink;
+  const std::int64_t oldest = std::max<std::int64_t>(0, steps_ - kMissedSteps);
+  for (std::int64_t last = steps_; last >= oldest && term != 0.0; --last, term *= shrink) missed_[last] += term;
+  ++steps_;
+  missed_.push_back(0.0);
+  rate_sums_.push_back(rate_sums_.back() + rate);
+}
+
+void Optimizer::visit_floats(const std::function<void(const std::string&, float*, Index)>& visitor) {
+  for (Slot& slot : slots_) {
+    visitor("m." + slot.parameter->name, slot.m.data(), static_cast<Index>(slot.m.size()));
+    if (slot.v.size() > 0) visitor("v." + slot.parameter->name, slot.v.data(), static_cast<Index>(slot.v.size()));
+  }
+}
+
+void Optimizer::visit_counters(const std::function<void(const std::string&, std::vector<std::int64_t>&)>& visitor) {
+  for (Slot& slot : slots_)
+    if (slot.parameter->sparse) visitor("last_step." + slot.parameter->name, slot.last_step);
+}
+
+void Optimizer::visit_doubles(const std::function<void(const std::string&, std::vector<double>&)>& visitor) {
+  visitor("missed", missed_);
+  visitor("rate_sums", rate_sums_);
+}
+
+void Optimizer::restore(std::int64_t steps) { steps_ = steps; }
+
+}  // namespace mnemo

@@ -1,0 +1,87 @@
+// Optimisers, each as PyTorch defines it, over dense and sparse parameters.
+//
+// A row of a sparse parameter (an embedding) is worked on only in the steps in which it occurs. What the optimiser
+// would have done to it in between, with a gradient of zero, is made up for at once before the row is used again:
+//   SGD      its momentum runs on exactly as the dense optimiser's would.
+//   Adam(W)  the missed steps s = L + j move it by -sum_j rate_s / (1 - b1^s) b1^j m / (sqrt(b2^j v / (1 - b2^s)) + e).
+//            All terms share m / (sqrt(v) + e), and their other factors are summed once a step for all rows, so a row
+//            ends where dense Adam would put it but for e's weight against its square root.
+//   RMSProp  a zero gradient moves nothing without momentum; the mean square decays. Momentum runs on as for SGD.
+// Terms more than kMissedSteps old are dropped (at b1 = 0.99 they are below 4e-5 of the first).
+//
+// Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "nn/parameter.h"
+
+namespace mnemo {
+
+enum class OptimizerKind { kSgd, kAdam, kAdamW, kRmsProp };  // AdamW is Adam, named for its decay
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kAdam;
+  float momentum = 0.0f;
+  bool nesterov = false;
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  float alpha = 0.99f;         ///< RMSProp
+  float weight_decay = 0.0f;   ///< decoupled; biases are left alone
+};
+
+class Optimizer {
+ public:
+  static constexpr std::int64_t kMissedSteps = 1024;
+
+  /// `visit` gives the parameters; their memory must stay where it is.
+  Optimizer(const OptimizerOptions& options, const std::function<void(const ParameterVisitor&)>& visit);
+
+  /// The norm of all gradients, in double precision, summed in an order that does not depend on threads.
+  double gradient_norm(ThreadPool& pool) const;
+
+  /// Brings `rows` of a sparse parameter up to date: to be called before a batch that uses them is computed.
+  void catch_up(Parameter& parameter, const std::vector<std::int32_t>& rows, ThreadPool& pool);
+
+  /// Brings all rows of all sparse parameters up to date: before evaluating or saving the weights as a model.
+  void catch_up_all(ThreadPool& pool);
+
+  /// One step at the given rate, every gradient multiplied by `gradient_scale` (clipping). Gradients are cleared.
+  void step(double learning_rate, double gradient_scale, ThreadPool& pool);
+
+  std::int64_t steps() const { return steps_; }
+
+  /// Calls back for each array that a resumed run needs: name, memory, elements.
+  void visit_floats(const std::function<void(const std::string& name, float* data, Index count)>& visitor);
+  void visit_counters(const std::function<void(const std::string& name, std::vector<std::int64_t>& data)>& visitor);
+  void visit_doubles(const std::function<void(const std::string& name, std::vector<double>& data)>& visitor);
+
+  /// To be called after the arrays above were filled from a file.
+  void restore(std::int64_t steps);
+
+ private:
+  struct Slot {
+    Parameter* parameter;
+    AlignedVector m, v;
+    std::vector<std::int64_t> last_step;  // sparse only
+    float decay;
+  };
+
+  void update(const Slot& slot, Index at, const float* gradient, Index count, double rate, double gradient_scale) const;
+  void catch_up_row(Slot& slot, std::int32_t row) const;
+  void note_step(double rate);
+  double missed_factor(double rate) const;
+
+  OptimizerOptions options_;
+  std::vector<Slot> slots_;
+  std::int64_t steps_ = 0;
+  // [steps + 1], by step L: the sum of factors that a row last updated at step L has missed since.
+  std::vector<double> missed_{0.0};
+  // [steps + 1]: the sum of learning rates up to and with each step, for the decay.
+  std::vector<double> rate_sums_{0.0};
+};
+
+}  // namespace mnemo

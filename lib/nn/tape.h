@@ -1,0 +1,56 @@
+// The tape remembers, in forward order, how to go back. A layer computes its output and records a closure that adds the
+// gradients of its inputs and parameters; `backward` runs the closures in reverse. A model is so written forward only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "nn/arena.h"
+
+namespace mnemo {
+
+using Index = std::int64_t;
+
+/// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
+/// overwritten, and are null where none is wanted.
+struct Activation {
+  float* value = nullptr;
+  float* gradient = nullptr;
+  Index rows = 0, columns = 0;
+
+  Index size() const { return rows * columns; }
+};
+
+class Tape {
+ public:
+  enum class Mode { kInference, kTraining };
+
+  /// `seed` and `step` name the random masks of this batch. With kInference nothing is recorded, no gradient has
+  /// memory, and dropout does nothing.
+  Tape(ThreadPool& its_pool, Arena& its_arena, Mode mode, std::uint64_t its_seed = 0, std::uint64_t its_step = 0)
+      : pool(its_pool), arena(its_arena), seed(its_seed), step(its_step), mode_(mode) {}
+
+  bool training() const { return mode_ == Mode::kTraining; }
+
+  /// An activation whose values are not initialised and whose gradient, in training, is zero.
+  Activation allocate(Index rows, Index columns);
+
+  void record(std::function<void()> backward) {
+    if (training()) closures_.push_back(std::move(backward));
+  }
+
+  /// Runs what was recorded, last first, and forgets it.
+  void backward();
+
+  ThreadPool& pool;
+  Arena& arena;
+  const std::uint64_t seed, step;
+
+ private:
+  Mode mode_;
+  std::vector<std::function<void()>> closures_;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,215 @@
+// Every layer's gradients against central differences: inputs, parameters and states.
+#include <algorithm>
+#include <functional>
+
+#include "base/random.h"
+#include "models/classifier.h"
+#include "nn/dropout.h"
+#include "nn/embedding.h"
+#include "nn/linear.h"
+#include "nn/loss.h"
+#include "nn/lstm.h"
+#include "nn/pooling.h"
+#include "tests/catch.h"
+#include "tests/reference/numerical_gradient.h"
+
+using namespace mnemo;
+using reference::gradient_error;
+
+namespace {
+
+constexpr double kTolerance = 3e-4;
+
+std::vector<float> random_values(Index count, std::uint64_t stream) {
+  RandomStream random(7, Purpose::kTest, stream);
+  std::vector<float> out(count);
+  for (float& value : out) value = static_cast<float>(random.normal());
+  return out;
+}
+
+// Runs `forward` on a fresh tape; the loss is the weighted sum of its output, with fixed random weights.
+class Bench {
+ public:
+  using Forward = std::function<Activation(Tape&, const Activation& x)>;
+
+  Bench(std::vector<float> x, Index rows, Index columns, Forward forward)
+      : x_(std::move(x)), dx_(x_.size()), rows_(rows), columns_(columns), forward_(std::move(forward)) {}
+
+  double loss(bool backward = false) {
+    arena_.reset();
+    Tape tape(pool_, arena_, Tape::Mode::kTraining, 3, 5);
+    std::fill(dx_.begin(), dx_.end(), 0.0f);
+    const Activation y = forward_(tape, {x_.data(), dx_.data(), rows_, columns_});
+    const auto weights = random_values(y.size(), 99);
+    double sum = 0;
+    for (Index i = 0; i < y.size(); ++i) sum += static_cast<double>(y.value[i]) * static_cast<double>(weights[i]);
+    if (backward) {
+      std::copy(weights.begin(), weights.end(), y.gradient);
+      tape.backward();
+    }
+    return sum;
+  }
+
+  double input_error() {
+    loss(true);
+    const auto gradient = dx_;
+    return gradient_error(x_.data(), gradient.data(), std::ssize(x_), [&] { return loss(); });
+  }
+
+  double parameter_error(Parameter& p, const std::function<void()>& changed) {
+    p.clear_gradient();
+    changed();
+    loss(true);
+    std::vector<float> gradient(p.size());
+    if (p.sparse) {
+      for (std::size_t i = 0; i < p.touched.size(); ++i)
+        std::copy_n(p.gradient.data() + static_cast<Index>(i) * p.row_size(), p.row_size(),
+                    gradient.data() + p.touched[i] * p.row_size());
+    } else {
+      std::copy_n(p.gradient.data(), p.size(), gradient.data());
+    }
+    return gradient_error(p.value.data(), gradient.data(), p.size(), [&] {
+      changed();
+      return loss();
+    });
+  }
+
+ private:
+  ThreadPool pool_{2};
+  Arena arena_;
+  std::vector<float> x_, dx_;
+  Index rows_, columns_;
+  Forward forward_;
+};
+
+}  // namespace
+
+TEST_CASE("linear: gradients of input, weight and bias") {
+  Linear layer("linear", 5, 3);
+  layer.initialise(Initialiser::kUniform, 1);
+  Bench bench(random_values(7 * 5, 1), 7, 5, [&](Tape& tape, const Activation& x) { return layer.forward(tape, x); });
+  CHECK(bench.input_error() < kTolerance);
+  layer.visit([&](Parameter& p) {
+    INFO(p.name);
+    CHECK(bench.parameter_error(p, [&] { layer.weights_changed(); }) < kTolerance);
+  });
+}
+
+TEST_CASE("embedding: gradients of the rows that occur, weights and repeats included") {
+  Embedding layer("embedding", 6, 4);
+  layer.initialise(1.0f, 1);
+  Bags bags;
+  bags.starts = {0, 1, 3, 3, 6};
+  bags.rows = {2, 0, 2, 5, 5, 1};
+  bags.weights = {1.0f, 0.5f, 0.5f, 1.0f, -2.0f, 0.25f};
+  Bench bench({}, 0, 0, [&](Tape& tape, const Activation&) { return layer.forward(tape, bags); });
+  CHECK(bench.parameter_error(layer.weight, [] {}) < kTolerance);
+  CHECK(layer.weight.touched == std::vector<std::int32_t>{0, 1, 2, 5});
+}
+
+TEST_CASE("pooling: gradients of every kind on ragged sequences, an empty one included") {
+  const std::vector<std::int32_t> lengths{2, 5, 0, 1, 5};
+  const Packing packing(lengths);
+  for (auto kind : {PoolingKind::kLast, PoolingKind::kMean, PoolingKind::kMax, PoolingKind::kAttention}) {
+    INFO("kind " << static_cast<int>(kind));
+    Pooling layer("attention", kind, 6, 2);
+    layer.initialise(1);
+    Bench bench(random_values(packing.tokens() * 6, 2), packing.tokens(), 6,
+                [&](Tape& tape, const Activation& x) { return layer.forward(tape, packing, x); });
+    CHECK(bench.input_error() < kTolerance);
+    layer.visit([&](Parameter& p) { CHECK(bench.parameter_error(p, [] {}) < kTolerance); });
+  }
+}
+
+TEST_CASE("dropout: gradient through the mask, ordinary and variational") {
+  const std::vector<std::int32_t> lengths{3, 1, 4};
+  const Packing packing(lengths);
+  for (const Packing* shared : {static_cast<const Packing*>(nullptr), &packing}) {
+    Bench bench(random_values(packing.tokens() * 5, 3), packing.tokens(), 5,
+                [&](Tape& tape, const Activation& x) { return dropout(tape, x, 0.4f, 1, shared); });
+    CHECK(bench.input_error() < kTolerance);
+  }
+}
+
+TEST_CASE("LSTM: gradients of input, parameters and initial states, ragged and with an empty sequence") {
+  const std::vector<std::int32_t> lengths{3, 0, 5, 1};
+  const Packing packing(lengths);
+  for (bool bidirectional : {false, true}) {
+    const LstmOptions options{.input = 4, .hidden = 3, .layers = 2, .bidirectional = bidirectional,
+                              .layer_dropout = 0.3f, .variational = bidirectional};
+    Lstm layer("rnn", options);
+    layer.initialise(1);
+    const Index rows = 2 * layer.directions() * packing.sequences();
+    auto h0 = random_values(rows * 3, 4), c0 = random_values(rows * 3, 5);
+    std::vector<float> dh0(h0.size()), dc0(c0.size());
+    Bench bench(random_values(packing.tokens() * 4, 6), packing.tokens(), 4, [&](Tape& tape, const Activation& x) {
+      std::fill(dh0.begin(), dh0.end(), 0.0f);
+      std::fill(dc0.begin(), dc0.end(), 0.0f);
+      const LstmState initial{{h0.data(), dh0.data(), rows, 3}, {c0.data(), dc0.data(), rows, 3}};
+      const auto out = layer.forward(tape, packing, x, &initial);
+      // One activation of outputs and both final states, so that one loss tests all of them.
+      Activation all = tape.allocate(1, out.y.size() + out.final.h.size() + out.final.c.size());
+      const std::vector<Activation> parts{out.y, out.final.h, out.final.c};
+      Index at = 0;
+      for (const Activation& part : parts) {
+        std::copy_n(part.value, part.size(), all.value + at);
+        at += part.size();
+      }
+      tape.record([parts, all] {
+        Index from = 0;
+        for (const Activation& part : parts) {
+          for (Index i = 0; i < part.size(); ++i) part.gradient[i] += all.gradient[from + i];
+          from += part.size();
+        }
+      });
+      return all;
+    });
+    CHECK(bench.input_error() < kTolerance);
+    bench.loss(true);
+    const auto gradient_h = dh0, gradient_c = dc0;
+    CHECK(gradient_error(h0.data(), gradient_h.data(), std::ssize(h0), [&] { return bench.loss(); }) < kTolerance);
+    CHECK(gradient_error(c0.data(), gradient_c.data(), std::ssize(c0), [&] { return bench.loss(); }) < kTolerance);
+    layer.visit([&](Parameter& p) {
+      INFO(p.name);
+      CHECK(bench.parameter_error(p, [&] { layer.weights_changed(); }) < kTolerance);
+    });
+  }
+}
+
+TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
+  const std::vector<std::int32_t> labels{2, 0, 1, 2};
+  const std::vector<float> targets{1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 0}, weights{0.5f, 2.0f, 1.0f};
+  for (float smoothing : {0.0f, 0.2f})
+    for (const auto& class_weights : {std::vector<float>(), weights})
+      for (bool several : {false, true}) {
+        auto logits = random_values(12, 8);
+        std::vector<float> gradient(12, 0.0f);
+        const auto loss = [&](float* to) {
+          const Activation a{logits.data(), to, 4, 3};
+          return several ? sigmoid_cross_entropy(a, targets, class_weights, smoothing)
+                         : softmax_cross_entropy(a, labels, class_weights, smoothing);
+        };
+        loss(gradient.data());
+        CHECK(gradient_error(logits.data(), gradient.data(), 12, [&] { return loss(nullptr); }, 1e-3) < 1e-3);
+      }
+}
+
+TEST_CASE("classifier: gradients of all parameters through the whole model") {
+  Classifier model({.table_rows = 7, .embedding = 4, .classes = 3,
+                    .lstm = {.hidden = 3, .layers = 1, .bidirectional = true}, .pooling = PoolingKind::kMean,
+                    .dropout = 0.2f, .embedding_dropout = 0.2f});
+  model.initialise(1);
+  const std::vector<std::int32_t> lengths{2, 3};
+  const Packing packing(lengths);
+  Bags bags;
+  for (std::int32_t row : {1, 4, 1, 6, 2}) {
+    bags.rows.push_back(row);
+    bags.weights.push_back(1.0f);
+    bags.starts.push_back(static_cast<std::int32_t>(bags.rows.size()));
+  }
+  Bench bench({}, 0, 0, [&](Tape& tape, const Activation&) { return model.forward(tape, packing, bags); });
+  model.visit([&](Parameter& p) {
+    INFO(p.name);
+    CHECK(bench.parameter_error(p, [&] { model.weights_changed(); }) < kTolerance);
+  });
+}
