@@ -1,0 +1,103 @@
+// The configuration of a run as typed values. lib/config/options.cc declares each option once: its key, range and help;
+// the default is the member's initial value here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mnemo {
+
+/// How often something is done: every so many epochs, steps or minutes. 0 is never.
+struct Every {
+  enum class Unit { kEpochs, kSteps, kMinutes };
+  double count = 1;
+  Unit unit = Unit::kEpochs;
+  bool operator==(const Every&) const = default;
+};
+
+/// Weights of the classes in the loss: none, "balanced" (n / (classes * count)), or a table by label.
+struct ClassWeight {
+  bool balanced = false;
+  std::map<std::string, double> table;
+  bool operator==(const ClassWeight&) const = default;
+};
+
+/// A data file; keys that are set here override those of `data` for this file.
+struct DataFile {
+  std::string file;
+  std::optional<std::string> format, label, text, separator, label_separator;
+  std::optional<bool> header, phrases;
+  bool operator==(const DataFile&) const = default;
+};
+
+struct DataConfig {
+  std::string dir;
+  std::vector<DataFile> train, dev, test;
+  std::string format = "tsv", label, text, separator, label_separator = ",";
+  std::optional<bool> header;
+  bool multi_label = false, phrases = false;
+  double dev_fraction = 0.1;
+  std::int64_t dev_seed = 1;
+};
+
+struct NgramConfig {
+  std::int64_t char_min = 0, char_max = 0, unit = 1, buckets = 100000;
+};
+
+struct TextConfig {
+  std::string unit = "word", normalize = "nfc", digits = "keep";
+  bool lowercase = false;
+  std::int64_t min_count = 1, max_vocab = 0;
+  NgramConfig ngrams;
+  std::string pretrained, pretrained_vocabulary = "train";
+  std::int64_t pretrained_limit = 0;
+  bool pretrained_tune = true;
+};
+
+struct ModelConfig {
+  std::string cell = "lstm", pooling = "max";
+  bool bidirectional = true, variational = false;
+  std::int64_t layers = 1, hidden = 128, embedding = 100;
+  double dropout = 0.5, embedding_dropout = 0.5, layer_dropout = 0.5, word_dropout = 0.0;
+  std::string initializer = "orthogonal";
+  double forget_bias = 1.0, embedding_deviation = 0.1;
+};
+
+struct EarlyStoppingConfig {
+  std::string metric = "accuracy";
+  std::int64_t patience = 0;
+};
+
+struct TrainingConfig {
+  std::string optimizer = "adam", schedule = "constant";
+  double learning_rate = 1e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
+         weight_decay = 0.0;
+  bool nesterov = false;
+  Every warmup{0, Every::Unit::kSteps};
+  double final_rate = 0.0, plateau_factor = 0.5;
+  std::int64_t plateau_patience = 2;
+  std::int64_t batch_size = 32, batch_tokens = 0, epochs = 10;
+  double max_minutes = 0.0, clip_norm = 5.0, label_smoothing = 0.0;
+  ClassWeight class_weight;
+  EarlyStoppingConfig early_stopping;
+  Every evaluate_every, save_every;
+  std::int64_t seed = 1, threads = 0;
+};
+
+struct OutputConfig {
+  std::string dir = "run";
+};
+
+struct Config {
+  std::string task = "classify";
+  DataConfig data;
+  TextConfig text;
+  ModelConfig model;
+  TrainingConfig training;
+  OutputConfig output;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,493 @@
+#include "config/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/error.h"
+#include "config/nearest.h"
+
+namespace mnemo {
+namespace {
+
+// What a value may be, beyond its type.
+struct Range {
+  double low, high;
+};
+using Choices = std::vector<std::string>;
+struct Anything {};
+
+std::string found(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
+
+std::int64_t read_value(const Json& value, std::int64_t, const Range& range) {
+  const bool whole = value.is_number_integer() || (value.is_number_float() && value == std::floor(value.get<double>()) &&
+                                                   std::abs(value.get<double>()) < 9e15);
+  if (!whole) fail("expected a whole number, found {}", found(value));
+  if (const double v = value.get<double>(); v < range.low || v > range.high)
+    fail("expected a whole number from {} to {}, found {}", range.low, range.high, found(value));
+  return value.is_number_float() ? static_cast<std::int64_t>(value.get<double>()) : value.get<std::int64_t>();
+}
+
+double read_value(const Json& value, double, const Range& range) {
+  if (!value.is_number()) fail("expected a number, found {}", found(value));
+  const double v = value.get<double>();
+  if (!(v >= range.low && v <= range.high)) fail("expected a number from {} to {}, found {}", range.low, range.high, v);
+  return v;
+}
+
+bool read_value(const Json& value, bool, Anything) {
+  if (!value.is_boolean()) fail("expected true or false, found {}", found(value));
+  return value.get<bool>();
+}
+
+std::string read_value(const Json& value, const std::string&, Anything) {
+  if (!value.is_string()) fail("expected a text, found {}", found(value));
+  return value.get<std::string>();
+}
+
+std::string read_value(const Json& value, const std::string&, const Choices& choices) {
+  const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  if (std::find(choices.begin(), choices.end(), text) == choices.end())
+    fail("expected one of {}, found {}", fmt::join(choices, ", "), found(value));
+  return text;
+}
+
+std::optional<bool> read_value(const Json& value, const std::optional<bool>&, Anything) {
+  if (value.is_null()) return std::nullopt;
+  return read_value(value, false, Anything{});
+}
+
+// A column: its number from 1, or its name in the header.
+struct Column {};
+std::string read_value(const Json& value, const std::string&, Column) {
+  if (value.is_number_integer() && value.get<std::int64_t>() >= 1) return std::to_string(value.get<std::int64_t>());
+  if (!value.is_string()) fail("expected a column's number from 1 or its name, found {}", found(value));
+  return value.get<std::string>();
+}
+
+Every read_value(const Json& value, const Every&, Anything) {
+  static const std::vector<std::pair<std::string, Every::Unit>> units{
+      {"epoch", Every::Unit::kEpochs}, {"step", Every::Unit::kSteps}, {"minute", Every::Unit::kMinutes}};
+  const auto wrong = [&] {
+    fail("expected a number of epochs or a text such as \"500 steps\", \"2 epochs\" or \"10 minutes\", found {}",
+         found(value));
+  };
+  Every out;
+  if (value.is_number()) {
+    out.count = value.get<double>();
+  } else if (value.is_string()) {
+    char unit[16] = {};
+    int used = 0;
+    const std::string text = value.get<std::string>();
+    if (std::sscanf(text.c_str(), "%lf %15[a-z]%n", &out.count, unit, &used) != 2 ||
+        used != static_cast<int>(text.size()))
+      wrong();
+    const auto match = std::find_if(units.begin(), units.end(), [&](const auto& u) {
+      return u.first == unit || u.first + "s" == unit;
+    });
+    if (match == units.end()) wrong();
+    out.unit = match->second;
+  } else {
+    wrong();
+  }
+  if (!(out.count >= 0 && out.count <= 1e12)) wrong();
+  return out;
+}
+
+ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
+  ClassWeight out;
+  if (value == "none") return out;
+  if (value == "balanced") {
+    out.balanced = true;
+    return out;
+  }
+  if (!value.is_object() || value.empty())
+    fail("expected \"none\", \"balanced\" or an object of label: weight, found {}", found(value));
+  for (const auto& [label, weight] : value.items())
+    out.table[label] = read_value(weight, 0.0, Range{0, 1e6});
+  return out;
+}
+
+DataFile read_file_entry(const Json& value) {
+  DataFile out;
+  if (value.is_string()) {
+    out.file = value.get<std::string>();
+    return out;
+  }
+  if (!value.is_object()) fail("expected a path or an object with \"file\", found {}", found(value));
+  for (const auto& [key, item] : value.items()) {
+    if (key == "file") out.file = read_value(item, std::string(), Anything{});
+    else if (key == "format") out.format = read_value(item, std::string(), Anything{});
+    else if (key == "label") out.label = read_value(item, std::string(), Column{});
+    else if (key == "text") out.text = read_value(item, std::string(), Column{});
+    else if (key == "separator") out.separator = read_value(item, std::string(), Anything{});
+    else if (key == "label_separator") out.label_separator = read_value(item, std::string(), Anything{});
+    else if (key == "header") out.header = read_value(item, false, Anything{});
+    else if (key == "phrases") out.phrases = read_value(item, false, Anything{});
+    else fail("unknown key \"{}\" of a data file; valid are file, format, label, text, separator, label_separator, "
+              "header, phrases", key);
+  }
+  return out;
+}
+
+std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything) {
+  std::vector<DataFile> out;
+  if (!value.is_array()) return {read_file_entry(value)};
+  for (const Json& item : value) out.push_back(read_file_entry(item));
+  return out;
+}
+
+Json write_value(const Every& v) {
+  static const char* const names[] = {"epochs", "steps", "minutes"};
+  if (v.unit == Every::Unit::kEpochs) return v.count;
+  return fmt::format("{} {}", v.count, names[static_cast<int>(v.unit)]);
+}
+
+Json write_value(const ClassWeight& v) {
+  if (v.balanced) return "balanced";
+  if (v.table.empty()) return "none";
+  Json out = Json::object();
+  for (const auto& [label, weight] : v.table) out[label] = weight;
+  return out;
+}
+
+Json write_value(const std::vector<DataFile>& files) {
+  Json out = Json::array();
+  for (const DataFile& f : files) {
+    Json entry{{"file", f.file}};
+    if (f.format) entry["format"] = *f.format;
+    if (f.label) entry["label"] = *f.label;
+    if (f.text) entry["text"] = *f.text;
+    if (f.separator) entry["separator"] = *f.separator;
+    if (f.label_separator) entry["label_separator"] = *f.label_separator;
+    if (f.header) entry["header"] = *f.header;
+    if (f.phrases) entry["phrases"] = *f.phrases;
+    out.push_back(entry.size() == 1 ? Json(f.file) : entry);
+  }
+  return out;
+}
+
+Json write_value(const std::optional<bool>& v) { return v ? Json(*v) : Json(nullptr); }
+template <class T>
+Json write_value(const T& v) {
+  return v;
+}
+
+Json schema_of(std::int64_t, const Range& r) {
+  return {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}};
+}
+Json schema_of(double, const Range& r) { return {{"type", "number"}, {"minimum", r.low}, {"maximum", r.high}}; }
+Json schema_of(bool, Anything) { return {{"type", "boolean"}}; }
+Json schema_of(const std::string&, Anything) { return {{"type", "string"}}; }
+Json schema_of(const std::string&, const Choices& choices) { return {{"enum", choices}}; }
+Json schema_of(const std::string&, Column) { return {{"type", Json::array({"string", "integer"})}}; }
+Json schema_of(const std::optional<bool>&, Anything) { return {{"type", Json::array({"boolean", "null"})}}; }
+Json schema_of(const Every&, Anything) { return {{"type", Json::array({"number", "string"})}}; }
+Json schema_of(const ClassWeight&, Anything) { return {{"type", Json::array({"string", "object"})}}; }
+Json schema_of(const std::vector<DataFile>&, Anything) {
+  return {{"type", Json::array({"string", "array", "object"})}};
+}
+
+template <class T>
+constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, Every> ||
+                         std::is_same_v<T, ClassWeight> || std::is_same_v<T, std::vector<DataFile>>;
+
+enum class Place { kModel, kLocal };
+
+// Makes an option of its key, the member it sets, what the value may be, and its help.
+template <class Member, class Constraint>
+Option option(std::string key, Member member, Constraint constraint, std::string help, Place place = Place::kModel) {
+  using T = std::decay_t<decltype(member(std::declval<Config&>()))>;
+  Config defaults;
+  Json schema = schema_of(T{}, constraint);
+  schema["default"] = write_value(member(defaults));
+  schema["description"] = help;
+  return {std::move(key), std::move(help), std::move(schema), place == Place::kLocal, kIsText<T>,
+          [member, constraint](Config& c, const Json& value) {
+            member(c) = read_value(value, T{}, constraint);
+          },
+          [member](const Config& c) { return write_value(member(const_cast<Config&>(c))); }};
+}
+
+#define MNEMO_MEMBER(path) [](Config& c) -> auto& { return c.path; }
+
+constexpr double kMany = 1e9;
+
+std::vector<Option> declare_options() {
+  const Anything any;
+  const Choices formats{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
+  const Place local = Place::kLocal;
+  return {
+      option("task", MNEMO_MEMBER(task), Choices{"classify"}, "What the model does: classify gives a text one label or several."),
+
+      option("data.dir", MNEMO_MEMBER(data.dir), any, "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
+      option("data.train", MNEMO_MEMBER(data.train), any, "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override those of data for that file.", local),
+      option("data.dev", MNEMO_MEMBER(data.dev), any, "Data that all choices are made on: the best epoch, early stopping, the temperature. Empty: dev_fraction of train.", local),
+      option("data.test", MNEMO_MEMBER(data.test), any, "Data for the last evaluation of a run; nothing is chosen by it.", local),
+      option("data.format", MNEMO_MEMBER(data.format), formats, "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. spaced: label, blank, text. trees: Penn brackets with labels. A .gz file is read as what it holds."),
+      option("data.label", MNEMO_MEMBER(data.label), Column{}, "Column (from 1, or its name in the header) or JSON key of the label; empty: the format's usual one."),
+      option("data.text", MNEMO_MEMBER(data.text), Column{}, "Column or JSON key of the text; empty: the format's usual one."),
+      option("data.header", MNEMO_MEMBER(data.header), any, "Whether the first row names the columns; null: csv yes, tsv no."),
+      option("data.separator", MNEMO_MEMBER(data.separator), any, "Character between columns of csv; empty: a comma."),
+      option("data.multi_label", MNEMO_MEMBER(data.multi_label), any, "Whether a text may have several labels, or none."),
+      option("data.label_separator", MNEMO_MEMBER(data.label_separator), any, "Text between several labels in one column."),
+      option("data.phrases", MNEMO_MEMBER(data.phrases), any, "trees: every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole sentence with its label."),
+      option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9}, "Share of train kept out as dev where data.dev is empty; equal texts stay on one side."),
+      option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany}, "Seed of that choice, independent of training.seed."),
+
+      option("text.unit", MNEMO_MEMBER(text.unit), Choices{"char", "grapheme", "word", "unicode-word"}, "char: code points. grapheme: what a reader sees as one character. word: between blanks. unicode-word: by Unicode's word boundaries (UAX #29)."),
+      option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"}, "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
+      option("text.lowercase", MNEMO_MEMBER(text.lowercase), any, "Look units up in lower case."),
+      option("text.digits", MNEMO_MEMBER(text.digits), Choices{"keep", "zero"}, "zero: look units up with every digit as 0."),
+      option("text.min_count", MNEMO_MEMBER(text.min_count), Range{1, kMany}, "Units that occur less often in train are unknown."),
+      option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany}, "Most frequent units that are kept; 0: all."),
+      option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20}, "Shortest hashed character n-gram of a unit (Bojanowski et al. 2017); 0: none."),
+      option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20}, "Longest hashed character n-gram of a unit; 0: none."),
+      option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5}, "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too."),
+      option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8}, "Rows of the table that n-grams are hashed into."),
+      option("text.pretrained", MNEMO_MEMBER(text.pretrained), any, "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", local),
+      option("text.pretrained_vocabulary", MNEMO_MEMBER(text.pretrained_vocabulary), Choices{"train", "all"}, "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file."),
+      option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany}, "Most such words, in the file's order; 0: no limit."),
+      option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any, "Whether the vectors of words of train are trained on."),
+
+      option("model.cell", MNEMO_MEMBER(model.cell), Choices{"lstm"}, "The recurrent cell."),
+      option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), any, "Read the text in both directions."),
+      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers."),
+      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction."),
+      option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384}, "Numbers of a unit's vector; with text.pretrained the file's."),
+      option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"}, "How the outputs of all steps become one vector; last: the forward direction's last and the backward direction's first."),
+      option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer."),
+      option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95}, "Dropout on the embeddings."),
+      option("model.layer_dropout", MNEMO_MEMBER(model.layer_dropout), Range{0, 0.95}, "Dropout between recurrent layers."),
+      option("model.variational", MNEMO_MEMBER(model.variational), any, "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
+      option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95}, "Share of units read as unknown in training."),
+      option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"}, "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
+      option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10}, "Added to the first value of the forget gate's bias."),
+      option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10}, "Standard deviation of the embeddings' first values."),
+
+      option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"}, "The optimiser."),
+      option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Highest learning rate."),
+      option("training.momentum", MNEMO_MEMBER(training.momentum), Range{0, 0.9999}, "Momentum of sgd and rmsprop."),
+      option("training.nesterov", MNEMO_MEMBER(training.nesterov), any, "Nesterov's form of sgd's momentum."),
+      option("training.beta1", MNEMO_MEMBER(training.beta1), Range{0, 0.9999}, "Decay of adam's first moment."),
+      option("training.beta2", MNEMO_MEMBER(training.beta2), Range{0, 0.999999}, "Decay of adam's second moment."),
+      option("training.epsilon", MNEMO_MEMBER(training.epsilon), Range{1e-12, 1}, "Added to the root in adam and rmsprop."),
+      option("training.alpha", MNEMO_MEMBER(training.alpha), Range{0, 0.999999}, "Decay of rmsprop's mean square."),
+      option("training.weight_decay", MNEMO_MEMBER(training.weight_decay), Range{0, 10}, "Decoupled weight decay (Loshchilov & Hutter 2019) of sgd, adamw and rmsprop."),
+      option("training.schedule", MNEMO_MEMBER(training.schedule), Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"}, "How the learning rate goes after warm-up."),
+      option("training.warmup", MNEMO_MEMBER(training.warmup), any, "Linear warm-up: \"500 steps\", or a number of epochs."),
+      option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1}, "Last rate of linear and cosine, as a share of learning_rate."),
+      option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1}, "plateau: factor of the rate where the metric no longer improves."),
+      option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6}, "plateau: evaluations without a better metric before that."),
+      option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6}, "Texts of a batch."),
+      option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany}, "Units of a batch, in place of batch_size; 0: by batch_size."),
+      option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most."),
+      option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6}, "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
+      option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany}, "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped."),
+      option("training.class_weight", MNEMO_MEMBER(training.class_weight), any, "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
+      option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9}, "Share of the target spread over all classes (Szegedy et al. 2016)."),
+      option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric), Choices{"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss"}, "Metric on dev by which the best model is kept, and training stops."),
+      option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6}, "Evaluations without a better metric before training stops; 0: it runs to the end."),
+      option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), any, "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\"."),
+      option("training.save_every", MNEMO_MEMBER(training.save_every), any, "How often the run is saved for --resume: as evaluate_every."),
+      option("training.seed", MNEMO_MEMBER(training.seed), Range{0, 9e15}, "Seed of first weights, order and dropout. The same seed gives the same bytes for any number of threads."),
+      option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024}, "Threads; 0: the cores that the process may use. --threads overrides it.", local),
+
+      option("output.dir", MNEMO_MEMBER(output.dir), any, "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. Starts at the working directory.", local),
+  };
+}
+
+// Contradictions that no single option shows.
+void check_whole(const Config& c, std::vector<std::string>& errors) {
+  const auto& n = c.text.ngrams;
+  if ((n.char_min == 0) != (n.char_max == 0) || n.char_min > n.char_max)
+    errors.push_back(fmt::format("text.ngrams: char_min {} and char_max {}: expected both 0, or 1 <= char_min <= char_max",
+                                 n.char_min, n.char_max));
+  if (c.training.optimizer == "adam" && c.training.weight_decay > 0)
+    errors.push_back("training.weight_decay: adam has none; use \"optimizer\": \"adamw\"");
+  if (c.training.momentum > 0 && c.training.optimizer != "sgd" && c.training.optimizer != "rmsprop")
+    errors.push_back(fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", c.training.optimizer));
+  if (c.training.nesterov && c.training.momentum == 0)
+    errors.push_back("training.nesterov: needs training.momentum above 0");
+  if (c.training.warmup.unit == Every::Unit::kMinutes)
+    errors.push_back("training.warmup: expected epochs or steps, found minutes");
+  if (c.data.multi_label && c.training.early_stopping.metric == "auc")
+    errors.push_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
+}
+
+const Option* find_option(const std::string& key) {
+  const auto& all = options();
+  const auto match = std::find_if(all.begin(), all.end(), [&](const Option& o) { return o.key == key; });
+  return match == all.end() ? nullptr : &*match;
+}
+
+bool is_section(const std::string& key) {
+  const auto& all = options();
+  return std::any_of(all.begin(), all.end(), [&](const Option& o) { return o.key.starts_with(key + "."); });
+}
+
+std::string unknown_key(const std::string& key) {
+  std::vector<std::string> keys;
+  for (const Option& o : options()) keys.push_back(o.key);
+  return fmt::format("{}: unknown key; the nearest is {} (mnemo config explain lists all)", key, nearest(key, keys));
+}
+
+void set_option(Config& config, const Option& o, const Json& value, const std::string& where,
+                std::vector<std::string>& errors) {
+  try {
+    o.read(config, value);
+  } catch (const std::exception& error) {
+    errors.push_back(fmt::format("{}{}: {}", where, o.key, error.what()));
+  }
+}
+
+void read_object(Config& config, const Json& object, const std::string& prefix, const std::string& where,
+                 std::vector<std::string>& errors) {
+  for (const auto& [name, value] : object.items()) {
+    const std::string key = prefix + name;
+    if (const Option* o = find_option(key)) {
+      set_option(config, *o, value, where, errors);
+    } else if (!is_section(key)) {
+      errors.push_back(where + unknown_key(key));
+    } else if (!value.is_object()) {
+      errors.push_back(fmt::format("{}{}: expected an object, found {}", where, key, found(value)));
+    } else {
+      read_object(config, value, key + ".", where, errors);
+    }
+  }
+}
+
+void apply_set(Config& config, const std::string& set, std::vector<std::string>& errors) {
+  const std::size_t equals = set.find('=');
+  const std::string key = set.substr(0, equals);
+  if (equals == std::string::npos) {
+    errors.push_back(fmt::format("--set {}: expected key=value", set));
+    return;
+  }
+  const Option* o = find_option(key);
+  if (!o) {
+    errors.push_back("--set " + unknown_key(key));
+    return;
+  }
+  const std::string text = set.substr(equals + 1);
+  const bool json_form = text.starts_with("[") || text.starts_with("{") || text.starts_with("\"");
+  Json value = o->raw_text && !json_form ? Json(text) : Json::parse(text, nullptr, false);
+  if (value.is_discarded()) value = text;
+  // "2" of an interval is a number of epochs, "true" of a column a name.
+  if (o->raw_text && o->schema.contains("type") && o->schema["type"].is_array() && o->schema["type"][0] == "number") {
+    const Json number = Json::parse(text, nullptr, false);
+    if (number.is_number()) value = number;
+  }
+  set_option(config, *o, value, "--set ", errors);
+}
+
+// nlohmann's parser keeps the last of two equal keys; two are more likely a mistake.
+Json parse_strict(std::string_view text, const std::string& name) {
+  std::vector<std::set<std::string>> open;
+  std::string repeated;
+  const auto callback = [&](int, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::object_start) open.emplace_back();
+    if (event == Json::parse_event_t::object_end) open.pop_back();
+    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
+      repeated = parsed.get<std::string>();
+    return true;
+  };
+  Json out;
+  try {
+    out = Json::parse(text, callback);
+  } catch (const nlohmann::json::parse_error& error) {
+    const std::size_t end = std::min(error.byte, text.size());
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
+    throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
+  }
+  if (!repeated.empty()) throw UsageError(fmt::format("{}: key \"{}\" is given twice in one object", name, repeated));
+  if (!out.is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(out)));
+  return out;
+}
+
+std::string type_text(const Json& schema) {
+  if (schema.contains("enum")) {
+    std::vector<std::string> names;
+    for (const Json& value : schema["enum"]) names.push_back(value.get<std::string>());
+    return fmt::format("{}", fmt::join(names, " | "));
+  }
+  if (schema["type"].is_array()) {
+    std::vector<std::string> names;
+    for (const Json& value : schema["type"]) names.push_back(value.get<std::string>());
+    return fmt::format("{}", fmt::join(names, " or "));
+  }
+  std::string text = schema["type"].get<std::string>();
+  if (schema.contains("minimum"))
+    text += fmt::format(" from {} to {}", schema["minimum"].get<double>(), schema["maximum"].get<double>());
+  return text;
+}
+
+}  // namespace
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> all = declare_options();
+  return all;
+}
+
+Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets) {
+  Config config;
+  std::vector<std::string> errors;
+  read_object(config, parse_strict(text, name), "", name + ": ", errors);
+  for (const std::string& set : sets) apply_set(config, set, errors);
+  if (errors.empty()) check_whole(config, errors);
+  if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\nmnemo: ")));
+  return config;
+}
+
+Json config_to_json(const Config& config, Which which) {
+  Json out = Json::object();
+  for (const Option& o : options()) {
+    if (o.local && which == Which::kWithoutLocal) continue;
+    std::string pointer = "/" + o.key;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    out[Json::json_pointer(pointer)] = o.write(config);
+  }
+  return out;
+}
+
+Json config_schema() {
+  Json root{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "mnemo configuration"}};
+  root["type"] = "object";
+  root["additionalProperties"] = false;
+  for (const Option& o : options()) {
+    Json* node = &root;
+    std::size_t begin = 0;
+    for (std::size_t dot; (dot = o.key.find('.', begin)) != std::string::npos; begin = dot + 1) {
+      node = &(*node)["properties"][o.key.substr(begin, dot - begin)];
+      (*node)["type"] = "object";
+      (*node)["additionalProperties"] = false;
+    }
+    (*node)["properties"][o.key.substr(begin)] = o.schema;
+  }
+  return root;
+}
+
+std::string explain(const std::string& key, bool markdown) {
+  std::string out = markdown ? "| key | value | default | meaning |\n|---|---|---|---|\n" : "";
+  bool any = false;
+  for (const Option& o : options()) {
+    if (!key.empty() && o.key != key && !o.key.starts_with(key + ".")) continue;
+    any = true;
+    std::string type = type_text(o.schema);
+    const std::string value = o.schema["default"].dump();
+    if (!markdown) {
+      out += fmt::format("{} ({}; default {})\n    {}\n", o.key, type, value, o.help);
+      continue;
+    }
+    for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.insert(at, "\\");
+    out += fmt::format("| `{}` | {} | `{}` | {} |\n", o.key, type, value, o.help);
+  }
+  if (!any) throw UsageError(unknown_key(key));
+  return out;
+}
+
+}  // namespace mnemo
