@@ -1,0 +1,178 @@
+// mnemo bench: one recurrent layer alone, in per cent of what the processor's multiply-adds can do.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <thread>
+#include <vector>
+
+#include "apps/mnemo/commands.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "kernels/product.h"
+#include "kernels/targets.h"
+#include "nn/lstm.h"
+
+namespace mnemo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchOptions {
+  std::string cell = "lstm", lengths, mode = "train", format = "text", target;
+  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, repeat = 21;
+  bool bidirectional = false;
+  int threads = 1;
+};
+
+// All sequences `steps` long, or lengths from A to B evenly spread.
+std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
+  if (o.lengths.empty()) return std::vector<std::int32_t>(o.batch, static_cast<std::int32_t>(o.steps));
+  int first = 0, last = 0;
+  char end = 0;
+  if (std::sscanf(o.lengths.c_str(), "%d..%d%c", &first, &last, &end) != 2 || first < 1 || last < first)
+    throw UsageError(fmt::format("--lengths {}: expected A..B with 1 <= A <= B", o.lengths));
+  std::vector<std::int32_t> lengths;
+  for (Index b = 0; b < o.batch; ++b)
+    lengths.push_back(o.batch == 1 ? last
+                                   : first + static_cast<std::int32_t>((last - first) * b / (o.batch - 1)));
+  return lengths;
+}
+
+// Operations of the matrix products alone: 2 * 4 H (I + H) for each token, layer and direction, thrice that in training.
+double products_flop(const BenchOptions& o, Index tokens) {
+  const double D = o.bidirectional ? 2 : 1, H = static_cast<double>(o.hidden);
+  double sum = 0;
+  for (Index l = 0; l < o.layers; ++l) sum += 8.0 * D * H * ((l == 0 ? static_cast<double>(o.input) : D * H) + H);
+  return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);
+}
+
+// Every thread at once, best of five.
+double measure_peak(int threads) {
+  double best = 0;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    std::vector<double> each(threads);
+    std::vector<std::thread> others;
+    for (int i = 1; i < threads; ++i) others.emplace_back([&, i] { each[i] = kernels::measure_peak_gflops(20); });
+    each[0] = kernels::measure_peak_gflops(20);
+    for (auto& other : others) other.join();
+    best = std::max(best, std::accumulate(each.begin(), each.end(), 0.0));
+  }
+  return best;
+}
+
+class LayerBench {
+ public:
+  explicit LayerBench(const BenchOptions& o)
+      : options_(o),
+        lengths_(sequence_lengths(o)),
+        packing_(lengths_),
+        pool_(o.threads),
+        lstm_("bench", {.input = o.input, .hidden = o.hidden, .layers = o.layers, .bidirectional = o.bidirectional}) {
+    lstm_.initialise(1);
+    RandomStream random(1, Purpose::kBench);
+    x_.resize(packing_.tokens() * o.input);
+    for (std::size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(random.normal());
+  }
+
+  Index tokens() const { return packing_.tokens(); }
+
+  void run() {
+    const bool training = options_.mode == "train";
+    arena_.reset();
+    Tape tape(pool_, arena_, training ? Tape::Mode::kTraining : Tape::Mode::kInference);
+    Activation x{x_.data(), nullptr, packing_.tokens(), options_.input};
+    if (training) {
+      x.gradient = arena_.allocate(x.size());
+      std::fill_n(x.gradient, x.size(), 0.0f);
+      lstm_.weights_changed();
+    }
+    const auto out = lstm_.forward(tape, packing_, x);
+    if (!training) return;
+    std::fill_n(out.y.gradient, out.y.size(), 1.0f);
+    tape.backward();
+  }
+
+ private:
+  BenchOptions options_;
+  std::vector<std::int32_t> lengths_;
+  Packing packing_;
+  ThreadPool pool_;
+  Arena arena_;
+  Lstm lstm_;
+  AlignedVector x_;
+};
+
+double quantile(const std::vector<double>& sorted, double q) {
+  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(q * static_cast<double>(sorted.size())))];
+}
+
+int run_bench(const BenchOptions& o) {
+  if (!o.target.empty()) kernels::use_target(o.target);
+  LayerBench bench(o);
+  bench.run();
+  const double peak = measure_peak(o.threads);
+  std::vector<double> seconds;
+  for (Index i = 0; i < o.repeat; ++i) {
+    const auto start = Clock::now();
+    bench.run();
+    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  std::sort(seconds.begin(), seconds.end());
+  const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
+  nlohmann::ordered_json record{
+      {"cell", o.cell}, {"mode", o.mode}, {"numbers", "float32"}, {"target", kernels::current_target()},
+      {"threads", o.threads}, {"batch", o.batch}};
+  if (o.lengths.empty())
+    record["steps"] = o.steps;
+  else
+    record["lengths"] = o.lengths;
+  record.update({{"input", o.input}, {"hidden", o.hidden}, {"layers", o.layers}, {"bidirectional", o.bidirectional},
+                 {"peak_gflops", peak}, {"gflops", gflops}, {"percent_of_peak", 100.0 * gflops / peak},
+                 {"tokens_per_s", static_cast<double>(bench.tokens()) / median}, {"median_ms", median * 1e3},
+                 {"p99_ms", quantile(seconds, 0.99) * 1e3},
+                 {"spread", (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median}});
+  if (o.format == "json") {
+    std::puts(record.dump().c_str());
+  } else {
+    for (const auto& [key, value] : record.items())
+      std::printf("%-16s %s\n", key.c_str(),
+                  value.is_number_float() ? fmt::format("{:.4g}", value.get<double>()).c_str()
+                  : value.is_string()     ? value.get<std::string>().c_str()
+                                          : value.dump().c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("bench", "Measure one recurrent layer against the processor's peak");
+  command->footer(
+      "Examples:\n  mnemo bench lstm --batch 32 --steps 64 --input 256 --hidden 256 --threads 2 --mode train --format json\n"
+      "  mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer");
+  auto o = std::make_shared<BenchOptions>();
+  const auto positive = CLI::Range(Index{1}, Index{1} << 20);
+  command->add_option("cell", o->cell, "The cell")->check(CLI::IsMember({"lstm"}))->capture_default_str();
+  command->add_option("--batch", o->batch, "Sequences of a batch")->check(positive)->capture_default_str();
+  auto* steps = command->add_option("--steps", o->steps, "Steps of every sequence")->check(positive);
+  steps->capture_default_str();
+  command->add_option("--lengths", o->lengths, "Lengths from A to B, evenly spread, as A..B")->excludes(steps);
+  command->add_option("--input", o->input, "Inputs")->check(positive)->capture_default_str();
+  command->add_option("--hidden", o->hidden, "Hidden units of one direction")->check(positive)->capture_default_str();
+  command->add_option("--layers", o->layers, "Layers")->check(CLI::Range(1, 64))->capture_default_str();
+  command->add_flag("--bidirectional", o->bidirectional, "Both directions");
+  command->add_option("--mode", o->mode, "train: forward and backward; infer: forward")
+      ->check(CLI::IsMember({"train", "infer"}))
+      ->capture_default_str();
+  command->add_option("--repeat", o->repeat, "Runs, of which the median counts")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--target", o->target, "Instruction set to force, one of those that --version names");
+  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  add_threads(command, o->threads);
+  command->callback([&chosen, o] { chosen = [o] { return run_bench(*o); }; });
+}
+
+}  // namespace mnemo

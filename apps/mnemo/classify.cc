@@ -1,0 +1,158 @@
+// mnemo classify: one record out for each record in, in order, in steady memory.
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "text/records.h"
+#include "train/data.h"
+#include "train/text_classifier.h"
+
+namespace mnemo {
+namespace {
+
+// A block of records that is classified at once: enough for the products, little enough for memory.
+constexpr std::int64_t kBlockRecords = 1024;
+constexpr std::int64_t kBlockUnits = 1 << 15;
+
+struct ClassifyOptions {
+  std::string model, format = "tsv";
+  std::vector<std::string> files;
+  std::optional<int> top;
+  std::optional<double> threshold;
+  bool raw = false;
+  DataOptions input;
+  int threads = 1;
+};
+
+// A label as one field of a line.
+std::string one_field(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return text;
+}
+
+class Classification {
+ public:
+  explicit Classification(const ClassifyOptions& o)
+      : options_(o), pool_(o.threads), model_(TextClassifier::load(o.model)) {
+    for (const std::string& label : model_->labels()) fields_.push_back(one_field(label));
+  }
+
+  void run(const std::string& path) {
+    RecordOptions record_options;
+    const DataConfig& trained = model_->config().data;
+    if (options_.input.format_in.empty()) {
+      record_options.format = Format::kLines;
+      record_options.invalid_utf8 = options_.input.policy();
+    } else {
+      DataFile file;
+      file.format = options_.input.format_in;
+      if (options_.input.format_in != trained.format) file.label = file.text = file.separator = "";
+      record_options = mnemo::record_options(trained, file, options_.input.policy());
+      record_options.phrases = false;
+    }
+    record_options.require_label = false;
+    const auto reader = open_records(path, record_options);
+    Record record;
+    try {
+      while (reader->next(record)) {
+        model_->encode(record.text, encoded_);
+        corpus_.add(encoded_);
+        const bool full = corpus_.size() >= kBlockRecords || corpus_.units() >= kBlockUnits;
+        if (full || !reader->next_is_ready()) answer();
+      }
+    } catch (...) {
+      answer();  // what was read before the error
+      throw;
+    }
+    answer();
+  }
+
+ private:
+  void answer() {
+    if (corpus_.size() > 0) {
+      const auto p = model_->probabilities(model_->logits(corpus_, pool_, arena_), !options_.raw);
+      const auto K = static_cast<std::int64_t>(model_->labels().size());
+      for (std::int64_t i = 0; i < corpus_.size(); ++i) append(p.data() + i * K);
+      corpus_.clear();
+    }
+    if (std::fwrite(out_.data(), 1, out_.size(), stdout) != out_.size() || std::fflush(stdout) != 0)
+      fail("standard output: cannot write: {}", std::strerror(errno));
+    out_.clear();
+  }
+
+  // The labels to show, most probable first.
+  std::vector<std::int32_t> chosen(const float* p) const {
+    std::vector<std::int32_t> order(fields_.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] > p[b]; });
+    const bool all = model_->multi_label() && !options_.top;
+    const std::size_t most = all ? order.size() : static_cast<std::size_t>(options_.top.value_or(1));
+    const double least = options_.threshold.value_or(all ? 0.5 : 0.0);
+    order.resize(std::min(order.size(), most));
+    while (!order.empty() && static_cast<double>(p[order.back()]) < least) order.pop_back();
+    return order;
+  }
+
+  void append(const float* p) {
+    const auto ids = chosen(p);
+    if (options_.format == "jsonl") {
+      Json labels = Json::array();
+      for (std::int32_t id : ids)
+        labels.push_back({{"label", model_->labels()[id]}, {"probability", static_cast<double>(p[id])}});
+      out_ += Json{{"labels", labels}}.dump() + "\n";
+      return;
+    }
+    for (std::size_t i = 0; i < ids.size(); ++i)
+      fmt::format_to(std::back_inserter(out_), "{}{}\t{:.6f}", i == 0 ? "" : "\t", fields_[ids[i]], p[ids[i]]);
+    out_ += ids.empty() ? "-\n" : "\n";
+  }
+
+  const ClassifyOptions& options_;
+  ThreadPool pool_;
+  Arena arena_;
+  std::unique_ptr<TextClassifier> model_;
+  std::vector<std::string> fields_;
+  Corpus corpus_;
+  EncodedText encoded_;
+  std::string out_;
+};
+
+int run_classify(const ClassifyOptions& o) {
+  Classification classification(o);
+  const std::vector<std::string> standard_input{"-"};
+  for (const std::string& file : o.files.empty() ? standard_input : o.files) classification.run(file);
+  return 0;
+}
+
+}  // namespace
+
+void add_classify(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("classify", "Label texts, one a line");
+  command->footer(
+      "Examples:\n  mnemo classify run/model.safetensors reviews.txt\n"
+      "  echo 'a fine film' | mnemo classify run/model.safetensors --top 2\n"
+      "  mnemo classify run/model.safetensors --format-in jsonl --format jsonl < texts.jsonl\n\n"
+      "tsv: LABEL<TAB>PROBABILITY, repeated for --top; - where no label reaches the threshold.");
+  auto o = std::make_shared<ClassifyOptions>();
+  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
+  command->add_option("files", o->files, "Texts, one a line; - or none is standard input")->type_name("FILE");
+  command->add_option("--top", o->top, "Most probable labels to show (default: 1, or with several labels a text those at the threshold)")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_option("--threshold", o->threshold, "Least probability of a label that is shown (default: 0.5 with several labels a text, else 0)")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_flag("--raw", o->raw, "Probabilities before calibration");
+  command->add_option("--format", o->format, "tsv or jsonl")->check(CLI::IsMember({"tsv", "jsonl"}))->capture_default_str();
+  add_data_options(command, o->input);
+  add_threads(command, o->threads);
+  command->callback([&chosen, o] { chosen = [o] { return run_classify(*o); }; });
+}
+
+}  // namespace mnemo

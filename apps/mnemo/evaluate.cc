@@ -1,0 +1,121 @@
+// mnemo evaluate
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/thread_pool.h"
+#include "train/evaluation.h"
+
+namespace mnemo {
+namespace {
+
+constexpr int kMinimumMissed = 3;
+
+struct EvaluateOptions {
+  std::string model, data = "-", train, compare, format = "text", report, metric;
+  std::vector<std::string> minimums;
+  DataOptions input;
+  int threads = 1;
+};
+
+struct Minimum {
+  std::string metric;
+  double value;
+};
+
+Minimum parse_minimum(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  char* end = nullptr;
+  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const double value = std::strtod(number.c_str(), &end);
+  if (number.empty() || *end != '\0' || !std::isfinite(value))
+    throw UsageError(fmt::format("--min {}: expected metric=value, such as accuracy=0.82", text));
+  check_metric(text.substr(0, equals));
+  return {text.substr(0, equals), value};
+}
+
+// Files on the command line are read as the model's training data were, unless --format-in says otherwise.
+LabelledTexts read_input(const std::string& path, const TextClassifier& model, const DataOptions& options,
+                         const std::string& what) {
+  DataConfig data = model.config().data;
+  if (!options.format_in.empty() && options.format_in != data.format) {
+    data.format = options.format_in;
+    data.label = data.text = data.separator = "";
+    data.header.reset();
+    data.phrases = false;
+  }
+  data.dir.clear();
+  return read_texts({DataFile{.file = path, .format = {}, .label = {}, .text = {}, .separator = {},
+                              .label_separator = {}, .header = {}, .phrases = {}}},
+                    data, "", options.policy(), what, say);
+}
+
+int run_evaluate(const EvaluateOptions& o) {
+  std::vector<Minimum> minimums;
+  for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
+  if (!o.metric.empty()) check_metric(o.metric);
+  ThreadPool pool(o.threads);
+  const auto model = TextClassifier::load(o.model);
+  const LabelledTexts texts = read_input(o.data, *model, o.input, "data");
+  ModelReport report = report_model(*model, texts, o.metric, pool);
+  report.model = o.model;
+  report.data = o.data == "-" ? "standard input" : o.data;
+  if (!o.train.empty()) add_baselines(report, *model, texts, read_input(o.train, *model, o.input, "train"));
+  if (!o.compare.empty()) {
+    const auto other = TextClassifier::load(o.compare);
+    add_comparison(report, *model, *other, o.compare, texts, pool);
+  }
+  const std::string out =
+      o.format == "json" ? report_json(report).dump() + "\n" : report_text(report, model->labels());
+  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
+    fail("standard output: cannot write");
+  if (!o.report.empty()) {
+    const std::string log = log_path(std::filesystem::path(o.model).parent_path().string());
+    AtomicFile file(o.report);
+    file.write(report_html(report, *model, texts, log));
+    file.commit();
+  }
+  int code = 0;
+  const auto metrics = report.evaluation.metrics();
+  for (const Minimum& minimum : minimums) {
+    const auto found = metrics.find(minimum.metric);
+    if (found == metrics.end()) fail("--min {}: not defined on this data", minimum.metric);
+    const bool reached = higher_is_better(minimum.metric) ? found->second >= minimum.value : found->second <= minimum.value;
+    if (reached) continue;
+    say(fmt::format("mnemo: --min {}={} not reached: {:.6f}", minimum.metric, minimum.value, found->second));
+    code = kMinimumMissed;
+  }
+  return code;
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("evaluate", "Measure a model on labelled data");
+  command->footer(
+      "Examples:\n  mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html\n"
+      "  mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82\n"
+      "  mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors\n\n"
+      "Files are read in the format of the model's training data. Exit code 3: a --min was not reached.");
+  auto o = std::make_shared<EvaluateOptions>();
+  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
+  command->add_option("data", o->data, "Labelled data; - is standard input")->type_name("DATA")->capture_default_str();
+  command->add_option("--train", o->train, "Training data: two baselines are fitted to it and shown beside the model")
+      ->type_name("DATA");
+  command->add_option("--compare", o->compare, "Another model, for a paired test")->type_name("MODEL");
+  command->add_option("--metric", o->metric, "Metric of interval and comparison; by default the one the model was chosen by");
+  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->add_option("--report", o->report, "Write a self-contained page")->type_name("FILE.html");
+  command->add_option("--min", o->minimums, "Exit with 3 if a metric is worse")->type_name("METRIC=VALUE");
+  add_data_options(command, o->input);
+  add_threads(command, o->threads);
+  command->callback([&chosen, o] { chosen = [o] { return run_evaluate(*o); }; });
+}
+
+}  // namespace mnemo

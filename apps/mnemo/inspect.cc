@@ -1,0 +1,96 @@
+// mnemo inspect
+#include <cstdio>
+#include <memory>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "checkpoint/model_file.h"
+#include "train/text_classifier.h"
+
+namespace mnemo {
+namespace {
+
+// Probabilities of the stored samples may differ by this between instruction sets, whose sums round differently.
+constexpr double kVerifyTolerance = 1e-4;
+
+struct InspectOptions {
+  std::string model, format = "text";
+  bool verify = false;
+  int threads = 1;
+};
+
+Json describe(const std::string& path, const ModelContents& contents) {
+  const ModelMetadata& m = contents.metadata;
+  std::int64_t parameters = 0, bytes = 0;
+  Json tensors = Json::array();
+  for (const TensorView& t : contents.file.tensors()) {
+    tensors.push_back({{"name", t.name}, {"type", dtype_name(t.dtype)}, {"shape", t.shape}, {"bytes", t.bytes}});
+    bytes += static_cast<std::int64_t>(t.bytes);
+    if (t.dtype == DType::kF32) parameters += t.elements();
+  }
+  return {{"model", path}, {"task", m.task}, {"labels", m.labels}, {"parameters", parameters}, {"tensor_bytes", bytes},
+          {"metrics", m.metrics}, {"calibration", m.calibration}, {"provenance", m.provenance}, {"config", m.config},
+          {"tensors", tensors}};
+}
+
+void print_text(const Json& d) {
+  const auto line = [](const char* name, const Json& value) {
+    std::printf("%-14s %s\n", name, value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+  };
+  line("model", d["model"]);
+  line("task", d["task"]);
+  line("labels", d["labels"]);
+  line("parameters", d["parameters"]);
+  std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
+  line("calibration", d["calibration"]);
+  std::printf("\non dev\n");
+  for (const auto& [name, value] : d["metrics"].items()) std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
+  std::printf("\nprovenance\n");
+  for (const auto& [name, value] : d["provenance"].items()) std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
+  std::printf("\ntensors\n");
+  for (const Json& t : d["tensors"])
+    std::printf("  %-30s %-4s %-16s %12lld bytes\n", t["name"].get<std::string>().c_str(),
+                t["type"].get<std::string>().c_str(), t["shape"].dump().c_str(),
+                static_cast<long long>(t["bytes"].get<std::int64_t>()));
+  std::printf("\nconfiguration\n%s\n", d["config"].dump(2).c_str());
+}
+
+int run_inspect(const InspectOptions& o) {
+  if (o.verify) {
+    ThreadPool pool(o.threads);
+    const auto model = TextClassifier::load(o.model);
+    const double difference = model->verify(pool);
+    if (!(difference <= kVerifyTolerance))
+      fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
+           kVerifyTolerance);
+    std::printf("%s: verified, %zu samples, largest difference %.3g\n", o.model.c_str(),
+                model->metadata().self_test.size(), difference);
+    return 0;
+  }
+  const Json description = describe(o.model, read_model(o.model, ""));
+  if (o.format == "json") {
+    std::puts(description.dump().c_str());
+  } else {
+    print_text(description);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("inspect", "Show what a model file holds");
+  command->footer(
+      "Examples:\n  mnemo inspect run/model.safetensors\n  mnemo inspect run/model.safetensors --verify\n"
+      "  mnemo inspect run/model.safetensors --format json");
+  auto o = std::make_shared<InspectOptions>();
+  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
+  command->add_flag("--verify", o->verify, "Compute the stored samples and compare with their stored probabilities");
+  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  add_threads(command, o->threads);
+  command->callback([&chosen, o] { chosen = [o] { return run_inspect(*o); }; });
+}
+
+}  // namespace mnemo

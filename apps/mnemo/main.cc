@@ -1,0 +1,87 @@
+// mnemo: train and run LSTM networks on text. Parses the command line, runs a command, prints errors, ends the process.
+#include <csignal>
+#include <cstdio>
+
+#include "apps/mnemo/commands.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "checkpoint/format.h"
+#include "kernels/product.h"
+#include "kernels/targets.h"
+
+namespace mnemo {
+
+void add_threads(CLI::App* command, int& threads) {
+  threads = available_cores();
+  command->add_option("--threads", threads, "Threads; results do not depend on it")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+}
+
+std::string version_text() {
+#if defined(__clang__)
+  const std::string compiler = "Clang " __clang_version__;
+#else
+  const std::string compiler = "GCC " __VERSION__;
+#endif
+  return fmt::format("mnemo {}\ncompiler: {}\ninstruction set: {} (available: {})\nmatrix products: {}\nmodel format: {}",
+                     MNEMO_VERSION, compiler, kernels::current_target(), fmt::join(kernels::available_targets(), ", "),
+                     kernels::product_provider(), format::kVersion);
+}
+
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app("Train and run LSTM networks on text, on a CPU, from the shell.", "mnemo");
+  app.require_subcommand(0, 1);
+  app.footer(
+      "Examples:\n  mnemo train configs/quickstart-en.json\n  echo 'a fine film' | mnemo classify run/model.safetensors\n"
+      "  mnemo evaluate run/model.safetensors test.tsv --train train.tsv\n\nmnemo COMMAND --help tells more.");
+  Command chosen;
+  bool version = false;
+  app.add_flag("--version", version, "Print version, compiler, instruction set and model format");
+  add_train(app, chosen);
+  add_evaluate(app, chosen);
+  add_classify(app, chosen);
+  add_inspect(app, chosen);
+  add_config(app, chosen);
+  add_bench(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "mnemo: %s (mnemo --help shows the commands, mnemo COMMAND --help its options)\n",
+                 error.what());
+    return 2;
+  }
+  if (version) {
+    std::puts(version_text().c_str());
+    return 0;
+  }
+  if (!chosen) {
+    std::fputs("mnemo: a command is missing: train, evaluate, classify, inspect, config or bench (mnemo --help)\n", stderr);
+    return 2;
+  }
+  return chosen();
+}
+
+}  // namespace
+}  // namespace mnemo
+
+int main(int argc, char** argv) {
+  // A closed pipe is an error of write(2) like any other: reported, not a silent end.
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return mnemo::run(argc, argv);
+  } catch (const mnemo::UsageError& error) {
+    std::fprintf(stderr, "mnemo: %s\n", error.what());
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::fputs("mnemo: out of memory\n", stderr);
+    return 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "mnemo: %s\n", error.what());
+    return 1;
+  }
+}

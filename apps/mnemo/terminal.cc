@@ -1,0 +1,73 @@
+#include "apps/mnemo/terminal.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace mnemo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kRedraw{100};
+constexpr std::chrono::seconds kPlainLine{10};
+constexpr int kWidth = 20;
+
+std::string describe(const Progress& p) {
+  std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {:.0f} tokens/s", p.epoch, p.epochs, p.loss, p.tokens_per_s);
+  if (!std::isnan(p.best)) text += fmt::format("  best {} {:.4f}", p.metric, p.best);
+  return text + fmt::format("  {} left", duration_text(p.seconds_left));
+}
+
+std::string describe_evaluation(const Progress& p) {
+  const auto& m = *p.evaluated;
+  std::string text = fmt::format("step {}  epoch {}/{}  train loss {:.4f}  dev loss {:.4f}", p.step, p.epoch, p.epochs,
+                                 p.loss, m.at("loss"));
+  if (p.metric != "loss" && m.contains(p.metric)) text += fmt::format("  {} {:.4f}", p.metric, m.at(p.metric));
+  return text + fmt::format("  (best {:.4f})  {:.0f} tokens/s", p.best, p.tokens_per_s);
+}
+
+}  // namespace
+
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<long long>(std::llround(std::max(0.0, seconds)));
+  return s < 3600 ? fmt::format("{}:{:02}", s / 60, s % 60)
+                  : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+}
+
+ProgressBar::ProgressBar()
+    : terminal_(isatty(STDERR_FILENO) == 1), colour_(terminal_ && !std::getenv("NO_COLOR")), last_(Clock::now()) {}
+
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
+  if (drawn_) std::fputs("\r\033[K", stderr);
+  drawn_ = false;
+}
+
+void ProgressBar::line(const std::string& text) {
+  clear();
+  say(text);
+}
+
+void ProgressBar::show(const Progress& p) {
+  if (p.evaluated) return line(describe_evaluation(p));
+  const auto now = Clock::now();
+  if (terminal_ ? now - last_ < kRedraw : now - last_ < kPlainLine) return;
+  last_ = now;
+  if (!terminal_) return say(fmt::format("step {}/{}  {}", p.step, p.steps, describe(p)));
+  const int filled = static_cast<int>(kWidth * p.step / std::max<std::int64_t>(1, p.steps));
+  std::string bar;
+  for (int i = 0; i < kWidth; ++i) bar += i < filled ? "━" : "─";
+  std::fprintf(stderr, "\r\033[K%s%s%s %3d%%  %s", colour_ ? "\033[36m" : "", bar.c_str(), colour_ ? "\033[0m" : "",
+               static_cast<int>(100 * p.step / std::max<std::int64_t>(1, p.steps)), describe(p).c_str());
+  drawn_ = true;
+}
+
+}  // namespace mnemo

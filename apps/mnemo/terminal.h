@@ -1,0 +1,33 @@
+// What the program shows while it works: a bar that redraws itself on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "train/trainer.h"
+
+namespace mnemo {
+
+/// One line to stderr.
+void say(const std::string& line);
+
+class ProgressBar {
+ public:
+  ProgressBar();
+  ~ProgressBar();
+
+  void show(const Progress& progress);
+  /// A line that stays, above the bar.
+  void line(const std::string& text);
+
+ private:
+  void clear();
+
+  bool terminal_, colour_, drawn_ = false;
+  std::chrono::steady_clock::time_point last_;
+};
+
+/// "3:05", "1:02:03".
+std::string duration_text(double seconds);
+
+}  // namespace mnemo

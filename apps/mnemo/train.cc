@@ -1,0 +1,137 @@
+// mnemo train
+#include <atomic>
+#include <csignal>
+#include <memory>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "config/options.h"
+#include "train/classification.h"
+
+namespace mnemo {
+namespace {
+
+std::atomic<int> stop_signal{0};
+
+// The first signal asks the run to save and stop; the second one ends the program at once.
+void on_signal(int signal) {
+  stop_signal = signal;
+  std::signal(signal, SIG_DFL);
+}
+
+struct TrainOptions {
+  std::string config, init_from;
+  std::vector<std::string> sets;
+  bool resume = false, overwrite = false, dry = false;
+  std::int64_t folds = 0;
+  int threads = 0;
+  bool threads_given = false;
+  DataOptions data;
+};
+
+void check_folder(const TrainOptions& o, const std::string& folder) {
+  const bool holds_run = file_exists(resume_path(folder)) || file_exists(model_path(folder));
+  if (!holds_run || o.resume || o.overwrite) return;
+  throw UsageError(fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
+                               "output.dir to another folder", folder));
+}
+
+void remove_run(const std::string& folder) {
+  for (const std::string& path : {resume_path(folder), model_path(folder), log_path(folder)}) std::remove(path.c_str());
+}
+
+void report_outcome(const TrainingOutcome& outcome, const std::string& metric) {
+  using End = TrainingOutcome::End;
+  const char* how = outcome.end == End::kStoppedEarly ? "stopped early"
+                    : outcome.end == End::kTimeUp     ? "stopped by training.max_minutes"
+                                                      : "done";
+  std::string line = fmt::format("{} at step {}, {:.0f} tokens/s", how, outcome.step, outcome.tokens_per_s);
+  if (outcome.best.contains(metric))
+    line += fmt::format("; best on dev at step {}: {} {:.4f}", outcome.best_step, metric, outcome.best.at(metric));
+  say(line);
+}
+
+int run_train(const TrainOptions& o) {
+  Config config = load_config(o.config, o.sets);
+  if (o.threads_given) config.training.threads = o.threads;
+  if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
+  ThreadPool pool(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores());
+  const std::string folder = config.output.dir;
+  if (!o.dry) check_folder(o, folder);
+  const auto data = load_classification_data(config, o.config, o.data.policy(), say);
+  if (o.dry) {
+    dry_run(config, o.config, data, pool, say);
+    return 0;
+  }
+  if (o.overwrite) remove_run(folder);
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  ProgressBar bar;
+  TrainerOptions options;
+  options.folder = folder;
+  options.resume = o.resume;
+  options.progress = [&](const Progress& p) { bar.show(p); };
+  options.log = [&](const std::string& line) { bar.line(line); };
+  options.signal = &stop_signal;
+  if (o.folds > 0) {
+    cross_validate(config, o.config, data, o.folds, options, pool, [&](const std::string& line) {
+      bar.line("");
+      std::puts(line.c_str());
+      std::fflush(stdout);
+    });
+    return stop_signal ? 128 + stop_signal : 0;
+  }
+  const auto model = build_classifier(config, o.config, data, say);
+  if (!o.init_from.empty()) {
+    const auto [words, labels] = initialise_from(*model, o.init_from);
+    say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o.init_from, words,
+                    model->vocabulary().size() - 1, labels, model->labels().size()));
+  }
+  const auto result = train_classifier(config, data, *model, options, pool);
+  if (result.outcome.end == TrainingOutcome::End::kSignal) {
+    bar.line(fmt::format("stopped by signal {} after step {} and saved; go on with: mnemo train {} --resume",
+                         result.outcome.signal, result.outcome.step, o.config));
+    return 128 + result.outcome.signal;
+  }
+  if (result.outcome.end == TrainingOutcome::End::kFinishedBefore)
+    bar.line(fmt::format("{}: the run is finished, nothing to do", folder));
+  else
+    report_outcome(result.outcome, config.training.early_stopping.metric);
+  if (result.test) {
+    const Metrics test = result.test->metrics();
+    say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"), test.at("macro_f1"),
+                    test.at("log_loss")));
+  }
+  say(fmt::format("next: mnemo classify {} FILE", model_path(folder)));
+  return 0;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("train", "Train a model as a configuration file says");
+  command->footer(
+      "Examples:\n  mnemo train configs/quickstart-en.json --set data.dir=data/reviews-en --set output.dir=run\n"
+      "  mnemo train my.json --dry-run\n  mnemo train my.json --resume");
+  auto o = std::make_shared<TrainOptions>();
+  command->add_option("config", o->config, "Configuration file (JSON); mnemo config explain lists its keys")
+      ->required()
+      ->type_name("CONFIG.json");
+  command->add_option("--set", o->sets, "Override a key: --set training.epochs=3")->type_name("KEY=VALUE");
+  auto* resume = command->add_flag("--resume", o->resume, "Go on with the run in output.dir");
+  command->add_flag("--overwrite", o->overwrite, "Replace the run in output.dir")->excludes(resume);
+  command->add_option("--init-from", o->init_from, "Begin with this model's weights")->type_name("MODEL");
+  command->add_flag("--dry-run", o->dry, "Show what would be trained on, and what it would cost");
+  command->add_option("--folds", o->folds, "Cross-validate over train in this many parts")->check(CLI::Range(2, 1000));
+  add_data_options(command, o->data);
+  add_threads(command, o->threads);
+  command->callback([&chosen, o, command] {
+    o->threads_given = command->count("--threads") > 0;
+    chosen = [o] { return run_train(*o); };
+  });
+}
+
+}  // namespace mnemo

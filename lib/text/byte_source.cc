@@ -1,0 +1,182 @@
+#include "text/byte_source.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::size_t kInputBytes = std::size_t{1} << 16;
+
+class FileSource : public ByteSource {
+ public:
+  FileSource(int descriptor, bool owned) : descriptor_(descriptor), owned_(owned) {}
+  ~FileSource() override {
+    if (owned_) ::close(descriptor_);
+  }
+  FileSource(const FileSource&) = delete;
+  FileSource& operator=(const FileSource&) = delete;
+
+  Piece read(char* to, std::size_t capacity) override {
+    for (;;) {
+      const ssize_t got = ::read(descriptor_, to, capacity);
+      if (got >= 0) return {static_cast<std::size_t>(got), got == 0};
+      if (errno != EINTR) fail("cannot read: {}", std::strerror(errno));
+    }
+  }
+
+  bool ready() override {
+    pollfd request{descriptor_, POLLIN, 0};
+    return ::poll(&request, 1, 0) != 0;  // an error is for read to report
+  }
+
+ private:
+  int descriptor_;
+  bool owned_;
+};
+
+class MemorySource : public ByteSource {
+ public:
+  explicit MemorySource(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  Piece read(char* to, std::size_t capacity) override {
+    const std::size_t count = std::min(capacity, bytes_.size() - at_);
+    std::memcpy(to, bytes_.data() + at_, count);
+    at_ += count;
+    return {count, count == 0};
+  }
+
+  bool ready() override { return true; }
+
+ private:
+  std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+// Passes bytes on, unpacked if the first two are gzip's (RFC 1952). Several gzip members in a row are one text.
+class UnpackingSource : public ByteSource {
+ public:
+  explicit UnpackingSource(std::unique_ptr<ByteSource> packed) : packed_(std::move(packed)), input_(kInputBytes) {}
+  ~UnpackingSource() override {
+    if (form_ == Form::kGzip) inflateEnd(&stream_);
+  }
+  UnpackingSource(const UnpackingSource&) = delete;
+  UnpackingSource& operator=(const UnpackingSource&) = delete;
+
+  Piece read(char* to, std::size_t capacity) override {
+    if (form_ == Form::kOpen && !decide()) return {};
+    if (form_ == Form::kGzip) return unpack(to, capacity);
+    if (begin_ == end_) return input_ended_ ? Piece{0, true} : packed_->read(to, capacity);
+    const std::size_t count = std::min(capacity, end_ - begin_);
+    std::memcpy(to, input_.data() + begin_, count);
+    begin_ += count;
+    return {count, false};
+  }
+
+  bool ready() override {
+    const bool has_input = begin_ < end_ && form_ != Form::kOpen;
+    return has_input || input_ended_ || packed_->ready();
+  }
+
+ private:
+  enum class Form { kOpen, kPlain, kGzip };
+
+  void fill() {
+    const Piece piece = packed_->read(input_.data() + end_, input_.size() - end_);
+    end_ += piece.bytes;
+    input_ended_ = piece.end;
+  }
+
+  // One byte may be all that a terminal gives: a second one is waited for only where it decides.
+  bool decide() {
+    fill();
+    const auto starts_with = [this](std::string_view magic) {
+      return std::string_view(input_.data(), end_).substr(0, magic.size()) == magic;
+    };
+    if (starts_with("\x1f\x8b"))
+      start_gzip();
+    else if (input_ended_ || (end_ > 0 && !(end_ == 1 && starts_with("\x1f"))))
+      form_ = Form::kPlain;
+    return form_ != Form::kOpen;
+  }
+
+  void start_gzip() {
+    if (inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) fail("not enough memory to unpack gzip data");
+    form_ = Form::kGzip;
+    in_member_ = true;
+  }
+
+  Piece unpack(char* to, std::size_t capacity) {
+    if (begin_ == end_ && !input_ended_) {
+      begin_ = end_ = 0;
+      fill();
+    }
+    if (!in_member_) skip_padding();
+    if (begin_ == end_) {
+      if (input_ended_ && in_member_) fail("the gzip data are cut off: is the file complete?");
+      return {0, input_ended_};
+    }
+    return {inflate_into(to, capacity), false};
+  }
+
+  // Zeros behind a member are padding, as gzip itself sees it; anything else must be another member.
+  void skip_padding() {
+    while (begin_ < end_ && input_[begin_] == 0) ++begin_;
+    if (begin_ == end_) return;
+    inflateReset(&stream_);
+    in_member_ = true;
+  }
+
+  std::size_t inflate_into(char* to, std::size_t capacity) {
+    capacity = std::min(capacity, std::size_t{1} << 30);
+    stream_.next_in = reinterpret_cast<Bytef*>(input_.data() + begin_);
+    stream_.avail_in = static_cast<uInt>(end_ - begin_);
+    stream_.next_out = reinterpret_cast<Bytef*>(to);
+    stream_.avail_out = static_cast<uInt>(capacity);
+    const int code = inflate(&stream_, Z_NO_FLUSH);
+    begin_ = end_ - stream_.avail_in;
+    if (code == Z_STREAM_END)
+      in_member_ = false;
+    else if (code != Z_OK && code != Z_BUF_ERROR)
+      fail("damaged gzip data ({})", stream_.msg ? stream_.msg : "unknown reason");
+    return capacity - stream_.avail_out;
+  }
+
+  std::unique_ptr<ByteSource> packed_;
+  std::vector<char> input_;
+  std::size_t begin_ = 0, end_ = 0;  // what of input_ is still to be used
+  bool input_ended_ = false;
+  Form form_ = Form::kOpen;
+  z_stream stream_{};
+  bool in_member_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
+  if (path == "-") return std::make_unique<UnpackingSource>(std::make_unique<FileSource>(STDIN_FILENO, false));
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("{}: cannot open: {}", path, std::strerror(errno));
+  auto file = std::make_unique<FileSource>(descriptor, true);
+  struct stat status {};
+  if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) fail("{}: is a folder, expected a file", path);
+  return std::make_unique<UnpackingSource>(std::move(file));
+}
+
+std::unique_ptr<ByteSource> memory_byte_source(std::string bytes) {
+  return std::make_unique<UnpackingSource>(std::make_unique<MemorySource>(std::move(bytes)));
+}
+
+}  // namespace mnemo

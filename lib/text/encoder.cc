@@ -1,0 +1,109 @@
+#include "text/encoder.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+// Bytes that no UTF-8 holds.
+constexpr std::string_view kBetweenUnits = "\xFF";
+constexpr std::string_view kBeforeFirst = "\xFE";
+
+constexpr std::int64_t kMostRows = std::numeric_limits<std::int32_t>::max();
+
+void check(const NgramOptions& ngrams) {
+  if (ngrams.char_min < 0 || ngrams.char_max < 0 || (ngrams.char_max > 0 && ngrams.char_min < 1) ||
+      ngrams.char_min > ngrams.char_max)
+    throw UsageError(
+        fmt::format("character n-grams from {} to {}: expected 1 <= shortest <= longest, or 0 and 0 for none",
+                    ngrams.char_min, ngrams.char_max));
+  if (ngrams.unit < 1) throw UsageError(fmt::format("n-grams of up to {} units: expected 1 or more", ngrams.unit));
+  if (ngrams.any() && ngrams.buckets == 0) throw UsageError("n-grams need at least 1 bucket, found 0");
+}
+
+void add_row(std::int32_t row, float weight, EncodedText& out) {
+  out.rows.push_back(row);
+  out.weights.push_back(weight);
+}
+
+}  // namespace
+
+TextEncoder::TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams)
+    : tokenizer_(tokenizer), vocabulary_(vocabulary), ngrams_(ngrams) {
+  check(ngrams_);
+  if (table_rows() > kMostRows) fail("the embedding would have {} rows, expected at most {}", table_rows(), kMostRows);
+}
+
+std::int64_t TextEncoder::table_rows() const {
+  return std::int64_t{vocabulary_.size()} + (ngrams_.any() ? std::int64_t{ngrams_.buckets} : 0);
+}
+
+void TextEncoder::encode(std::string_view line, EncodedText& out) const {
+  tokenizer_.tokenize(line, out.tokens);
+  out.starts.assign(1, 0);
+  out.rows.clear();
+  out.weights.clear();
+  out.unknown = 0;
+  for (std::size_t i = 0; i < out.tokens.size(); ++i) {
+    add_unit(i, out);
+    if (ngrams_.unit > 1) add_unit_ngrams(i, out);
+    if (out.rows.size() > static_cast<std::size_t>(kMostRows)) fail("a line of {} bytes is too long", line.size());
+    out.starts.push_back(static_cast<std::int32_t>(out.rows.size()));
+  }
+}
+
+// The unit's own row and those of its n-grams of characters, as a mean.
+void TextEncoder::add_unit(std::size_t i, EncodedText& out) const {
+  const std::string_view unit = out.tokens.text(i);
+  const std::int32_t id = vocabulary_.find(unit);
+  const std::size_t first = out.rows.size();
+  if (id == Vocabulary::kUnknown)
+    ++out.unknown;
+  else
+    add_row(id, 1, out);
+  if (ngrams_.char_max > 0) add_character_ngrams(unit, out);
+  if (out.rows.size() == first) add_row(Vocabulary::kUnknown, 1, out);
+  const float weight = 1.0f / static_cast<float>(out.rows.size() - first);
+  std::fill(out.weights.begin() + static_cast<std::ptrdiff_t>(first), out.weights.end(), weight);
+}
+
+void TextEncoder::add_character_ngrams(std::string_view unit, EncodedText& out) const {
+  std::string& word = out.marked_unit;
+  word.clear();
+  word += '<';
+  word += unit;
+  word += '>';
+  for (std::size_t begin = 0; begin < word.size(); begin += utf8_length(word[begin])) {
+    std::uint32_t hash = kFnvStart;
+    std::size_t end = begin;
+    for (int n = 1; n <= ngrams_.char_max && end < word.size(); ++n) {
+      const std::size_t next = end + utf8_length(word[end]);
+      hash = fnv1a(std::string_view(word).substr(end, next - end), hash);
+      end = next;
+      const bool mark_alone = n == 1 && (begin == 0 || end == word.size());
+      if (n >= ngrams_.char_min && !mark_alone) add_row(bucket_row(hash), 0, out);
+    }
+  }
+}
+
+void TextEncoder::add_unit_ngrams(std::size_t i, EncodedText& out) const {
+  for (int n = 2; n <= ngrams_.unit; ++n) {
+    std::uint32_t hash = kFnvStart;
+    for (int back = n - 1; back >= 0; --back) {
+      const auto distance = static_cast<std::size_t>(back);
+      hash = fnv1a(distance > i ? kBeforeFirst : out.tokens.text(i - distance), hash);
+      if (back > 0) hash = fnv1a(kBetweenUnits, hash);
+    }
+    add_row(bucket_row(hash), 1, out);
+  }
+}
+
+std::int32_t TextEncoder::bucket_row(std::uint32_t hash) const {
+  return vocabulary_.size() + static_cast<std::int32_t>(hash % ngrams_.buckets);
+}
+
+}  // namespace mnemo

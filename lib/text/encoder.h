@@ -1,0 +1,76 @@
+// From a line of text to rows of the embedding table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer.h"
+#include "text/vocabulary.h"
+
+namespace mnemo {
+
+/// Hashed n-grams, which share `buckets` rows of the embedding table after those of the vocabulary.
+struct NgramOptions {
+  /// Shortest and longest n-gram of characters (code points) of a unit with `<` before and `>` behind it, as in
+  /// Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information"; 0: none. `<` and `>` alone are no
+  /// n-grams.
+  int char_min = 0, char_max = 0;
+  /// Longest n-gram of units: 2 adds bigrams, 3 trigrams as well; 1: none.
+  int unit = 1;
+  std::uint32_t buckets = 100000;
+
+  bool any() const { return char_max > 0 || unit > 1; }
+};
+
+/// A line as rows of the embedding table E. The input vector of unit i is
+///     sum over j in [starts[i], starts[i+1]) of weights[j] * E[rows[j]].
+struct EncodedText {
+  std::vector<std::int32_t> starts;  ///< [units + 1]
+  std::vector<std::int32_t> rows;    ///< [starts.back()]
+  std::vector<float> weights;        ///< [starts.back()]
+  std::int32_t unknown = 0;          ///< units that are not in the vocabulary
+  Tokens tokens;                     ///< the units themselves, with their place in the line
+  std::string marked_unit;           ///< working memory of the encoder
+
+  std::int32_t units() const { return starts.empty() ? 0 : static_cast<std::int32_t>(starts.size()) - 1; }
+};
+
+/// Encodes lines. Threads may share it, each with an EncodedText of its own; reused, that allocates nothing in the long
+/// run.
+///
+/// Without n-grams a unit is one row, its id or Vocabulary::kUnknown, of weight 1. With n-grams of characters it is the
+/// mean of its own row, if it is in the vocabulary, and those of its n-grams (of kUnknown alone if it has neither).
+/// N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1 .. t with weight 1 (a mark stands for each
+/// unit before the first). The row of an n-gram is vocabulary.size() + FNV-1a(UTF-8 bytes) mod buckets; between the
+/// units of an n-gram stands the byte FF, and FE is the mark before the first unit.
+class TextEncoder {
+ public:
+  /// The vocabulary must outlive the encoder, and must not grow as long as that is used. Throws UsageError if the
+  /// options make no sense (char_min > char_max, a negative number, no bucket), Error if the table had 2^31 rows or
+  /// more.
+  TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams);
+
+  /// `line` must be valid UTF-8.
+  void encode(std::string_view line, EncodedText& out) const;
+
+  /// Rows of the embedding table: vocabulary.size(), and the buckets if there are n-grams.
+  std::int64_t table_rows() const;
+
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const NgramOptions& ngrams() const { return ngrams_; }
+
+ private:
+  void add_unit(std::size_t i, EncodedText& out) const;
+  void add_character_ngrams(std::string_view unit, EncodedText& out) const;
+  void add_unit_ngrams(std::size_t i, EncodedText& out) const;
+  std::int32_t bucket_row(std::uint32_t hash) const;
+
+  Tokenizer tokenizer_;
+  const Vocabulary& vocabulary_;
+  NgramOptions ngrams_;
+};
+
+}  // namespace mnemo

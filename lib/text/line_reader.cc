@@ -1,0 +1,138 @@
+#include "text/line_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "text/byte_source.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+// The bytes as a message shows them: the invalid ones, and the one that should have gone on with the code point.
+std::string hex(std::string_view line, InvalidSequence bad) {
+  const auto lead = static_cast<unsigned char>(line[bad.offset]);
+  const std::size_t shown = bad.length + (lead >= 0xC2 && lead <= 0xF4 ? 1 : 0);
+  std::string text;
+  for (const char byte : line.substr(bad.offset, shown))
+    text += fmt::format("{}0x{:02X}", text.empty() ? "" : " ", static_cast<unsigned char>(byte));
+  return text;
+}
+
+bool looks_like_utf16(std::string_view line) {
+  return line.substr(0, 2) == "\xFF\xFE" || line.substr(0, 2) == "\xFE\xFF";
+}
+
+}  // namespace
+
+LineReader::LineReader(const std::string& path, InvalidUtf8 policy)
+    : LineReader(path == "-" ? "standard input" : path, open_byte_source(path), policy) {}
+
+LineReader::LineReader(std::string name, std::unique_ptr<ByteSource> source, InvalidUtf8 policy)
+    : name_(std::move(name)), source_(std::move(source)), policy_(policy), buffer_(kBufferBytes) {}
+
+LineReader LineReader::from_memory(std::string name, std::string bytes, InvalidUtf8 policy) {
+  return {std::move(name), memory_byte_source(std::move(bytes)), policy};
+}
+
+LineReader::LineReader(LineReader&&) noexcept = default;
+LineReader& LineReader::operator=(LineReader&&) noexcept = default;
+LineReader::~LineReader() = default;
+
+bool LineReader::next(std::string& line) {
+  if (!take_line(line)) return false;
+  ++line_number_;
+  if (const auto bad = find_invalid_utf8(line)) {
+    if (policy_ == InvalidUtf8::kError) fail_invalid(line, *bad);
+    repair(line);
+  }
+  return true;
+}
+
+// The bytes up to the next LF or the end.
+bool LineReader::take_line(std::string& line) {
+  line.clear();
+  bool ended = false;
+  while (!ended) {
+    if (begin_ == end_) {
+      if (at_end_) break;
+      begin_ = end_ = 0;
+      fill();
+      continue;
+    }
+    const char* from = buffer_.data() + begin_;
+    const auto* newline = static_cast<const char*>(std::memchr(from, '\n', end_ - begin_));
+    const std::size_t length = newline ? static_cast<std::size_t>(newline - from) : end_ - begin_;
+    line.append(from, length);
+    begin_ += length + (newline ? 1 : 0);
+    ended = newline != nullptr;
+  }
+  if (line_number_ == 0 && line.starts_with(kByteOrderMark)) {
+    line.erase(0, kByteOrderMark.size());
+    had_bom_ = true;
+  }
+  if (ended && line.ends_with('\r')) {
+    line.pop_back();
+    ++crlf_lines_;
+  }
+  return ended || !line.empty();
+}
+
+// Reads once from the source, behind what is in the buffer.
+void LineReader::fill() {
+  if (end_ == buffer_.size() && begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= std::exchange(begin_, 0);
+  }
+  if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());
+  try {
+    const ByteSource::Piece piece = source_->read(buffer_.data() + end_, buffer_.size() - end_);
+    end_ += piece.bytes;
+    at_end_ = piece.end;
+  } catch (const Error& error) {
+    mnemo::fail("{}:{}: {}", name_, line_number_ + 1, error.what());
+  }
+}
+
+bool LineReader::next_is_ready() {
+  std::size_t searched = 0;
+  for (;;) {
+    const char* from = buffer_.data() + begin_;
+    const std::size_t available = end_ - begin_;
+    if (at_end_ || std::memchr(from + searched, '\n', available - searched)) return true;
+    searched = available;
+    if (!source_->ready()) return false;
+    fill();
+  }
+}
+
+void LineReader::repair(std::string& line) {
+  std::string good;
+  good.reserve(line.size());
+  std::size_t at = 0;
+  while (const auto bad = find_invalid_utf8(line, at)) {
+    good.append(line, at, bad->offset - at);
+    if (policy_ == InvalidUtf8::kReplace) good += kReplacement;
+    ++invalid_sequences_;
+    at = bad->offset + bad->length;
+  }
+  good.append(line, at, line.size() - at);
+  line.swap(good);
+}
+
+void LineReader::fail_invalid(const std::string& line, InvalidSequence bad) const {
+  const std::size_t column = count_code_points(std::string_view(line).substr(0, bad.offset)) + 1;
+  const bool utf16 = line_number_ == 1 && looks_like_utf16(line);
+  mnemo::fail("{}:{}:{}: invalid UTF-8 (bytes {}); {}", name_, line_number_, column, hex(line, bad),
+              utf16 ? "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
+                    : "convert the file to UTF-8, or use --invalid-utf8 replace or skip");
+}
+
+}  // namespace mnemo

@@ -1,0 +1,68 @@
+// Lines of a file, of standard input or of memory, as valid UTF-8.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/utf8.h"
+
+namespace mnemo {
+
+class ByteSource;
+
+/// Reads text line by line. A line ends at LF or at the end of the input; the CR of a CRLF belongs to the line's end.
+/// What begins with gzip's magic bytes is unpacked, whatever its name. U+FEFF at the very start is a byte order mark
+/// and is taken away; anywhere else it is a character. A line may be of any length.
+class LineReader {
+ public:
+  /// `path` is a file, or `-` for standard input. Throws Error if it cannot be opened or is a folder.
+  LineReader(const std::string& path, InvalidUtf8 policy);
+  /// Reads from memory; `name` stands for the file in messages.
+  static LineReader from_memory(std::string name, std::string bytes, InvalidUtf8 policy);
+
+  LineReader(LineReader&&) noexcept;
+  LineReader& operator=(LineReader&&) noexcept;
+  ~LineReader();
+
+  /// Reads the next line without its end into `line`, or returns false at the end. Throws Error on a failed read,
+  /// damaged or cut off gzip data, and, under InvalidUtf8::kError, on bytes that are not UTF-8 ("FILE:LINE:COLUMN:
+  /// ...", the column counted in code points from 1).
+  bool next(std::string& line);
+
+  /// True if `next` would return without waiting: a whole line is here, or the end is. May read what is there already.
+  bool next_is_ready();
+
+  /// The number of the line that `next` returned last; the first one is 1.
+  std::size_t line_number() const { return line_number_; }
+  /// The file as messages name it: the path, or "standard input".
+  const std::string& name() const { return name_; }
+
+  bool had_bom() const { return had_bom_; }
+  std::size_t crlf_lines() const { return crlf_lines_; }
+  /// Invalid sequences that were replaced or skipped so far.
+  std::size_t invalid_sequences() const { return invalid_sequences_; }
+
+ private:
+  LineReader(std::string name, std::unique_ptr<ByteSource> source, InvalidUtf8 policy);
+
+  bool take_line(std::string& line);
+  void fill();
+  void repair(std::string& line);
+  [[noreturn]] void fail_invalid(const std::string& line, InvalidSequence bad) const;
+
+  std::string name_;
+  std::unique_ptr<ByteSource> source_;
+  InvalidUtf8 policy_;
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0, end_ = 0;  // what of buffer_ is still to be read
+  bool at_end_ = false;              // the source has no more
+  std::size_t line_number_ = 0;
+  bool had_bom_ = false;
+  std::size_t crlf_lines_ = 0;
+  std::size_t invalid_sequences_ = 0;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,409 @@
+#include "train/classification.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "nn/loss.h"
+#include "text/vectors.h"
+#include "train/calibration.h"
+
+namespace mnemo {
+namespace {
+
+using Gold = std::vector<std::vector<std::int32_t>>;
+
+std::vector<float> class_weights(const ClassWeight& weight, const std::vector<std::string>& labels, const Gold& gold) {
+  if (!weight.balanced && weight.table.empty()) return {};
+  std::vector<float> out(labels.size(), 1.0f);
+  if (weight.balanced) {
+    std::vector<double> counts(labels.size());
+    for (const auto& ids : gold)
+      for (std::int32_t id : ids) ++counts[id];
+    const double n = std::accumulate(counts.begin(), counts.end(), 0.0);
+    for (std::size_t k = 0; k < labels.size(); ++k)
+      out[k] = static_cast<float>(n / (static_cast<double>(labels.size()) * std::max(1.0, counts[k])));
+    return out;
+  }
+  for (const auto& [label, value] : weight.table) {
+    const auto match = std::find(labels.begin(), labels.end(), label);
+    if (match == labels.end())
+      throw UsageError(
+          fmt::format("training.class_weight: no label \"{}\" in train, which has {}", label, fmt::join(labels, ", ")));
+    out[match - labels.begin()] = static_cast<float>(value);
+  }
+  return out;
+}
+
+Json files_json(const LabelledTexts& texts) {
+  Json out = Json::array();
+  for (const SourceFile& f : texts.files)
+    out.push_back({{"name", std::filesystem::path(f.path).filename().string()},
+                   {"bytes", f.bytes},
+                   {"records", f.records},
+                   {"fnv1a64", fmt::format("{:016x}", f.hash)}});
+  return out;
+}
+
+class ClassificationTask : public TrainingTask {
+ public:
+  ClassificationTask(const Config& config, const ClassificationData& data, TextClassifier& model)
+      : config_(config),
+        data_(data),
+        model_(model),
+        corpus_(encode_corpus(model, data.train)),
+        dev_(encode_corpus(model, data.dev)),
+        weights_(class_weights(config.training.class_weight, data.labels, data.train_gold)) {
+    plan(0);
+  }
+
+  void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
+  void weights_changed() override { model_.network().weights_changed(); }
+  std::int64_t batches() const override { return std::ssize(batches_); }
+  void begin_epoch(std::int64_t epoch) override { plan(epoch); }
+
+  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
+    texts_ = &batches_[batch];
+    batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(*texts_, config_.model.word_dropout,
+                                                           static_cast<std::uint64_t>(config_.training.seed),
+                                                           static_cast<std::uint64_t>(step)));
+    rows_ = distinct_rows(batch_->bags, model_.network().embedding().weight.rows());
+    return batch_->packing.tokens();
+  }
+
+  Parameter* sparse_parameter() override { return &model_.network().embedding().weight; }
+  const std::vector<std::int32_t>& rows() const override { return rows_; }
+
+  double forward(Tape& tape) override {
+    const Activation logits = model_.network().forward(tape, batch_->packing, batch_->bags);
+    const auto smoothing = static_cast<float>(config_.training.label_smoothing);
+    if (!model_.multi_label()) {
+      std::vector<std::int32_t> gold;
+      for (std::int64_t text : *texts_) gold.push_back(data_.train_gold[text].front());
+      return softmax_cross_entropy(logits, gold, weights_, smoothing);
+    }
+    std::vector<float> targets(logits.size());
+    for (std::size_t i = 0; i < texts_->size(); ++i)
+      for (std::int32_t id : data_.train_gold[(*texts_)[i]]) targets[i * data_.labels.size() + id] = 1.0f;
+    return sigmoid_cross_entropy(logits, targets, weights_, smoothing);
+  }
+
+  bool has_dev() const override { return dev_.size() > 0; }
+
+  Metrics evaluate_dev(ThreadPool& pool) override {
+    Arena arena;
+    Predictions p{static_cast<int>(data_.labels.size()), model_.multi_label(), {}, data_.dev_gold};
+    const std::vector<float> logits = model_.logits(dev_, pool, arena);
+    p.probabilities = model_.probabilities(logits, false);
+    const double raw = evaluate(p, data_.labels).log_loss;
+    model_.temperature = fit_temperature(logits, p.classes, p.gold, p.multi_label);
+    p.probabilities = model_.probabilities(logits, true);
+    Metrics out = evaluate(p, data_.labels).metrics();
+    out["loss"] = raw;
+    return out;
+  }
+
+  void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
+    Json provenance{{"seed", config_.training.seed},
+                    {"train", files_json(data_.train)},
+                    {"dev", files_json(data_.dev)},
+                    {"train_records", data_.train.entries.size()},
+                    {"dev_records", data_.dev.entries.size()},
+                    {"train_units", corpus_.units()}};
+    provenance.update(progress);
+    model_.save(path, metrics, provenance, pool);
+  }
+
+  const Corpus& corpus() const { return corpus_; }
+
+ private:
+  void plan(std::int64_t epoch) {
+    batches_ = make_batches(corpus_, config_.training.batch_size, config_.training.batch_tokens,
+                            static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(epoch));
+  }
+
+  const Config& config_;
+  const ClassificationData& data_;
+  TextClassifier& model_;
+  Corpus corpus_, dev_;
+  std::vector<float> weights_;
+  std::vector<std::vector<std::int64_t>> batches_;
+  const std::vector<std::int64_t>* texts_ = nullptr;
+  std::unique_ptr<Corpus::Batch> batch_;
+  std::vector<std::int32_t> rows_;
+};
+
+std::vector<double> label_counts(const Gold& gold, std::size_t labels) {
+  std::vector<double> counts(labels);
+  for (const auto& ids : gold)
+    for (std::int32_t id : ids) ++counts[id];
+  return counts;
+}
+
+// Lines that occur more than once, and lines of `other` that occur in train: how many, and the first of them.
+void report_repeats(const ClassificationData& data, const Log& print) {
+  std::unordered_map<std::string_view, std::size_t> seen;
+  std::int64_t repeats = 0;
+  std::string first;
+  for (std::size_t i = 0; i < data.train.entries.size(); ++i) {
+    const auto [match, fresh] = seen.emplace(data.train.entries[i].text, i);
+    if (fresh) continue;
+    if (repeats++ == 0) first = fmt::format("{} repeats {}", data.train.place(i), data.train.place(match->second));
+  }
+  print(repeats == 0 ? "repeated in train: none"
+                     : fmt::format("repeated in train: {} texts, first {}", repeats, first));
+  for (const auto& [name, texts] : {std::pair{"dev", &data.dev}, std::pair{"test", &data.test}}) {
+    std::int64_t shared = 0;
+    for (std::size_t i = 0; i < texts->entries.size(); ++i) {
+      const auto match = seen.find(texts->entries[i].text);
+      if (match == seen.end()) continue;
+      if (shared++ == 0) first = fmt::format("{} is {}", texts->place(i), data.train.place(match->second));
+    }
+    if (!texts->entries.empty())
+      print(shared == 0 ? fmt::format("{} texts that occur in train: none", name)
+                        : fmt::format("{} texts that occur in train: {}, first {}", name, shared, first));
+  }
+}
+
+void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
+  if (corpus.size() == 0) return;
+  std::vector<std::int32_t> lengths;
+  for (std::int64_t i = 0; i < corpus.size(); ++i) lengths.push_back(corpus.length(i));
+  std::sort(lengths.begin(), lengths.end());
+  const auto quantile = [&](double q) {
+    return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
+  };
+  print(fmt::format("{}: {} texts, {} units; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%",
+                    name, corpus.size(), corpus.units(), lengths.front(), quantile(0.5), quantile(0.9), quantile(0.99),
+                    lengths.back(),
+                    100.0 * static_cast<double>(corpus.unknown_units()) /
+                        static_cast<double>(std::max<std::int64_t>(1, corpus.units()))));
+}
+
+PretrainedVectors read_vectors(const Config& config, const std::string& config_path, const Vocabulary& vocabulary,
+                               const Log& log) {
+  const std::string path = data_path(config.text.pretrained, config.data.dir, config_path);
+  const bool all = config.text.pretrained_vocabulary == "all";
+  PretrainedVectors vectors =
+      PretrainedVectors::read(path, all ? std::function<bool(std::string_view)>() : wanted_by(vocabulary));
+  vectors.cover(vocabulary);
+  const VectorsReport& r = vectors.report();
+  const auto percent = [](std::int64_t part, std::int64_t whole) {
+    return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(1, whole));
+  };
+  log(fmt::format(
+      "vectors: {} of {} words ({:.1f}%), {:.1f}% of train's units; exact {}, lower-cased {}, digits {}; "
+      "{} lines of {} numbers, {} odd{}",
+      r.covered, r.words, percent(r.covered, r.words), percent(r.tokens_covered, r.tokens), r.matched_exact,
+      r.matched_lower, r.matched_digits, r.lines, r.dimension, r.odd, r.odd > 0 ? ", first " + r.first_odd : ""));
+  return vectors;
+}
+
+}  // namespace
+
+ClassificationData load_classification_data(const Config& config, const std::string& config_path,
+                                            InvalidUtf8 invalid_utf8, const Log& log) {
+  const DataConfig& d = config.data;
+  if (d.train.empty())
+    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+  ClassificationData out;
+  out.train = read_texts(d.train, d, config_path, invalid_utf8, "train", log);
+  if (!d.dev.empty()) {
+    out.dev = read_texts(d.dev, d, config_path, invalid_utf8, "dev", log);
+  } else if (d.dev_fraction > 0) {
+    const auto parts =
+        split_by_text(out.train, {1.0 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
+    out.dev = select(out.train, parts, 1, true);
+    out.train = select(out.train, parts, 0, true);
+    if (out.train.entries.empty()) fail("{}: too few texts to keep any out as dev", out.train.files.front().path);
+  }
+  if (!d.test.empty()) out.test = read_texts(d.test, d, config_path, invalid_utf8, "test", log);
+  out.labels = collect_labels(out.train, d.multi_label);
+  out.train_gold = label_ids(out.train, out.labels);
+  out.dev_gold = label_ids(out.dev, out.labels);
+  out.test_gold = label_ids(out.test, out.labels);
+  return out;
+}
+
+std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std::string& config_path,
+                                                 const ClassificationData& data, const Log& log) {
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  VocabularyBuilder builder;
+  Tokens tokens;
+  for (const auto& entry : data.train.entries) {
+    tokenizer.tokenize(entry.text, tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i) builder.add(tokens.text(i));
+  }
+  Vocabulary vocabulary =
+      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
+  if (config.text.pretrained.empty())
+    return std::make_unique<TextClassifier>(config, data.labels, std::move(vocabulary), nullptr);
+  const PretrainedVectors vectors = read_vectors(config, config_path, vocabulary, log);
+  return std::make_unique<TextClassifier>(config, data.labels, std::move(vocabulary), &vectors);
+}
+
+std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path) {
+  const auto old = TextClassifier::load(path);
+  std::unordered_map<std::string, Parameter*> old_parameters;
+  old->network().visit([&](Parameter& p) { old_parameters[p.name] = &p; });
+  std::vector<std::string> errors;
+  std::int64_t words = 0, labels = 0;
+  const auto copy_row = [](Parameter& to, std::int64_t to_row, Parameter& from, std::int64_t from_row) {
+    std::copy_n(from.value.data() + from_row * from.row_size(), from.row_size(),
+                to.value.data() + to_row * to.row_size());
+  };
+  model.network().visit([&](Parameter& p) {
+    Parameter* from = old_parameters[p.name];
+    const bool by_row = p.name == "embedding.weight" || p.name.starts_with("output.");
+    if (!from || (by_row ? from->row_size() != p.row_size() : from->shape != p.shape)) {
+      errors.push_back(fmt::format("{} is {}, expected {}", p.name, from ? shape_text(from->shape) : "missing",
+                                   shape_text(p.shape)));
+    } else if (p.name == "embedding.weight") {
+      for (std::int32_t id = 0; id < model.vocabulary().size(); ++id) {
+        const std::int32_t other = old->vocabulary().find(model.vocabulary().text(id));
+        if (id > 0 && other == Vocabulary::kUnknown) continue;
+        copy_row(p, id, *from, other);
+        words += id > 0 ? 1 : 0;
+      }
+    } else if (by_row) {
+      for (std::size_t k = 0; k < model.labels().size(); ++k) {
+        const auto match = std::find(old->labels().begin(), old->labels().end(), model.labels()[k]);
+        if (match == old->labels().end()) continue;
+        copy_row(p, static_cast<std::int64_t>(k), *from, match - old->labels().begin());
+        labels += p.name == "output.bias" ? 1 : 0;
+      }
+    } else {
+      std::copy_n(from->value.data(), p.size(), p.value.data());
+    }
+  });
+  if (!errors.empty())
+    fail("{}: its weights do not fit this configuration: {}; give model the sizes of that model", path,
+         fmt::join(errors, "; "));
+  model.network().weights_changed();
+  return {words, labels};
+}
+
+Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts) {
+  Corpus corpus;
+  EncodedText encoded;
+  for (const auto& entry : texts.entries) {
+    model.encode(entry.text, encoded);
+    corpus.add(encoded);
+  }
+  return corpus;
+}
+
+Predictions predict(TextClassifier& model, const LabelledTexts& texts, const Gold& gold, ThreadPool& pool) {
+  Arena arena;
+  Predictions out{static_cast<int>(model.labels().size()), model.multi_label(), {}, gold};
+  out.probabilities = model.probabilities(model.logits(encode_corpus(model, texts), pool, arena), true);
+  return out;
+}
+
+ClassificationResult train_classifier(const Config& config, const ClassificationData& data, TextClassifier& model,
+                                      const TrainerOptions& options, ThreadPool& pool) {
+  make_folders(options.folder);
+  ClassificationTask task(config, data, model);
+  ClassificationResult out{train(task, config, options, pool), std::nullopt};
+  if (out.outcome.end == TrainingOutcome::End::kSignal || data.test.entries.empty()) return out;
+  const auto best = TextClassifier::load(model_path(options.folder));
+  out.test = evaluate(predict(*best, data.test, data.test_gold, pool), data.labels);
+  return out;
+}
+
+void dry_run(const Config& config, const std::string& config_path, const ClassificationData& data, ThreadPool& pool,
+             const Log& print) {
+  const auto counts = label_counts(data.train_gold, data.labels.size());
+  std::vector<std::string> shown;
+  for (std::size_t k = 0; k < counts.size(); ++k) shown.push_back(fmt::format("{} {}", data.labels[k], counts[k]));
+  print(fmt::format("labels in train: {}", fmt::join(shown, ", ")));
+  report_repeats(data, print);
+  const auto model = build_classifier(config, config_path, data, print);
+  ClassificationTask task(config, data, *model);
+  report_corpus("train", task.corpus(), print);
+  report_corpus("dev", encode_corpus(*model, data.dev), print);
+  report_corpus("test", encode_corpus(*model, data.test), print);
+  Index parameters = 0;
+  task.visit([&](Parameter& p) { parameters += p.size(); });
+  print(
+      fmt::format("parameters: {} ({:.1f} MB in the model file)", parameters, static_cast<double>(parameters) * 4e-6));
+
+  Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
+  Arena arena;
+  const std::int64_t batches = task.batches(), tried = std::min<std::int64_t>(batches, 12);
+  std::vector<double> per_token;
+  for (std::int64_t i = 0; i < tried; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const std::int64_t tokens = task.prepare(i * batches / tried, i);
+    arena.reset();
+    Tape tape(pool, arena, Tape::Mode::kTraining);
+    task.forward(tape);
+    tape.backward();
+    optimizer.step(0.0, 1.0, pool);
+    task.weights_changed();
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (tokens > 0) per_token.push_back(seconds / static_cast<double>(tokens));
+  }
+  std::sort(per_token.begin(), per_token.end());
+  const double seconds =
+      per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.corpus().units());
+  // Weights, the best weights, two moments, and what a batch needs.
+  const double memory = static_cast<double>(parameters) * 4.0 * 4.0 + static_cast<double>(arena.bytes());
+  print(fmt::format(
+      "estimated: {:.0f} MB beside the data, {:.1f} s an epoch with {} threads, {} batches an epoch, {:.1f} "
+      "minutes at the most",
+      memory * 1e-6, seconds, pool.threads(), batches, seconds * static_cast<double>(config.training.epochs) / 60.0));
+}
+
+std::vector<double> cross_validate(const Config& config, const std::string& config_path, const ClassificationData& data,
+                                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool,
+                                   const Log& print) {
+  LabelledTexts all = data.train;
+  for (auto entry : data.dev.entries) {
+    if (config.data.dev.empty()) all.entries.push_back(std::move(entry));
+  }
+  const auto parts = split_by_text(all, std::vector<double>(folds, 1.0 / static_cast<double>(folds)),
+                                   static_cast<std::uint64_t>(config.data.dev_seed));
+  const std::string& metric = config.training.early_stopping.metric;
+  std::vector<double> values;
+  for (std::int64_t fold = 0; fold < folds; ++fold) {
+    ClassificationData part;
+    part.labels = data.labels;
+    part.test = select(all, parts, static_cast<int>(fold), true);
+    part.train = select(all, parts, static_cast<int>(fold), false);
+    part.dev = data.dev;
+    if (config.data.dev.empty() && config.data.dev_fraction > 0) {
+      const auto inner = split_by_text(part.train, {1.0 - config.data.dev_fraction, config.data.dev_fraction},
+                                       static_cast<std::uint64_t>(config.data.dev_seed));
+      part.dev = select(part.train, inner, 1, true);
+      part.train = select(part.train, inner, 0, true);
+    }
+    if (part.train.entries.empty() || part.test.entries.empty()) fail("--folds {}: too few texts", folds);
+    part.train_gold = label_ids(part.train, part.labels);
+    part.dev_gold = label_ids(part.dev, part.labels);
+    part.test_gold = label_ids(part.test, part.labels);
+    TrainerOptions fold_options = options;
+    fold_options.folder = fmt::format("{}/fold-{}", options.folder, fold + 1);
+    const auto model = build_classifier(config, config_path, part, options.log);
+    const auto result = train_classifier(config, part, *model, fold_options, pool);
+    if (!result.test) return values;
+    const Metrics metrics = result.test->metrics();
+    values.push_back(metric == "loss" ? metrics.at("log_loss") : metrics.at(metric));
+    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, values.back()));
+  }
+  const auto n = static_cast<double>(folds);
+  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  double squares = 0;
+  for (double value : values) squares += (value - mean) * (value - mean);
+  print(fmt::format("{} folds: {} mean {:.4f}, standard deviation {:.4f}", folds, metric, mean,
+                    std::sqrt(squares / std::max(1.0, n - 1))));
+  return values;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,69 @@
+#include "train/corpus.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/random.h"
+#include "text/vocabulary.h"
+
+namespace mnemo {
+
+void Corpus::add(const EncodedText& text) {
+  const auto base = static_cast<std::int64_t>(rows_.size());
+  for (std::int32_t u = 0; u < text.units(); ++u) unit_starts_.push_back(base + text.starts[u + 1]);
+  rows_.insert(rows_.end(), text.rows.begin(), text.rows.end());
+  weights_.insert(weights_.end(), text.weights.begin(), text.weights.end());
+  text_starts_.push_back(static_cast<std::int64_t>(unit_starts_.size()) - 1);
+  unknown_ += text.unknown;
+}
+
+void Corpus::clear() { *this = Corpus(); }
+
+Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, double word_dropout, std::uint64_t seed,
+                            std::uint64_t step) const {
+  std::vector<std::int32_t> lengths;
+  for (std::int64_t text : texts) lengths.push_back(length(text));
+  Batch out{Packing(lengths), {}};
+  RandomStream random(seed, Purpose::kUnknown, step);
+  for (Index t = 0; t < out.packing.steps(); ++t)
+    for (Index b = 0; b < out.packing.rows_at(t); ++b) {
+      const std::int64_t unit = text_starts_[texts[out.packing.original(b)]] + t;
+      if (word_dropout > 0 && random.uniform() < word_dropout) {
+        out.bags.rows.push_back(Vocabulary::kUnknown);
+        out.bags.weights.push_back(1.0f);
+      } else {
+        const auto from = unit_starts_[unit], to = unit_starts_[unit + 1];
+        out.bags.rows.insert(out.bags.rows.end(), rows_.begin() + from, rows_.begin() + to);
+        out.bags.weights.insert(out.bags.weights.end(), weights_.begin() + from, weights_.begin() + to);
+      }
+      out.bags.starts.push_back(static_cast<std::int32_t>(out.bags.rows.size()));
+    }
+  return out;
+}
+
+std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::int64_t batch_size,
+                                                    std::int64_t batch_tokens, std::uint64_t seed,
+                                                    std::uint64_t epoch) {
+  RandomStream random(seed, Purpose::kShuffle, epoch);
+  std::vector<std::int64_t> order(corpus.size());
+  std::iota(order.begin(), order.end(), 0);
+  random.shuffle(order);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return corpus.length(a) < corpus.length(b); });
+  std::vector<std::vector<std::int64_t>> batches;
+  std::int64_t units = 0;
+  for (std::int64_t text : order) {
+    units += corpus.length(text);
+    const bool full =
+        batches.empty() || (batch_tokens > 0 ? units > batch_tokens : std::ssize(batches.back()) >= batch_size);
+    if (full) {
+      batches.emplace_back();
+      units = corpus.length(text);
+    }
+    batches.back().push_back(text);
+  }
+  random.shuffle(batches);
+  return batches;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,50 @@
+// Encoded texts in one piece of memory, and the batches made of them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/embedding.h"
+#include "nn/packing.h"
+#include "text/encoder.h"
+
+namespace mnemo {
+
+/// Texts as bags of rows of the embedding table, one bag a unit.
+class Corpus {
+ public:
+  void add(const EncodedText& text);
+  void clear();
+
+  std::int64_t size() const { return static_cast<std::int64_t>(text_starts_.size()) - 1; }
+  std::int32_t length(std::int64_t text) const {
+    return static_cast<std::int32_t>(text_starts_[text + 1] - text_starts_[text]);
+  }
+  std::int64_t units() const { return text_starts_.back(); }
+  std::int64_t unknown_units() const { return unknown_; }
+
+  /// A batch of texts, packed. With `word_dropout` above 0 a unit is read as the unknown one with that probability,
+  /// drawn from the stream of `seed` and `step`.
+  struct Batch {
+    Packing packing;
+    Bags bags;  // in packed order
+  };
+  Batch batch(std::span<const std::int64_t> texts, double word_dropout = 0.0, std::uint64_t seed = 0,
+              std::uint64_t step = 0) const;
+
+ private:
+  std::vector<std::int64_t> text_starts_{0};  // [texts + 1] into units
+  std::vector<std::int64_t> unit_starts_{0};  // [units + 1] into rows
+  std::vector<std::int32_t> rows_;
+  std::vector<float> weights_;
+  std::int64_t unknown_ = 0;
+};
+
+/// Batches of texts of similar length, in random order: texts are sorted by length, equal lengths at random, cut into
+/// batches of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than that, at
+/// least one), and the batches shuffled; all by `seed` and `epoch`. The number of batches does not depend on the epoch.
+std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::int64_t batch_size,
+                                                    std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
+
+}  // namespace mnemo

@@ -1,0 +1,46 @@
+// A classifier's report: metrics with an interval, baselines beside them, as text, JSON and a page.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/baseline.h"
+#include "train/bootstrap.h"
+#include "train/classification.h"
+#include "train/html_report.h"
+#include "train/metrics.h"
+
+namespace mnemo {
+
+struct ModelReport {
+  std::string model, data;  ///< as the user named them
+  std::string main_metric;
+  Predictions predictions;
+  Evaluation evaluation;
+  std::optional<Interval> interval;  ///< 95%, of the main metric; absent where it is not defined
+  std::vector<ReportColumn> baselines;
+  std::optional<Comparison> comparison;
+  std::string other_model;
+};
+
+/// Evaluates on labelled texts. `main_metric` empty: the metric that the model was chosen by.
+ModelReport report_model(TextClassifier& model, const LabelledTexts& texts, const std::string& main_metric,
+                         ThreadPool& pool);
+
+/// Adds the majority class and a bag of hashed n-grams under logistic regression, both fitted to `train` now.
+void add_baselines(ModelReport& report, const TextClassifier& model, const LabelledTexts& texts,
+                   const LabelledTexts& train);
+
+/// Adds a paired test against another model on the same texts. Throws Error if its labels differ.
+void add_comparison(ModelReport& report, const TextClassifier& model, TextClassifier& other, const std::string& name,
+                    const LabelledTexts& texts, ThreadPool& pool);
+
+Json report_json(const ModelReport& report);
+std::string report_text(const ModelReport& report, const std::vector<std::string>& labels);
+
+/// The page; learning curves come from the log of the run that the model lies in, if there is one.
+std::string report_html(const ModelReport& report, const TextClassifier& model, const LabelledTexts& texts,
+                        const std::string& log_file);
+
+}  // namespace mnemo

@@ -1,0 +1,35 @@
+// log.jsonl: one JSON object a line, appended as the run goes.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace mnemo {
+
+using Json = nlohmann::ordered_json;
+
+class LogFile {
+ public:
+  /// Opens the log of a run that goes on after `step`: lines of later steps, and a line cut off by a kill, are dropped.
+  /// At step 0 the log begins empty. Throws Error if it cannot be written.
+  LogFile(const std::string& path, std::int64_t step);
+  ~LogFile();
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+
+  /// Throws Error if the disk is full.
+  void write(const Json& line);
+  void flush();
+
+ private:
+  std::string path_;
+  std::FILE* file_ = nullptr;
+};
+
+/// The objects of a log; lines that are no JSON are left out, a missing file is an empty log.
+std::vector<Json> read_log(const std::string& path);
+
+}  // namespace mnemo

@@ -1,0 +1,164 @@
+#include "train/run_state.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "checkpoint/format.h"
+#include "config/options.h"
+
+namespace mnemo {
+namespace {
+
+Visit visit_of(TrainingTask& task) {
+  return [&task](const ParameterVisitor& v) { task.visit(v); };
+}
+
+// Doubles as exact decimal text is what nlohmann::json writes; only numbers that are not finite need care.
+Json to_json(const RunState& s) {
+  Json best = Json::object();
+  for (const auto& [name, value] : s.best) best[name] = value;
+  return {{"step", s.step},
+          {"best_step", s.best_step},
+          {"waited", s.waited},
+          {"evaluated_step", s.evaluated_step},
+          {"best", best},
+          {"seconds", s.seconds},
+          {"finished", s.finished},
+          {"end", s.end},
+          {"schedule_scale", s.schedule.scale},
+          {"schedule_waited", s.schedule.waited}};
+}
+
+RunState from_json(const Json& json) {
+  RunState s;
+  json.at("step").get_to(s.step);
+  json.at("best_step").get_to(s.best_step);
+  json.at("waited").get_to(s.waited);
+  json.at("evaluated_step").get_to(s.evaluated_step);
+  json.at("seconds").get_to(s.seconds);
+  json.at("finished").get_to(s.finished);
+  json.at("end").get_to(s.end);
+  json.at("schedule_scale").get_to(s.schedule.scale);
+  json.at("schedule_waited").get_to(s.schedule.waited);
+  for (const auto& [name, value] : json.at("best").items())
+    s.best[name] = value.is_number() ? value.get<double>() : NAN;
+  return s;
+}
+
+void flatten(const Json& json, const std::string& prefix, std::map<std::string, std::string>& out) {
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_object()) {
+      flatten(value, prefix + key + ".", out);
+    } else {
+      out[prefix + key] = value.dump();
+    }
+  }
+}
+
+void check_same_config(const std::string& path, const std::string& saved_text, const Config& config) {
+  const Json saved = Json::parse(saved_text, nullptr, false);
+  if (!saved.is_object()) fail("{}: damaged: the configuration in it is no JSON object", path);
+  std::map<std::string, std::string> before, now;
+  flatten(saved, "", before);
+  flatten(config_to_json(config, Which::kWithoutLocal), "", now);
+  std::vector<std::string> changes;
+  for (const auto& [key, value] : now)
+    if (before[key] != value) changes.push_back(fmt::format("{} was {} and is {}", key, before[key], value));
+  if (!changes.empty())
+    throw UsageError(
+        fmt::format("{}: the run began with another configuration: {}; --overwrite starts anew, "
+                    "--init-from begins a new run with these weights",
+                    path, fmt::join(changes, "; ")));
+}
+
+}  // namespace
+
+void WeightCopy::take(TrainingTask& task) {
+  std::size_t i = 0;
+  task.visit([&](Parameter& p) {
+    if (i == values_.size()) values_.emplace_back();
+    values_[i++].assign(p.value.data(), p.value.data() + p.size());
+  });
+}
+
+void WeightCopy::put(TrainingTask& task) const {
+  std::size_t i = 0;
+  task.visit([&](Parameter& p) {
+    std::copy(values_[i].begin(), values_[i].end(), p.value.data());
+    ++i;
+  });
+  task.weights_changed();
+}
+
+void WeightCopy::append(TrainingTask& task, const std::string& prefix, std::vector<TensorView>& tensors) const {
+  std::size_t i = 0;
+  task.visit([&](Parameter& p) { tensors.push_back(float_tensor(prefix + p.name, p.shape, values_[i++].data())); });
+}
+
+void WeightCopy::load(TrainingTask& task, const SafetensorsFile& file, const std::string& prefix) {
+  values_.clear();
+  task.visit([&](Parameter& p) {
+    values_.emplace_back(p.size());
+    copy_tensor(file, prefix + p.name, DType::kF32, values_.back().data(), p.size());
+  });
+}
+
+void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
+              const WeightCopy& best, Optimizer& optimizer) {
+  std::vector<TensorView> tensors;
+  append_parameters(visit_of(task), "", tensors);
+  if (!best.empty()) best.append(task, format::kBest, tensors);
+  optimizer.visit_floats(
+      [&](const std::string& name, float* data, Index count) { tensors.push_back(float_tensor(name, {count}, data)); });
+  optimizer.visit_counters([&](const std::string& name, std::vector<std::int64_t>& data) {
+    tensors.push_back({name, DType::kI64, {std::ssize(data)}, data.data(), data.size() * sizeof(data[0])});
+  });
+  optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
+    tensors.push_back({name, DType::kF64, {std::ssize(data)}, data.data(), data.size() * sizeof(data[0])});
+  });
+  write_safetensors(path,
+                    {{format::kFormat, format::kResumeFormatName},
+                     {format::kFormatVersion, format::kVersion},
+                     {format::kConfig, config_to_json(config, Which::kWithoutLocal).dump()},
+                     {format::kState, to_json(state).dump()}},
+                    std::move(tensors));
+}
+
+RunState load_run(const std::string& path, const Config& config, TrainingTask& task, WeightCopy& best,
+                  Optimizer& optimizer) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  const auto text = [&](const char* key) {
+    const auto match = file.metadata().find(key);
+    if (match == file.metadata().end()) fail("{}: no saved run: __metadata__ has no \"{}\"", path, key);
+    return match->second;
+  };
+  if (text(format::kFormat) != format::kResumeFormatName) fail("{}: no saved run", path);
+  if (text(format::kFormatVersion) != format::kVersion)
+    fail("{}: format {} of a saved run is not known to this program", path, text(format::kFormatVersion));
+  check_same_config(path, text(format::kConfig), config);
+  RunState state;
+  try {
+    state = from_json(Json::parse(text(format::kState)));
+  } catch (const nlohmann::json::exception& error) {
+    fail("{}: damaged: state: {}", path, error.what());
+  }
+  load_parameters(file, visit_of(task));
+  if (state.best_step >= 0) best.load(task, file, format::kBest);
+  optimizer.visit_floats(
+      [&](const std::string& name, float* data, Index count) { copy_tensor(file, name, DType::kF32, data, count); });
+  optimizer.visit_counters([&](const std::string& name, std::vector<std::int64_t>& data) {
+    copy_tensor(file, name, DType::kI64, data.data(), std::ssize(data));
+    if (std::any_of(data.begin(), data.end(), [&](auto step) { return step < 0 || step > state.step; }))
+      fail("{}: damaged: tensor {} has a step that was not done", path, name);
+  });
+  optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
+    data.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(state.step, 0, std::int64_t{1} << 32)) + 1);
+    copy_tensor(file, name, DType::kF64, data.data(), std::ssize(data));
+  });
+  optimizer.restore(state.step);
+  task.weights_changed();
+  return state;
+}
+
+}  // namespace mnemo

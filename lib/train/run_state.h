@@ -1,0 +1,50 @@
+// What a run that goes on must know beside its weights, and the file resume.safetensors that keeps it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "nn/optimizer.h"
+#include "nn/schedule.h"
+#include "train/trainer.h"
+
+namespace mnemo {
+
+struct RunState {
+  std::int64_t step = 0;             ///< steps done
+  std::int64_t best_step = -1;       ///< of the best evaluation; -1: none
+  std::int64_t waited = 0;           ///< evaluations since
+  std::int64_t evaluated_step = -1;  ///< of the last evaluation
+  Metrics best;
+  double seconds = 0;  ///< of training so far
+  bool finished = false;
+  int end = 0;         ///< TrainingOutcome::End of a finished run
+  Schedule::State schedule;
+};
+
+/// Copies of all weights.
+class WeightCopy {
+ public:
+  void take(TrainingTask& task);
+  void put(TrainingTask& task) const;
+  bool empty() const { return values_.empty(); }
+  void append(TrainingTask& task, const std::string& prefix, std::vector<TensorView>& tensors) const;
+  void load(TrainingTask& task, const SafetensorsFile& file, const std::string& prefix);
+
+ private:
+  std::vector<std::vector<float>> values_;
+};
+
+/// Writes the state atomically.
+void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
+              const WeightCopy& best, Optimizer& optimizer);
+
+/// Fills everything from the file. Throws Error if it is damaged, or UsageError if it belongs to another configuration
+/// (naming the keys that differ).
+RunState load_run(const std::string& path, const Config& config, TrainingTask& task, WeightCopy& best,
+                  Optimizer& optimizer);
+
+}  // namespace mnemo

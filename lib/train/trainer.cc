@@ -1,0 +1,355 @@
+#include "train/trainer.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "kernels/elementwise.h"
+#include "train/log_file.h"
+#include "train/metrics.h"
+#include "train/run_state.h"
+
+namespace mnemo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double peak_megabytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
+std::int64_t in_steps(const Every& every, std::int64_t batches) {
+  if (every.count <= 0 || every.unit == Every::Unit::kMinutes) return 0;
+  const double steps = every.unit == Every::Unit::kEpochs ? every.count * static_cast<double>(batches) : every.count;
+  return std::max<std::int64_t>(1, std::llround(steps));
+}
+
+// Whether something that is done every so often is due after a step.
+class Due {
+ public:
+  Due(const Every& every, std::int64_t batches) : every_(every), steps_(in_steps(every, batches)) {}
+
+  bool after(std::int64_t step, double seconds) {
+    if (every_.unit != Every::Unit::kMinutes) return steps_ > 0 && step % steps_ == 0;
+    if (every_.count <= 0 || seconds - last_ < 60.0 * every_.count) return false;
+    last_ = seconds;
+    return true;
+  }
+
+ private:
+  Every every_;
+  std::int64_t steps_;
+  double last_ = 0;
+};
+
+OptimizerOptions optimizer_options(const TrainingConfig& t) {
+  const auto number = [](double value) { return static_cast<float>(value); };
+  OptimizerOptions out;
+  out.kind = t.optimizer == "sgd"     ? OptimizerKind::kSgd
+             : t.optimizer == "adam"  ? OptimizerKind::kAdam
+             : t.optimizer == "adamw" ? OptimizerKind::kAdamW
+                                      : OptimizerKind::kRmsProp;
+  out.momentum = number(t.momentum);
+  out.nesterov = t.nesterov;
+  out.beta1 = number(t.beta1);
+  out.beta2 = number(t.beta2);
+  out.epsilon = number(t.epsilon);
+  out.alpha = number(t.alpha);
+  out.weight_decay = number(t.weight_decay);
+  return out;
+}
+
+ScheduleOptions schedule_options(const TrainingConfig& t, std::int64_t batches) {
+  ScheduleOptions out;
+  out.kind = t.schedule == "linear"         ? ScheduleKind::kLinear
+             : t.schedule == "cosine"       ? ScheduleKind::kCosine
+             : t.schedule == "inverse_sqrt" ? ScheduleKind::kInverseSqrt
+             : t.schedule == "plateau"      ? ScheduleKind::kPlateau
+                                            : ScheduleKind::kConstant;
+  out.learning_rate = t.learning_rate;
+  out.end_factor = t.final_rate;
+  out.factor = t.plateau_factor;
+  out.patience = t.plateau_patience;
+  out.warmup = in_steps(t.warmup, batches);
+  out.steps = t.epochs * batches;
+  return out;
+}
+
+class Trainer {
+ public:
+  Trainer(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool)
+      : task_(task),
+        config_(config),
+        options_(options),
+        pool_(pool),
+        batches_(task.batches()),
+        optimizer_(optimizer_options(config.training), [&](const ParameterVisitor& v) { task.visit(v); }),
+        schedule_(schedule_options(config.training, batches_)),
+        evaluate_due_(config.training.evaluate_every, batches_),
+        save_due_(config.training.save_every, batches_) {
+    if (batches_ == 0) throw Error("train has no text of at least one unit");
+  }
+
+  TrainingOutcome run() {
+    resume();
+    if (state_.finished) return outcome(TrainingOutcome::End::kFinishedBefore);
+    log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
+    started_ = Clock::now();
+    before_ = state_.seconds;
+    const std::int64_t steps = config_.training.epochs * batches_;
+    begin_epoch();
+    while (state_.step < steps) {
+      step();
+      const bool last = state_.step == steps, epoch_ends = state_.step % batches_ == 0;
+      if (task_.has_dev() && (evaluate_due_.after(state_.step, seconds()) || last)) evaluate();
+      if (epoch_ends) end_epoch();
+      if (const auto end = reason_to_stop(last)) return finish(*end);
+      if (const int signal = options_.signal ? options_.signal->load() : 0) return stop(signal);
+      if (save_due_.after(state_.step, seconds())) save();
+      if (epoch_ends) begin_epoch();
+    }
+    return finish(TrainingOutcome::End::kFinished);
+  }
+
+ private:
+  double seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
+  std::int64_t epoch() const { return state_.step / batches_; }
+  const std::string& metric() const { return config_.training.early_stopping.metric; }
+
+  void resume() {
+    const std::string path = resume_path(options_.folder);
+    if (!options_.resume) return;
+    if (!file_exists(path)) {
+      options_.log(fmt::format("{}: nothing was saved yet, starting from the beginning", options_.folder));
+      return;
+    }
+    state_ = load_run(path, config_, task_, best_, optimizer_);
+    schedule_.state = state_.schedule;
+    if (!state_.finished) options_.log(fmt::format("resuming after step {}", state_.step));
+  }
+
+  void begin_epoch() {
+    if (epoch() >= config_.training.epochs) return;
+    task_.begin_epoch(epoch());
+    epoch_tokens_ = 0;
+    epoch_seconds_ = 0;
+  }
+
+  void end_epoch() { epoch_rates_.push_back(rate()); }
+
+  double rate() const { return epoch_seconds_ > 0 ? static_cast<double>(epoch_tokens_) / epoch_seconds_ : 0; }
+
+  void step() {
+    const auto start = Clock::now();
+    const std::int64_t tokens = task_.prepare(state_.step % batches_, state_.step);
+    if (Parameter* sparse = task_.sparse_parameter()) optimizer_.catch_up(*sparse, task_.rows(), pool_);
+    arena_.reset();
+    Tape tape(pool_, arena_, Tape::Mode::kTraining, static_cast<std::uint64_t>(config_.training.seed),
+              static_cast<std::uint64_t>(state_.step));
+    const double loss = task_.forward(tape);
+    tape.backward();
+    const double norm = optimizer_.gradient_norm(pool_);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(loss);
+    const double clip = config_.training.clip_norm;
+    const bool clipped = clip > 0 && norm > clip;
+    const double learning_rate = schedule_.rate(state_.step + 1);
+    optimizer_.step(learning_rate, clipped ? clip / norm : 1.0, pool_);
+    task_.weights_changed();
+    ++state_.step;
+    epoch_tokens_ += tokens;
+    epoch_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
+    note_step(loss, norm, clipped, learning_rate);
+  }
+
+  void note_step(double loss, double norm, bool clipped, double learning_rate) {
+    // A mean over about a hundred steps, for the eye; the log has means of the steps between its lines.
+    shown_loss_ = std::isnan(shown_loss_) ? loss : 0.98 * shown_loss_ + 0.02 * loss;
+    since_log_.loss += loss;
+    since_log_.norm += norm;
+    since_log_.clipped += clipped ? 1 : 0;
+    ++since_log_.steps;
+    if (since_log_.steps == kLogSteps || state_.step % batches_ == 0) log_train(learning_rate);
+    show(learning_rate, nullptr);
+  }
+
+  void show(double learning_rate, const Metrics* evaluated) const {
+    const std::int64_t steps = config_.training.epochs * batches_;
+    const double per_step =
+        (seconds() - before_) / static_cast<double>(std::max<std::int64_t>(1, state_.step - first_step_));
+    options_.progress({.step = state_.step,
+                       .steps = steps,
+                       .epoch = (state_.step - 1) / batches_ + 1,
+                       .epochs = config_.training.epochs,
+                       .loss = shown_loss_,
+                       .learning_rate = learning_rate,
+                       .tokens_per_s = rate(),
+                       .seconds_left = per_step * static_cast<double>(steps - state_.step),
+                       .metric = metric(),
+                       .best = state_.best_step < 0 ? NAN : state_.best.at(metric()),
+                       .evaluated = evaluated});
+  }
+
+  Json common(const char* kind) const {
+    return {{"kind", kind},
+            {"step", state_.step},
+            {"epoch", static_cast<double>(state_.step) / static_cast<double>(batches_)}};
+  }
+
+  void log_train(double learning_rate) {
+    Json line = common("train");
+    const auto n = static_cast<double>(since_log_.steps);
+    line.update({{"loss", since_log_.loss / n},
+                 {"learning_rate", learning_rate},
+                 {"grad_norm", since_log_.norm / n},
+                 {"clipped", static_cast<double>(since_log_.clipped) / n},
+                 {"tokens_per_s", rate()},
+                 {"peak_mb", peak_megabytes()}});
+    log_->write(line);
+    since_log_ = {};
+  }
+
+  void evaluate() {
+    optimizer_.catch_up_all(pool_);
+    const Metrics found = task_.evaluate_dev(pool_);
+    const double value = found.contains(metric()) ? found.at(metric()) : NAN;
+    if (std::isnan(value)) fail("training.early_stopping.metric: {} is not defined on dev", metric());
+    const bool better = state_.best_step < 0 || (higher_is_better(metric()) ? value > state_.best.at(metric())
+                                                                            : value < state_.best.at(metric()));
+    state_.evaluated_step = state_.step;
+    schedule_.evaluated(better);
+    state_.waited = better ? 0 : state_.waited + 1;
+    Json line = common("eval");
+    line.update(
+        {{"loss", found.at("loss")}, {"metrics", Json(found)}, {"best", better}, {"peak_mb", peak_megabytes()}});
+    log_->write(line);
+    if (better) {
+      state_.best_step = state_.step;
+      state_.best = found;
+      best_.take(task_);
+      save_model();
+    }
+    show(schedule_.rate(std::max<std::int64_t>(1, state_.step)), &found);
+  }
+
+  void save_model() {
+    Json metrics = Json::object();
+    for (const auto& [name, value] : state_.best) metrics[name] = value;
+    const std::int64_t step = task_.has_dev() ? state_.best_step : state_.step;
+    task_.save_model(model_path(options_.folder), metrics,
+                     {{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}}, pool_);
+  }
+
+  void save() {
+    log_->flush();
+    state_.seconds = seconds();
+    state_.schedule = schedule_.state;
+    save_run(resume_path(options_.folder), state_, config_, task_, best_, optimizer_);
+  }
+
+  std::optional<TrainingOutcome::End> reason_to_stop(bool last) const {
+    const auto patience = config_.training.early_stopping.patience;
+    if (last) return TrainingOutcome::End::kFinished;
+    if (patience > 0 && state_.evaluated_step == state_.step && state_.waited >= patience)
+      return TrainingOutcome::End::kStoppedEarly;
+    if (config_.training.max_minutes > 0 && seconds() >= 60.0 * config_.training.max_minutes)
+      return TrainingOutcome::End::kTimeUp;
+    return std::nullopt;
+  }
+
+  TrainingOutcome finish(TrainingOutcome::End end) {
+    if (task_.has_dev() && state_.evaluated_step != state_.step) evaluate();
+    optimizer_.catch_up_all(pool_);
+    if (!task_.has_dev()) save_model();
+    state_.finished = true;
+    state_.end = static_cast<int>(end);
+    Json line = common("end");
+    const TrainingOutcome out = outcome(end);
+    line.update({{"metrics", Json(out.best)},
+                 {"best_step", out.best_step},
+                 {"tokens_per_s", out.tokens_per_s},
+                 {"seconds", seconds()},
+                 {"peak_mb", peak_megabytes()}});
+    log_->write(line);
+    save();
+    if (!best_.empty()) best_.put(task_);
+    return out;
+  }
+
+  TrainingOutcome stop(int signal) {
+    save();
+    TrainingOutcome out = outcome(TrainingOutcome::End::kSignal);
+    out.signal = signal;
+    return out;
+  }
+
+  TrainingOutcome outcome(TrainingOutcome::End end) {
+    std::vector<double> rates = epoch_rates_;
+    std::sort(rates.begin(), rates.end());
+    if (end == TrainingOutcome::End::kFinishedBefore && !best_.empty()) best_.put(task_);
+    return {end,         0,
+            state_.step, std::max<std::int64_t>(0, state_.best_step),
+            state_.best, rates.empty() ? rate() : rates[rates.size() / 2]};
+  }
+
+  [[noreturn]] void fail_not_finite(double loss) {
+    std::string where;
+    const auto look = [&](const float* data, Index count, const std::string& what) {
+      if (where.empty() && kernels::has_non_finite(data, count)) where = what;
+    };
+    task_.visit([&](Parameter& p) { look(p.value.data(), p.size(), "the weights of " + p.name + " are"); });
+    task_.visit([&](Parameter& p) {
+      const Index count = p.sparse ? static_cast<Index>(p.touched.size()) * p.row_size() : p.size();
+      look(p.gradient.data(), p.frozen ? 0 : count, "the gradient of " + p.name + " is");
+    });
+    fail(
+        "stopped at step {} (epoch {}): {} not finite (loss {}); lower training.learning_rate, or set "
+        "training.clip_norm",
+        state_.step + 1, epoch() + 1, where.empty() ? "the loss is" : where, loss);
+  }
+
+  static constexpr std::int64_t kLogSteps = 100;
+
+  TrainingTask& task_;
+  const Config& config_;
+  const TrainerOptions& options_;
+  ThreadPool& pool_;
+  const std::int64_t batches_;
+  Arena arena_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+  Due evaluate_due_, save_due_;
+  RunState state_;
+  WeightCopy best_;
+  std::unique_ptr<LogFile> log_;
+  Clock::time_point started_ = Clock::now();
+  double before_ = 0;  // seconds of the run before it was resumed
+  std::int64_t first_step_ = 0;
+  std::int64_t epoch_tokens_ = 0;
+  double epoch_seconds_ = 0;
+  std::vector<double> epoch_rates_;
+  double shown_loss_ = NAN;
+  struct {
+    double loss = 0, norm = 0;
+    std::int64_t clipped = 0, steps = 0;
+  } since_log_;
+};
+
+}  // namespace
+
+std::string model_path(const std::string& folder) { return folder + "/model.safetensors"; }
+std::string resume_path(const std::string& folder) { return folder + "/resume.safetensors"; }
+std::string log_path(const std::string& folder) { return folder + "/log.jsonl"; }
+
+TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool) {
+  return Trainer(task, config, options, pool).run();
+}
+
+}  // namespace mnemo
