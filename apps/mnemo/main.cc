@@ -31,8 +31,19 @@ std::string version_text() {
 
 namespace {
 
+// Examples come first: they are what most people look for.
+class ExamplesFirst : public CLI::Formatter {
+ public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    if (mode != CLI::AppFormatMode::Normal) return CLI::Formatter::make_help(app, name, mode);
+    return app->get_description() + "\n" + app->get_footer() + "\n\n" + make_usage(app, name) +
+           make_positionals(app) + make_groups(app, mode) + make_subcommands(app, mode);
+  }
+};
+
 int run(int argc, char** argv) {
   CLI::App app("Train and run LSTM networks on text, on a CPU, from the shell.", "mnemo");
+  app.formatter(std::make_shared<ExamplesFirst>());
   app.require_subcommand(0, 1);
   app.footer(
       "Examples:\n  mnemo train configs/quickstart-en.json\n  echo 'a fine film' | mnemo classify run/model.safetensors\n"

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "config/options.h"
 #include "train/classification.h"
+#include "train/evaluation.h"
 
 namespace mnemo {
 namespace {
@@ -52,6 +53,20 @@ void report_outcome(const TrainingOutcome& outcome, const std::string& metric) {
   if (outcome.best.contains(metric))
     line += fmt::format("; best on dev at step {}: {} {:.4f}", outcome.best_step, metric, outcome.best.at(metric));
   say(line);
+}
+
+// The page of the best model on test, or where there is none on dev.
+void write_report(const Config& config, const ClassificationData& data, const std::string& folder, ThreadPool& pool) {
+  const bool test = !data.test.entries.empty();
+  const LabelledTexts& texts = test ? data.test : data.dev;
+  if (texts.entries.empty()) return;
+  const auto model = TextClassifier::load(model_path(folder));
+  ModelReport report = report_model(*model, texts, "", pool);
+  report.model = model_path(folder);
+  report.data = test ? "test" : config.data.dev.empty() ? "dev (kept out of train)" : "dev";
+  AtomicFile file(folder + "/report.html");
+  file.write(report_html(report, *model, texts, log_path(folder)));
+  file.commit();
 }
 
 int run_train(const TrainOptions& o) {
@@ -105,6 +120,7 @@ int run_train(const TrainOptions& o) {
     say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"), test.at("macro_f1"),
                     test.at("log_loss")));
   }
+  write_report(config, data, folder, pool);
   say(fmt::format("next: mnemo classify {} FILE", model_path(folder)));
   return 0;
 }

@@ -41,15 +41,14 @@ void write_model(const std::string& path, const ModelMetadata& m, std::vector<Te
 }
 
 ModelContents read_model(const std::string& path, const std::string& task) {
-  ModelContents out{{}, SafetensorsFile::read(path)};
-  const SafetensorsFile& file = out.file;
+  SafetensorsFile file = SafetensorsFile::read(path);
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
     fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, name,
          name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)" : "");
   if (const auto& version = required(file, format::kFormatVersion); version != format::kVersion)
     fail("{}: model format {} is not known to this program, which reads {}: a newer mnemo is needed", path, version,
          format::kVersion);
-  ModelMetadata& m = out.metadata;
+  ModelMetadata m;
   m.task = required(file, format::kTask);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
@@ -62,7 +61,7 @@ ModelContents read_model(const std::string& path, const std::string& task) {
     if (!label.is_string()) fail("{}: damaged model: a label is no text", path);
     m.labels.push_back(label.get<std::string>());
   }
-  return out;
+  return {std::move(m), std::move(file)};
 }
 
 void append_parameters(const Visit& visit, const std::string& prefix, std::vector<TensorView>& tensors) {

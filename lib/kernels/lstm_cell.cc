@@ -26,8 +26,18 @@ struct Fraction {
   Vector numerator, denominator;
 };
 
+// x limited to +-9; a NaN stays one. x86 returns the second operand if one is NaN, and NEON the NaN.
+HWY_INLINE Vector limit(Vector x) {
+  const Vector limited = hn::Max(hn::Set(kTag, -9.0f), hn::Min(hn::Set(kTag, 9.0f), x));
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
+  return hn::IfThenElse(hn::IsNaN(x), x, limited);
+#else
+  return limited;
+#endif
+}
+
 HWY_INLINE Fraction tanh_fraction(Vector x) {
-  x = hn::Max(hn::Min(x, hn::Set(kTag, 9.0f)), hn::Set(kTag, -9.0f));
+  x = limit(x);
   const Vector y = hn::Mul(x, x);
   Vector p = hn::Set(kTag, 1.3355593075914385e-08f);
   p = hn::MulAdd(p, y, hn::Set(kTag, 2.0609817511285655e-05f));

@@ -63,8 +63,7 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   Parameter& p = *slot.parameter;
   const Index E = p.row_size(), at = row * E;
   const double sum = missed_[last];
-  const float keep = static_cast<float>(
-      std::exp(-static_cast<double>(slot.decay) * (rate_sums_[steps_] - rate_sums_[last])));
+  const float keep = slot.decay == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
   if (is_adam(options_)) {
     kernels::adam_missed({.rate = static_cast<float>(sum), .epsilon = options_.epsilon, .keep = keep,
                           .m_decay = static_cast<float>(beta_power(options_.beta1, missed)),
@@ -104,7 +103,7 @@ void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index 
                        double gradient_scale) const {
   float* w = slot.parameter->value.data() + at;
   float* m = const_cast<float*>(slot.m.data()) + at;
-  const float keep = static_cast<float>(std::exp(-static_cast<double>(slot.decay) * rate));
+  const float keep = static_cast<float>(1.0 - static_cast<double>(slot.decay) * rate);
   const float scale = static_cast<float>(gradient_scale);
   if (is_adam(options_)) {
     const double correct1 = 1.0 - beta_power(options_.beta1, steps_ + 1);
@@ -173,7 +172,7 @@ void Optimizer::note_step(double rate) {
   for (std::int64_t last = steps_; last >= oldest && term != 0.0; --last, term *= shrink) missed_[last] += term;
   ++steps_;
   missed_.push_back(0.0);
-  rate_sums_.push_back(rate_sums_.back() + rate);
+  log_keeps_.push_back(log_keeps_.back() + std::log1p(-rate * static_cast<double>(options_.weight_decay)));
 }
 
 void Optimizer::visit_floats(const std::function<void(const std::string&, float*, Index)>& visitor) {
@@ -190,7 +189,7 @@ void Optimizer::visit_counters(const std::function<void(const std::string&, std:
 
 void Optimizer::visit_doubles(const std::function<void(const std::string&, std::vector<double>&)>& visitor) {
   visitor("missed", missed_);
-  visitor("rate_sums", rate_sums_);
+  visitor("log_keeps", log_keeps_);
 }
 
 void Optimizer::restore(std::int64_t steps) { steps_ = steps; }

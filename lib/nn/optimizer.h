@@ -9,7 +9,8 @@
 //   RMSProp  a zero gradient moves nothing without momentum; the mean square decays. Momentum runs on as for SGD.
 // Terms more than kMissedSteps old are dropped (at b1 = 0.99 they are below 4e-5 of the first).
 //
-// Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included.
+// Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included, but for
+// the decay of the missed moves themselves.
 #pragma once
 
 #include <cstdint>
@@ -80,8 +81,8 @@ class Optimizer {
   std::int64_t steps_ = 0;
   // [steps + 1], by step L: the sum of factors that a row last updated at step L has missed since.
   std::vector<double> missed_{0.0};
-  // [steps + 1]: the sum of learning rates up to and with each step, for the decay.
-  std::vector<double> rate_sums_{0.0};
+  // [steps + 1]: the sum of log(1 - rate * decay) up to and with each step.
+  std::vector<double> log_keeps_{0.0};
 };
 
 }  // namespace mnemo

