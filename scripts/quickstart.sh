@@ -23,7 +23,7 @@ if [[ "$language" == en ]]; then
 else
   examples=("房间干净，服务员很热情，下次还会再来。"
             "本来很期待，结果内容空洞，读了一半就放下了。"
-            "价格不贵，用起来一点也不卡。")
+            "价格实惠，质量也好，用起来很方便。")
 fi
 
 # stage TITLE COMMAND...: runs the command under a headline and says how long it took.

@@ -60,55 +60,49 @@ struct Operands {
   Index columns;  // of c that exist, from the first panel's first on
 };
 
-// Sums of a tile: R rows of P panels. Loops over them are unrolled so that all stay in registers.
-template <int R, int P>
+// Sums of a tile: R rows of V vectors. Loops over them are unrolled so that all stay in registers.
+template <int R, int V>
 struct Sums {
-  Vector at[R][2 * P];
+  Vector at[R][V];
 };
 
 // The sums' first values from `from` (rows `stride` apart; 0 repeats one row).
-template <int R, int P>
-HWY_INLINE void load_sums(Sums<R, P>& sums, const float* from, Index stride) {
+template <int R, int V>
+HWY_INLINE void load_sums(Sums<R, V>& sums, const float* from, Index stride) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int v = 0; v < 2 * P; ++v) sums.at[r][v] = hn::LoadU(kTag, from + r * stride + v * kLanes);
+    for (int v = 0; v < V; ++v) sums.at[r][v] = hn::LoadU(kTag, from + r * stride + v * kLanes);
 }
 
-template <int R, int P>
-HWY_INLINE void store_sums(const Sums<R, P>& sums, float* to, Index stride) {
+template <int R, int V>
+HWY_INLINE void store_sums(const Sums<R, V>& sums, float* to, Index stride) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int v = 0; v < 2 * P; ++v) hn::StoreU(sums.at[r][v], kTag, to + r * stride + v * kLanes);
+    for (int v = 0; v < V; ++v) hn::StoreU(sums.at[r][v], kTag, to + r * stride + v * kLanes);
 }
 
 // sums += a * b over k. a(r, i) is found from two bases, six rows each, at multiples of one stride that an address can
 // hold: twelve pointers would not fit into the registers.
-template <int R, int P, bool kPackedA>
-HWY_INLINE void add_products(Sums<R, P>& in, const Operands& o) {
-  Sums<R, P> sums = in;
+template <int R, int V, bool kPackedA>
+HWY_INLINE void add_products(Sums<R, V>& in, const Operands& o) {
+  Sums<R, V> sums = in;
   const char* a = reinterpret_cast<const char*>(o.a);
   const char* a6 = a + 6 * o.row_stride * static_cast<Index>(sizeof(float));
   const float* b = o.b;
-  const Index stride = o.row_stride * static_cast<Index>(sizeof(float)), stride3 = 3 * stride, stride5 = 5 * stride;
+  const Index stride = o.row_stride * static_cast<Index>(sizeof(float));
   const Index k_step = (kPackedA ? kRows : 1) * static_cast<Index>(sizeof(float)), panel_stride = o.panel_stride;
   for (Index i = o.k; i > 0; --i) {
-    Vector right[2 * P];
+    Vector right[V];
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      right[2 * p] = hn::Load(kTag, b + p * panel_stride);
-      right[2 * p + 1] = hn::Load(kTag, b + p * panel_stride + kLanes);
-    }
+    for (int v = 0; v < V; ++v) right[v] = hn::Load(kTag, b + v / 2 * panel_stride + v % 2 * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const char* base = r < 6 ? a : a6;
-      const int s = r < 6 ? r : r - 6;
-      const char* at = kPackedA ? a + r * sizeof(float)
-                                : base + (s == 0 ? 0 : s == 1 ? stride : s == 2 ? 2 * stride : s == 3 ? stride3 : s == 4 ? 4 * stride : stride5);
+      const char* at = kPackedA ? a + r * static_cast<Index>(sizeof(float)) : (r < 6 ? a : a6) + r % 6 * stride;
       const Vector left = hn::Set(kTag, *reinterpret_cast<const float*>(at));
 #pragma GCC unroll 16
-      for (int v = 0; v < 2 * P; ++v) sums.at[r][v] = hn::MulAdd(left, right[v], sums.at[r][v]);
+      for (int v = 0; v < V; ++v) sums.at[r][v] = hn::MulAdd(left, right[v], sums.at[r][v]);
     }
     a += k_step;
     a6 += k_step;
@@ -117,25 +111,28 @@ HWY_INLINE void add_products(Sums<R, P>& in, const Operands& o) {
   in = sums;
 }
 
-// c [R, P panels] = start + a * b, where c has fewer columns than the panels: through a copy.
-template <int R, int P, bool kPackedA>
+// c [R, V vectors] = start + a * b, where c has fewer columns than the vectors: through a copy.
+template <int R, int V, bool kPackedA>
 HWY_NOINLINE void edge_tile(const Operands& o) {
-  HWY_ALIGN float copy[R * P * kWidth] = {};
+  constexpr Index kColumns = V * kLanes;
+  HWY_ALIGN float copy[R * kColumns] = {};
   const std::size_t bytes = o.columns * sizeof(float);
   for (int r = 0; r < R && o.start != Start::kZero; ++r)
-    std::memcpy(copy + r * P * kWidth, o.start == Start::kBias ? o.bias : o.c + r * o.ldc, bytes);
-  Sums<R, P> sums;
-  load_sums(sums, copy, P * kWidth);
-  add_products<R, P, kPackedA>(sums, o);
-  store_sums(sums, copy, P * kWidth);
-  for (int r = 0; r < R; ++r) std::memcpy(o.c + r * o.ldc, copy + r * P * kWidth, bytes);
+    std::memcpy(copy + r * kColumns, o.start == Start::kBias ? o.bias : o.c + r * o.ldc, bytes);
+  Sums<R, V> sums;
+  load_sums(sums, copy, kColumns);
+  add_products<R, V, kPackedA>(sums, o);
+  store_sums(sums, copy, kColumns);
+  for (int r = 0; r < R; ++r) std::memcpy(o.c + r * o.ldc, copy + r * kColumns, bytes);
 }
 
 // c [R, P panels] = start + a * b.
 template <int R, int P, bool kPackedA>
 HWY_INLINE void tile(const Operands& o) {
-  if (o.columns < P * kWidth) return edge_tile<R, P, kPackedA>(o);
-  Sums<R, P> sums;
+  // A last panel that is at most half full costs half.
+  if (P == 1 && o.columns <= kLanes) return edge_tile<R, 1, kPackedA>(o);
+  if (o.columns < P * kWidth) return edge_tile<R, 2 * P, kPackedA>(o);
+  Sums<R, 2 * P> sums;
   if (o.start == Start::kZero) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -144,7 +141,7 @@ HWY_INLINE void tile(const Operands& o) {
   } else {
     load_sums(sums, o.start == Start::kBias ? o.bias : o.c, o.start == Start::kBias ? 0 : o.ldc);
   }
-  add_products<R, P, kPackedA>(sums, o);
+  add_products<R, 2 * P, kPackedA>(sums, o);
   store_sums(sums, o.c, o.ldc);
 }
 
@@ -187,9 +184,14 @@ void pack_panel(const float* b, Index ldb, bool transposed, Index k, Index n, In
     }
     return;
   }
-  for (Index j = 0; j < kWidth; ++j) {
-    const float* row = b + (begin + j) * ldb;
-    for (Index i = 0; i < k; ++i) out[i * kWidth + j] = j < columns ? row[i] : 0.0f;
+  // Sixteen floats of each of the panel's columns at a time: a cache line read, and lines written whole.
+  constexpr Index kRun = 16;
+  for (Index from = 0; from < k; from += kRun) {
+    const Index to = std::min(k, from + kRun);
+    for (Index j = 0; j < kWidth; ++j) {
+      const float* row = b + (begin + j) * ldb;
+      for (Index i = from; i < to; ++i) out[i * kWidth + j] = j < columns ? row[i] : 0.0f;
+    }
   }
 }
 

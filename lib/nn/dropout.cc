@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "base/random.h"
 #include "kernels/elementwise.h"
@@ -26,15 +27,23 @@ float* draw_mask(Tape& tape, float rate, std::uint32_t layer, Index count) {
   return mask;
 }
 
-// Calls body(row of x, row of the mask) for each row.
+constexpr Index kRowsPerTask = 64;
+
+// Calls body(row of x, row of the mask) for each row, groups of rows on the pool's threads.
 template <class Body>
-void for_rows(const Packing* packing, Index rows, const Body& body) {
-  if (!packing) {
-    for (Index r = 0; r < rows; ++r) body(r, r);
-    return;
-  }
-  for (Index t = 0; t < packing->steps(); ++t)
-    for (Index b = 0; b < packing->rows_at(t); ++b) body(packing->row(b, t), packing->original(b));
+void for_rows(ThreadPool& pool, const std::vector<Index>& mask_rows, Index rows, const Body& body) {
+  pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+    for (Index r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r)
+      body(r, mask_rows.empty() ? r : mask_rows[r]);
+  });
+}
+
+// For each row of the packing its sequence, or nothing if each row has a mask of its own.
+std::vector<Index> rows_of_masks(const Packing* packing) {
+  std::vector<Index> out;
+  for (Index t = 0; packing && t < packing->steps(); ++t)
+    for (Index b = 0; b < packing->rows_at(t); ++b) out.push_back(packing->original(b));
+  return out;
 }
 
 }  // namespace
@@ -44,12 +53,13 @@ Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t la
   const Index C = x.columns;
   const float* mask = draw_mask(tape, rate, layer, (packing ? packing->sequences() : x.rows) * C);
   Activation y = tape.allocate(x.rows, C);
-  for_rows(packing, x.rows, [&](Index row, Index mask_row) {
+  const std::vector<Index> mask_rows = rows_of_masks(packing);
+  for_rows(tape.pool, mask_rows, x.rows, [&](Index row, Index mask_row) {
     for (Index j = 0; j < C; ++j) y.value[row * C + j] = x.value[row * C + j] * mask[mask_row * C + j];
   });
   if (!x.gradient) return y;
-  tape.record([x, y, mask, packing, C] {
-    for_rows(packing, x.rows, [&](Index row, Index mask_row) {
+  tape.record([&tape, x, y, mask, mask_rows, C] {
+    for_rows(tape.pool, mask_rows, x.rows, [&](Index row, Index mask_row) {
       for (Index j = 0; j < C; ++j) x.gradient[row * C + j] += y.gradient[row * C + j] * mask[mask_row * C + j];
     });
   });

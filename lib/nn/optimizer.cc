@@ -62,7 +62,9 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   slot.last_step[row] = steps_;
   Parameter& p = *slot.parameter;
   const Index E = p.row_size(), at = row * E;
-  const double sum = missed_[last];
+  // The sums of steps long past are no longer kept up to date: what is left to do is their decay.
+  const std::int64_t kept_until = std::min(steps_, last + kMissedSteps);
+  const double sum = missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
   const float keep = slot.decay == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
   if (is_adam(options_)) {
     kernels::adam_missed({.rate = static_cast<float>(sum), .epsilon = options_.epsilon, .keep = keep,
@@ -167,12 +169,13 @@ void Optimizer::note_step(double rate) {
   const double shrink = is_adam(options_)
                             ? static_cast<double>(options_.beta1) / std::sqrt(static_cast<double>(options_.beta2))
                             : static_cast<double>(options_.momentum);
+  const double keep = 1.0 - rate * static_cast<double>(options_.weight_decay);
   double term = missed_factor(rate) * shrink;
-  const std::int64_t oldest = std::max<std::int64_t>(0, steps_ - kMissedSteps);
-  for (std::int64_t last = steps_; last >= oldest && term != 0.0; --last, term *= shrink) missed_[last] += term;
+  const std::int64_t oldest = std::max<std::int64_t>(0, steps_ - kMissedSteps + 1);
+  for (std::int64_t last = steps_; last >= oldest; --last, term *= shrink) missed_[last] = missed_[last] * keep + term;
   ++steps_;
   missed_.push_back(0.0);
-  log_keeps_.push_back(log_keeps_.back() + std::log1p(-rate * static_cast<double>(options_.weight_decay)));
+  log_keeps_.push_back(log_keeps_.back() + std::log(keep));
 }
 
 void Optimizer::visit_floats(const std::function<void(const std::string&, float*, Index)>& visitor) {

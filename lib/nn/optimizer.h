@@ -9,8 +9,7 @@
 //   RMSProp  a zero gradient moves nothing without momentum; the mean square decays. Momentum runs on as for SGD.
 // Terms more than kMissedSteps old are dropped (at b1 = 0.99 they are below 4e-5 of the first).
 //
-// Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included, but for
-// the decay of the missed moves themselves.
+// Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included.
 #pragma once
 
 #include <cstdint>

@@ -11,6 +11,8 @@
 namespace mnemo {
 namespace {
 
+constexpr Index kColumnsPerTask = 64;
+
 // Calls body(sorted sequence b, row of y) for every step of every sequence, steps ascending within a sequence.
 template <class Body>
 void for_tokens(const Packing& packing, const Body& body) {
@@ -96,15 +98,18 @@ Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y)
     std::copy_n(y.value + packing.row(b, 0) * C, C, out.value + packing.original(b) * C);
     std::fill_n(best + packing.original(b) * C, C, static_cast<std::int32_t>(packing.row(b, 0)));
   }
-  for_tokens(packing, [&](Index b, Index row) {
-    const float* from = y.value + row * C;
-    float* to = out.value + packing.original(b) * C;
-    std::int32_t* at = best + packing.original(b) * C;
-    for (Index j = 0; j < C; ++j) {
-      const bool larger = from[j] > to[j];
-      to[j] = larger ? from[j] : to[j];
-      at[j] = larger ? static_cast<std::int32_t>(row) : at[j];
-    }
+  tape.pool.parallel_for((C + kColumnsPerTask - 1) / kColumnsPerTask, [&](std::int64_t task) {
+    const Index begin = task * kColumnsPerTask, end = std::min(C, begin + kColumnsPerTask);
+    for_tokens(packing, [&](Index b, Index row) {
+      const float* from = y.value + row * C;
+      float* to = out.value + packing.original(b) * C;
+      std::int32_t* at = best + packing.original(b) * C;
+      for (Index j = begin; j < end; ++j) {
+        const bool larger = from[j] > to[j];
+        to[j] = larger ? from[j] : to[j];
+        at[j] = larger ? static_cast<std::int32_t>(row) : at[j];
+      }
+    });
   });
   if (!y.gradient) return out;
   tape.record([=, &packing] {
