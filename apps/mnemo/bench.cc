@@ -35,12 +35,12 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
     throw UsageError(fmt::format("--lengths {}: expected A..B with 1 <= A <= B", o.lengths));
   std::vector<std::int32_t> lengths;
   for (Index b = 0; b < o.batch; ++b)
-    lengths.push_back(o.batch == 1 ? last
-                                   : first + static_cast<std::int32_t>((last - first) * b / (o.batch - 1)));
+    lengths.push_back(o.batch == 1 ? last : first + static_cast<std::int32_t>((last - first) * b / (o.batch - 1)));
   return lengths;
 }
 
-// Operations of the matrix products alone: 2 * 4 H (I + H) for each token, layer and direction, thrice that in training.
+// Operations of the matrix products alone: 2 * 4 H (I + H) for each token, layer and direction, thrice that in
+// training.
 double products_flop(const BenchOptions& o, Index tokens) {
   const double D = o.bidirectional ? 2 : 1, H = static_cast<double>(o.hidden);
   double sum = 0;
@@ -121,16 +121,22 @@ int run_bench(const BenchOptions& o) {
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
-  nlohmann::ordered_json record{
-      {"cell", o.cell}, {"mode", o.mode}, {"numbers", "float32"}, {"target", kernels::current_target()},
-      {"threads", o.threads}, {"batch", o.batch}};
+  nlohmann::ordered_json record{{"cell", o.cell},       {"mode", o.mode},
+                                {"numbers", "float32"}, {"target", kernels::current_target()},
+                                {"threads", o.threads}, {"batch", o.batch}};
   if (o.lengths.empty())
     record["steps"] = o.steps;
   else
     record["lengths"] = o.lengths;
-  record.update({{"input", o.input}, {"hidden", o.hidden}, {"layers", o.layers}, {"bidirectional", o.bidirectional},
-                 {"peak_gflops", peak}, {"gflops", gflops}, {"percent_of_peak", 100.0 * gflops / peak},
-                 {"tokens_per_s", static_cast<double>(bench.tokens()) / median}, {"median_ms", median * 1e3},
+  record.update({{"input", o.input},
+                 {"hidden", o.hidden},
+                 {"layers", o.layers},
+                 {"bidirectional", o.bidirectional},
+                 {"peak_gflops", peak},
+                 {"gflops", gflops},
+                 {"percent_of_peak", 100.0 * gflops / peak},
+                 {"tokens_per_s", static_cast<double>(bench.tokens()) / median},
+                 {"median_ms", median * 1e3},
                  {"p99_ms", quantile(seconds, 0.99) * 1e3},
                  {"spread", (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median}});
   if (o.format == "json") {
@@ -150,7 +156,8 @@ int run_bench(const BenchOptions& o) {
 void add_bench(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand("bench", "Measure one recurrent layer against the processor's peak");
   command->footer(
-      "Examples:\n  mnemo bench lstm --batch 32 --steps 64 --input 256 --hidden 256 --threads 2 --mode train --format json\n"
+      "Examples:\n  mnemo bench lstm --batch 32 --steps 64 --input 256 --hidden 256 --threads 2 --mode train --format "
+      "json\n"
       "  mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer");
   auto o = std::make_shared<BenchOptions>();
   const auto positive = CLI::Range(Index{1}, Index{1} << 20);
@@ -170,7 +177,9 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command->add_option("--target", o->target, "Instruction set to force, one of those that --version names");
-  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->add_option("--format", o->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_bench(*o); }; });
 }

@@ -34,7 +34,8 @@ struct ClassifyOptions {
 
 // A label as one field of a line.
 std::string one_field(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
   return text;
 }
 
@@ -144,12 +145,18 @@ void add_classify(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<ClassifyOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   command->add_option("files", o->files, "Texts, one a line; - or none is standard input")->type_name("FILE");
-  command->add_option("--top", o->top, "Most probable labels to show (default: 1, or with several labels a text those at the threshold)")
+  command
+      ->add_option("--top", o->top,
+                   "Most probable labels to show (default: 1, or with several labels a text those at the threshold)")
       ->check(CLI::Range(1, 1 << 20));
-  command->add_option("--threshold", o->threshold, "Least probability of a label that is shown (default: 0.5 with several labels a text, else 0)")
+  command
+      ->add_option("--threshold", o->threshold,
+                   "Least probability of a label that is shown (default: 0.5 with several labels a text, else 0)")
       ->check(CLI::Range(0.0, 1.0));
   command->add_flag("--raw", o->raw, "Probabilities before calibration");
-  command->add_option("--format", o->format, "tsv or jsonl")->check(CLI::IsMember({"tsv", "jsonl"}))->capture_default_str();
+  command->add_option("--format", o->format, "tsv or jsonl")
+      ->check(CLI::IsMember({"tsv", "jsonl"}))
+      ->capture_default_str();
   add_data_options(command, o->input);
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_classify(*o); }; });

@@ -3,8 +3,9 @@
 namespace mnemo {
 
 void add_data_options(CLI::App* command, DataOptions& options) {
-  command->add_option("--invalid-utf8", options.invalid_utf8,
-                      "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
+  command
+      ->add_option("--invalid-utf8", options.invalid_utf8,
+                   "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
       ->check(CLI::IsMember({"error", "replace", "skip"}))
       ->capture_default_str();
   command->add_option("--format-in", options.format_in, "Format of the data, in place of the usual one")

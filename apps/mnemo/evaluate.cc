@@ -51,8 +51,14 @@ LabelledTexts read_input(const std::string& path, const TextClassifier& model, c
     data.phrases = false;
   }
   data.dir.clear();
-  return read_texts({DataFile{.file = path, .format = {}, .label = {}, .text = {}, .separator = {},
-                              .label_separator = {}, .header = {}, .phrases = {}}},
+  return read_texts({DataFile{.file = path,
+                              .format = {},
+                              .label = {},
+                              .text = {},
+                              .separator = {},
+                              .label_separator = {},
+                              .header = {},
+                              .phrases = {}}},
                     data, "", options.policy(), what, say);
 }
 
@@ -71,8 +77,7 @@ int run_evaluate(const EvaluateOptions& o) {
     const auto other = TextClassifier::load(o.compare);
     add_comparison(report, *model, *other, o.compare, texts, pool);
   }
-  const std::string out =
-      o.format == "json" ? report_json(report).dump() + "\n" : report_text(report, model->labels());
+  const std::string out = o.format == "json" ? report_json(report).dump() + "\n" : report_text(report, model->labels());
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     fail("standard output: cannot write");
   if (!o.report.empty()) {
@@ -86,7 +91,8 @@ int run_evaluate(const EvaluateOptions& o) {
   for (const Minimum& minimum : minimums) {
     const auto found = metrics.find(minimum.metric);
     if (found == metrics.end()) fail("--min {}: not defined on this data", minimum.metric);
-    const bool reached = higher_is_better(minimum.metric) ? found->second >= minimum.value : found->second <= minimum.value;
+    const bool reached =
+        higher_is_better(minimum.metric) ? found->second >= minimum.value : found->second <= minimum.value;
     if (reached) continue;
     say(fmt::format("mnemo: --min {}={} not reached: {:.6f}", minimum.metric, minimum.value, found->second));
     code = kMinimumMissed;
@@ -109,8 +115,11 @@ void add_evaluate(CLI::App& app, Command& chosen) {
   command->add_option("--train", o->train, "Training data: two baselines are fitted to it and shown beside the model")
       ->type_name("DATA");
   command->add_option("--compare", o->compare, "Another model, for a paired test")->type_name("MODEL");
-  command->add_option("--metric", o->metric, "Metric of interval and comparison; by default the one the model was chosen by");
-  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->add_option("--metric", o->metric,
+                      "Metric of interval and comparison; by default the one the model was chosen by");
+  command->add_option("--format", o->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   command->add_option("--report", o->report, "Write a self-contained page")->type_name("FILE.html");
   command->add_option("--min", o->minimums, "Exit with 3 if a metric is worse")->type_name("METRIC=VALUE");
   add_data_options(command, o->input);

@@ -30,9 +30,9 @@ Json describe(const std::string& path, const ModelContents& contents) {
     bytes += static_cast<std::int64_t>(t.bytes);
     if (t.dtype == DType::kF32) parameters += t.elements();
   }
-  return {{"model", path}, {"task", m.task}, {"labels", m.labels}, {"parameters", parameters}, {"tensor_bytes", bytes},
-          {"metrics", m.metrics}, {"calibration", m.calibration}, {"provenance", m.provenance}, {"config", m.config},
-          {"tensors", tensors}};
+  return {{"model", path},         {"task", m.task},       {"labels", m.labels},           {"parameters", parameters},
+          {"tensor_bytes", bytes}, {"metrics", m.metrics}, {"calibration", m.calibration}, {"provenance", m.provenance},
+          {"config", m.config},    {"tensors", tensors}};
 }
 
 void print_text(const Json& d) {
@@ -46,9 +46,11 @@ void print_text(const Json& d) {
   std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
   line("calibration", d["calibration"]);
   std::printf("\non dev\n");
-  for (const auto& [name, value] : d["metrics"].items()) std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
+  for (const auto& [name, value] : d["metrics"].items())
+    std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
   std::printf("\nprovenance\n");
-  for (const auto& [name, value] : d["provenance"].items()) std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
+  for (const auto& [name, value] : d["provenance"].items())
+    std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
   std::printf("\ntensors\n");
   for (const Json& t : d["tensors"])
     std::printf("  %-30s %-4s %-16s %12lld bytes\n", t["name"].get<std::string>().c_str(),
@@ -63,8 +65,8 @@ int run_inspect(const InspectOptions& o) {
     const auto model = TextClassifier::load(o.model);
     const double difference = model->verify(pool);
     if (!(difference <= kVerifyTolerance))
-      fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
-           kVerifyTolerance);
+      fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model,
+           difference, kVerifyTolerance);
     std::printf("%s: verified, %zu samples, largest difference %.3g\n", o.model.c_str(),
                 model->metadata().self_test.size(), difference);
     return 0;
@@ -88,7 +90,9 @@ void add_inspect(CLI::App& app, Command& chosen) {
   auto o = std::make_shared<InspectOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   command->add_flag("--verify", o->verify, "Compute the stored samples and compare with their stored probabilities");
-  command->add_option("--format", o->format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+  command->add_option("--format", o->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_inspect(*o); }; });
 }

@@ -24,9 +24,10 @@ std::string version_text() {
 #else
   const std::string compiler = "GCC " __VERSION__;
 #endif
-  return fmt::format("mnemo {}\ncompiler: {}\ninstruction set: {} (available: {})\nmatrix products: {}\nmodel format: {}",
-                     MNEMO_VERSION, compiler, kernels::current_target(), fmt::join(kernels::available_targets(), ", "),
-                     kernels::product_provider(), format::kVersion);
+  return fmt::format(
+      "mnemo {}\ncompiler: {}\ninstruction set: {} (available: {})\nmatrix products: {}\nmodel format: {}",
+      MNEMO_VERSION, compiler, kernels::current_target(), fmt::join(kernels::available_targets(), ", "),
+      kernels::product_provider(), format::kVersion);
 }
 
 namespace {
@@ -36,8 +37,8 @@ class ExamplesFirst : public CLI::Formatter {
  public:
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     if (mode != CLI::AppFormatMode::Normal) return CLI::Formatter::make_help(app, name, mode);
-    return app->get_description() + "\n" + app->get_footer() + "\n\n" + make_usage(app, name) +
-           make_positionals(app) + make_groups(app, mode) + make_subcommands(app, mode);
+    return app->get_description() + "\n" + app->get_footer() + "\n\n" + make_usage(app, name) + make_positionals(app) +
+           make_groups(app, mode) + make_subcommands(app, mode);
   }
 };
 
@@ -46,7 +47,8 @@ int run(int argc, char** argv) {
   app.formatter(std::make_shared<ExamplesFirst>());
   app.require_subcommand(0, 1);
   app.footer(
-      "Examples:\n  mnemo train configs/quickstart-en.json\n  echo 'a fine film' | mnemo classify run/model.safetensors\n"
+      "Examples:\n  mnemo train configs/quickstart-en.json\n  echo 'a fine film' | mnemo classify "
+      "run/model.safetensors\n"
       "  mnemo evaluate run/model.safetensors test.tsv --train train.tsv\n\nmnemo COMMAND --help tells more.");
   Command chosen;
   bool version = false;
@@ -71,7 +73,8 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (!chosen) {
-    std::fputs("mnemo: a command is missing: train, evaluate, classify, inspect, config or bench (mnemo --help)\n", stderr);
+    std::fputs("mnemo: a command is missing: train, evaluate, classify, inspect, config or bench (mnemo --help)\n",
+               stderr);
     return 2;
   }
   return chosen();

@@ -18,7 +18,8 @@ constexpr std::chrono::seconds kPlainLine{10};
 constexpr int kWidth = 20;
 
 std::string describe(const Progress& p) {
-  std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {:.0f} tokens/s", p.epoch, p.epochs, p.loss, p.tokens_per_s);
+  std::string text =
+      fmt::format("epoch {}/{}  loss {:.4f}  {:.0f} tokens/s", p.epoch, p.epochs, p.loss, p.tokens_per_s);
   if (!std::isnan(p.best)) text += fmt::format("  best {} {:.4f}", p.metric, p.best);
   return text + fmt::format("  {} left", duration_text(p.seconds_left));
 }

@@ -36,8 +36,10 @@ struct TrainOptions {
 void check_folder(const TrainOptions& o, const std::string& folder) {
   const bool holds_run = file_exists(resume_path(folder)) || file_exists(model_path(folder));
   if (!holds_run || o.resume || o.overwrite) return;
-  throw UsageError(fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
-                               "output.dir to another folder", folder));
+  throw UsageError(
+      fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
+                  "output.dir to another folder",
+                  folder));
 }
 
 void remove_run(const std::string& folder) {

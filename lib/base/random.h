@@ -1,7 +1,7 @@
 // Counter-based random numbers: Philox 4x32 with ten rounds (Salmon et al. 2011, "Parallel Random Numbers: As Easy as
-// 1, 2, 3"). A stream is named by a seed, a purpose and two indices; its i-th number is a function of those and i alone,
-// so streams need no state in a checkpoint, and no thread waits for another one's draw. No distribution of the standard
-// library is used: their results differ between libraries.
+// 1, 2, 3"). A stream is named by a seed, a purpose and two indices; its i-th number is a function of those and i
+// alone, so streams need no state in a checkpoint, and no thread waits for another one's draw. No distribution of the
+// standard library is used: their results differ between libraries.
 #pragma once
 
 #include <array>
@@ -32,9 +32,9 @@ class RandomStream {
   /// `a` and `b` tell streams of one purpose apart: step and layer, or epoch, or tensor.
   RandomStream(std::uint64_t seed, Purpose purpose, std::uint64_t a = 0, std::uint32_t b = 0);
 
-  std::uint32_t next();                     ///< 32 random bits.
-  double uniform();                         ///< In [0, 1), 53 bits.
-  double normal();                          ///< Mean 0, variance 1 (Box & Muller 1958).
+  std::uint32_t next();                      ///< 32 random bits.
+  double uniform();                          ///< In [0, 1), 53 bits.
+  double normal();                           ///< Mean 0, variance 1 (Box & Muller 1958).
   std::uint64_t below(std::uint64_t bound);  ///< In [0, bound) without bias; bound > 0.
 
   template <class T>

@@ -9,9 +9,11 @@
 namespace mnemo {
 namespace {
 
-// How long a thread pauses in a loop before it sleeps: longer than the gap between two layers, short enough that a
-// machine shared with others does not notice.
-constexpr std::chrono::microseconds kPause{40};
+// How long a waiting thread looks again and again before it sleeps. Waking a sleeping thread takes about as long as the
+// short serial parts between two layers, so the wait outlasts those; after the first `kPause` each look gives the core
+// to whoever else wants it, so that on a shared machine waiting costs nobody anything.
+constexpr std::chrono::microseconds kPause{20};
+constexpr std::chrono::microseconds kYield{200};
 
 void pause() {
 #if defined(__x86_64__)
@@ -22,14 +24,19 @@ void pause() {
 }
 
 template <class Condition>
-bool pause_until(const Condition& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPause;
+bool wait_awake(const Condition& condition) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
   do {
     for (int i = 0; i < 32; ++i) {
       if (condition()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < deadline);
+  } while (Clock::now() - start < kPause);
+  do {
+    if (condition()) return true;
+    std::this_thread::yield();
+  } while (Clock::now() - start < kYield);
   return condition();
 }
 
@@ -73,7 +80,7 @@ void ThreadPool::work() {
   std::uint64_t seen = 0;
   for (;;) {
     const auto called = [&] { return generation_.load() != seen; };
-    if (!pause_until(called)) {
+    if (!wait_awake(called)) {
       std::unique_lock lock(mutex_);
       sleeping_.fetch_add(1);
       wake_.wait(lock, called);
@@ -105,7 +112,7 @@ void ThreadPool::parallel_for(std::int64_t tasks, const std::function<void(std::
   if (sleeping_.load() > 0) wake_.notify_all();
   run_tasks();
   const auto done = [&] { return busy_.load() == 0; };
-  if (!pause_until(done)) {
+  if (!wait_awake(done)) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, done);
   }

@@ -47,5 +47,6 @@ inline constexpr const char* kOutputBias = "output.bias";
 inline constexpr const char* kFirstMoment = "m.";
 inline constexpr const char* kSecondMoment = "v.";
 inline constexpr const char* kBest = "best.";
+inline constexpr const char* kAverage = "average.";
 
 }  // namespace mnemo::format

@@ -18,8 +18,9 @@ const std::string& required(const SafetensorsFile& file, const char* key) {
 
 Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t type) {
   Json value = Json::parse(required(file, key), nullptr, false);
-  if (value.type() != type) fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
-                                 type == Json::value_t::array ? "array" : "object");
+  if (value.type() != type)
+    fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
+         type == Json::value_t::array ? "array" : "object");
   return value;
 }
 
@@ -44,7 +45,8 @@ ModelContents read_model(const std::string& path, const std::string& task) {
   SafetensorsFile file = SafetensorsFile::read(path);
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
     fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, name,
-         name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)" : "");
+         name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)"
+                                           : "");
   if (const auto& version = required(file, format::kFormatVersion); version != format::kVersion)
     fail("{}: model format {} is not known to this program, which reads {}: a newer mnemo is needed", path, version,
          format::kVersion);

@@ -41,8 +41,8 @@ ModelContents read_model(const std::string& path, const std::string& task);
 using Visit = std::function<void(const ParameterVisitor&)>;
 void append_parameters(const Visit& visit, const std::string& prefix, std::vector<TensorView>& tensors);
 
-/// Fills the parameters from the tensors of their names. Throws Error with every tensor that is missing, of another type
-/// or another shape.
+/// Fills the parameters from the tensors of their names. Throws Error with every tensor that is missing, of another
+/// type or another shape.
 void load_parameters(const SafetensorsFile& file, const Visit& visit, const std::string& prefix = "");
 
 /// The numbers of one tensor of any fixed-width type, checked for type and count. Throws Error.

@@ -24,8 +24,9 @@ std::string found(const Json& value) {
 }
 
 std::int64_t read_value(const Json& value, std::int64_t, const Range& range) {
-  const bool whole = value.is_number_integer() || (value.is_number_float() && value == std::floor(value.get<double>()) &&
-                                                   std::abs(value.get<double>()) < 9e15);
+  const bool whole =
+      value.is_number_integer() ||
+      (value.is_number_float() && value == std::floor(value.get<double>()) && std::abs(value.get<double>()) < 9e15);
   if (!whole) fail("expected a whole number, found {}", found(value));
   if (const double v = value.get<double>(); v < range.low || v > range.high)
     fail("expected a whole number from {} to {}, found {}", range.low, range.high, found(value));
@@ -86,9 +87,8 @@ Every read_value(const Json& value, const Every&, Anything) {
     if (std::sscanf(text.c_str(), "%lf %15[a-z]%n", &out.count, unit, &used) != 2 ||
         used != static_cast<int>(text.size()))
       wrong();
-    const auto match = std::find_if(units.begin(), units.end(), [&](const auto& u) {
-      return u.first == unit || u.first + "s" == unit;
-    });
+    const auto match = std::find_if(units.begin(), units.end(),
+                                    [&](const auto& u) { return u.first == unit || u.first + "s" == unit; });
     if (match == units.end()) wrong();
     out.unit = match->second;
   } else {
@@ -107,8 +107,7 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
   }
   if (!value.is_object() || value.empty())
     fail("expected \"none\", \"balanced\" or an object of label: weight, found {}", found(value));
-  for (const auto& [label, weight] : value.items())
-    out.table[label] = read_value(weight, 0.0, Range{0, 1e6});
+  for (const auto& [label, weight] : value.items()) out.table[label] = read_value(weight, 0.0, Range{0, 1e6});
   return out;
 }
 
@@ -120,16 +119,27 @@ DataFile read_file_entry(const Json& value) {
   }
   if (!value.is_object()) fail("expected a path or an object with \"file\", found {}", found(value));
   for (const auto& [key, item] : value.items()) {
-    if (key == "file") out.file = read_value(item, std::string(), Anything{});
-    else if (key == "format") out.format = read_value(item, std::string(), Anything{});
-    else if (key == "label") out.label = read_value(item, std::string(), Column{});
-    else if (key == "text") out.text = read_value(item, std::string(), Column{});
-    else if (key == "separator") out.separator = read_value(item, std::string(), Anything{});
-    else if (key == "label_separator") out.label_separator = read_value(item, std::string(), Anything{});
-    else if (key == "header") out.header = read_value(item, false, Anything{});
-    else if (key == "phrases") out.phrases = read_value(item, false, Anything{});
-    else fail("unknown key \"{}\" of a data file; valid are file, format, label, text, separator, label_separator, "
-              "header, phrases", key);
+    if (key == "file")
+      out.file = read_value(item, std::string(), Anything{});
+    else if (key == "format")
+      out.format = read_value(item, std::string(), Anything{});
+    else if (key == "label")
+      out.label = read_value(item, std::string(), Column{});
+    else if (key == "text")
+      out.text = read_value(item, std::string(), Column{});
+    else if (key == "separator")
+      out.separator = read_value(item, std::string(), Anything{});
+    else if (key == "label_separator")
+      out.label_separator = read_value(item, std::string(), Anything{});
+    else if (key == "header")
+      out.header = read_value(item, false, Anything{});
+    else if (key == "phrases")
+      out.phrases = read_value(item, false, Anything{});
+    else
+      fail(
+          "unknown key \"{}\" of a data file; valid are file, format, label, text, separator, label_separator, "
+          "header, phrases",
+          key);
   }
   return out;
 }
@@ -177,9 +187,7 @@ Json write_value(const T& v) {
   return v;
 }
 
-Json schema_of(std::int64_t, const Range& r) {
-  return {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}};
-}
+Json schema_of(std::int64_t, const Range& r) { return {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}}; }
 Json schema_of(double, const Range& r) { return {{"type", "number"}, {"minimum", r.low}, {"maximum", r.high}}; }
 Json schema_of(bool, Anything) { return {{"type", "boolean"}}; }
 Json schema_of(const std::string&, Anything) { return {{"type", "string"}}; }
@@ -193,8 +201,8 @@ Json schema_of(const std::vector<DataFile>&, Anything) {
 }
 
 template <class T>
-constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, Every> ||
-                         std::is_same_v<T, ClassWeight> || std::is_same_v<T, std::vector<DataFile>>;
+constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, Every> || std::is_same_v<T, ClassWeight> ||
+                         std::is_same_v<T, std::vector<DataFile>>;
 
 enum class Place { kModel, kLocal };
 
@@ -206,14 +214,17 @@ Option option(std::string key, Member member, Constraint constraint, std::string
   Json schema = schema_of(T{}, constraint);
   schema["default"] = write_value(member(defaults));
   schema["description"] = help;
-  return {std::move(key), std::move(help), std::move(schema), place == Place::kLocal, kIsText<T>,
-          [member, constraint](Config& c, const Json& value) {
-            member(c) = read_value(value, T{}, constraint);
-          },
+  return {std::move(key),
+          std::move(help),
+          std::move(schema),
+          place == Place::kLocal,
+          kIsText<T>,
+          [member, constraint](Config& c, const Json& value) { member(c) = read_value(value, T{}, constraint); },
           [member](const Config& c) { return write_value(member(const_cast<Config&>(c))); }};
 }
 
-#define MNEMO_MEMBER(path) [](Config& c) -> auto& { return c.path; }
+#define MNEMO_MEMBER(path) \
+  [](Config & c) -> auto& { return c.path; }
 
 constexpr double kMany = 1e9;
 
@@ -222,82 +233,152 @@ std::vector<Option> declare_options() {
   const Choices formats{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
   const Place local = Place::kLocal;
   return {
-      option("task", MNEMO_MEMBER(task), Choices{"classify"}, "What the model does: classify gives a text one label or several."),
+      option("task", MNEMO_MEMBER(task), Choices{"classify"},
+             "What the model does: classify gives a text one label or several."),
 
-      option("data.dir", MNEMO_MEMBER(data.dir), any, "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
-      option("data.train", MNEMO_MEMBER(data.train), any, "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override those of data for that file.", local),
-      option("data.dev", MNEMO_MEMBER(data.dev), any, "Data that all choices are made on: the best epoch, early stopping, the temperature. Empty: dev_fraction of train.", local),
-      option("data.test", MNEMO_MEMBER(data.test), any, "Data for the last evaluation of a run; nothing is chosen by it.", local),
-      option("data.format", MNEMO_MEMBER(data.format), formats, "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. spaced: label, blank, text. trees: Penn brackets with labels. A .gz file is read as what it holds."),
-      option("data.label", MNEMO_MEMBER(data.label), Column{}, "Column (from 1, or its name in the header) or JSON key of the label; empty: the format's usual one."),
-      option("data.text", MNEMO_MEMBER(data.text), Column{}, "Column or JSON key of the text; empty: the format's usual one."),
-      option("data.header", MNEMO_MEMBER(data.header), any, "Whether the first row names the columns; null: csv yes, tsv no."),
+      option("data.dir", MNEMO_MEMBER(data.dir), any,
+             "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
+      option("data.train", MNEMO_MEMBER(data.train), any,
+             "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override "
+             "those of data for that file.",
+             local),
+      option("data.dev", MNEMO_MEMBER(data.dev), any,
+             "Data that all choices are made on: the best epoch, early stopping, the temperature. Empty: dev_fraction "
+             "of train.",
+             local),
+      option("data.test", MNEMO_MEMBER(data.test), any,
+             "Data for the last evaluation of a run; nothing is chosen by it.", local),
+      option("data.format", MNEMO_MEMBER(data.format), formats,
+             "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
+             "spaced: label, blank, text. trees: Penn brackets with labels. A .gz file is read as what it holds."),
+      option("data.label", MNEMO_MEMBER(data.label), Column{},
+             "Column (from 1, or its name in the header) or JSON key of the label; empty: the format's usual one."),
+      option("data.text", MNEMO_MEMBER(data.text), Column{},
+             "Column or JSON key of the text; empty: the format's usual one."),
+      option("data.header", MNEMO_MEMBER(data.header), any,
+             "Whether the first row names the columns; null: csv yes, tsv no."),
       option("data.separator", MNEMO_MEMBER(data.separator), any, "Character between columns of csv; empty: a comma."),
-      option("data.multi_label", MNEMO_MEMBER(data.multi_label), any, "Whether a text may have several labels, or none."),
-      option("data.label_separator", MNEMO_MEMBER(data.label_separator), any, "Text between several labels in one column."),
-      option("data.phrases", MNEMO_MEMBER(data.phrases), any, "trees: every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole sentence with its label."),
-      option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9}, "Share of train kept out as dev where data.dev is empty; equal texts stay on one side."),
-      option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany}, "Seed of that choice, independent of training.seed."),
+      option("data.multi_label", MNEMO_MEMBER(data.multi_label), any,
+             "Whether a text may have several labels, or none."),
+      option("data.label_separator", MNEMO_MEMBER(data.label_separator), any,
+             "Text between several labels in one column."),
+      option("data.phrases", MNEMO_MEMBER(data.phrases), any,
+             "trees: every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole "
+             "sentence with its label."),
+      option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9},
+             "Share of train kept out as dev where data.dev is empty; equal texts stay on one side."),
+      option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany},
+             "Seed of that choice, independent of training.seed."),
 
-      option("text.unit", MNEMO_MEMBER(text.unit), Choices{"char", "grapheme", "word", "unicode-word"}, "char: code points. grapheme: what a reader sees as one character. word: between blanks. unicode-word: by Unicode's word boundaries (UAX #29)."),
-      option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"}, "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
+      option("text.unit", MNEMO_MEMBER(text.unit), Choices{"char", "grapheme", "word", "unicode-word"},
+             "char: code points. grapheme: what a reader sees as one character. word: between blanks. unicode-word: by "
+             "Unicode's word boundaries (UAX #29)."),
+      option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"},
+             "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
       option("text.lowercase", MNEMO_MEMBER(text.lowercase), any, "Look units up in lower case."),
-      option("text.digits", MNEMO_MEMBER(text.digits), Choices{"keep", "zero"}, "zero: look units up with every digit as 0."),
-      option("text.min_count", MNEMO_MEMBER(text.min_count), Range{1, kMany}, "Units that occur less often in train are unknown."),
-      option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany}, "Most frequent units that are kept; 0: all."),
-      option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20}, "Shortest hashed character n-gram of a unit (Bojanowski et al. 2017); 0: none."),
-      option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20}, "Longest hashed character n-gram of a unit; 0: none."),
-      option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5}, "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too."),
-      option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8}, "Rows of the table that n-grams are hashed into."),
-      option("text.pretrained", MNEMO_MEMBER(text.pretrained), any, "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", local),
-      option("text.pretrained_vocabulary", MNEMO_MEMBER(text.pretrained_vocabulary), Choices{"train", "all"}, "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file."),
-      option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany}, "Most such words, in the file's order; 0: no limit."),
-      option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any, "Whether the vectors of words of train are trained on."),
+      option("text.digits", MNEMO_MEMBER(text.digits), Choices{"keep", "zero"},
+             "zero: look units up with every digit as 0."),
+      option("text.min_count", MNEMO_MEMBER(text.min_count), Range{1, kMany},
+             "Units that occur less often in train are unknown."),
+      option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
+             "Most frequent units that are kept; 0: all."),
+      option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
+             "Shortest hashed character n-gram of a unit (Bojanowski et al. 2017); 0: none."),
+      option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
+             "Longest hashed character n-gram of a unit; 0: none."),
+      option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
+             "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too."),
+      option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
+             "Rows of the table that n-grams are hashed into."),
+      option("text.pretrained", MNEMO_MEMBER(text.pretrained), any,
+             "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", local),
+      option("text.pretrained_vocabulary", MNEMO_MEMBER(text.pretrained_vocabulary), Choices{"train", "all"},
+             "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file."),
+      option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany},
+             "Most such words, in the file's order; 0: no limit."),
+      option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any,
+             "Whether the vectors of words of train are trained on."),
 
       option("model.cell", MNEMO_MEMBER(model.cell), Choices{"lstm"}, "The recurrent cell."),
       option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), any, "Read the text in both directions."),
       option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers."),
       option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction."),
-      option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384}, "Numbers of a unit's vector; with text.pretrained the file's."),
-      option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"}, "How the outputs of all steps become one vector; last: the forward direction's last and the backward direction's first."),
+      option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
+             "Numbers of a unit's vector; with text.pretrained the file's."),
+      option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
+             "How the outputs of all steps become one vector; last: the forward direction's last and the backward "
+             "direction's first."),
       option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer."),
-      option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95}, "Dropout on the embeddings."),
-      option("model.layer_dropout", MNEMO_MEMBER(model.layer_dropout), Range{0, 0.95}, "Dropout between recurrent layers."),
-      option("model.variational", MNEMO_MEMBER(model.variational), any, "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
-      option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95}, "Share of units read as unknown in training."),
-      option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"}, "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
-      option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10}, "Added to the first value of the forget gate's bias."),
-      option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10}, "Standard deviation of the embeddings' first values."),
+      option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95},
+             "Dropout on the embeddings."),
+      option("model.layer_dropout", MNEMO_MEMBER(model.layer_dropout), Range{0, 0.95},
+             "Dropout between recurrent layers."),
+      option("model.variational", MNEMO_MEMBER(model.variational), any,
+             "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
+      option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
+             "Share of units read as unknown in training."),
+      option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
+             "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
+             "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
+      option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10},
+             "Added to the first value of the forget gate's bias."),
+      option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
+             "Standard deviation of the embeddings' first values."),
 
-      option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"}, "The optimiser."),
+      option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"},
+             "The optimiser."),
       option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Highest learning rate."),
       option("training.momentum", MNEMO_MEMBER(training.momentum), Range{0, 0.9999}, "Momentum of sgd and rmsprop."),
       option("training.nesterov", MNEMO_MEMBER(training.nesterov), any, "Nesterov's form of sgd's momentum."),
       option("training.beta1", MNEMO_MEMBER(training.beta1), Range{0, 0.9999}, "Decay of adam's first moment."),
       option("training.beta2", MNEMO_MEMBER(training.beta2), Range{0, 0.999999}, "Decay of adam's second moment."),
-      option("training.epsilon", MNEMO_MEMBER(training.epsilon), Range{1e-12, 1}, "Added to the root in adam and rmsprop."),
+      option("training.epsilon", MNEMO_MEMBER(training.epsilon), Range{1e-12, 1},
+             "Added to the root in adam and rmsprop."),
       option("training.alpha", MNEMO_MEMBER(training.alpha), Range{0, 0.999999}, "Decay of rmsprop's mean square."),
-      option("training.weight_decay", MNEMO_MEMBER(training.weight_decay), Range{0, 10}, "Decoupled weight decay (Loshchilov & Hutter 2019) of sgd, adamw and rmsprop."),
-      option("training.schedule", MNEMO_MEMBER(training.schedule), Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"}, "How the learning rate goes after warm-up."),
-      option("training.warmup", MNEMO_MEMBER(training.warmup), any, "Linear warm-up: \"500 steps\", or a number of epochs."),
-      option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1}, "Last rate of linear and cosine, as a share of learning_rate."),
-      option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1}, "plateau: factor of the rate where the metric no longer improves."),
-      option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6}, "plateau: evaluations without a better metric before that."),
+      option("training.weight_decay", MNEMO_MEMBER(training.weight_decay), Range{0, 10},
+             "Decoupled weight decay (Loshchilov & Hutter 2019) of sgd, adamw and rmsprop."),
+      option("training.schedule", MNEMO_MEMBER(training.schedule),
+             Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"},
+             "How the learning rate goes after warm-up."),
+      option("training.warmup", MNEMO_MEMBER(training.warmup), any,
+             "Linear warm-up: \"500 steps\", or a number of epochs."),
+      option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
+             "Last rate of linear and cosine, as a share of learning_rate."),
+      option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1},
+             "plateau: factor of the rate where the metric no longer improves."),
+      option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
+             "plateau: evaluations without a better metric before that."),
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6}, "Texts of a batch."),
-      option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany}, "Units of a batch, in place of batch_size; 0: by batch_size."),
+      option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
+             "Units of a batch, in place of batch_size; 0: by batch_size."),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most."),
-      option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6}, "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
-      option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany}, "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped."),
-      option("training.class_weight", MNEMO_MEMBER(training.class_weight), any, "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
-      option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9}, "Share of the target spread over all classes (Szegedy et al. 2016)."),
-      option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric), Choices{"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss"}, "Metric on dev by which the best model is kept, and training stops."),
-      option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6}, "Evaluations without a better metric before training stops; 0: it runs to the end."),
-      option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), any, "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\"."),
-      option("training.save_every", MNEMO_MEMBER(training.save_every), any, "How often the run is saved for --resume: as evaluate_every."),
-      option("training.seed", MNEMO_MEMBER(training.seed), Range{0, 9e15}, "Seed of first weights, order and dropout. The same seed gives the same bytes for any number of threads."),
-      option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024}, "Threads; 0: the cores that the process may use. --threads overrides it.", local),
+      option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
+             "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
+      option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
+             "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped."),
+      option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6}, "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. 2018); 0: it is the weights themselves."),
+      option("training.class_weight", MNEMO_MEMBER(training.class_weight), any,
+             "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
+      option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
+             "Share of the target spread over all classes (Szegedy et al. 2016)."),
+      option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
+             Choices{"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss"},
+             "Metric on dev by which the best model is kept, and training stops."),
+      option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
+             "Evaluations without a better metric before training stops; 0: it runs to the end."),
+      option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), any,
+             "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\"."),
+      option("training.save_every", MNEMO_MEMBER(training.save_every), any,
+             "How often the run is saved for --resume: as evaluate_every."),
+      option("training.seed", MNEMO_MEMBER(training.seed), Range{0, 9e15},
+             "Seed of first weights, order and dropout. The same seed gives the same bytes for any number of threads."),
+      option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024},
+             "Threads; 0: the cores that the process may use. --threads overrides it.", local),
 
-      option("output.dir", MNEMO_MEMBER(output.dir), any, "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. Starts at the working directory.", local),
+      option("output.dir", MNEMO_MEMBER(output.dir), any,
+             "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. Starts "
+             "at the working directory.",
+             local),
   };
 }
 
@@ -305,12 +386,14 @@ std::vector<Option> declare_options() {
 void check_whole(const Config& c, std::vector<std::string>& errors) {
   const auto& n = c.text.ngrams;
   if ((n.char_min == 0) != (n.char_max == 0) || n.char_min > n.char_max)
-    errors.push_back(fmt::format("text.ngrams: char_min {} and char_max {}: expected both 0, or 1 <= char_min <= char_max",
-                                 n.char_min, n.char_max));
+    errors.push_back(
+        fmt::format("text.ngrams: char_min {} and char_max {}: expected both 0, or 1 <= char_min <= char_max",
+                    n.char_min, n.char_max));
   if (c.training.optimizer == "adam" && c.training.weight_decay > 0)
     errors.push_back("training.weight_decay: adam has none; use \"optimizer\": \"adamw\"");
   if (c.training.momentum > 0 && c.training.optimizer != "sgd" && c.training.optimizer != "rmsprop")
-    errors.push_back(fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", c.training.optimizer));
+    errors.push_back(
+        fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", c.training.optimizer));
   if (c.training.nesterov && c.training.momentum == 0)
     errors.push_back("training.nesterov: needs training.momentum above 0");
   if (c.training.warmup.unit == Every::Unit::kMinutes)

@@ -15,11 +15,11 @@ using Json = nlohmann::ordered_json;
 
 /// One key of the configuration.
 struct Option {
-  std::string key;   ///< with dots: "training.epochs"
+  std::string key;  ///< with dots: "training.epochs"
   std::string help;
-  Json schema;       ///< JSON Schema of the value, default included
-  bool local;        ///< says where or how, not what: left out of the model file
-  bool raw_text;     ///< `--set` takes the value as it is written, without JSON's quotes
+  Json schema;                                     ///< JSON Schema of the value, default included
+  bool local;                                      ///< says where or how, not what: left out of the model file
+  bool raw_text;                                   ///< `--set` takes the value as it is written, without JSON's quotes
   std::function<void(Config&, const Json&)> read;  ///< throws Error saying what was expected and found
   std::function<Json(const Config&)> write;
 };

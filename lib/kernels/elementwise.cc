@@ -56,6 +56,18 @@ void scale(float factor, float* y, Index count) {
                  [&](float* const* at) HWY_ATTR { hn::StoreU(hn::Mul(f, hn::LoadU(kTag, at[0])), kTag, at[0]); });
 }
 
+void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count) {
+  // Row numbers are moved as the bits of floats.
+  const Vector row_bits = hn::BitCast(kTag, hn::Set(hn::RebindToSigned<decltype(kTag)>(), row));
+  for_vectors<3>({const_cast<float*>(x), largest, reinterpret_cast<float*>(at)}, 1, count,
+                 [&](float* const* pointers) HWY_ATTR {
+                   const Vector value = hn::LoadU(kTag, pointers[0]), before = hn::LoadU(kTag, pointers[1]);
+                   const auto larger = hn::Gt(value, before);
+                   hn::StoreU(hn::IfThenElse(larger, value, before), kTag, pointers[1]);
+                   hn::StoreU(hn::IfThenElse(larger, row_bits, hn::LoadU(kTag, pointers[2])), kTag, pointers[2]);
+                 });
+}
+
 double sum_of_squares(const float* x, Index count) {
   double sum[16] = {};
   Index i = 0;
@@ -171,8 +183,8 @@ void rmsprop_update(const RmsPropStep& s, const float* g, float* w, float* m, fl
     const Vector weight = hn::LoadU(kTag, at[1]);
     const Vector gradient = hn::MulAdd(decay, weight, hn::Mul(hn::LoadU(kTag, at[0]), gradient_scale));
     const Vector square = hn::MulAdd(alpha, hn::LoadU(kTag, at[3]), hn::Mul(rest, hn::Mul(gradient, gradient)));
-    const Vector speed = hn::MulAdd(momentum, hn::LoadU(kTag, at[2]),
-                                    hn::Div(gradient, hn::Add(hn::Sqrt(square), epsilon)));
+    const Vector speed =
+        hn::MulAdd(momentum, hn::LoadU(kTag, at[2]), hn::Div(gradient, hn::Add(hn::Sqrt(square), epsilon)));
     hn::StoreU(hn::NegMulAdd(rate, speed, weight), kTag, at[1]);
     hn::StoreU(speed, kTag, at[2]);
     hn::StoreU(square, kTag, at[3]);
@@ -188,6 +200,7 @@ namespace mnemo::kernels {
 namespace {
 HWY_EXPORT(add_scaled);
 HWY_EXPORT(scale);
+HWY_EXPORT(running_max);
 HWY_EXPORT(sum_of_squares);
 HWY_EXPORT(has_non_finite);
 HWY_EXPORT(dropout_mask);
@@ -201,6 +214,9 @@ void add_scaled(float factor, const float* x, float* y, Index count) {
   HWY_DYNAMIC_DISPATCH(add_scaled)(factor, x, y, count);
 }
 void scale(float factor, float* y, Index count) { HWY_DYNAMIC_DISPATCH(scale)(factor, y, count); }
+void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count) {
+  HWY_DYNAMIC_DISPATCH(running_max)(x, row, largest, at, count);
+}
 double sum_of_squares(const float* x, Index count) { return HWY_DYNAMIC_DISPATCH(sum_of_squares)(x, count); }
 bool has_non_finite(const float* x, Index count) { return HWY_DYNAMIC_DISPATCH(has_non_finite)(x, count); }
 void dropout_mask(const MaskStream& stream, Index first, Index count, std::uint32_t threshold, float factor,

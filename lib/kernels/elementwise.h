@@ -17,17 +17,20 @@ void scale(float factor, float* y, Index count);
 /// The sum of squares in double precision, in a fixed order of 16 interleaved partial sums: the same on every target.
 double sum_of_squares(const float* x, Index count);
 
+/// Where x[i] > largest[i]: largest[i] = x[i] and at[i] = row.
+void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count);
+
 /// True if some value is infinite or no number.
 bool has_non_finite(const float* x, Index count);
 
-/// Dropout masks: mask[i] = `scale` with probability 1 - threshold / 65536, else 0, for the elements
+/// Dropout masks: mask[i] = `factor` with probability 1 - threshold / 65536, else 0, for the elements
 /// [first, first + count) of the stream that `key` and `name` give (Philox 4x32-10; element e takes 16 bits of
 /// block e / 8). `first` must be a multiple of 8.
 struct MaskStream {
   std::uint32_t key[2];
   std::uint32_t name[3];
 };
-void dropout_mask(const MaskStream& stream, Index first, Index count, std::uint32_t threshold, float scale,
+void dropout_mask(const MaskStream& stream, Index first, Index count, std::uint32_t threshold, float factor,
                   float* mask);
 
 /// One step of Adam (Kingma & Ba 2015) on `count` weights: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,

@@ -109,8 +109,8 @@ template <class Access>
 HWY_INLINE void forward_units(const LstmCellForward& a, Index row, Index j, const Access& access) {
   float* gates = a.gates + row * a.gates_stride + j;
   const Index H = a.hidden;
-  const Gates gate = activate(access.load(gates), access.load(gates + H), access.load(gates + 2 * H),
-                              access.load(gates + 3 * H));
+  const Gates gate =
+      activate(access.load(gates), access.load(gates + H), access.load(gates + 2 * H), access.load(gates + 3 * H));
   const Vector c = hn::MulAdd(gate.f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(gate.i, gate.g));
   const Vector tanh_c = tanh_of(c);
   access.store(c, a.c + row * a.c_stride + j);
@@ -140,8 +140,8 @@ HWY_INLINE void backward_units(const LstmCellBackward& b, Index row, Index j, co
   const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
                o = access.load(gates + 3 * H);
   const Vector tanh_c = access.load(b.tanh_c + row * b.tanh_c_stride + j);
-  const Vector dh = hn::Add(access.load(b.dh + row * b.dh_stride + j),
-                            access.load(b.dh_next + row * b.dh_next_stride + j));
+  const Vector dh =
+      hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
   const Vector one = hn::Set(kTag, 1.0f);
   const Vector dc = hn::MulAdd(hn::Mul(dh, o), hn::NegMulAdd(tanh_c, tanh_c, one), access.load(dc_at));
   const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));

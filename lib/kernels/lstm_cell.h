@@ -21,15 +21,15 @@ inline constexpr double kLogisticError = 3e-7;
 /// Pointers to a row's first element, and elements from one row to the next.
 struct LstmCellForward {
   Index rows, hidden;
-  float* gates;         // [B, 4H] in: a; out: i, f, g, o
+  float* gates;  // [B, 4H] in: a; out: i, f, g, o
   Index gates_stride;
   const float* c_prev;  // [B, H]
   Index c_prev_stride;
-  float* c;             // [B, H] out; may be c_prev
+  float* c;  // [B, H] out; may be c_prev
   Index c_stride;
-  float* tanh_c;        // [B, H] out; null where no gradient will be asked for
+  float* tanh_c;  // [B, H] out; null where no gradient will be asked for
   Index tanh_c_stride;
-  float* h;             // [B, H] out
+  float* h;  // [B, H] out
   Index h_stride;
 };
 
@@ -37,17 +37,17 @@ void lstm_cell_forward(const LstmCellForward& args);
 
 struct LstmCellBackward {
   Index rows, hidden;
-  float* gates;         // [B, 4H] in: i, f, g, o; out: gradients of a
+  float* gates;  // [B, 4H] in: i, f, g, o; out: gradients of a
   Index gates_stride;
   const float* c_prev;  // [B, H]
   Index c_prev_stride;
   const float* tanh_c;  // [B, H]
   Index tanh_c_stride;
-  const float* dh;      // [B, H] gradient of h from above
+  const float* dh;  // [B, H] gradient of h from above
   Index dh_stride;
   const float* dh_next;  // [B, H] gradient of h from the next step, added to dh
   Index dh_next_stride;
-  float* dc;            // [B, H] in: gradient of c from the next step; out: gradient of c_prev
+  float* dc;  // [B, H] in: gradient of c from the next step; out: gradient of c_prev
   Index dc_stride;
 };
 

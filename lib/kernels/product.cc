@@ -2,30 +2,17 @@
 #define HWY_TARGET_INCLUDE "kernels/product.cc"
 #include "kernels/highway.h"
 // After highway.h: foreach_target compiles this file once for each instruction set.
-#include <hwy/foreach_target.h>
 #include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "kernels/product.h"
-
-#ifndef MNEMO_KERNELS_PRODUCT_ONCE
-#define MNEMO_KERNELS_PRODUCT_ONCE
-namespace mnemo::kernels {
-// c [m, n] += a^T b over all rows, b being packed already.
-struct GradientTask {
-  Index rows, n, lda, ldc;
-  const float* a;       // [rows, m]
-  const float* packed;  // b in panels [panels, rows, panel width]
-  float* c;             // [m, n]
-  float* a_sum;         // [m] or null
-};
-}  // namespace mnemo::kernels
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
@@ -208,9 +195,16 @@ void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, In
         step = panels_for(static_cast<int>(rows));
         function = wide_tile_of(rows);
       }
-      function({.k = b.k, .a = a + r * lda, .row_stride = lda, .b = b.panel(p),
-                .panel_stride = b.k * kWidth, .start = start, .bias = bias ? bias + p * kWidth : nullptr,
-                .c = c + r * ldc + p * kWidth, .ldc = ldc, .columns = b.n - p * kWidth});
+      function({.k = b.k,
+                .a = a + r * lda,
+                .row_stride = lda,
+                .b = b.panel(p),
+                .panel_stride = b.k * kWidth,
+                .start = start,
+                .bias = bias ? bias + p * kWidth : nullptr,
+                .c = c + r * ldc + p * kWidth,
+                .ldc = ldc,
+                .columns = b.n - p * kWidth});
     }
     p += step;
   }
@@ -239,7 +233,7 @@ HWY_INLINE void copy_group(const float* from, float* to) {
 
 // Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kRows columns, [group, row, kRows], and
 // adds each column to `sum` on the way.
-void pack_columns(const GradientTask& t, Index from, Index to, Index begin, Index columns, float* out, float* sum) {
+void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin, Index columns, float* out, float* sum) {
   const Index whole = columns / kRows, rest = columns % kRows, block = to - from;
   constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
   for (Index r = 0; r < block; ++r) {
@@ -248,12 +242,12 @@ void pack_columns(const GradientTask& t, Index from, Index to, Index begin, Inde
       for (Index j = 0; j < columns; j += 16) hwy::Prefetch(row + kAhead * t.lda + j);
     for (Index j = 0; j < columns; ++j) sum[j] += row[j];
     for (Index g = 0; g < whole; ++g) copy_group(row + g * kRows, out + g * group_size(block) + r * kRows);
-    if (rest > 0)
-      std::memcpy(out + whole * group_size(block) + r * kRows, row + whole * kRows, rest * sizeof(float));
+    if (rest > 0) std::memcpy(out + whole * group_size(block) + r * kRows, row + whole * kRows, rest * sizeof(float));
   }
 }
 
-void gradient_columns(const GradientTask& t, Index begin, Index columns) {
+// c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows writes it.
+void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
   HWY_ALIGN float packed_a[kTile / kRows * group_size(kBlock)];
   HWY_ALIGN float sum[kTile] = {};
   if (t.a_sum) std::memcpy(sum, t.a_sum + begin, columns * sizeof(float));
@@ -263,22 +257,27 @@ void gradient_columns(const GradientTask& t, Index begin, Index columns) {
     pack_columns(t, from, to, begin, columns, packed_a, sum);
     for (Index p = 0; p < panels; ++p)
       for (Index g = 0; g < groups; ++g)
-        tile_of<true>(std::min<Index>(kRows, columns - g * kRows))(
-            {.k = to - from, .a = packed_a + g * group_size(to - from), .row_stride = 0,
-             .b = t.packed + (p * t.rows + from) * kWidth, .panel_stride = 0, .start = Start::kResult, .bias = nullptr,
-             .c = t.c + (begin + g * kRows) * t.ldc + p * kWidth, .ldc = t.ldc, .columns = t.n - p * kWidth});
+        tile_of<true>(std::min<Index>(kRows, columns - g * kRows))({.k = to - from,
+                                                                    .a = packed_a + g * group_size(to - from),
+                                                                    .row_stride = 0,
+                                                                    .b = packed_b + (p * t.rows + from) * kWidth,
+                                                                    .panel_stride = 0,
+                                                                    .start = Start::kResult,
+                                                                    .bias = nullptr,
+                                                                    .c = t.c + (begin + g * kRows) * t.ldc + p * kWidth,
+                                                                    .ldc = t.ldc,
+                                                                    .columns = t.n - p * kWidth});
   }
   if (t.a_sum) std::memcpy(t.a_sum + begin, sum, columns * sizeof(float));
 }
 
 // Packs rows [from, to) of b into every panel of [panels, rows, kWidth].
-void pack_gradient_rows(Index from, Index to, Index rows, Index n, const float* b, Index ldb,
-                        const float* const* b_rows, float* out) {
+void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out) {
   for (Index r = from; r < to; ++r) {
-    const float* row = b_rows ? b_rows[r] : b + r * ldb;
-    for (Index p = 0; p * kWidth < n; ++p) {
-      float* to_row = out + (p * rows + r) * kWidth;
-      const Index width = std::min<Index>(kWidth, n - p * kWidth);
+    const float* row = t.b_rows ? t.b_rows[r] : t.b + r * t.ldb;
+    for (Index p = 0; p * kWidth < t.n; ++p) {
+      float* to_row = out + (p * t.rows + r) * kWidth;
+      const Index width = std::min<Index>(kWidth, t.n - p * kWidth);
       if (width == kWidth) {
         std::memcpy(to_row, row + p * kWidth, kWidth * sizeof(float));
       } else {
@@ -330,6 +329,8 @@ HWY_EXPORT(chain_flop_per_round);
 
 constexpr Index kRowsPerTask = 48;
 
+Index row_groups(Index m) { return (m + kRowsPerTask - 1) / kRowsPerTask; }
+
 int blas_size(Index value) { return static_cast<int>(value); }
 
 void use_one_thread() {
@@ -338,6 +339,27 @@ void use_one_thread() {
     return true;
   }();
   (void)once;
+}
+
+// multiply_transposed by OpenBLAS, a product a task.
+void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch) {
+  std::vector<Index> places;
+  Index size = 0;
+  for (const TransposedProduct& p : products) {
+    places.push_back(size);
+    size += p.b_rows ? p.rows * p.n : 0;
+  }
+  scratch.resize(size);
+  use_one_thread();
+  pool.parallel_for(std::ssize(products), [&](std::int64_t i) {
+    const TransposedProduct& p = products[i];
+    float* gathered = scratch.data() + places[i];
+    for (Index r = 0; p.b_rows && r < p.rows; ++r) std::memcpy(gathered + r * p.n, p.b_rows[r], p.n * sizeof(float));
+    openblas_multiply_transposed(p.rows, p.m, p.n, p.a, p.lda, p.b_rows ? gathered : p.b, p.b_rows ? p.n : p.ldb, p.c,
+                                 p.ldc);
+    for (Index r = 0; p.a_sum && r < p.rows; ++r)
+      for (Index j = 0; j < p.m; ++j) p.a_sum[j] += p.a[r * p.lda + j];
+  });
 }
 
 }  // namespace
@@ -358,31 +380,55 @@ void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, In
   HWY_DYNAMIC_DISPATCH(multiply_rows)(m, a, lda, b, first_panel, last_panel, start, bias, c, ldc);
 }
 
-void multiply(ThreadPool& pool, Index m, const float* a, Index lda, const PackedMatrix& b, Start start,
-              const float* bias, float* c, Index ldc) {
-  const Index tasks = (m + kRowsPerTask - 1) / kRowsPerTask;
-  pool.parallel_for(tasks, [&](std::int64_t task) {
-    const Index r = task * m / tasks, rows = (task + 1) * m / tasks - r;
-    multiply_rows(rows, a + r * lda, lda, b, 0, b.panels(), start, bias, c + r * ldc, ldc);
+void for_row_groups(ThreadPool& pool, Index m, const std::function<void(Index, Index)>& body) {
+  const Index groups = row_groups(m);
+  pool.parallel_for(groups, [&](std::int64_t group) {
+    const Index first = group * m / groups;
+    body(first, (group + 1) * m / groups - first);
   });
 }
 
-void multiply_transposed(ThreadPool& pool, Index rows, Index m, Index n, const float* a, Index lda, const float* b,
-                         Index ldb, const float* const* b_rows, float* c, Index ldc, float* a_sum,
-                         AlignedVector& scratch) {
-  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), panels = (n + width - 1) / width;
-  scratch.resize(panels * rows * width);
-  constexpr Index kPackRows = 128;
-  pool.parallel_for((rows + kPackRows - 1) / kPackRows, [&](std::int64_t task) {
-    HWY_DYNAMIC_DISPATCH(pack_gradient_rows)
-    (task * kPackRows, std::min(rows, (task + 1) * kPackRows), rows, n, b, ldb, b_rows, scratch.data());
+void multiply(ThreadPool& pool, std::span<const Product> products) {
+  struct Task {
+    const Product* product;
+    Index first, rows;
+  };
+  std::vector<Task> tasks;
+  for (const Product& p : products)
+    for (Index group = 0, groups = row_groups(p.m); group < groups; ++group) {
+      const Index first = group * p.m / groups;
+      tasks.push_back({&p, first, (group + 1) * p.m / groups - first});
+    }
+  pool.parallel_for(std::ssize(tasks), [&](std::int64_t i) {
+    const auto& [p, first, rows] = tasks[i];
+    multiply_rows(rows, p->a + first * p->lda, p->lda, *p->b, 0, p->b->panels(), p->start, p->bias,
+                  p->c + first * p->ldc, p->ldc);
   });
-  const Index tile = HWY_DYNAMIC_DISPATCH(gradient_tile)();
-  pool.parallel_for((m + tile - 1) / tile, [&](std::int64_t task) {
-    const Index begin = task * tile;
-    HWY_DYNAMIC_DISPATCH(gradient_columns)
-    ({.rows = rows, .n = n, .lda = lda, .ldc = ldc, .a = a, .packed = scratch.data(), .c = c, .a_sum = a_sum}, begin,
-     std::min(tile, m - begin));
+}
+
+void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch) {
+  if (openblas_serves()) return openblas_multiply_all(pool, products, scratch);
+  struct Task {
+    const TransposedProduct* product;
+    Index begin, end, packed;  // rows of b to pack, then columns of a; `packed` is the product's place in scratch
+  };
+  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), tile = HWY_DYNAMIC_DISPATCH(gradient_tile)();
+  constexpr Index kPackRows = 128;
+  std::vector<Task> packs, tiles;
+  Index packed = 0;
+  for (const TransposedProduct& p : products) {
+    for (Index r = 0; r < p.rows; r += kPackRows) packs.push_back({&p, r, std::min(p.rows, r + kPackRows), packed});
+    for (Index j = 0; j < p.m; j += tile) tiles.push_back({&p, j, std::min(p.m, j + tile), packed});
+    packed += (p.n + width - 1) / width * width * p.rows;
+  }
+  scratch.resize(packed);
+  pool.parallel_for(std::ssize(packs), [&](std::int64_t i) {
+    const Task& t = packs[i];
+    HWY_DYNAMIC_DISPATCH(pack_gradient_rows)(*t.product, t.begin, t.end, scratch.data() + t.packed);
+  });
+  pool.parallel_for(std::ssize(tiles), [&](std::int64_t i) {
+    const Task& t = tiles[i];
+    HWY_DYNAMIC_DISPATCH(gradient_columns)(*t.product, scratch.data() + t.packed, t.begin, t.end - t.begin);
   });
 }
 

@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 
 #include "base/aligned.h"
@@ -42,16 +44,41 @@ enum class Start { kZero, kBias, kResult };
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc);
 
-/// The same over all columns, with groups of rows handed to the pool.
-void multiply(ThreadPool& pool, Index m, const float* a, Index lda, const PackedMatrix& b, Start start,
-              const float* bias, float* c, Index ldc);
+/// One product c [m, n] = start + a [m, k] * b over all columns.
+struct Product {
+  Index m;
+  const float* a;
+  Index lda;
+  const PackedMatrix* b;
+  Start start;
+  const float* bias;
+  float* c;
+  Index ldc;
+};
 
-/// c [m, n] += a^T b, summed over `rows` rows, and if `a_sum` is given, a_sum [m] += the sum of a's rows:
-/// the gradients of a weight and of its bias. a is [rows, m]; row r of b is at b_rows[r], or if `b_rows` is null at
-/// b + r * ldb. `scratch` is grown as needed and may be kept between calls.
-void multiply_transposed(ThreadPool& pool, Index rows, Index m, Index n, const float* a, Index lda, const float* b,
-                         Index ldb, const float* const* b_rows, float* c, Index ldc, float* a_sum,
-                         AlignedVector& scratch);
+/// Cuts rows [0, m) into groups and calls `body(first, rows)` for each on the pool's threads.
+void for_row_groups(ThreadPool& pool, Index m, const std::function<void(Index, Index)>& body);
+
+/// All products at once, groups of rows handed to the pool; no two of them may write to the same c.
+void multiply(ThreadPool& pool, std::span<const Product> products);
+
+/// The gradients of a weight and of its bias: c [m, n] += a^T b, summed over `rows` rows, and if `a_sum` is given,
+/// a_sum [m] += the sum of a's rows. a is [rows, m]; row r of b is at b_rows[r], or if `b_rows` is null at b + r * ldb.
+struct TransposedProduct {
+  Index rows, m, n;
+  const float* a;
+  Index lda;
+  const float* b;
+  Index ldb;
+  const float* const* b_rows;
+  float* c;
+  Index ldc;
+  float* a_sum;
+};
+
+/// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is grown
+/// as needed and may be kept between calls.
+void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch);
 
 /// True where OpenBLAS (one thread a call) serves weight gradients instead of our product: on processors for which
 /// this build has no vector kernels of its own. Elsewhere ours is faster at every size of a recurrent layer

@@ -16,10 +16,9 @@ constexpr Index kPiece = 1 << 14;  // elements of a task; a multiple of 8, as ma
 float* draw_mask(Tape& tape, float rate, std::uint32_t layer, Index count) {
   const auto threshold = static_cast<std::uint32_t>(std::lround(static_cast<double>(rate) * 65536.0));
   const float keep = static_cast<float>(65536.0 / (65536.0 - threshold));
-  const kernels::MaskStream stream{
-      {static_cast<std::uint32_t>(tape.seed), static_cast<std::uint32_t>(tape.seed >> 32)},
-      {static_cast<std::uint32_t>(tape.step), static_cast<std::uint32_t>(tape.step >> 32),
-       static_cast<std::uint32_t>(Purpose::kDropout) << 24 ^ layer}};
+  const kernels::MaskStream stream{{static_cast<std::uint32_t>(tape.seed), static_cast<std::uint32_t>(tape.seed >> 32)},
+                                   {static_cast<std::uint32_t>(tape.step), static_cast<std::uint32_t>(tape.step >> 32),
+                                    static_cast<std::uint32_t>(Purpose::kDropout) << 24 ^ layer}};
   float* mask = tape.arena.allocate(count);
   tape.pool.parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t i) {
     kernels::dropout_mask(stream, i * kPiece, std::min(kPiece, count - i * kPiece), threshold, keep, mask + i * kPiece);

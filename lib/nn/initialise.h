@@ -10,7 +10,8 @@ namespace mnemo {
 /// How the matrices of a model begin.
 ///   orthogonal  Glorot's uniform for products with inputs, orthogonal for the recurrent ones, biases zero
 ///   glorot      Glorot's uniform for all, biases zero
-///   uniform     what PyTorch's layers do: everything, biases too, uniform in +-1/sqrt(H), or 1/sqrt(inputs) for a dense
+///   uniform     what PyTorch's layers do: everything, biases too, uniform in +-1/sqrt(H), or 1/sqrt(inputs) for a
+///   dense
 ///               layer
 /// Each gate of a cell is a matrix of its own.
 enum class Initialiser { kOrthogonal, kGlorot, kUniform };

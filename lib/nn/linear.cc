@@ -34,12 +34,15 @@ Activation Linear::forward(Tape& tape, const Activation& x) {
     packed_ = true;
   }
   Activation y = tape.allocate(x.rows, out);
-  kernels::multiply(tape.pool, x.rows, x.value, in, panels_, Start::kBias, bias.value.data(), y.value, out);
+  const kernels::Product forward_product{x.rows, x.value, in, &panels_, Start::kBias, bias.value.data(), y.value, out};
+  kernels::multiply(tape.pool, {&forward_product, 1});
   tape.record([this, &tape, x, y, in, out] {
-    kernels::multiply_transposed(tape.pool, x.rows, out, in, y.gradient, out, x.value, in, nullptr,
-                                 weight.gradient.data(), in, bias.gradient.data(), scratch_);
-    if (x.gradient)
-      kernels::multiply(tape.pool, x.rows, y.gradient, out, back_panels_, Start::kResult, nullptr, x.gradient, in);
+    const kernels::TransposedProduct weights{.rows = x.rows, .m = out, .n = in, .a = y.gradient, .lda = out,
+                                             .b = x.value, .ldb = in, .b_rows = nullptr,
+                                             .c = weight.gradient.data(), .ldc = in, .a_sum = bias.gradient.data()};
+    kernels::multiply_transposed(tape.pool, {&weights, 1}, scratch_);
+    const kernels::Product inputs{x.rows, y.gradient, out, &back_panels_, Start::kResult, nullptr, x.gradient, in};
+    if (x.gradient) kernels::multiply(tape.pool, {&inputs, 1});
   });
   return y;
 }

@@ -18,11 +18,11 @@ struct LayerRun {
   const Packing* packing;
   Index hidden, directions;
   LstmDirection* weights[2];
-  Activation x;                 // [N, I]
-  Activation y;                 // [N, D * H]
-  const float* h0[2] = {};      // [B, H] or null: zero
+  Activation x;             // [N, I]
+  Activation y;             // [N, D * H]
+  const float* h0[2] = {};  // [B, H] or null: zero
   const float* c0[2] = {};
-  float* hn[2] = {};            // [B, H]
+  float* hn[2] = {};  // [B, H]
   float* cn[2] = {};
   float* gates[2] = {};         // training: [N, 4H]; inference: [rows of a chunk, 4H]
   float* c[2] = {};             // training: [N, H]; inference: [B, H]
@@ -80,11 +80,17 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
     kernels::multiply_rows(rows, prev.h_prev, prev.h_stride, panels, 0, panels.panels(), Start::kResult, nullptr, gates,
                            tile.step * 4 * H);
   const Index c_row = run.training() ? row : b;
-  kernels::lstm_cell_forward({.rows = rows, .hidden = H, .gates = gates, .gates_stride = tile.step * 4 * H,
+  kernels::lstm_cell_forward({.rows = rows,
+                              .hidden = H,
+                              .gates = gates,
+                              .gates_stride = tile.step * 4 * H,
                               .c_prev = prev.c_prev ? prev.c_prev : run.zero,
-                              .c_prev_stride = prev.c_prev ? prev.c_stride : 0, .c = run.c[d] + c_row * H,
-                              .c_stride = tile.step * H, .tanh_c = run.training() ? run.tanh_c[d] + row * H : nullptr,
-                              .tanh_c_stride = tile.step * H, .h = run.y_row(d, row),
+                              .c_prev_stride = prev.c_prev ? prev.c_stride : 0,
+                              .c = run.c[d] + c_row * H,
+                              .c_stride = tile.step * H,
+                              .tanh_c = run.training() ? run.tanh_c[d] + row * H : nullptr,
+                              .tanh_c_stride = tile.step * H,
+                              .h = run.y_row(d, row),
                               .h_stride = tile.step * run.output_stride()});
 }
 
@@ -99,9 +105,9 @@ void forward_step(const LayerRun& run, const Tile& tile, Index t, Index first_ro
                   run.c[d] + (run.training() ? row : tile.first) * H, tile.step * H});
   }
   const Index b = tile.first + continuing * tile.step;
-  forward_rows(run, tile, t, first_row, continuing, rows,
-               {run.h0[d] ? run.h0[d] + b * H : nullptr, tile.step * H, run.c0[d] ? run.c0[d] + b * H : nullptr,
-                tile.step * H});
+  forward_rows(
+      run, tile, t, first_row, continuing, rows,
+      {run.h0[d] ? run.h0[d] + b * H : nullptr, tile.step * H, run.c0[d] ? run.c0[d] + b * H : nullptr, tile.step * H});
 }
 
 // Steps [begin, end) of time, in the direction's own order.
@@ -109,15 +115,19 @@ struct Chunk {
   Index begin, end;
 };
 
-void project_inputs(Tape& tape, const LayerRun& run, Index d, const Chunk& chunk) {
-  const Index begin = run.packing->offset(chunk.begin), end = run.packing->offset(chunk.end);
-  const LstmDirection& w = *run.weights[d];
-  kernels::multiply(tape.pool, end - begin, run.x.value + begin * run.x.columns, run.x.columns, w.input_panels,
-                    Start::kBias, w.bias.data(), run.gates[d], 4 * run.hidden);
+// gates = x W_ih^T + b_ih + b_hh for each direction's chunk.
+void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
+  kernels::Product products[2];
+  for (Index d = 0; d < run.directions; ++d) {
+    const Index begin = run.packing->offset(chunks[d].begin), end = run.packing->offset(chunks[d].end);
+    products[d] = {end - begin,   run.x.value + begin * run.x.columns, run.x.columns, &run.weights[d]->input_panels,
+                   Start::kBias, run.weights[d]->bias.data(),         run.gates[d],  4 * run.hidden};
+  }
+  kernels::multiply(tape.pool, {products, static_cast<std::size_t>(run.directions)});
 }
 
 void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
-  for (Index d = 0; d < run.directions; ++d) project_inputs(tape, run, d, chunks[d]);
+  project_inputs(tape, run, chunks);
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
     const Chunk& chunk = chunks[tiles[i].direction];
@@ -135,7 +145,8 @@ std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
   return bounds;
 }
 
-// Rows of gates that inference keeps at a time: enough for full tiles in the input's product, few enough for the caches.
+// Rows of gates that inference keeps at a time: enough for full tiles in the input's product, few enough for the
+// caches.
 constexpr Index kInferenceRows = 512;
 
 void copy_final_state(const LayerRun& run, Index d) {
@@ -144,8 +155,8 @@ void copy_final_state(const LayerRun& run, Index d) {
     const Index length = run.packing->length(b);
     const Index row = length == 0 ? 0 : run.packing->row(b, d == 0 ? length - 1 : 0);
     const float* h = length > 0 ? run.y_row(d, row) : run.h0[d] ? run.h0[d] + b * H : run.zero;
-    const float* c = length > 0 ? run.c[d] + (run.training() ? row : b) * H
-                                : (run.c0[d] ? run.c0[d] + b * H : run.zero);
+    const float* c =
+        length > 0 ? run.c[d] + (run.training() ? row : b) * H : (run.c0[d] ? run.c0[d] + b * H : run.zero);
     std::copy_n(h, H, run.hn[d] + b * H);
     std::copy_n(c, H, run.cn[d] + b * H);
   }
@@ -182,12 +193,20 @@ void backward_step(const LayerRun& run, const StateGradients& state, const Tile&
   const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(past.continuing);
   if (rows == 0) return;
   const Index row = run.packing->offset(t) + tile.first;
-  kernels::LstmCellBackward cell{.rows = continuing, .hidden = H, .gates = run.gates[d] + row * 4 * H,
-                                 .gates_stride = tile.step * 4 * H, .c_prev = nullptr, .c_prev_stride = tile.step * H,
-                                 .tanh_c = run.tanh_c[d] + row * H, .tanh_c_stride = tile.step * H,
-                                 .dh = run.y.gradient + row * D * H + d * H, .dh_stride = tile.step * D * H,
-                                 .dh_next = state.dh[d] + tile.first * H, .dh_next_stride = tile.step * H,
-                                 .dc = state.dc[d] + tile.first * H, .dc_stride = tile.step * H};
+  kernels::LstmCellBackward cell{.rows = continuing,
+                                 .hidden = H,
+                                 .gates = run.gates[d] + row * 4 * H,
+                                 .gates_stride = tile.step * 4 * H,
+                                 .c_prev = nullptr,
+                                 .c_prev_stride = tile.step * H,
+                                 .tanh_c = run.tanh_c[d] + row * H,
+                                 .tanh_c_stride = tile.step * H,
+                                 .dh = run.y.gradient + row * D * H + d * H,
+                                 .dh_stride = tile.step * D * H,
+                                 .dh_next = state.dh[d] + tile.first * H,
+                                 .dh_next_stride = tile.step * H,
+                                 .dc = state.dc[d] + tile.first * H,
+                                 .dc_stride = tile.step * H};
   if (continuing > 0) {
     cell.c_prev = run.c[d] + (run.packing->offset(past.step) + tile.first) * H;
     kernels::lstm_cell_backward(cell);
@@ -223,19 +242,38 @@ void previous_outputs(const LayerRun& run, Index d, std::vector<const float*>& r
 }
 
 // gates = x W_ih^T + h_prev W_hh^T + b_ih + b_hh, so every parameter's gradient is a product with those of the gates.
-void parameter_gradients(Tape& tape, const LayerRun& run, Index d, AlignedVector& scratch) {
-  LstmDirection& w = *run.weights[d];
+void parameter_gradients(Tape& tape, const LayerRun& run, AlignedVector& scratch) {
   const Index N = run.packing->tokens(), H = run.hidden, I = run.x.columns;
-  float* bias = tape.arena.allocate(4 * H);
-  std::fill_n(bias, 4 * H, 0.0f);
-  kernels::multiply_transposed(tape.pool, N, 4 * H, I, run.gates[d], 4 * H, run.x.value, I, nullptr,
-                               w.weight_ih.gradient.data(), I, bias, scratch);
-  std::vector<const float*> rows;
-  previous_outputs(run, d, rows);
-  kernels::multiply_transposed(tape.pool, N, 4 * H, H, run.gates[d], 4 * H, nullptr, 0, rows.data(),
-                               w.weight_hh.gradient.data(), H, nullptr, scratch);
-  kernels::add_scaled(1.0f, bias, w.bias_ih.gradient.data(), 4 * H);
-  kernels::add_scaled(1.0f, bias, w.bias_hh.gradient.data(), 4 * H);
+  std::vector<kernels::TransposedProduct> products;
+  std::vector<const float*> rows[2];
+  float* bias[2] = {};
+  for (Index d = 0; d < run.directions; ++d) {
+    LstmDirection& w = *run.weights[d];
+    bias[d] = tape.arena.allocate(4 * H);
+    std::fill_n(bias[d], 4 * H, 0.0f);
+    previous_outputs(run, d, rows[d]);
+    products.push_back({.rows = N, .m = 4 * H, .n = I, .a = run.gates[d], .lda = 4 * H, .b = run.x.value, .ldb = I,
+                        .b_rows = nullptr, .c = w.weight_ih.gradient.data(), .ldc = I, .a_sum = bias[d]});
+    products.push_back({.rows = N, .m = 4 * H, .n = H, .a = run.gates[d], .lda = 4 * H, .b = nullptr, .ldb = 0,
+                        .b_rows = rows[d].data(), .c = w.weight_hh.gradient.data(), .ldc = H, .a_sum = nullptr});
+  }
+  kernels::multiply_transposed(tape.pool, products, scratch);
+  for (Index d = 0; d < run.directions; ++d) {
+    kernels::add_scaled(1.0f, bias[d], run.weights[d]->bias_ih.gradient.data(), 4 * H);
+    kernels::add_scaled(1.0f, bias[d], run.weights[d]->bias_hh.gradient.data(), 4 * H);
+  }
+}
+
+// dx += dgates W_ih, one direction after the other for each row.
+void input_gradients(Tape& tape, const LayerRun& run) {
+  const Index G = 4 * run.hidden, I = run.x.columns;
+  kernels::for_row_groups(tape.pool, run.packing->tokens(), [&](Index first, Index rows) {
+    for (Index d = 0; d < run.directions; ++d) {
+      const auto& panels = run.weights[d]->input_back_panels;
+      kernels::multiply_rows(rows, run.gates[d] + first * G, G, panels, 0, panels.panels(), Start::kResult, nullptr,
+                             run.x.gradient + first * I, I);
+    }
+  });
 }
 
 void backward_layer(Tape& tape, const LayerRun& run, const StateGradients& state, AlignedVector& scratch) {
@@ -244,12 +282,8 @@ void backward_layer(Tape& tape, const LayerRun& run, const StateGradients& state
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
     for (Index s = 0; s < T; ++s) backward_step(run, state, tiles[i], tiles[i].direction == 0 ? T - 1 - s : s);
   });
-  for (Index d = 0; d < run.directions; ++d) {
-    parameter_gradients(tape, run, d, scratch);
-    if (run.x.gradient)
-      kernels::multiply(tape.pool, run.packing->tokens(), run.gates[d], 4 * run.hidden,
-                        run.weights[d]->input_back_panels, Start::kResult, nullptr, run.x.gradient, run.x.columns);
-  }
+  parameter_gradients(tape, run, scratch);
+  if (run.x.gradient) input_gradients(tape, run);
 }
 
 }  // namespace
@@ -300,9 +334,9 @@ void LstmDirection::pack(ThreadPool& pool, bool training) {
 Lstm::Lstm(const std::string& name, const LstmOptions& options) : options_(options) {
   for (Index l = 0; l < options.layers; ++l)
     for (Index d = 0; d < directions(); ++d)
-      directions_.push_back(std::make_unique<LstmDirection>(
-          name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""),
-          l == 0 ? options.input : directions() * options.hidden, options.hidden));
+      directions_.push_back(
+          std::make_unique<LstmDirection>(name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""),
+                                          l == 0 ? options.input : directions() * options.hidden, options.hidden));
 }
 
 void Lstm::initialise(std::uint64_t seed) {
@@ -330,8 +364,13 @@ Lstm::Output Lstm::forward(Tape& tape, const Packing& packing, const Activation&
     if (l > 0)
       input = dropout(tape, input, options_.layer_dropout, static_cast<std::uint32_t>(l),
                       options_.variational ? &packing : nullptr);
-    LayerRun run{.packing = &packing, .hidden = H, .directions = D, .weights = {}, .x = input,
-                 .y = tape.allocate(packing.tokens(), D * H), .zero = zero};
+    LayerRun run{.packing = &packing,
+                 .hidden = H,
+                 .directions = D,
+                 .weights = {},
+                 .x = input,
+                 .y = tape.allocate(packing.tokens(), D * H),
+                 .zero = zero};
     for (Index d = 0; d < D; ++d) {
       const Index at = (l * D + d) * B * H;
       run.weights[d] = directions_[l * D + d].get();

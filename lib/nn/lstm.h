@@ -1,7 +1,8 @@
 // LSTM layers over packed sequences: one or two directions, any depth, state in and state out, gradients to both.
 //
-// Letters: N tokens, B sequences (in the packing's sorted order), I inputs, H hidden units of one direction, D directions,
-// L layers. Equations in kernels/lstm_cell.h; weights have PyTorch's names, shapes and gate order (i, f, g, o).
+// Letters: N tokens, B sequences (in the packing's sorted order), I inputs, H hidden units of one direction, D
+// directions, L layers. Equations in kernels/lstm_cell.h; weights have PyTorch's names, shapes and gate order (i, f, g,
+// o).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct LstmOptions {
   Index input = 0, hidden = 0, layers = 1;
   bool bidirectional = false;
   Initialiser initialiser = Initialiser::kOrthogonal;
-  float forget_bias = 1.0f;   ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
+  float forget_bias = 1.0f;    ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
   float layer_dropout = 0.0f;  ///< on the input of each layer but the first
   bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
 };
@@ -48,9 +49,9 @@ class LstmDirection {
   Parameter bias_ih;    // [4H]
   Parameter bias_hh;    // [4H]
 
-  kernels::PackedMatrix input_panels;       // W_ih^T [I, 4H]
-  kernels::PackedMatrix recurrent_panels;   // W_hh^T [H, 4H]
-  kernels::PackedMatrix input_back_panels;  // W_ih [4H, I]
+  kernels::PackedMatrix input_panels;           // W_ih^T [I, 4H]
+  kernels::PackedMatrix recurrent_panels;       // W_hh^T [H, 4H]
+  kernels::PackedMatrix input_back_panels;      // W_ih [4H, I]
   kernels::PackedMatrix recurrent_back_panels;  // W_hh [4H, H]
   AlignedVector bias;                           // [4H] b_ih + b_hh
 };
@@ -66,8 +67,8 @@ class Lstm {
   void weights_changed() { packed_ = Packed::kNo; }
 
   struct Output {
-    Activation y;      // [N, D * H]
-    LstmState final;   // the state after each sequence's last step (its first, for the backward direction)
+    Activation y;     // [N, D * H]
+    LstmState final;  // the state after each sequence's last step (its first, for the backward direction)
   };
 
   /// x is [N, I]. Without `initial` the state begins as zero. A sequence of length 0 ends in its initial state.

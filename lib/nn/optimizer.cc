@@ -8,8 +8,8 @@
 namespace mnemo {
 namespace {
 
-constexpr Index kPiece = 1 << 14;     // floats of a task
-constexpr Index kRowsPerTask = 256;   // rows of a sparse parameter
+constexpr Index kPiece = 1 << 14;    // floats of a task
+constexpr Index kRowsPerTask = 256;  // rows of a sparse parameter
 
 double beta_power(float beta, std::int64_t n) { return std::pow(static_cast<double>(beta), static_cast<double>(n)); }
 
@@ -67,7 +67,9 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   const double sum = missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
   const float keep = slot.decay == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
   if (is_adam(options_)) {
-    kernels::adam_missed({.rate = static_cast<float>(sum), .epsilon = options_.epsilon, .keep = keep,
+    kernels::adam_missed({.rate = static_cast<float>(sum),
+                          .epsilon = options_.epsilon,
+                          .keep = keep,
                           .m_decay = static_cast<float>(beta_power(options_.beta1, missed)),
                           .v_decay = static_cast<float>(beta_power(options_.beta2, missed))},
                          p.value.data() + at, slot.m.data() + at, slot.v.data() + at, E);
@@ -82,11 +84,13 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
 }
 
 void Optimizer::catch_up(Parameter& parameter, const std::vector<std::int32_t>& rows, ThreadPool& pool) {
-  const auto slot = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.parameter == &parameter; });
+  const auto slot =
+      std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.parameter == &parameter; });
   if (slot == slots_.end()) return;
   const auto count = static_cast<std::int64_t>(rows.size());
   pool.parallel_for((count + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-    for (auto i = task * kRowsPerTask; i < std::min(count, (task + 1) * kRowsPerTask); ++i) catch_up_row(*slot, rows[i]);
+    for (auto i = task * kRowsPerTask; i < std::min(count, (task + 1) * kRowsPerTask); ++i)
+      catch_up_row(*slot, rows[i]);
   });
 }
 
@@ -110,21 +114,32 @@ void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index 
   if (is_adam(options_)) {
     const double correct1 = 1.0 - beta_power(options_.beta1, steps_ + 1);
     const double correct2 = 1.0 - beta_power(options_.beta2, steps_ + 1);
-    kernels::adam_update({.beta1 = options_.beta1, .beta2 = options_.beta2, .rate = static_cast<float>(rate / correct1),
-                          .v_scale = static_cast<float>(1.0 / std::sqrt(correct2)), .epsilon = options_.epsilon,
-                          .keep = keep, .gradient_scale = scale},
+    kernels::adam_update({.beta1 = options_.beta1,
+                          .beta2 = options_.beta2,
+                          .rate = static_cast<float>(rate / correct1),
+                          .v_scale = static_cast<float>(1.0 / std::sqrt(correct2)),
+                          .epsilon = options_.epsilon,
+                          .keep = keep,
+                          .gradient_scale = scale},
                          gradient, w, m, const_cast<float*>(slot.v.data()) + at, count);
     return;
   }
   if (keep != 1.0f) kernels::scale(keep, w, count);
   if (options_.kind == OptimizerKind::kRmsProp) {
-    kernels::rmsprop_update({.rate = static_cast<float>(rate), .alpha = options_.alpha, .epsilon = options_.epsilon,
-                             .momentum = options_.momentum, .decay = 0.0f, .gradient_scale = scale},
+    kernels::rmsprop_update({.rate = static_cast<float>(rate),
+                             .alpha = options_.alpha,
+                             .epsilon = options_.epsilon,
+                             .momentum = options_.momentum,
+                             .decay = 0.0f,
+                             .gradient_scale = scale},
                             gradient, w, m, const_cast<float*>(slot.v.data()) + at, count);
     return;
   }
-  kernels::sgd_update({.rate = static_cast<float>(rate), .momentum = options_.momentum, .decay = 0.0f,
-                       .gradient_scale = scale, .nesterov = options_.nesterov},
+  kernels::sgd_update({.rate = static_cast<float>(rate),
+                       .momentum = options_.momentum,
+                       .decay = 0.0f,
+                       .gradient_scale = scale,
+                       .nesterov = options_.nesterov},
                       gradient, w, m, count);
 }
 

@@ -29,8 +29,8 @@ struct OptimizerOptions {
   float momentum = 0.0f;
   bool nesterov = false;
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
-  float alpha = 0.99f;         ///< RMSProp
-  float weight_decay = 0.0f;   ///< decoupled; biases are left alone
+  float alpha = 0.99f;        ///< RMSProp
+  float weight_decay = 0.0f;  ///< decoupled; biases are left alone
 };
 
 class Optimizer {

@@ -31,8 +31,8 @@ struct Parameter {
   bool sparse;
   bool frozen = false;  ///< the optimiser leaves it alone
   AlignedVector value;
-  AlignedVector gradient;              // dense: [shape]; sparse: [touched, row_size]
-  std::vector<std::int32_t> touched;   // sparse: ascending
+  AlignedVector gradient;             // dense: [shape]; sparse: [touched, row_size]
+  std::vector<std::int32_t> touched;  // sparse: ascending
 };
 
 /// Visits each parameter of a layer or model once, always in the same order.

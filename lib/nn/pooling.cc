@@ -101,14 +101,9 @@ Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y)
   tape.pool.parallel_for((C + kColumnsPerTask - 1) / kColumnsPerTask, [&](std::int64_t task) {
     const Index begin = task * kColumnsPerTask, end = std::min(C, begin + kColumnsPerTask);
     for_tokens(packing, [&](Index b, Index row) {
-      const float* from = y.value + row * C;
-      float* to = out.value + packing.original(b) * C;
-      std::int32_t* at = best + packing.original(b) * C;
-      for (Index j = begin; j < end; ++j) {
-        const bool larger = from[j] > to[j];
-        to[j] = larger ? from[j] : to[j];
-        at[j] = larger ? static_cast<std::int32_t>(row) : at[j];
-      }
+      const Index at = packing.original(b) * C + begin;
+      kernels::running_max(y.value + row * C + begin, static_cast<std::int32_t>(row), out.value + at, best + at,
+                           end - begin);
     });
   });
   if (!y.gradient) return out;

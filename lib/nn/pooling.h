@@ -15,7 +15,8 @@ enum class PoolingKind { kLast, kMean, kMax, kAttention };
 /// y [N, C] -> [B, C], rows in the sequences' original order. A sequence of length 0 gives zeros.
 ///   last       the forward half of the columns at the last step, the backward half (`directions` = 2) at the first
 ///   mean, max  over the steps; max passes its gradient to the first step that has it
-///   attention  sum_t a_t y_t with a = softmax_t(w . tanh(y_t)), w [C] (Zhou et al. 2016, "Attention-Based Bidirectional
+///   attention  sum_t a_t y_t with a = softmax_t(w . tanh(y_t)), w [C] (Zhou et al. 2016, "Attention-Based
+///   Bidirectional
 ///              LSTM for Relation Classification")
 class Pooling {
  public:

@@ -59,8 +59,8 @@ void dry_run(const Config& config, const std::string& config_path, const Classif
 
 /// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the texts. Prints each
 /// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it.
-std::vector<double> cross_validate(const Config& config, const std::string& config_path,
-                                   const ClassificationData& data, std::int64_t folds, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print);
+std::vector<double> cross_validate(const Config& config, const std::string& config_path, const ClassificationData& data,
+                                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool,
+                                   const Log& print);
 
 }  // namespace mnemo

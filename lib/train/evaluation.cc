@@ -59,7 +59,8 @@ std::vector<Mistake> worst_mistakes(const ModelReport& report, const std::vector
   for (const auto& [loss, i] : wrong) {
     const auto said = predicted_labels(p, i);
     const float* row = p.row(i);
-    const double probability = static_cast<double>(said.empty() ? *std::max_element(row, row + p.classes) : row[said.front()]);
+    const double probability =
+        static_cast<double>(said.empty() ? *std::max_element(row, row + p.classes) : row[said.front()]);
     out.push_back({static_cast<std::int64_t>(texts.entries[i].line), joined_labels(p.gold[i], labels),
                    joined_labels(said, labels), probability, texts.entries[i].text});
   }
@@ -106,9 +107,9 @@ void add_baselines(ModelReport& report, const TextClassifier& model, const Label
   const NgramBaselineOptions options = characters(model) ? character_baseline_options() : word_baseline_options();
   p.probabilities = NgramBaseline(features_of(model, train, options.max_n), gold, classes, p.multi_label, options)
                         .predict(features_of(model, texts, options.max_n));
-  report.baselines.push_back({characters(model) ? "character n-grams + logistic regression"
-                                                : "word n-grams + logistic regression",
-                              evaluate(p, model.labels())});
+  report.baselines.push_back(
+      {characters(model) ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
+       evaluate(p, model.labels())});
 }
 
 void add_comparison(ModelReport& report, const TextClassifier& model, TextClassifier& other, const std::string& name,
@@ -120,7 +121,9 @@ void add_comparison(ModelReport& report, const TextClassifier& model, TextClassi
 }
 
 Json report_json(const ModelReport& report) {
-  Json out{{"model", report.model}, {"data", report.data}, {"records", report.evaluation.records},
+  Json out{{"model", report.model},
+           {"data", report.data},
+           {"records", report.evaluation.records},
            {"metrics", metrics_json(report.evaluation)}};
   if (report.interval) {
     out["interval"] = interval_json(*report.interval);
@@ -134,17 +137,27 @@ Json report_json(const ModelReport& report) {
   }
   if (report.comparison) {
     const Comparison& c = *report.comparison;
-    out["comparison"] = {{"model", report.other_model}, {"metric", c.metric}, {"first", c.first}, {"second", c.second},
-                         {"difference", interval_json(c.difference)}, {"p_value", c.p_value}, {"test", c.test}};
+    out["comparison"] = {{"model", report.other_model},
+                         {"metric", c.metric},
+                         {"first", c.first},
+                         {"second", c.second},
+                         {"difference", interval_json(c.difference)},
+                         {"p_value", c.p_value},
+                         {"test", c.test}};
   }
   out["per_class"] = Json::array();
   for (const ClassScores& s : report.evaluation.per_class)
-    out["per_class"].push_back({{"label", s.label}, {"precision", s.precision}, {"recall", s.recall}, {"f1", s.f1},
-                                {"support", s.support}, {"predicted", s.predicted}});
+    out["per_class"].push_back({{"label", s.label},
+                                {"precision", s.precision},
+                                {"recall", s.recall},
+                                {"f1", s.f1},
+                                {"support", s.support},
+                                {"predicted", s.predicted}});
   out["confusion"] = Json::array();
   for (const auto& [pair, count] : report.evaluation.confusion)
     out["confusion"].push_back({{"gold", report.evaluation.per_class[pair.first].label},
-                                {"predicted", report.evaluation.per_class[pair.second].label}, {"count", count}});
+                                {"predicted", report.evaluation.per_class[pair.second].label},
+                                {"count", count}});
   return out;
 }
 
@@ -161,11 +174,12 @@ std::string report_text(const ModelReport& report, const std::vector<std::string
   row("model", e);
   for (const auto& b : report.baselines) row(b.name, b.evaluation);
   if (e.auc) out += fmt::format("\nROC AUC {:.4f}\n", *e.auc);
-  out += fmt::format("\n{:<24}{:>10}{:>10}{:>10}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n"
-                     "{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n",
-                     "average", "precision", "recall", "F1", "micro", e.micro_precision, e.micro_recall, e.micro_f1,
-                     "macro", e.macro_precision, e.macro_recall, e.macro_f1, "weighted", e.weighted_precision,
-                     e.weighted_recall, e.weighted_f1);
+  out += fmt::format(
+      "\n{:<24}{:>10}{:>10}{:>10}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n"
+      "{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n",
+      "average", "precision", "recall", "F1", "micro", e.micro_precision, e.micro_recall, e.micro_f1, "macro",
+      e.macro_precision, e.macro_recall, e.macro_f1, "weighted", e.weighted_precision, e.weighted_recall,
+      e.weighted_f1);
   out += fmt::format("\n{:<24}{:>10}{:>10}{:>10}{:>10}\n", "label", "precision", "recall", "F1", "records");
   for (const ClassScores& s : e.per_class)
     out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", s.label, s.precision, s.recall, s.f1, s.support);
@@ -194,7 +208,9 @@ std::string report_html(const ModelReport& report, const TextClassifier& model, 
                         const std::string& log_file) {
   ReportData data;
   data.title = report.data;
-  data.facts = {{"model", report.model}, {"data", report.data}, {"records", std::to_string(report.evaluation.records)},
+  data.facts = {{"model", report.model},
+                {"data", report.data},
+                {"records", std::to_string(report.evaluation.records)},
                 {"calibration temperature", fmt::format("{:.4f}", model.temperature)}};
   data.labels = model.labels();
   data.main_metric = report.main_metric;

@@ -26,6 +26,7 @@ Json to_json(const RunState& s) {
           {"seconds", s.seconds},
           {"finished", s.finished},
           {"end", s.end},
+          {"averaged", s.averaged},
           {"schedule_scale", s.schedule.scale},
           {"schedule_waited", s.schedule.waited}};
 }
@@ -39,6 +40,7 @@ RunState from_json(const Json& json) {
   json.at("seconds").get_to(s.seconds);
   json.at("finished").get_to(s.finished);
   json.at("end").get_to(s.end);
+  json.at("averaged").get_to(s.averaged);
   json.at("schedule_scale").get_to(s.schedule.scale);
   json.at("schedule_waited").get_to(s.schedule.waited);
   for (const auto& [name, value] : json.at("best").items())
@@ -82,6 +84,16 @@ void WeightCopy::take(TrainingTask& task) {
   });
 }
 
+void WeightCopy::average_in(TrainingTask& task, std::int64_t count) {
+  if (count == 0) return take(task);
+  const float share = 1.0f / static_cast<float>(count + 1);
+  std::size_t i = 0;
+  task.visit([&](Parameter& p) {
+    std::vector<float>& mean = values_[i++];
+    for (Index j = 0; j < p.size(); ++j) mean[j] += share * (p.value[j] - mean[j]);
+  });
+}
+
 void WeightCopy::put(TrainingTask& task) const {
   std::size_t i = 0;
   task.visit([&](Parameter& p) {
@@ -105,10 +117,11 @@ void WeightCopy::load(TrainingTask& task, const SafetensorsFile& file, const std
 }
 
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
-              const WeightCopy& best, Optimizer& optimizer) {
+              const KeptWeights& kept, Optimizer& optimizer) {
   std::vector<TensorView> tensors;
   append_parameters(visit_of(task), "", tensors);
-  if (!best.empty()) best.append(task, format::kBest, tensors);
+  if (!kept.best.empty()) kept.best.append(task, format::kBest, tensors);
+  if (!kept.average.empty()) kept.average.append(task, format::kAverage, tensors);
   optimizer.visit_floats(
       [&](const std::string& name, float* data, Index count) { tensors.push_back(float_tensor(name, {count}, data)); });
   optimizer.visit_counters([&](const std::string& name, std::vector<std::int64_t>& data) {
@@ -125,7 +138,7 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
                     std::move(tensors));
 }
 
-RunState load_run(const std::string& path, const Config& config, TrainingTask& task, WeightCopy& best,
+RunState load_run(const std::string& path, const Config& config, TrainingTask& task, KeptWeights& kept,
                   Optimizer& optimizer) {
   const SafetensorsFile file = SafetensorsFile::read(path);
   const auto text = [&](const char* key) {
@@ -144,7 +157,8 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
     fail("{}: damaged: state: {}", path, error.what());
   }
   load_parameters(file, visit_of(task));
-  if (state.best_step >= 0) best.load(task, file, format::kBest);
+  if (state.best_step >= 0) kept.best.load(task, file, format::kBest);
+  if (state.averaged > 0) kept.average.load(task, file, format::kAverage);
   optimizer.visit_floats(
       [&](const std::string& name, float* data, Index count) { copy_tensor(file, name, DType::kF32, data, count); });
   optimizer.visit_counters([&](const std::string& name, std::vector<std::int64_t>& data) {

@@ -21,7 +21,8 @@ struct RunState {
   Metrics best;
   double seconds = 0;  ///< of training so far
   bool finished = false;
-  int end = 0;         ///< TrainingOutcome::End of a finished run
+  int end = 0;  ///< TrainingOutcome::End of a finished run
+  std::int64_t averaged = 0;  ///< evaluations whose weights the average holds
   Schedule::State schedule;
 };
 
@@ -29,6 +30,8 @@ struct RunState {
 class WeightCopy {
  public:
   void take(TrainingTask& task);
+  /// Becomes the mean of what it holds, the mean of `count` copies, and of the task's weights.
+  void average_in(TrainingTask& task, std::int64_t count);
   void put(TrainingTask& task) const;
   bool empty() const { return values_.empty(); }
   void append(TrainingTask& task, const std::string& prefix, std::vector<TensorView>& tensors) const;
@@ -38,13 +41,18 @@ class WeightCopy {
   std::vector<std::vector<float>> values_;
 };
 
+/// The weights that a run keeps beside those it trains; each may be empty.
+struct KeptWeights {
+  WeightCopy best, average;
+};
+
 /// Writes the state atomically.
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
-              const WeightCopy& best, Optimizer& optimizer);
+              const KeptWeights& kept, Optimizer& optimizer);
 
 /// Fills everything from the file. Throws Error if it is damaged, or UsageError if it belongs to another configuration
 /// (naming the keys that differ).
-RunState load_run(const std::string& path, const Config& config, TrainingTask& task, WeightCopy& best,
+RunState load_run(const std::string& path, const Config& config, TrainingTask& task, KeptWeights& kept,
                   Optimizer& optimizer);
 
 }  // namespace mnemo

@@ -40,7 +40,8 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
           .lstm = {.hidden = m.hidden,
                    .layers = m.layers,
                    .bidirectional = m.bidirectional,
-                   .initialiser = initialiser(m.initializer), .forget_bias = number(m.forget_bias),
+                   .initialiser = initialiser(m.initializer),
+                   .forget_bias = number(m.forget_bias),
                    .layer_dropout = number(m.layer_dropout),
                    .variational = m.variational},
           .pooling = pooling_kind(m.pooling),
@@ -79,6 +80,9 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
     : TextClassifier(config, std::move(labels), std::move(vocabulary),
                      vectors ? vectors->dimension() : config.model.embedding) {
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
+  // What training never sees, such as an n-gram of dev alone, must add nothing.
+  Parameter& table = network_->embedding().weight;
+  if (!getenv("NOZERO")) std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
   if (vectors) use_vectors(*vectors);
 }
 

@@ -109,7 +109,7 @@ class Trainer {
     while (state_.step < steps) {
       step();
       const bool last = state_.step == steps, epoch_ends = state_.step % batches_ == 0;
-      if (task_.has_dev() && (evaluate_due_.after(state_.step, seconds()) || last)) evaluate();
+      if (evaluate_due_.after(state_.step, seconds()) || last) evaluate();
       if (epoch_ends) end_epoch();
       if (const auto end = reason_to_stop(last)) return finish(*end);
       if (const int signal = options_.signal ? options_.signal->load() : 0) return stop(signal);
@@ -131,7 +131,7 @@ class Trainer {
       options_.log(fmt::format("{}: nothing was saved yet, starting from the beginning", options_.folder));
       return;
     }
-    state_ = load_run(path, config_, task_, best_, optimizer_);
+    state_ = load_run(path, config_, task_, kept_, optimizer_);
     first_step_ = state_.step;
     schedule_.state = state_.schedule;
     if (!state_.finished) options_.log(fmt::format("resuming after step {}", state_.step));
@@ -217,14 +217,31 @@ class Trainer {
     since_log_ = {};
   }
 
+  bool averaging() const { return config_.training.average_from > 0; }
+
+  // Adds the weights to the average where that has begun, and evaluates on dev what would be the model now.
   void evaluate() {
     optimizer_.catch_up_all(pool_);
+    state_.evaluated_step = state_.step;
+    const bool begun = static_cast<double>(state_.step) >=
+                       config_.training.average_from * static_cast<double>(batches_);
+    if (averaging() && begun) kept_.average.average_in(task_, state_.averaged++);
+    if (!task_.has_dev()) return;
+    WeightCopy trained;
+    if (state_.averaged > 0) {
+      trained.take(task_);
+      kept_.average.put(task_);
+    }
+    evaluate_dev();
+    if (state_.averaged > 0) trained.put(task_);
+  }
+
+  void evaluate_dev() {
     const Metrics found = task_.evaluate_dev(pool_);
     const double value = found.contains(metric()) ? found.at(metric()) : NAN;
     if (std::isnan(value)) fail("training.early_stopping.metric: {} is not defined on dev", metric());
     const bool better = state_.best_step < 0 || (higher_is_better(metric()) ? value > state_.best.at(metric())
                                                                             : value < state_.best.at(metric()));
-    state_.evaluated_step = state_.step;
     schedule_.evaluated(better);
     state_.waited = better ? 0 : state_.waited + 1;
     Json line = common("eval");
@@ -234,7 +251,7 @@ class Trainer {
     if (better) {
       state_.best_step = state_.step;
       state_.best = found;
-      best_.take(task_);
+      kept_.best.take(task_);
       save_model();
     }
     show(schedule_.rate(std::max<std::int64_t>(1, state_.step)), &found);
@@ -252,7 +269,7 @@ class Trainer {
     log_->flush();
     state_.seconds = seconds();
     state_.schedule = schedule_.state;
-    save_run(resume_path(options_.folder), state_, config_, task_, best_, optimizer_);
+    save_run(resume_path(options_.folder), state_, config_, task_, kept_, optimizer_);
   }
 
   std::optional<TrainingOutcome::End> reason_to_stop(bool last) const {
@@ -266,9 +283,11 @@ class Trainer {
   }
 
   TrainingOutcome finish(TrainingOutcome::End end) {
-    if (task_.has_dev() && state_.evaluated_step != state_.step) evaluate();
-    optimizer_.catch_up_all(pool_);
-    if (!task_.has_dev()) save_model();
+    if (state_.evaluated_step != state_.step) evaluate();
+    if (!task_.has_dev()) {
+      if (state_.averaged > 0) kept_.average.put(task_);
+      save_model();
+    }
     state_.finished = true;
     state_.end = static_cast<int>(end);
     Json line = common("end");
@@ -280,7 +299,7 @@ class Trainer {
                  {"peak_mb", peak_megabytes()}});
     log_->write(line);
     save();
-    if (!best_.empty()) best_.put(task_);
+    if (!kept_.best.empty()) kept_.best.put(task_);
     return out;
   }
 
@@ -294,7 +313,7 @@ class Trainer {
   TrainingOutcome outcome(TrainingOutcome::End end) {
     std::vector<double> rates = epoch_rates_;
     std::sort(rates.begin(), rates.end());
-    if (end == TrainingOutcome::End::kFinishedBefore && !best_.empty()) best_.put(task_);
+    if (end == TrainingOutcome::End::kFinishedBefore && !kept_.best.empty()) kept_.best.put(task_);
     return {end,         0,
             state_.step, std::max<std::int64_t>(0, state_.best_step),
             state_.best, rates.empty() ? rate() : rates[rates.size() / 2]};
@@ -328,7 +347,7 @@ class Trainer {
   Schedule schedule_;
   Due evaluate_due_, save_due_;
   RunState state_;
-  WeightCopy best_;
+  KeptWeights kept_;
   std::unique_ptr<LogFile> log_;
   Clock::time_point started_ = Clock::now();
   double before_ = 0;  // seconds of the run before it was resumed

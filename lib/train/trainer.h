@@ -30,15 +30,15 @@ class TrainingTask {
   virtual void visit(const ParameterVisitor& visitor) = 0;
   virtual void weights_changed() = 0;
 
-  virtual std::int64_t batches() const = 0;               ///< of an epoch; the same for every epoch
-  virtual void begin_epoch(std::int64_t epoch) = 0;       ///< decides the order, by seed and epoch alone
+  virtual std::int64_t batches() const = 0;          ///< of an epoch; the same for every epoch
+  virtual void begin_epoch(std::int64_t epoch) = 0;  ///< decides the order, by seed and epoch alone
   virtual std::int64_t prepare(std::int64_t batch, std::int64_t step) = 0;  ///< makes the batch; its tokens
-  virtual Parameter* sparse_parameter() = 0;              ///< whose rows are brought up to date before a batch, or null
+  virtual Parameter* sparse_parameter() = 0;  ///< whose rows are brought up to date before a batch, or null
   virtual const std::vector<std::int32_t>& rows() const = 0;  ///< of it, that the prepared batch uses
-  virtual double forward(Tape& tape) = 0;                 ///< records the prepared batch on the tape; its loss
+  virtual double forward(Tape& tape) = 0;                     ///< records the prepared batch on the tape; its loss
 
   virtual bool has_dev() const = 0;
-  virtual Metrics evaluate_dev(ThreadPool& pool) = 0;     ///< with "loss"
+  virtual Metrics evaluate_dev(ThreadPool& pool) = 0;  ///< with "loss"
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;
 };
 
@@ -46,14 +46,14 @@ class TrainingTask {
 struct Progress {
   std::int64_t step, steps, epoch, epochs;
   double loss, learning_rate, tokens_per_s, seconds_left;
-  std::string metric;       ///< the one models are chosen by
-  double best;              ///< its best value on dev so far, NaN before the first evaluation
+  std::string metric;        ///< the one models are chosen by
+  double best;               ///< its best value on dev so far, NaN before the first evaluation
   const Metrics* evaluated;  ///< of dev, if this step was evaluated
 };
 
 struct TrainerOptions {
-  std::string folder;             ///< of the run; model.safetensors, resume.safetensors and log.jsonl lie there
-  bool resume = false;            ///< go on with what the folder holds
+  std::string folder;   ///< of the run; model.safetensors, resume.safetensors and log.jsonl lie there
+  bool resume = false;  ///< go on with what the folder holds
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop
@@ -64,7 +64,7 @@ struct TrainingOutcome {
   End end = End::kFinished;
   int signal = 0;
   std::int64_t step = 0, best_step = 0;
-  Metrics best;  ///< on dev
+  Metrics best;             ///< on dev
   double tokens_per_s = 0;  ///< of the median epoch
 };
 

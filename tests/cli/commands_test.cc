@@ -112,7 +112,9 @@ TEST_CASE("bad data stops training with file, line and what was expected") {
   check_fails(with("pos\ta\tb\nneg\tx\n"), 1, "bad.tsv:2: expected 3 columns");
   check_fails(with("pos\tgood\nneg\n"), 1, "bad.tsv:2");
   check_fails(with("pos\tgood\npos\tfine\n"), 1, "all records have the label \"pos\"");
-  check_fails(with("pos\tgood\nneg\tb\xff" "ad\n"), 1, "bad.tsv:2:");
+  check_fails(with("pos\tgood\nneg\tb\xff"
+                   "ad\n"),
+              1, "bad.tsv:2:");
   write_text(f.path("dev2.tsv"), "pos\tfine\nneutral\tso so\n");
   check_fails(f.train("bad", {"--set", "data.dev=" + f.path("dev2.tsv")}), 1,
               "dev2.tsv:2: label \"neutral\" does not occur in train, which has neg, pos");
@@ -123,7 +125,8 @@ TEST_CASE("bad data stops training with file, line and what was expected") {
   check_fails(f.train("train.tsv/run"), 1, "train.tsv/run: cannot make the folder");
   check_fails(f.mnemo({"train", f.path("absent.json")}), 1, "absent.json: cannot open");
   CHECK(f.train("bad", {"--set", "data.train=" + f.path("bad.tsv"), "--invalid-utf8", "replace", "--set",
-                        "data.dev_fraction=0", "--set", "data.dev=[]"}).code == 0);
+                        "data.dev_fraction=0", "--set", "data.dev=[]"})
+            .code == 0);
 }
 
 TEST_CASE("numbers that are not finite stop training and name the parameter") {
@@ -143,7 +146,8 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
 
 TEST_CASE("classify gives one record for each line, in order, alone or in any company") {
   const Fixture& f = trained();
-  const std::string text = "a fine film\n\nthis awful walk again\nwords never seen\n" + std::string(3000, 'x') + "\na superb soup";
+  const std::string text =
+      "a fine film\n\nthis awful walk again\nwords never seen\n" + std::string(3000, 'x') + "\na superb soup";
   const Outcome all = f.mnemo({"classify", model()}, text);
   INFO(all.err);
   REQUIRE(all.code == 0);
@@ -176,12 +180,15 @@ TEST_CASE("classify reads files, formats and labels as asked") {
   CHECK(two[1].starts_with("neg"));
   const auto top = f.mnemo({"classify", model(), "--top", "2"}, "a fine film\n").out;
   CHECK(std::count(top.begin(), top.end(), '\t') == 3);
-  const auto object = nlohmann::json::parse(f.mnemo({"classify", model(), "--format", "jsonl", "--top", "5"}, "a fine film\n").out);
+  const auto object =
+      nlohmann::json::parse(f.mnemo({"classify", model(), "--format", "jsonl", "--top", "5"}, "a fine film\n").out);
   REQUIRE(object.at("labels").size() == 2);
   CHECK(object["labels"][0]["label"] == "pos");
-  CHECK(object["labels"][0]["probability"].get<double>() + object["labels"][1]["probability"].get<double>() == Approx(1.0));
+  CHECK(object["labels"][0]["probability"].get<double>() + object["labels"][1]["probability"].get<double>() ==
+        Approx(1.0));
   CHECK(f.mnemo({"classify", model(), "--threshold", "1"}, "a fine film\n").out == "-\n");
-  CHECK(f.mnemo({"classify", model(), "--format-in", "tsv"}, "pos\ta fine film\n").out == f.mnemo({"classify", model()}, "a fine film\n").out);
+  CHECK(f.mnemo({"classify", model(), "--format-in", "tsv"}, "pos\ta fine film\n").out ==
+        f.mnemo({"classify", model()}, "a fine film\n").out);
   CHECK(f.mnemo({"classify", model(), "--format-in", "jsonl"}, "{\"text\": \"a fine film\"}\n").out ==
         f.mnemo({"classify", model()}, "a fine film\n").out);
   CHECK(f.mnemo({"classify", model(), "--raw"}, "a fine film\n").code == 0);
@@ -230,7 +237,8 @@ TEST_CASE("a pipe that pauses gets its answer at once") {
 
 TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, and the exit code of --min") {
   const Fixture& f = trained();
-  const Outcome text = f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--train", f.path("train.tsv"), "--report", f.path("r.html")});
+  const Outcome text =
+      f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--train", f.path("train.tsv"), "--report", f.path("r.html")});
   INFO(text.err);
   REQUIRE(text.code == 0);
   for (const char* part : {"accuracy 1.0000, 95% interval", "majority class", "n-grams + logistic regression", "macro"})
@@ -238,9 +246,11 @@ TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, a
   const std::string page = f.bytes("r.html");
   for (const char* part : {"<!DOCTYPE html>", "<svg", "Loss"}) CHECK_THAT(page, contains_text(part));
   CHECK(page.find("http://") == std::string::npos);
-  const auto json = nlohmann::json::parse(
-      f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--format", "json", "--train", f.path("train.tsv"), "--compare", model()}).out);
-  for (const char* key : {"model", "data", "records", "metrics", "interval", "baselines", "per_class", "confusion", "comparison"})
+  const auto json = nlohmann::json::parse(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--format", "json",
+                                                   "--train", f.path("train.tsv"), "--compare", model()})
+                                              .out);
+  for (const char* key :
+       {"model", "data", "records", "metrics", "interval", "baselines", "per_class", "confusion", "comparison"})
     CHECK(json.contains(key));
   CHECK(json["records"] == 4);
   CHECK(json["metrics"]["accuracy"] == 1.0);
@@ -249,7 +259,8 @@ TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, a
   CHECK(f.mnemo({"evaluate", model(), "-", "--format", "json"}, f.bytes("dev.tsv")).code == 0);
 
   CHECK(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy=0.9"}).code == 0);
-  const Outcome missed = f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy=0.9", "--min", "log_loss=1e-9"});
+  const Outcome missed =
+      f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy=0.9", "--min", "log_loss=1e-9"});
   CHECK(missed.code == 3);
   CHECK_THAT(missed.err, contains_text("--min log_loss"));
   check_fails(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--min", "accuracy"}), 2, "expected metric=value");
@@ -282,7 +293,8 @@ TEST_CASE("config check, print, schema and explain") {
   const Fixture f;
   CHECK(f.mnemo({"config", "check", f.path("c.json")}).out == f.path("c.json") + ": valid\n");
   check_fails(f.mnemo({"config", "check", f.path("c.json"), "--set", "model.hiden=3"}), 2, "nearest is model.hidden");
-  const auto printed = nlohmann::json::parse(f.mnemo({"config", "print", f.path("c.json"), "--set", "training.epochs=3"}).out);
+  const auto printed =
+      nlohmann::json::parse(f.mnemo({"config", "print", f.path("c.json"), "--set", "training.epochs=3"}).out);
   CHECK(printed["training"]["epochs"] == 3);
   CHECK(printed["model"]["hidden"] == 6);
   CHECK(nlohmann::json::parse(f.mnemo({"config", "schema"}).out).at("type") == "object");
@@ -295,8 +307,9 @@ TEST_CASE("a dry run tells about the data and writes nothing") {
   write_text(f.path("dev.tsv"), "pos\ta fine film\nneg\tunheard of\n");
   const Outcome o = f.train("dry", {"--dry-run"});
   CHECK(o.code == 0);
-  for (const char* part : {"labels in train: neg 20, pos 20", "repeated in train: none", "dev texts that occur in train: 1, first",
-                           "unknown units", "parameters:", "estimated:", "median"})
+  for (const char* part :
+       {"labels in train: neg 20, pos 20", "repeated in train: none", "dev texts that occur in train: 1, first",
+        "unknown units", "parameters:", "estimated:", "median"})
     CHECK_THAT(o.err, contains_text(part));
   CHECK(access(f.path("dry").c_str(), F_OK) != 0);
 }
@@ -327,18 +340,24 @@ TEST_CASE("several labels a text") {
   const Fixture f;
   std::string data;
   for (int i = 0; i < 30; ++i) {
-    data += R"({"text": "goal match team", "labels": ["sport"]})" "\n";
-    data += R"({"text": "vote law team", "labels": ["sport", "politics"]})" "\n";
-    data += R"({"text": "vote law", "labels": ["politics"]})" "\n";
-    data += R"({"text": "nothing much", "labels": []})" "\n";
+    data += R"({"text": "goal match team", "labels": ["sport"]})"
+            "\n";
+    data += R"({"text": "vote law team", "labels": ["sport", "politics"]})"
+            "\n";
+    data += R"({"text": "vote law", "labels": ["politics"]})"
+            "\n";
+    data += R"({"text": "nothing much", "labels": []})"
+            "\n";
   }
   write_text(f.path("multi.jsonl"), data);
-  const Outcome o = f.train("multi", {"--set", "data.train=" + f.path("multi.jsonl"), "--set", "data.dev=" + f.path("multi.jsonl"),
-                                      "--set", "data.format=jsonl", "--set", "data.label=labels", "--set", "data.multi_label=true",
-                                      "--set", "training.early_stopping.metric=micro_f1"});
+  const Outcome o =
+      f.train("multi", {"--set", "data.train=" + f.path("multi.jsonl"), "--set", "data.dev=" + f.path("multi.jsonl"),
+                        "--set", "data.format=jsonl", "--set", "data.label=labels", "--set", "data.multi_label=true",
+                        "--set", "training.early_stopping.metric=micro_f1"});
   INFO(o.err);
   REQUIRE(o.code == 0);
-  const auto records = lines(f.mnemo({"classify", f.path("multi/model.safetensors")}, "vote law team\nnothing much\n").out);
+  const auto records =
+      lines(f.mnemo({"classify", f.path("multi/model.safetensors")}, "vote law team\nnothing much\n").out);
   REQUIRE(records.size() == 2);
   CHECK_THAT(records[0], contains_text("sport"));
   CHECK_THAT(records[0], contains_text("politics"));

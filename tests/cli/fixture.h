@@ -27,7 +27,8 @@ class Fixture {
  public:
   Fixture() {
     write_text(path("train.tsv"), tiny_data());
-    write_text(path("dev.tsv"), "pos\ta fine song\nneg\tthis dull room again\npos\ta warm soup\nneg\tthis cold film again\n");
+    write_text(path("dev.tsv"),
+               "pos\ta fine song\nneg\tthis dull room again\npos\ta warm soup\nneg\tthis cold film again\n");
     write_text(path("c.json"), tiny_config());
   }
   std::string path(const std::string& name) const { return folder_ / name; }

@@ -69,7 +69,8 @@ inline void write_text(const std::string& path, const std::string& text) {
 }
 
 /// Runs to the end, with `input` on standard input.
-inline Outcome run(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "") {
+inline Outcome run(const std::vector<std::string>& arguments, const std::string& folder,
+                   const std::string& input = "") {
   write_text(folder + "/stdin", input);
   return Process(arguments, folder, folder + "/stdin").wait();
 }

@@ -12,9 +12,9 @@
 namespace {
 
 // Enough steps for a kill to land in the middle, with saves at odd moments.
-const std::vector<std::string> kLong{"--set", "training.epochs=60", "--set", "training.save_every=7 steps", "--set",
-                                     "training.evaluate_every=13 steps", "--set", "model.hidden=24", "--set",
-                                     "model.word_dropout=0.1", "--set", "training.schedule=plateau"};
+const std::vector<std::string> kLong{
+    "--set", "training.epochs=60", "--set", "training.save_every=7 steps", "--set", "training.evaluate_every=13 steps",
+    "--set", "model.hidden=24",    "--set", "model.word_dropout=0.1",      "--set", "training.schedule=plateau"};
 
 std::vector<std::string> with(std::vector<std::string> more) {
   more.insert(more.end(), kLong.begin(), kLong.end());
@@ -31,8 +31,8 @@ TEST_CASE("killed at random moments and resumed, a run gives the bytes of an uni
     const std::string output = "killed" + std::to_string(round);
     int kills = 0;
     for (;;) {
-      std::vector<std::string> arguments{"train", f.path("c.json"), "--set", "output.dir=" + f.path(output), "--resume",
-                                         "--threads", "2"};
+      std::vector<std::string> arguments{"train",    f.path("c.json"), "--set", "output.dir=" + f.path(output),
+                                         "--resume", "--threads",      "2"};
       arguments.insert(arguments.end(), kLong.begin(), kLong.end());
       Process process(arguments, f.folder());
       if (kills < 6) {

@@ -51,7 +51,8 @@ void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed,
   const auto before = c;
   PackedMatrix packed;
   pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed);
-  multiply(pool, m, a.data(), k, packed, start, bias.data(), c.data(), n);
+  const Product product{m, a.data(), k, &packed, start, bias.data(), c.data(), n};
+  multiply(pool, {&product, 1});
   INFO("m " << m << " k " << k << " n " << n << " transposed " << transposed << " start " << static_cast<int>(start));
   bool good = true;
   for (Index i = 0; i < m; ++i)
@@ -61,8 +62,8 @@ void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed,
                                                      : 0.0;
       double exact = first, magnitude = std::abs(first);
       for (Index x = 0; x < k; ++x) {
-        const double term = static_cast<double>(a[i * k + x]) *
-                            static_cast<double>(transposed ? b[j * k + x] : b[x * n + j]);
+        const double term =
+            static_cast<double>(a[i * k + x]) * static_cast<double>(transposed ? b[j * k + x] : b[x * n + j]);
         exact += term;
         magnitude += std::abs(term);
       }
@@ -92,7 +93,8 @@ TEST_CASE("a row's product has the same bits alone, in any group of rows and for
     pack(one, b.data(), n, false, k, n, packed);
     std::vector<float> whole(rows * n), threaded(rows * n), alone(n);
     multiply_rows(rows, a.data(), k, packed, 0, packed.panels(), Start::kBias, bias.data(), whole.data(), n);
-    multiply(three, rows, a.data(), k, packed, Start::kBias, bias.data(), threaded.data(), n);
+    const Product product{rows, a.data(), k, &packed, Start::kBias, bias.data(), threaded.data(), n};
+    multiply(three, {&product, 1});
     CHECK(whole == threaded);
     for (Index group : {1, 2, 3, 4, 5, 6, 11, 12, 13}) {
       std::vector<float> part(group * n);
@@ -116,8 +118,23 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
           std::vector<const float*> pointers;
           for (Index r = 0; r < rows; ++r) pointers.push_back(b.data() + r * n);
           AlignedVector scratch;
-          multiply_transposed(pool, rows, m, n, a.data(), m, rows % 2 ? b.data() : nullptr, n,
-                              rows % 2 ? nullptr : pointers.data(), c.data(), n, sum.data(), scratch);
+          // Twice at once, the second time without column sums.
+          auto again = c;
+          TransposedProduct products[2] = {{.rows = rows,
+                                            .m = m,
+                                            .n = n,
+                                            .a = a.data(),
+                                            .lda = m,
+                                            .b = rows % 2 ? b.data() : nullptr,
+                                            .ldb = n,
+                                            .b_rows = rows % 2 ? nullptr : pointers.data(),
+                                            .c = c.data(),
+                                            .ldc = n,
+                                            .a_sum = sum.data()}};
+          products[1] = products[0];
+          products[1].c = again.data();
+          products[1].a_sum = nullptr;
+          multiply_transposed(pool, products, scratch);
           INFO("rows " << rows << " m " << m << " n " << n);
           bool good = true;
           for (Index i = 0; i < m; ++i) {
@@ -138,7 +155,28 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
             }
           }
           CHECK(good);
+          CHECK(again == c);
         }
+  });
+}
+
+TEST_CASE("a running maximum keeps the first row that has it") {
+  on_every_target([] {
+    for (Index count : {1, 7, 16, 17, 200}) {
+      std::vector<float> largest(count, -INFINITY), expected(count, -INFINITY);
+      std::vector<std::int32_t> at(count, -1), expected_at(count, -1);
+      for (std::int32_t row = 0; row < 9; ++row) {
+        auto x = random_values(count, 10 + row % 7);  // the last two rows repeat the first two
+        running_max(x.data(), row, largest.data(), at.data(), count);
+        for (Index i = 0; i < count; ++i)
+          if (x[i] > expected[i]) {
+            expected[i] = x[i];
+            expected_at[i] = row;
+          }
+      }
+      CHECK(largest == expected);
+      CHECK(at == expected_at);
+    }
   });
 }
 
@@ -149,13 +187,15 @@ TEST_CASE("OpenBLAS agrees with the packed products") {
   std::vector<float> ours(m * n), theirs(m * n);
   PackedMatrix packed;
   pack(pool, b.data(), n, false, k, n, packed);
-  multiply(pool, m, a.data(), k, packed, Start::kZero, nullptr, ours.data(), n);
+  const Product product{m, a.data(), k, &packed, Start::kZero, nullptr, ours.data(), n};
+  multiply(pool, {&product, 1});
   openblas_multiply(m, n, k, a.data(), k, b.data(), n, theirs.data(), n);
   for (Index i = 0; i < m * n; ++i) REQUIRE(ours[i] == Approx(theirs[i]).margin(1e-4));
   AlignedVector scratch;
   std::fill(ours.begin(), ours.end(), 0.5f);
   std::fill(theirs.begin(), theirs.end(), 0.5f);
-  multiply_transposed(pool, k, m, n, at.data(), m, b.data(), n, nullptr, ours.data(), n, nullptr, scratch);
+  const TransposedProduct transposed{k, m, n, at.data(), m, b.data(), n, nullptr, ours.data(), n, nullptr};
+  multiply_transposed(pool, {&transposed, 1}, scratch);
   openblas_multiply_transposed(k, m, n, at.data(), m, b.data(), n, theirs.data(), n);
   for (Index i = 0; i < m * n; ++i) REQUIRE(ours[i] == Approx(theirs[i]).margin(1e-4));
 }
@@ -197,13 +237,32 @@ TEST_CASE("the LSTM cell, forward and backward, at ragged widths and strides") {
       auto dc = random_values(rows * H, 5);
       const auto dc_before = dc;
       std::vector<float> c(rows * stride), h(rows * stride, -7.0f), tanh_c(rows * H);
-      lstm_cell_forward({.rows = rows, .hidden = H, .gates = gates.data(), .gates_stride = 4 * H, .c_prev = c_prev.data(),
-                         .c_prev_stride = stride, .c = c.data(), .c_stride = stride, .tanh_c = tanh_c.data(),
-                         .tanh_c_stride = H, .h = h.data(), .h_stride = stride});
-      lstm_cell_backward({.rows = rows, .hidden = H, .gates = gates.data(), .gates_stride = 4 * H,
-                          .c_prev = c_prev.data(), .c_prev_stride = stride, .tanh_c = tanh_c.data(), .tanh_c_stride = H,
-                          .dh = dh.data(), .dh_stride = stride, .dh_next = dh_next.data(), .dh_next_stride = H,
-                          .dc = dc.data(), .dc_stride = H});
+      lstm_cell_forward({.rows = rows,
+                         .hidden = H,
+                         .gates = gates.data(),
+                         .gates_stride = 4 * H,
+                         .c_prev = c_prev.data(),
+                         .c_prev_stride = stride,
+                         .c = c.data(),
+                         .c_stride = stride,
+                         .tanh_c = tanh_c.data(),
+                         .tanh_c_stride = H,
+                         .h = h.data(),
+                         .h_stride = stride});
+      lstm_cell_backward({.rows = rows,
+                          .hidden = H,
+                          .gates = gates.data(),
+                          .gates_stride = 4 * H,
+                          .c_prev = c_prev.data(),
+                          .c_prev_stride = stride,
+                          .tanh_c = tanh_c.data(),
+                          .tanh_c_stride = H,
+                          .dh = dh.data(),
+                          .dh_stride = stride,
+                          .dh_next = dh_next.data(),
+                          .dh_next_stride = H,
+                          .dc = dc.data(),
+                          .dc_stride = H});
       const auto logistic = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
       double worst = 0;
       for (Index r = 0; r < rows; ++r)

@@ -21,15 +21,16 @@ OptimizerOptions options_of(OptimizerKind kind, float momentum = 0.0f, float dec
   return o;
 }
 
-double reference_step(const OptimizerOptions& o, double w, double g, reference::OptimizerState& state, int t, double rate) {
+double reference_step(const OptimizerOptions& o, double w, double g, reference::OptimizerState& state, int t,
+                      double rate) {
   const double decay = static_cast<double>(o.weight_decay);
   w *= 1.0 - rate * decay;
   switch (o.kind) {
     case OptimizerKind::kSgd:
       return reference::sgd_step(w, g, state, rate, static_cast<double>(o.momentum), 0.0);
     case OptimizerKind::kRmsProp:
-      return reference::rmsprop_step(w, g, state, rate, static_cast<double>(o.alpha), static_cast<double>(o.epsilon), 0.0,
-                                     static_cast<double>(o.momentum));
+      return reference::rmsprop_step(w, g, state, rate, static_cast<double>(o.alpha), static_cast<double>(o.epsilon),
+                                     0.0, static_cast<double>(o.momentum));
     default:
       return reference::adam_step(w, g, state, t, rate, static_cast<double>(o.beta1), static_cast<double>(o.beta2),
                                   static_cast<double>(o.epsilon));
@@ -37,9 +38,9 @@ double reference_step(const OptimizerOptions& o, double w, double g, reference::
 }
 
 std::vector<OptimizerOptions> all_options() {
-  return {options_of(OptimizerKind::kSgd), options_of(OptimizerKind::kSgd, 0.9f, 0.01f), options_of(OptimizerKind::kAdam),
-          options_of(OptimizerKind::kAdamW, 0.0f, 0.1f), options_of(OptimizerKind::kRmsProp),
-          options_of(OptimizerKind::kRmsProp, 0.8f, 0.05f)};
+  return {options_of(OptimizerKind::kSgd),     options_of(OptimizerKind::kSgd, 0.9f, 0.01f),
+          options_of(OptimizerKind::kAdam),    options_of(OptimizerKind::kAdamW, 0.0f, 0.1f),
+          options_of(OptimizerKind::kRmsProp), options_of(OptimizerKind::kRmsProp, 0.8f, 0.05f)};
 }
 
 }  // namespace
@@ -89,7 +90,7 @@ TEST_CASE("a sparse parameter ends where the dense one does, though rows are tou
     Parameter sparse("sparse", {rows, E}, true), dense("dense", {rows, E});
     RandomStream random(2, Purpose::kTest);
     for (Index i = 0; i < rows * E; ++i) sparse.value[i] = dense.value[i] = static_cast<float>(random.normal());
-    Optimizer a(o, [&](const ParameterVisitor& v) { v(sparse); }), b(o, [&](const ParameterVisitor& v) { v(dense); });
+    Optimizer a(o, [&](const ParameterVisitor&v) { v(sparse); }), b(o, [&](const ParameterVisitor&v) { v(dense); });
     ThreadPool pool(2);
     for (int t = 1; t <= 400; ++t) {
       const double rate = 0.01 * (1.0 + std::sin(t * 0.1) * 0.5);

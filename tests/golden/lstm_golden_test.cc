@@ -121,9 +121,8 @@ Result run(const Case& c, int threads, Tape::Mode mode) {
   r.dx = tokens(x.gradient, I);
   r.dh0 = state(initial.h.gradient);
   r.dc0 = state(initial.c.gradient);
-  lstm.visit([&](Parameter& p) {
-    r.parameters[p.name.substr(1)].assign(p.gradient.data(), p.gradient.data() + p.size());
-  });
+  lstm.visit(
+      [&](Parameter& p) { r.parameters[p.name.substr(1)].assign(p.gradient.data(), p.gradient.data() + p.size()); });
   return r;
 }
 
@@ -145,7 +144,8 @@ TEST_CASE("LSTM and BiLSTM give what PyTorch gives, forward and backward") {
         check_close("grad.x", c.floats("grad.x"), r.dx);
         check_close("grad.h0", c.floats("grad.h0"), r.dh0);
         check_close("grad.c0", c.floats("grad.c0"), r.dc0);
-        for (const auto& [name, gradient] : r.parameters) check_close("grad." + name, c.floats("grad." + name), gradient);
+        for (const auto& [name, gradient] : r.parameters)
+          check_close("grad." + name, c.floats("grad." + name), gradient);
       }
     }
   }

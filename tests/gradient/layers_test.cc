@@ -135,8 +135,12 @@ TEST_CASE("LSTM: gradients of input, parameters and initial states, ragged and w
   const std::vector<std::int32_t> lengths{3, 0, 5, 1};
   const Packing packing(lengths);
   for (bool bidirectional : {false, true}) {
-    const LstmOptions options{.input = 4, .hidden = 3, .layers = 2, .bidirectional = bidirectional,
-                              .layer_dropout = 0.3f, .variational = bidirectional};
+    const LstmOptions options{.input = 4,
+                              .hidden = 3,
+                              .layers = 2,
+                              .bidirectional = bidirectional,
+                              .layer_dropout = 0.3f,
+                              .variational = bidirectional};
     Lstm layer("rnn", options);
     layer.initialise(1);
     const Index rows = 2 * layer.directions() * packing.sequences();
@@ -190,14 +194,19 @@ TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
                          : softmax_cross_entropy(a, labels, class_weights, smoothing);
         };
         loss(gradient.data());
-        CHECK(gradient_error(logits.data(), gradient.data(), 12, [&] { return loss(nullptr); }, 1e-3) < 1e-3);
+        CHECK(gradient_error(
+                  logits.data(), gradient.data(), 12, [&] { return loss(nullptr); }, 1e-3) < 1e-3);
       }
 }
 
 TEST_CASE("classifier: gradients of all parameters through the whole model") {
-  Classifier model({.table_rows = 7, .embedding = 4, .classes = 3,
-                    .lstm = {.hidden = 3, .layers = 1, .bidirectional = true}, .pooling = PoolingKind::kMean,
-                    .dropout = 0.2f, .embedding_dropout = 0.2f});
+  Classifier model({.table_rows = 7,
+                    .embedding = 4,
+                    .classes = 3,
+                    .lstm = {.hidden = 3, .layers = 1, .bidirectional = true},
+                    .pooling = PoolingKind::kMean,
+                    .dropout = 0.2f,
+                    .embedding_dropout = 0.2f});
   model.initialise(1);
   const std::vector<std::int32_t> lengths{2, 3};
   const Packing packing(lengths);

@@ -9,9 +9,9 @@
 
 namespace mnemo::reference {
 
-/// The largest error of `gradient` [n] against (8 (f(x + h e_i) - f(x - h e_i)) - (f(x + 2h e_i) - f(x - 2h e_i))) / 12h,
-/// whose own error falls with h^4, relative to the larger of 1 and the two magnitudes. `values` is changed and put back.
-/// float32 layers compute f to about 1e-6, so a step of 2e-2 finds errors of 1e-3.
+/// The largest error of `gradient` [n] against (8 (f(x + h e_i) - f(x - h e_i)) - (f(x + 2h e_i) - f(x - 2h e_i))) /
+/// 12h, whose own error falls with h^4, relative to the larger of 1 and the two magnitudes. `values` is changed and put
+/// back. float32 layers compute f to about 1e-6, so a step of 2e-2 finds errors of 1e-3.
 inline double gradient_error(float* values, const float* gradient, std::int64_t n, const std::function<double()>& f,
                              double step = 2e-2) {
   double worst = 0;

@@ -20,9 +20,10 @@ TEST_CASE("what is written is read back, for every option") {
   const Config defaults = parse_config("{}", "c.json");
   const Json printed = config_to_json(defaults);
   CHECK(config_to_json(parse_config(printed.dump(), "c.json")) == printed);
-  const Config changed = parse_config(R"({"training": {"epochs": 3, "class_weight": {"a": 2.5}, "evaluate_every": "50 steps"},
+  const Config changed =
+      parse_config(R"({"training": {"epochs": 3, "class_weight": {"a": 2.5}, "evaluate_every": "50 steps"},
       "data": {"train": ["a.tsv", {"file": "b.csv", "format": "csv", "header": true}]}, "text": {"ngrams": {"unit": 2}}})",
-                                      "c.json");
+                   "c.json");
   CHECK(changed.training.epochs == 3);
   CHECK(changed.training.class_weight.table.at("a") == 2.5);
   CHECK(changed.training.evaluate_every == Every{50, Every::Unit::kSteps});
@@ -33,12 +34,12 @@ TEST_CASE("what is written is read back, for every option") {
   CHECK(config_to_json(parse_config(text.dump(), "c.json")) == text);
 }
 
-TEST_CASE("--set is read by the key's declared type, and later wins") {
-  const Config c = parse_config(R"({"training": {"epochs": 3}, "data": {"label": "x"}})", "c.json",
-                                {"training.epochs=5", "training.epochs=7", "data.label=2", "output.dir=a=b",
-                                 "model.bidirectional=false", "training.learning_rate=1e-2", "data.train=x.tsv",
-                                 "training.save_every=2", "training.evaluate_every=10 steps", "data.header=true",
-                                 R"(training.class_weight={"pos": 3})"});
+TEST_CASE("a value given by --set is read by the key's declared type, and later wins") {
+  const Config c = parse_config(
+      R"({"training": {"epochs": 3}, "data": {"label": "x"}})", "c.json",
+      {"training.epochs=5", "training.epochs=7", "data.label=2", "output.dir=a=b", "model.bidirectional=false",
+       "training.learning_rate=1e-2", "data.train=x.tsv", "training.save_every=2", "training.evaluate_every=10 steps",
+       "data.header=true", R"(training.class_weight={"pos": 3})"});
   CHECK(c.training.epochs == 7);
   CHECK(c.data.label == "2");
   CHECK(c.output.dir == "a=b");
@@ -55,7 +56,8 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
   check_refused(R"({"training": {"epocs": 3}})", "c.json: training.epocs: unknown key; the nearest is training.epochs");
   check_refused(R"({"epochs": 3})", "the nearest is training.epochs");
   check_refused(R"({"training": {"epochs": "3"}})", "training.epochs: expected a whole number, found \"3\"");
-  check_refused(R"({"training": {"epochs": 0}})", "training.epochs: expected a whole number from 1 to 1000000, found 0");
+  check_refused(R"({"training": {"epochs": 0}})",
+                "training.epochs: expected a whole number from 1 to 1000000, found 0");
   check_refused(R"({"training": {"epochs": 2.5}})", "expected a whole number, found 2.5");
   check_refused(R"({"training": 3})", "training: expected an object, found 3");
   check_refused(R"({"model": {"cell": "lsmt"}})", "model.cell: expected one of lstm, found \"lsmt\"");
@@ -68,7 +70,7 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
   check_refused(R"({"task": "classify", "task": "classify"})", "key \"task\" is given twice");
   check_refused(R"({"text": {"ngrams": {"char_min": 3}}})", "text.ngrams: char_min 3 and char_max 0");
   check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");
-  check_refused("{}", "--set training.epoch=3: unknown", {"training.epoch=3"});
+  check_refused("{}", "--set training.epoch: unknown key; the nearest is training.epochs", {"training.epoch=3"});
   check_refused("{}", "--set training.epochs: expected key=value", {"training.epochs"});
   try {
     parse_config(R"({"a": 1, "training": {"epochs": 0, "seed": -1}})", "c.json", {"model.hidden=none"});
@@ -117,7 +119,8 @@ TEST_CASE("the reference in docs is what the program prints") {
 }
 
 TEST_CASE("the model's copy of the configuration has neither paths nor threads") {
-  Config c = parse_config(R"({"data": {"dir": "/secret", "train": "/secret/a"}, "output": {"dir": "/secret"}})", "c.json");
+  Config c =
+      parse_config(R"({"data": {"dir": "/secret", "train": "/secret/a"}, "output": {"dir": "/secret"}})", "c.json");
   CHECK(config_to_json(c, Which::kWithoutLocal).dump().find("secret") == std::string::npos);
   c.training.threads = 3;
   CHECK_FALSE(config_to_json(c, Which::kWithoutLocal)["training"].contains("threads"));
