@@ -20,7 +20,7 @@ fuzz_one() {
   mkdir -p "$corpus" "$corpus-findings"
   local folders=("$corpus") log="$corpus.log"
   [[ -d "$seeds" ]] && folders+=("$seeds")
-  if "$program" -max_total_time="$2" -max_len=4096 -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 -verbosity=0 \
+  if "$program" -max_total_time="$2" -max_len=16384 -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 -verbosity=0 \
     -print_funcs=0 -artifact_prefix="$corpus-findings/" "${folders[@]}" >"$log" 2>&1; then
     grep -E '^stat::(number_of_executed_units|new_units_added|peak_rss_mb)' "$log"
   else

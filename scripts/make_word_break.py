@@ -85,9 +85,12 @@ def main():
         index.append(blocks.index(block))
     assert len(blocks) < 256
 
-    print("// Made by scripts/make_word_break.py from Unicode's WordBreakProperty.txt, emoji-data.txt and PropList.txt.")
-    print("// Do not edit. Data: Copyright 1991-2022 Unicode, Inc., under the Unicode licence (unicode.org/license.txt).")
-    print(f'constexpr const char* kWordBreakUnicodeVersion = "{read_version(folder + "/auxiliary/WordBreakProperty.txt")}";')
+    version = read_version(folder + "/auxiliary/WordBreakProperty.txt")
+    print("// Made by scripts/make_word_break.py from Unicode's WordBreakProperty.txt, emoji-data.txt and "
+          "PropList.txt.")
+    print("// Do not edit. Data: Copyright 1991-2022 Unicode, Inc., under the Unicode licence "
+          "(unicode.org/license.txt).")
+    print(f'constexpr const char* kWordBreakUnicodeVersion = "{version}";')
     print(f"constexpr char32_t kWordBreakTableEnd = 0x{TABLE_END:X};")
     print(f"constexpr char32_t kWordBreakBlock = {BLOCK};")
     print_array(f"constexpr unsigned char kWordBreakIndex[{len(index)}]", index)

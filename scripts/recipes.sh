@@ -47,7 +47,8 @@ for recipe in "${recipes[@]}"; do
     echo "$recipe, seed $seed" >&2
     "$mnemo" train "configs/$recipe.json" --set data.dir="$data/$set_name" --set training.seed="$seed" \
       --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
-    "$mnemo" evaluate "$run/model.safetensors" "$data/$set_name/$test_file" --format json --format-in "$format" >"$run/test.tmp"
+    "$mnemo" evaluate "$run/model.safetensors" "$data/$set_name/$test_file" --format json --format-in "$format" \
+      >"$run/test.tmp"
     mv "$run/test.tmp" "$run/test.json"
     rm -f "$run/resume.safetensors"
   done
@@ -56,8 +57,10 @@ done
 python3 - "${recipes[@]}" <<'SUMMARY'
 import glob, json, statistics, sys
 
-print("| recipe | test accuracy | standard deviation | seeds | dev accuracy | seconds of training | tokens/s | model, MB |")
-print("|---|---|---|---|---|---|---|---|")
+columns = ["recipe", "test accuracy", "standard deviation", "seeds", "dev accuracy", "seconds of training", "tokens/s",
+           "model, MB"]
+print("| " + " | ".join(columns) + " |")
+print("|---" * len(columns) + "|")
 for recipe in sys.argv[1:]:
     tests, devs, seconds, rates, sizes = [], [], [], [], []
     for path in sorted(glob.glob(f"build/recipes/{recipe}/*/test.json")):

@@ -1,6 +1,8 @@
 // mnemo: train and run LSTM networks on text. Parses the command line, runs a command, prints errors, ends the process.
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 
 #include "apps/mnemo/commands.h"
 #include "base/error.h"
@@ -83,19 +85,30 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace mnemo
 
+namespace {
+
+// A line for each thing that is wrong.
+int report(std::string_view text, int code) {
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    std::fprintf(stderr, "mnemo: %.*s\n", static_cast<int>(end - begin), text.data() + begin);
+    begin = end + 1;
+  }
+  return code;
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   // A closed pipe is an error of write(2) like any other: reported, not a silent end.
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return mnemo::run(argc, argv);
   } catch (const mnemo::UsageError& error) {
-    std::fprintf(stderr, "mnemo: %s\n", error.what());
-    return 2;
+    return report(error.what(), 2);
   } catch (const std::bad_alloc&) {
-    std::fputs("mnemo: out of memory\n", stderr);
-    return 1;
+    return report("out of memory", 1);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "mnemo: %s\n", error.what());
-    return 1;
+    return report(error.what(), 1);
   }
 }

@@ -42,7 +42,11 @@ void write_model(const std::string& path, const ModelMetadata& m, std::vector<Te
 }
 
 ModelContents read_model(const std::string& path, const std::string& task) {
-  SafetensorsFile file = SafetensorsFile::read(path);
+  return parse_model(SafetensorsFile::read(path), task);
+}
+
+ModelContents parse_model(SafetensorsFile file, const std::string& task) {
+  const std::string path = file.name();
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
     fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, name,
          name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)"

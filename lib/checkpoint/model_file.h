@@ -35,6 +35,7 @@ struct ModelContents {
 };
 
 /// Throws Error if the file is no sound model file of a version that this program reads. `task` empty: any.
+ModelContents parse_model(SafetensorsFile file, const std::string& task);
 ModelContents read_model(const std::string& path, const std::string& task);
 
 /// Views of all parameters, for writing. `prefix` stands before each name.

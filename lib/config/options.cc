@@ -356,7 +356,9 @@ std::vector<Option> declare_options() {
              "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
       option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
              "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped."),
-      option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6}, "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. 2018); 0: it is the weights themselves."),
+      option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
+             "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
+             "2018); 0: it is the weights themselves."),
       option("training.class_weight", MNEMO_MEMBER(training.class_weight), any,
              "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
@@ -522,7 +524,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   read_object(config, parse_strict(text, name), "", name + ": ", errors);
   for (const std::string& set : sets) apply_set(config, set, errors);
   if (errors.empty()) check_whole(config, errors);
-  if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\nmnemo: ")));
+  if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\n")));
   return config;
 }
 

@@ -233,7 +233,8 @@ HWY_INLINE void copy_group(const float* from, float* to) {
 
 // Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kRows columns, [group, row, kRows], and
 // adds each column to `sum` on the way.
-void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin, Index columns, float* out, float* sum) {
+void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin, Index columns, float* out,
+                  float* sum) {
   const Index whole = columns / kRows, rest = columns % kRows, block = to - from;
   constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
   for (Index r = 0; r < block; ++r) {

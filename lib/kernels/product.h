@@ -76,8 +76,8 @@ struct TransposedProduct {
   float* a_sum;
 };
 
-/// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is grown
-/// as needed and may be kept between calls.
+/// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is
+/// grown as needed and may be kept between calls.
 void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch);
 
 /// True where OpenBLAS (one thread a call) serves weight gradients instead of our product: on processors for which

@@ -120,7 +120,7 @@ void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   kernels::Product products[2];
   for (Index d = 0; d < run.directions; ++d) {
     const Index begin = run.packing->offset(chunks[d].begin), end = run.packing->offset(chunks[d].end);
-    products[d] = {end - begin,   run.x.value + begin * run.x.columns, run.x.columns, &run.weights[d]->input_panels,
+    products[d] = {end - begin,  run.x.value + begin * run.x.columns, run.x.columns, &run.weights[d]->input_panels,
                    Start::kBias, run.weights[d]->bias.data(),         run.gates[d],  4 * run.hidden};
   }
   kernels::multiply(tape.pool, {products, static_cast<std::size_t>(run.directions)});
@@ -252,10 +252,28 @@ void parameter_gradients(Tape& tape, const LayerRun& run, AlignedVector& scratch
     bias[d] = tape.arena.allocate(4 * H);
     std::fill_n(bias[d], 4 * H, 0.0f);
     previous_outputs(run, d, rows[d]);
-    products.push_back({.rows = N, .m = 4 * H, .n = I, .a = run.gates[d], .lda = 4 * H, .b = run.x.value, .ldb = I,
-                        .b_rows = nullptr, .c = w.weight_ih.gradient.data(), .ldc = I, .a_sum = bias[d]});
-    products.push_back({.rows = N, .m = 4 * H, .n = H, .a = run.gates[d], .lda = 4 * H, .b = nullptr, .ldb = 0,
-                        .b_rows = rows[d].data(), .c = w.weight_hh.gradient.data(), .ldc = H, .a_sum = nullptr});
+    products.push_back({.rows = N,
+                        .m = 4 * H,
+                        .n = I,
+                        .a = run.gates[d],
+                        .lda = 4 * H,
+                        .b = run.x.value,
+                        .ldb = I,
+                        .b_rows = nullptr,
+                        .c = w.weight_ih.gradient.data(),
+                        .ldc = I,
+                        .a_sum = bias[d]});
+    products.push_back({.rows = N,
+                        .m = 4 * H,
+                        .n = H,
+                        .a = run.gates[d],
+                        .lda = 4 * H,
+                        .b = nullptr,
+                        .ldb = 0,
+                        .b_rows = rows[d].data(),
+                        .c = w.weight_hh.gradient.data(),
+                        .ldc = H,
+                        .a_sum = nullptr});
   }
   kernels::multiply_transposed(tape.pool, products, scratch);
   for (Index d = 0; d < run.directions; ++d) {

@@ -21,7 +21,7 @@ struct RunState {
   Metrics best;
   double seconds = 0;  ///< of training so far
   bool finished = false;
-  int end = 0;  ///< TrainingOutcome::End of a finished run
+  int end = 0;                ///< TrainingOutcome::End of a finished run
   std::int64_t averaged = 0;  ///< evaluations whose weights the average holds
   Schedule::State schedule;
 };

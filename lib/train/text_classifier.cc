@@ -8,6 +8,7 @@
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "text/normalize.h"
+#include "text/utf8.h"
 #include "train/calibration.h"
 
 namespace mnemo {
@@ -82,7 +83,8 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
   // What training never sees, such as an n-gram of dev alone, must add nothing.
   Parameter& table = network_->embedding().weight;
-  if (!getenv("NOZERO")) std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
+  if (!getenv("NOZERO"))
+    std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
   if (vectors) use_vectors(*vectors);
 }
 
@@ -108,13 +110,19 @@ void TextClassifier::use_vectors(const PretrainedVectors& vectors) {
 }
 
 std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
-  ModelContents contents = read_model(path, "classify");
+  return from_contents(read_model(path, kTask));
+}
+
+std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents contents) {
   const SafetensorsFile& file = contents.file;
+  const std::string& path = file.name();
   Config config;
   try {
     config = parse_config(contents.metadata.config.dump(), path);
   } catch (const UsageError& error) {
-    throw Error(fmt::format("damaged model: {}", error.what()));
+    std::string text = error.what();
+    for (std::size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
+    fail("damaged model: {}", text);
   }
   const TensorView* vocabulary = file.find(format::kVocabulary);
   if (!vocabulary) fail("{}: damaged model: tensor {} is missing", path, format::kVocabulary);
@@ -168,7 +176,7 @@ std::vector<std::string> TextClassifier::sample_texts() const {
 
 void TextClassifier::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
   ModelMetadata m;
-  m.task = "classify";
+  m.task = kTask;
   m.config = config_to_json(config_, Which::kWithoutLocal);
   m.labels = labels_;
   m.metrics = metrics;
@@ -254,10 +262,16 @@ double TextClassifier::verify(ThreadPool& pool) {
   Corpus corpus;
   EncodedText encoded;
   std::vector<float> expected;
-  for (const Json& sample : metadata_.self_test) {
-    encode(sample.at("text").get<std::string>(), encoded);
-    corpus.add(encoded);
-    for (const Json& p : sample.at("probabilities")) expected.push_back(p.get<float>());
+  try {
+    for (const Json& sample : metadata_.self_test) {
+      const auto text = sample.at("text").get<std::string>();
+      if (find_invalid_utf8(text)) throw Error("damaged model: a sample's text is no UTF-8");
+      encode(text, encoded);
+      corpus.add(encoded);
+      for (const Json& p : sample.at("probabilities")) expected.push_back(p.get<float>());
+    }
+  } catch (const nlohmann::json::exception&) {
+    throw Error("damaged model: a sample is no object with text and probabilities");
   }
   Arena arena;
   const std::vector<float> now = probabilities(logits(corpus, pool, arena), true);

@@ -19,6 +19,8 @@ namespace mnemo {
 
 class TextClassifier {
  public:
+  static constexpr const char* kTask = "classify";  ///< its name in configurations and model files
+
   /// With first weights by the configuration's seed. `vectors` may be null: without pretrained ones. Throws UsageError
   /// if configuration and vectors contradict each other.
   TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
@@ -26,6 +28,7 @@ class TextClassifier {
 
   /// Throws Error if the file is no sound classifier.
   static std::unique_ptr<TextClassifier> load(const std::string& path);
+  static std::unique_ptr<TextClassifier> from_contents(ModelContents contents);
 
   /// Writes the model with its current weights.
   void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);

@@ -223,8 +223,8 @@ class Trainer {
   void evaluate() {
     optimizer_.catch_up_all(pool_);
     state_.evaluated_step = state_.step;
-    const bool begun = static_cast<double>(state_.step) >=
-                       config_.training.average_from * static_cast<double>(batches_);
+    const bool begun =
+        static_cast<double>(state_.step) >= config_.training.average_from * static_cast<double>(batches_);
     if (averaging() && begun) kept_.average.average_in(task_, state_.averaged++);
     if (!task_.has_dev()) return;
     WeightCopy trained;
