@@ -5,10 +5,12 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: scripts/setup.sh [--dev] [--data]
+usage: scripts/setup.sh [--dev] [--data] [--pytorch] [--arm]
 
   (nothing)  compiler, CMake and libraries: what `cmake --preset release` and its tests need
   --dev      also what the tests and checks need: Clang with its sanitizers, linters, Unicode's test files
+  --pytorch  also what scripts/pytorch.sh needs: the system's PyTorch, which one test compares with
+  --arm      also what scripts/compile_arm.sh needs: a cross compiler for AArch64
   --data     also what scripts/fetch_reviews.py needs: pip, which it downloads with; it installs nothing by it
 
 MNEMO_SETUP=skip in the environment leaves everything as it is, for systems whose packages have other names.
@@ -19,6 +21,8 @@ build_packages=(g++ cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev
                 libhwy-dev libfmt-dev zlib1g-dev python3)
 dev_packages=(git clang clang-format clang-tidy shellcheck unicode-data libbenchmark-dev python3-numpy)
 data_packages=(python3-pip)
+pytorch_packages=(python3-torch python3-venv)
+arm_packages=(g++-aarch64-linux-gnu)
 
 fail() {
   printf 'setup.sh: %s\n' "$1" >&2
@@ -95,6 +99,8 @@ for argument in "$@"; do
   case "$argument" in
     --dev) dev=yes; wanted+=("${dev_packages[@]}") ;;
     --data) wanted+=("${data_packages[@]}") ;;
+    --arm) wanted+=("${arm_packages[@]}") ;;
+    --pytorch) wanted+=("${pytorch_packages[@]}") ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
   esac

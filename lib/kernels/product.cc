@@ -50,6 +50,8 @@ struct Operands {
 // Sums of a tile: R rows of V vectors. Loops over them are unrolled so that all stay in registers.
 template <int R, int V>
 struct Sums {
+  // Written out, as the compiler's own would not belong to the instruction set that is being compiled for.
+  HWY_INLINE Sums() {}  // NOLINT(modernize-use-equals-default)
   Vector at[R][V];
 };
 
