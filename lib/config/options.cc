@@ -283,7 +283,8 @@ std::vector<Option> declare_options() {
       option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
              "Most frequent units that are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
-             "Shortest hashed character n-gram of a unit (Bojanowski et al. 2017); 0: none."),
+             "Shortest hashed character n-gram of a unit, whose mean is added to its vector (Bojanowski et al. 2017); "
+             "0: none."),
       option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
              "Longest hashed character n-gram of a unit; 0: none."),
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
@@ -316,7 +317,7 @@ std::vector<Option> declare_options() {
       option("model.variational", MNEMO_MEMBER(model.variational), any,
              "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
-             "Share of units read as unknown in training."),
+             "Share of units whose own vector is read as the unknown one in training; their n-grams stay."),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),

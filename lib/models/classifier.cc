@@ -46,11 +46,16 @@ void Classifier::weights_changed() {
 Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& bags) {
   const Packing* shared = options_.lstm.variational ? &packing : nullptr;
   Activation x = embedding_.forward(tape, bags);
+  tape.watch("embedding", x);
   x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);
   const Activation y = rnn_.forward(tape, packing, x).y;
+  tape.watch("rnn", y);
   Activation pooled = pooling_.forward(tape, packing, y);
+  tape.watch("pooling", pooled);
   pooled = dropout(tape, pooled, options_.dropout, kPooledMask);
-  return output_.forward(tape, pooled);
+  const Activation logits = output_.forward(tape, pooled);
+  tape.watch("output", logits);
+  return logits;
 }
 
 }  // namespace mnemo

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/elementwise.h"
+
 namespace mnemo {
 
 Activation Tape::allocate(Index rows, Index columns) {
@@ -18,6 +20,15 @@ void Tape::backward() {
     closures_.back()();
     closures_.pop_back();
   }
+}
+
+std::string Tape::not_finite() const {
+  for (const auto& [layer, output] : watched_)
+    if (kernels::has_non_finite(output.value, output.size())) return std::string("the output of ") + layer;
+  for (auto it = watched_.rbegin(); it != watched_.rend(); ++it)
+    if (kernels::has_non_finite(it->second.gradient, it->second.size()))
+      return std::string("the gradient of the output of ") + it->first;
+  return "";
 }
 
 }  // namespace mnemo

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -44,6 +46,16 @@ class Tape {
   /// Runs what was recorded, last first, and forgets it.
   void backward();
 
+  /// Remembers a layer's output by the layer's name, which must outlive the tape, so that `not_finite` can tell where
+  /// numbers went astray.
+  void watch(const char* layer, const Activation& output) {
+    if (training()) watched_.emplace_back(layer, output);
+  }
+
+  /// After `backward`: the first layer whose output holds an infinity or NaN, or if all outputs are sound, the last one
+  /// whose output's gradient does. Empty if there is none.
+  std::string not_finite() const;
+
   ThreadPool& pool;
   Arena& arena;
   const std::uint64_t seed, step;
@@ -51,6 +63,7 @@ class Tape {
  private:
   Mode mode_;
   std::vector<std::function<void()>> closures_;
+  std::vector<std::pair<const char*, Activation>> watched_;
 };
 
 }  // namespace mnemo

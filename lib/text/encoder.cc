@@ -56,18 +56,15 @@ void TextEncoder::encode(std::string_view line, EncodedText& out) const {
   }
 }
 
-// The unit's own row and those of its n-grams of characters, as a mean.
+// The unit's own row, and the mean of those of its n-grams of characters.
 void TextEncoder::add_unit(std::size_t i, EncodedText& out) const {
   const std::string_view unit = out.tokens.text(i);
   const std::int32_t id = vocabulary_.find(unit);
+  if (id == Vocabulary::kUnknown) ++out.unknown;
+  add_row(id, 1, out);
   const std::size_t first = out.rows.size();
-  if (id == Vocabulary::kUnknown)
-    ++out.unknown;
-  else
-    add_row(id, 1, out);
   if (ngrams_.char_max > 0) add_character_ngrams(unit, out);
-  if (out.rows.size() == first) add_row(Vocabulary::kUnknown, 1, out);
-  const float weight = 1.0f / static_cast<float>(out.rows.size() - first);
+  const float weight = 1.0f / static_cast<float>(std::max<std::size_t>(1, out.rows.size() - first));
   std::fill(out.weights.begin() + static_cast<std::ptrdiff_t>(first), out.weights.end(), weight);
 }
 

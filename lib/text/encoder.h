@@ -40,11 +40,11 @@ struct EncodedText {
 /// Encodes lines. Threads may share it, each with an EncodedText of its own; reused, that allocates nothing in the long
 /// run.
 ///
-/// Without n-grams a unit is one row, its id or Vocabulary::kUnknown, of weight 1. With n-grams of characters it is the
-/// mean of its own row, if it is in the vocabulary, and those of its n-grams (of kUnknown alone if it has neither).
-/// N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1 .. t with weight 1 (a mark stands for each
-/// unit before the first). The row of an n-gram is vocabulary.size() + FNV-1a(UTF-8 bytes) mod buckets; between the
-/// units of an n-gram stands the byte FF, and FE is the mark before the first unit.
+/// The first row of a unit is its own, its id or Vocabulary::kUnknown, with weight 1. N-grams of its characters add
+/// their mean: each with weight 1 / their number. N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1
+/// .. t with weight 1 (a mark stands for each unit before the first). The row of an n-gram is vocabulary.size() +
+/// FNV-1a(UTF-8 bytes) mod buckets; between the units of an n-gram stands the byte FF, and FE is the mark before the
+/// first unit.
 class TextEncoder {
  public:
   /// The vocabulary must outlive the encoder, and must not grow as long as that is used. Throws UsageError if the

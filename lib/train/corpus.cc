@@ -28,14 +28,11 @@ Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, double word_dro
   for (Index t = 0; t < out.packing.steps(); ++t)
     for (Index b = 0; b < out.packing.rows_at(t); ++b) {
       const std::int64_t unit = text_starts_[texts[out.packing.original(b)]] + t;
-      if (word_dropout > 0 && random.uniform() < word_dropout) {
-        out.bags.rows.push_back(Vocabulary::kUnknown);
-        out.bags.weights.push_back(1.0f);
-      } else {
-        const auto from = unit_starts_[unit], to = unit_starts_[unit + 1];
-        out.bags.rows.insert(out.bags.rows.end(), rows_.begin() + from, rows_.begin() + to);
-        out.bags.weights.insert(out.bags.weights.end(), weights_.begin() + from, weights_.begin() + to);
-      }
+      const auto from = unit_starts_[unit], to = unit_starts_[unit + 1];
+      const auto first = static_cast<std::ptrdiff_t>(out.bags.rows.size());
+      out.bags.rows.insert(out.bags.rows.end(), rows_.begin() + from, rows_.begin() + to);
+      out.bags.weights.insert(out.bags.weights.end(), weights_.begin() + from, weights_.begin() + to);
+      if (word_dropout > 0 && random.uniform() < word_dropout) out.bags.rows[first] = Vocabulary::kUnknown;
       out.bags.starts.push_back(static_cast<std::int32_t>(out.bags.rows.size()));
     }
   return out;

@@ -24,8 +24,8 @@ class Corpus {
   std::int64_t units() const { return text_starts_.back(); }
   std::int64_t unknown_units() const { return unknown_; }
 
-  /// A batch of texts, packed. With `word_dropout` above 0 a unit is read as the unknown one with that probability,
-  /// drawn from the stream of `seed` and `step`.
+  /// A batch of texts, packed. With `word_dropout` above 0 a unit's own row is read as the unknown one's with that
+  /// probability, drawn from the stream of `seed` and `step`; its n-grams stay, and so learn to stand for it.
   struct Batch {
     Packing packing;
     Bags bags;  // in packed order

@@ -223,10 +223,11 @@ std::int32_t TextClassifier::extra_row(std::string_view word) const {
 void TextClassifier::encode(std::string_view line, EncodedText& out) const {
   encoder_->encode(line, out);
   if (extra_words_.size() == 0 || out.unknown == 0) return;
-  for (std::int32_t u = 0; u < out.units(); ++u)
-    for (std::int32_t e = out.starts[u]; e < out.starts[u + 1]; ++e)
-      if (out.rows[e] == Vocabulary::kUnknown)
-        if (const std::int32_t row = extra_row(out.tokens.text(u)); row >= 0) out.rows[e] = row;
+  for (std::int32_t u = 0; u < out.units(); ++u) {
+    std::int32_t& own = out.rows[out.starts[u]];
+    if (own != Vocabulary::kUnknown) continue;
+    if (const std::int32_t row = extra_row(out.tokens.text(u)); row >= 0) own = row;
+  }
 }
 
 std::vector<float> TextClassifier::logits(const Corpus& corpus, ThreadPool& pool, Arena& arena) {

@@ -158,7 +158,7 @@ class Trainer {
     const double loss = task_.forward(tape);
     tape.backward();
     const double norm = optimizer_.gradient_norm(pool_);
-    if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(loss);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(tape, loss);
     const double clip = config_.training.clip_norm;
     const bool clipped = clip > 0 && norm > clip;
     const double learning_rate = schedule_.rate(state_.step + 1);
@@ -319,12 +319,14 @@ class Trainer {
             state_.best, rates.empty() ? rate() : rates[rates.size() / 2]};
   }
 
-  [[noreturn]] void fail_not_finite(double loss) {
+  // Weights that are no numbers any more say the most, then the layer where the batch went astray, then a gradient.
+  [[noreturn]] void fail_not_finite(const Tape& tape, double loss) {
     std::string where;
     const auto look = [&](const float* data, Index count, const std::string& what) {
       if (where.empty() && kernels::has_non_finite(data, count)) where = what;
     };
     task_.visit([&](Parameter& p) { look(p.value.data(), p.size(), "the weights of " + p.name + " are"); });
+    if (const std::string layer = tape.not_finite(); where.empty() && !layer.empty()) where = layer + " is";
     task_.visit([&](Parameter& p) {
       const Index count = p.sparse ? static_cast<Index>(p.touched.size()) * p.row_size() : p.size();
       look(p.gradient.data(), p.frozen ? 0 : count, "the gradient of " + p.name + " is");

@@ -142,6 +142,20 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
   CHECK(o.code == 1);
   CHECK_THAT(o.err, contains_text("stopped at step 1 (epoch 1): the weights of embedding.weight are not finite"));
   CHECK_THAT(o.err, contains_text("training.learning_rate"));
+
+  // Weights that are numbers, but so large that a product overflows: the layer is named.
+  const float huge = 3e38f;
+  const auto object = nlohmann::json::parse(bytes.substr(8, header));
+  const std::size_t at = 8 + header + object.at("output.weight").at("data_offsets").at(0).get<std::size_t>();
+  bytes = f.bytes("good/model.safetensors");
+  for (std::size_t i = 0; i < 12; ++i) memcpy(bytes.data() + at + 4 * i, &huge, 4);
+  write_text(f.path("huge.safetensors"), bytes);
+  const Outcome far = f.train("huge", {"--init-from", f.path("huge.safetensors"), "--set", "training.epochs=300",
+                                       "--set", "training.learning_rate=900"});
+  INFO(far.err);
+  CHECK(far.code == 1);
+  CHECK_THAT(far.err, contains_text("output"));
+  CHECK_THAT(far.err, contains_text("not finite"));
 }
 
 TEST_CASE("classify gives one record for each line, in order, alone or in any company") {

@@ -80,14 +80,14 @@ TEST_CASE("n-grams of characters are those of the definition") {
   for (const std::string unit : {"film", "odd", "中", "größe", "a"}) {
     for (int shortest = 1; shortest < 5; ++shortest) {
       const NgramOptions ngrams{shortest, shortest + 2, 1, 1000};
-      Rows expected;
-      if (vocabulary.contains(unit)) expected.push_back(vocabulary.find(unit));
+      Rows expected{vocabulary.find(unit)};
       for (const auto& ngram : character_ngrams(unit, shortest, shortest + 2))
         expected.push_back(vocabulary.size() + static_cast<std::int32_t>(mnemo::fnv1a(ngram) % 1000));
-      if (expected.empty()) expected.push_back(Vocabulary::kUnknown);
       const EncodedText text = encode(unit, ngrams, vocabulary);
       CHECK(text.rows == expected);
-      CHECK(text.weights == Weights(expected.size(), 1.0f / static_cast<float>(expected.size())));
+      Weights weights(expected.size(), 1.0f / static_cast<float>(expected.size() - 1));
+      weights[0] = 1;
+      CHECK(text.weights == weights);
       CHECK(text.unknown == (vocabulary.contains(unit) ? 0 : 1));
     }
   }
@@ -122,9 +122,11 @@ TEST_CASE("n-grams of units reach back, and past the start") {
 TEST_CASE("both kinds of n-grams add up") {
   const Vocabulary vocabulary = small_vocabulary();
   const EncodedText text = encode("the odd", {3, 3, 2, 100}, vocabulary);
-  CHECK(text.starts == Rows{0, 5, 9});
-  CHECK(text.weights == Weights{0.25f, 0.25f, 0.25f, 0.25f, 1, 1.0f / 3, 1.0f / 3, 1.0f / 3, 1});
-  for (const auto row : text.rows) CHECK((row >= 1 && row < 104));
+  CHECK(text.starts == Rows{0, 5, 10});
+  CHECK(text.weights == Weights{1, 1.0f / 3, 1.0f / 3, 1.0f / 3, 1, 1, 1.0f / 3, 1.0f / 3, 1.0f / 3, 1});
+  CHECK(text.rows[0] == 1);
+  CHECK(text.rows[5] == Vocabulary::kUnknown);
+  for (const auto row : text.rows) CHECK(row < 104);
 }
 
 TEST_CASE("the look-up form is encoded, and exactly") {
