@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Measures what docs/measurements.md reports: a layer against the processor's peak, whole training, start, memory, size.
+"""Measures what docs/results.md reports: a layer against the processor's peak, whole training, start, memory, size.
 
 usage: scripts/measure.py layer | training | start | memory | size | all
-       --model FILE   the model that start, memory and size are measured with (default: build/quickstart/en/run/model.safetensors)
+       --model FILE   that start, memory and size are measured with (default: the quickstart's English one)
        --data FOLDER  the SST-2 folder, for training
-       --peer COMMAND a command that trains the same recipe in another tool and prints "tokens_per_s" as JSON; run in turn
+       --peer COMMAND trains the same recipe in another tool and prints "tokens_per_s" as JSON; run in turn
        --runs N       repetitions of which the median counts (default 5)
 
 Nothing else should run on the machine meanwhile. Each line of output is a JSON object.

@@ -28,7 +28,7 @@ install() {
 }
 
 case "${1:-}" in
-  --install) install || echo "pytorch.sh: not installed here; the test that compares with PyTorch will be skipped" >&2 ;;
+  --install) install || echo "pytorch.sh: not installed here; the test against PyTorch will be skipped" >&2 ;;
   "" | -h | --help) usage ;;
   *)
     if ready; then exec "$python" "$@"; fi

@@ -1,5 +1,5 @@
 // The safetensors container: named tensors and a table of strings in one file, without any code in it.
-// https://huggingface.co/docs/safetensors: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
+// The form: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
 #pragma once
 
 #include <cstddef>
