@@ -51,7 +51,7 @@ std::string read_value(const Json& value, const std::string&, Anything) {
 }
 
 std::string read_value(const Json& value, const std::string&, const Choices& choices) {
-  const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  std::string text = value.is_string() ? value.get<std::string>() : std::string();
   if (std::find(choices.begin(), choices.end(), text) == choices.end())
     fail("expected one of {}, found {}", fmt::join(choices, ", "), found(value));
   return text;

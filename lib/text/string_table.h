@@ -24,9 +24,9 @@ class StringTable {
   std::size_t size() const { return ends_.size(); }
 
   /// The number of the string, or -1.
-  std::int32_t find(std::string_view text) const;
+  std::int32_t find(std::string_view string) const;
   /// The number of the string, which is added if it is new (then it is size() - 1). Throws Error beyond 2^30 strings.
-  std::int32_t insert(std::string_view text);
+  std::int32_t insert(std::string_view string);
   std::string_view text(std::int32_t index) const {
     const std::size_t begin = index == 0 ? 0 : ends_[static_cast<std::size_t>(index) - 1];
     return {pool_.data() + begin, ends_[static_cast<std::size_t>(index)] - begin};
@@ -38,7 +38,7 @@ class StringTable {
     std::int32_t index = -1;  // -1: free
   };
 
-  std::size_t slot_of(std::string_view text, std::uint32_t hash) const;
+  std::size_t slot_of(std::string_view string, std::uint32_t hash) const;
   void grow();
 
   std::string pool_;

@@ -103,6 +103,7 @@ NgramBaseline::NgramBaseline(const std::vector<Features>& features, const GoldLa
   weights_.assign(buckets_.size() * static_cast<std::size_t>(classes), 0.0F);
   bias_.assign(static_cast<std::size_t>(classes), 0.0F);
   std::vector<Bag> bags;
+  bags.reserve(features.size());
   for (const Features& each : features) bags.push_back(bag_of(each));
   train(bags, gold, options);
 }

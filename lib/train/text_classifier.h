@@ -39,8 +39,8 @@ class TextClassifier {
   /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.
   std::vector<float> logits(const Corpus& corpus, ThreadPool& pool, Arena& arena);
 
-  /// Probabilities [texts, K] from logits, calibrated by `temperature` or raw.
-  std::vector<float> probabilities(const std::vector<float>& logits, bool calibrated) const;
+  /// Probabilities [texts, K] from the logits `values`, calibrated by `temperature` or raw.
+  std::vector<float> probabilities(const std::vector<float>& values, bool calibrated) const;
 
   /// Compares the stored samples with what the model says now. Returns the largest difference of a probability; throws
   /// Error if the file has no samples.

@@ -291,7 +291,7 @@ class Trainer {
     state_.finished = true;
     state_.end = static_cast<int>(end);
     Json line = common("end");
-    const TrainingOutcome out = outcome(end);
+    TrainingOutcome out = outcome(end);
     line.update({{"metrics", Json(out.best)},
                  {"best_step", out.best_step},
                  {"tokens_per_s", out.tokens_per_s},

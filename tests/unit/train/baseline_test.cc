@@ -24,6 +24,7 @@ struct Data {
 Data draw(std::size_t records, int classes, bool pairs, std::uint64_t seed) {
   static const std::vector<std::string> words = [] {
     std::vector<std::string> all;
+    all.reserve(300);
     for (int i = 0; i < 300; ++i) all.push_back("w" + std::to_string(i));
     return all;
   }();
@@ -32,6 +33,7 @@ Data draw(std::size_t records, int classes, bool pairs, std::uint64_t seed) {
   for (std::size_t i = 0; i < records; ++i) {
     const auto label = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(classes)));
     std::vector<std::string_view> units;
+    units.reserve(10);
     for (int k = 0; k < 10; ++k) units.push_back(words[100 + random.below(200)]);
     const std::size_t at = random.below(9);
     units[at] = pairs ? words[label == 0 ? 0 : 1] : words[static_cast<std::size_t>(label)];

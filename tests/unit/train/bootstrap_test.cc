@@ -18,6 +18,7 @@ Predictions draw(std::size_t records, int classes, bool multi_label, double skil
   Predictions predictions{classes, multi_label, {}, {}};
   for (std::size_t i = 0; i < records; ++i) {
     std::vector<float> row;
+    row.reserve(static_cast<std::size_t>(classes));
     for (int c = 0; c < classes; ++c) row.push_back(static_cast<float>(random.below(20)) / 40.0F);
     const auto gold = static_cast<std::int32_t>(truth.below(static_cast<std::uint64_t>(classes)));
     predictions.gold.push_back({gold});

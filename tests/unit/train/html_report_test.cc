@@ -76,7 +76,7 @@ std::string fault(std::string_view page) {
       continue;
     }
     const std::string wrong = attribute_fault(tag.substr(length));
-    if (!wrong.empty()) return name + ": " + wrong;
+    if (!wrong.empty()) return fmt::format("{}: {}", name, wrong);
     if (!empty.count(name) && !tag.ends_with("/")) open.push_back(name);
     if (name == "style") i = page.find("</style>", i);
   }
@@ -85,6 +85,7 @@ std::string fault(std::string_view page) {
 
 std::vector<std::string> plain_labels(int classes) {
   std::vector<std::string> labels;
+  labels.reserve(static_cast<std::size_t>(classes));
   for (int c = 0; c < classes; ++c) labels.push_back("label" + std::to_string(c));
   return labels;
 }
@@ -151,8 +152,7 @@ TEST_CASE("hostile labels and texts stay text") {
                                  "{}{0}%s",
                                  std::string("\0\x01\x1F\x7F", 4),
                                  "\xC2\x80\xEF\xBF\xBF\xF0\x9F\xBF\xBE",
-                                 "\xE2\x80\xAE"
-                                 "abc\xE2\x81\xA6",
+                                 "\u202Eabc\u2066",
                                  "\xFF\xFE\xC0\xAF\xED\xA0\x80",
                                  "\xE5\xA5",
                                  "好评 👍🏽 مرحبا",

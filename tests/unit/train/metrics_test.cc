@@ -16,6 +16,7 @@ namespace {
 
 std::vector<std::string> names(int classes) {
   std::vector<std::string> result;
+  result.reserve(static_cast<std::size_t>(classes));
   for (int c = 0; c < classes; ++c) result.push_back("label " + std::to_string(c));
   return result;
 }
