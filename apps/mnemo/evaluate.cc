@@ -44,6 +44,7 @@ Minimum parse_minimum(const std::string& text) {
 LabelledTexts read_input(const std::string& path, const TextClassifier& model, const DataOptions& options,
                          const std::string& what) {
   DataConfig data = model.config().data;
+  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to evaluate with");
   if (!options.format_in.empty() && options.format_in != data.format) {
     data.format = options.format_in;
     data.label = data.text = data.separator = "";
@@ -72,16 +73,20 @@ int run_evaluate(const EvaluateOptions& o) {
   ModelReport report = report_model(*model, texts, o.metric, pool);
   report.model = o.model;
   report.data = o.data == "-" ? "standard input" : o.data;
+  if (!o.metric.empty() && !report.interval) fail("--metric {}: not defined on this data", o.metric);
   if (!o.train.empty()) add_baselines(report, *model, texts, read_input(o.train, *model, o.input, "train"));
   if (!o.compare.empty()) {
     const auto other = TextClassifier::load(o.compare);
     add_comparison(report, *model, *other, o.compare, texts, pool);
   }
-  const std::string out = o.format == "json" ? report_json(report).dump() + "\n" : report_text(report, model->labels());
+  const std::string out = o.format == "json"
+                              ? report_json(report).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
+                              : report_text(report, model->labels());
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     fail("standard output: cannot write");
   if (!o.report.empty()) {
-    const std::string log = log_path(std::filesystem::path(o.model).parent_path().string());
+    const std::string folder = std::filesystem::path(o.model).parent_path().string();
+    const std::string log = log_path(folder.empty() ? "." : folder);
     AtomicFile file(o.report);
     file.write(report_html(report, *model, texts, log));
     file.commit();
@@ -108,7 +113,8 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       "Examples:\n  mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html\n"
       "  mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82\n"
       "  mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors\n\n"
-      "Files are read in the format of the model's training data. Exit code 3: a --min was not reached.");
+      "Files are read as the data section of the model's configuration says, or in the format that --format-in names. "
+      "Exit code 3: a --min was not reached.");
   auto o = std::make_shared<EvaluateOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   command->add_option("data", o->data, "Labelled data; - is standard input")->type_name("DATA")->capture_default_str();

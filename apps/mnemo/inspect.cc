@@ -73,7 +73,7 @@ int run_inspect(const InspectOptions& o) {
   }
   const Json description = describe(o.model, read_model(o.model, ""));
   if (o.format == "json") {
-    std::puts(description.dump().c_str());
+    std::puts(description.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
     print_text(description);
   }

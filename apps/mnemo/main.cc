@@ -103,7 +103,9 @@ int main(int argc, char** argv) {
   // A closed pipe is an error of write(2) like any other: reported, not a silent end.
   std::signal(SIGPIPE, SIG_IGN);
   try {
-    return mnemo::run(argc, argv);
+    const int code = mnemo::run(argc, argv);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) mnemo::fail("standard output: cannot write");
+    return code;
   } catch (const mnemo::UsageError& error) {
     return report(error.what(), 2);
   } catch (const std::bad_alloc&) {

@@ -19,13 +19,15 @@ class ProgressBar {
   void show(const Progress& progress);
   /// A line that stays, above the bar.
   void line(const std::string& text);
-
- private:
   void clear();
 
+ private:
   bool terminal_, colour_, drawn_ = false;
   std::chrono::steady_clock::time_point last_;
 };
+
+/// A word as a shell reads it back, in quotes where that needs them.
+std::string shell_quoted(const std::string& word);
 
 /// "3:05", "1:02:03".
 std::string duration_text(double seconds);

@@ -1,6 +1,7 @@
 // mnemo train
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
@@ -33,17 +34,40 @@ struct TrainOptions {
   DataOptions data;
 };
 
-void check_folder(const TrainOptions& o, const std::string& folder) {
-  const bool holds_run = file_exists(resume_path(folder)) || file_exists(model_path(folder));
-  if (!holds_run || o.resume || o.overwrite) return;
-  throw UsageError(
-      fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
-                  "output.dir to another folder",
-                  folder));
+std::string report_path(const std::string& folder) { return folder + "/report.html"; }
+
+// Where the run or, with --folds, the runs lie.
+std::vector<std::string> run_folders(const TrainOptions& o, const std::string& folder) {
+  std::vector<std::string> out;
+  for (std::int64_t fold = 0; fold < o.folds; ++fold) out.push_back(fold_folder(folder, fold));
+  return out.empty() ? std::vector{folder} : out;
 }
 
-void remove_run(const std::string& folder) {
-  for (const std::string& path : {resume_path(folder), model_path(folder), log_path(folder)}) std::remove(path.c_str());
+void check_folders(const TrainOptions& o, const std::string& folder) {
+  for (const std::string& run : run_folders(o, folder)) {
+    const bool holds_run = file_exists(resume_path(run)) || file_exists(model_path(run));
+    if (!holds_run || o.resume || o.overwrite) continue;
+    throw UsageError(
+        fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
+                    "output.dir to another folder",
+                    run));
+  }
+}
+
+void remove_runs(const TrainOptions& o, const std::string& folder) {
+  for (const std::string& run : run_folders(o, folder))
+    for (const std::string& path : {resume_path(run), model_path(run), log_path(run), report_path(run)})
+      std::remove(path.c_str());
+}
+
+// The command that goes on with this one's run.
+std::string resume_command(const TrainOptions& o) {
+  std::string out = "mnemo train " + shell_quoted(o.config);
+  for (const std::string& set : o.sets) out += " --set " + shell_quoted(set);
+  if (!o.data.format_in.empty()) out += " --format-in " + o.data.format_in;
+  if (o.data.invalid_utf8 != "error") out += " --invalid-utf8 " + o.data.invalid_utf8;
+  if (o.folds > 0) out += fmt::format(" --folds {}", o.folds);
+  return out + " --resume";
 }
 
 void report_outcome(const TrainingOutcome& outcome, const std::string& metric) {
@@ -66,7 +90,7 @@ void write_report(const Config& config, const ClassificationData& data, const st
   ModelReport report = report_model(*model, texts, "", pool);
   report.model = model_path(folder);
   report.data = test ? "test" : config.data.dev.empty() ? "dev (kept out of train)" : "dev";
-  AtomicFile file(folder + "/report.html");
+  AtomicFile file(report_path(folder));
   file.write(report_html(report, *model, texts, log_path(folder)));
   file.commit();
 }
@@ -74,16 +98,16 @@ void write_report(const Config& config, const ClassificationData& data, const st
 int run_train(const TrainOptions& o) {
   Config config = load_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
+  if (o.data.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to train on");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   ThreadPool pool(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores());
   const std::string folder = config.output.dir;
-  if (!o.dry) check_folder(o, folder);
+  if (!o.dry) check_folders(o, folder);
   const auto data = load_classification_data(config, o.config, o.data.policy(), say);
   if (o.dry) {
-    dry_run(config, o.config, data, pool, say);
+    dry_run(config, o.config, data, pool, [](const std::string& line) { std::puts(line.c_str()); });
     return 0;
   }
-  if (o.overwrite) remove_run(folder);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   ProgressBar bar;
@@ -94,11 +118,13 @@ int run_train(const TrainOptions& o) {
   options.log = [&](const std::string& line) { bar.line(line); };
   options.signal = &stop_signal;
   if (o.folds > 0) {
+    if (o.overwrite) remove_runs(o, folder);
     cross_validate(config, o.config, data, o.folds, options, pool, [&](const std::string& line) {
-      bar.line("");
+      bar.clear();
       std::puts(line.c_str());
       std::fflush(stdout);
     });
+    if (stop_signal) bar.line("stopped and saved; go on with: " + resume_command(o));
     return stop_signal ? 128 + stop_signal : 0;
   }
   const auto model = build_classifier(config, o.config, data, say);
@@ -107,10 +133,12 @@ int run_train(const TrainOptions& o) {
     say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o.init_from, words,
                     model->vocabulary().size() - 1, labels, model->labels().size()));
   }
+  // Only now, when all that a new run begins with has been read.
+  if (o.overwrite) remove_runs(o, folder);
   const auto result = train_classifier(config, data, *model, options, pool);
   if (result.outcome.end == TrainingOutcome::End::kSignal) {
-    bar.line(fmt::format("stopped by signal {} after step {} and saved; go on with: mnemo train {} --resume",
-                         result.outcome.signal, result.outcome.step, o.config));
+    bar.line(fmt::format("stopped by signal {} after step {} and saved; go on with: {}", result.outcome.signal,
+                         result.outcome.step, resume_command(o)));
     return 128 + result.outcome.signal;
   }
   if (result.outcome.end == TrainingOutcome::End::kFinishedBefore)
@@ -123,7 +151,7 @@ int run_train(const TrainOptions& o) {
                     test.at("log_loss")));
   }
   write_report(config, data, folder, pool);
-  say(fmt::format("next: mnemo classify {} FILE", model_path(folder)));
+  say(fmt::format("next: mnemo classify {} FILE", shell_quoted(model_path(folder))));
   return 0;
 }
 
@@ -141,9 +169,14 @@ void add_train(CLI::App& app, Command& chosen) {
   command->add_option("--set", o->sets, "Override a key: --set training.epochs=3")->type_name("KEY=VALUE");
   auto* resume = command->add_flag("--resume", o->resume, "Go on with the run in output.dir");
   command->add_flag("--overwrite", o->overwrite, "Replace the run in output.dir")->excludes(resume);
-  command->add_option("--init-from", o->init_from, "Begin with this model's weights")->type_name("MODEL");
-  command->add_flag("--dry-run", o->dry, "Show what would be trained on, and what it would cost");
-  command->add_option("--folds", o->folds, "Cross-validate over train in this many parts")->check(CLI::Range(2, 1000));
+  auto* init_from =
+      command->add_option("--init-from", o->init_from, "Begin with this model's weights")->type_name("MODEL");
+  auto* dry_run = command->add_flag("--dry-run", o->dry, "Show what would be trained on, and what it would cost");
+  command->add_option("--folds", o->folds, "Cross-validate over train in this many parts")
+      ->check(CLI::Range(2, 1000))
+      ->excludes(init_from)
+      ->excludes(dry_run);
+  dry_run->excludes(init_from);
   add_data_options(command, o->data);
   add_threads(command, o->threads);
   command->callback([&chosen, o, command] {

@@ -55,15 +55,23 @@ void make_folders(const std::string& path) {
   if (error) fail("{}: cannot make the folder: {}", path, error.message());
 }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(path_ + ".tmp") {
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_with_errno("cannot create");
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  std::error_code none;
+  if (const auto target = std::filesystem::canonical(path_, none); !none) path_ = target.string();
+  struct stat old {};
+  const bool exists = ::stat(path_.c_str(), &old) == 0;
+  if (exists && S_ISDIR(old.st_mode)) fail("{}: is a folder, expected a file", path_);
+  if (!exists || S_ISREG(old.st_mode)) temporary_ = path_ + ".tmp";
+  descriptor_ = temporary_.empty() ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
+                                   : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail_with_errno(temporary_.empty() ? "cannot open" : "cannot create");
+  if (exists && !temporary_.empty()) ::fchmod(descriptor_, old.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(const void* data, std::size_t bytes) {
@@ -78,6 +86,10 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 }
 
 void AtomicFile::commit() {
+  if (temporary_.empty()) {
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail_with_errno("cannot write");
+    return;
+  }
   if (::fsync(descriptor_) != 0) fail_with_errno("cannot write");
   if (::close(std::exchange(descriptor_, -1)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int code = errno;

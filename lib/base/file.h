@@ -16,7 +16,9 @@ bool file_exists(const std::string& path);
 void make_folders(const std::string& path);
 
 /// Writes to a temporary file beside the target; `commit` makes it durable and gives it the final name in one step.
-/// Without `commit` the destructor removes it. Every failure (a full disk, a folder that is gone) throws Error.
+/// Without `commit` the destructor removes it. Links are followed, and a file that is there keeps its mode. What is no
+/// regular file (a pipe, a device) is written to as it is. Every failure (a full disk, a folder that is gone) throws
+/// Error.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -31,7 +33,7 @@ class AtomicFile {
  private:
   [[noreturn]] void fail_with_errno(const char* what);
 
-  std::string path_, temporary_;
+  std::string path_, temporary_;  // temporary_ is empty where the target is written to as it is
   int descriptor_ = -1;
 };
 

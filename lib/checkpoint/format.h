@@ -23,7 +23,8 @@ inline constexpr const char* kMetrics = "metrics";
 inline constexpr const char* kCalibration = "calibration";
 inline constexpr const char* kProvenance = "provenance";
 inline constexpr const char* kSelfTest = "self_test";
-inline constexpr const char* kState = "state";  // of resume.safetensors alone
+inline constexpr const char* kState = "state";  // of resume.safetensors alone, as kData
+inline constexpr const char* kData = "data";
 
 // Values.
 inline constexpr const char* kFormatName = "mnemo";

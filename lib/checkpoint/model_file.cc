@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/format.h"
+#include "config/json.h"
 
 namespace mnemo {
 namespace {
@@ -17,7 +18,14 @@ const std::string& required(const SafetensorsFile& file, const char* key) {
 }
 
 Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t type) {
-  Json value = Json::parse(required(file, key), nullptr, false);
+  Json value;
+  try {
+    value = parse_json(required(file, key));
+  } catch (const nlohmann::json::exception&) {
+    value = nullptr;
+  } catch (const Error& error) {
+    fail("{}: damaged model: \"{}\" of __metadata__: {}", file.name(), key, error.what());
+  }
   if (value.type() != type)
     fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
          type == Json::value_t::array ? "array" : "object");

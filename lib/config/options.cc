@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "base/error.h"
+#include "config/json.h"
 #include "config/nearest.h"
 
 namespace mnemo {
@@ -111,6 +111,11 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
   return out;
 }
 
+const Choices& data_formats() {
+  static const Choices names{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
+  return names;
+}
+
 DataFile read_file_entry(const Json& value) {
   DataFile out;
   if (value.is_string()) {
@@ -122,7 +127,7 @@ DataFile read_file_entry(const Json& value) {
     if (key == "file")
       out.file = read_value(item, std::string(), Anything{});
     else if (key == "format")
-      out.format = read_value(item, std::string(), Anything{});
+      out.format = read_value(item, std::string(), data_formats());
     else if (key == "label")
       out.label = read_value(item, std::string(), Column{});
     else if (key == "text")
@@ -141,11 +146,13 @@ DataFile read_file_entry(const Json& value) {
           "header, phrases",
           key);
   }
+  if (out.file.empty()) fail("expected a path, or an object with one as \"file\", found {}", found(value));
   return out;
 }
 
 std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything) {
   std::vector<DataFile> out;
+  if (value == "") return out;
   if (!value.is_array()) return {read_file_entry(value)};
   for (const Json& item : value) out.push_back(read_file_entry(item));
   return out;
@@ -230,7 +237,6 @@ constexpr double kMany = 1e9;
 
 std::vector<Option> declare_options() {
   const Anything any;
-  const Choices formats{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
   const Place local = Place::kLocal;
   return {
       option("task", MNEMO_MEMBER(task), Choices{"classify"},
@@ -248,7 +254,7 @@ std::vector<Option> declare_options() {
              local),
       option("data.test", MNEMO_MEMBER(data.test), any,
              "Data for the last evaluation of a run; nothing is chosen by it.", local),
-      option("data.format", MNEMO_MEMBER(data.format), formats,
+      option("data.format", MNEMO_MEMBER(data.format), data_formats(),
              "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
              "spaced: label, blank, text. trees: Penn brackets with labels. A .gz file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
@@ -387,6 +393,9 @@ std::vector<Option> declare_options() {
 
 // Contradictions that no single option shows.
 void check_whole(const Config& c, std::vector<std::string>& errors) {
+  if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty text");
+  if (c.data.separator.size() > 1 && c.data.separator != "\\t")
+    errors.push_back(fmt::format("data.separator: expected one ASCII character, found \"{}\"", c.data.separator));
   const auto& n = c.text.ngrams;
   if ((n.char_min == 0) != (n.char_max == 0) || n.char_min > n.char_max)
     errors.push_back(
@@ -460,37 +469,40 @@ void apply_set(Config& config, const std::string& set, std::vector<std::string>&
     return;
   }
   const std::string text = set.substr(equals + 1);
+  try {
+    static_cast<void>(Json(text).dump());
+  } catch (const nlohmann::json::exception&) {
+    errors.push_back(fmt::format("--set {}: the value is no valid UTF-8", key));
+    return;
+  }
   const bool json_form = text.starts_with("[") || text.starts_with("{") || text.starts_with("\"");
-  Json value = o->raw_text && !json_form ? Json(text) : Json::parse(text, nullptr, false);
-  if (value.is_discarded()) value = text;
+  const auto parsed = [&] {
+    try {
+      return parse_json(text);
+    } catch (const std::exception&) {
+      return Json(text);
+    }
+  };
+  Json value = o->raw_text && !json_form ? Json(text) : parsed();
   // "2" of an interval is a number of epochs, "true" of a column a name.
   if (o->raw_text && o->schema.contains("type") && o->schema["type"].is_array() && o->schema["type"][0] == "number") {
-    const Json number = Json::parse(text, nullptr, false);
+    const Json number = parsed();
     if (number.is_number()) value = number;
   }
   set_option(config, *o, value, "--set ", errors);
 }
 
-// nlohmann's parser keeps the last of two equal keys; two are more likely a mistake.
 Json parse_strict(std::string_view text, const std::string& name) {
-  std::vector<std::set<std::string>> open;
-  std::string repeated;
-  const auto callback = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second)
-      repeated = parsed.get<std::string>();
-    return true;
-  };
   Json out;
   try {
-    out = Json::parse(text, callback);
+    out = parse_json(text);
   } catch (const nlohmann::json::parse_error& error) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
     throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("{}: {}", name, error.what()));
   }
-  if (!repeated.empty()) throw UsageError(fmt::format("{}: key \"{}\" is given twice in one object", name, repeated));
   if (!out.is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(out)));
   return out;
 }

@@ -119,14 +119,16 @@ Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y)
 Activation Pooling::attention(Tape& tape, const Packing& packing, const Activation& y) {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns, B = packing.sequences();
-  float* squashed = tape.arena.allocate(y.size());           // [N, C] tanh(y)
+  // tanh(y): [N, C] where backward needs it, else one row at a time.
+  float* squashed = tape.arena.allocate(tape.training() ? y.size() : C);
   float* share = tape.arena.allocate(packing.tokens() + 1);  // [N] a
-  kernels::tanh_values(y.value, squashed, y.size());
   const float* w = weight_->value.data();
   std::vector<float> largest(B, -INFINITY), sum(B, 0.0f);
   for_tokens(packing, [&](Index b, Index row) {
     float score = 0;
-    for (Index j = 0; j < C; ++j) score += w[j] * squashed[row * C + j];
+    float* t = squashed + (tape.training() ? row * C : 0);
+    kernels::tanh_values(y.value + row * C, t, C);
+    for (Index j = 0; j < C; ++j) score += w[j] * t[j];
     share[row] = score;
     largest[b] = std::max(largest[b], score);
   });

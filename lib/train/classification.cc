@@ -93,6 +93,16 @@ class ClassificationTask : public TrainingTask {
     return sigmoid_cross_entropy(logits, targets, weights_, smoothing);
   }
 
+  std::string data_identity() const override {
+    Json out{{"labels", data_.labels}};
+    for (const LabelledTexts* texts : {&data_.train, &data_.dev}) {
+      Json hashes = Json::array();
+      for (const SourceFile& file : texts->files) hashes.push_back(fmt::format("{:016x}", file.hash));
+      out[texts == &data_.train ? "train" : "dev"] = {hashes, texts->entries.size()};
+    }
+    return out.dump();
+  }
+
   bool has_dev() const override { return dev_.size() > 0; }
 
   Metrics evaluate_dev(ThreadPool& pool) override {
@@ -220,10 +230,17 @@ ClassificationData load_classification_data(const Config& config, const std::str
         split_by_text(out.train, {1.0 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
     out.dev = select(out.train, parts, 1, true);
     out.train = select(out.train, parts, 0, true);
-    if (out.train.entries.empty()) fail("{}: too few texts to keep any out as dev", out.train.files.front().path);
+    if (out.train.entries.empty())
+      fail("{}: data.dev_fraction {} leaves no text to train on", out.train.files.front().path, d.dev_fraction);
+    if (out.dev.entries.empty())
+      log(fmt::format("no dev data: {} texts are too few to keep any out; the last weights will be the model",
+                      out.train.entries.size()));
   }
   if (!d.test.empty()) out.test = read_texts(d.test, d, config_path, invalid_utf8, "test", log);
   out.labels = collect_labels(out.train, d.multi_label);
+  if (config.training.early_stopping.metric == "auc" && out.labels.size() != 2)
+    throw UsageError(
+        fmt::format("training.early_stopping.metric: auc is for two classes, train has {}", out.labels.size()));
   out.train_gold = label_ids(out.train, out.labels);
   out.dev_gold = label_ids(out.dev, out.labels);
   out.test_gold = label_ids(out.test, out.labels);
@@ -271,6 +288,10 @@ std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, con
         copy_row(p, id, *from, other);
         words += id > 0 ? 1 : 0;
       }
+      const NgramOptions ngrams = ngram_options(model.config().text), theirs = ngram_options(old->config().text);
+      if (ngrams.any() && theirs.any() && ngrams.buckets == theirs.buckets)
+        for (std::int64_t bucket = 0; bucket < std::int64_t{ngrams.buckets}; ++bucket)
+          copy_row(p, model.vocabulary().size() + bucket, *from, old->vocabulary().size() + bucket);
     } else if (by_row) {
       for (std::size_t k = 0; k < model.labels().size(); ++k) {
         const auto match = std::find(old->labels().begin(), old->labels().end(), model.labels()[k]);
@@ -315,6 +336,10 @@ ClassificationResult train_classifier(const Config& config, const Classification
   const auto best = TextClassifier::load(model_path(options.folder));
   out.test = evaluate(predict(*best, data.test, data.test_gold, pool), data.labels);
   return out;
+}
+
+std::string fold_folder(const std::string& folder, std::int64_t fold) {
+  return fmt::format("{}/fold-{}", folder, fold + 1);
 }
 
 void dry_run(const Config& config, const std::string& config_path, const ClassificationData& data, ThreadPool& pool,
@@ -389,12 +414,15 @@ std::vector<double> cross_validate(const Config& config, const std::string& conf
     part.dev_gold = label_ids(part.dev, part.labels);
     part.test_gold = label_ids(part.test, part.labels);
     TrainerOptions fold_options = options;
-    fold_options.folder = fmt::format("{}/fold-{}", options.folder, fold + 1);
+    fold_options.folder = fold_folder(options.folder, fold);
     const auto model = build_classifier(config, config_path, part, options.log);
     const auto result = train_classifier(config, part, *model, fold_options, pool);
     if (!result.test) return values;
     const Metrics metrics = result.test->metrics();
-    values.push_back(metric == "loss" ? metrics.at("log_loss") : metrics.at(metric));
+    const auto found = metrics.find(metric == "loss" ? "log_loss" : metric);
+    if (found == metrics.end())
+      fail("fold {}: {} is not defined on its {} texts; use fewer folds", fold + 1, metric, part.test.entries.size());
+    values.push_back(found->second);
     print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, values.back()));
   }
   const auto n = static_cast<double>(folds);

@@ -32,9 +32,9 @@ ClassificationData load_classification_data(const Config& config, const std::str
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std::string& config_path,
                                                  const ClassificationData& data, const Log& log);
 
-/// Begins a new model with an old one's weights: the rows of words that both know, the recurrent layers, and the output
-/// of labels that both have. Throws Error where the layers differ in shape. Returns how many words and labels were
-/// carried over.
+/// Begins a new model with an old one's weights: the rows of words that both know, those of hashed n-grams if both
+/// hash into as many, the recurrent layers, and the output of labels that both have. Throws Error where the layers
+/// differ in shape. Returns how many words and labels were carried over.
 std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path);
 
 /// Encoded texts.
@@ -56,6 +56,9 @@ Predictions predict(TextClassifier& model, const LabelledTexts& texts,
 /// One line on what training would do for each thing that --dry-run tells. Measures a few steps for the time.
 void dry_run(const Config& config, const std::string& config_path, const ClassificationData& data, ThreadPool& pool,
              const Log& print);
+
+/// Where the run of a fold (from 0) lies.
+std::string fold_folder(const std::string& folder, std::int64_t fold);
 
 /// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the texts. Prints each
 /// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it.

@@ -15,7 +15,8 @@ namespace {
 
 SourceFile describe(const std::string& path) {
   SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
-  if (!std::filesystem::is_regular_file(path)) return out;  // a pipe can be read only once
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
   const std::string bytes = read_file(path);
   out.bytes = static_cast<std::int64_t>(bytes.size());
   for (unsigned char byte : bytes) out.hash = (out.hash ^ byte) * 0x100000001b3ull;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/format.h"
+#include "config/json.h"
 #include "config/options.h"
 
 namespace mnemo {
@@ -27,6 +28,7 @@ Json to_json(const RunState& s) {
           {"finished", s.finished},
           {"end", s.end},
           {"averaged", s.averaged},
+          {"since_log", {s.since_log.loss, s.since_log.norm, s.since_log.clipped, s.since_log.steps}},
           {"schedule_scale", s.schedule.scale},
           {"schedule_waited", s.schedule.waited}};
 }
@@ -41,6 +43,9 @@ RunState from_json(const Json& json) {
   json.at("finished").get_to(s.finished);
   json.at("end").get_to(s.end);
   json.at("averaged").get_to(s.averaged);
+  const Json& since = json.at("since_log");
+  s.since_log = {since.at(0).get<double>(), since.at(1).get<double>(), since.at(2).get<std::int64_t>(),
+                 since.at(3).get<std::int64_t>()};
   json.at("schedule_scale").get_to(s.schedule.scale);
   json.at("schedule_waited").get_to(s.schedule.waited);
   for (const auto& [name, value] : json.at("best").items())
@@ -59,7 +64,11 @@ void flatten(const Json& json, const std::string& prefix, std::map<std::string, 
 }
 
 void check_same_config(const std::string& path, const std::string& saved_text, const Config& config) {
-  const Json saved = Json::parse(saved_text, nullptr, false);
+  Json saved;
+  try {
+    saved = parse_json(saved_text);
+  } catch (const std::exception&) {
+  }
   if (!saved.is_object()) fail("{}: damaged: the configuration in it is no JSON object", path);
   std::map<std::string, std::string> before, now;
   flatten(saved, "", before);
@@ -134,6 +143,7 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
                     {{format::kFormat, format::kResumeFormatName},
                      {format::kFormatVersion, format::kVersion},
                      {format::kConfig, config_to_json(config, Which::kWithoutLocal).dump()},
+                     {format::kData, task.data_identity()},
                      {format::kState, to_json(state).dump()}},
                     std::move(tensors));
 }
@@ -150,9 +160,14 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   if (text(format::kFormatVersion) != format::kVersion)
     fail("{}: format {} of a saved run is not known to this program", path, text(format::kFormatVersion));
   check_same_config(path, text(format::kConfig), config);
+  if (text(format::kData) != task.data_identity())
+    throw UsageError(
+        fmt::format("{}: the run began with other training data, dev data or labels; --overwrite starts "
+                    "anew, --init-from begins a new run with these weights",
+                    path));
   RunState state;
   try {
-    state = from_json(Json::parse(text(format::kState)));
+    state = from_json(parse_json(text(format::kState)));
   } catch (const nlohmann::json::exception& error) {
     fail("{}: damaged: state: {}", path, error.what());
   }

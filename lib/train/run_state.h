@@ -13,6 +13,12 @@
 
 namespace mnemo {
 
+/// What the log's next line of training tells: sums over the steps since the last one.
+struct SinceLog {
+  double loss = 0, norm = 0;
+  std::int64_t clipped = 0, steps = 0;
+};
+
 struct RunState {
   std::int64_t step = 0;             ///< steps done
   std::int64_t best_step = -1;       ///< of the best evaluation; -1: none
@@ -23,6 +29,7 @@ struct RunState {
   bool finished = false;
   int end = 0;                ///< TrainingOutcome::End of a finished run
   std::int64_t averaged = 0;  ///< evaluations whose weights the average holds
+  SinceLog since_log;
   Schedule::State schedule;
 };
 
@@ -51,7 +58,7 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
               const KeptWeights& kept, Optimizer& optimizer);
 
 /// Fills everything from the file. Throws Error if it is damaged, or UsageError if it belongs to another configuration
-/// (naming the keys that differ).
+/// (naming the keys that differ) or to other data.
 RunState load_run(const std::string& path, const Config& config, TrainingTask& task, KeptWeights& kept,
                   Optimizer& optimizer);
 

@@ -83,8 +83,7 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
   // What training never sees, such as an n-gram of dev alone, must add nothing.
   Parameter& table = network_->embedding().weight;
-  if (!getenv("NOZERO"))
-    std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
+  std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
   if (vectors) use_vectors(*vectors);
 }
 
@@ -101,13 +100,24 @@ void TextClassifier::use_vectors(const PretrainedVectors& vectors) {
   table.frozen = !config_.text.pretrained_tune;
   if (config_.text.pretrained_vocabulary != "all") return;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
-    if (vocabulary_.contains(vectors.word(i))) continue;
+    if (vocabulary_.contains(vectors.word(i)) || vectors.word(i) == Vocabulary::kUnknownText) continue;
     if (config_.text.pretrained_limit > 0 && extra_words() >= config_.text.pretrained_limit) break;
     extra_words_.insert(vectors.word(i));
     extra_values_.insert(extra_values_.end(), vectors.vector(i), vectors.vector(i) + E);
   }
   network_->embedding().set_frozen_rows(extra_values_);
 }
+
+namespace {
+
+// Numbers that the recurrent layers of a configuration hold.
+double recurrent_weights(const ModelConfig& m) {
+  const double H = static_cast<double>(m.hidden), D = m.bidirectional ? 2 : 1;
+  const double first = 4 * H * (static_cast<double>(m.embedding) + H + 2), others = 4 * H * (D * H + H + 2);
+  return D * (first + static_cast<double>(m.layers - 1) * others);
+}
+
+}  // namespace
 
 std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
   return from_contents(read_model(path, kTask));
@@ -131,8 +141,7 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
     fail("{}: damaged model: tensor {} does not fit model.embedding", path, format::kEmbeddingWeight);
   if (contents.metadata.labels.empty()) fail("{}: damaged model: no labels", path);
-  const double weights = static_cast<double>(config.model.layers) * 4.0 * static_cast<double>(config.model.hidden) *
-                         static_cast<double>(config.model.hidden);
+  const double weights = recurrent_weights(config.model);
   std::int64_t stored = 0;
   for (const TensorView& tensor : file.tensors()) stored += static_cast<std::int64_t>(tensor.bytes);
   Vocabulary words = Vocabulary::parse(vocabulary->text());

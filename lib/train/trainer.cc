@@ -37,6 +37,9 @@ class Due {
  public:
   Due(const Every& every, std::int64_t batches) : every_(every), steps_(in_steps(every, batches)) {}
 
+  /// Minutes count from here on.
+  void begin(double seconds) { last_ = seconds; }
+
   bool after(std::int64_t step, double seconds) {
     if (every_.unit != Every::Unit::kMinutes) return steps_ > 0 && step % steps_ == 0;
     if (every_.count <= 0 || seconds - last_ < 60.0 * every_.count) return false;
@@ -104,6 +107,8 @@ class Trainer {
     log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
     before_ = state_.seconds;
+    evaluate_due_.begin(before_);
+    save_due_.begin(before_);
     const std::int64_t steps = config_.training.epochs * batches_;
     begin_epoch();
     while (state_.step < steps) {
@@ -173,11 +178,11 @@ class Trainer {
   void note_step(double loss, double norm, bool clipped, double learning_rate) {
     // A mean over about a hundred steps, for the eye; the log has means of the steps between its lines.
     shown_loss_ = std::isnan(shown_loss_) ? loss : 0.98 * shown_loss_ + 0.02 * loss;
-    since_log_.loss += loss;
-    since_log_.norm += norm;
-    since_log_.clipped += clipped ? 1 : 0;
-    ++since_log_.steps;
-    if (since_log_.steps == kLogSteps || state_.step % batches_ == 0) log_train(learning_rate);
+    state_.since_log.loss += loss;
+    state_.since_log.norm += norm;
+    state_.since_log.clipped += clipped ? 1 : 0;
+    ++state_.since_log.steps;
+    if (state_.since_log.steps == kLogSteps || state_.step % batches_ == 0) log_train(learning_rate);
     show(learning_rate, nullptr);
   }
 
@@ -206,15 +211,15 @@ class Trainer {
 
   void log_train(double learning_rate) {
     Json line = common("train");
-    const auto n = static_cast<double>(since_log_.steps);
-    line.update({{"loss", since_log_.loss / n},
+    const auto n = static_cast<double>(state_.since_log.steps);
+    line.update({{"loss", state_.since_log.loss / n},
                  {"learning_rate", learning_rate},
-                 {"grad_norm", since_log_.norm / n},
-                 {"clipped", static_cast<double>(since_log_.clipped) / n},
+                 {"grad_norm", state_.since_log.norm / n},
+                 {"clipped", static_cast<double>(state_.since_log.clipped) / n},
                  {"tokens_per_s", rate()},
                  {"peak_mb", peak_megabytes()}});
     log_->write(line);
-    since_log_ = {};
+    state_.since_log = {};
   }
 
   bool averaging() const { return config_.training.average_from > 0; }
@@ -358,10 +363,6 @@ class Trainer {
   double epoch_seconds_ = 0;
   std::vector<double> epoch_rates_;
   double shown_loss_ = NAN;
-  struct {
-    double loss = 0, norm = 0;
-    std::int64_t clipped = 0, steps = 0;
-  } since_log_;
 };
 
 }  // namespace

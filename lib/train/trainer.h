@@ -37,6 +37,7 @@ class TrainingTask {
   virtual const std::vector<std::int32_t>& rows() const = 0;  ///< of it, that the prepared batch uses
   virtual double forward(Tape& tape) = 0;                     ///< records the prepared batch on the tape; its loss
 
+  virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ
   virtual bool has_dev() const = 0;
   virtual Metrics evaluate_dev(ThreadPool& pool) = 0;  ///< with "loss"
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;

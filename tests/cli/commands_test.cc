@@ -324,7 +324,7 @@ TEST_CASE("a dry run tells about the data and writes nothing") {
   for (const char* part :
        {"labels in train: neg 20, pos 20", "repeated in train: none", "dev texts that occur in train: 1, first",
         "unknown units", "parameters:", "estimated:", "median"})
-    CHECK_THAT(o.err, contains_text(part));
+    CHECK_THAT(o.out, contains_text(part));
   CHECK(access(f.path("dry").c_str(), F_OK) != 0);
 }
 
@@ -336,6 +336,82 @@ TEST_CASE("cross-validation prints each fold, mean and spread") {
   CHECK(lines(o.out).size() == 4);
   CHECK_THAT(o.out, contains_text("fold 3 of 3: accuracy"));
   CHECK_THAT(o.out, contains_text("standard deviation"));
+  check_fails(f.train("folds", {"--folds", "3"}), 2, "fold-1: holds a run already");
+  check_fails(f.train("folds", {"--folds", "2", "--init-from", "m"}), 2, "--init-from");
+  check_fails(f.train("folds", {"--folds", "20", "--overwrite", "--set", "training.early_stopping.metric=auc"}), 1,
+              "auc is not defined");
+}
+
+TEST_CASE("nothing old is lost before the new run can begin") {
+  const Fixture f;
+  REQUIRE(f.train("run").code == 0);
+  const std::string before = f.bytes("run/model.safetensors");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"--init-from", f.path("absent")}, {"--set", "text.pretrained=" + f.path("absent")}}) {
+    std::vector<std::string> arguments{"--overwrite"};
+    arguments.insert(arguments.end(), wrong.begin(), wrong.end());
+    CHECK(f.train("run", arguments).code == 1);
+    CHECK(f.bytes("run/model.safetensors") == before);
+  }
+  CHECK(f.train("run", {"--folds", "2", "--overwrite", "--set", "training.epochs=1"}).code == 0);
+  CHECK(f.bytes("run/model.safetensors") == before);
+  const Outcome again = f.train("run", {"--overwrite", "--init-from", f.path("run/model.safetensors")});
+  INFO(again.err);
+  CHECK(again.code == 0);
+}
+
+TEST_CASE("a full device is noticed by every command that prints") {
+  const Fixture& f = trained();
+  if (access("/dev/full", W_OK) != 0) {
+    WARN("skipped: no /dev/full here");
+    return;
+  }
+  const std::vector<std::vector<std::string>> commands{{"--version"},
+                                                       {"train", "--help"},
+                                                       {"config", "explain"},
+                                                       {"inspect", model()},
+                                                       {"classify", model(), f.path("dev.tsv")},
+                                                       {"evaluate", model(), f.path("dev.tsv")}};
+  for (const auto& command : commands) {
+    const Outcome o = run_into("/dev/full", command, f.folder());
+    INFO(command.front());
+    CHECK(o.code == 1);
+    CHECK_THAT(o.err, contains_text("standard output: cannot write"));
+  }
+}
+
+TEST_CASE("pretrained vectors of all words travel in the model, and options of training are taken") {
+  const Fixture f;
+  write_text(f.path("v.txt"), "fine 1 0 0 0\n<unk> 0 0 0 1\nbrilliant 1 0 0 0.1\nodd 1 2\ndull 0 1 0 0\n");
+  const Outcome o = f.train("run", {"--set", "text.pretrained=" + f.path("v.txt"),
+                                    "--set", "text.pretrained_vocabulary=all",
+                                    "--set", "text.ngrams.char_min=2",
+                                    "--set", "text.ngrams.char_max=3",
+                                    "--set", "text.ngrams.buckets=50",
+                                    "--set", "training.batch_tokens=20",
+                                    "--set", "training.average_from=3",
+                                    "--set", "training.label_smoothing=0.1",
+                                    "--set", "training.early_stopping.patience=2",
+                                    "--set", "training.class_weight=balanced",
+                                    "--set", "data.test=dev.tsv"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("1 odd, first"));
+  CHECK_THAT(o.err, contains_text("stopped early"));
+  const std::string path = f.path("run/model.safetensors");
+  CHECK(f.mnemo({"inspect", path, "--verify"}).code == 0);
+  CHECK_THAT(f.mnemo({"inspect", path}).out, contains_text("embedding.frozen"));
+  CHECK(f.mnemo({"classify", path}, "brilliant\n").out != f.mnemo({"classify", path}, "unheard\n").out);
+
+  // Begun from it with a rate of 0 and nothing averaged, a run keeps the n-grams' rows too.
+  const Outcome same = f.train(
+      "same", {"--init-from", path, "--set", "text.ngrams.char_min=2", "--set", "text.ngrams.char_max=3", "--set",
+               "text.ngrams.buckets=50", "--set", "model.embedding=4", "--set", "training.learning_rate=0"});
+  REQUIRE(same.code == 0);
+  const auto raw = [&](const std::string& model_file) {
+    return f.mnemo({"classify", model_file, "--raw"}, "a fine film\n").out;
+  };
+  CHECK(raw(f.path("same/model.safetensors")) == raw(path));
 }
 
 TEST_CASE("a new run can begin with an old one's weights, also with more words and labels") {

@@ -24,8 +24,9 @@ struct Outcome {
 /// A started program; its standard output and error go to files in `folder`.
 class Process {
  public:
-  Process(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "/dev/null")
-      : out_(folder + "/stdout"), err_(folder + "/stderr") {
+  Process(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "/dev/null",
+          const std::string& output = "")
+      : out_(output.empty() ? folder + "/stdout" : output), err_(folder + "/stderr") {
     pid_ = fork();
     if (pid_ < 0) throw std::runtime_error("fork");
     if (pid_ > 0) return;
@@ -49,7 +50,8 @@ class Process {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text(out_), text(err_)};
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+            out_.starts_with("/dev/") ? "" : text(out_), text(err_)};
   }
 
   static std::string text(const std::string& path) {
@@ -73,4 +75,10 @@ inline Outcome run(const std::vector<std::string>& arguments, const std::string&
                    const std::string& input = "") {
   write_text(folder + "/stdin", input);
   return Process(arguments, folder, folder + "/stdin").wait();
+}
+
+/// Runs to the end with standard output going to a device.
+inline Outcome run_into(const std::string& device, const std::vector<std::string>& arguments,
+                        const std::string& folder) {
+  return Process(arguments, folder, "/dev/null", device).wait();
 }

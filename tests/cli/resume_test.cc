@@ -46,6 +46,7 @@ TEST_CASE("killed at random moments and resumed, a run gives the bytes of an uni
       ++kills;
     }
     INFO(kills << " kills");
+    CHECK(kills > 0);
     CHECK(f.bytes(output + "/model.safetensors") == f.bytes("whole/model.safetensors"));
   }
 }
@@ -65,6 +66,7 @@ TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143; the resumed run gi
     const Outcome outcome = process.wait();
     INFO(outcome.err);
     CHECK(outcome.code == 128 + signal);
+    CHECK_THAT(outcome.err, contains_text("--set output.dir=" + f.path(output)));
     CHECK_THAT(outcome.err, contains_text("--resume"));
     CHECK(f.train(output, with({"--resume"})).code == 0);
     CHECK(f.bytes(output + "/model.safetensors") == f.bytes("whole/model.safetensors"));
@@ -79,6 +81,13 @@ TEST_CASE("resuming where nothing was saved begins; another configuration or a d
   const Outcome other = f.train("run", {"--resume", "--set", "training.learning_rate=0.5"});
   CHECK(other.code == 2);
   CHECK_THAT(other.err, contains_text("training.learning_rate was 0.02 and is 0.5"));
+  std::string swapped = tiny_data();
+  swapped.replace(0, 3, "neg");
+  write_text(f.path("train.tsv"), swapped);
+  const Outcome changed = f.train("run", {"--resume"});
+  CHECK(changed.code == 2);
+  CHECK_THAT(changed.err, contains_text("other training data"));
+  write_text(f.path("train.tsv"), tiny_data());
   const std::string state = f.bytes("run/resume.safetensors");
   write_text(f.path("run/resume.safetensors"), state.substr(0, state.size() / 2));
   const Outcome damaged = f.train("run", {"--resume"});

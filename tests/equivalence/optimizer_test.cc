@@ -85,7 +85,10 @@ TEST_CASE("Nesterov's momentum as PyTorch has it") {
 }
 
 TEST_CASE("a sparse parameter ends where the dense one does, though rows are touched only when they occur") {
-  for (const auto& o : all_options()) {
+  auto all = all_options();
+  all.push_back(options_of(OptimizerKind::kSgd, 0.9f));
+  all.back().nesterov = true;
+  for (const auto& o : all) {
     const Index rows = 20, E = 5;
     Parameter sparse("sparse", {rows, E}, true), dense("dense", {rows, E});
     RandomStream random(2, Purpose::kTest);

@@ -71,6 +71,12 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
   check_refused(R"({"text": {"ngrams": {"char_min": 3}}})", "text.ngrams: char_min 3 and char_max 0");
   check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");
   check_refused("{}", "--set training.epoch: unknown key; the nearest is training.epochs", {"training.epoch=3"});
+  check_refused(R"({"data": {"train": {"file": "a", "format": "zzz"}}})", "expected one of tsv, csv");
+  check_refused(R"({"data": {"train": {"format": "csv"}}})", "expected a path");
+  check_refused("{}", "output.dir: expected a folder", {"output.dir="});
+  check_refused("{}", "expected one ASCII character", {"data.separator=;;"});
+  check_refused("{}", "no valid UTF-8", {"output.dir=\xff"});
+  CHECK(parse_config(R"({"data": {"dev": "a"}})", "c.json", {"data.dev="}).data.dev.empty());
   check_refused("{}", "--set training.epochs: expected key=value", {"training.epochs"});
   try {
     parse_config(R"({"a": 1, "training": {"epochs": 0, "seed": -1}})", "c.json", {"model.hidden=none"});
@@ -88,6 +94,13 @@ TEST_CASE("deeply nested and huge input is refused, not crashed on") {
   std::string nested;
   for (int i = 0; i < 2000; ++i) nested += R"({"training":)";
   CHECK_THROWS_AS(parse_config(nested, "c.json"), UsageError);
+  // Closed, so that it is valid JSON but for its depth.
+  for (const int levels : {65, 200000})
+    CHECK_THROWS_WITH(
+        parse_config(R"({"training": {"seed": )" + std::string(levels, '[') + std::string(levels, ']') + "}}",
+                     "c.json"),
+        contains_text("nested deeper than 64 levels"));
+  CHECK_THROWS_AS(parse_config("{}", "c.json", {"training.seed=" + deep}), UsageError);
   CHECK_THROWS_AS(parse_config("{\"" + std::string(1000000, 'x') + "\": 1}", "c.json"), UsageError);
 }
 
