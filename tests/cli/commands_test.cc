@@ -283,7 +283,7 @@ TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, a
   check_fails(f.mnemo({"evaluate", model(), f.path("other.tsv")}), 1, "other.tsv:2: label \"maybe\"");
 }
 
-TEST_CASE("inspect shows and verifies a model; a changed weight is found out") {
+TEST_CASE("inspect shows and verifies a model, and a changed weight is found out") {
   const Fixture& f = trained();
   const Outcome text = f.mnemo({"inspect", model()});
   CHECK(text.code == 0);

@@ -51,7 +51,7 @@ TEST_CASE("killed at random moments and resumed, a run gives the bytes of an uni
   }
 }
 
-TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143; the resumed run gives the same bytes") {
+TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143, and the resumed run gives the same bytes") {
   const Fixture f;
   REQUIRE(f.train("whole", kLong).code == 0);
   for (int signal : {SIGINT, SIGTERM}) {
@@ -73,7 +73,7 @@ TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143; the resumed run gi
   }
 }
 
-TEST_CASE("resuming where nothing was saved begins; another configuration or a damaged state is refused") {
+TEST_CASE("resuming where nothing was saved begins, and another configuration or a damaged state is refused") {
   const Fixture f;
   const Outcome fresh = f.train("run", {"--resume"});
   CHECK(fresh.code == 0);

@@ -314,7 +314,7 @@ TEST_CASE("masks are Philox's bits, the same on every instruction set and howeve
   CHECK((kept > 430 && kept < 570));
 }
 
-TEST_CASE("sums of squares are the same on every instruction set; not-finite values are found anywhere") {
+TEST_CASE("sums of squares are the same on every instruction set, and not-finite values are found anywhere") {
   double first = -1;
   on_every_target([&] {
     for (Index n : kSizes) {

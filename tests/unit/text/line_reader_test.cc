@@ -73,7 +73,7 @@ TEST_CASE("lines end at LF or at the end of the input") {
   CHECK(lines_of(std::string("a\0b\n", 4)) == Lines{std::string("a\0b", 3)});
 }
 
-TEST_CASE("CRLF is a line's end, and counted; other CRs are characters") {
+TEST_CASE("CRLF is a line's end, and counted, and other CRs are characters") {
   auto reader = LineReader::from_memory("memory", "a\r\nb\nc\rd\r\r\n\r\ne\r", InvalidUtf8::kError);
   CHECK(all_lines(reader) == Lines{"a", "b", "c\rd\r", "", "e\r"});
   CHECK(reader.crlf_lines() == 3);
