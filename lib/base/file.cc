@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -33,18 +34,17 @@ std::string read_file(const std::string& path) {
   if (file.value < 0) fail("{}: cannot open: {}", path, std::strerror(errno));
   struct stat status {};
   if (::fstat(file.value, &status) == 0 && S_ISDIR(status.st_mode)) fail("{}: is a folder, expected a file", path);
-  std::string bytes(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1, '\0');
-  std::size_t filled = 0;
+  // Through a small buffer: to clear the whole string first would touch a large file's memory once more.
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)));
+  std::vector<char> buffer(std::size_t{1} << 18);
   for (;;) {
-    if (filled == bytes.size()) bytes.resize(2 * bytes.size());
-    const ssize_t got = ::read(file.value, bytes.data() + filled, bytes.size() - filled);
+    const ssize_t got = ::read(file.value, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
-    if (got == 0) break;
-    filled += static_cast<std::size_t>(got);
+    if (got == 0) return bytes;
+    bytes.append(buffer.data(), static_cast<std::size_t>(got));
   }
-  bytes.resize(filled);
-  return bytes;
 }
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }

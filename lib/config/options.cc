@@ -152,7 +152,7 @@ DataFile read_file_entry(const Json& value) {
 
 std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything) {
   std::vector<DataFile> out;
-  if (value == "") return out;
+  if (value.is_string() && value.get_ref<const std::string&>().empty()) return out;
   if (!value.is_array()) return {read_file_entry(value)};
   for (const Json& item : value) out.push_back(read_file_entry(item));
   return out;

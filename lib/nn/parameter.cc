@@ -8,7 +8,6 @@ namespace mnemo {
 Parameter::Parameter(std::string its_name, std::vector<Index> its_shape, bool is_sparse)
     : name(std::move(its_name)), shape(std::move(its_shape)), sparse(is_sparse) {
   value.resize(size());
-  std::fill_n(value.data(), size(), 0.0f);
   if (sparse) return;
   gradient.resize(size());
   clear_gradient();

@@ -17,6 +17,7 @@ using Index = std::int64_t;
 /// A dense parameter has a gradient of its own size. A sparse one (an embedding) is a table of rows, and has a gradient
 /// only for the rows that occur in the batch: row `touched[i]` of the table has its gradient in row i of `gradient`.
 struct Parameter {
+  /// The values are not set: an initialiser or a file does that.
   Parameter(std::string its_name, std::vector<Index> its_shape, bool is_sparse = false);
 
   Index size() const;

@@ -69,6 +69,7 @@ TEST_CASE("dense parameters follow PyTorch's formulas") {
 
 TEST_CASE("Nesterov's momentum as PyTorch has it") {
   Parameter p("p", {1, 1});
+  p.value[0] = 0.0f;
   OptimizerOptions o = options_of(OptimizerKind::kSgd, 0.9f);
   o.nesterov = true;
   Optimizer optimizer(o, [&](const ParameterVisitor& v) { v(p); });
