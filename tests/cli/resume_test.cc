@@ -13,8 +13,8 @@ namespace {
 
 // Enough steps for a kill to land in the middle, with saves at odd moments.
 const std::vector<std::string> kLong{
-    "--set", "training.epochs=60", "--set", "training.save_every=7 steps", "--set", "training.evaluate_every=13 steps",
-    "--set", "model.hidden=24",    "--set", "model.word_dropout=0.1",      "--set", "training.schedule=plateau"};
+    "--set", "training.epochs=150", "--set", "training.save_every=7 steps", "--set", "training.evaluate_every=13 steps",
+    "--set", "model.hidden=48",     "--set", "model.word_dropout=0.1",      "--set", "training.schedule=plateau"};
 
 std::vector<std::string> with(std::vector<std::string> more) {
   more.insert(more.end(), kLong.begin(), kLong.end());
@@ -36,7 +36,7 @@ TEST_CASE("killed at random moments and resumed, a run gives the bytes of an uni
       arguments.insert(arguments.end(), kLong.begin(), kLong.end());
       Process process(arguments, f.folder());
       if (kills < 6) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(5 + random.below(150)));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5 + random.below(80)));
         process.send(SIGKILL);
       }
       const Outcome outcome = process.wait();
