@@ -40,6 +40,11 @@ bool wait_awake(const Condition& condition) {
   return condition();
 }
 
+// The door's word: the call's number above the bit that says that it is open, above the count of workers inside.
+constexpr std::uint64_t kOpen = 1u << 15, kInside = kOpen - 1, kCall = 1u << 16;
+
+std::uint64_t call_of(std::uint64_t door) { return door / kCall; }
+
 }  // namespace
 
 int available_cores() {
@@ -57,7 +62,6 @@ ThreadPool::~ThreadPool() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
-    generation_.fetch_add(1);
   }
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
@@ -79,17 +83,24 @@ void ThreadPool::run_tasks() {
 void ThreadPool::work() {
   std::uint64_t seen = 0;
   for (;;) {
-    const auto called = [&] { return generation_.load() != seen; };
+    const auto called = [&] {
+      const std::uint64_t door = door_.load();
+      return stop_.load() || ((door & kOpen) != 0 && call_of(door) != seen);
+    };
     if (!wait_awake(called)) {
       std::unique_lock lock(mutex_);
       sleeping_.fetch_add(1);
       wake_.wait(lock, called);
       sleeping_.fetch_sub(1);
     }
-    seen = generation_.load();
     if (stop_) return;
+    std::uint64_t door = door_.load();
+    while ((door & kOpen) != 0 && !door_.compare_exchange_weak(door, door + 1)) {
+    }
+    if ((door & kOpen) == 0) continue;
+    seen = call_of(door);
     run_tasks();
-    if (busy_.fetch_sub(1) == 1) {
+    if ((door_.fetch_sub(1) & (kOpen | kInside)) == 1) {
       std::lock_guard lock(mutex_);
       wake_.notify_all();
     }
@@ -104,14 +115,14 @@ void ThreadPool::parallel_for(std::int64_t tasks, const std::function<void(std::
   tasks_ = tasks;
   task_ = &task;
   next_ = 0;
-  busy_ = static_cast<int>(workers_.size());
   {
     std::lock_guard lock(mutex_);
-    generation_.fetch_add(1);
+    door_.store((call_of(door_.load()) + 1) * kCall | kOpen);
   }
   if (sleeping_.load() > 0) wake_.notify_all();
   run_tasks();
-  const auto done = [&] { return busy_.load() == 0; };
+  door_.fetch_and(~kOpen);
+  const auto done = [&] { return (door_.load() & kInside) == 0; };
   if (!wait_awake(done)) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, done);

@@ -16,7 +16,8 @@ namespace mnemo {
 int available_cores();
 
 /// Runs tasks 0..n-1 of a call on the calling thread and `threads - 1` others. Tasks are handed out one at a time in
-/// order, so which thread runs which task is open: a task's result must depend on its index alone.
+/// order, so which thread runs which task is open: a task's result must depend on its index alone. The caller waits for
+/// tasks, never for threads: a worker that gets no core while others run the tasks holds nobody up.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
@@ -37,14 +38,15 @@ class ThreadPool {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<std::uint64_t> door_{0};  // the call's number, whether workers may enter it, and how many are inside
   std::atomic<int> sleeping_{0};
+  std::atomic<bool> stop_{false};
+
+  // Of the call. Written by the caller while the door is shut and nobody is inside.
   std::atomic<std::int64_t> next_{0};
-  std::atomic<int> busy_{0};
   std::int64_t tasks_ = 0;
   const std::function<void(std::int64_t)>* task_ = nullptr;
   std::exception_ptr error_;
-  std::atomic<bool> stop_{false};
 };
 
 }  // namespace mnemo

@@ -32,6 +32,14 @@ TEST_CASE("calls in quick succession and after a sleep all complete") {
   CHECK(sum == 3 * 20020);
 }
 
+TEST_CASE("far more threads than cores and than tasks still complete every call") {
+  ThreadPool pool(4 * available_cores() + 3);
+  std::atomic<int> sum{0};
+  for (int round = 0; round < 5000; ++round)
+    pool.parallel_for(2 + round % 3, [&](std::int64_t i) { sum += 1 + int(i); });
+  CHECK(sum == (3 * 1667) + (6 * 1667) + (10 * 1666));
+}
+
 TEST_CASE("a task's exception reaches the caller and the pool stays usable") {
   ThreadPool pool(3);
   CHECK_THROWS_AS(pool.parallel_for(10,
