@@ -152,7 +152,13 @@ void add_classify(CLI::App& app, Command& chosen) {
   command
       ->add_option("--threshold", o->threshold,
                    "Least probability of a label that is shown (default: 0.5 with several labels a text, else 0)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Validator(
+          [](std::string& text) {
+            char* end = nullptr;
+            const double value = std::strtod(text.c_str(), &end);
+            return *end == '\0' && value >= 0.0 && value <= 1.0 ? "" : fmt::format("{} is not in [0, 1]", text);
+          },
+          "0..1"));
   command->add_flag("--raw", o->raw, "Probabilities before calibration");
   command->add_option("--format", o->format, "tsv or jsonl")
       ->check(CLI::IsMember({"tsv", "jsonl"}))

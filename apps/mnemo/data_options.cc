@@ -8,7 +8,9 @@ void add_data_options(CLI::App* command, DataOptions& options) {
                    "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
       ->check(CLI::IsMember({"error", "replace", "skip"}))
       ->capture_default_str();
-  command->add_option("--format-in", options.format_in, "Format of the data, in place of the usual one")
+  command
+      ->add_option("--format-in", options.format_in,
+                   "Format of the data (default: the one of the configuration; for classify, lines)")
       ->check(CLI::IsMember({"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"}));
 }
 

@@ -1,5 +1,6 @@
 #include "apps/mnemo/terminal.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,15 @@ std::string describe_evaluation(const Progress& p) {
                                  p.loss, m.at("loss"));
   if (p.metric != "loss" && m.contains(p.metric)) text += fmt::format("  {} {:.4f}", p.metric, m.at(p.metric));
   return text + fmt::format("  (best {:.4f})  {:.0f} tokens/s", p.best, p.tokens_per_s);
+}
+
+// What fits on the terminal's line beside the bar itself: a wrapped line could not be drawn over.
+std::string beside_bar(std::string text) {
+  constexpr std::size_t kBar = kWidth + 8;
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    text.resize(std::min<std::size_t>(text.size(), size.ws_col > kBar ? size.ws_col - kBar : 0));
+  return text;
 }
 
 }  // namespace
@@ -76,7 +86,7 @@ void ProgressBar::show(const Progress& p) {
   std::string bar;
   for (int i = 0; i < kWidth; ++i) bar += i < filled ? "━" : "─";
   std::fprintf(stderr, "\r\033[K%s%s%s %3d%%  %s", colour_ ? "\033[36m" : "", bar.c_str(), colour_ ? "\033[0m" : "",
-               static_cast<int>(100 * p.step / std::max<std::int64_t>(1, p.steps)), describe(p).c_str());
+               static_cast<int>(100 * p.step / std::max<std::int64_t>(1, p.steps)), beside_bar(describe(p)).c_str());
   drawn_ = true;
 }
 

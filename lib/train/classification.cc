@@ -18,13 +18,18 @@ namespace {
 
 using Gold = std::vector<std::vector<std::int32_t>>;
 
+std::vector<double> label_counts(const Gold& gold, std::size_t labels) {
+  std::vector<double> counts(labels);
+  for (const auto& ids : gold)
+    for (std::int32_t id : ids) ++counts[id];
+  return counts;
+}
+
 std::vector<float> class_weights(const ClassWeight& weight, const std::vector<std::string>& labels, const Gold& gold) {
   if (!weight.balanced && weight.table.empty()) return {};
   std::vector<float> out(labels.size(), 1.0f);
   if (weight.balanced) {
-    std::vector<double> counts(labels.size());
-    for (const auto& ids : gold)
-      for (std::int32_t id : ids) ++counts[id];
+    const std::vector<double> counts = label_counts(gold, labels.size());
     const double n = std::accumulate(counts.begin(), counts.end(), 0.0);
     for (std::size_t k = 0; k < labels.size(); ++k)
       out[k] = static_cast<float>(n / (static_cast<double>(labels.size()) * std::max(1.0, counts[k])));
@@ -40,13 +45,11 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
   return out;
 }
 
+// What tells the files apart by content: their names and folders do not change a model's bytes.
 Json files_json(const LabelledTexts& texts) {
   Json out = Json::array();
   for (const SourceFile& f : texts.files)
-    out.push_back({{"name", std::filesystem::path(f.path).filename().string()},
-                   {"bytes", f.bytes},
-                   {"records", f.records},
-                   {"fnv1a64", fmt::format("{:016x}", f.hash)}});
+    out.push_back({{"bytes", f.bytes}, {"records", f.records}, {"fnv1a64", fmt::format("{:016x}", f.hash)}});
   return out;
 }
 
@@ -147,13 +150,6 @@ class ClassificationTask : public TrainingTask {
   std::unique_ptr<Corpus::Batch> batch_;
   std::vector<std::int32_t> rows_;
 };
-
-std::vector<double> label_counts(const Gold& gold, std::size_t labels) {
-  std::vector<double> counts(labels);
-  for (const auto& ids : gold)
-    for (std::int32_t id : ids) ++counts[id];
-  return counts;
-}
 
 // Lines that occur more than once, and lines of `other` that occur in train: how many, and the first of them.
 void report_repeats(const ClassificationData& data, const Log& print) {

@@ -184,13 +184,15 @@ std::string report_text(const ModelReport& report, const std::vector<std::string
   for (const ClassScores& s : e.per_class)
     out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", s.label, s.precision, s.recall, s.f1, s.support);
   if (!e.confusion.empty() && labels.size() <= 12) {
+    std::size_t width = 10;
+    for (const std::string& label : labels) width = std::max(width, label.size() + 2);
     out += fmt::format("\n{:<24}", "gold \\ predicted");
-    for (const std::string& label : labels) out += fmt::format("{:>10}", label);
+    for (const std::string& label : labels) out += fmt::format("{:>{}}", label, width);
     for (std::size_t g = 0; g < labels.size(); ++g) {
       out += fmt::format("\n{:<24}", labels[g]);
       for (std::size_t k = 0; k < labels.size(); ++k) {
         const auto cell = e.confusion.find({static_cast<std::int32_t>(g), static_cast<std::int32_t>(k)});
-        out += fmt::format("{:>10}", cell == e.confusion.end() ? 0 : cell->second);
+        out += fmt::format("{:>{}}", cell == e.confusion.end() ? 0 : cell->second, width);
       }
     }
     out += "\n";

@@ -53,6 +53,8 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
   check_fails(f.mnemo({"train"}), 2, "config");
   check_fails(f.mnemo({"classify", "m", "--top", "none"}), 2, "top");
   check_fails(f.mnemo({"classify", "m", "--format", "xml"}), 2, "format");
+  check_fails(f.mnemo({"classify", "m", "--threshold", "nan"}), 2, "--threshold: nan is not in [0, 1]");
+  check_fails(f.mnemo({"classify", "m", "--threshold", "1.5"}), 2, "--threshold: 1.5 is not in [0, 1]");
   check_fails(f.mnemo({"bench", "lstm", "--lengths", "9..3"}), 2, "--lengths");
   check_fails(f.mnemo({"bench", "gru"}), 2, "gru");
   check_fails(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
@@ -88,6 +90,43 @@ TEST_CASE("training writes the run's files, learns the data, and prints the next
   CHECK(f.bytes("run/model.safetensors") == before);
   CHECK(f.train("run", {"--overwrite"}).code == 0);
   CHECK(f.bytes("run/model.safetensors") == before);
+}
+
+TEST_CASE("on a terminal a bar is drawn over and cleared, within its width, and NO_COLOR is kept") {
+  const Fixture f;
+  // A tenth of a second or more, so that the bar is drawn.
+  const auto train = [&](const std::string& name, int columns) {
+    return run_on_terminal({"train", f.path("c.json"), "--set", "output.dir=" + f.path(name), "--set",
+                            "training.epochs=400", "--set", "model.hidden=64"},
+                           f.folder(), columns);
+  };
+  const Outcome wide = train("wide", 200);
+  INFO(wide.err);
+  REQUIRE(wide.code == 0);
+  CHECK_THAT(wide.err, contains_text("\r\033[K\033[36m") && contains_text("tokens/s  best accuracy") &&
+                           contains_text(" left\r\033[K") && contains_text("%  epoch "));
+  const Outcome narrow = train("narrow", 40);
+  REQUIRE(narrow.code == 0);
+  CHECK_THAT(narrow.err, contains_text("%  epoch ") && !contains_text("tokens/s  best accuracy"));
+  setenv("NO_COLOR", "1", 1);
+  const Outcome plain = train("plain", 200);
+  unsetenv("NO_COLOR");
+  CHECK_THAT(plain.err, contains_text("%  epoch ") && !contains_text("\033[36m"));
+  CHECK(f.bytes("wide/model.safetensors") == f.bytes("narrow/model.safetensors"));
+}
+
+TEST_CASE("a run ends when its minutes are up, and evaluates every so many minutes") {
+  const Fixture f;
+  const Outcome o = f.train("run", {"--set", "training.epochs=1000000", "--set", "training.max_minutes=0.02", "--set",
+                                    "training.evaluate_every=0.005 minutes"});
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK_THAT(o.err, contains_text("stopped by training.max_minutes"));
+  int evaluations = 0;
+  for (const auto& line : lines(f.bytes("run/log.jsonl"))) evaluations += line.find("\"kind\":\"eval\"") < line.size();
+  CHECK(evaluations >= 2);
+  CHECK(evaluations <= 6);
+  CHECK(f.mnemo({"inspect", f.path("run/model.safetensors"), "--verify"}).code == 0);
 }
 
 TEST_CASE("the model's bytes do not depend on threads or folder, and do on the seed") {

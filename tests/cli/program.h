@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -25,8 +27,8 @@ struct Outcome {
 class Process {
  public:
   Process(const std::vector<std::string>& arguments, const std::string& folder, const std::string& input = "/dev/null",
-          const std::string& output = "")
-      : out_(output.empty() ? folder + "/stdout" : output), err_(folder + "/stderr") {
+          const std::string& output = "", const std::string& error = "")
+      : out_(output.empty() ? folder + "/stdout" : output), err_(error.empty() ? folder + "/stderr" : error) {
     pid_ = fork();
     if (pid_ < 0) throw std::runtime_error("fork");
     if (pid_ > 0) return;
@@ -51,7 +53,7 @@ class Process {
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-            out_.starts_with("/dev/") ? "" : text(out_), text(err_)};
+            out_.starts_with("/dev/") ? "" : text(out_), err_.starts_with("/dev/") ? "" : text(err_)};
   }
 
   static std::string text(const std::string& path) {
@@ -75,6 +77,26 @@ inline Outcome run(const std::vector<std::string>& arguments, const std::string&
                    const std::string& input = "") {
   write_text(folder + "/stdin", input);
   return Process(arguments, folder, folder + "/stdin").wait();
+}
+
+/// Runs to the end with standard error going to a terminal of so many columns; `err` is what the terminal was sent.
+inline Outcome run_on_terminal(const std::vector<std::string>& arguments, const std::string& folder, int columns) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  winsize size{};
+  size.ws_row = 24;
+  size.ws_col = static_cast<unsigned short>(columns);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0 || ioctl(terminal, TIOCSWINSZ, &size) != 0)
+    throw std::runtime_error("no pseudo terminal");
+  Process process(arguments, folder, "/dev/null", "", ptsname(terminal));
+  std::string shown;
+  char buffer[4096];
+  // Reading fails when the last one who had the terminal open is gone.
+  for (ssize_t n = 0; (n = read(terminal, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR);)
+    if (n > 0) shown.append(buffer, static_cast<std::size_t>(n));
+  close(terminal);
+  Outcome outcome = process.wait();
+  outcome.err = shown;
+  return outcome;
 }
 
 /// Runs to the end with standard output going to a device.
