@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "kernels/product.h"
 #include "kernels/targets.h"
-#include "nn/lstm.h"
+#include "nn/recurrent.h"
 
 namespace mnemo {
 namespace {
@@ -100,7 +100,7 @@ class LayerBench {
   Packing packing_;
   ThreadPool pool_;
   Arena arena_;
-  Lstm lstm_;
+  Recurrent lstm_;
   AlignedVector x_;
 };
 

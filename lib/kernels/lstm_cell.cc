@@ -5,69 +5,15 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <algorithm>
-#include <cstring>
-
 #include "kernels/lstm_cell.h"
+// After foreach_target.
+#include "kernels/activations-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
-
-const hn::ScalableTag<float> kTag;
-using Vector = decltype(hn::Zero(kTag));
-constexpr Index kLanes = static_cast<Index>(HWY_LANES(float));
-
-// tanh(x) = x P(x^2) / Q(x^2) on [-9, 9], beyond which tanh is 1 to float's precision. Both polynomials were fitted for
-// the smallest largest relative error (2e-8 before rounding) by reweighted least squares on Chebyshev points.
-struct Fraction {
-  Vector numerator, denominator;
-};
-
-// x limited to +-9; a NaN stays one. x86 returns the second operand if one is NaN, and NEON the NaN.
-HWY_INLINE Vector limit(Vector x) {
-  const Vector limited = hn::Max(hn::Set(kTag, -9.0f), hn::Min(hn::Set(kTag, 9.0f), x));
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-  return hn::IfThenElse(hn::IsNaN(x), x, limited);
-#else
-  return limited;
-#endif
-}
-
-HWY_INLINE Fraction tanh_fraction(Vector x) {
-  x = limit(x);
-  const Vector y = hn::Mul(x, x);
-  Vector p = hn::Set(kTag, 1.3355593075914385e-08f);
-  p = hn::MulAdd(p, y, hn::Set(kTag, 2.0609817511285655e-05f));
-  p = hn::MulAdd(p, y, hn::Set(kTag, 0.0034956352319568396f));
-  p = hn::MulAdd(p, y, hn::Set(kTag, 0.13381065428256989f));
-  p = hn::MulAdd(p, y, hn::Set(kTag, 1.0f));
-  Vector q = hn::Set(kTag, 7.77695845499693e-07f);
-  q = hn::MulAdd(q, y, hn::Set(kTag, 0.00032857104088179767f));
-  q = hn::MulAdd(q, y, hn::Set(kTag, 0.02587716467678547f));
-  q = hn::MulAdd(q, y, hn::Set(kTag, 0.46714380383491516f));
-  q = hn::MulAdd(q, y, hn::Set(kTag, 1.0f));
-  return {hn::Mul(x, p), q};
-}
-
-HWY_INLINE Vector tanh_of(Vector x) {
-  const Fraction f = tanh_fraction(x);
-  return hn::Div(f.numerator, f.denominator);
-}
-
-// s(x) = (1 + tanh(x / 2)) / 2
-HWY_INLINE Fraction logistic_fraction(Vector x) {
-  const Fraction f = tanh_fraction(hn::Mul(x, hn::Set(kTag, 0.5f)));
-  const Vector half = hn::Set(kTag, 0.5f);
-  return {hn::MulAdd(half, f.numerator, hn::Mul(half, f.denominator)), f.denominator};
-}
-
-HWY_INLINE Vector logistic_of(Vector x) {
-  const Fraction f = logistic_fraction(x);
-  return hn::Div(f.numerator, f.denominator);
-}
 
 struct Gates {
   Vector i, f, g, o;
@@ -86,97 +32,149 @@ HWY_INLINE Gates activate(Vector i, Vector f, Vector g, Vector o) {
           hn::Mul(oo.numerator, hn::Mul(right_inverse, gg.denominator))};
 }
 
-// Whole vectors, or the last `count` < kLanes floats of a row through a copy: neighbours of a row belong to others.
-struct Whole {
-  HWY_INLINE Vector load(const float* from) const { return hn::LoadU(kTag, from); }
-  HWY_INLINE void store(Vector v, float* to) const { hn::StoreU(v, kTag, to); }
-};
-struct Partial {
-  Index count;
-  HWY_INLINE Vector load(const float* from) const {
-    HWY_ALIGN float copy[kLanes] = {};
-    std::memcpy(copy, from, count * sizeof(float));
-    return hn::Load(kTag, copy);
-  }
-  HWY_INLINE void store(Vector v, float* to) const {
-    HWY_ALIGN float copy[kLanes];
-    hn::Store(v, kTag, copy);
-    std::memcpy(to, copy, count * sizeof(float));
-  }
-};
-
-template <class Access>
-HWY_INLINE void forward_units(const LstmCellForward& a, Index row, Index j, const Access& access) {
-  float* gates = a.gates + row * a.gates_stride + j;
+void lstm_cell_forward(const CellForward& a) {
   const Index H = a.hidden;
-  const Gates gate =
-      activate(access.load(gates), access.load(gates + H), access.load(gates + 2 * H), access.load(gates + 3 * H));
-  const Vector c = hn::MulAdd(gate.f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(gate.i, gate.g));
-  const Vector tanh_c = tanh_of(c);
-  access.store(c, a.c + row * a.c_stride + j);
-  access.store(hn::Mul(gate.o, tanh_c), a.h + row * a.h_stride + j);
-  if (!a.tanh_c) return;
-  access.store(tanh_c, a.tanh_c + row * a.tanh_c_stride + j);
-  access.store(gate.i, gates);
-  access.store(gate.f, gates + H);
-  access.store(gate.g, gates + 2 * H);
-  access.store(gate.o, gates + 3 * H);
+  for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const Gates gate =
+        activate(access.load(gates), access.load(gates + H), access.load(gates + 2 * H), access.load(gates + 3 * H));
+    const Vector c = hn::MulAdd(gate.f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(gate.i, gate.g));
+    const Vector tanh_c = tanh_of(c);
+    access.store(c, a.c + row * a.c_stride + j);
+    access.store(hn::Mul(gate.o, tanh_c), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(tanh_c, a.kept + row * a.kept_stride + j);
+    access.store(gate.i, gates);
+    access.store(gate.f, gates + H);
+    access.store(gate.g, gates + 2 * H);
+    access.store(gate.o, gates + 3 * H);
+  });
 }
 
-void lstm_cell_forward(const LstmCellForward& a) {
-  const Index whole = a.hidden / kLanes * kLanes;
-  for (Index row = 0; row < a.rows; ++row) {
-    for (Index j = 0; j < whole; j += kLanes) forward_units(a, row, j, Whole{});
-    if (whole < a.hidden) forward_units(a, row, whole, Partial{a.hidden - whole});
-  }
-}
-
-// Mirrors forward_units: h = o tanh(c); c = f c_prev + i g; i, f, o = s(a); g = tanh(a).
-template <class Access>
-HWY_INLINE void backward_units(const LstmCellBackward& b, Index row, Index j, const Access& access) {
-  float* gates = b.gates + row * b.gates_stride + j;
-  float* dc_at = b.dc + row * b.dc_stride + j;
+// Mirrors lstm_cell_forward: h = o tanh(c); c = f c_prev + i g; i, f, o = s(a); g = tanh(a).
+void lstm_cell_backward(const CellBackward& b) {
   const Index H = b.hidden;
-  const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
-               o = access.load(gates + 3 * H);
-  const Vector tanh_c = access.load(b.tanh_c + row * b.tanh_c_stride + j);
-  const Vector dh =
-      hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
-  const Vector one = hn::Set(kTag, 1.0f);
-  const Vector dc = hn::MulAdd(hn::Mul(dh, o), hn::NegMulAdd(tanh_c, tanh_c, one), access.load(dc_at));
-  const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
-  const Vector dg = hn::Mul(dc, i), d_o = hn::Mul(dh, tanh_c);
-  access.store(hn::Mul(dc, f), dc_at);
-  access.store(hn::Mul(di, hn::NegMulAdd(i, i, i)), gates);
-  access.store(hn::Mul(df, hn::NegMulAdd(f, f, f)), gates + H);
-  access.store(hn::Mul(dg, hn::NegMulAdd(g, g, one)), gates + 2 * H);
-  access.store(hn::Mul(d_o, hn::NegMulAdd(o, o, o)), gates + 3 * H);
+  for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dc_at = b.dc + row * b.dc_stride + j;
+    const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
+                 o = access.load(gates + 3 * H);
+    const Vector tanh_c = access.load(b.kept + row * b.kept_stride + j);
+    const Vector dh =
+        hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
+    const Vector dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at));
+    const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
+    const Vector dg = hn::Mul(dc, i), d_o = hn::Mul(dh, tanh_c);
+    access.store(hn::Mul(dc, f), dc_at);
+    access.store(hn::Mul(di, logistic_slope(i)), gates);
+    access.store(hn::Mul(df, logistic_slope(f)), gates + H);
+    access.store(hn::Mul(dg, tanh_slope(g)), gates + 2 * H);
+    access.store(hn::Mul(d_o, logistic_slope(o)), gates + 3 * H);
+  });
 }
 
-void lstm_cell_backward(const LstmCellBackward& b) {
-  const Index whole = b.hidden / kLanes * kLanes;
-  for (Index row = 0; row < b.rows; ++row) {
-    for (Index j = 0; j < whole; j += kLanes) backward_units(b, row, j, Whole{});
-    if (whole < b.hidden) backward_units(b, row, whole, Partial{b.hidden - whole});
-  }
+void peephole_lstm_cell_forward(const CellForward& a) {
+  const Index H = a.hidden;
+  for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const float* p = a.own + j;
+    const Vector c_prev = access.load(a.c_prev + row * a.c_prev_stride + j);
+    const Fraction ii = logistic_fraction(hn::MulAdd(access.load(p), c_prev, access.load(gates)));
+    const Fraction ff = logistic_fraction(hn::MulAdd(access.load(p + H), c_prev, access.load(gates + H)));
+    const Fraction gg = tanh_fraction(access.load(gates + 2 * H));
+    // One division for three: the denominators lie in [1, 93].
+    const Vector both = hn::Mul(ii.denominator, ff.denominator);
+    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, gg.denominator));
+    const Vector both_inverse = hn::Mul(inverse, gg.denominator);
+    const Vector i = hn::Mul(ii.numerator, hn::Mul(both_inverse, ff.denominator));
+    const Vector f = hn::Mul(ff.numerator, hn::Mul(both_inverse, ii.denominator));
+    const Vector g = hn::Mul(gg.numerator, hn::Mul(inverse, both));
+    const Vector c = hn::MulAdd(f, c_prev, hn::Mul(i, g));
+    const Fraction oo = logistic_fraction(hn::MulAdd(access.load(p + 2 * H), c, access.load(gates + 3 * H)));
+    const Fraction tt = tanh_fraction(c);
+    const Vector last = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(oo.denominator, tt.denominator));
+    const Vector o = hn::Mul(oo.numerator, hn::Mul(last, tt.denominator));
+    const Vector tanh_c = hn::Mul(tt.numerator, hn::Mul(last, oo.denominator));
+    access.store(c, a.c + row * a.c_stride + j);
+    access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(tanh_c, a.kept + row * a.kept_stride + j);
+    access.store(c, a.kept + row * a.kept_stride + H + j);
+    access.store(i, gates);
+    access.store(f, gates + H);
+    access.store(g, gates + 2 * H);
+    access.store(o, gates + 3 * H);
+  });
 }
 
-template <class Function>
-HWY_INLINE void map(const float* in, float* out, Index count, const Function& function) {
-  Index i = 0;
-  for (; i + kLanes <= count; i += kLanes) hn::StoreU(function(hn::LoadU(kTag, in + i)), kTag, out + i);
-  if (i < count) {
-    const Partial rest{count - i};
-    rest.store(function(rest.load(in + i)), out + i);
-  }
+// Mirrors peephole_lstm_cell_forward: h = o tanh(c); o = s(a_o + p_o c); c = f c_prev + i g; i, f = s(a + p c_prev).
+void peephole_lstm_cell_backward(const CellBackward& b) {
+  const Index H = b.hidden;
+  for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dc_at = b.dc + row * b.dc_stride + j;
+    const float* p = b.own + j;
+    const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
+                 o = access.load(gates + 3 * H);
+    const Vector tanh_c = access.load(b.kept + row * b.kept_stride + j);
+    const Vector c_prev = access.load(b.c_prev + row * b.c_prev_stride + j);
+    const Vector dh =
+        hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
+    const Vector da_o = hn::Mul(hn::Mul(dh, tanh_c), logistic_slope(o));
+    const Vector dc =
+        hn::MulAdd(access.load(p + 2 * H), da_o, hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at)));
+    const Vector da_i = hn::Mul(hn::Mul(dc, g), logistic_slope(i));
+    const Vector da_f = hn::Mul(hn::Mul(dc, c_prev), logistic_slope(f));
+    access.store(hn::MulAdd(access.load(p), da_i, hn::MulAdd(access.load(p + H), da_f, hn::Mul(dc, f))), dc_at);
+    access.store(da_i, gates);
+    access.store(da_f, gates + H);
+    access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + 2 * H);
+    access.store(da_o, gates + 3 * H);
+  });
 }
 
-void tanh_values(const float* in, float* out, Index count) {
-  map(in, out, count, [](Vector x) HWY_ATTR { return tanh_of(x); });
+void cifg_lstm_cell_forward(const CellForward& a) {
+  const Index H = a.hidden;
+  for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const Fraction ii = logistic_fraction(access.load(gates)), gg = tanh_fraction(access.load(gates + H)),
+                   oo = logistic_fraction(access.load(gates + 2 * H));
+    const Vector both = hn::Mul(ii.denominator, gg.denominator);
+    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, oo.denominator));
+    const Vector both_inverse = hn::Mul(inverse, oo.denominator);
+    const Vector i = hn::Mul(ii.numerator, hn::Mul(both_inverse, gg.denominator));
+    const Vector g = hn::Mul(gg.numerator, hn::Mul(both_inverse, ii.denominator));
+    const Vector o = hn::Mul(oo.numerator, hn::Mul(inverse, both));
+    const Vector c_prev = access.load(a.c_prev + row * a.c_prev_stride + j);
+    const Vector c = hn::MulAdd(i, hn::Sub(g, c_prev), c_prev);
+    const Vector tanh_c = tanh_of(c);
+    access.store(c, a.c + row * a.c_stride + j);
+    access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(tanh_c, a.kept + row * a.kept_stride + j);
+    access.store(i, gates);
+    access.store(g, gates + H);
+    access.store(o, gates + 2 * H);
+  });
 }
 
-void logistic_values(const float* in, float* out, Index count) {
-  map(in, out, count, [](Vector x) HWY_ATTR { return logistic_of(x); });
+// Mirrors cifg_lstm_cell_forward: h = o tanh(c); c = c_prev + i (g - c_prev).
+void cifg_lstm_cell_backward(const CellBackward& b) {
+  const Index H = b.hidden;
+  for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dc_at = b.dc + row * b.dc_stride + j;
+    const Vector i = access.load(gates), g = access.load(gates + H), o = access.load(gates + 2 * H);
+    const Vector tanh_c = access.load(b.kept + row * b.kept_stride + j);
+    const Vector dh =
+        hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
+    const Vector dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at));
+    const Vector di = hn::Mul(dc, hn::Sub(g, access.load(b.c_prev + row * b.c_prev_stride + j)));
+    access.store(hn::NegMulAdd(dc, i, dc), dc_at);
+    access.store(hn::Mul(di, logistic_slope(i)), gates);
+    access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + H);
+    access.store(hn::Mul(hn::Mul(dh, tanh_c), logistic_slope(o)), gates + 2 * H);
+  });
 }
 
 }  // namespace
@@ -188,16 +186,18 @@ namespace mnemo::kernels {
 namespace {
 HWY_EXPORT(lstm_cell_forward);
 HWY_EXPORT(lstm_cell_backward);
-HWY_EXPORT(tanh_values);
-HWY_EXPORT(logistic_values);
+HWY_EXPORT(peephole_lstm_cell_forward);
+HWY_EXPORT(peephole_lstm_cell_backward);
+HWY_EXPORT(cifg_lstm_cell_forward);
+HWY_EXPORT(cifg_lstm_cell_backward);
 }  // namespace
 
-void lstm_cell_forward(const LstmCellForward& args) { HWY_DYNAMIC_DISPATCH(lstm_cell_forward)(args); }
-void lstm_cell_backward(const LstmCellBackward& args) { HWY_DYNAMIC_DISPATCH(lstm_cell_backward)(args); }
-void tanh_values(const float* in, float* out, Index count) { HWY_DYNAMIC_DISPATCH(tanh_values)(in, out, count); }
-void logistic_values(const float* in, float* out, Index count) {
-  HWY_DYNAMIC_DISPATCH(logistic_values)(in, out, count);
-}
+void lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(lstm_cell_forward)(args); }
+void lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(lstm_cell_backward)(args); }
+void peephole_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(peephole_lstm_cell_forward)(args); }
+void peephole_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(peephole_lstm_cell_backward)(args); }
+void cifg_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(cifg_lstm_cell_forward)(args); }
+void cifg_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(cifg_lstm_cell_backward)(args); }
 
 }  // namespace mnemo::kernels
 #endif

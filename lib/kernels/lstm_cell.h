@@ -1,60 +1,29 @@
-// The LSTM cell without its matrix products: gates to states, and back.
+// The LSTM cell, with peepholes, and with coupled gates, without their matrix products.
 //
-// Letters: B rows (sequences at one time step), H hidden units. A row of gates is [4H] in the order i, f, g, o
-// (PyTorch's; g is the candidate). Equations after Hochreiter & Schmidhuber 1997 with the forget gate of Gers,
-// Schmidhuber & Cummins 2000:
+// After Hochreiter & Schmidhuber 1997 with the forget gate of Gers, Schmidhuber & Cummins 2000; a are the sums of the
+// products and biases, s is the logistic function, and a row of gates is [4H] in PyTorch's order i, f, g, o:
 //   i = s(a_i)  f = s(a_f)  g = tanh(a_g)  o = s(a_o)
 //   c = f c_prev + i g        h = o tanh(c)
-// where a are the sums of the products and biases and s is the logistic function.
+//
+// Peepholes (Gers & Schmidhuber 2000): the gates see the cell through diagonal weights, `own` = p_i, p_f, p_o [3H]:
+//   i = s(a_i + p_i c_prev)  f = s(a_f + p_f c_prev)  o = s(a_o + p_o c)
+//
+// Coupled gates (Greff et al. 2015): a row of gates is [3H], i, g, o, and f = 1 - i.
+//
+// kept: tanh(c) [H], and of the peephole cell then c [H].
 #pragma once
 
-#include <cstdint>
+#include "kernels/cell.h"
 
 namespace mnemo::kernels {
 
-using Index = std::int64_t;
+void lstm_cell_forward(const CellForward& args);
+void lstm_cell_backward(const CellBackward& args);
 
-/// Largest error of the kernels' tanh and logistic function: tanh relative, the logistic function absolute.
-inline constexpr double kTanhRelativeError = 6e-7;
-inline constexpr double kLogisticError = 3e-7;
+void peephole_lstm_cell_forward(const CellForward& args);
+void peephole_lstm_cell_backward(const CellBackward& args);
 
-/// Pointers to a row's first element, and elements from one row to the next.
-struct LstmCellForward {
-  Index rows, hidden;
-  float* gates;  // [B, 4H] in: a; out: i, f, g, o
-  Index gates_stride;
-  const float* c_prev;  // [B, H]
-  Index c_prev_stride;
-  float* c;  // [B, H] out; may be c_prev
-  Index c_stride;
-  float* tanh_c;  // [B, H] out; null where no gradient will be asked for
-  Index tanh_c_stride;
-  float* h;  // [B, H] out
-  Index h_stride;
-};
-
-void lstm_cell_forward(const LstmCellForward& args);
-
-struct LstmCellBackward {
-  Index rows, hidden;
-  float* gates;  // [B, 4H] in: i, f, g, o; out: gradients of a
-  Index gates_stride;
-  const float* c_prev;  // [B, H]
-  Index c_prev_stride;
-  const float* tanh_c;  // [B, H]
-  Index tanh_c_stride;
-  const float* dh;  // [B, H] gradient of h from above
-  Index dh_stride;
-  const float* dh_next;  // [B, H] gradient of h from the next step, added to dh
-  Index dh_next_stride;
-  float* dc;  // [B, H] in: gradient of c from the next step; out: gradient of c_prev
-  Index dc_stride;
-};
-
-void lstm_cell_backward(const LstmCellBackward& args);
-
-/// out[i] = tanh(in[i]) and 1 / (1 + exp(-in[i])), with the errors above; in and out may be the same.
-void tanh_values(const float* in, float* out, Index count);
-void logistic_values(const float* in, float* out, Index count);
+void cifg_lstm_cell_forward(const CellForward& args);
+void cifg_lstm_cell_backward(const CellBackward& args);
 
 }  // namespace mnemo::kernels

@@ -10,7 +10,7 @@ constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
 
 Index pooled_columns(const ClassifierOptions& o) { return (o.lstm.bidirectional ? 2 : 1) * o.lstm.hidden; }
 
-LstmOptions with_input(LstmOptions lstm, Index input) {
+RecurrentOptions with_input(RecurrentOptions lstm, Index input) {
   lstm.input = input;
   return lstm;
 }

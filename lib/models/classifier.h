@@ -6,7 +6,7 @@
 
 #include "nn/embedding.h"
 #include "nn/linear.h"
-#include "nn/lstm.h"
+#include "nn/recurrent.h"
 #include "nn/packing.h"
 #include "nn/pooling.h"
 #include "nn/tape.h"
@@ -17,7 +17,7 @@ struct ClassifierOptions {
   Index table_rows = 0;  ///< rows of the embedding table
   Index embedding = 0;   ///< E
   Index classes = 0;     ///< K
-  LstmOptions lstm;      ///< its input is E
+  RecurrentOptions lstm;      ///< its input is E
   PoolingKind pooling = PoolingKind::kMax;
   float dropout = 0.0f;            ///< before the dense layer
   float embedding_dropout = 0.0f;  ///< variational if lstm.variational
@@ -43,7 +43,7 @@ class Classifier {
  private:
   ClassifierOptions options_;
   Embedding embedding_;
-  Lstm rnn_;
+  Recurrent rnn_;
   Pooling pooling_;
   Linear output_;
 };

@@ -12,10 +12,12 @@ namespace {
 
 constexpr Index kPiece = 1 << 14;  // elements of a task; a multiple of 8, as masks are drawn eight at a time
 
-// A mask of `count` elements for this tape's seed and step.
-float* draw_mask(Tape& tape, float rate, std::uint32_t layer, Index count) {
-  const auto threshold = static_cast<std::uint32_t>(std::lround(static_cast<double>(rate) * 65536.0));
-  const float keep = static_cast<float>(65536.0 / (65536.0 - threshold));
+std::uint32_t threshold_of(float rate) {
+  return static_cast<std::uint32_t>(std::lround(static_cast<double>(rate) * 65536.0));
+}
+
+// Zero at probability `threshold` / 65536, else `keep`.
+float* draw(Tape& tape, std::uint32_t threshold, float keep, std::uint32_t layer, Index count) {
   const kernels::MaskStream stream{{static_cast<std::uint32_t>(tape.seed), static_cast<std::uint32_t>(tape.seed >> 32)},
                                    {static_cast<std::uint32_t>(tape.step), static_cast<std::uint32_t>(tape.step >> 32),
                                     static_cast<std::uint32_t>(Purpose::kDropout) << 24 ^ layer}};
@@ -46,6 +48,15 @@ std::vector<Index> rows_of_masks(const Packing* packing) {
 }
 
 }  // namespace
+
+float* draw_mask(Tape& tape, float rate, std::uint32_t layer, Index count) {
+  const std::uint32_t threshold = threshold_of(rate);
+  return draw(tape, threshold, static_cast<float>(65536.0 / (65536.0 - threshold)), layer, count);
+}
+
+float* draw_choices(Tape& tape, float rate, std::uint32_t layer, Index count) {
+  return draw(tape, 65536 - threshold_of(rate), 1.0f, layer, count);
+}
 
 Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t layer, const Packing* packing) {
   if (!tape.training() || rate <= 0.0f) return x;

@@ -13,4 +13,11 @@ namespace mnemo {
 /// Ghahramani 2016). Returns x itself in inference and at rate 0.
 Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t layer, const Packing* packing = nullptr);
 
+/// `count` elements that are 0 at probability `rate` and else 1 / (1 - rate), for the tape's seed and step. From the
+/// tape's arena.
+float* draw_mask(Tape& tape, float rate, std::uint32_t layer, Index count);
+
+/// The same with 1 at probability `rate` and else 0.
+float* draw_choices(Tape& tape, float rate, std::uint32_t layer, Index count);
+
 }  // namespace mnemo

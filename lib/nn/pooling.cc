@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/activations.h"
 #include "kernels/elementwise.h"
-#include "kernels/lstm_cell.h"
 #include "nn/initialise.h"
 
 namespace mnemo {

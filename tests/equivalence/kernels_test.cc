@@ -5,12 +5,13 @@
 #include <limits>
 
 #include "base/random.h"
+#include "kernels/activations.h"
 #include "kernels/elementwise.h"
-#include "kernels/lstm_cell.h"
 #include "kernels/product.h"
 #include "kernels/targets.h"
+#include "nn/cell.h"
 #include "tests/catch.h"
-#include "tests/reference/lstm.h"
+#include "tests/reference/cells.h"
 #include "tests/reference/matmul.h"
 #include "tests/reference/optimizers.h"
 
@@ -227,69 +228,120 @@ TEST_CASE("tanh and the logistic function keep the header's error bounds everywh
   });
 }
 
-TEST_CASE("the LSTM cell, forward and backward, at ragged widths and strides") {
-  on_every_target([] {
-    for (Index H : {Index{1}, Index{7}, Index{16}, Index{17}, Index{200}}) {
-      const Index rows = 3, stride = H + 5;
-      const auto sums = random_values(rows * 4 * H, 1, 2.0), c_prev = random_values(rows * stride, 2);
-      const auto dh = random_values(rows * stride, 3), dh_next = random_values(rows * H, 4);
-      auto gates = sums;
-      auto dc = random_values(rows * H, 5);
-      const auto dc_before = dc;
-      std::vector<float> c(rows * stride), h(rows * stride, -7.0f), tanh_c(rows * H);
-      lstm_cell_forward({.rows = rows,
-                         .hidden = H,
-                         .gates = gates.data(),
-                         .gates_stride = 4 * H,
-                         .c_prev = c_prev.data(),
-                         .c_prev_stride = stride,
-                         .c = c.data(),
-                         .c_stride = stride,
-                         .tanh_c = tanh_c.data(),
-                         .tanh_c_stride = H,
-                         .h = h.data(),
-                         .h_stride = stride});
-      lstm_cell_backward({.rows = rows,
-                          .hidden = H,
-                          .gates = gates.data(),
-                          .gates_stride = 4 * H,
-                          .c_prev = c_prev.data(),
-                          .c_prev_stride = stride,
-                          .tanh_c = tanh_c.data(),
-                          .tanh_c_stride = H,
-                          .dh = dh.data(),
-                          .dh_stride = stride,
-                          .dh_next = dh_next.data(),
-                          .dh_next_stride = H,
-                          .dc = dc.data(),
-                          .dc_stride = H});
-      const auto logistic = [](double x) { return 1.0 / (1.0 + std::exp(-x)); };
-      double worst = 0;
-      for (Index r = 0; r < rows; ++r)
-        for (Index j = 0; j < H; ++j) {
-          const auto sum = [&](Index gate) { return static_cast<double>(sums[r * 4 * H + gate * H + j]); };
-          const double i = logistic(sum(0)), f = logistic(sum(1)), g = std::tanh(sum(2)), o = logistic(sum(3));
-          const double before = static_cast<double>(c_prev[r * stride + j]), cell = f * before + i * g;
-          const double t = std::tanh(cell);
-          const double d_h = static_cast<double>(dh[r * stride + j]) + static_cast<double>(dh_next[r * H + j]);
-          const double d_c = static_cast<double>(dc_before[r * H + j]) + d_h * o * (1 - t * t);
-          const auto off = [&](double exact, float found) {
-            worst = std::max(worst, std::abs(exact - static_cast<double>(found)) / std::max(1.0, std::abs(exact)));
-          };
-          off(cell, c[r * stride + j]);
-          off(o * t, h[r * stride + j]);
-          off(d_c * f, dc[r * H + j]);
-          off(d_c * g * i * (1 - i), gates[r * 4 * H + j]);
-          off(d_c * before * f * (1 - f), gates[r * 4 * H + H + j]);
-          off(d_c * i * (1 - g * g), gates[r * 4 * H + 2 * H + j]);
-          off(d_h * t * o * (1 - o), gates[r * 4 * H + 3 * H + j]);
-        }
-      INFO("H " << H);
-      CHECK(worst < 3e-6);
-      // What lies between the rows belongs to others.
-      for (Index r = 0; r < rows; ++r)
-        for (Index j = H; j < stride; ++j) REQUIRE(h[r * stride + j] == -7.0f);
+namespace {
+
+// Largest error of a cell's outputs and gradients, relative where they are beyond 1. A norm over few elements divides
+// by a small deviation, which multiplies the rounding of its sums.
+double cell_bound(CellKind kind) { return kind == CellKind::kNormLstm ? 5e-5 : 3e-6; }
+
+class CellCheck {
+ public:
+  CellCheck(CellKind kind, Index H)
+      : cell_(cell_traits(kind)),
+        H_(H),
+        stride_(H + 5),
+        sums_(random_values(kRows * cell_.blocks * H, 1, 2.0)),
+        h_prev_(random_values(kRows * stride_, 2)),
+        c_prev_(random_values(kRows * stride_, 3)),
+        dh_(random_values(kRows * stride_, 4)),
+        dh_next_(random_values(kRows * H, 5)),
+        dc_(random_values(kRows * H, 6)),
+        own_(random_values(cell_.own_blocks() * H, 7)),
+        dreset_(random_values(kRows * H, 8)) {}
+
+  void run() {
+    auto gates = sums_, dh_next = dh_next_, dc = dc_;
+    std::vector<float> separate(gates.size());
+    auto& dgates = cell_.separate_gradients ? separate : gates;
+    const Index kept_size = cell_.kept * H_ + cell_.kept_scalars, gates_size = cell_.blocks * H_;
+    std::vector<float> c(kRows * stride_, -7.0f), h(kRows * stride_, -7.0f), kept(kRows * kept_size + 1);
+    const CellForward forward{.rows = kRows,
+                              .hidden = H_,
+                              .gates = gates.data(),
+                              .gates_stride = gates_size,
+                              .gates_block = H_,
+                              .h_prev = h_prev_.data(),
+                              .h_prev_stride = stride_,
+                              .c_prev = c_prev_.data(),
+                              .c_prev_stride = stride_,
+                              .own = own_.data(),
+                              .c = c.data(),
+                              .c_stride = stride_,
+                              .kept = kept.data(),
+                              .kept_stride = kept_size,
+                              .h = h.data(),
+                              .h_stride = stride_};
+    if (cell_.reset) cell_.reset(forward);
+    cell_.forward(forward);
+    const CellBackward backward{.rows = kRows,
+                                .hidden = H_,
+                                .gates = gates.data(),
+                                .gates_stride = gates_size,
+                                .gates_block = H_,
+                                .dgates = dgates.data(),
+                                .h_prev = h_prev_.data(),
+                                .h_prev_stride = stride_,
+                                .c_prev = c_prev_.data(),
+                                .c_prev_stride = stride_,
+                                .own = own_.data(),
+                                .kept = kept.data(),
+                                .kept_stride = kept_size,
+                                .dh = dh_.data(),
+                                .dh_stride = stride_,
+                                .dh_next = dh_next.data(),
+                                .dh_next_stride = H_,
+                                .dc = dc.data(),
+                                .dc_stride = H_};
+    std::vector<float> reset(kRows * H_);
+    for (Index r = 0; cell_.reset && r < kRows; ++r) std::copy_n(&kept[r * kept_size], H_, &reset[r * H_]);
+    cell_.backward(backward);
+    if (cell_.reset_backward) {
+      for (Index r = 0; r < kRows; ++r) std::copy_n(&dreset_[r * H_], H_, &kept[r * kept_size + H_]);
+      cell_.reset_backward(backward);
     }
+    for (Index r = 0; r < kRows; ++r) {
+      reference::CellInput in{row(sums_, r, gates_size, gates_size), row(h_prev_, r, stride_, H_),
+                              row(c_prev_, r, stride_, H_), row(own_, 0, 0, std::ssize(own_))};
+      const reference::CellOutput out = reference::cell_step(cell_.kind, in);
+      reference::CellOutputGradients d{row(dh_, r, stride_, H_), row(dc_, r, H_, H_), row(dreset_, r, H_, H_)};
+      for (Index j = 0; j < H_; ++j) d.dh[j] += static_cast<double>(dh_next_[r * H_ + j]);
+      compare("h", out.h, &h[r * stride_]);
+      if (cell_.cell_state) compare("c", out.c, &c[r * stride_]);
+      if (cell_.reset) compare("r h_prev", out.reset, &reset[r * H_]);
+      compare("gates", reference::cell_gradient(cell_.kind, in, in.gates, d), &dgates[r * gates_size]);
+      if (cell_.direct) compare("h_prev", reference::cell_gradient(cell_.kind, in, in.h_prev, d), &dh_next[r * H_]);
+      if (cell_.cell_state) compare("c_prev", reference::cell_gradient(cell_.kind, in, in.c_prev, d), &dc[r * H_]);
+      // What lies between the rows belongs to others.
+      for (Index j = H_; j < stride_; ++j) REQUIRE(h[r * stride_ + j] == -7.0f);
+    }
+  }
+
+ private:
+  static constexpr Index kRows = 3;
+
+  static reference::Doubles row(const std::vector<float>& from, Index r, Index stride, Index count) {
+    return {from.begin() + r * stride, from.begin() + r * stride + count};
+  }
+
+  void compare(const char* what, const reference::Doubles& exact, const float* found) const {
+    double worst = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i)
+      worst = std::max(worst, std::abs(exact[i] - static_cast<double>(found[i])) / std::max(1.0, std::abs(exact[i])));
+    INFO(cell_.name << ", H " << H_ << ", " << what);
+    CHECK(worst < cell_bound(cell_.kind));
+  }
+
+  const CellTraits& cell_;
+  Index H_, stride_;
+  std::vector<float> sums_, h_prev_, c_prev_, dh_, dh_next_, dc_, own_, dreset_;
+};
+
+}  // namespace
+
+TEST_CASE("every cell, forward and backward, against its twin at ragged widths and strides") {
+  on_every_target([] {
+    for (CellKind kind : all_cells())
+      for (Index H : {Index{1}, Index{2}, Index{7}, Index{16}, Index{17}, Index{50}}) CellCheck(kind, H).run();
   });
 }
 

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "checkpoint/safetensors.h"
 #include "kernels/targets.h"
-#include "nn/lstm.h"
+#include "nn/recurrent.h"
 #include "tests/catch.h"
 
 using namespace mnemo;
@@ -39,7 +39,7 @@ class Case {
 
   Index directions() const { return options.bidirectional ? 2 : 1; }
 
-  LstmOptions options;
+  RecurrentOptions options;
   std::vector<std::int32_t> lengths;
 
  private:
@@ -88,14 +88,14 @@ Result run(const Case& c, int threads, Tape::Mode mode) {
   ThreadPool pool(threads);
   Arena arena;
   Tape tape(pool, arena, mode);
-  Lstm lstm("", c.options);
+  Recurrent lstm("", c.options);
   lstm.visit([&](Parameter& p) {
     const auto value = c.floats(p.name.substr(1));
     std::copy(value.begin(), value.end(), p.value.data());
   });
   Activation x = tape.allocate(N, I);
   reorder_tokens(packing, c.lengths, I, c.floats("x").data(), x.value, true);
-  LstmState initial{tape.allocate(states, H), tape.allocate(states, H)};
+  RecurrentState initial{tape.allocate(states, H), tape.allocate(states, H)};
   reorder_states(packing, groups, H, c.floats("h0").data(), initial.h.value, true);
   reorder_states(packing, groups, H, c.floats("c0").data(), initial.c.value, true);
   const auto out = lstm.forward(tape, packing, x, &initial);

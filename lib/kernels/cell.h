@@ -1,0 +1,53 @@
+// What the kernels of every gated cell take and give: one time step of some rows, after the matrix products.
+//
+// Letters: B rows (sequences at one time step), H hidden units. A row of gates is a row of blocks of H floats; each
+// cell's header says which. The products have left the sums a of the gates there; the forward kernel turns them into
+// the cell's next state and, where a gradient will be asked for, into what the backward kernel wants to find.
+#pragma once
+
+#include <cstdint>
+
+namespace mnemo::kernels {
+
+using Index = std::int64_t;
+
+/// Pointers to a row's first element, and elements from one row to the next. A stride of 0 repeats one row.
+struct CellForward {
+  Index rows, hidden;
+  float* gates;                     // [B, blocks * H] in: a; out: what backward wants, if `kept` is given
+  Index gates_stride, gates_block;  // a block of a row: H, but where a kernel treats some of the units only
+  const float* h_prev;              // [B, H]
+  Index h_prev_stride;
+  const float* c_prev;  // [B, H], of cells that have a cell state
+  Index c_prev_stride;
+  const float* own;  // the cell's own vectors, one after the other
+  float* c;          // [B, H] out; may be c_prev
+  Index c_stride;
+  float* kept;  // [B, what the cell's header says] out; null where no gradient will be asked for
+  Index kept_stride;
+  float* h;  // [B, H] out
+  Index h_stride;
+};
+
+struct CellBackward {
+  Index rows, hidden;
+  float* gates;  // [B, blocks * H] in: as forward left them; out: gradients of a, unless `dgates` is another place
+  Index gates_stride, gates_block;
+  float* dgates;  // [B, blocks * H] out: gradients of a; `gates` itself for all cells but those that say otherwise
+  const float* h_prev;  // [B, H]
+  Index h_prev_stride;
+  const float* c_prev;  // [B, H]
+  Index c_prev_stride;
+  const float* own;
+  float* kept;  // as forward left it
+  Index kept_stride;
+  const float* dh;  // [B, H] gradient of h from above
+  Index dh_stride;
+  float* dh_next;  // [B, H] in: gradient of h from the next step, added to dh; out: what of it goes to h_prev past the
+                   // products (cells that have such a path; else left alone)
+  Index dh_next_stride;
+  float* dc;  // [B, H] in: gradient of c from the next step; out: gradient of c_prev
+  Index dc_stride;
+};
+
+}  // namespace mnemo::kernels

@@ -1,0 +1,100 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/min_cell.cc"
+#include "kernels/highway.h"
+// After highway.h: foreach_target compiles this file once for each instruction set.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/min_cell.h"
+// After foreach_target.
+#include "kernels/activations-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mnemo::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+namespace {
+
+// A NaN stays one: x86 returns the second operand then.
+HWY_INLINE Vector gate_of(Vector a) { return hn::Max(hn::Set(kTag, kLeastGate), logistic_of(a)); }
+
+// k = f / (f + i)
+HWY_INLINE Vector kept_share(Vector f, Vector i) { return hn::Div(f, hn::Add(f, i)); }
+
+void min_lstm_cell_forward(const CellForward& a) {
+  const Index H = a.gates_block;
+  for_units(a.rows, a.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const Vector f = gate_of(access.load(gates)), i = gate_of(access.load(gates + H)), g = access.load(gates + 2 * H);
+    const Vector h_prev = access.load(a.h_prev + row * a.h_prev_stride + j);
+    access.store(hn::MulAdd(kept_share(f, i), hn::Sub(h_prev, g), g), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(f, gates);
+    access.store(i, gates + H);
+  });
+}
+
+// Mirrors min_lstm_cell_forward: h = g + k (h_prev - g); k = f / (f + i); f, i = s(a).
+void min_lstm_cell_backward(const CellBackward& b) {
+  const Index H = b.gates_block;
+  for_units(b.rows, b.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dh_next = b.dh_next + row * b.dh_next_stride + j;
+    const Vector f = access.load(gates), i = access.load(gates + H), g = access.load(gates + 2 * H);
+    const Vector k = kept_share(f, i), one = hn::Set(kTag, 1.0f);
+    const Vector dh = hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(dh_next));
+    const Vector dk = hn::Mul(dh, hn::Sub(access.load(b.h_prev + row * b.h_prev_stride + j), g));
+    const Vector d_ratio = hn::Mul(dk, logistic_slope(k));  // of log f - log i
+    access.store(hn::Mul(dh, k), dh_next);
+    access.store(hn::Mul(d_ratio, hn::Sub(one, f)), gates);
+    access.store(hn::Mul(d_ratio, hn::Sub(i, one)), gates + H);
+    access.store(hn::NegMulAdd(dh, k, dh), gates + 2 * H);
+  });
+}
+
+void min_gru_cell_forward(const CellForward& a) {
+  const Index H = a.gates_block;
+  for_units(a.rows, a.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const Vector z = logistic_of(access.load(gates)), g = access.load(gates + H);
+    const Vector h_prev = access.load(a.h_prev + row * a.h_prev_stride + j);
+    access.store(hn::MulAdd(z, hn::Sub(g, h_prev), h_prev), a.h + row * a.h_stride + j);
+    if (a.kept) access.store(z, gates);
+  });
+}
+
+// Mirrors min_gru_cell_forward: h = h_prev + z (g - h_prev); z = s(a_z).
+void min_gru_cell_backward(const CellBackward& b) {
+  const Index H = b.gates_block;
+  for_units(b.rows, b.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dh_next = b.dh_next + row * b.dh_next_stride + j;
+    const Vector z = access.load(gates), g = access.load(gates + H);
+    const Vector dh = hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(dh_next));
+    const Vector dz = hn::Mul(dh, hn::Sub(g, access.load(b.h_prev + row * b.h_prev_stride + j)));
+    access.store(hn::NegMulAdd(dh, z, dh), dh_next);
+    access.store(hn::Mul(dz, logistic_slope(z)), gates);
+    access.store(hn::Mul(dh, z), gates + H);
+  });
+}
+
+}  // namespace
+}  // namespace mnemo::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mnemo::kernels {
+namespace {
+HWY_EXPORT(min_lstm_cell_forward);
+HWY_EXPORT(min_lstm_cell_backward);
+HWY_EXPORT(min_gru_cell_forward);
+HWY_EXPORT(min_gru_cell_backward);
+}  // namespace
+
+void min_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(min_lstm_cell_forward)(args); }
+void min_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(min_lstm_cell_backward)(args); }
+void min_gru_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(min_gru_cell_forward)(args); }
+void min_gru_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(min_gru_cell_backward)(args); }
+
+}  // namespace mnemo::kernels
+#endif

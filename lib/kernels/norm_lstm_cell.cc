@@ -1,0 +1,162 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/norm_lstm_cell.cc"
+#include "kernels/highway.h"
+// After highway.h: foreach_target compiles this file once for each instruction set.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <cmath>
+
+#include "kernels/norm_lstm_cell.h"
+// After foreach_target.
+#include "kernels/activations-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mnemo::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+namespace {
+
+// The sum over i of term(i, access), in an order that `count` alone decides.
+template <class Term>
+HWY_INLINE float sum_of(Index count, const Term& term) {
+  Vector sum = hn::Zero(kTag);
+  const Index whole = count / kLanes * kLanes;
+  for (Index i = 0; i < whole; i += kLanes) sum = hn::Add(sum, term(i, Whole{}));
+  if (whole < count) {
+    // Lanes beyond the end must not count, whatever `term` makes of zeros.
+    HWY_ALIGN float rest[kLanes] = {};
+    HWY_ALIGN float all[kLanes];
+    hn::Store(term(whole, Partial{count - whole}), kTag, all);
+    for (Index i = 0; i < count - whole; ++i) rest[i] = all[i];
+    sum = hn::Add(sum, hn::Load(kTag, rest));
+  }
+  return hn::GetLane(hn::SumOfLanes(kTag, sum));
+}
+
+// to = N(from); returns 1 / sqrt(var + epsilon). `to` may be `from`.
+HWY_INLINE float normalize(const float* from, float* to, Index count) {
+  const float n = static_cast<float>(count);
+  const float mean = sum_of(count, [&](Index i, auto access) HWY_ATTR { return access.load(from + i); }) / n;
+  const Vector m = hn::Set(kTag, mean);
+  const float variance = sum_of(count,
+                                [&](Index i, auto access) HWY_ATTR {
+                                  const Vector d = hn::Sub(access.load(from + i), m);
+                                  return hn::Mul(d, d);
+                                }) /
+                         n;
+  const float inverse = 1.0f / std::sqrt(variance + kNormEpsilon);
+  const Vector factor = hn::Set(kTag, inverse);
+  for_units(1, count, [&](Index, Index i, auto access) HWY_ATTR {
+    access.store(hn::Mul(hn::Sub(access.load(from + i), m), factor), to + i);
+  });
+  return inverse;
+}
+
+// The gradient of v through y = gain N(v): d v = inverse (u - mean u - N(v) mean(u N(v))) with u = gain dy. Hands
+// (first element, access, d v) to `use`.
+template <class Use>
+HWY_INLINE void normalize_backward(const float* dy, const float* gain, const float* norm, float inverse, Index count,
+                                   const Use& use) {
+  const float n = static_cast<float>(count);
+  const auto u = [&](Index i, auto access) HWY_ATTR { return hn::Mul(access.load(dy + i), access.load(gain + i)); };
+  const Vector mean = hn::Set(kTag, sum_of(count, u) / n);
+  const Vector along = hn::Set(kTag, sum_of(count, [&](Index i, auto access) HWY_ATTR {
+                                       return hn::Mul(u(i, access), access.load(norm + i));
+                                     }) / n);
+  const Vector factor = hn::Set(kTag, inverse);
+  for_units(1, count, [&](Index, Index i, auto access) HWY_ATTR {
+    const Vector centred = hn::Sub(u(i, access), mean);
+    use(i, access, hn::Mul(factor, hn::NegMulAdd(access.load(norm + i), along, centred)));
+  });
+}
+
+void norm_lstm_cell_forward(const CellForward& a) {
+  const Index H = a.hidden;
+  const float *gain_x = a.own, *gain_h = a.own + 4 * H, *bias = a.own + 8 * H, *gain_c = a.own + 12 * H,
+              *bias_c = a.own + 13 * H;
+  for (Index row = 0; row < a.rows; ++row) {
+    float* sums = a.gates + row * a.gates_stride;
+    float* kept = a.kept + row * a.kept_stride;
+    float* c = a.c + row * a.c_stride;
+    const float* c_prev = a.c_prev + row * a.c_prev_stride;
+    kept[7 * H] = normalize(sums, sums, 4 * H);
+    kept[7 * H + 1] = normalize(sums + 4 * H, sums + 4 * H, 4 * H);
+    const auto sum = [&](Index at, auto access) HWY_ATTR {
+      const Vector x = hn::MulAdd(access.load(gain_x + at), access.load(sums + at), access.load(bias + at));
+      return hn::MulAdd(access.load(gain_h + at), access.load(sums + 4 * H + at), x);
+    };
+    for_units(1, H, [&](Index, Index j, auto access) HWY_ATTR {
+      const Vector i = logistic_of(sum(j, access)), f = logistic_of(sum(H + j, access)),
+                   g = tanh_of(sum(2 * H + j, access)), o = logistic_of(sum(3 * H + j, access));
+      access.store(hn::MulAdd(f, access.load(c_prev + j), hn::Mul(i, g)), c + j);
+      access.store(i, kept + j);
+      access.store(f, kept + H + j);
+      access.store(g, kept + 2 * H + j);
+      access.store(o, kept + 3 * H + j);
+    });
+    kept[7 * H + 2] = normalize(c, kept + 4 * H, H);
+    for_units(1, H, [&](Index, Index j, auto access) HWY_ATTR {
+      const Vector t =
+          tanh_of(hn::MulAdd(access.load(gain_c + j), access.load(kept + 4 * H + j), access.load(bias_c + j)));
+      access.store(t, kept + 5 * H + j);
+      access.store(hn::Mul(access.load(kept + 3 * H + j), t), a.h + row * a.h_stride + j);
+    });
+  }
+}
+
+// Mirrors norm_lstm_cell_forward: h = o t; t = tanh(gain_c N(c) + bias_c); c = f c_prev + i g; i, f, g, o of a;
+// a = gain_x N(x) + gain_h N(h) + bias.
+void norm_lstm_cell_backward(const CellBackward& b) {
+  const Index H = b.hidden;
+  const float *gain_x = b.own, *gain_h = b.own + 4 * H, *gain_c = b.own + 12 * H;
+  for (Index row = 0; row < b.rows; ++row) {
+    const float* norms = b.gates + row * b.gates_stride;
+    float* kept = b.kept + row * b.kept_stride;
+    float* dc_at = b.dc + row * b.dc_stride;
+    float* dgates = b.dgates + row * b.gates_stride;
+    const auto dh = [&](Index j, auto access) HWY_ATTR {
+      return hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
+    };
+    for_units(1, H, [&](Index, Index j, auto access) HWY_ATTR {
+      const Vector t = access.load(kept + 5 * H + j), o = access.load(kept + 3 * H + j);
+      access.store(hn::Mul(hn::Mul(dh(j, access), o), tanh_slope(t)), kept + 6 * H + j);
+    });
+    normalize_backward(kept + 6 * H, gain_c, kept + 4 * H, kept[7 * H + 2], H,
+                       [&](Index j, auto access, Vector through)
+                           HWY_ATTR { access.store(hn::Add(access.load(dc_at + j), through), dc_at + j); });
+    for_units(1, H, [&](Index, Index j, auto access) HWY_ATTR {
+      const Vector i = access.load(kept + j), f = access.load(kept + H + j), g = access.load(kept + 2 * H + j),
+                   o = access.load(kept + 3 * H + j), t = access.load(kept + 5 * H + j);
+      const Vector dc = access.load(dc_at + j);
+      const Vector df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
+      access.store(hn::Mul(dc, f), dc_at + j);
+      access.store(hn::Mul(hn::Mul(dc, g), logistic_slope(i)), kept + j);
+      access.store(hn::Mul(df, logistic_slope(f)), kept + H + j);
+      access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), kept + 2 * H + j);
+      access.store(hn::Mul(hn::Mul(dh(j, access), t), logistic_slope(o)), kept + 3 * H + j);
+    });
+    const auto store = [&](float* to) HWY_ATTR {
+      return [to](Index j, auto access, Vector v) HWY_ATTR { access.store(v, to + j); };
+    };
+    normalize_backward(kept, gain_x, norms, kept[7 * H], 4 * H, store(dgates));
+    normalize_backward(kept, gain_h, norms + 4 * H, kept[7 * H + 1], 4 * H, store(dgates + 4 * H));
+  }
+}
+
+}  // namespace
+}  // namespace mnemo::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mnemo::kernels {
+namespace {
+HWY_EXPORT(norm_lstm_cell_forward);
+HWY_EXPORT(norm_lstm_cell_backward);
+}  // namespace
+
+void norm_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(norm_lstm_cell_forward)(args); }
+void norm_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(norm_lstm_cell_backward)(args); }
+
+}  // namespace mnemo::kernels
+#endif

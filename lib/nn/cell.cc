@@ -1,0 +1,159 @@
+#include "nn/cell.h"
+
+#include "kernels/gru_cell.h"
+#include "kernels/lstm_cell.h"
+#include "kernels/min_cell.h"
+#include "kernels/norm_lstm_cell.h"
+#include "kernels/rnn_cell.h"
+
+namespace mnemo {
+namespace {
+
+using namespace kernels;
+using Forget = CellTraits::ForgetGate;
+
+std::vector<CellTraits> make_traits() {
+  using enum CellKind;
+  using enum RowArray;
+  return {
+      {.kind = kLstm,
+       .name = "lstm",
+       .gates = 4,
+       .hidden_gates = 4,
+       .blocks = 4,
+       .input_order = {0, 1, 2, 3},
+       .kept = 1,
+       .cell_state = true,
+       .forward = lstm_cell_forward,
+       .backward = lstm_cell_backward,
+       .forget = Forget{1, 1.0f}},
+      {.kind = kPeepholeLstm,
+       .name = "peephole_lstm",
+       .gates = 4,
+       .hidden_gates = 4,
+       .blocks = 4,
+       .input_order = {0, 1, 2, 3},
+       .kept = 2,
+       .cell_state = true,
+       .forward = peephole_lstm_cell_forward,
+       .backward = peephole_lstm_cell_backward,
+       .own = {{"peephole_i", 1, 0.0f}, {"peephole_f", 1, 0.0f}, {"peephole_o", 1, 0.0f}},
+       .own_gradients = {{0, 1, kDGates, 0, kPreviousCell, 0},
+                         {1, 1, kDGates, 1, kPreviousCell, 0},
+                         {2, 1, kDGates, 3, kKept, 1}},
+       .forget = Forget{1, 1.0f}},
+      {.kind = kCifgLstm,
+       .name = "cifg_lstm",
+       .gates = 3,
+       .hidden_gates = 3,
+       .blocks = 3,
+       .input_order = {0, 1, 2},
+       .kept = 1,
+       .cell_state = true,
+       .forward = cifg_lstm_cell_forward,
+       .backward = cifg_lstm_cell_backward,
+       .forget = Forget{0, -1.0f}},
+      {.kind = kNormLstm,
+       .name = "norm_lstm",
+       .gates = 4,
+       .hidden_gates = 4,
+       .blocks = 8,
+       .input_order = {0, 1, 2, 3},
+       .hidden_first = 4,
+       .kept = 7,
+       .kept_scalars = 3,
+       .bias = false,
+       .cell_state = true,
+       .kept_in_inference = true,
+       .separate_gradients = true,
+       .forward = norm_lstm_cell_forward,
+       .backward = norm_lstm_cell_backward,
+       .own = {{"gain_ih", 4, 1.0f}, {"gain_hh", 4, 1.0f}, {"bias", 4, 0.0f}, {"gain_c", 1, 1.0f}, {"bias_c", 1, 0.0f}},
+       .own_gradients = {{0, 4, kKept, 0, kGates, 0},
+                         {4, 4, kKept, 0, kGates, 4},
+                         {8, 4, kKept, 0, kOne, 0},
+                         {12, 1, kKept, 6, kKept, 4},
+                         {13, 1, kKept, 6, kOne, 0}},
+       .forget = Forget{1, 1.0f},
+       .own_bias = 8},
+      {.kind = kGru,
+       .name = "gru",
+       .gates = 3,
+       .hidden_gates = 3,
+       .blocks = 4,
+       .input_order = {2, 0, 1},
+       .hidden_first = 1,
+       .direct = true,
+       .forward = gru_cell_forward,
+       .backward = gru_cell_backward},
+      {.kind = kGruBefore,
+       .name = "gru_before",
+       .gates = 3,
+       .hidden_gates = 3,
+       .blocks = 3,
+       .input_order = {0, 1, 2},
+       .kept = 2,
+       .direct = true,
+       .kept_in_inference = true,
+       .forward = gru_before_cell_forward,
+       .backward = gru_before_cell_backward,
+       .reset = gru_before_cell_reset,
+       .reset_backward = gru_before_cell_reset_backward},
+      {.kind = kRnnTanh,
+       .name = "rnn_tanh",
+       .gates = 1,
+       .hidden_gates = 1,
+       .blocks = 1,
+       .input_order = {0},
+       .forward = rnn_tanh_cell_forward,
+       .backward = rnn_tanh_cell_backward},
+      {.kind = kRnnRelu,
+       .name = "rnn_relu",
+       .gates = 1,
+       .hidden_gates = 1,
+       .blocks = 1,
+       .input_order = {0},
+       .forward = rnn_relu_cell_forward,
+       .backward = rnn_relu_cell_backward},
+      {.kind = kMinLstm,
+       .name = "min_lstm",
+       .gates = 3,
+       .hidden_gates = 0,
+       .blocks = 3,
+       .input_order = {0, 1, 2},
+       .direct = true,
+       .forward = min_lstm_cell_forward,
+       .backward = min_lstm_cell_backward,
+       .forget = Forget{0, 1.0f}},
+      {.kind = kMinGru,
+       .name = "min_gru",
+       .gates = 2,
+       .hidden_gates = 0,
+       .blocks = 2,
+       .input_order = {0, 1},
+       .direct = true,
+       .forward = min_gru_cell_forward,
+       .backward = min_gru_cell_backward,
+       .forget = Forget{0, -1.0f}},
+  };
+}
+
+const std::vector<CellTraits>& all_traits() {
+  static const std::vector<CellTraits> traits = make_traits();
+  return traits;
+}
+
+}  // namespace
+
+const std::vector<CellKind>& all_cells() {
+  static const std::vector<CellKind> cells = [] {
+    std::vector<CellKind> out;
+    for (const CellTraits& t : all_traits()) out.push_back(t.kind);
+    return out;
+  }();
+  return cells;
+}
+
+const CellTraits& cell_traits(CellKind kind) { return all_traits()[static_cast<std::size_t>(kind)]; }
+
+}  // namespace mnemo

@@ -1,0 +1,94 @@
+// The recurrent cells: what a row of gates holds, which products fill it, which kernels treat it.
+//
+// Adding a cell means a pair of kernels, a value of `CellKind`, and its row in `cell_traits`.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "kernels/cell.h"
+
+namespace mnemo {
+
+using Index = std::int64_t;
+
+enum class CellKind {
+  kLstm,
+  kPeepholeLstm,
+  kCifgLstm,
+  kNormLstm,
+  kGru,
+  kGruBefore,
+  kRnnTanh,
+  kRnnRelu,
+  kMinLstm,
+  kMinGru,
+};
+
+/// All of them, for tests and benchmarks.
+const std::vector<CellKind>& all_cells();
+
+/// A vector of weights that only this cell has, [blocks * H].
+struct OwnVector {
+  const char* name;
+  Index blocks;
+  float initial;
+};
+
+/// Where a factor of a gradient lies, row by row.
+enum class RowArray { kOne, kGates, kDGates, kKept, kPreviousCell };
+
+/// Blocks [block, block + blocks) of the own vectors have the gradient sum over rows of left * right.
+struct OwnGradient {
+  Index block, blocks;
+  RowArray left;
+  Index left_block;
+  RowArray right;
+  Index right_block;
+};
+
+struct CellTraits {
+  using Forward = void (*)(const kernels::CellForward&);
+  using Backward = void (*)(const kernels::CellBackward&);
+
+  CellKind kind;
+  const char* name;
+  Index gates;                       // G: weight_ih is [G H, I]
+  Index hidden_gates;                // weight_hh is [hidden_gates H, P]; 0: the state is not multiplied by anything
+  Index blocks;                      // a row of gates is [blocks H]
+  std::vector<Index> input_order;    // block k holds the input's gate input_order[k]; these are the first blocks
+  Index hidden_first = 0;            // the block that holds the first recurrent gate; the others follow
+  Index kept = 0, kept_scalars = 0;  // kept is [kept H + kept_scalars]
+  bool bias = true;                  // both products have a bias
+  bool cell_state = false;           // c beside h
+  bool direct = false;               // h_prev goes into h past the products too
+  bool kept_in_inference = false;
+  bool separate_gradients = false;  // backward leaves the gates and writes their gradients elsewhere
+  Forward forward = nullptr;
+  Backward backward = nullptr;
+  Forward reset = nullptr;  // between the recurrent products and that of the last gate, which takes what it kept
+  Backward reset_backward = nullptr;
+  std::vector<OwnVector> own = {};
+  std::vector<OwnGradient> own_gradients = {};
+  struct ForgetGate {
+    Index gate;
+    float sign;  // of the bias that makes it remember
+  };
+  std::optional<ForgetGate> forget = std::nullopt;
+  Index own_bias = -1;  // where the gates' bias is one of the own vectors: its first block
+
+  /// Recurrent gates of the first product: all, but the last where there is a `reset`.
+  Index first_product_gates() const { return hidden_gates - (reset ? 1 : 0); }
+  /// Blocks of a row beyond the input's: recurrent sums of their own.
+  Index recurrent_blocks() const { return blocks - static_cast<Index>(input_order.size()); }
+  Index own_blocks() const {
+    Index sum = 0;
+    for (const OwnVector& v : own) sum += v.blocks;
+    return sum;
+  }
+};
+
+const CellTraits& cell_traits(CellKind kind);
+
+}  // namespace mnemo

@@ -1,0 +1,123 @@
+// Recurrent layers over packed sequences: any cell, one or two directions, any depth, state in and state out, gradients
+// to both.
+//
+// Letters: N tokens, B sequences (in the packing's sorted order), I inputs, H hidden units of one direction, P outputs
+// of one direction (H without a projection), D directions, L layers, G gates. Equations in the headers of the cells'
+// kernels; weights have PyTorch's names, shapes and gate order where PyTorch has the cell.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/product.h"
+#include "nn/cell.h"
+#include "nn/initialise.h"
+#include "nn/packing.h"
+#include "nn/parameter.h"
+#include "nn/tape.h"
+
+namespace mnemo {
+
+struct RecurrentOptions {
+  CellKind cell = CellKind::kLstm;
+  Index input = 0, hidden = 0, layers = 1;
+  bool bidirectional = false;
+  Index projection = 0;  ///< P of an LSTM whose output is W_hr o tanh(c) (Sak et al. 2014); 0: none
+  Initialiser initialiser = Initialiser::kOrthogonal;
+  float forget_bias = 1.0f;      ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
+  float layer_dropout = 0.0f;    ///< on the input of each layer but the first
+  bool variational = false;      ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
+  float state_dropout = 0.0f;    ///< on h before the recurrent product, one mask a sequence (Gal & Ghahramani 2016)
+  float weight_dropout = 0.0f;   ///< on the elements of weight_hh, one mask a batch (DropConnect, Merity et al. 2017)
+  float zoneout_h = 0.0f;        ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
+  float zoneout_c = 0.0f;        ///< the same of c
+  bool learned_initial = false;  ///< the state that sequences begin with, where none is given, is learned
+
+  Index output() const { return projection > 0 ? projection : hidden; }
+  Index directions() const { return bidirectional ? 2 : 1; }
+};
+
+/// Why the options do not go together, or empty.
+std::string recurrent_conflict(const RecurrentOptions& options);
+
+/// h [L * D * B, P] and, of cells that have one, c [L * D * B, H]: layer by layer, direction by direction, as PyTorch
+/// orders them.
+struct RecurrentState {
+  Activation h, c;
+};
+
+/// Weights of one direction of one layer, and their packed forms for the products.
+class RecurrentDirection {
+ public:
+  RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input,
+                     const RecurrentOptions& options);
+
+  void initialise(const RecurrentOptions& options, std::uint64_t seed);
+  void visit(const ParameterVisitor& visitor);
+
+  /// Packs what `forward`, and if `training`, `backward` multiply by. `mask` [hidden_gates H, P], or null, multiplies
+  /// weight_hh.
+  void pack(ThreadPool& pool, bool training, const float* mask);
+
+  const CellTraits& cell;
+  Parameter weight_ih;                        // [G H, I]
+  std::optional<Parameter> weight_hh;         // [G H, P]; none of cells without a recurrent product
+  std::optional<Parameter> bias_ih, bias_hh;  // [G H]
+  std::vector<Parameter> own;                 // as the cell says
+  std::optional<Parameter> weight_hr;         // [P, H]
+
+  kernels::PackedMatrix input_panels;           // W_ih^T [I, G H], blocks in the order of a row of gates
+  kernels::PackedMatrix recurrent_panels;       // W_hh^T [P, first product's gates * H]
+  kernels::PackedMatrix last_panels;            // W_hh^T [P, H] of the last gate, where it has a product of its own
+  kernels::PackedMatrix projection_panels;      // W_hr^T [H, P]
+  kernels::PackedMatrix input_back_panels;      // W_ih [G H, I], rows as the columns of input_panels
+  kernels::PackedMatrix recurrent_back_panels;  // W_hh
+  kernels::PackedMatrix last_back_panels;
+  kernels::PackedMatrix projection_back_panels;  // W_hr [P, H]
+  AlignedVector bias;                            // [blocks H], what the sums of a row of gates begin with
+  AlignedVector own_values;                      // all own vectors
+
+ private:
+  AlignedVector ordered_, masked_;
+};
+
+class Recurrent {
+ public:
+  Recurrent(const std::string& name, const RecurrentOptions& options);
+
+  void initialise(std::uint64_t seed);
+  void visit(const ParameterVisitor& visitor);
+
+  /// To be called after the weights changed: they are packed anew at the next use.
+  void weights_changed() { packed_ = Packed::kNo; }
+
+  struct Output {
+    Activation y;          // [N, D * P]
+    RecurrentState final;  // the state after each sequence's last step (its first, for the backward direction)
+  };
+
+  /// x is [N, I]. Without `initial` the state begins as zero, or as what was learned. A sequence of length 0 ends in
+  /// its initial state.
+  Output forward(Tape& tape, const Packing& packing, const Activation& x, const RecurrentState* initial = nullptr);
+
+  const RecurrentOptions& options() const { return options_; }
+  Index directions() const { return options_.directions(); }
+
+ private:
+  enum class Packed { kNo, kForInference, kForTraining };
+
+  void pack(Tape& tape);
+  RecurrentState first_state(Tape& tape, Index sequences);
+
+  RecurrentOptions options_;
+  std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]
+  std::vector<Parameter> initial_;                               // h [L * D, P], and c [L * D, H]
+  std::vector<float*> weight_masks_;                             // [L * D], of the batch in hand
+  Packed packed_ = Packed::kNo;
+  AlignedVector scratch_;
+};
+
+}  // namespace mnemo
