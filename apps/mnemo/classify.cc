@@ -55,8 +55,9 @@ class Classification {
     } else {
       DataFile file;
       file.format = options_.input.format_in;
-      if (options_.input.format_in != trained.format) file.label = file.text = file.separator = "";
-      record_options = mnemo::record_options(trained, file, options_.input.policy());
+      DataConfig data = trained;
+      if (options_.input.format_in != trained.format) forget_columns(data);
+      record_options = mnemo::record_options(data, file, options_.input.policy());
       record_options.phrases = false;
     }
     record_options.require_label = false;

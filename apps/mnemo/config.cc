@@ -3,7 +3,9 @@
 #include <memory>
 
 #include "apps/mnemo/commands.h"
+#include "base/error.h"
 #include "config/options.h"
+#include "train/text_classifier.h"
 
 namespace mnemo {
 namespace {
@@ -31,7 +33,9 @@ void add_config(CLI::App& app, Command& chosen) {
   add_file(check, *o);
   check->callback([&chosen, o] {
     chosen = [o] {
-      load_config(o->file, o->sets);
+      const Config config = load_config(o->file, o->sets);
+      if (const std::string conflict = model_conflict(config.model); !conflict.empty())
+        throw UsageError(fmt::format("{}: {}", o->file, conflict));
       std::printf("%s: valid\n", o->file.c_str());
       return 0;
     };

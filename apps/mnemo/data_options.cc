@@ -14,4 +14,10 @@ void add_data_options(CLI::App* command, DataOptions& options) {
       ->check(CLI::IsMember({"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"}));
 }
 
+void forget_columns(DataConfig& data) {
+  data.label = data.text = data.separator = "";
+  data.header.reset();
+  data.phrases = data.multi_label = false;
+}
+
 }  // namespace mnemo

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "config/config.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -17,5 +18,8 @@ struct DataOptions {
 
 /// Adds `--invalid-utf8` and `--format-in`.
 void add_data_options(CLI::App* command, DataOptions& options);
+
+/// Clears the keys that say where in a record of another format label and text are.
+void forget_columns(DataConfig& data);
 
 }  // namespace mnemo

@@ -47,9 +47,7 @@ LabelledTexts read_input(const std::string& path, const TextClassifier& model, c
   if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to evaluate with");
   if (!options.format_in.empty() && options.format_in != data.format) {
     data.format = options.format_in;
-    data.label = data.text = data.separator = "";
-    data.header.reset();
-    data.phrases = false;
+    forget_columns(data);
   }
   data.dir.clear();
   return read_texts({DataFile{.file = path,

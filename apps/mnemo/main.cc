@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "checkpoint/format.h"
@@ -49,7 +50,7 @@ int run(int argc, char** argv) {
   app.formatter(std::make_shared<ExamplesFirst>());
   app.require_subcommand(0, 1);
   app.footer(
-      "Examples:\n  mnemo train configs/quickstart-en.json\n  echo 'a fine film' | mnemo classify "
+      "Examples:\n  mnemo train my.json\n  echo 'a fine film' | mnemo classify "
       "run/model.safetensors\n"
       "  mnemo evaluate run/model.safetensors test.tsv --train train.tsv\n\nmnemo COMMAND --help tells more.");
   Command chosen;
@@ -102,6 +103,7 @@ int report(std::string_view text, int code) {
 int main(int argc, char** argv) {
   // A closed pipe is an error of write(2) like any other: reported, not a silent end.
   std::signal(SIGPIPE, SIG_IGN);
+  mnemo::program_name = argv[0];
   try {
     const int code = mnemo::run(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) mnemo::fail("standard output: cannot write");

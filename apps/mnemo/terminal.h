@@ -8,6 +8,9 @@
 
 namespace mnemo {
 
+/// How the program was called, so that a command that it prints can be run.
+inline std::string program_name = "mnemo";
+
 /// One line to stderr.
 void say(const std::string& line);
 

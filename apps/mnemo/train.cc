@@ -3,6 +3,8 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <new>
+#include <optional>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
@@ -62,7 +64,7 @@ void remove_runs(const TrainOptions& o, const std::string& folder) {
 
 // The command that goes on with this one's run.
 std::string resume_command(const TrainOptions& o) {
-  std::string out = "mnemo train " + shell_quoted(o.config);
+  std::string out = shell_quoted(program_name) + " train " + shell_quoted(o.config);
   for (const std::string& set : o.sets) out += " --set " + shell_quoted(set);
   if (!o.data.format_in.empty()) out += " --format-in " + o.data.format_in;
   if (o.data.invalid_utf8 != "error") out += " --invalid-utf8 " + o.data.invalid_utf8;
@@ -97,12 +99,18 @@ void write_report(const Config& config, const ClassificationData& data, const st
 
 int run_train(const TrainOptions& o) {
   Config config = load_config(o.config, o.sets);
+  if (const std::string conflict = model_conflict(config.model); !conflict.empty())
+    throw UsageError(fmt::format("{}: {}", o.config, conflict));
   if (o.threads_given) config.training.threads = o.threads;
   if (o.data.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to train on");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   ThreadPool pool(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores());
   const std::string folder = config.output.dir;
-  if (!o.dry) check_folders(o, folder);
+  std::optional<FolderLock> lock;
+  if (!o.dry) {
+    check_folders(o, folder);
+    lock.emplace(folder);
+  }
   const auto data = load_classification_data(config, o.config, o.data.policy(), say);
   if (o.dry) {
     dry_run(config, o.config, data, pool, [](const std::string& line) { std::puts(line.c_str()); });
@@ -127,9 +135,18 @@ int run_train(const TrainOptions& o) {
     if (stop_signal) bar.line("stopped and saved; go on with: " + resume_command(o));
     return stop_signal ? 128 + stop_signal : 0;
   }
-  const auto model = build_classifier(config, o.config, data, say);
+  const auto model = [&] {
+    try {
+      return build_classifier(config, o.config, data, say);
+    } catch (const std::bad_alloc&) {
+      fail(
+          "out of memory for a model of {} layers of {} hidden units and vectors of {} numbers; make model.layers, "
+          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets smaller",
+          config.model.layers, config.model.hidden, config.model.embedding);
+    }
+  }();
   if (!o.init_from.empty()) {
-    const auto [words, labels] = initialise_from(*model, o.init_from);
+    const auto [words, labels] = initialise_from(*model, o.init_from, say);
     say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o.init_from, words,
                     model->vocabulary().size() - 1, labels, model->labels().size()));
   }
@@ -151,7 +168,7 @@ int run_train(const TrainOptions& o) {
                     test.at("log_loss")));
   }
   write_report(config, data, folder, pool);
-  say(fmt::format("next: mnemo classify {} FILE", shell_quoted(model_path(folder))));
+  say(fmt::format("next: {} classify {} FILE", shell_quoted(program_name), shell_quoted(model_path(folder))));
   return 0;
 }
 
@@ -177,6 +194,7 @@ void add_train(CLI::App& app, Command& chosen) {
       ->excludes(init_from)
       ->excludes(dry_run);
   dry_run->excludes(init_from);
+  resume->excludes(init_from);
   add_data_options(command, o->data);
   add_threads(command, o->threads);
   command->callback([&chosen, o, command] {

@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,6 +55,17 @@ void make_folders(const std::string& path) {
   std::filesystem::create_directories(path, error);
   if (error) fail("{}: cannot make the folder: {}", path, error.message());
 }
+
+FolderLock::FolderLock(const std::string& path) {
+  make_folders(path);
+  descriptor_ = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) fail("{}: cannot open the folder: {}", path, std::strerror(errno));
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  ::close(descriptor_);
+  fail("{}: another run is writing to this folder; wait for its end, or set output.dir to another one", path);
+}
+
+FolderLock::~FolderLock() { ::close(descriptor_); }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   std::error_code none;

@@ -15,6 +15,19 @@ bool file_exists(const std::string& path);
 /// Makes a folder and those above it. Throws Error where that fails.
 void make_folders(const std::string& path);
 
+/// Keeps other processes that want the same folder out of it for as long as it lives, however its process ends. Makes
+/// the folder if it is not there. Throws Error if another holds it.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::string& path);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 /// Writes to a temporary file beside the target; `commit` makes it durable and gives it the final name in one step.
 /// Without `commit` the destructor removes it. Links are followed, and a file that is there keeps its mode. What is no
 /// regular file (a pipe, a device) is written to as it is. Every failure (a full disk, a folder that is gone) throws

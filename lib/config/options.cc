@@ -306,7 +306,18 @@ std::vector<Option> declare_options() {
       option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any,
              "Whether the vectors of words of train are trained on."),
 
-      option("model.cell", MNEMO_MEMBER(model.cell), Choices{"lstm"}, "The recurrent cell."),
+      option("model.cell", MNEMO_MEMBER(model.cell),
+             Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"},
+             "The recurrent cell. gru: Cho et al. 2014; peephole_lstm: Gers & Schmidhuber 2000; cifg_lstm: coupled "
+             "input and forget gates, Greff et al. 2015; min_lstm, min_gru: gates that do not see the state, Feng et "
+             "al. 2024."),
+      option("model.reset_after", MNEMO_MEMBER(model.reset_after), any,
+             "gru: the reset gate after the recurrent product, as PyTorch and cuDNN; false: before it, as the paper."),
+      option("model.activation", MNEMO_MEMBER(model.activation), Choices{"tanh", "relu"}, "rnn: its activation."),
+      option("model.layer_norm", MNEMO_MEMBER(model.layer_norm), any,
+             "lstm: layer normalisation of the gates' sums and of the cell (Ba et al. 2016)."),
+      option("model.projection", MNEMO_MEMBER(model.projection), Range{0, 16384},
+             "lstm: outputs of one direction, fewer than hidden (Sak et al. 2014); 0: no projection."),
       option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), any, "Read the text in both directions."),
       option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers."),
       option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction."),
@@ -322,6 +333,18 @@ std::vector<Option> declare_options() {
              "Dropout between recurrent layers."),
       option("model.variational", MNEMO_MEMBER(model.variational), any,
              "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
+      option("model.state_dropout", MNEMO_MEMBER(model.state_dropout), Range{0, 0.95},
+             "Dropout on the state before the recurrent product, one mask a text (Gal & Ghahramani 2016)."),
+      option("model.weight_dropout", MNEMO_MEMBER(model.weight_dropout), Range{0, 0.95},
+             "Dropout on the elements of the recurrent weights, one mask a batch (DropConnect, Merity et al. 2017)."),
+      option("model.zoneout_h", MNEMO_MEMBER(model.zoneout_h), Range{0, 0.95},
+             "Chance that a unit's output keeps its previous value in training (Krueger et al. 2016)."),
+      option("model.zoneout_c", MNEMO_MEMBER(model.zoneout_c), Range{0, 0.95}, "The same of the cell state."),
+      option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
+             "What each layer but the first gives on. add: its input too (He et al. 2016); highway: a learned mixture "
+             "of input and output (Srivastava et al. 2015)."),
+      option("model.learned_initial", MNEMO_MEMBER(model.learned_initial), any,
+             "Texts begin with a state that is learned, not zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
              "Share of units whose own vector is read as the unknown one in training; their n-grams stay."),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
@@ -412,6 +435,13 @@ void check_whole(const Config& c, std::vector<std::string>& errors) {
     errors.push_back("training.warmup: expected epochs or steps, found minutes");
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.push_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
+  if (c.data.multi_label && c.data.label_separator.empty())
+    errors.push_back("data.label_separator: expected a text between labels, found none");
+  if (c.training.weight_decay * c.training.learning_rate >= 1)
+    errors.push_back(fmt::format(
+        "training.weight_decay: times learning_rate it is {:.3g}, and must be below 1: it is the share of the weights "
+        "that a step takes away",
+        c.training.weight_decay * c.training.learning_rate));
 }
 
 const Option* find_option(const std::string& key) {
@@ -427,7 +457,11 @@ bool is_section(const std::string& key) {
 
 std::string unknown_key(const std::string& key) {
   std::vector<std::string> keys;
-  for (const Option& o : options()) keys.push_back(o.key);
+  for (const Option& o : options()) {
+    keys.push_back(o.key);
+    for (std::size_t dot = o.key.find('.'); dot != std::string::npos; dot = o.key.find('.', dot + 1))
+      keys.push_back(o.key.substr(0, dot));
+  }
   return fmt::format("{}: unknown key; the nearest is {} (mnemo config explain lists all)", key, nearest(key, keys));
 }
 
@@ -444,7 +478,10 @@ void read_object(Config& config, const Json& object, const std::string& prefix, 
                  std::vector<std::string>& errors) {
   for (const auto& [name, value] : object.items()) {
     const std::string key = prefix + name;
-    if (const Option* o = find_option(key)) {
+    if (name.find('.') != std::string::npos) {
+      errors.push_back(fmt::format("{}{}: a file has keys in sections: {{\"{}\": {{\"{}\": ...}}}}", where, key,
+                                   key.substr(0, key.find('.')), key.substr(key.find('.') + 1)));
+    } else if (const Option* o = find_option(key)) {
       set_option(config, *o, value, where, errors);
     } else if (!is_section(key)) {
       errors.push_back(where + unknown_key(key));
@@ -500,7 +537,7 @@ Json parse_strict(std::string_view text, const std::string& name) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
     throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     throw UsageError(fmt::format("{}: {}", name, error.what()));
   }
   if (!out.is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(out)));
@@ -536,7 +573,9 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   std::vector<std::string> errors;
   read_object(config, parse_strict(text, name), "", name + ": ", errors);
   for (const std::string& set : sets) apply_set(config, set, errors);
-  if (errors.empty()) check_whole(config, errors);
+  const std::size_t before = errors.size();
+  check_whole(config, errors);
+  for (std::size_t i = before; i < errors.size(); ++i) errors[i] = name + ": " + errors[i];
   if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\n")));
   return config;
 }

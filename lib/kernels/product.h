@@ -85,7 +85,7 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
 /// (`mnemo bench` compares), and OpenBLAS is the reference that tests compare with.
 bool openblas_serves();
 
-/// Who serves the matrix products, for `--version`: "mnemo's own, AVX-512; OpenBLAS core SkylakeX stands by".
+/// Who serves the matrix products, for `--version`: "mnemo's packed panels, AVX-512; OpenBLAS core SkylakeX".
 std::string product_provider();
 
 /// c [m, n] += a^T b by OpenBLAS's cblas_sgemm on one thread: the reference of tests and benchmarks.

@@ -5,14 +5,14 @@
 namespace mnemo {
 namespace {
 
-// Streams of the masks outside the LSTM, whose own are named by layer from 1 on.
+// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
 constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
 
-Index pooled_columns(const ClassifierOptions& o) { return (o.lstm.bidirectional ? 2 : 1) * o.lstm.hidden; }
+Index pooled_columns(const ClassifierOptions& o) { return o.recurrent.directions() * o.recurrent.output(); }
 
-RecurrentOptions with_input(RecurrentOptions lstm, Index input) {
-  lstm.input = input;
-  return lstm;
+RecurrentOptions with_input(RecurrentOptions recurrent, Index input) {
+  recurrent.input = input;
+  return recurrent;
 }
 
 }  // namespace
@@ -20,15 +20,15 @@ RecurrentOptions with_input(RecurrentOptions lstm, Index input) {
 Classifier::Classifier(const ClassifierOptions& options)
     : options_(options),
       embedding_("embedding", options.table_rows, options.embedding),
-      rnn_("rnn", with_input(options.lstm, options.embedding)),
-      pooling_("attention", options.pooling, pooled_columns(options), options.lstm.bidirectional ? 2 : 1),
+      rnn_("rnn", with_input(options.recurrent, options.embedding)),
+      pooling_("attention", options.pooling, pooled_columns(options), options.recurrent.directions()),
       output_("output", pooled_columns(options), options.classes) {}
 
 void Classifier::initialise(std::uint64_t seed) {
   embedding_.initialise(options_.embedding_deviation, seed);
   rnn_.initialise(seed);
   pooling_.initialise(seed);
-  output_.initialise(options_.lstm.initialiser, seed);
+  output_.initialise(options_.recurrent.initialiser, seed);
 }
 
 void Classifier::visit(const ParameterVisitor& visitor) {
@@ -44,7 +44,7 @@ void Classifier::weights_changed() {
 }
 
 Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& bags) {
-  const Packing* shared = options_.lstm.variational ? &packing : nullptr;
+  const Packing* shared = options_.recurrent.variational ? &packing : nullptr;
   Activation x = embedding_.forward(tape, bags);
   tape.watch("embedding", x);
   x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);

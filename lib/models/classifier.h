@@ -1,4 +1,4 @@
-// A text classifier: embedding, (Bi)LSTM, pooling, one dense layer.
+// A text classifier: embedding, recurrent layers, pooling, one dense layer.
 #pragma once
 
 #include <cstdint>
@@ -6,21 +6,21 @@
 
 #include "nn/embedding.h"
 #include "nn/linear.h"
-#include "nn/recurrent.h"
 #include "nn/packing.h"
 #include "nn/pooling.h"
+#include "nn/recurrent.h"
 #include "nn/tape.h"
 
 namespace mnemo {
 
 struct ClassifierOptions {
-  Index table_rows = 0;  ///< rows of the embedding table
-  Index embedding = 0;   ///< E
-  Index classes = 0;     ///< K
-  RecurrentOptions lstm;      ///< its input is E
+  Index table_rows = 0;        ///< rows of the embedding table
+  Index embedding = 0;         ///< E
+  Index classes = 0;           ///< K
+  RecurrentOptions recurrent;  ///< its input is E
   PoolingKind pooling = PoolingKind::kMax;
   float dropout = 0.0f;            ///< before the dense layer
-  float embedding_dropout = 0.0f;  ///< variational if lstm.variational
+  float embedding_dropout = 0.0f;  ///< variational if recurrent.variational
   float embedding_deviation = 1.0f;
 };
 

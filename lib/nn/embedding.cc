@@ -63,7 +63,9 @@ Activation Embedding::forward(Tape& tape, const Bags& bags) {
   });
   if (weight.frozen) return y;
   tape.record([this, &tape, &bags, y, E] {
-    const auto found = occurrences(bags, weight.rows());
+    auto found = occurrences(bags, weight.rows());
+    if (!weight.fixed_rows.empty())
+      std::erase_if(found, [&](const auto& occurrence) { return weight.fixed_rows[occurrence.row] != 0; });
     std::vector<std::size_t> starts;
     weight.touched.clear();
     for (std::size_t i = 0; i < found.size(); ++i)

@@ -63,17 +63,4 @@ double sigmoid_cross_entropy(const Activation& logits, std::span<const float> ta
   return loss;
 }
 
-void softmax_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities) {
-  std::vector<double> log_p;
-  for (Index r = 0; r < rows; ++r) {
-    log_softmax(logits + r * columns, columns, temperature, log_p);
-    for (Index k = 0; k < columns; ++k) probabilities[r * columns + k] = static_cast<float>(std::exp(log_p[k]));
-  }
-}
-
-void sigmoid_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities) {
-  for (Index i = 0; i < rows * columns; ++i)
-    probabilities[i] = static_cast<float>(logistic(static_cast<double>(logits[i]) / temperature));
-}
-
 }  // namespace mnemo

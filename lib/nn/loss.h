@@ -21,8 +21,4 @@ double softmax_cross_entropy(const Activation& logits, std::span<const std::int3
 double sigmoid_cross_entropy(const Activation& logits, std::span<const float> targets,
                              std::span<const float> class_weights, float smoothing);
 
-/// Rows of softmax or of sigmoids, in double precision, to float.
-void softmax_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities);
-void sigmoid_rows(const float* logits, Index rows, Index columns, double temperature, float* probabilities);
-
 }  // namespace mnemo

@@ -61,6 +61,7 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   if (missed == 0) return;
   slot.last_step[row] = steps_;
   Parameter& p = *slot.parameter;
+  if (!p.fixed_rows.empty() && p.fixed_rows[row] != 0) return;
   const Index E = p.row_size(), at = row * E;
   // The sums of steps long past are no longer kept up to date: what is left to do is their decay.
   const std::int64_t kept_until = std::min(steps_, last + kMissedSteps);

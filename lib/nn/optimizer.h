@@ -2,12 +2,13 @@
 //
 // A row of a sparse parameter (an embedding) is worked on only in the steps in which it occurs. What the optimiser
 // would have done to it in between, with a gradient of zero, is made up for at once before the row is used again:
-//   SGD      its momentum runs on exactly as the dense optimiser's would.
+//   SGD      its momentum runs on as the dense optimiser's would.
 //   Adam(W)  the missed steps s = L + j move it by -sum_j rate_s / (1 - b1^s) b1^j m / (sqrt(b2^j v / (1 - b2^s)) + e).
 //            All terms share m / (sqrt(v) + e), and their other factors are summed once a step for all rows, so a row
 //            ends where dense Adam would put it but for e's weight against its square root.
 //   RMSProp  a zero gradient moves nothing without momentum; the mean square decays. Momentum runs on as for SGD.
-// Terms more than kMissedSteps old are dropped (at b1 = 0.99 they are below 4e-5 of the first).
+// Terms more than kMissedSteps old are dropped (at a momentum or b1 of 0.99 they are below 4e-5 of the first, at 0.999
+// still a third).
 //
 // Weight decay is decoupled for all (Loshchilov & Hutter 2019): w *= 1 - rate * decay; missed steps included.
 #pragma once

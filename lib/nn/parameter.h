@@ -32,8 +32,9 @@ struct Parameter {
   bool sparse;
   bool frozen = false;  ///< the optimiser leaves it alone
   AlignedVector value;
-  AlignedVector gradient;             // dense: [shape]; sparse: [touched, row_size]
-  std::vector<std::int32_t> touched;  // sparse: ascending
+  AlignedVector gradient;                // dense: [shape]; sparse: [touched, row_size]
+  std::vector<std::uint8_t> fixed_rows;  ///< sparse: where 1, the row is not trained; empty: all are
+  std::vector<std::int32_t> touched;     // sparse: ascending
 };
 
 /// Visits each parameter of a layer or model once, always in the same order.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/activations.h"
 #include "kernels/elementwise.h"
 #include "nn/dropout.h"
 
@@ -758,6 +759,8 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
     for (Index d = 0; d < D; ++d)
       directions_.push_back(std::make_unique<RecurrentDirection>(
           name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""), l == 0 ? options.input : D * P, options));
+  for (Index l = 1; l < options.layers && options.residual == Residual::kHighway; ++l)
+    carries_.push_back(std::make_unique<Linear>(fmt::format("{}.highway_l{}", name, l), D * P, D * P));
   if (!options.learned_initial) return;
   initial_.emplace_back(name + ".initial_h", std::vector<Index>{options.layers * D, P});
   if (cell_traits(options.cell).cell_state)
@@ -766,13 +769,24 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
 
 void Recurrent::initialise(std::uint64_t seed) {
   for (auto& direction : directions_) direction->initialise(options_, seed);
+  for (auto& carry : carries_) {
+    carry->initialise(options_.initialiser, seed);
+    // Layers begin by handing on most of what they get.
+    for (Index j = 0; j < carry->bias.size(); ++j) carry->bias.value[j] -= 1.0f;
+  }
   for (Parameter& p : initial_) std::fill_n(p.value.data(), p.size(), 0.0f);
   weights_changed();
 }
 
 void Recurrent::visit(const ParameterVisitor& visitor) {
   for (auto& direction : directions_) direction->visit(visitor);
+  for (auto& carry : carries_) carry->visit(visitor);
   for (Parameter& p : initial_) visitor(p);
+}
+
+void Recurrent::weights_changed() {
+  packed_ = Packed::kNo;
+  for (auto& carry : carries_) carry->weights_changed();
 }
 
 void Recurrent::pack(Tape& tape) {
@@ -788,6 +802,31 @@ void Recurrent::pack(Tape& tape) {
   }
   // Masked weights serve one batch only.
   packed_ = dropping ? Packed::kNo : wanted;
+}
+
+Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, const Activation& y) {
+  if (options_.residual == Residual::kNone || layer == 0) return y;
+  const Activation out = tape.allocate(y.rows, y.columns);
+  if (options_.residual == Residual::kAdd) {
+    for (Index i = 0; i < out.size(); ++i) out.value[i] = x.value[i] + y.value[i];
+    tape.record([out, x, y] {
+      kernels::add_scaled(1.0f, out.gradient, x.gradient, out.size());
+      kernels::add_scaled(1.0f, out.gradient, y.gradient, out.size());
+    });
+    return out;
+  }
+  const Activation gate = carries_[layer - 1]->forward(tape, x);
+  kernels::logistic_values(gate.value, gate.value, gate.size());
+  for (Index i = 0; i < out.size(); ++i) out.value[i] = x.value[i] + gate.value[i] * (y.value[i] - x.value[i]);
+  tape.record([out, gate, x, y] {
+    for (Index i = 0; i < out.size(); ++i) {
+      const float d = out.gradient[i], t = gate.value[i];
+      y.gradient[i] += d * t;
+      x.gradient[i] += d * (1.0f - t);
+      gate.gradient[i] += d * (y.value[i] - x.value[i]) * t * (1.0f - t);
+    }
+  });
+  return out;
 }
 
 // The learned state, once for each sequence.
@@ -823,10 +862,11 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
   Output out;
   out.final.h = tape.allocate(options_.layers * D * B, P);
   if (cell.cell_state) out.final.c = tape.allocate(options_.layers * D * B, H);
-  Activation input = x;
+  Activation given = x;
   for (Index l = 0; l < options_.layers; ++l) {
+    Activation input = given;
     if (l > 0)
-      input = dropout(tape, input, options_.layer_dropout, static_cast<std::uint32_t>(l),
+      input = dropout(tape, given, options_.layer_dropout, static_cast<std::uint32_t>(l),
                       options_.variational ? &packing : nullptr);
     LayerRun run{.packing = &packing,
                  .options = &options_,
@@ -864,9 +904,9 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
           kernels::add_scaled(1.0f, state.direction[i].dc, first.c.gradient + at * h, sequences * h);
       }
     });
-    input = run.y;
+    given = connect(tape, l, given, run.y);
   }
-  out.y = input;
+  out.y = given;
   return out;
 }
 

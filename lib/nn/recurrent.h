@@ -15,11 +15,18 @@
 #include "kernels/product.h"
 #include "nn/cell.h"
 #include "nn/initialise.h"
+#include "nn/linear.h"
 #include "nn/packing.h"
 #include "nn/parameter.h"
 #include "nn/tape.h"
 
 namespace mnemo {
+
+/// What each layer but the first gives on, of its input x (before dropout) and its output y:
+///   none     y
+///   add      x + y (He et al. 2016)
+///   highway  t y + (1 - t) x, with t = s(W x + b) (Srivastava et al. 2015)
+enum class Residual { kNone, kAdd, kHighway };
 
 struct RecurrentOptions {
   CellKind cell = CellKind::kLstm;
@@ -27,9 +34,10 @@ struct RecurrentOptions {
   bool bidirectional = false;
   Index projection = 0;  ///< P of an LSTM whose output is W_hr o tanh(c) (Sak et al. 2014); 0: none
   Initialiser initialiser = Initialiser::kOrthogonal;
-  float forget_bias = 1.0f;      ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
-  float layer_dropout = 0.0f;    ///< on the input of each layer but the first
-  bool variational = false;      ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
+  float forget_bias = 1.0f;    ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
+  float layer_dropout = 0.0f;  ///< on the input of each layer but the first
+  bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
+  Residual residual = Residual::kNone;
   float state_dropout = 0.0f;    ///< on h before the recurrent product, one mask a sequence (Gal & Ghahramani 2016)
   float weight_dropout = 0.0f;   ///< on the elements of weight_hh, one mask a batch (DropConnect, Merity et al. 2017)
   float zoneout_h = 0.0f;        ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
@@ -92,7 +100,7 @@ class Recurrent {
   void visit(const ParameterVisitor& visitor);
 
   /// To be called after the weights changed: they are packed anew at the next use.
-  void weights_changed() { packed_ = Packed::kNo; }
+  void weights_changed();
 
   struct Output {
     Activation y;          // [N, D * P]
@@ -110,10 +118,12 @@ class Recurrent {
   enum class Packed { kNo, kForInference, kForTraining };
 
   void pack(Tape& tape);
+  Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y);
   RecurrentState first_state(Tape& tape, Index sequences);
 
   RecurrentOptions options_;
   std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]
+  std::vector<std::unique_ptr<Linear>> carries_;                 // highway: of layer 1 on
   std::vector<Parameter> initial_;                               // h [L * D, P], and c [L * D, H]
   std::vector<float*> weight_masks_;                             // [L * D], of the batch in hand
   Packed packed_ = Packed::kNo;

@@ -93,7 +93,8 @@ class ClassificationTask : public TrainingTask {
     std::vector<float> targets(logits.size());
     for (std::size_t i = 0; i < texts_->size(); ++i)
       for (std::int32_t id : data_.train_gold[(*texts_)[i]]) targets[i * data_.labels.size() + id] = 1.0f;
-    return sigmoid_cross_entropy(logits, targets, weights_, smoothing);
+    // As on dev, the mean over labels; the gradient is of their sum.
+    return sigmoid_cross_entropy(logits, targets, weights_, smoothing) / static_cast<double>(data_.labels.size());
   }
 
   std::string data_identity() const override {
@@ -219,6 +220,7 @@ ClassificationData load_classification_data(const Config& config, const std::str
     throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
   ClassificationData out;
   out.train = read_texts(d.train, d, config_path, invalid_utf8, "train", log);
+  out.labels = collect_labels(out.train, d.multi_label);
   if (!d.dev.empty()) {
     out.dev = read_texts(d.dev, d, config_path, invalid_utf8, "dev", log);
   } else if (d.dev_fraction > 0) {
@@ -229,11 +231,9 @@ ClassificationData load_classification_data(const Config& config, const std::str
     if (out.train.entries.empty())
       fail("{}: data.dev_fraction {} leaves no text to train on", out.train.files.front().path, d.dev_fraction);
     if (out.dev.entries.empty())
-      log(fmt::format("no dev data: {} texts are too few to keep any out; the last weights will be the model",
-                      out.train.entries.size()));
+      log("no dev data: too few different texts to keep any out; the last weights will be the model");
   }
   if (!d.test.empty()) out.test = read_texts(d.test, d, config_path, invalid_utf8, "test", log);
-  out.labels = collect_labels(out.train, d.multi_label);
   if (config.training.early_stopping.metric == "auc" && out.labels.size() != 2)
     throw UsageError(
         fmt::format("training.early_stopping.metric: auc is for two classes, train has {}", out.labels.size()));
@@ -261,7 +261,7 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std
   return std::make_unique<TextClassifier>(config, data.labels, std::move(vocabulary), &vectors);
 }
 
-std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path) {
+std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path, const Log& log) {
   const auto old = TextClassifier::load(path);
   std::unordered_map<std::string, Parameter*> old_parameters;
   old->network().visit([&](Parameter& p) { old_parameters[p.name] = &p; });
@@ -285,7 +285,16 @@ std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, con
         words += id > 0 ? 1 : 0;
       }
       const NgramOptions ngrams = ngram_options(model.config().text), theirs = ngram_options(old->config().text);
-      if (ngrams.any() && theirs.any() && ngrams.buckets == theirs.buckets)
+      const bool same_table = ngrams.any() && theirs.any() && ngrams.buckets == theirs.buckets;
+      if (theirs.any() && !same_table)
+        log(fmt::format("{}: its {} n-grams are not carried over: this configuration has {}", path, theirs.buckets,
+                        ngrams.any() ? std::to_string(ngrams.buckets) : "none"));
+      if (old->extra_words() > 0 && model.extra_words() == 0)
+        log(
+            fmt::format("{}: its vectors of {} words beside the vocabulary are not carried over; text.pretrained would "
+                        "bring them",
+                        path, old->extra_words()));
+      if (same_table)
         for (std::int64_t bucket = 0; bucket < std::int64_t{ngrams.buckets}; ++bucket)
           copy_row(p, model.vocabulary().size() + bucket, *from, old->vocabulary().size() + bucket);
     } else if (by_row) {
@@ -374,8 +383,13 @@ void dry_run(const Config& config, const std::string& config_path, const Classif
   std::sort(per_token.begin(), per_token.end());
   const double seconds =
       per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.corpus().units());
-  // Weights, the best weights, two moments, and what a batch needs.
-  const double memory = static_cast<double>(parameters) * 4.0 * 4.0 + static_cast<double>(arena.bytes());
+  // Weights, gradients of the dense ones, the best weights, perhaps their mean and a copy, two moments, the packed
+  // forms of the recurrent weights, and what a batch needs.
+  Index dense = 0;
+  task.visit([&](Parameter& p) { dense += p.sparse ? 0 : p.size(); });
+  const double copies = config.training.average_from > 0 ? 6.0 : 4.0;
+  const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
+                        static_cast<double>(arena.bytes());
   print(fmt::format(
       "estimated: {:.0f} MB beside the data, {:.1f} s an epoch with {} threads, {} batches an epoch, {:.1f} "
       "minutes at the most",

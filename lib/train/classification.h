@@ -35,7 +35,7 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std
 /// Begins a new model with an old one's weights: the rows of words that both know, those of hashed n-grams if both
 /// hash into as many, the recurrent layers, and the output of labels that both have. Throws Error where the layers
 /// differ in shape. Returns how many words and labels were carried over.
-std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path);
+std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, const std::string& path, const Log& log);
 
 /// Encoded texts.
 Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts);

@@ -113,9 +113,10 @@ void add_baseline_notes(std::string& out, const ReportData& data) {
     if (found == metrics.end()) continue;
     const bool higher = higher_is_better(data.main_metric);
     const bool reaches = higher ? found->second >= data.interval->low : found->second <= data.interval->high;
+    const bool ahead = higher ? found->second > data.interval->high : found->second < data.interval->low;
     if (reaches)
-      add(out, "<p>The baseline {} reaches {:.4f}: on these records the model is not clearly better.</p>",
-          isolated(column.name), found->second);
+      add(out, "<p>The baseline {} reaches {:.4f}: on these records the model is {}.</p>", isolated(column.name),
+          found->second, ahead ? "worse" : "not clearly better");
   }
 }
 
@@ -262,7 +263,7 @@ void add_mistakes(std::string& out, const ReportData& data) {
   out += R"(<h2>Worst mistakes</h2><ol class="mistakes">)";
   for (const Mistake& mistake : data.mistakes)
     add(out,
-        R"(<li><p><span class="note">Record {}:</span> <span class="gold">{}</span> taken for )"
+        R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
         R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
         R"(<p class="text" dir="auto">{}</p></li>)",
         grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,

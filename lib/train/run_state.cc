@@ -50,6 +50,8 @@ RunState from_json(const Json& json) {
   json.at("schedule_waited").get_to(s.schedule.waited);
   for (const auto& [name, value] : json.at("best").items())
     s.best[name] = value.is_number() ? value.get<double>() : NAN;
+  if (s.step < 0 || s.best_step > s.step || (s.best_step >= 0 && s.best.empty()) || s.averaged < 0)
+    throw Error("its counters contradict each other");
   return s;
 }
 
@@ -74,8 +76,11 @@ void check_same_config(const std::string& path, const std::string& saved_text, c
   flatten(saved, "", before);
   flatten(config_to_json(config, Which::kWithoutLocal), "", now);
   std::vector<std::string> changes;
+  // A model tells the dimension of its vectors, whatever the key said.
+  const bool from_vectors = !config.text.pretrained.empty();
   for (const auto& [key, value] : now)
-    if (before[key] != value) changes.push_back(fmt::format("{} was {} and is {}", key, before[key], value));
+    if (before[key] != value && !(from_vectors && key == "model.embedding"))
+      changes.push_back(fmt::format("{} was {} and is {}", key, before[key], value));
   if (!changes.empty())
     throw UsageError(
         fmt::format("{}: the run began with another configuration: {}; --overwrite starts anew, "
@@ -84,6 +89,12 @@ void check_same_config(const std::string& path, const std::string& saved_text, c
 }
 
 }  // namespace
+
+void check_same_model(const std::string& path, const Config& config) {
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  const auto saved = file.metadata().find(format::kConfig);
+  check_same_config(path, saved == file.metadata().end() ? "" : saved->second, config);
+}
 
 void WeightCopy::take(TrainingTask& task) {
   std::size_t i = 0;
@@ -170,6 +181,8 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
     state = from_json(parse_json(text(format::kState)));
   } catch (const nlohmann::json::exception& error) {
     fail("{}: damaged: state: {}", path, error.what());
+  } catch (const Error& error) {
+    fail("{}: damaged: state: {}", path, error.what());
   }
   load_parameters(file, visit_of(task));
   if (state.best_step >= 0) kept.best.load(task, file, format::kBest);
@@ -182,7 +195,10 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
       fail("{}: damaged: tensor {} has a step that was not done", path, name);
   });
   optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
-    data.resize(static_cast<std::size_t>(std::clamp<std::int64_t>(state.step, 0, std::int64_t{1} << 32)) + 1);
+    const TensorView* tensor = file.find(name);
+    if (!tensor || tensor->elements() != state.step + 1)
+      fail("{}: damaged: tensor {} does not have a number for each of {} steps", path, name, state.step);
+    data.resize(static_cast<std::size_t>(state.step) + 1);
     copy_tensor(file, name, DType::kF64, data.data(), std::ssize(data));
   });
   optimizer.restore(state.step);

@@ -32,19 +32,46 @@ Initialiser initialiser(const std::string& name) {
                               : Initialiser::kUniform;
 }
 
+CellKind cell_kind(const ModelConfig& m) {
+  if (m.cell == "gru") return m.reset_after ? CellKind::kGru : CellKind::kGruBefore;
+  if (m.cell == "rnn") return m.activation == "relu" ? CellKind::kRnnRelu : CellKind::kRnnTanh;
+  if (m.cell == "peephole_lstm") return CellKind::kPeepholeLstm;
+  if (m.cell == "cifg_lstm") return CellKind::kCifgLstm;
+  if (m.cell == "min_lstm") return CellKind::kMinLstm;
+  if (m.cell == "min_gru") return CellKind::kMinGru;
+  return m.layer_norm ? CellKind::kNormLstm : CellKind::kLstm;
+}
+
+Residual residual(const std::string& name) {
+  return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
+}
+
+RecurrentOptions recurrent_options(const ModelConfig& m) {
+  const auto number = [](double value) { return static_cast<float>(value); };
+  return {.cell = cell_kind(m),
+          .hidden = m.hidden,
+          .layers = m.layers,
+          .bidirectional = m.bidirectional,
+          .projection = m.projection,
+          .initialiser = initialiser(m.initializer),
+          .forget_bias = number(m.forget_bias),
+          .layer_dropout = number(m.layer_dropout),
+          .variational = m.variational,
+          .residual = residual(m.residual),
+          .state_dropout = number(m.state_dropout),
+          .weight_dropout = number(m.weight_dropout),
+          .zoneout_h = number(m.zoneout_h),
+          .zoneout_c = number(m.zoneout_c),
+          .learned_initial = m.learned_initial};
+}
+
 ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64_t dimension, std::size_t classes) {
   const ModelConfig& m = c.model;
   const auto number = [](double value) { return static_cast<float>(value); };
   return {.table_rows = rows,
           .embedding = dimension,
           .classes = static_cast<Index>(classes),
-          .lstm = {.hidden = m.hidden,
-                   .layers = m.layers,
-                   .bidirectional = m.bidirectional,
-                   .initialiser = initialiser(m.initializer),
-                   .forget_bias = number(m.forget_bias),
-                   .layer_dropout = number(m.layer_dropout),
-                   .variational = m.variational},
+          .recurrent = recurrent_options(m),
           .pooling = pooling_kind(m.pooling),
           .dropout = number(m.dropout),
           .embedding_dropout = number(m.embedding_dropout),
@@ -52,6 +79,12 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
 }
 
 }  // namespace
+
+std::string model_conflict(const ModelConfig& m) {
+  if (m.layer_norm && m.cell != "lstm") return fmt::format("model.layer_norm is for the cell lstm, not {}", m.cell);
+  const std::string conflict = recurrent_conflict(recurrent_options(m));
+  return conflict.empty() ? "" : "model: " + conflict;
+}
 
 TokenizerOptions tokenizer_options(const TextConfig& text) {
   return {.unit = *unit_from_name(text.unit),
@@ -91,13 +124,15 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
 void TextClassifier::use_vectors(const PretrainedVectors& vectors) {
   Parameter& table = network_->embedding().weight;
   const Index E = table.row_size();
-  std::vector<bool> used(vectors.size());
   for (std::int32_t id = 1; id < vocabulary_.size(); ++id) {
     const std::int64_t at = vectors.find_relaxed(vocabulary_.text(id));
     if (at < 0) continue;
     std::copy_n(vectors.vector(static_cast<std::size_t>(at)), E, table.value.data() + id * E);
+    if (!config_.text.pretrained_tune) {
+      table.fixed_rows.resize(table.rows());
+      table.fixed_rows[id] = 1;
+    }
   }
-  table.frozen = !config_.text.pretrained_tune;
   if (config_.text.pretrained_vocabulary != "all") return;
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     if (vocabulary_.contains(vectors.word(i)) || vectors.word(i) == Vocabulary::kUnknownText) continue;
@@ -171,13 +206,16 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
 
 // Made of the vocabulary, so that no text of the training data is told by the model.
 std::vector<std::string> TextClassifier::sample_texts() const {
+  // A vocabulary's units can be as long as lines: of text without blanks, say. A sample is made of short ones.
+  constexpr std::size_t kLongest = 64;
   const std::string between = config_.text.unit == "char" || config_.text.unit == "grapheme" ? "" : " ";
   std::vector<std::string> out{"", "\xEF\xBF\xBD"};
   constexpr std::int32_t kWords = 12;
   for (std::int32_t first = 1; first < vocabulary_.size() && out.size() < 6; first += 4 * kWords) {
     std::string text;
     for (std::int32_t id = first; id < std::min(vocabulary_.size(), first + kWords); ++id)
-      text += (text.empty() ? "" : between) + std::string(vocabulary_.text(id));
+      if (vocabulary_.text(id).size() <= kLongest)
+        text += (text.empty() ? "" : between) + std::string(vocabulary_.text(id));
     out.push_back(text);
   }
   return out;

@@ -17,6 +17,9 @@
 
 namespace mnemo {
 
+/// Why the keys of the model section do not go together, or empty.
+std::string model_conflict(const ModelConfig& model);
+
 class TextClassifier {
  public:
   static constexpr const char* kTask = "classify";  ///< its name in configurations and model files

@@ -133,6 +133,8 @@ class Trainer {
     const std::string path = resume_path(options_.folder);
     if (!options_.resume) return;
     if (!file_exists(path)) {
+      // A run that was killed between its first model and the state beside it begins anew; what is another's stays.
+      if (file_exists(model_path(options_.folder))) check_same_model(model_path(options_.folder), config_);
       options_.log(fmt::format("{}: nothing was saved yet, starting from the beginning", options_.folder));
       return;
     }
@@ -227,6 +229,7 @@ class Trainer {
   // Adds the weights to the average where that has begun, and evaluates on dev what would be the model now.
   void evaluate() {
     optimizer_.catch_up_all(pool_);
+    check_weights();
     state_.evaluated_step = state_.step;
     const bool begun =
         static_cast<double>(state_.step) >= config_.training.average_from * static_cast<double>(batches_);
@@ -239,6 +242,17 @@ class Trainer {
     }
     evaluate_dev();
     if (state_.averaged > 0) trained.put(task_);
+  }
+
+  // A step may spoil the weights though its gradient was finite; the next one would show it only after they are saved.
+  void check_weights() {
+    task_.visit([&](Parameter& p) {
+      if (kernels::has_non_finite(p.value.data(), p.size()))
+        fail(
+            "stopped at step {}: weights of {} are not finite; lower training.learning_rate, or set "
+            "training.clip_norm",
+            state_.step, p.name);
+    });
   }
 
   void evaluate_dev() {

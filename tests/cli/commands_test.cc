@@ -6,7 +6,9 @@
 #include <set>
 #include <sstream>
 
+#include "checkpoint/safetensors.h"
 #include "tests/cli/fixture.h"
+#include "text/vocabulary.h"
 
 namespace {
 
@@ -67,7 +69,7 @@ TEST_CASE("training writes the run's files, learns the data, and prints the next
   const Outcome o = f.train("run");
   INFO(o.err);
   CHECK(o.code == 0);
-  CHECK_THAT(o.err, contains_text("next: mnemo classify " + f.path("run") + "/model.safetensors"));
+  CHECK_THAT(o.err, contains_text("next: " MNEMO_PROGRAM " classify " + f.path("run") + "/model.safetensors"));
   const auto log = lines(f.bytes("run/log.jsonl"));
   REQUIRE(log.size() > 12);
   std::set<std::string> kinds;
@@ -451,6 +453,46 @@ TEST_CASE("pretrained vectors of all words travel in the model, and options of t
     return f.mnemo({"classify", model_file, "--raw"}, "a fine film\n").out;
   };
   CHECK(raw(f.path("same/model.safetensors")) == raw(path));
+}
+
+TEST_CASE("vectors that are not tuned stay as they are, while other rows are trained") {
+  const Fixture f;
+  write_text(f.path("v.txt"), "fine 1 0 0 0\ndull 0 1 0 0\n");
+  for (const char* tune : {"false", "true"}) {
+    const std::string name = std::string("tune-") + tune;
+    REQUIRE(f.train(name, {"--set", "text.pretrained=" + f.path("v.txt"), "--set",
+                           std::string("text.pretrained_tune=") + tune, "--set", "text.ngrams.char_min=2", "--set",
+                           "text.ngrams.char_max=3", "--set", "text.ngrams.buckets=50"})
+                .code == 0);
+    const auto file = mnemo::SafetensorsFile::read(f.path(name + "/model.safetensors"));
+    const auto table = file.find("embedding.weight")->floats();
+    const int at = mnemo::Vocabulary::parse(file.find("vocabulary")->text()).find("fine");
+    REQUIRE(at > 0);
+    const std::vector<float> fine(table.begin() + 4 * at, table.begin() + 4 * at + 4);
+    CHECK((fine == std::vector<float>{1, 0, 0, 0}) == (tune == std::string("false")));
+    // n-grams begin at zero; training moves them.
+    const std::vector<float> ngrams(table.end() - 50 * 4, table.end());
+    CHECK(std::count(ngrams.begin(), ngrams.end(), 0.0f) < 100);
+  }
+}
+
+TEST_CASE("a label that the split keeps out of train is a label all the same") {
+  const Fixture f;
+  write_text(f.path("rare.tsv"), tiny_data() + "odd\ta strange walk\n");
+  for (int seed = 1; seed <= 8; ++seed) {
+    const Outcome o = f.train("rare", {"--overwrite", "--set", "data.train=rare.tsv", "--set", "data.dev=[]", "--set",
+                                       "data.dev_fraction=0.5", "--set", "training.epochs=1", "--set",
+                                       "data.dev_seed=" + std::to_string(seed)});
+    INFO(o.err);
+    CHECK(o.code == 0);
+  }
+}
+
+TEST_CASE("a weight decay that would turn weights round is refused") {
+  const Fixture f;
+  check_fails(f.train("decay", {"--set", "training.optimizer=adamw", "--set", "training.weight_decay=10", "--set",
+                                "training.learning_rate=0.11"}),
+              2, "training.weight_decay");
 }
 
 TEST_CASE("a new run can begin with an old one's weights, also with more words and labels") {

@@ -1,4 +1,5 @@
-// A run that is killed at any moment, interrupted or out of disk goes on to the very bytes of one that was not.
+// A run that is killed at any moment or interrupted goes on to the very bytes of one that was not; a full disk stops it
+// with a reason.
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -93,6 +94,35 @@ TEST_CASE("resuming where nothing was saved begins, and another configuration or
   const Outcome damaged = f.train("run", {"--resume"});
   CHECK(damaged.code == 1);
   CHECK_THAT(damaged.err, contains_text("resume.safetensors"));
+}
+
+TEST_CASE("resuming leaves another configuration's model alone, and a second run in a folder is refused") {
+  const Fixture f;
+  REQUIRE(f.train("run").code == 0);
+  const std::string model = f.bytes("run/model.safetensors");
+  std::filesystem::remove(f.path("run/resume.safetensors"));
+  const Outcome other = f.train("run", {"--resume", "--set", "model.hidden=7"});
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, contains_text("model.hidden was 6 and is 7"));
+  CHECK(f.bytes("run/model.safetensors") == model);
+  // Killed between its first model and the state beside it, a run begins anew.
+  const Outcome same = f.train("run", {"--resume"});
+  CHECK(same.code == 0);
+  CHECK_THAT(same.err, contains_text("starting from the beginning"));
+  CHECK(f.bytes("run/model.safetensors") == model);
+
+  Process first(
+      with({"train", f.path("c.json"), "--set", "output.dir=" + f.path("shared"), "--set", "training.epochs=100000"}),
+      f.folder());
+  while (!std::filesystem::exists(f.path("shared/resume.safetensors")))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const TemporaryFolder elsewhere;
+  const Outcome second =
+      run({"train", f.path("c.json"), "--set", "output.dir=" + f.path("shared"), "--overwrite"}, elsewhere.path());
+  CHECK(second.code == 1);
+  CHECK_THAT(second.err, contains_text("another run is writing to this folder"));
+  first.send(SIGTERM);
+  CHECK(first.wait().code == 143);
 }
 
 TEST_CASE("a file system that fills up stops the run with a reason, and leaves no half file under a final name") {

@@ -216,9 +216,9 @@ TEST_CASE("every cell: gradients of input, parameters and initial states, ragged
     }
 }
 
-TEST_CASE("projection, dropout of states and weights, zoneout, learned state: gradients") {
+TEST_CASE("projection, dropout of states and weights, zoneout, learned state, residual and highway: gradients") {
   for (CellKind cell : all_cells())
-    for (int option = 0; option < 6; ++option) {
+    for (int option = 0; option < 8; ++option) {
       RecurrentOptions o = small_layers(cell, option % 2 == 1);
       if (option == 0) o.projection = 2;
       if (option == 1) o.state_dropout = 0.4f;
@@ -226,6 +226,8 @@ TEST_CASE("projection, dropout of states and weights, zoneout, learned state: gr
       if (option == 3) o.zoneout_h = 0.4f;
       if (option == 4) o.zoneout_h = o.zoneout_c = 0.4f;
       if (option == 5) o.learned_initial = true;
+      if (option == 6) o.residual = Residual::kAdd;
+      if (option == 7) o.residual = Residual::kHighway;
       if (!recurrent_conflict(o).empty()) continue;
       INFO(cell_traits(cell).name << ", option " << option);
       check_recurrent(o);
@@ -255,7 +257,7 @@ TEST_CASE("classifier: gradients of all parameters through the whole model") {
   Classifier model({.table_rows = 7,
                     .embedding = 4,
                     .classes = 3,
-                    .lstm = {.hidden = 3, .layers = 1, .bidirectional = true},
+                    .recurrent = {.hidden = 3, .layers = 1, .bidirectional = true},
                     .pooling = PoolingKind::kMean,
                     .dropout = 0.2f,
                     .embedding_dropout = 0.2f});

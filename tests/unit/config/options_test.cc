@@ -60,13 +60,22 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
                 "training.epochs: expected a whole number from 1 to 1000000, found 0");
   check_refused(R"({"training": {"epochs": 2.5}})", "expected a whole number, found 2.5");
   check_refused(R"({"training": 3})", "training: expected an object, found 3");
-  check_refused(R"({"model": {"cell": "lsmt"}})", "model.cell: expected one of lstm, found \"lsmt\"");
+  check_refused(
+      R"({"model": {"cell": "lsmt"}})",
+      "model.cell: expected one of lstm, gru, rnn, peephole_lstm, cifg_lstm, min_lstm, min_gru, found \"lsmt\"");
   check_refused(R"({"model": {"bidirectional": 1}})", "expected true or false, found 1");
   check_refused(R"({"data": {"train": {"fil": "x"}}})", "unknown key \"fil\" of a data file");
   check_refused(R"({"training": {"evaluate_every": "5 weeks"}})", "expected a number of epochs or a text such as");
   check_refused(R"({"task": "sing"})", "task: expected one of classify");
   check_refused("{", "c.json:1: no valid JSON");
   check_refused("[]", "expected a JSON object");
+  check_refused(R"({"training": {"learning_rate": 1e999}})", "c.json: ");
+  check_refused(R"({"training.epochs": 2})",
+                R"(training.epochs: a file has keys in sections: {"training": {"epochs": ...}})");
+  check_refused(R"({"trainin": {}})", "trainin: unknown key; the nearest is training ");
+  check_refused(R"({"model": {"layers": 0}, "training": {"warmup": "5 minutes"}})",
+                "c.json: training.warmup: expected");
+  check_refused(R"({"data": {"multi_label": true, "label_separator": ""}})", "data.label_separator: expected");
   check_refused(R"({"task": "classify", "task": "classify"})", "key \"task\" is given twice");
   check_refused(R"({"text": {"ngrams": {"char_min": 3}}})", "text.ngrams: char_min 3 and char_max 0");
   check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");

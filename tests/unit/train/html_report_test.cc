@@ -201,7 +201,7 @@ TEST_CASE("the page shows what it was given") {
   CHECK_THAT(page, contains_text(fmt::format("{:.4f} <small>accuracy, 95% interval 0.0000 to 1.0000; 300 records",
                                              data.evaluation.accuracy)));
   CHECK_THAT(page, contains_text("ROC AUC"));
-  CHECK_THAT(page, contains_text("Record 1,234:"));
+  CHECK_THAT(page, contains_text("Line 1,234:"));
   CHECK_THAT(page, contains_text("with probability 0.9877"));
   CHECK_THAT(page, contains_text("not at all bad"));
   CHECK_THAT(page, contains_text("on these records the model is not clearly better"));

@@ -1,0 +1,76 @@
+// The loop, with a task that is one number.
+#include "train/trainer.h"
+
+#include <filesystem>
+
+#include "tests/catch.h"
+#include "tests/temporary_folder.h"
+
+using namespace mnemo;
+
+namespace {
+
+class OneNumber : public TrainingTask {
+ public:
+  explicit OneNumber(float gradient) : gradient_(gradient), number_("number", {1}) { number_.value[0] = 1.0f; }
+
+  void visit(const ParameterVisitor& visitor) override { visitor(number_); }
+  void weights_changed() override {}
+  std::int64_t batches() const override { return 1; }
+  void begin_epoch(std::int64_t) override {}
+  std::int64_t prepare(std::int64_t, std::int64_t) override { return 1; }
+  Parameter* sparse_parameter() override { return nullptr; }
+  const std::vector<std::int32_t>& rows() const override { return rows_; }
+  double forward(Tape& tape) override {
+    tape.record([this] { number_.gradient[0] += gradient_; });
+    return static_cast<double>(number_.value[0]);
+  }
+  std::string data_identity() const override { return "one number"; }
+  bool has_dev() const override { return true; }
+  Metrics evaluate_dev(ThreadPool&) override {
+    ++evaluations;
+    return {{"loss", static_cast<double>(number_.value[0])}, {"accuracy", 0.5}};
+  }
+  void save_model(const std::string&, const Json&, const Json&, ThreadPool&) override { ++saves; }
+
+  int evaluations = 0, saves = 0;
+
+ private:
+  float gradient_;
+  Parameter number_;
+  std::vector<std::int32_t> rows_;
+};
+
+TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate) {
+  Config config;
+  config.training.optimizer = "sgd";
+  config.training.learning_rate = rate;
+  config.training.clip_norm = 0;
+  config.training.epochs = 2;
+  ThreadPool pool(1);
+  TrainerOptions options;
+  options.folder = folder;
+  return train(task, config, options, pool);
+}
+
+}  // namespace
+
+TEST_CASE("weights that a step spoils stop training before they are evaluated or saved") {
+  const TemporaryFolder folder;
+  // The gradient is finite, the step is not.
+  OneNumber task(1e38f);
+  CHECK_THROWS_WITH(run_loop(task, folder.path(), 100.0),
+                    contains_text("stopped at step 1: weights of number are not finite"));
+  CHECK(task.evaluations == 0);
+  CHECK(task.saves == 0);
+}
+
+TEST_CASE("every epoch is evaluated, and the first of equally good models is kept") {
+  const TemporaryFolder folder;
+  OneNumber task(0.5f);
+  const TrainingOutcome outcome = run_loop(task, folder.path(), 0.1);
+  CHECK(outcome.step == 2);
+  CHECK(outcome.best_step == 1);
+  CHECK(task.evaluations == 2);
+  CHECK(task.saves == 1);
+}
