@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
   std::string cell = "lstm", lengths, mode = "train", format = "text", target;
-  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, repeat = 21;
-  bool bidirectional = false;
+  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
+  bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
 };
 
@@ -39,12 +39,35 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
   return lengths;
 }
 
-// Operations of the matrix products alone: 2 * 4 H (I + H) for each token, layer and direction, thrice that in
-// training.
+CellKind cell_kind(const BenchOptions& o) {
+  if (o.cell == "lstm" && o.layer_norm) return CellKind::kNormLstm;
+  if (o.cell == "gru" && o.reset_before) return CellKind::kGruBefore;
+  for (const CellKind kind : all_cells())
+    if (cell_traits(kind).name == (o.cell == "rnn" ? "rnn_tanh" : o.cell)) return kind;
+  throw UsageError(fmt::format("no cell '{}'", o.cell));
+}
+
+RecurrentOptions layer_options(const BenchOptions& o) {
+  return {.cell = cell_kind(o),
+          .input = o.input,
+          .hidden = o.hidden,
+          .layers = o.layers,
+          .bidirectional = o.bidirectional,
+          .projection = o.projection};
+}
+
+// Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
+// projection; thrice that in training. A cell whose gates do not see the state has the input's product only.
 double products_flop(const BenchOptions& o, Index tokens) {
-  const double D = o.bidirectional ? 2 : 1, H = static_cast<double>(o.hidden);
+  const RecurrentOptions options = layer_options(o);
+  const CellTraits& cell = cell_traits(options.cell);
+  const auto H = static_cast<double>(o.hidden), P = static_cast<double>(options.output()),
+             D = static_cast<double>(options.directions());
   double sum = 0;
-  for (Index l = 0; l < o.layers; ++l) sum += 8.0 * D * H * ((l == 0 ? static_cast<double>(o.input) : D * H) + H);
+  for (Index l = 0; l < o.layers; ++l) {
+    const double input = static_cast<double>(cell.gates) * (l == 0 ? static_cast<double>(o.input) : D * P);
+    sum += 2.0 * D * H * (input + static_cast<double>(cell.hidden_gates) * P + (o.projection > 0 ? P : 0.0));
+  }
   return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);
 }
 
@@ -69,8 +92,8 @@ class LayerBench {
         lengths_(sequence_lengths(o)),
         packing_(lengths_),
         pool_(o.threads),
-        lstm_("bench", {.input = o.input, .hidden = o.hidden, .layers = o.layers, .bidirectional = o.bidirectional}) {
-    lstm_.initialise(1);
+        layer_("bench", layer_options(o)) {
+    layer_.initialise(1);
     RandomStream random(1, Purpose::kBench);
     x_.resize(packing_.tokens() * o.input);
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(random.normal());
@@ -86,9 +109,9 @@ class LayerBench {
     if (training) {
       x.gradient = arena_.allocate(x.size());
       std::fill_n(x.gradient, x.size(), 0.0f);
-      lstm_.weights_changed();
+      layer_.weights_changed();
     }
-    const auto out = lstm_.forward(tape, packing_, x);
+    const auto out = layer_.forward(tape, packing_, x);
     if (!training) return;
     std::fill_n(out.y.gradient, out.y.size(), 1.0f);
     tape.backward();
@@ -100,7 +123,7 @@ class LayerBench {
   Packing packing_;
   ThreadPool pool_;
   Arena arena_;
-  Recurrent lstm_;
+  Recurrent layer_;
   AlignedVector x_;
 };
 
@@ -109,6 +132,9 @@ double quantile(const std::vector<double>& sorted, double q) {
 }
 
 int run_bench(const BenchOptions& o) {
+  if (const std::string conflict = recurrent_conflict(layer_options(o)); !conflict.empty()) throw UsageError(conflict);
+  if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
+  if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: for the cell gru, not " + o.cell);
   if (!o.target.empty()) kernels::use_target(o.target);
   LayerBench bench(o);
   bench.run();
@@ -131,6 +157,8 @@ int run_bench(const BenchOptions& o) {
   record.update({{"input", o.input},
                  {"hidden", o.hidden},
                  {"layers", o.layers},
+                 {"projection", o.projection},
+                 {"layer_norm", o.layer_norm},
                  {"bidirectional", o.bidirectional},
                  {"peak_gflops", peak},
                  {"gflops", gflops},
@@ -161,7 +189,9 @@ void add_bench(CLI::App& app, Command& chosen) {
       "  mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer");
   auto o = std::make_shared<BenchOptions>();
   const auto positive = CLI::Range(Index{1}, Index{1} << 20);
-  command->add_option("cell", o->cell, "The cell")->check(CLI::IsMember({"lstm"}))->capture_default_str();
+  command->add_option("cell", o->cell, "The cell")
+      ->check(CLI::IsMember({"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"}))
+      ->capture_default_str();
   command->add_option("--batch", o->batch, "Sequences of a batch")->check(positive)->capture_default_str();
   auto* steps = command->add_option("--steps", o->steps, "Steps of every sequence")->check(positive);
   steps->capture_default_str();
@@ -170,6 +200,10 @@ void add_bench(CLI::App& app, Command& chosen) {
   command->add_option("--hidden", o->hidden, "Hidden units of one direction")->check(positive)->capture_default_str();
   command->add_option("--layers", o->layers, "Layers")->check(CLI::Range(1, 64))->capture_default_str();
   command->add_flag("--bidirectional", o->bidirectional, "Both directions");
+  command->add_flag("--layer-norm", o->layer_norm, "lstm: layer normalisation");
+  command->add_flag("--reset-before", o->reset_before, "gru: the reset gate before the product");
+  command->add_option("--projection", o->projection, "lstm: outputs after a projection (default: none)")
+      ->check(positive);
   command->add_option("--mode", o->mode, "train: forward and backward; infer: forward")
       ->check(CLI::IsMember({"train", "infer"}))
       ->capture_default_str();

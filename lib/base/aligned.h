@@ -1,6 +1,8 @@
 // Memory for vectors of floats.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -12,6 +14,7 @@ namespace mnemo {
 class AlignedVector {
  public:
   static constexpr std::size_t kAlignment = 64;
+  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   AlignedVector() = default;
   ~AlignedVector() { std::free(data_); }
@@ -29,9 +32,16 @@ class AlignedVector {
   /// Makes room for `count` floats. Throws std::bad_alloc.
   void resize(std::size_t count) {
     if (count > capacity_) {
-      const std::size_t bytes = (count * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-      void* memory = std::aligned_alloc(kAlignment, bytes);
+      const std::size_t wanted = count * sizeof(float);
+      const std::size_t alignment = wanted >= 2 * kHugePage ? kHugePage : kAlignment;
+      const std::size_t bytes = (wanted + alignment - 1) / alignment * alignment;
+      void* memory = std::aligned_alloc(alignment, bytes);
       if (!memory) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+      // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds. A refusal costs
+      // speed only.
+      if (alignment == kHugePage) static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
+#endif
       std::free(data_);
       data_ = static_cast<float*>(memory);
       capacity_ = bytes / sizeof(float);

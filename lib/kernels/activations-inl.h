@@ -1,5 +1,6 @@
 // Vectors of activations and of rows' ends, for the cells' kernels: compiled anew for each instruction set.
 // To be included after kernels/highway.h and hwy/highway.h, outside any namespace.
+// NOLINTBEGIN(misc-definitions-in-headers): what is defined here belongs to the source that includes it.
 #if defined(MNEMO_KERNELS_ACTIVATIONS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef MNEMO_KERNELS_ACTIVATIONS_INL_H_
 #undef MNEMO_KERNELS_ACTIVATIONS_INL_H_
@@ -10,7 +11,6 @@
 #include <hwy/highway.h>
 
 #include <cstdint>
-#include <cstring>
 
 HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
@@ -77,32 +77,26 @@ HWY_INLINE Vector logistic_of(Vector x) {
 HWY_INLINE Vector logistic_slope(Vector s) { return hn::NegMulAdd(s, s, s); }
 HWY_INLINE Vector tanh_slope(Vector t) { return hn::NegMulAdd(t, t, hn::Set(kTag, 1.0f)); }
 
-// Whole vectors, or the last `count` < kLanes floats of a row through a copy: neighbours of a row belong to others.
+// Whole vectors, or the last `count` < kLanes floats of a row: neighbours of a row belong to others.
 struct Whole {
   HWY_INLINE Vector load(const float* from) const { return hn::LoadU(kTag, from); }
   HWY_INLINE void store(Vector v, float* to) const { hn::StoreU(v, kTag, to); }
 };
 struct Partial {
-  Index count;
-  HWY_INLINE Vector load(const float* from) const {
-    HWY_ALIGN float copy[kLanes] = {};
-    std::memcpy(copy, from, count * sizeof(float));
-    return hn::Load(kTag, copy);
-  }
-  HWY_INLINE void store(Vector v, float* to) const {
-    HWY_ALIGN float copy[kLanes];
-    hn::Store(v, kTag, copy);
-    std::memcpy(to, copy, count * sizeof(float));
-  }
+  HWY_INLINE explicit Partial(Index count) : mask(hn::FirstN(kTag, static_cast<std::size_t>(count))) {}
+  HWY_INLINE Vector load(const float* from) const { return hn::MaskedLoad(mask, kTag, from); }
+  HWY_INLINE void store(Vector v, float* to) const { hn::BlendedStore(v, mask, kTag, to); }
+  hn::Mask<decltype(kTag)> mask;
 };
 
 // Calls body(row, first unit, access) for all units of all rows.
 template <class Body>
 HWY_INLINE void for_units(Index rows, Index hidden, const Body& body) {
   const Index whole = hidden / kLanes * kLanes;
+  const Partial rest(hidden - whole);
   for (Index row = 0; row < rows; ++row) {
     for (Index j = 0; j < whole; j += kLanes) body(row, j, Whole{});
-    if (whole < hidden) body(row, whole, Partial{hidden - whole});
+    if (whole < hidden) body(row, whole, rest);
   }
 }
 
@@ -110,4 +104,5 @@ HWY_INLINE void for_units(Index rows, Index hidden, const Body& body) {
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
+// NOLINTEND(misc-definitions-in-headers)
 #endif

@@ -27,7 +27,7 @@ HWY_INLINE float sum_of(Index count, const Term& term) {
     // Lanes beyond the end must not count, whatever `term` makes of zeros.
     HWY_ALIGN float rest[kLanes] = {};
     HWY_ALIGN float all[kLanes];
-    hn::Store(term(whole, Partial{count - whole}), kTag, all);
+    hn::Store(term(whole, Partial(count - whole)), kTag, all);
     for (Index i = 0; i < count - whole; ++i) rest[i] = all[i];
     sum = hn::Add(sum, hn::Load(kTag, rest));
   }

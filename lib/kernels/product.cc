@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -47,49 +48,54 @@ struct Operands {
   Index columns;  // of c that exist, from the first panel's first on
 };
 
-// Sums of a tile: R rows of V vectors. Loops over them are unrolled so that all stay in registers.
-template <int R, int V>
+// Sums of a tile: R rows of V vectors of D's size. Loops over them are unrolled so that all stay in registers.
+template <class D, int R, int V>
 struct Sums {
   // Written out, as the compiler's own would not belong to the instruction set that is being compiled for.
   HWY_INLINE Sums() {}  // NOLINT(modernize-use-equals-default)
-  Vector at[R][V];
+  hn::Vec<D> at[R][V];
 };
 
-// The sums' first values from `from` (rows `stride` apart; 0 repeats one row).
-template <int R, int V>
-HWY_INLINE void load_sums(Sums<R, V>& sums, const float* from, Index stride) {
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) sums.at[r][v] = hn::LoadU(kTag, from + r * stride + v * kLanes);
+template <class D>
+constexpr int lanes_of() {
+  return static_cast<int>(sizeof(hn::Vec<D>) / sizeof(float));
 }
 
-template <int R, int V>
-HWY_INLINE void store_sums(const Sums<R, V>& sums, float* to, Index stride) {
+// The sums' first values from `from` (rows `stride` apart; 0 repeats one row).
+template <class D, int R, int V>
+HWY_INLINE void load_sums(Sums<D, R, V>& sums, const float* from, Index stride) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) hn::StoreU(sums.at[r][v], kTag, to + r * stride + v * kLanes);
+    for (int v = 0; v < V; ++v) sums.at[r][v] = hn::LoadU(D(), from + r * stride + v * lanes_of<D>());
+}
+
+template <class D, int R, int V>
+HWY_INLINE void store_sums(const Sums<D, R, V>& sums, float* to, Index stride) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) hn::StoreU(sums.at[r][v], D(), to + r * stride + v * lanes_of<D>());
 }
 
 // sums += a * b over k. a(r, i) is found from two bases, six rows each, at multiples of one stride that an address can
 // hold: twelve pointers would not fit into the registers.
-template <int R, int V, bool kPackedA>
-HWY_INLINE void add_products(Sums<R, V>& in, const Operands& o) {
-  Sums<R, V> sums = in;
+template <bool kPackedA, class D, int R, int V>
+HWY_INLINE void add_products(Sums<D, R, V>& in, const Operands& o) {
+  Sums<D, R, V> sums = in;
   const char* a = reinterpret_cast<const char*>(o.a);
   const char* a6 = a + 6 * o.row_stride * static_cast<Index>(sizeof(float));
   const float* b = o.b;
   const Index stride = o.row_stride * static_cast<Index>(sizeof(float));
   const Index k_step = (kPackedA ? kRows : 1) * static_cast<Index>(sizeof(float)), panel_stride = o.panel_stride;
   for (Index i = o.k; i > 0; --i) {
-    Vector right[V];
+    hn::Vec<D> right[V];
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) right[v] = hn::Load(kTag, b + v / 2 * panel_stride + v % 2 * kLanes);
+    for (int v = 0; v < V; ++v) right[v] = hn::Load(D(), b + v / 2 * panel_stride + v % 2 * lanes_of<D>());
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const char* at = kPackedA ? a + r * static_cast<Index>(sizeof(float)) : (r < 6 ? a : a6) + r % 6 * stride;
-      const Vector left = hn::Set(kTag, *reinterpret_cast<const float*>(at));
+      const auto left = hn::Set(D(), *reinterpret_cast<const float*>(at));
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) sums.at[r][v] = hn::MulAdd(left, right[v], sums.at[r][v]);
     }
@@ -101,16 +107,16 @@ HWY_INLINE void add_products(Sums<R, V>& in, const Operands& o) {
 }
 
 // c [R, V vectors] = start + a * b, where c has fewer columns than the vectors: through a copy.
-template <int R, int V, bool kPackedA>
+template <class D, int R, int V, bool kPackedA>
 HWY_NOINLINE void edge_tile(const Operands& o) {
-  constexpr Index kColumns = V * kLanes;
+  constexpr Index kColumns = V * lanes_of<D>();
   HWY_ALIGN float copy[R * kColumns] = {};
   const std::size_t bytes = o.columns * sizeof(float);
   for (int r = 0; r < R && o.start != Start::kZero; ++r)
     std::memcpy(copy + r * kColumns, o.start == Start::kBias ? o.bias : o.c + r * o.ldc, bytes);
-  Sums<R, V> sums;
+  Sums<D, R, V> sums;
   load_sums(sums, copy, kColumns);
-  add_products<R, V, kPackedA>(sums, o);
+  add_products<kPackedA>(sums, o);
   store_sums(sums, copy, kColumns);
   for (int r = 0; r < R; ++r) std::memcpy(o.c + r * o.ldc, copy + r * kColumns, bytes);
 }
@@ -118,10 +124,13 @@ HWY_NOINLINE void edge_tile(const Operands& o) {
 // c [R, P panels] = start + a * b.
 template <int R, int P, bool kPackedA>
 HWY_INLINE void tile(const Operands& o) {
-  // A last panel that is at most half full costs half.
-  if (P == 1 && o.columns <= kLanes) return edge_tile<R, 1, kPackedA>(o);
-  if (o.columns < P * kWidth) return edge_tile<R, 2 * P, kPackedA>(o);
-  Sums<R, 2 * P> sums;
+  // A last panel that is at most a quarter or a half full costs that much.
+  using Tag = std::remove_cv_t<decltype(kTag)>;
+  using Half = std::conditional_t<kLanes >= 8, hn::Half<Tag>, Tag>;
+  if (P == 1 && o.columns <= lanes_of<Half>()) return edge_tile<Half, R, 1, kPackedA>(o);
+  if (P == 1 && o.columns <= kLanes) return edge_tile<Tag, R, 1, kPackedA>(o);
+  if (o.columns < P * kWidth) return edge_tile<Tag, R, 2 * P, kPackedA>(o);
+  Sums<Tag, R, 2 * P> sums;
   if (o.start == Start::kZero) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -130,7 +139,7 @@ HWY_INLINE void tile(const Operands& o) {
   } else {
     load_sums(sums, o.start == Start::kBias ? o.bias : o.c, o.start == Start::kBias ? 0 : o.ldc);
   }
-  add_products<R, 2 * P, kPackedA>(sums, o);
+  add_products<kPackedA>(sums, o);
   store_sums(sums, o.c, o.ldc);
 }
 
@@ -249,45 +258,82 @@ void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin,
   }
 }
 
+// One tile of panel p of both c side by side, rows [row, row + rows): where the panel holds columns of both, through a
+// copy.
+void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows, Operands o) {
+  const auto& [first, second] = t.right;
+  const Index begin = p * kWidth, end = std::min(begin + kWidth, t.n());
+  if (begin >= first.n || end <= first.n) {
+    const auto& right = begin >= first.n ? second : first;
+    o.c = right.c + row * right.ldc + (begin >= first.n ? begin - first.n : begin);
+    o.ldc = right.ldc;
+    // What follows a full panel of the first is not its own.
+    if (begin < first.n) o.columns = std::min<Index>(o.columns, first.n - begin);
+    return tile_of<true>(rows)(o);
+  }
+  HWY_ALIGN float copy[kRows * kWidth];
+  const Index left = first.n - begin, rest = end - first.n;
+  for (Index r = 0; r < rows; ++r) {
+    std::memcpy(copy + r * kWidth, first.c + (row + r) * first.ldc + begin, left * sizeof(float));
+    std::memcpy(copy + r * kWidth + left, second.c + (row + r) * second.ldc, rest * sizeof(float));
+  }
+  o.c = copy;
+  o.ldc = kWidth;
+  tile_of<true>(rows)(o);
+  for (Index r = 0; r < rows; ++r) {
+    std::memcpy(first.c + (row + r) * first.ldc + begin, copy + r * kWidth, left * sizeof(float));
+    std::memcpy(second.c + (row + r) * second.ldc, copy + r * kWidth + left, rest * sizeof(float));
+  }
+}
+
 // c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows writes it.
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
   HWY_ALIGN float packed_a[kTile / kRows * group_size(kBlock)];
   HWY_ALIGN float sum[kTile] = {};
   if (t.a_sum) std::memcpy(sum, t.a_sum + begin, columns * sizeof(float));
-  const Index panels = (t.n + kWidth - 1) / kWidth, groups = (columns + kRows - 1) / kRows;
+  const Index panels = (t.n() + kWidth - 1) / kWidth, groups = (columns + kRows - 1) / kRows;
   for (Index from = 0; from < t.rows; from += kBlock) {
     const Index to = std::min(t.rows, from + kBlock);
     pack_columns(t, from, to, begin, columns, packed_a, sum);
     for (Index p = 0; p < panels; ++p)
-      for (Index g = 0; g < groups; ++g)
-        tile_of<true>(std::min<Index>(kRows, columns - g * kRows))({.k = to - from,
-                                                                    .a = packed_a + g * group_size(to - from),
-                                                                    .row_stride = 0,
-                                                                    .b = packed_b + (p * t.rows + from) * kWidth,
-                                                                    .panel_stride = 0,
-                                                                    .start = Start::kResult,
-                                                                    .bias = nullptr,
-                                                                    .c = t.c + (begin + g * kRows) * t.ldc + p * kWidth,
-                                                                    .ldc = t.ldc,
-                                                                    .columns = t.n - p * kWidth});
+      for (Index g = 0; g < groups; ++g) {
+        const Index rows = std::min<Index>(kRows, columns - g * kRows);
+        gradient_tile_at(t, begin + g * kRows, p, rows,
+                         {.k = to - from,
+                          .a = packed_a + g * group_size(to - from),
+                          .row_stride = 0,
+                          .b = packed_b + (p * t.rows + from) * kWidth,
+                          .panel_stride = 0,
+                          .start = Start::kResult,
+                          .bias = nullptr,
+                          .c = nullptr,
+                          .ldc = 0,
+                          .columns = t.n() - p * kWidth});
+      }
   }
   if (t.a_sum) std::memcpy(t.a_sum + begin, sum, columns * sizeof(float));
 }
 
 // Packs rows [from, to) of b into every panel of [panels, rows, kWidth].
 void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out) {
+  const Index panels = (t.n() + kWidth - 1) / kWidth;
   for (Index r = from; r < to; ++r) {
-    const float* row = t.b_rows ? t.b_rows[r] : t.b + r * t.ldb;
-    for (Index p = 0; p * kWidth < t.n; ++p) {
-      float* to_row = out + (p * t.rows + r) * kWidth;
-      const Index width = std::min<Index>(kWidth, t.n - p * kWidth);
-      if (width == kWidth) {
-        std::memcpy(to_row, row + p * kWidth, kWidth * sizeof(float));
-      } else {
-        std::memcpy(to_row, row + p * kWidth, width * sizeof(float));
-        std::fill(to_row + width, to_row + kWidth, 0.0f);
+    // Element j of both rows side by side.
+    const auto place = [&](Index j) { return out + (j / kWidth * t.rows + r) * kWidth + j % kWidth; };
+    Index at = 0;
+    for (const auto& right : t.right) {
+      const float* row = right.n > 0 ? right.row(r) : nullptr;
+      for (Index j = 0; j < right.n;) {
+        const Index run = std::min<Index>(right.n - j, kWidth - at % kWidth);
+        if (run == kWidth)
+          std::memcpy(place(at), row + j, kWidth * sizeof(float));
+        else
+          std::memcpy(place(at), row + j, run * sizeof(float));
+        j += run;
+        at += run;
       }
     }
+    if (at < panels * kWidth) std::fill_n(place(at), panels * kWidth - at, 0.0f);
   }
 }
 
@@ -350,16 +396,22 @@ void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> 
   Index size = 0;
   for (const TransposedProduct& p : products) {
     places.push_back(size);
-    size += p.b_rows ? p.rows * p.n : 0;
+    for (const auto& right : p.right) size += right.b_rows ? p.rows * right.n : 0;
   }
   scratch.resize(size);
   use_one_thread();
   pool.parallel_for(std::ssize(products), [&](std::int64_t i) {
     const TransposedProduct& p = products[i];
     float* gathered = scratch.data() + places[i];
-    for (Index r = 0; p.b_rows && r < p.rows; ++r) std::memcpy(gathered + r * p.n, p.b_rows[r], p.n * sizeof(float));
-    openblas_multiply_transposed(p.rows, p.m, p.n, p.a, p.lda, p.b_rows ? gathered : p.b, p.b_rows ? p.n : p.ldb, p.c,
-                                 p.ldc);
+    for (const auto& right : p.right) {
+      if (right.n == 0) continue;
+      const Index n = right.n;
+      for (Index r = 0; right.b_rows && r < p.rows; ++r)
+        std::memcpy(gathered + r * n, right.b_rows[r], n * sizeof(float));
+      openblas_multiply_transposed(p.rows, p.m, n, p.a, p.lda, right.b_rows ? gathered : right.b,
+                                   right.b_rows ? n : right.ldb, right.c, right.ldc);
+      if (right.b_rows) gathered += p.rows * n;
+    }
     for (Index r = 0; p.a_sum && r < p.rows; ++r)
       for (Index j = 0; j < p.m; ++j) p.a_sum[j] += p.a[r * p.lda + j];
   });
@@ -422,7 +474,7 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
   for (const TransposedProduct& p : products) {
     for (Index r = 0; r < p.rows; r += kPackRows) packs.push_back({&p, r, std::min(p.rows, r + kPackRows), packed});
     for (Index j = 0; j < p.m; j += tile) tiles.push_back({&p, j, std::min(p.m, j + tile), packed});
-    packed += (p.n + width - 1) / width * width * p.rows;
+    packed += (p.n() + width - 1) / width * width * p.rows;
   }
   scratch.resize(packed);
   pool.parallel_for(std::ssize(packs), [&](std::int64_t i) {

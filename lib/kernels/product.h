@@ -62,18 +62,28 @@ void for_row_groups(ThreadPool& pool, Index m, const std::function<void(Index, I
 /// All products at once, groups of rows handed to the pool; no two of them may write to the same c.
 void multiply(ThreadPool& pool, std::span<const Product> products);
 
-/// The gradients of a weight and of its bias: c [m, n] += a^T b, summed over `rows` rows, and if `a_sum` is given,
-/// a_sum [m] += the sum of a's rows. a is [rows, m]; row r of b is at b_rows[r], or if `b_rows` is null at b + r * ldb.
+/// The gradients of weights that share an output, and of its bias: c [m, n] += a^T b for each of one or two b, summed
+/// over `rows` rows, and if `a_sum` is given, a_sum [m] += the sum of a's rows. a is [rows, m]; row r of b is at
+/// b_rows[r], or if `b_rows` is null at b + r * ldb. Two b cost as one of their joint width.
 struct TransposedProduct {
-  Index rows, m, n;
+  struct Right {
+    Index n = 0;  // 0: no second one
+    const float* b = nullptr;
+    Index ldb = 0;
+    const float* const* b_rows = nullptr;
+    float* c = nullptr;
+    Index ldc = 0;
+
+    const float* row(Index r) const { return b_rows ? b_rows[r] : b + r * ldb; }
+  };
+
+  Index rows, m;
   const float* a;
   Index lda;
-  const float* b;
-  Index ldb;
-  const float* const* b_rows;
-  float* c;
-  Index ldc;
-  float* a_sum;
+  Right right[2];
+  float* a_sum = nullptr;
+
+  Index n() const { return right[0].n + right[1].n; }
 };
 
 /// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is

@@ -37,17 +37,13 @@ Activation Linear::forward(Tape& tape, const Activation& x) {
   const kernels::Product forward_product{x.rows, x.value, in, &panels_, Start::kBias, bias.value.data(), y.value, out};
   kernels::multiply(tape.pool, {&forward_product, 1});
   tape.record([this, &tape, x, y, in, out] {
-    const kernels::TransposedProduct weights{.rows = x.rows,
-                                             .m = out,
-                                             .n = in,
-                                             .a = y.gradient,
-                                             .lda = out,
-                                             .b = x.value,
-                                             .ldb = in,
-                                             .b_rows = nullptr,
-                                             .c = weight.gradient.data(),
-                                             .ldc = in,
-                                             .a_sum = bias.gradient.data()};
+    const kernels::TransposedProduct weights{
+        .rows = x.rows,
+        .m = out,
+        .a = y.gradient,
+        .lda = out,
+        .right = {{.n = in, .b = x.value, .ldb = in, .c = weight.gradient.data(), .ldc = in}, {}},
+        .a_sum = bias.gradient.data()};
     kernels::multiply_transposed(tape.pool, {&weights, 1}, scratch_);
     const kernels::Product inputs{x.rows, y.gradient, out, &back_panels_, Start::kResult, nullptr, x.gradient, in};
     if (x.gradient) kernels::multiply(tape.pool, {&inputs, 1});

@@ -475,20 +475,17 @@ class ParameterGradients {
   }
 
  private:
-  // c [m, n] += a^T b, where column 0 of a is `block` of the gates' gradients.
+  // c [m, n] += a^T b; where another product has the same a, both become one.
   void product(const float* a, Index lda, Index m, Index n, const float* b, const float* const* b_rows, float* c,
                float* a_sum) {
-    products_.push_back({.rows = run_.packing->tokens(),
-                         .m = m,
-                         .n = n,
-                         .a = a,
-                         .lda = lda,
-                         .b = b,
-                         .ldb = n,
-                         .b_rows = b_rows,
-                         .c = c,
-                         .ldc = n,
-                         .a_sum = a_sum});
+    const kernels::TransposedProduct::Right right{.n = n, .b = b, .ldb = n, .b_rows = b_rows, .c = c, .ldc = n};
+    for (kernels::TransposedProduct& p : products_)
+      if (p.a == a && p.m == m && p.right[1].n == 0 && !a_sum) {
+        p.right[1] = right;
+        return;
+      }
+    products_.push_back(
+        {.rows = run_.packing->tokens(), .m = m, .a = a, .lda = lda, .right = {right, {}}, .a_sum = a_sum});
   }
 
   float* zeros(Index count) {
@@ -599,7 +596,7 @@ class ParameterGradients {
   Tape& tape_;
   const LayerRun& run_;
   std::vector<kernels::TransposedProduct> products_;
-  std::list<std::vector<const float*>> rows_;
+  std::list<std::vector<const float*>> rows_;  // products hold their addresses
   std::vector<std::function<void()>> later_;
 };
 
@@ -674,7 +671,8 @@ RecurrentDirection::RecurrentDirection(const std::string& prefix, const std::str
   if (cell.hidden_gates > 0) weight_hh.emplace(prefix + "weight_hh" + suffix, std::vector<Index>{G, P});
   if (cell.bias) bias_ih.emplace(prefix + "bias_ih" + suffix, std::vector<Index>{G});
   if (cell.bias && cell.hidden_gates > 0) bias_hh.emplace(prefix + "bias_hh" + suffix, std::vector<Index>{G});
-  for (const OwnVector& v : cell.own) own.emplace_back(prefix + v.name + suffix, std::vector<Index>{v.blocks * H});
+  for (const OwnVector& v : cell.own)
+    own.emplace_back(fmt::format("{}{}{}", prefix, v.name, suffix), std::vector<Index>{v.blocks * H});
   if (options.projection > 0) weight_hr.emplace(prefix + "weight_hr" + suffix, std::vector<Index>{P, H});
   bias.resize(cell.blocks * H);
   own_values.resize(cell.own_blocks() * H);

@@ -121,20 +121,27 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
           AlignedVector scratch;
           // Twice at once, the second time without column sums.
           auto again = c;
-          TransposedProduct products[2] = {{.rows = rows,
-                                            .m = m,
-                                            .n = n,
-                                            .a = a.data(),
-                                            .lda = m,
-                                            .b = rows % 2 ? b.data() : nullptr,
-                                            .ldb = n,
-                                            .b_rows = rows % 2 ? nullptr : pointers.data(),
-                                            .c = c.data(),
-                                            .ldc = n,
-                                            .a_sum = sum.data()}};
-          products[1] = products[0];
-          products[1].c = again.data();
-          products[1].a_sum = nullptr;
+          const TransposedProduct::Right right{.n = n,
+                                               .b = rows % 2 ? b.data() : nullptr,
+                                               .ldb = n,
+                                               .b_rows = rows % 2 ? nullptr : pointers.data(),
+                                               .c = c.data(),
+                                               .ldc = n};
+          TransposedProduct products[2] = {
+              {.rows = rows, .m = m, .a = a.data(), .lda = m, .right = {right, {}}, .a_sum = sum.data()},
+              {.rows = rows, .m = m, .a = a.data(), .lda = m, .right = {right, {}}, .a_sum = nullptr}};
+          products[1].right[0].c = again.data();
+          // Beside a second one, whose columns share a panel with the first's, nothing changes.
+          std::vector<float> beside = c, other(m * 21, 1.0f), other_alone = other;
+          const auto b2 = random_values(rows * 21, 5);
+          TransposedProduct pair = products[1], alone = pair;
+          pair.right[0].c = beside.data();
+          pair.right[1] = {.n = 21, .b = b2.data(), .ldb = 21, .b_rows = nullptr, .c = other.data(), .ldc = 21};
+          alone.right[0] = pair.right[1];
+          alone.right[0].c = other_alone.data();
+          multiply_transposed(pool, {&pair, 1}, scratch);
+          multiply_transposed(pool, {&alone, 1}, scratch);
+          CHECK(other == other_alone);
           multiply_transposed(pool, products, scratch);
           INFO("rows " << rows << " m " << m << " n " << n);
           bool good = true;
@@ -157,6 +164,7 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
           }
           CHECK(good);
           CHECK(again == c);
+          CHECK(beside == c);
         }
   });
 }
@@ -195,7 +203,13 @@ TEST_CASE("OpenBLAS agrees with the packed products") {
   AlignedVector scratch;
   std::fill(ours.begin(), ours.end(), 0.5f);
   std::fill(theirs.begin(), theirs.end(), 0.5f);
-  const TransposedProduct transposed{k, m, n, at.data(), m, b.data(), n, nullptr, ours.data(), n, nullptr};
+  const TransposedProduct transposed{
+      .rows = k,
+      .m = m,
+      .a = at.data(),
+      .lda = m,
+      .right = {{.n = n, .b = b.data(), .ldb = n, .b_rows = nullptr, .c = ours.data(), .ldc = n}, {}},
+      .a_sum = nullptr};
   multiply_transposed(pool, {&transposed, 1}, scratch);
   openblas_multiply_transposed(k, m, n, at.data(), m, b.data(), n, theirs.data(), n);
   for (Index i = 0; i < m * n; ++i) REQUIRE(ours[i] == Approx(theirs[i]).margin(1e-4));
