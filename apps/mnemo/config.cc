@@ -11,6 +11,7 @@ namespace mnemo {
 namespace {
 
 struct ConfigOptions {
+  int threads = 1;  // taken, as by every command, though there is nothing to share out
   std::string file, key, format = "text";
   std::vector<std::string> sets;
 };
@@ -18,6 +19,7 @@ struct ConfigOptions {
 void add_file(CLI::App* command, ConfigOptions& o) {
   command->add_option("config", o.file, "Configuration file (JSON)")->required()->type_name("CONFIG.json");
   command->add_option("--set", o.sets, "Override a key")->type_name("KEY=VALUE");
+  add_threads(command, o.threads);
 }
 
 }  // namespace

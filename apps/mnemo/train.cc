@@ -167,7 +167,7 @@ int run_train(const TrainOptions& o) {
     say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"), test.at("macro_f1"),
                     test.at("log_loss")));
   }
-  write_report(config, data, folder, pool);
+  if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config, data, folder, pool);
   say(fmt::format("next: {} classify {} FILE", shell_quoted(program_name), shell_quoted(model_path(folder))));
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_set>
@@ -441,7 +442,14 @@ TensorView byte_tensor(std::string name, std::string_view bytes) {
   return {std::move(name), DType::kU8, {static_cast<std::int64_t>(bytes.size())}, bytes.data(), bytes.size()};
 }
 
-SafetensorsFile SafetensorsFile::read(const std::string& path) { return parse(read_file(path), path); }
+SafetensorsFile SafetensorsFile::read(const std::string& path) {
+  // A device may have no end.
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  if (std::filesystem::is_character_file(status) || std::filesystem::is_block_file(status))
+    fail("{}: is a device, expected a file", path);
+  return parse(read_file(path), path);
+}
 
 SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& name) {
   SafetensorsFile file;

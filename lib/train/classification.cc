@@ -62,6 +62,7 @@ class ClassificationTask : public TrainingTask {
         corpus_(encode_corpus(model, data.train)),
         dev_(encode_corpus(model, data.dev)),
         weights_(class_weights(config.training.class_weight, data.labels, data.train_gold)) {
+    if (corpus_.units() == 0) fail("{}: train has no text of at least one unit", data.train.files.front().path);
     plan(0);
   }
 

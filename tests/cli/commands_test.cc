@@ -154,6 +154,7 @@ TEST_CASE("bad data stops training with file, line and what was expected") {
   check_fails(with(""), 1, "bad.tsv: train has no records");
   check_fails(with("pos\ta\tb\nneg\tx\n"), 1, "bad.tsv:2: expected 3 columns");
   check_fails(with("pos\tgood\nneg\n"), 1, "bad.tsv:2");
+  check_fails(with("pos\t \nneg\t\n"), 1, "bad.tsv: train has no text of at least one unit");
   check_fails(with("pos\tgood\npos\tfine\n"), 1, "all records have the label \"pos\"");
   check_fails(with("pos\tgood\nneg\tb\xff"
                    "ad\n"),
@@ -344,6 +345,7 @@ TEST_CASE("inspect shows and verifies a model, and a changed weight is found out
   memcpy(bytes.data() + 8 + header + 64, &changed, 4);
   write_text(f.path("changed.safetensors"), bytes);
   check_fails(f.mnemo({"inspect", f.path("changed.safetensors"), "--verify"}), 1, "not verified");
+  check_fails(trained().mnemo({"inspect", "/dev/zero"}), 1, "/dev/zero: is a device, expected a file");
 }
 
 TEST_CASE("config check, print, schema and explain") {
