@@ -38,8 +38,8 @@ class AlignedVector {
       void* memory = std::aligned_alloc(alignment, bytes);
       if (!memory) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-      // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds. A refusal costs
-      // speed only.
+      // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds. A refusal
+      // costs speed only.
       if (alignment == kHugePage) static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
 #endif
       std::free(data_);
