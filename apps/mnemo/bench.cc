@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "kernels/product.h"
 #include "kernels/targets.h"
 #include "nn/recurrent.h"
+#include "nn/session.h"
 
 namespace mnemo {
 namespace {
@@ -97,11 +99,17 @@ class LayerBench {
     RandomStream random(1, Purpose::kBench);
     x_.resize(packing_.tokens() * o.input);
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(random.normal());
+    if (o.mode == "step") session_.emplace(layer_, pool_, o.batch);
   }
 
-  Index tokens() const { return packing_.tokens(); }
+  /// Of one run.
+  Index tokens() const { return session_ ? options_.batch : packing_.tokens(); }
 
   void run() {
+    if (session_) {
+      session_->step(x_.data() + step_++ % options_.steps * options_.batch * options_.input);
+      return;
+    }
     const bool training = options_.mode == "train";
     arena_.reset();
     Tape tape(pool_, arena_, training ? Tape::Mode::kTraining : Tape::Mode::kInference);
@@ -124,6 +132,8 @@ class LayerBench {
   ThreadPool pool_;
   Arena arena_;
   Recurrent layer_;
+  std::optional<RecurrentSession> session_;  // of mode step, where one step of all sequences is a run
+  Index step_ = 0;
   AlignedVector x_;
 };
 
@@ -135,9 +145,11 @@ int run_bench(const BenchOptions& o) {
   if (const std::string conflict = recurrent_conflict(layer_options(o)); !conflict.empty()) throw UsageError(conflict);
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
   if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: for the cell gru, not " + o.cell);
+  if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
+  if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (!o.target.empty()) kernels::use_target(o.target);
   LayerBench bench(o);
-  bench.run();
+  for (int warm = 0; warm < (o.mode == "step" ? 100 : 1); ++warm) bench.run();
   const double peak = measure_peak(o.threads);
   std::vector<double> seconds;
   for (Index i = 0; i < o.repeat; ++i) {
@@ -204,18 +216,21 @@ void add_bench(CLI::App& app, Command& chosen) {
   command->add_flag("--reset-before", o->reset_before, "gru: the reset gate before the product");
   command->add_option("--projection", o->projection, "lstm: outputs after a projection (default: none)")
       ->check(positive);
-  command->add_option("--mode", o->mode, "train: forward and backward; infer: forward")
-      ->check(CLI::IsMember({"train", "infer"}))
+  command->add_option("--mode", o->mode, "train: forward and backward; infer: forward; step: one step, state carried")
+      ->check(CLI::IsMember({"train", "infer", "step"}))
       ->capture_default_str();
-  command->add_option("--repeat", o->repeat, "Runs, of which the median counts")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+  auto* repeat =
+      command->add_option("--repeat", o->repeat, "Runs, of which the median counts (default: 21, of steps 5000)");
+  repeat->check(CLI::Range(1, 10000000));
   command->add_option("--target", o->target, "Instruction set to force, one of those that --version names");
   command->add_option("--format", o->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_bench(*o); }; });
+  command->callback([&chosen, o, repeat] {
+    if (o->mode == "step" && repeat->count() == 0) o->repeat = 5000;
+    chosen = [o] { return run_bench(*o); };
+  });
 }
 
 }  // namespace mnemo

@@ -26,13 +26,22 @@ void Linear::visit(const ParameterVisitor& visitor) {
   visitor(bias);
 }
 
+void Linear::prepare(ThreadPool& pool) {
+  const Index in = weight.row_size(), out = weight.rows();
+  if (packed_) return;
+  kernels::pack(pool, weight.value.data(), in, true, in, out, panels_);
+  kernels::pack(pool, weight.value.data(), in, false, out, in, back_panels_);
+  packed_ = true;
+}
+
+void Linear::apply(Index rows, const float* x, float* y) const {
+  kernels::multiply_rows(rows, x, weight.row_size(), panels_, 0, panels_.panels(), Start::kBias, bias.value.data(), y,
+                         weight.rows());
+}
+
 Activation Linear::forward(Tape& tape, const Activation& x) {
   const Index in = weight.row_size(), out = weight.rows();
-  if (!packed_) {
-    kernels::pack(tape.pool, weight.value.data(), in, true, in, out, panels_);
-    kernels::pack(tape.pool, weight.value.data(), in, false, out, in, back_panels_);
-    packed_ = true;
-  }
+  prepare(tape.pool);
   Activation y = tape.allocate(x.rows, out);
   const kernels::Product forward_product{x.rows, x.value, in, &panels_, Start::kBias, bias.value.data(), y.value, out};
   kernels::multiply(tape.pool, {&forward_product, 1});

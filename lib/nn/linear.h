@@ -20,6 +20,11 @@ class Linear {
   void weights_changed() { packed_ = false; }
   Activation forward(Tape& tape, const Activation& x);
 
+  /// Packs the weights if they changed.
+  void prepare(ThreadPool& pool);
+  /// y [rows, out] of x [rows, in] on the calling thread, after `prepare`; the same bits as `forward`.
+  void apply(Index rows, const float* x, float* y) const;
+
   Parameter weight;  // [out, in]
   Parameter bias;    // [out]
 

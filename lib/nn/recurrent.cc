@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
+#include "nn/cell_step.h"
 #include "nn/dropout.h"
 
 namespace mnemo {
@@ -21,13 +22,6 @@ using kernels::Start;
 
 // Random streams of the masks inside a layer; the layer's number is added. 1 and on are those between the layers.
 constexpr std::uint32_t kStateMask = 0x1000, kWeightMask = 0x2000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
-
-// Rows `stride` apart; with a stride of 0 one row for all.
-struct Rows {
-  const float* at = nullptr;
-  Index stride = 0;
-  Rows from(Index row) const { return {at + row * stride, stride}; }
-};
 
 // What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
 struct DirectionRun {
@@ -106,12 +100,7 @@ Before before(const Packing& packing, Index direction, Index t) {
   return {packing.rows_at(t + 1), t + 1};
 }
 
-// The state before a step, of the step's first row on.
-struct Previous {
-  Rows h, fed, c;
-  bool zero = false;  // h is zero, so that no product is needed
-};
-
+// The state that `step` left, from the tile's first row on.
 Previous previous_state(const LayerRun& run, const Tile& tile, Index step) {
   const DirectionRun& d = run.direction[tile.direction];
   const Index row = run.packing->offset(step) + tile.first, state = run.training ? row : tile.first;
@@ -130,76 +119,42 @@ Previous initial_state(const LayerRun& run, const Tile& tile, Index b) {
   return {rows(d.h0, P), rows(d.fed0, P), rows(d.c0, H), d.h0 == nullptr};
 }
 
-// to[r] = keep[r] ? previous[r] : to[r], or in inference its expectation.
-void zoneout_rows(Index rows, Index columns, const float* keep, Index keep_stride, float rate, const Rows& previous,
-                  float* to, Index stride) {
-  for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < columns; ++j) {
-      float& value = to[r * stride + j];
-      const float share = keep ? keep[r * keep_stride + j] : rate;
-      value += share * (previous.at[r * previous.stride + j] - value);
-    }
-}
-
 // One step of rows [from, to) of a tile; `prev` is the state before the first of them.
 void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_row, Index from, Index to,
                   const Previous& prev) {
   if (from == to) return;
-  const CellTraits& cell = *run.cell;
   const DirectionRun& d = run.direction[tile.direction];
-  const RecurrentDirection& w = *d.weights;
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step;
-  const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
-  float* gates = d.gates + (row - first_row) * run.gates_stride();
-  const Index first_own = std::ssize(cell.input_order) * H, own = cell.recurrent_blocks() * H;
-  for (Index r = 0; r < rows && own > 0; ++r)
-    std::memcpy(gates + r * stride + first_own, w.bias.data() + first_own, own * sizeof(float));
-  const auto multiply = [&](const kernels::PackedMatrix& panels, const Rows& a, Index block) {
-    kernels::multiply_rows(rows, a.at, a.stride, panels, 0, panels.panels(), Start::kResult, nullptr, gates + block * H,
-                           stride);
-  };
-  if (!prev.zero && cell.hidden_gates > 0) multiply(w.recurrent_panels, prev.fed, cell.hidden_first);
-  const Index state = run.training ? row : b;
-  float* y = run.y_row(tile.direction, row);
-  const Index y_stride = tile.step * run.output_stride();
-  const Index u = tile.begin;  // the first unit
-  kernels::CellForward args{.rows = rows,
-                            .hidden = tile.end - tile.begin,
-                            .gates = gates + u,
-                            .gates_stride = stride,
-                            .gates_block = H,
-                            .h_prev = prev.h.at + u,
-                            .h_prev_stride = prev.h.stride,
-                            .c_prev = prev.c.at + u,
-                            .c_prev_stride = prev.c.stride,
-                            .own = w.own_values.data(),
-                            .c = d.c ? d.c + state * H : nullptr,
-                            .c_stride = tile.step * H,
-                            .kept = d.kept ? d.kept + state * run.kept_size() : nullptr,
-                            .kept_stride = tile.step * run.kept_size(),
-                            .h = (d.raw ? d.raw + state * H : y) + u,
-                            .h_stride = d.raw ? tile.step * H : y_stride};
-  if (cell.reset) {
-    cell.reset(args);
-    if (!prev.zero) multiply(w.last_panels, {args.kept, args.kept_stride}, cell.blocks - 1);
-  }
+  const Index row = run.packing->offset(t) + b, rows = to - from, state = run.training ? row : b;
+  const CellStep step{.rows = rows,
+                      .begin = tile.begin,
+                      .end = tile.end,
+                      .gates = d.gates + (row - first_row) * run.gates_stride(),
+                      .gates_stride = tile.step * run.gates_stride(),
+                      .c = d.c ? d.c + state * H : nullptr,
+                      .c_stride = tile.step * H,
+                      .kept = d.kept ? d.kept + state * run.kept_size() : nullptr,
+                      .kept_stride = tile.step * run.kept_size(),
+                      .raw = d.raw ? d.raw + state * H : nullptr,
+                      .raw_stride = tile.step * H,
+                      .y = run.y_row(tile.direction, row),
+                      .y_stride = tile.step * run.output_stride()};
   for (Index r = 0; r < rows && d.c_before; ++r)
     std::copy_n(prev.c.at + r * prev.c.stride, H, d.c_before + (b + r * tile.step) * H);
-  cell.forward(args);
+  run_cell(*d.weights, step, prev);
   if (run.zoneout()) {
+    const Index u = tile.begin;
     zoneout_rows(rows, tile.end - u, d.zone_h ? d.zone_h + row * P + u : nullptr, tile.step * P, run.options->zoneout_h,
-                 {prev.h.at + u, prev.h.stride}, y + u, y_stride);
+                 prev.h.from(u), step.y + u, step.y_stride);
     if (d.c)
       zoneout_rows(rows, H, d.zone_c ? d.zone_c + row * H : nullptr, tile.step * H, run.options->zoneout_c,
-                   d.c_before ? Rows{d.c_before + b * H, tile.step * H} : prev.c, args.c, args.c_stride);
+                   d.c_before ? Rows{d.c_before + b * H, tile.step * H} : prev.c, step.c, step.c_stride);
   }
-  if (d.raw)
-    kernels::multiply_rows(rows, args.h, args.h_stride, w.projection_panels, 0, w.projection_panels.panels(),
-                           Start::kZero, nullptr, y, y_stride);
   if (d.fed)
     for (Index r = 0; r < rows; ++r)
       for (Index j = 0; j < P; ++j)
-        d.fed[(row + r * tile.step) * P + j] = y[r * y_stride + j] * d.state_mask[(b + r * tile.step) * P + j];
+        d.fed[(row + r * tile.step) * P + j] =
+            step.y[r * step.y_stride + j] * d.state_mask[(b + r * tile.step) * P + j];
 }
 
 void forward_step(const LayerRun& run, const Tile& tile, Index t, Index first_row) {
@@ -825,6 +780,14 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
     }
   });
   return out;
+}
+
+void Recurrent::prepare(ThreadPool& pool) {
+  if (packed_ == Packed::kNo) {
+    for (auto& direction : directions_) direction->pack(pool, false, nullptr);
+    packed_ = Packed::kForInference;
+  }
+  for (auto& carry : carries_) carry->prepare(pool);
 }
 
 // The learned state, once for each sequence.

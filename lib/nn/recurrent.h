@@ -70,6 +70,8 @@ class RecurrentDirection {
   /// weight_hh.
   void pack(ThreadPool& pool, bool training, const float* mask);
 
+  Index hidden() const { return weight_ih.rows() / cell.gates; }
+
   const CellTraits& cell;
   Parameter weight_ih;                        // [G H, I]
   std::optional<Parameter> weight_hh;         // [G H, P]; none of cells without a recurrent product
@@ -110,6 +112,15 @@ class Recurrent {
   /// x is [N, I]. Without `initial` the state begins as zero, or as what was learned. A sequence of length 0 ends in
   /// its initial state.
   Output forward(Tape& tape, const Packing& packing, const Activation& x, const RecurrentState* initial = nullptr);
+
+  /// The packed weights of a layer's direction, and what it adds to its input (null but for a highway). For steps of
+  /// one.
+  RecurrentDirection& direction(Index layer, Index d) { return *directions_[layer * directions() + d]; }
+  Linear* highway(Index layer) { return layer > 0 && !carries_.empty() ? carries_[layer - 1].get() : nullptr; }
+  /// Packs for inference what is not packed yet.
+  void prepare(ThreadPool& pool);
+  /// The learned first states, h [L * D, P] and c [L * D, H]; empty where none is learned.
+  const std::vector<Parameter>& initial() const { return initial_; }
 
   const RecurrentOptions& options() const { return options_; }
   Index directions() const { return options_.directions(); }

@@ -1,0 +1,129 @@
+#include "nn/session.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/activations.h"
+#include "nn/cell_step.h"
+
+namespace mnemo {
+
+RecurrentSession::RecurrentSession(Recurrent& layers, ThreadPool& pool, Index sequences)
+    : layers_(layers), sequences_(sequences) {
+  const RecurrentOptions& o = layers.options();
+  const CellTraits& cell = cell_traits(o.cell);
+  if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
+  layers.prepare(pool);
+  const Index B = sequences, H = o.hidden, P = o.output();
+  state_.resize(o.layers);
+  for (Layer& layer : state_) {
+    for (int i : {0, 1}) {
+      layer.h[i].resize(B * P);
+      if (cell.cell_state) layer.c[i].resize(B * H);
+    }
+    if (o.residual != Residual::kNone) layer.y.resize(2 * B * P);
+  }
+  gates_.resize(B * cell.blocks * H);
+  kept_.resize(std::max<Index>(1, B * (cell.kept * H + cell.kept_scalars)));
+  if (o.projection > 0) raw_.resize(B * H);
+  zeros_.resize(std::max(H, P));
+  std::fill_n(zeros_.data(), zeros_.size(), 0.0f);
+  reset();
+}
+
+void RecurrentSession::reset() {
+  const auto& initial = layers_.initial();
+  zero_ = initial.empty();
+  for (std::size_t l = 0; l < state_.size(); ++l) {
+    Layer& layer = state_[l];
+    for (std::size_t part = 0; part < 2; ++part) {
+      AlignedVector& to = part == 0 ? layer.h[now_] : layer.c[now_];
+      const Index size = static_cast<Index>(to.size()) / sequences_;
+      for (Index b = 0; b < sequences_ && size > 0; ++b) {
+        if (zero_)
+          std::fill_n(to.data() + b * size, size, 0.0f);
+        else
+          std::copy_n(initial[part].value.data() + static_cast<Index>(l) * size, size, to.data() + b * size);
+      }
+    }
+  }
+}
+
+SessionState RecurrentSession::state() const {
+  SessionState out;
+  for (const Layer& layer : state_) {
+    out.h.insert(out.h.end(), layer.h[now_].data(), layer.h[now_].data() + layer.h[now_].size());
+    out.c.insert(out.c.end(), layer.c[now_].data(), layer.c[now_].data() + layer.c[now_].size());
+  }
+  return out;
+}
+
+void RecurrentSession::set_state(const SessionState& state) {
+  const std::size_t h = state_.front().h[0].size(), c = state_.front().c[0].size();
+  if (state.h.size() != h * state_.size() || state.c.size() != c * state_.size())
+    fail("a session's state has {} and {} numbers, expected {} and {}", state.h.size(), state.c.size(),
+         h * state_.size(), c * state_.size());
+  for (std::size_t l = 0; l < state_.size(); ++l) {
+    std::copy_n(state.h.data() + l * h, h, state_[l].h[now_].data());
+    std::copy_n(state.c.data() + l * c, c, state_[l].c[now_].data());
+  }
+  zero_ = false;
+}
+
+// The layer's new h, from x [B, inputs].
+const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs) {
+  const RecurrentOptions& o = layers_.options();
+  const RecurrentDirection& w = layers_.direction(l, 0);
+  const CellTraits& cell = w.cell;
+  const Index H = o.hidden, P = o.output();
+  Layer& layer = state_[l];
+  kernels::multiply_rows(sequences_, x, inputs, w.input_panels, 0, w.input_panels.panels(), kernels::Start::kBias,
+                         w.bias.data(), gates_.data(), cell.blocks * H);
+  const Rows h{layer.h[now_].data(), P};
+  const Previous previous{h, h, cell.cell_state ? Rows{layer.c[now_].data(), H} : Rows{zeros_.data(), 0}, zero_};
+  const CellStep step{.rows = sequences_,
+                      .begin = 0,
+                      .end = H,
+                      .gates = gates_.data(),
+                      .gates_stride = cell.blocks * H,
+                      .c = cell.cell_state ? layer.c[1 - now_].data() : nullptr,
+                      .c_stride = H,
+                      .kept = cell.kept_in_inference ? kept_.data() : nullptr,
+                      .kept_stride = cell.kept * H + cell.kept_scalars,
+                      .raw = o.projection > 0 ? raw_.data() : nullptr,
+                      .raw_stride = H,
+                      .y = layer.h[1 - now_].data(),
+                      .y_stride = P};
+  run_cell(w, step, previous);
+  if (o.zoneout_h > 0.0f || o.zoneout_c > 0.0f) {
+    zoneout_rows(sequences_, P, nullptr, 0, o.zoneout_h, h, step.y, P);
+    if (step.c) zoneout_rows(sequences_, H, nullptr, 0, o.zoneout_c, previous.c, step.c, H);
+  }
+  return step.y;
+}
+
+const float* RecurrentSession::step(const float* x) {
+  const RecurrentOptions& o = layers_.options();
+  const Index size = sequences_ * o.output();
+  for (Index l = 0; l < o.layers; ++l) {
+    const float* h = step_layer(l, x, l == 0 ? o.input : o.output());
+    if (l == 0 || o.residual == Residual::kNone) {
+      x = h;
+      continue;
+    }
+    float *y = state_[l].y.data(), *gate = y + size;
+    if (o.residual == Residual::kAdd) {
+      for (Index i = 0; i < size; ++i) y[i] = x[i] + h[i];
+    } else {
+      layers_.highway(l)->apply(sequences_, x, gate);
+      kernels::logistic_values(gate, gate, size);
+      for (Index i = 0; i < size; ++i) y[i] = x[i] + gate[i] * (h[i] - x[i]);
+    }
+    x = y;
+  }
+  now_ = 1 - now_;
+  zero_ = false;
+  return x;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,53 @@
+// A recurrent stack one step at a time: what answers while a text is still being written, and what generates.
+#pragma once
+
+#include <vector>
+
+#include "base/aligned.h"
+#include "nn/recurrent.h"
+
+namespace mnemo {
+
+/// What a session remembers: h [L, B, P] and, of cells that have one, c [L, B, H], row after row.
+struct SessionState {
+  std::vector<float> h, c;
+};
+
+/// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
+/// `Recurrent::forward` gives for the same inputs in inference. After construction nothing is allocated. The weights
+/// must not change, and the layers must outlive the session.
+class RecurrentSession {
+ public:
+  /// Begins with the learned state, or zero. Throws Error for layers with two directions.
+  RecurrentSession(Recurrent& layers, ThreadPool& pool, Index sequences = 1);
+
+  /// Takes x [B, I] and gives y [B, P], which stays valid until the next step.
+  const float* step(const float* x);
+
+  /// As after construction.
+  void reset();
+
+  /// A copy to keep, and to go on from; of the same shape, or an Error is thrown.
+  SessionState state() const;
+  void set_state(const SessionState& state);
+
+  Index sequences() const { return sequences_; }
+
+ private:
+  // Of one layer; the previous state and the one that is being computed change places at every step.
+  struct Layer {
+    AlignedVector h[2], c[2];  // [B, P], [B, H]
+    AlignedVector y;           // [B, P] what is handed on, where it is not h
+  };
+
+  const float* step_layer(Index l, const float* x, Index inputs);
+
+  Recurrent& layers_;
+  Index sequences_;
+  std::vector<Layer> state_;
+  int now_ = 0;       // which of the two is the present state
+  bool zero_ = true;  // the present state is all zero
+  AlignedVector gates_, kept_, raw_, zeros_;
+};
+
+}  // namespace mnemo
