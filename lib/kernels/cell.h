@@ -31,14 +31,16 @@ struct CellForward {
 
 struct CellBackward {
   Index rows, hidden;
-  float* gates;  // [B, blocks * H] in: as forward left them; out: gradients of a, unless `dgates` is another place
+  float* gates;  // [B, blocks * H] in: as forward left them; out: gradients of a
   Index gates_stride, gates_block;
-  float* dgates;  // [B, blocks * H] out: gradients of a; `gates` itself for all cells but those that say otherwise
   const float* h_prev;  // [B, H]
   Index h_prev_stride;
   const float* c_prev;  // [B, H]
   Index c_prev_stride;
   const float* own;
+  float* own_gradients;  // [B, own] a row's share of the gradient of the cell's own vectors is added; each sequence has
+                         // its own, so that who treats which sequence does not change a sum's order
+  Index own_gradients_stride;
   float* kept;  // as forward left it
   Index kept_stride;
   const float* dh;  // [B, H] gradient of h from above

@@ -126,6 +126,11 @@ void peephole_lstm_cell_backward(const CellBackward& b) {
     const Vector da_i = hn::Mul(hn::Mul(dc, g), logistic_slope(i));
     const Vector da_f = hn::Mul(hn::Mul(dc, c_prev), logistic_slope(f));
     access.store(hn::MulAdd(access.load(p), da_i, hn::MulAdd(access.load(p + H), da_f, hn::Mul(dc, f))), dc_at);
+    float* dp = b.own_gradients + row * b.own_gradients_stride + j;
+    const Vector c = access.load(b.kept + row * b.kept_stride + H + j);
+    access.store(hn::MulAdd(da_i, c_prev, access.load(dp)), dp);
+    access.store(hn::MulAdd(da_f, c_prev, access.load(dp + H)), dp + H);
+    access.store(hn::MulAdd(da_o, c, access.load(dp + 2 * H)), dp + 2 * H);
     access.store(da_i, gates);
     access.store(da_f, gates + H);
     access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + 2 * H);

@@ -7,9 +7,7 @@
 // A row of gates is [8H]: the input's sums, then the recurrent ones, each i, f, g, o. `own` [14H]: gain_x [4H], gain_h
 // [4H], bias [4H], gain_c [H], bias_c [H].
 //
-// kept [7H + 3], needed in inference too: gradients of a, in their place before i, f, g, o [4H]; N(c) [H];
-// tanh(...) [H]; the gradient of tanh's argument [H]; then 1 / sqrt(...) of the three norms. The gradients of the sums
-// go to `dgates`, which is not `gates`: backward leaves there both norms [8H], which the gains' gradients want.
+// kept [6H + 3], needed in inference too: i, f, g, o [4H]; N(c) [H]; tanh(...) [H]; 1 / sqrt(...) of the three norms.
 #pragma once
 
 #include "kernels/cell.h"

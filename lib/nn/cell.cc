@@ -14,7 +14,6 @@ using Forget = CellTraits::ForgetGate;
 
 std::vector<CellTraits> make_traits() {
   using enum CellKind;
-  using enum RowArray;
   return {
       {.kind = kLstm,
        .name = "lstm",
@@ -38,9 +37,6 @@ std::vector<CellTraits> make_traits() {
        .forward = peephole_lstm_cell_forward,
        .backward = peephole_lstm_cell_backward,
        .own = {{"peephole_i", 1, 0.0f}, {"peephole_f", 1, 0.0f}, {"peephole_o", 1, 0.0f}},
-       .own_gradients = {{0, 1, kDGates, 0, kPreviousCell, 0},
-                         {1, 1, kDGates, 1, kPreviousCell, 0},
-                         {2, 1, kDGates, 3, kKept, 1}},
        .forget = Forget{1, 1.0f}},
       {.kind = kCifgLstm,
        .name = "cifg_lstm",
@@ -60,20 +56,14 @@ std::vector<CellTraits> make_traits() {
        .blocks = 8,
        .input_order = {0, 1, 2, 3},
        .hidden_first = 4,
-       .kept = 7,
+       .kept = 6,
        .kept_scalars = 3,
        .bias = false,
        .cell_state = true,
        .kept_in_inference = true,
-       .separate_gradients = true,
        .forward = norm_lstm_cell_forward,
        .backward = norm_lstm_cell_backward,
        .own = {{"gain_ih", 4, 1.0f}, {"gain_hh", 4, 1.0f}, {"bias", 4, 0.0f}, {"gain_c", 1, 1.0f}, {"bias_c", 1, 0.0f}},
-       .own_gradients = {{0, 4, kKept, 0, kGates, 0},
-                         {4, 4, kKept, 0, kGates, 4},
-                         {8, 4, kKept, 0, kOne, 0},
-                         {12, 1, kKept, 6, kKept, 4},
-                         {13, 1, kKept, 6, kOne, 0}},
        .forget = Forget{1, 1.0f},
        .own_bias = 8},
       {.kind = kGru,

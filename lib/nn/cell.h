@@ -36,18 +36,6 @@ struct OwnVector {
   float initial;
 };
 
-/// Where a factor of a gradient lies, row by row.
-enum class RowArray { kOne, kGates, kDGates, kKept, kPreviousCell };
-
-/// Blocks [block, block + blocks) of the own vectors have the gradient sum over rows of left * right.
-struct OwnGradient {
-  Index block, blocks;
-  RowArray left;
-  Index left_block;
-  RowArray right;
-  Index right_block;
-};
-
 struct CellTraits {
   using Forward = void (*)(const kernels::CellForward&);
   using Backward = void (*)(const kernels::CellBackward&);
@@ -64,13 +52,11 @@ struct CellTraits {
   bool cell_state = false;           // c beside h
   bool direct = false;               // h_prev goes into h past the products too
   bool kept_in_inference = false;
-  bool separate_gradients = false;  // backward leaves the gates and writes their gradients elsewhere
   Forward forward = nullptr;
   Backward backward = nullptr;
   Forward reset = nullptr;  // between the recurrent products and that of the last gate, which takes what it kept
   Backward reset_backward = nullptr;
   std::vector<OwnVector> own = {};
-  std::vector<OwnGradient> own_gradients = {};
   struct ForgetGate {
     Index gate;
     float sign;  // of the bias that makes it remember

@@ -32,7 +32,6 @@ struct DirectionRun {
   float* hn = nullptr;          // [B, P]
   float* cn = nullptr;          // [B, H]
   float* gates = nullptr;       // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
-  float* dgates = nullptr;      // [N, blocks H]
   float* c = nullptr;           // [rows, H]
   float* kept = nullptr;        // [rows, kept_size]; null in inference, but for cells that need it
   float* c_before = nullptr;    // [B, H] in inference with zoneout: c before a step, which c is written over
@@ -279,6 +278,7 @@ struct StateGradients {
   float* past_h = nullptr;   // [B, P] gradient that goes to h_prev past the cell
   float* past_c = nullptr;   // [B, H]
   float* product = nullptr;  // [B, P]
+  float* own = nullptr;      // [B, own_blocks H] each sequence's share of the own vectors' gradients
 };
 
 struct LayerGradients {
@@ -313,7 +313,7 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
   const DirectionRun& d = run.direction[tile.direction];
   const Index P = run.output(), stride = tile.step * run.gates_stride();
   const auto& panels = d.weights->recurrent_back_panels;
-  const float* dgates = d.dgates + row * run.gates_stride() + cell.hidden_first * run.hidden();
+  const float* dgates = d.gates + row * run.gates_stride() + cell.hidden_first * run.hidden();
   float* dh = s.dh + b * P;
   if (!d.state_mask) {
     kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), past ? Start::kResult : Start::kZero,
@@ -344,12 +344,13 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
                              .gates = d.gates + row * run.gates_stride() + u,
                              .gates_stride = stride,
                              .gates_block = H,
-                             .dgates = d.dgates + row * run.gates_stride() + u,
                              .h_prev = prev.h.at + u,
                              .h_prev_stride = prev.h.stride,
                              .c_prev = prev.c.at + u,
                              .c_prev_stride = prev.c.stride,
                              .own = w.own_values.data(),
+                             .own_gradients = s.own ? s.own + b * cell.own_blocks() * H : nullptr,
+                             .own_gradients_stride = tile.step * cell.own_blocks() * H,
                              .kept = d.kept + row * run.kept_size(),
                              .kept_stride = tile.step * run.kept_size(),
                              .dh = run.y.gradient + row * run.output_stride() + tile.direction * P + u,
@@ -378,7 +379,7 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
   cell.backward(args);
   if (cell.reset) {
     const auto& panels = w.last_back_panels;
-    kernels::multiply_rows(rows, d.dgates + row * run.gates_stride() + (cell.blocks - 1) * H, stride, panels, 0,
+    kernels::multiply_rows(rows, d.gates + row * run.gates_stride() + (cell.blocks - 1) * H, stride, panels, 0,
                            panels.panels(), Start::kZero, nullptr, args.kept + H, args.kept_stride);
     cell.reset_backward(args);
   }
@@ -462,7 +463,7 @@ class ParameterGradients {
     for (Index block = 0; block < inputs;) {
       Index end = block + 1;
       while (end < inputs && cell.input_order[end] == cell.input_order[end - 1] + 1) ++end;
-      product(d.dgates + block * H, stride, (end - block) * H, I, run_.x.value, nullptr,
+      product(d.gates + block * H, stride, (end - block) * H, I, run_.x.value, nullptr,
               w.weight_ih.gradient.data() + cell.input_order[block] * H * I, cell.bias ? sums + block * H : nullptr);
       block = end;
     }
@@ -471,7 +472,6 @@ class ParameterGradients {
     if (cell.hidden_gates > 0) add_recurrent(i, own_sums);
     if (d.raw) product(d.dprojected, P, P, H, d.raw, nullptr, w.weight_hr->gradient.data(), nullptr);
     later_.push_back([this, i, sums, own_sums] { add_biases(i, sums, own_sums); });
-    add_own(i);
   }
 
   void add_recurrent(Index i, float* own_sums) {
@@ -483,12 +483,12 @@ class ParameterGradients {
     float* masked = d.weight_mask ? zeros(size) : to;
     const auto& rows = keep(previous_rows(
         run_, i, P, d.fed0, [&](Index row) -> const float* { return d.fed ? d.fed + row * P : run_.y_row(i, row); }));
-    product(d.dgates + cell.hidden_first * H, stride, cell.first_product_gates() * H, P, nullptr, rows.data(), masked,
+    product(d.gates + cell.hidden_first * H, stride, cell.first_product_gates() * H, P, nullptr, rows.data(), masked,
             own_sums);
     if (cell.reset) {
       std::vector<const float*> reset(run_.packing->tokens());
       for (Index row = 0; row < run_.packing->tokens(); ++row) reset[row] = d.kept + row * run_.kept_size();
-      product(d.dgates + (cell.blocks - 1) * H, stride, H, P, nullptr, keep(std::move(reset)).data(),
+      product(d.gates + (cell.blocks - 1) * H, stride, H, P, nullptr, keep(std::move(reset)).data(),
               masked + cell.first_product_gates() * H * P, nullptr);
     }
     if (d.weight_mask)
@@ -508,46 +508,6 @@ class ParameterGradients {
       kernels::add_scaled(1.0f, own_sums ? own_sums : sums, w.bias_hh->gradient.data(), cell.hidden_gates * H);
   }
 
-  // Columns of sums over rows of products of two arrays, the columns handed to the pool.
-  void add_own(Index i) {
-    const CellTraits& cell = *run_.cell;
-    const DirectionRun& d = run_.direction[i];
-    RecurrentDirection& w = *d.weights;
-    const Index H = run_.hidden(), N = run_.packing->tokens();
-    if (cell.own_gradients.empty()) return;
-    const auto& c_prev =
-        keep(previous_rows(run_, i, H, d.c0, [&](Index row) -> const float* { return d.c + row * H; }));
-    const auto rows_of = [&](RowArray array, Index block) -> std::pair<const float*, Index> {
-      switch (array) {
-        case RowArray::kGates:
-          return {d.gates + block * H, run_.gates_stride()};
-        case RowArray::kDGates:
-          return {d.dgates + block * H, run_.gates_stride()};
-        case RowArray::kKept:
-          return {d.kept + block * H, run_.kept_size()};
-        default:
-          return {nullptr, 0};
-      }
-    };
-    Index block = 0;
-    std::vector<float*> gradients;
-    for (std::size_t v = 0; v < cell.own.size(); ++v)
-      for (Index k = 0; k < cell.own[v].blocks; ++k, ++block) gradients.push_back(w.own[v].gradient.data() + k * H);
-    constexpr Index kColumns = 64;
-    for (const OwnGradient& g : cell.own_gradients) {
-      const auto left = rows_of(g.left, g.left_block), right = rows_of(g.right, g.right_block);
-      tape_.pool.parallel_for((g.blocks * H + kColumns - 1) / kColumns, [&](std::int64_t task) {
-        const Index begin = task * kColumns, end = std::min(g.blocks * H, begin + kColumns);
-        for (Index row = 0; row < N; ++row) {
-          const float* a = left.first + row * left.second;
-          const float* b = g.right == RowArray::kPreviousCell ? c_prev[row] : right.first + row * right.second;
-          for (Index j = begin; j < end; ++j)
-            gradients[g.block + j / H][j % H] += g.right == RowArray::kOne ? a[j] : a[j] * b[j];
-        }
-      });
-    }
-  }
-
   Tape& tape_;
   const LayerRun& run_;
   std::vector<kernels::TransposedProduct> products_;
@@ -561,7 +521,7 @@ void input_gradients(Tape& tape, const LayerRun& run) {
   kernels::for_row_groups(tape.pool, run.packing->tokens(), [&](Index first, Index rows) {
     for (Index i = 0; i < run.directions(); ++i) {
       const auto& panels = run.direction[i].weights->input_back_panels;
-      kernels::multiply_rows(rows, run.direction[i].dgates + first * G, G, panels, 0, panels.panels(), Start::kResult,
+      kernels::multiply_rows(rows, run.direction[i].gates + first * G, G, panels, 0, panels.panels(), Start::kResult,
                              nullptr, run.x.gradient + first * I, I);
     }
   });
@@ -572,7 +532,6 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
   for (Index i = 0; i < run.directions(); ++i) {
     DirectionRun& d = run.direction[i];
     StateGradients& s = state.direction[i];
-    d.dgates = run.cell->separate_gradients ? tape.arena.allocate(N * run.gates_stride()) : d.gates;
     if (d.raw) d.dprojected = tape.arena.allocate(N * P);
     if (d.raw || run.zoneout()) {
       s.cell_dh = tape.arena.allocate(B * H);
@@ -581,6 +540,28 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
     }
     if (d.zone_c) s.past_c = tape.arena.allocate(B * H);
     if (d.state_mask) s.product = tape.arena.allocate(B * P);
+    const Index own = B * run.cell->own_blocks() * H;
+    if (own == 0) continue;
+    s.own = tape.arena.allocate(own);
+    std::fill_n(s.own, own, 0.0f);
+  }
+}
+
+// The shares of all sequences, in their order.
+void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state) {
+  const Index own = run.cell->own_blocks() * run.hidden();
+  constexpr Index kColumns = 1024;
+  for (Index i = 0; i < run.directions() && own > 0; ++i) {
+    Index first = 0;
+    for (Parameter& p : run.direction[i].weights->own) {
+      const float* shares = state.direction[i].own + first;
+      tape.pool.parallel_for((p.size() + kColumns - 1) / kColumns, [&](std::int64_t task) {
+        const Index begin = task * kColumns, count = std::min(kColumns, p.size() - begin);
+        for (Index b = 0; b < run.packing->sequences(); ++b)
+          kernels::add_scaled(1.0f, shares + b * own + begin, p.gradient.data() + begin, count);
+      });
+      first += p.size();
+    }
   }
 }
 
@@ -592,6 +573,7 @@ void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVecto
     for (Index s = 0; s < T; ++s) backward_step(run, state, tiles[i], tiles[i].direction == 0 ? T - 1 - s : s);
   });
   ParameterGradients(tape, run).add(scratch);
+  own_gradients(tape, run, state);
   if (run.x.gradient) input_gradients(tape, run);
 }
 

@@ -265,8 +265,8 @@ class CellCheck {
 
   void run() {
     auto gates = sums_, dh_next = dh_next_, dc = dc_;
-    std::vector<float> separate(gates.size());
-    auto& dgates = cell_.separate_gradients ? separate : gates;
+    const Index own_size = std::ssize(own_);
+    std::vector<float> down(kRows * own_size + 1);
     const Index kept_size = cell_.kept * H_ + cell_.kept_scalars, gates_size = cell_.blocks * H_;
     std::vector<float> c(kRows * stride_, -7.0f), h(kRows * stride_, -7.0f), kept(kRows * kept_size + 1);
     const CellForward forward{.rows = kRows,
@@ -292,12 +292,13 @@ class CellCheck {
                                 .gates = gates.data(),
                                 .gates_stride = gates_size,
                                 .gates_block = H_,
-                                .dgates = dgates.data(),
                                 .h_prev = h_prev_.data(),
                                 .h_prev_stride = stride_,
                                 .c_prev = c_prev_.data(),
                                 .c_prev_stride = stride_,
                                 .own = own_.data(),
+                                .own_gradients = down.data(),
+                                .own_gradients_stride = own_size,
                                 .kept = kept.data(),
                                 .kept_stride = kept_size,
                                 .dh = dh_.data(),
@@ -322,7 +323,8 @@ class CellCheck {
       compare("h", out.h, &h[r * stride_]);
       if (cell_.cell_state) compare("c", out.c, &c[r * stride_]);
       if (cell_.reset) compare("r h_prev", out.reset, &reset[r * H_]);
-      compare("gates", reference::cell_gradient(cell_.kind, in, in.gates, d), &dgates[r * gates_size]);
+      compare("gates", reference::cell_gradient(cell_.kind, in, in.gates, d), &gates[r * gates_size]);
+      compare("own", reference::cell_gradient(cell_.kind, in, in.own, d), &down[r * own_size]);
       if (cell_.direct) compare("h_prev", reference::cell_gradient(cell_.kind, in, in.h_prev, d), &dh_next[r * H_]);
       if (cell_.cell_state) compare("c_prev", reference::cell_gradient(cell_.kind, in, in.c_prev, d), &dc[r * H_]);
       // What lies between the rows belongs to others.
