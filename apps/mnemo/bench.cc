@@ -31,10 +31,13 @@ struct BenchOptions {
 // All sequences `steps` long, or lengths from A to B evenly spread.
 std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
   if (o.lengths.empty()) return std::vector<std::int32_t>(o.batch, static_cast<std::int32_t>(o.steps));
+  constexpr int kLongest = 1 << 20;
   int first = 0, last = 0;
   char end = 0;
-  if (std::sscanf(o.lengths.c_str(), "%d..%d%c", &first, &last, &end) != 2 || first < 1 || last < first)
-    throw UsageError(fmt::format("--lengths {}: expected A..B with 1 <= A <= B", o.lengths));
+  // At most eight digits each, which an int holds.
+  if (std::sscanf(o.lengths.c_str(), "%8d..%8d%c", &first, &last, &end) != 2 || first < 1 || last < first ||
+      last > kLongest)
+    throw UsageError(fmt::format("--lengths {}: expected A..B with 1 <= A <= B <= {}", o.lengths, kLongest));
   std::vector<std::int32_t> lengths;
   for (Index b = 0; b < o.batch; ++b)
     lengths.push_back(o.batch == 1 ? last : first + static_cast<std::int32_t>((last - first) * b / (o.batch - 1)));
@@ -142,7 +145,8 @@ double quantile(const std::vector<double>& sorted, double q) {
 }
 
 int run_bench(const BenchOptions& o) {
-  if (const std::string conflict = recurrent_conflict(layer_options(o)); !conflict.empty()) throw UsageError(conflict);
+  if (const auto conflicts = recurrent_conflicts(layer_options(o)); !conflicts.empty())
+    throw UsageError("--" + conflicts.front());
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
   if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: for the cell gru, not " + o.cell);
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");

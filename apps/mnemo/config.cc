@@ -3,7 +3,6 @@
 #include <memory>
 
 #include "apps/mnemo/commands.h"
-#include "base/error.h"
 #include "config/options.h"
 #include "train/text_classifier.h"
 
@@ -35,9 +34,7 @@ void add_config(CLI::App& app, Command& chosen) {
   add_file(check, *o);
   check->callback([&chosen, o] {
     chosen = [o] {
-      const Config config = load_config(o->file, o->sets);
-      if (const std::string conflict = model_conflict(config.model); !conflict.empty())
-        throw UsageError(fmt::format("{}: {}", o->file, conflict));
+      load_model_config(o->file, o->sets);
       std::printf("%s: valid\n", o->file.c_str());
       return 0;
     };
@@ -46,7 +43,7 @@ void add_config(CLI::App& app, Command& chosen) {
   add_file(print, *o);
   print->callback([&chosen, o] {
     chosen = [o] {
-      std::puts(config_to_json(load_config(o->file, o->sets)).dump(2).c_str());
+      std::puts(config_to_json(load_model_config(o->file, o->sets)).dump(2).c_str());
       return 0;
     };
   });

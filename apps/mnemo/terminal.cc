@@ -20,10 +20,11 @@ constexpr std::chrono::seconds kPlainLine{10};
 constexpr int kWidth = 20;
 
 std::string describe(const Progress& p) {
-  std::string text =
-      fmt::format("epoch {}/{}  loss {:.4f}  {:.0f} tokens/s", p.epoch, p.epochs, p.loss, p.tokens_per_s);
+  std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {} left  {:.0f} tokens/s", p.epoch, p.epochs, p.loss,
+                                 duration_text(p.seconds_left), p.tokens_per_s);
+  // Last, as a narrow terminal cuts it off.
   if (!std::isnan(p.best)) text += fmt::format("  best {} {:.4f}", p.metric, p.best);
-  return text + fmt::format("  {} left", duration_text(p.seconds_left));
+  return text;
 }
 
 std::string describe_evaluation(const Progress& p) {
@@ -34,13 +35,14 @@ std::string describe_evaluation(const Progress& p) {
   return text + fmt::format("  (best {:.4f})  {:.0f} tokens/s", p.best, p.tokens_per_s);
 }
 
-// What fits on the terminal's line beside the bar itself: a wrapped line could not be drawn over.
-std::string beside_bar(std::string text) {
-  constexpr std::size_t kBar = kWidth + 8;
+int terminal_columns() {
   winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    text.resize(std::min<std::size_t>(text.size(), size.ws_col > kBar ? size.ws_col - kBar : 0));
-  return text;
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 1 << 20;
+}
+
+bool is_terminal() {
+  const char* kind = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && !(kind && std::string_view(kind) == "dumb");
 }
 
 }  // namespace
@@ -62,7 +64,7 @@ std::string duration_text(double seconds) {
 }
 
 ProgressBar::ProgressBar()
-    : terminal_(isatty(STDERR_FILENO) == 1), colour_(terminal_ && !std::getenv("NO_COLOR")), last_(Clock::now()) {}
+    : terminal_(is_terminal()), colour_(terminal_ && !std::getenv("NO_COLOR")), last_(Clock::now()) {}
 
 ProgressBar::~ProgressBar() { clear(); }
 
@@ -82,11 +84,15 @@ void ProgressBar::show(const Progress& p) {
   if (terminal_ ? now - last_ < kRedraw : now - last_ < kPlainLine) return;
   last_ = now;
   if (!terminal_) return say(fmt::format("step {}/{}  {}", p.step, p.steps, describe(p)));
-  const int filled = static_cast<int>(kWidth * p.step / std::max<std::int64_t>(1, p.steps));
+  // A wrapped line could not be drawn over: on a narrow terminal the text is cut, on a very narrow one there is no bar.
+  const int columns = terminal_columns() - 1,
+            percent = static_cast<int>(100 * p.step / std::max<std::int64_t>(1, p.steps));
   std::string bar;
-  for (int i = 0; i < kWidth; ++i) bar += i < filled ? "━" : "─";
-  std::fprintf(stderr, "\r\033[K%s%s%s %3d%%  %s", colour_ ? "\033[36m" : "", bar.c_str(), colour_ ? "\033[0m" : "",
-               static_cast<int>(100 * p.step / std::max<std::int64_t>(1, p.steps)), beside_bar(describe(p)).c_str());
+  for (int i = 0; i < kWidth && columns >= 2 * kWidth; ++i) bar += i < kWidth * percent / 100 ? "━" : "─";
+  const int left = columns - (bar.empty() ? 0 : kWidth + 1);
+  const std::string text = fmt::format("{:3}%  {}", percent, describe(p)).substr(0, std::max(0, left));
+  std::fprintf(stderr, "\r\033[K%s%s%s%s%s", colour_ && !bar.empty() ? "\033[36m" : "", bar.c_str(),
+               colour_ && !bar.empty() ? "\033[0m" : "", bar.empty() ? "" : " ", text.c_str());
   drawn_ = true;
 }
 

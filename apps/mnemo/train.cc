@@ -98,9 +98,7 @@ void write_report(const Config& config, const ClassificationData& data, const st
 }
 
 int run_train(const TrainOptions& o) {
-  Config config = load_config(o.config, o.sets);
-  if (const std::string conflict = model_conflict(config.model); !conflict.empty())
-    throw UsageError(fmt::format("{}: {}", o.config, conflict));
+  Config config = load_model_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
   if (o.data.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to train on");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;

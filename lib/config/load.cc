@@ -3,8 +3,8 @@
 
 namespace mnemo {
 
-Config load_config(const std::string& path, const std::vector<std::string>& sets) {
-  return parse_config(read_file(path), path, sets);
+Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check) {
+  return parse_config(read_file(path), path, sets, check);
 }
 
 }  // namespace mnemo

@@ -537,6 +537,9 @@ Json parse_strict(std::string_view text, const std::string& name) {
     const std::size_t end = std::min(error.byte, text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
     throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
+  } catch (const nlohmann::json::out_of_range& error) {
+    const std::string_view all = error.what();
+    throw UsageError(fmt::format("{}: no valid JSON: {}", name, all.substr(std::min(all.size(), all.find("] ") + 2))));
   } catch (const std::exception& error) {
     throw UsageError(fmt::format("{}: {}", name, error.what()));
   }
@@ -568,13 +571,15 @@ const std::vector<Option>& options() {
   return all;
 }
 
-Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets) {
+Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
+                    const ConfigCheck& check) {
   Config config;
   std::vector<std::string> errors;
   read_object(config, parse_strict(text, name), "", name + ": ", errors);
   for (const std::string& set : sets) apply_set(config, set, errors);
   const std::size_t before = errors.size();
   check_whole(config, errors);
+  if (check) check(config, errors);
   for (std::size_t i = before; i < errors.size(); ++i) errors[i] = name + ": " + errors[i];
   if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\n")));
   return config;

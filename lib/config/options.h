@@ -27,13 +27,17 @@ struct Option {
 /// Every option, in the order of documentation.
 const std::vector<Option>& options();
 
+/// Adds to the errors what a caller knows to be wrong with a configuration.
+using ConfigCheck = std::function<void(const Config&, std::vector<std::string>&)>;
+
 /// Reads a configuration file and then each `key=value` of `sets`. Throws Error if the file cannot be read, UsageError
 /// with one line for each thing that is wrong: unknown keys with the nearest valid one, wrong types, values out of
 /// range, options that contradict each other.
-Config load_config(const std::string& path, const std::vector<std::string>& sets);
+Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check = {});
 
 /// The same from JSON text; `name` stands in messages.
-Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {});
+Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {},
+                    const ConfigCheck& check = {});
 
 enum class Which { kAll, kWithoutLocal };
 

@@ -7,6 +7,8 @@
 
 #include "kernels/min_cell.h"
 // After foreach_target.
+#include <hwy/contrib/math/math-inl.h>
+
 #include "kernels/activations-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -15,8 +17,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
 
-// A NaN stays one: x86 returns the second operand then.
-HWY_INLINE Vector gate_of(Vector a) { return hn::Max(hn::Set(kTag, kLeastGate), logistic_of(a)); }
+// s(a) with a small relative error also where it is tiny, as k is a ratio of two. A NaN stays one.
+HWY_INLINE Vector gate_of(Vector a) {
+  const Vector limit = hn::Set(kTag, kGateLimit), one = hn::Set(kTag, 1.0f);
+  const Vector x = hn::Max(hn::Neg(limit), hn::Min(limit, hn::Neg(a)));
+  return hn::IfThenElse(hn::IsNaN(a), a, hn::Div(one, hn::Add(one, hn::Exp(kTag, x))));
+}
 
 // k = f / (f + i)
 HWY_INLINE Vector kept_share(Vector f, Vector i) { return hn::Div(f, hn::Add(f, i)); }

@@ -2,7 +2,7 @@
 // gates come from one product, and what is left is a linear recurrence whose units are independent of each other.
 //
 // min_lstm: f = s(a_f)  i = s(a_i)  k = f / (f + i)   h = k h_prev + (1 - k) a_h; a row of gates is [3H]: f, i, h.
-//           (The paper's f' and i'. f and i are kept above kLeastGate, so that k is defined where both vanish.)
+//           (The paper's f' and i'. Sums are limited to +-80, so that k is defined where both gates vanish.)
 // min_gru:  z = s(a_z)                                h = (1 - z) h_prev + z a_h; a row of gates is [2H]: z, h.
 //
 // Nothing kept. `hidden` may be fewer units than the cell has: `gates_block` is the distance between two blocks.
@@ -12,7 +12,8 @@
 
 namespace mnemo::kernels {
 
-inline constexpr float kLeastGate = 1e-6f;
+/// What the gates' sums are limited to.
+inline constexpr float kGateLimit = 80.0f;
 
 void min_lstm_cell_forward(const CellForward& args);
 void min_lstm_cell_backward(const CellBackward& args);

@@ -10,12 +10,12 @@ constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
 
 Index pooled_columns(const ClassifierOptions& o) { return o.recurrent.directions() * o.recurrent.output(); }
 
+}  // namespace
+
 RecurrentOptions with_input(RecurrentOptions recurrent, Index input) {
   recurrent.input = input;
   return recurrent;
 }
-
-}  // namespace
 
 Classifier::Classifier(const ClassifierOptions& options)
     : options_(options),

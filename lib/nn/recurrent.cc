@@ -20,7 +20,7 @@ namespace {
 
 using kernels::Start;
 
-// Random streams of the masks inside a layer; the layer's number is added. 1 and on are those between the layers.
+// Random streams of the masks inside a layer; 2 * layer + direction is added. 1 and on are those between the layers.
 constexpr std::uint32_t kStateMask = 0x1000, kWeightMask = 0x2000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
 
 // What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
@@ -194,7 +194,7 @@ void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   });
 }
 
-// The first chunk's end such that it has about `rows` rows, and at least one step.
+// Bounds of chunks of steps of about `rows` rows, and at least one step, each.
 std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
   std::vector<Index> bounds{0};
   for (Index t = 1; t <= packing.steps(); ++t)
@@ -286,7 +286,7 @@ struct LayerGradients {
   bool initial_wanted;
 };
 
-// Inverts zoneout_rows: what of dy + dh_next and of dc reaches the cell, and what goes past it to the previous state.
+// Through zoneout_rows: what of dy + dh_next and of dc reaches the cell, and what goes past it to the previous state.
 void zoneout_backward(const LayerRun& run, const Tile& tile, Index row, Index b, Index rows, const StateGradients& s) {
   const DirectionRun& d = run.direction[tile.direction];
   const Index H = run.hidden();
@@ -330,7 +330,8 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
     }
 }
 
-// Inverts forward_rows for rows [from, to) of a tile; `wanted` is whether anybody asks for the previous h's gradient.
+// Gradients through forward_rows, for rows [from, to) of a tile; `wanted` is whether anybody asks for the previous h's
+// gradient.
 void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
                    const Previous& prev, bool wanted) {
   if (from == to) return;
@@ -586,19 +587,36 @@ void order_gates(const CellTraits& cell, Index H, Index columns, const float* fr
 
 }  // namespace
 
-std::string recurrent_conflict(const RecurrentOptions& o) {
+std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   const CellTraits& cell = cell_traits(o.cell);
-  if (o.projection > 0 && o.cell != CellKind::kLstm)
-    return fmt::format("a projection is for the cell lstm, not {}", cell.name);
-  if (o.projection >= o.hidden && o.projection > 0)
-    return fmt::format("a projection to {} must be smaller than {} hidden units", o.projection, o.hidden);
-  if (o.projection > 0 && (o.zoneout_h > 0.0f || o.zoneout_c > 0.0f))
-    return "zoneout and a projection exclude each other";
-  if (o.state_dropout > 0.0f && cell.reset) return "state dropout needs a GRU whose reset gate comes after the product";
-  if ((o.state_dropout > 0.0f || o.weight_dropout > 0.0f) && cell.hidden_gates == 0)
-    return fmt::format("{} has no recurrent weights to drop", cell.name);
-  if (o.zoneout_c > 0.0f && !cell.cell_state) return fmt::format("{} has no cell state for zoneout", cell.name);
-  return "";
+  const bool zoneout = o.zoneout_h > 0.0f || o.zoneout_c > 0.0f;
+  std::vector<std::string> out;
+  const auto when = [&](bool wrong, const std::string& text) {
+    if (wrong) out.push_back(text);
+  };
+  when(o.projection > 0 && o.cell != CellKind::kLstm, "projection: only the plain lstm takes one");
+  when(o.projection > 0 && o.projection >= o.hidden,
+       fmt::format("projection: {} outputs must be fewer than {} hidden units", o.projection, o.hidden));
+  when(o.projection > 0 && zoneout, "projection: excludes zoneout");
+  when(o.state_dropout > 0.0f && cell.reset,
+       "state_dropout: a gru takes it only with its reset gate after the product");
+  when(o.state_dropout > 0.0f && cell.hidden_gates == 0, "state_dropout: this cell has no recurrent weights");
+  when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
+  when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
+  return out;
+}
+
+double recurrent_parameters(const RecurrentOptions& o) {
+  const CellTraits& cell = cell_traits(o.cell);
+  const auto number = [](Index n) { return static_cast<double>(n); };
+  const double H = number(o.hidden), P = number(o.output()), D = number(o.directions()), L = number(o.layers);
+  const double G = number(cell.gates) * H, biases = !cell.bias ? 0 : cell.hidden_gates > 0 ? 2 * G : G;
+  const double each =
+      (cell.hidden_gates > 0 ? G * P : 0) + biases + number(cell.own_blocks()) * H + (o.projection > 0 ? P * H : 0);
+  double sum = D * (L * each + G * (number(o.input) + (L - 1) * D * P));
+  if (o.residual == Residual::kHighway) sum += (L - 1) * D * P * (D * P + 1);
+  if (o.learned_initial) sum += L * D * (P + (cell.cell_state ? H : 0));
+  return sum;
 }
 
 RecurrentDirection::RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input,
@@ -687,8 +705,7 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, const float* mask
 }
 
 Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) : options_(options) {
-  const std::string conflict = recurrent_conflict(options);
-  if (!conflict.empty()) fail("{}", conflict);
+  if (const auto conflicts = recurrent_conflicts(options); !conflicts.empty()) fail("{}", fmt::join(conflicts, "; "));
   const Index D = directions(), P = options.output();
   for (Index l = 0; l < options.layers; ++l)
     for (Index d = 0; d < D; ++d)
@@ -731,7 +748,9 @@ void Recurrent::pack(Tape& tape) {
   if (packed_ >= wanted && !dropping) return;
   for (std::size_t i = 0; i < directions_.size(); ++i) {
     if (dropping)
-      weight_masks_[i] = draw_mask(tape, options_.weight_dropout, kWeightMask + static_cast<std::uint32_t>(i),
+      weight_masks_[i] = draw_mask(tape, options_.weight_dropout,
+                                   kWeightMask + static_cast<std::uint32_t>(2 * (static_cast<Index>(i) / directions()) +
+                                                                            static_cast<Index>(i) % directions()),
                                    directions_[i]->weight_hh->size());
     directions_[i]->pack(tape.pool, tape.training(), weight_masks_[i]);
   }

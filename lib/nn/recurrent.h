@@ -48,8 +48,11 @@ struct RecurrentOptions {
   Index directions() const { return bidirectional ? 2 : 1; }
 };
 
-/// Why the options do not go together, or empty.
-std::string recurrent_conflict(const RecurrentOptions& options);
+/// Each way in which the options do not go together; empty if they do.
+std::vector<std::string> recurrent_conflicts(const RecurrentOptions& options);
+
+/// Numbers in all parameters of a `Recurrent`; a double, as options of a damaged file may ask for anything.
+double recurrent_parameters(const RecurrentOptions& options);
 
 /// h [L * D * B, P] and, of cells that have one, c [L * D * B, H]: layer by layer, direction by direction, as PyTorch
 /// orders them.

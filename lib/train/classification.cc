@@ -108,6 +108,16 @@ class ClassificationTask : public TrainingTask {
     return out.dump();
   }
 
+  std::string data_identity(const ModelMetadata& model) const override {
+    Json out{{"labels", model.labels}};
+    for (const char* part : {"train", "dev"}) {
+      Json hashes = Json::array();
+      for (const Json& file : model.provenance.value(part, Json::array())) hashes.push_back(file.value("fnv1a64", ""));
+      out[part] = {hashes, model.provenance.value(std::string(part) + "_records", std::int64_t{-1})};
+    }
+    return out.dump();
+  }
+
   bool has_dev() const override { return dev_.size() > 0; }
 
   Metrics evaluate_dev(ThreadPool& pool) override {
@@ -268,6 +278,11 @@ std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, con
   old->network().visit([&](Parameter& p) { old_parameters[p.name] = &p; });
   std::vector<std::string> errors;
   std::int64_t words = 0, labels = 0;
+  // Weights of one cell may have the shapes of another's.
+  const CellKind cell = model.network().options().recurrent.cell, old_cell = old->network().options().recurrent.cell;
+  if (cell != old_cell)
+    fail("{}: its cell is {}, this configuration's {}; set model.cell (and reset_after, activation, layer_norm) to its",
+         path, cell_traits(old_cell).name, cell_traits(cell).name);
   const auto copy_row = [](Parameter& to, std::int64_t to_row, Parameter& from, std::int64_t from_row) {
     std::copy_n(from.value.data() + from_row * from.row_size(), from.row_size(),
                 to.value.data() + to_row * to.row_size());
@@ -282,6 +297,7 @@ std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, con
       for (std::int32_t id = 0; id < model.vocabulary().size(); ++id) {
         const std::int32_t other = old->vocabulary().find(model.vocabulary().text(id));
         if (id > 0 && other == Vocabulary::kUnknown) continue;
+        if (!p.fixed_rows.empty() && p.fixed_rows[id] != 0) continue;  // the file's vector, which stays
         copy_row(p, id, *from, other);
         words += id > 0 ? 1 : 0;
       }

@@ -90,10 +90,14 @@ void check_same_config(const std::string& path, const std::string& saved_text, c
 
 }  // namespace
 
-void check_same_model(const std::string& path, const Config& config) {
-  const SafetensorsFile file = SafetensorsFile::read(path);
-  const auto saved = file.metadata().find(format::kConfig);
-  check_same_config(path, saved == file.metadata().end() ? "" : saved->second, config);
+void check_same_model(const std::string& path, const Config& config, const TrainingTask& task) {
+  const ModelContents model = read_model(path, config.task);
+  check_same_config(path, model.metadata.config.dump(), config);
+  if (task.data_identity(model.metadata) != task.data_identity())
+    throw UsageError(
+        fmt::format("{}: was made from other training data, dev data or labels; --overwrite replaces it, --init-from "
+                    "begins a new run with its weights",
+                    path));
 }
 
 void WeightCopy::take(TrainingTask& task) {

@@ -57,9 +57,9 @@ struct KeptWeights {
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
               const KeptWeights& kept, Optimizer& optimizer);
 
-/// Throws UsageError, naming the keys that differ, if the model was made by another configuration; Error if it is
-/// damaged.
-void check_same_model(const std::string& path, const Config& config);
+/// Throws UsageError if the model was made by another configuration, naming the keys that differ, or from other data;
+/// Error if it is damaged.
+void check_same_model(const std::string& path, const Config& config, const TrainingTask& task);
 
 /// Fills everything from the file. Throws Error if it is damaged, or UsageError if it belongs to another configuration
 /// (naming the keys that differ) or to other data.

@@ -80,10 +80,12 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
 
 }  // namespace
 
-std::string model_conflict(const ModelConfig& m) {
-  if (m.layer_norm && m.cell != "lstm") return fmt::format("model.layer_norm is for the cell lstm, not {}", m.cell);
-  const std::string conflict = recurrent_conflict(recurrent_options(m));
-  return conflict.empty() ? "" : "model: " + conflict;
+Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
+  return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
+    const ModelConfig& m = config.model;
+    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the lstm takes it");
+    for (const std::string& conflict : recurrent_conflicts(recurrent_options(m))) errors.push_back("model." + conflict);
+  });
 }
 
 TokenizerOptions tokenizer_options(const TextConfig& text) {
@@ -143,17 +145,6 @@ void TextClassifier::use_vectors(const PretrainedVectors& vectors) {
   network_->embedding().set_frozen_rows(extra_values_);
 }
 
-namespace {
-
-// Numbers that the recurrent layers of a configuration hold.
-double recurrent_weights(const ModelConfig& m) {
-  const double H = static_cast<double>(m.hidden), D = m.bidirectional ? 2 : 1;
-  const double first = 4 * H * (static_cast<double>(m.embedding) + H + 2), others = 4 * H * (D * H + H + 2);
-  return D * (first + static_cast<double>(m.layers - 1) * others);
-}
-
-}  // namespace
-
 std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
   return from_contents(read_model(path, kTask));
 }
@@ -176,7 +167,9 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
     fail("{}: damaged model: tensor {} does not fit model.embedding", path, format::kEmbeddingWeight);
   if (contents.metadata.labels.empty()) fail("{}: damaged model: no labels", path);
-  const double weights = recurrent_weights(config.model);
+  const ClassifierOptions options =
+      network_options(config, table->shape[0], config.model.embedding, contents.metadata.labels.size());
+  const double weights = recurrent_parameters(with_input(options.recurrent, options.embedding));
   std::int64_t stored = 0;
   for (const TensorView& tensor : file.tensors()) stored += static_cast<std::int64_t>(tensor.bytes);
   Vocabulary words = Vocabulary::parse(vocabulary->text());

@@ -17,8 +17,8 @@
 
 namespace mnemo {
 
-/// Why the keys of the model section do not go together, or empty.
-std::string model_conflict(const ModelConfig& model);
+/// `load_config`, which lists what is wrong between the keys of the model section too.
+Config load_model_config(const std::string& path, const std::vector<std::string>& sets);
 
 class TextClassifier {
  public:

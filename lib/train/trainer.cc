@@ -103,7 +103,10 @@ class Trainer {
 
   TrainingOutcome run() {
     resume();
-    if (state_.finished) return outcome(TrainingOutcome::End::kFinishedBefore);
+    if (state_.finished) {
+      restore_model();
+      return outcome(TrainingOutcome::End::kFinishedBefore);
+    }
     log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
     before_ = state_.seconds;
@@ -134,8 +137,8 @@ class Trainer {
     if (!options_.resume) return;
     if (!file_exists(path)) {
       // A run that was killed between its first model and the state beside it begins anew; what is another's stays.
-      if (file_exists(model_path(options_.folder))) check_same_model(model_path(options_.folder), config_);
-      options_.log(fmt::format("{}: nothing was saved yet, starting from the beginning", options_.folder));
+      if (file_exists(model_path(options_.folder))) check_same_model(model_path(options_.folder), config_, task_);
+      options_.log(fmt::format("{}: no saved state, starting from the beginning", options_.folder));
       return;
     }
     state_ = load_run(path, config_, task_, kept_, optimizer_);
@@ -282,6 +285,17 @@ class Trainer {
     const std::int64_t step = task_.has_dev() ? state_.best_step : state_.step;
     task_.save_model(model_path(options_.folder), metrics,
                      {{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}}, pool_);
+  }
+
+  // A finished run whose model is gone has all it is made of.
+  void restore_model() {
+    const std::string path = model_path(options_.folder);
+    if (file_exists(path)) return;
+    options_.log(fmt::format("{}: is gone, and is written again", path));
+    if (!kept_.best.empty()) kept_.best.put(task_);
+    if (!task_.has_dev() && !kept_.average.empty()) kept_.average.put(task_);
+    if (task_.has_dev()) task_.evaluate_dev(pool_);
+    save_model();
   }
 
   void save() {

@@ -38,6 +38,8 @@ class TrainingTask {
   virtual double forward(Tape& tape) = 0;                     ///< records the prepared batch on the tape; its loss
 
   virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ
+  /// The same of the data that a model file tells it was trained on.
+  virtual std::string data_identity(const ModelMetadata& model) const = 0;
   virtual bool has_dev() const = 0;
   virtual Metrics evaluate_dev(ThreadPool& pool) = 0;  ///< with "loss"
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;

@@ -59,7 +59,7 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
   check_fails(f.mnemo({"classify", "m", "--threshold", "1.5"}), 2, "--threshold: 1.5 is not in [0, 1]");
   check_fails(f.mnemo({"bench", "lstm", "--lengths", "9..3"}), 2, "--lengths");
   check_fails(f.mnemo({"bench", "grue"}), 2, "grue");
-  check_fails(f.mnemo({"bench", "gru", "--projection", "8"}), 2, "a projection is for the cell lstm");
+  check_fails(f.mnemo({"bench", "gru", "--projection", "8"}), 2, "--projection: only the plain lstm takes one");
   check_fails(f.mnemo({"bench", "gru", "--mode", "step", "--bidirectional"}), 2, "--mode step: takes one direction");
   check_fails(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: for the cell lstm");
   check_fails(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
@@ -109,10 +109,13 @@ TEST_CASE("on a terminal a bar is drawn over and cleared, within its width, and 
   INFO(wide.err);
   REQUIRE(wide.code == 0);
   CHECK_THAT(wide.err, contains_text("\r\033[K\033[36m") && contains_text("tokens/s  best accuracy") &&
-                           contains_text(" left\r\033[K") && contains_text("%  epoch "));
+                           contains_text(" left  ") && contains_text("%  epoch "));
   const Outcome narrow = train("narrow", 40);
   REQUIRE(narrow.code == 0);
   CHECK_THAT(narrow.err, contains_text("%  epoch ") && !contains_text("tokens/s  best accuracy"));
+  const Outcome tiny = train("tiny", 16);
+  REQUIRE(tiny.code == 0);
+  CHECK_THAT(tiny.err, contains_text("%  epoch ") && !contains_text("━"));
   setenv("NO_COLOR", "1", 1);
   const Outcome plain = train("plain", 200);
   unsetenv("NO_COLOR");
@@ -458,6 +461,65 @@ TEST_CASE("pretrained vectors of all words travel in the model, and options of t
     return f.mnemo({"classify", model_file, "--raw"}, "a fine film\n").out;
   };
   CHECK(raw(f.path("same/model.safetensors")) == raw(path));
+}
+
+TEST_CASE("every cell and what stands around it: trained, loaded, the same for any threads, gone on with") {
+  const Fixture f;
+  const std::vector<std::vector<std::string>> variants{
+      {"cell=gru"},
+      {"cell=gru", "reset_after=false"},
+      {"cell=rnn"},
+      {"cell=rnn", "activation=relu"},
+      {"cell=peephole_lstm"},
+      {"cell=cifg_lstm"},
+      {"cell=min_lstm"},
+      {"cell=min_gru"},
+      {"layer_norm=true"},
+      {"projection=7"},
+      {"residual=highway", "learned_initial=true"},
+      {"cell=gru", "residual=add", "zoneout_h=0.1", "state_dropout=0.1", "weight_dropout=0.1"}};
+  for (const auto& variant : variants) {
+    // A vocabulary of a few words beside many units: the file holds little more than the recurrent layers.
+    std::vector<std::string> sets{"--set", "model.hidden=70", "--set", "model.layers=2", "--set", "training.epochs=4"};
+    std::string name;
+    for (const std::string& set : variant) {
+      sets.insert(sets.end(), {"--set", "model." + set});
+      name += set + " ";
+    }
+    INFO(name);
+    const auto with = [&](std::vector<std::string> more) {
+      more.insert(more.end(), sets.begin(), sets.end());
+      return more;
+    };
+    const Outcome o = f.train(name, with({"--threads", "1"}));
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    const std::string model_file = name + "/model.safetensors";
+    CHECK(f.mnemo({"inspect", f.path(model_file), "--verify"}).code == 0);
+    CHECK(f.mnemo({"classify", f.path(model_file)}, "a fine film\n").code == 0);
+    REQUIRE(f.train(name + "3", with({"--threads", "3"})).code == 0);
+    CHECK(f.bytes(name + "3/model.safetensors") == f.bytes(model_file));
+    CHECK(f.train(name + "again", with({"--init-from", f.path(model_file)})).code == 0);
+  }
+  check_fails(f.train("mixed", {"--init-from", f.path("cell=gru /model.safetensors"), "--set", "model.hidden=70",
+                                "--set", "model.layers=2", "--set", "model.cell=cifg_lstm"}),
+              1, "its cell is gru, this configuration's cifg_lstm");
+}
+
+TEST_CASE("all that is wrong between keys of the model section is listed with the rest") {
+  const Fixture f;
+  write_text(f.path("bad.json"), R"({"model": {"cell": "gru", "reset_after": false, "projection": 40, "zoneout_c": 0.1,
+    "layer_norm": true, "state_dropout": 0.1}, "training": {"optimizer": "sgd", "weight_decay": 5, "learning_rate": 1}})");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"config", "check"}, {"config", "print"}, {"train"}}) {
+    auto arguments = command;
+    arguments.push_back(f.path("bad.json"));
+    const Outcome o = f.mnemo(arguments);
+    CHECK(o.code == 2);
+    for (const char* key :
+         {"model.projection", "model.zoneout_c", "model.layer_norm", "model.state_dropout", "training.weight_decay"})
+      CHECK_THAT(o.err, contains_text(key));
+  }
 }
 
 TEST_CASE("vectors that are not tuned stay as they are, while other rows are trained") {

@@ -78,7 +78,7 @@ TEST_CASE("resuming where nothing was saved begins, and another configuration or
   const Fixture f;
   const Outcome fresh = f.train("run", {"--resume"});
   CHECK(fresh.code == 0);
-  CHECK_THAT(fresh.err, contains_text("nothing was saved yet"));
+  CHECK_THAT(fresh.err, contains_text("no saved state, starting from the beginning"));
   const Outcome other = f.train("run", {"--resume", "--set", "training.learning_rate=0.5"});
   CHECK(other.code == 2);
   CHECK_THAT(other.err, contains_text("training.learning_rate was 0.02 and is 0.5"));
@@ -105,10 +105,20 @@ TEST_CASE("resuming leaves another configuration's model alone, and a second run
   CHECK(other.code == 2);
   CHECK_THAT(other.err, contains_text("model.hidden was 6 and is 7"));
   CHECK(f.bytes("run/model.safetensors") == model);
+  // So does other data.
+  write_text(f.path("other.tsv"), tiny_data() + "pos\ta fine walk again\n");
+  const Outcome data = f.train("run", {"--resume", "--set", "data.train=other.tsv"});
+  CHECK(data.code == 2);
+  CHECK_THAT(data.err, contains_text("was made from other training data"));
+  CHECK(f.bytes("run/model.safetensors") == model);
   // Killed between its first model and the state beside it, a run begins anew.
   const Outcome same = f.train("run", {"--resume"});
   CHECK(same.code == 0);
   CHECK_THAT(same.err, contains_text("starting from the beginning"));
+  CHECK(f.bytes("run/model.safetensors") == model);
+  // A model that is gone is made again from the finished run's state.
+  std::filesystem::remove(f.path("run/model.safetensors"));
+  CHECK(f.train("run", {"--resume"}).code == 0);
   CHECK(f.bytes("run/model.safetensors") == model);
 
   Process first(

@@ -254,7 +254,8 @@ class CellCheck {
       : cell_(cell_traits(kind)),
         H_(H),
         stride_(H + 5),
-        sums_(random_values(kRows * cell_.blocks * H, 1, 2.0)),
+        // Wide enough that the gates of min_lstm, of which a ratio is taken, both come near zero.
+        sums_(random_values(kRows * cell_.blocks * H, 1, kind == CellKind::kMinLstm ? 8.0 : 2.0)),
         h_prev_(random_values(kRows * stride_, 2)),
         c_prev_(random_values(kRows * stride_, 3)),
         dh_(random_values(kRows * stride_, 4)),
@@ -358,6 +359,42 @@ TEST_CASE("every cell, forward and backward, against its twin at ragged widths a
   on_every_target([] {
     for (CellKind kind : all_cells())
       for (Index H : {Index{1}, Index{2}, Index{7}, Index{16}, Index{17}, Index{50}}) CellCheck(kind, H).run();
+  });
+}
+
+TEST_CASE("a cell hides no NaN") {
+  on_every_target([] {
+    for (CellKind kind : all_cells()) {
+      const CellTraits& cell = cell_traits(kind);
+      const Index H = 20;
+      for (Index block = 0; block < cell.blocks; ++block) {
+        std::vector<float> gates(cell.blocks * H, 0.5f), state(H, 0.3f), own(cell.own_blocks() * H, 0.5f), c(H), h(H),
+            kept(cell.kept * H + cell.kept_scalars + 1);
+        gates[block * H + 3] = std::numeric_limits<float>::quiet_NaN();
+        const CellForward forward{.rows = 1,
+                                  .hidden = H,
+                                  .gates = gates.data(),
+                                  .gates_stride = cell.blocks * H,
+                                  .gates_block = H,
+                                  .h_prev = state.data(),
+                                  .h_prev_stride = H,
+                                  .c_prev = state.data(),
+                                  .c_prev_stride = H,
+                                  .own = own.data(),
+                                  .c = c.data(),
+                                  .c_stride = H,
+                                  .kept = kept.data(),
+                                  .kept_stride = cell.kept * H + cell.kept_scalars,
+                                  .h = h.data(),
+                                  .h_stride = H};
+        if (cell.reset) cell.reset(forward);
+        cell.forward(forward);
+        // The first gate of the GRU that resets before the product reaches h by that product alone.
+        const bool by_product = kind == CellKind::kGruBefore && block == 0;
+        INFO(cell.name << ", block " << block);
+        CHECK(std::isnan(by_product ? kept[3] : h[3]));
+      }
+    }
   });
 }
 

@@ -65,7 +65,7 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and wh
   for (const CellKind cell : all_cells())
     for (int variant = 0; variant < 7; ++variant) {
       const RecurrentOptions o = options_of(cell, variant);
-      if (!recurrent_conflict(o).empty()) continue;
+      if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", variant " << variant);
       Recurrent layers("rnn", o);
       layers.initialise(3);

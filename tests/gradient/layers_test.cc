@@ -228,7 +228,7 @@ TEST_CASE("projection, dropout of states and weights, zoneout, learned state, re
       if (option == 5) o.learned_initial = true;
       if (option == 6) o.residual = Residual::kAdd;
       if (option == 7) o.residual = Residual::kHighway;
-      if (!recurrent_conflict(o).empty()) continue;
+      if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", option " << option);
       check_recurrent(o);
     }

@@ -2,6 +2,7 @@
 // twin of the cells' kernels. Gradients of the twin are its central differences.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <vector>
@@ -88,8 +89,8 @@ inline CellOutput cell_step(CellKind kind, const CellInput& in) {
         out.h[j] = std::max(0.0, a(0));
         break;
       case CellKind::kMinLstm: {
-        const double least = static_cast<double>(kernels::kLeastGate);
-        const double f = std::max(least, logistic(a(0))), i = std::max(least, logistic(a(1)));
+        const double limit = static_cast<double>(kernels::kGateLimit);
+        const double f = logistic(std::clamp(a(0), -limit, limit)), i = logistic(std::clamp(a(1), -limit, limit));
         out.h[j] = f / (f + i) * h + i / (f + i) * a(2);
         break;
       }

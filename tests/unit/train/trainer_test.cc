@@ -26,6 +26,7 @@ class OneNumber : public TrainingTask {
     return static_cast<double>(number_.value[0]);
   }
   std::string data_identity() const override { return "one number"; }
+  std::string data_identity(const ModelMetadata&) const override { return "one number"; }
   bool has_dev() const override { return true; }
   Metrics evaluate_dev(ThreadPool&) override {
     ++evaluations;
