@@ -304,7 +304,8 @@ std::vector<Option> declare_options() {
       option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany},
              "Most such words, in the file's order; 0: no limit."),
       option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any,
-             "Whether the vectors of words of train are trained on."),
+             "Whether the vectors that the file has for words of train are trained on; other words and n-grams always "
+             "are."),
 
       option("model.cell", MNEMO_MEMBER(model.cell),
              Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"},
@@ -338,7 +339,9 @@ std::vector<Option> declare_options() {
       option("model.weight_dropout", MNEMO_MEMBER(model.weight_dropout), Range{0, 0.95},
              "Dropout on the elements of the recurrent weights, one mask a batch (DropConnect, Merity et al. 2017)."),
       option("model.zoneout_h", MNEMO_MEMBER(model.zoneout_h), Range{0, 0.95},
-             "Chance that a unit's output keeps its previous value in training (Krueger et al. 2016)."),
+             "Chance that a unit's output keeps its previous value in training (Krueger et al. 2016); afterwards that "
+             "share of "
+             "it is mixed in. Not with a projection."),
       option("model.zoneout_c", MNEMO_MEMBER(model.zoneout_c), Range{0, 0.95}, "The same of the cell state."),
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
              "What each layer but the first gives on. add: its input too (He et al. 2016); highway: a learned mixture "
@@ -351,7 +354,9 @@ std::vector<Option> declare_options() {
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
       option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10},
-             "Added to the first value of the forget gate's bias."),
+             "Added to the first value of the forget gate's bias; taken from the input gate's of cifg_lstm and "
+             "min_gru. gru and "
+             "rnn have none."),
       option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
              "Standard deviation of the embeddings' first values."),
 

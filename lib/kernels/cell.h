@@ -23,7 +23,8 @@ struct CellForward {
   const float* own;  // the cell's own vectors, one after the other
   float* c;          // [B, H] out; may be c_prev
   Index c_stride;
-  float* kept;  // [B, what the cell's header says] out; null where no gradient will be asked for
+  float* kept;  // [B, what the cell's header says] out; null where no gradient will be asked for, but for cells that
+                // need it in inference too
   Index kept_stride;
   float* h;  // [B, H] out
   Index h_stride;

@@ -20,7 +20,7 @@ struct Gates {
 };
 
 // The four activations with one division: 1/q of each from 1 / (q_i q_f q_g q_o). The denominators lie in
-// [1, 93], so their product neither overflows nor loses precision.
+// [1, 417], so their product neither overflows nor loses precision.
 HWY_INLINE Gates activate(Vector i, Vector f, Vector g, Vector o) {
   const Fraction ii = logistic_fraction(i), ff = logistic_fraction(f), gg = tanh_fraction(g), oo = logistic_fraction(o);
   const Vector left = hn::Mul(ii.denominator, ff.denominator), right = hn::Mul(gg.denominator, oo.denominator);
@@ -82,7 +82,7 @@ void peephole_lstm_cell_forward(const CellForward& a) {
     const Fraction ii = logistic_fraction(hn::MulAdd(access.load(p), c_prev, access.load(gates)));
     const Fraction ff = logistic_fraction(hn::MulAdd(access.load(p + H), c_prev, access.load(gates + H)));
     const Fraction gg = tanh_fraction(access.load(gates + 2 * H));
-    // One division for three: the denominators lie in [1, 93].
+    // One division for three: the denominators lie in [1, 417].
     const Vector both = hn::Mul(ii.denominator, ff.denominator);
     const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, gg.denominator));
     const Vector both_inverse = hn::Mul(inverse, gg.denominator);

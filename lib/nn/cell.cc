@@ -1,5 +1,6 @@
 #include "nn/cell.h"
 
+#include "base/error.h"
 #include "kernels/gru_cell.h"
 #include "kernels/lstm_cell.h"
 #include "kernels/min_cell.h"
@@ -144,6 +145,10 @@ const std::vector<CellKind>& all_cells() {
   return cells;
 }
 
-const CellTraits& cell_traits(CellKind kind) { return all_traits()[static_cast<std::size_t>(kind)]; }
+const CellTraits& cell_traits(CellKind kind) {
+  const CellTraits& traits = all_traits()[static_cast<std::size_t>(kind)];
+  if (traits.kind != kind) fail("the rows of cell traits do not stand in the order of CellKind");
+  return traits;
+}
 
 }  // namespace mnemo
