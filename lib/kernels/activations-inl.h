@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include <cstdint>
+#include <cstring>
 
 HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
@@ -82,12 +83,30 @@ struct Whole {
   HWY_INLINE Vector load(const float* from) const { return hn::LoadU(kTag, from); }
   HWY_INLINE void store(Vector v, float* to) const { hn::StoreU(v, kTag, to); }
 };
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 struct Partial {
   HWY_INLINE explicit Partial(Index count) : mask(hn::FirstN(kTag, static_cast<std::size_t>(count))) {}
   HWY_INLINE Vector load(const float* from) const { return hn::MaskedLoad(mask, kTag, from); }
   HWY_INLINE void store(Vector v, float* to) const { hn::BlendedStore(v, mask, kTag, to); }
   hn::Mask<decltype(kTag)> mask;
 };
+#else
+// Where the processor has no masked loads Highway's read the whole vector: so through a copy.
+struct Partial {
+  HWY_INLINE explicit Partial(Index its_count) : count(its_count) {}
+  HWY_INLINE Vector load(const float* from) const {
+    HWY_ALIGN float copy[kLanes] = {};
+    std::memcpy(copy, from, count * sizeof(float));
+    return hn::Load(kTag, copy);
+  }
+  HWY_INLINE void store(Vector v, float* to) const {
+    HWY_ALIGN float copy[kLanes];
+    hn::Store(v, kTag, copy);
+    std::memcpy(to, copy, count * sizeof(float));
+  }
+  Index count;
+};
+#endif
 
 // Calls body(row, first unit, access) for all units of all rows.
 template <class Body>
