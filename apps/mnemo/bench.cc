@@ -44,16 +44,8 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
   return lengths;
 }
 
-CellKind cell_kind(const BenchOptions& o) {
-  if (o.cell == "lstm" && o.layer_norm) return CellKind::kNormLstm;
-  if (o.cell == "gru" && o.reset_before) return CellKind::kGruBefore;
-  for (const CellKind kind : all_cells())
-    if (cell_traits(kind).name == (o.cell == "rnn" ? "rnn_tanh" : o.cell)) return kind;
-  throw UsageError(fmt::format("no cell '{}'", o.cell));
-}
-
 RecurrentOptions layer_options(const BenchOptions& o) {
-  return {.cell = cell_kind(o),
+  return {.cell = cell_kind(o.cell, {.layer_norm = o.layer_norm, .reset_after = !o.reset_before}),
           .input = o.input,
           .hidden = o.hidden,
           .layers = o.layers,
@@ -205,9 +197,7 @@ void add_bench(CLI::App& app, Command& chosen) {
       "  mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer");
   auto o = std::make_shared<BenchOptions>();
   const auto positive = CLI::Range(Index{1}, Index{1} << 20);
-  command->add_option("cell", o->cell, "The cell")
-      ->check(CLI::IsMember({"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"}))
-      ->capture_default_str();
+  command->add_option("cell", o->cell, "The cell")->check(CLI::IsMember(cell_names()))->capture_default_str();
   command->add_option("--batch", o->batch, "Sequences of a batch")->check(positive)->capture_default_str();
   auto* steps = command->add_option("--steps", o->steps, "Steps of every sequence")->check(positive);
   steps->capture_default_str();

@@ -74,6 +74,38 @@ HWY_INLINE Vector logistic_of(Vector x) {
   return hn::Div(f.numerator, f.denominator);
 }
 
+// Several fractions with one division: n_a / q_a = n_a q_b / (q_a q_b). The denominators lie in [1, 417], so their
+// products neither overflow nor lose precision.
+struct Two {
+  Vector a, b;
+};
+HWY_INLINE Two divide(Fraction a, Fraction b) {
+  const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(a.denominator, b.denominator));
+  return {hn::Mul(a.numerator, hn::Mul(inverse, b.denominator)), hn::Mul(b.numerator, hn::Mul(inverse, a.denominator))};
+}
+struct Three {
+  Vector a, b, c;
+};
+HWY_INLINE Three divide(Fraction a, Fraction b, Fraction c) {
+  const Vector both = hn::Mul(a.denominator, b.denominator);
+  const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, c.denominator));
+  const Vector both_inverse = hn::Mul(inverse, c.denominator);
+  return {hn::Mul(a.numerator, hn::Mul(both_inverse, b.denominator)),
+          hn::Mul(b.numerator, hn::Mul(both_inverse, a.denominator)), hn::Mul(c.numerator, hn::Mul(inverse, both))};
+}
+struct Four {
+  Vector a, b, c, d;
+};
+HWY_INLINE Four divide(Fraction a, Fraction b, Fraction c, Fraction d) {
+  const Vector left = hn::Mul(a.denominator, b.denominator), right = hn::Mul(c.denominator, d.denominator);
+  const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(left, right));
+  const Vector left_inverse = hn::Mul(inverse, right), right_inverse = hn::Mul(inverse, left);
+  return {hn::Mul(a.numerator, hn::Mul(left_inverse, b.denominator)),
+          hn::Mul(b.numerator, hn::Mul(left_inverse, a.denominator)),
+          hn::Mul(c.numerator, hn::Mul(right_inverse, d.denominator)),
+          hn::Mul(d.numerator, hn::Mul(right_inverse, c.denominator))};
+}
+
 // s'(a) from s(a), and tanh'(a) from tanh(a).
 HWY_INLINE Vector logistic_slope(Vector s) { return hn::NegMulAdd(s, s, s); }
 HWY_INLINE Vector tanh_slope(Vector t) { return hn::NegMulAdd(t, t, hn::Set(kTag, 1.0f)); }

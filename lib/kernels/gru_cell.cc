@@ -19,10 +19,8 @@ void gru_cell_forward(const CellForward& a) {
   const Index H = a.hidden;
   for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = a.gates + row * a.gates_stride + j;
-    const Fraction rr = logistic_fraction(access.load(gates + H)), zz = logistic_fraction(access.load(gates + 2 * H));
-    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(rr.denominator, zz.denominator));
-    const Vector r = hn::Mul(rr.numerator, hn::Mul(inverse, zz.denominator));
-    const Vector z = hn::Mul(zz.numerator, hn::Mul(inverse, rr.denominator));
+    const auto [r, z] =
+        divide(logistic_fraction(access.load(gates + H)), logistic_fraction(access.load(gates + 2 * H)));
     const Vector n = tanh_of(hn::MulAdd(r, access.load(gates + 3 * H), access.load(gates)));
     const Vector h_prev = access.load(a.h_prev + row * a.h_prev_stride + j);
     access.store(hn::MulAdd(z, hn::Sub(h_prev, n), n), a.h + row * a.h_stride + j);
@@ -56,11 +54,9 @@ void gru_before_cell_reset(const CellForward& a) {
   const Index H = a.hidden;
   for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = a.gates + row * a.gates_stride + j;
-    const Fraction rr = logistic_fraction(access.load(gates)), zz = logistic_fraction(access.load(gates + H));
-    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(rr.denominator, zz.denominator));
-    const Vector r = hn::Mul(rr.numerator, hn::Mul(inverse, zz.denominator));
+    const auto [r, z] = divide(logistic_fraction(access.load(gates)), logistic_fraction(access.load(gates + H)));
     access.store(r, gates);
-    access.store(hn::Mul(zz.numerator, hn::Mul(inverse, rr.denominator)), gates + H);
+    access.store(z, gates + H);
     access.store(hn::Mul(r, access.load(a.h_prev + row * a.h_prev_stride + j)), a.kept + row * a.kept_stride + j);
   });
 }

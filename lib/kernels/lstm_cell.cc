@@ -15,39 +15,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
 
-struct Gates {
-  Vector i, f, g, o;
-};
-
-// The four activations with one division: 1/q of each from 1 / (q_i q_f q_g q_o). The denominators lie in
-// [1, 417], so their product neither overflows nor loses precision.
-HWY_INLINE Gates activate(Vector i, Vector f, Vector g, Vector o) {
-  const Fraction ii = logistic_fraction(i), ff = logistic_fraction(f), gg = tanh_fraction(g), oo = logistic_fraction(o);
-  const Vector left = hn::Mul(ii.denominator, ff.denominator), right = hn::Mul(gg.denominator, oo.denominator);
-  const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(left, right));
-  const Vector left_inverse = hn::Mul(inverse, right), right_inverse = hn::Mul(inverse, left);
-  return {hn::Mul(ii.numerator, hn::Mul(left_inverse, ff.denominator)),
-          hn::Mul(ff.numerator, hn::Mul(left_inverse, ii.denominator)),
-          hn::Mul(gg.numerator, hn::Mul(right_inverse, oo.denominator)),
-          hn::Mul(oo.numerator, hn::Mul(right_inverse, gg.denominator))};
-}
-
 void lstm_cell_forward(const CellForward& a) {
   const Index H = a.hidden;
   for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = a.gates + row * a.gates_stride + j;
-    const Gates gate =
-        activate(access.load(gates), access.load(gates + H), access.load(gates + 2 * H), access.load(gates + 3 * H));
-    const Vector c = hn::MulAdd(gate.f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(gate.i, gate.g));
+    const auto [i, f, g, o] =
+        divide(logistic_fraction(access.load(gates)), logistic_fraction(access.load(gates + H)),
+               tanh_fraction(access.load(gates + 2 * H)), logistic_fraction(access.load(gates + 3 * H)));
+    const Vector c = hn::MulAdd(f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(i, g));
     const Vector tanh_c = tanh_of(c);
     access.store(c, a.c + row * a.c_stride + j);
-    access.store(hn::Mul(gate.o, tanh_c), a.h + row * a.h_stride + j);
+    access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
     if (!a.kept) return;
     access.store(tanh_c, a.kept + row * a.kept_stride + j);
-    access.store(gate.i, gates);
-    access.store(gate.f, gates + H);
-    access.store(gate.g, gates + 2 * H);
-    access.store(gate.o, gates + 3 * H);
+    access.store(i, gates);
+    access.store(f, gates + H);
+    access.store(g, gates + 2 * H);
+    access.store(o, gates + 3 * H);
   });
 }
 
@@ -79,22 +63,12 @@ void peephole_lstm_cell_forward(const CellForward& a) {
     float* gates = a.gates + row * a.gates_stride + j;
     const float* p = a.own + j;
     const Vector c_prev = access.load(a.c_prev + row * a.c_prev_stride + j);
-    const Fraction ii = logistic_fraction(hn::MulAdd(access.load(p), c_prev, access.load(gates)));
-    const Fraction ff = logistic_fraction(hn::MulAdd(access.load(p + H), c_prev, access.load(gates + H)));
-    const Fraction gg = tanh_fraction(access.load(gates + 2 * H));
-    // One division for three: the denominators lie in [1, 417].
-    const Vector both = hn::Mul(ii.denominator, ff.denominator);
-    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, gg.denominator));
-    const Vector both_inverse = hn::Mul(inverse, gg.denominator);
-    const Vector i = hn::Mul(ii.numerator, hn::Mul(both_inverse, ff.denominator));
-    const Vector f = hn::Mul(ff.numerator, hn::Mul(both_inverse, ii.denominator));
-    const Vector g = hn::Mul(gg.numerator, hn::Mul(inverse, both));
+    const auto [i, f, g] = divide(logistic_fraction(hn::MulAdd(access.load(p), c_prev, access.load(gates))),
+                                  logistic_fraction(hn::MulAdd(access.load(p + H), c_prev, access.load(gates + H))),
+                                  tanh_fraction(access.load(gates + 2 * H)));
     const Vector c = hn::MulAdd(f, c_prev, hn::Mul(i, g));
-    const Fraction oo = logistic_fraction(hn::MulAdd(access.load(p + 2 * H), c, access.load(gates + 3 * H)));
-    const Fraction tt = tanh_fraction(c);
-    const Vector last = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(oo.denominator, tt.denominator));
-    const Vector o = hn::Mul(oo.numerator, hn::Mul(last, tt.denominator));
-    const Vector tanh_c = hn::Mul(tt.numerator, hn::Mul(last, oo.denominator));
+    const auto [o, tanh_c] =
+        divide(logistic_fraction(hn::MulAdd(access.load(p + 2 * H), c, access.load(gates + 3 * H))), tanh_fraction(c));
     access.store(c, a.c + row * a.c_stride + j);
     access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
     if (!a.kept) return;
@@ -142,14 +116,8 @@ void cifg_lstm_cell_forward(const CellForward& a) {
   const Index H = a.hidden;
   for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = a.gates + row * a.gates_stride + j;
-    const Fraction ii = logistic_fraction(access.load(gates)), gg = tanh_fraction(access.load(gates + H)),
-                   oo = logistic_fraction(access.load(gates + 2 * H));
-    const Vector both = hn::Mul(ii.denominator, gg.denominator);
-    const Vector inverse = hn::Div(hn::Set(kTag, 1.0f), hn::Mul(both, oo.denominator));
-    const Vector both_inverse = hn::Mul(inverse, oo.denominator);
-    const Vector i = hn::Mul(ii.numerator, hn::Mul(both_inverse, gg.denominator));
-    const Vector g = hn::Mul(gg.numerator, hn::Mul(both_inverse, ii.denominator));
-    const Vector o = hn::Mul(oo.numerator, hn::Mul(inverse, both));
+    const auto [i, g, o] = divide(logistic_fraction(access.load(gates)), tanh_fraction(access.load(gates + H)),
+                                  logistic_fraction(access.load(gates + 2 * H)));
     const Vector c_prev = access.load(a.c_prev + row * a.c_prev_stride + j);
     const Vector c = hn::MulAdd(i, hn::Sub(g, c_prev), c_prev);
     const Vector tanh_c = tanh_of(c);

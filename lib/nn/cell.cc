@@ -145,6 +145,21 @@ const std::vector<CellKind>& all_cells() {
   return cells;
 }
 
+const std::vector<std::string>& cell_names() {
+  static const std::vector<std::string> names{"lstm",      "gru",      "rnn",    "peephole_lstm",
+                                              "cifg_lstm", "min_lstm", "min_gru"};
+  return names;
+}
+
+CellKind cell_kind(std::string_view name, const CellForm& form) {
+  if (name == "lstm") return form.layer_norm ? CellKind::kNormLstm : CellKind::kLstm;
+  if (name == "gru") return form.reset_after ? CellKind::kGru : CellKind::kGruBefore;
+  if (name == "rnn") return form.relu ? CellKind::kRnnRelu : CellKind::kRnnTanh;
+  for (const CellTraits& traits : all_traits())
+    if (name == traits.name) return traits.kind;
+  fail("no cell {}", name);
+}
+
 const CellTraits& cell_traits(CellKind kind) {
   const CellTraits& traits = all_traits()[static_cast<std::size_t>(kind)];
   if (traits.kind != kind) fail("the rows of cell traits do not stand in the order of CellKind");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,20 @@ enum class CellKind {
 
 /// All of them, for tests and benchmarks.
 const std::vector<CellKind>& all_cells();
+
+/// What a cell's name leaves open.
+struct CellForm {
+  bool layer_norm = false;  ///< lstm
+  bool reset_after = true;  ///< gru
+  bool relu = false;        ///< rnn
+};
+
+/// The names that users know.
+const std::vector<std::string>& cell_names();
+
+/// The cell of one of those names in this form; what the form says of other cells is ignored. Throws Error for a name
+/// that there is not.
+CellKind cell_kind(std::string_view name, const CellForm& form);
 
 /// A vector of weights that only this cell has, [blocks * H].
 struct OwnVector {

@@ -43,6 +43,10 @@ void run_cell(const RecurrentDirection& w, const CellStep& s, const Previous& pr
                            Start::kZero, nullptr, s.y, s.y_stride);
 }
 
+void connect_values(Index count, const float* x, const float* y, const float* gate, float* out) {
+  for (Index i = 0; i < count; ++i) out[i] = gate ? x[i] + gate[i] * (y[i] - x[i]) : x[i] + y[i];
+}
+
 void zoneout_rows(Index rows, Index columns, const float* keep, Index keep_stride, float rate, const Rows& previous,
                   float* to, Index stride) {
   for (Index r = 0; r < rows; ++r)

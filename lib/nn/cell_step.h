@@ -38,6 +38,10 @@ struct CellStep {
 /// gates += previous.fed W_hh^T, then the cell, then the projection.
 void run_cell(const RecurrentDirection& weights, const CellStep& step, const Previous& previous);
 
+/// out = x + y, or with a gate x + gate (y - x): what a layer of input x and output y gives on. `out` may be none of
+/// them.
+void connect_values(Index count, const float* x, const float* y, const float* gate, float* out);
+
 /// to[r] = keep[r] previous[r] + (1 - keep[r]) to[r]; a null `keep` stands for `rate` everywhere, the expectation that
 /// inference takes.
 void zoneout_rows(Index rows, Index columns, const float* keep, Index keep_stride, float rate, const Rows& previous,

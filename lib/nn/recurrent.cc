@@ -23,6 +23,8 @@ using kernels::Start;
 // Random streams of the masks inside a layer; 2 * layer + direction is added. 1 and on are those between the layers.
 constexpr std::uint32_t kStateMask = 0x1000, kWeightMask = 0x2000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
 
+std::uint32_t stream_of(Index layer, Index direction) { return static_cast<std::uint32_t>(2 * layer + direction); }
+
 // What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
 struct DirectionRun {
   RecurrentDirection* weights;
@@ -234,14 +236,14 @@ void allocate(Tape& tape, LayerRun& run, Index gate_rows) {
 }
 
 // The random masks of a layer's recurrence, and h0 as the products take it.
-void draw_masks(Tape& tape, LayerRun& run, std::uint32_t layer) {
+void draw_masks(Tape& tape, LayerRun& run, Index layer) {
   const RecurrentOptions& o = *run.options;
   const Index P = run.output(), B = run.packing->sequences(), N = run.packing->tokens();
   for (Index i = 0; i < run.directions(); ++i) {
     DirectionRun& d = run.direction[i];
     d.fed0 = d.h0;
     if (!run.training) continue;
-    const std::uint32_t stream = 2 * layer + static_cast<std::uint32_t>(i);
+    const std::uint32_t stream = stream_of(layer, i);
     if (o.zoneout_h > 0.0f) d.zone_h = draw_choices(tape, o.zoneout_h, kZoneoutH + stream, N * P);
     if (o.zoneout_c > 0.0f && run.cell->cell_state)
       d.zone_c = draw_choices(tape, o.zoneout_c, kZoneoutC + stream, N * run.hidden());
@@ -404,18 +406,19 @@ void backward_step(const LayerRun& run, const LayerGradients& state, const Tile&
                 state.initial_wanted);
 }
 
-// Row by row of the packing, the state before that row's step. `array` [N, size]-like rows by `row_of`, `initial`
-// [B, size] or null.
-template <class RowOf>
-std::vector<const float*> previous_rows(const LayerRun& run, Index direction, Index size, const float* initial,
-                                        const RowOf& row_of) {
+// Row by row of the packing, h before that row's step as the recurrent product took it.
+std::vector<const float*> previous_fed(const LayerRun& run, Index direction) {
+  const DirectionRun& d = run.direction[direction];
+  const Index P = run.output();
   std::vector<const float*> rows(run.packing->tokens());
   for (Index t = 0; t < run.packing->steps(); ++t) {
     const Before past = before(*run.packing, direction, t);
-    for (Index b = 0; b < run.packing->rows_at(t); ++b)
-      rows[run.packing->row(b, t)] = b < past.continuing ? row_of(run.packing->row(b, past.step))
-                                     : initial           ? initial + b * size
-                                                         : run.zero;
+    for (Index b = 0; b < run.packing->rows_at(t); ++b) {
+      const float* initial = d.fed0 ? d.fed0 + b * P : run.zero;
+      const Index row = b < past.continuing ? run.packing->row(b, past.step) : 0;
+      const float* computed = d.fed ? d.fed + row * P : run.y_row(direction, row);
+      rows[run.packing->row(b, t)] = b < past.continuing ? computed : initial;
+    }
   }
   return rows;
 }
@@ -482,8 +485,7 @@ class ParameterGradients {
     float* to = d.weights->weight_hh->gradient.data();
     const Index size = cell.hidden_gates * H * P;
     float* masked = d.weight_mask ? zeros(size) : to;
-    const auto& rows = keep(previous_rows(
-        run_, i, P, d.fed0, [&](Index row) -> const float* { return d.fed ? d.fed + row * P : run_.y_row(i, row); }));
+    const auto& rows = keep(previous_fed(run_, i));
     product(d.gates + cell.hidden_first * H, stride, cell.first_product_gates() * H, P, nullptr, rows.data(), masked,
             own_sums);
     if (cell.reset) {
@@ -578,11 +580,13 @@ void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVecto
   if (run.x.gradient) input_gradients(tape, run);
 }
 
-// All gates' rows of `from` [G H, columns] in the order of a row of gates.
-void order_gates(const CellTraits& cell, Index H, Index columns, const float* from, AlignedVector& to) {
-  to.resize(cell.gates * H * columns);
+// All gates' rows of `from` [G H, columns] in the order of a row of gates: `from` itself where that is its own.
+const float* ordered_gates(const CellTraits& cell, Index H, Index columns, const float* from, AlignedVector& room) {
+  if (std::is_sorted(cell.input_order.begin(), cell.input_order.end())) return from;
+  room.resize(cell.gates * H * columns);
   for (Index block = 0; block < cell.gates; ++block)
-    std::copy_n(from + cell.input_order[block] * H * columns, H * columns, to.data() + block * H * columns);
+    std::copy_n(from + cell.input_order[block] * H * columns, H * columns, room.data() + block * H * columns);
+  return room.data();
 }
 
 }  // namespace
@@ -672,9 +676,9 @@ void RecurrentDirection::visit(const ParameterVisitor& visitor) {
 
 void RecurrentDirection::pack(ThreadPool& pool, bool training, const float* mask) {
   const Index I = weight_ih.row_size(), H = weight_ih.rows() / cell.gates, G = cell.gates * H;
-  order_gates(cell, H, I, weight_ih.value.data(), ordered_);
-  kernels::pack(pool, ordered_.data(), I, true, I, G, input_panels);
-  if (training) kernels::pack(pool, ordered_.data(), I, false, G, I, input_back_panels);
+  const float* ordered = ordered_gates(cell, H, I, weight_ih.value.data(), ordered_);
+  kernels::pack(pool, ordered, I, true, I, G, input_panels);
+  if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels);
   std::fill_n(bias.data(), bias.size(), 0.0f);
   for (Index block = 0; bias_ih && block < cell.gates; ++block)
     std::copy_n(bias_ih->value.data() + cell.input_order[block] * H, H, bias.data() + block * H);
@@ -746,12 +750,11 @@ void Recurrent::pack(Tape& tape) {
   const Packed wanted = tape.training() ? Packed::kForTraining : Packed::kForInference;
   weight_masks_.assign(directions_.size(), nullptr);
   if (packed_ >= wanted && !dropping) return;
-  for (std::size_t i = 0; i < directions_.size(); ++i) {
+  for (Index i = 0; i < std::ssize(directions_); ++i) {
     if (dropping)
-      weight_masks_[i] = draw_mask(tape, options_.weight_dropout,
-                                   kWeightMask + static_cast<std::uint32_t>(2 * (static_cast<Index>(i) / directions()) +
-                                                                            static_cast<Index>(i) % directions()),
-                                   directions_[i]->weight_hh->size());
+      weight_masks_[i] =
+          draw_mask(tape, options_.weight_dropout, kWeightMask + stream_of(i / directions(), i % directions()),
+                    directions_[i]->weight_hh->size());
     directions_[i]->pack(tape.pool, tape.training(), weight_masks_[i]);
   }
   // Masked weights serve one batch only.
@@ -762,7 +765,7 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
   if (options_.residual == Residual::kNone || layer == 0) return y;
   const Activation out = tape.allocate(y.rows, y.columns);
   if (options_.residual == Residual::kAdd) {
-    for (Index i = 0; i < out.size(); ++i) out.value[i] = x.value[i] + y.value[i];
+    connect_values(out.size(), x.value, y.value, nullptr, out.value);
     tape.record([out, x, y] {
       kernels::add_scaled(1.0f, out.gradient, x.gradient, out.size());
       kernels::add_scaled(1.0f, out.gradient, y.gradient, out.size());
@@ -771,7 +774,7 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
   }
   const Activation gate = carries_[layer - 1]->forward(tape, x);
   kernels::logistic_values(gate.value, gate.value, gate.size());
-  for (Index i = 0; i < out.size(); ++i) out.value[i] = x.value[i] + gate.value[i] * (y.value[i] - x.value[i]);
+  connect_values(out.size(), x.value, y.value, gate.value, out.value);
   tape.record([out, gate, x, y] {
     for (Index i = 0; i < out.size(); ++i) {
       const float d = out.gradient[i], t = gate.value[i];
@@ -848,7 +851,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
       d.hn = out.final.h.value + at * P;
       d.cn = cell.cell_state ? out.final.c.value + at * H : nullptr;
     }
-    draw_masks(tape, run, static_cast<std::uint32_t>(l));
+    draw_masks(tape, run, l);
     forward_layer(tape, run);
     tape.record([this, &tape, run, l, final = out.final, first] {
       const Index sequences = run.packing->sequences(), h = run.hidden(), p = run.output();

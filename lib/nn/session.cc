@@ -112,13 +112,11 @@ const float* RecurrentSession::step(const float* x) {
       continue;
     }
     float *y = state_[l].y.data(), *gate = y + size;
-    if (o.residual == Residual::kAdd) {
-      for (Index i = 0; i < size; ++i) y[i] = x[i] + h[i];
-    } else {
+    if (o.residual == Residual::kHighway) {
       layers_.highway(l)->apply(sequences_, x, gate);
       kernels::logistic_values(gate, gate, size);
-      for (Index i = 0; i < size; ++i) y[i] = x[i] + gate[i] * (h[i] - x[i]);
     }
+    connect_values(size, x, h, o.residual == Residual::kHighway ? gate : nullptr, y);
     x = y;
   }
   now_ = 1 - now_;

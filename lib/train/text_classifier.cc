@@ -32,23 +32,13 @@ Initialiser initialiser(const std::string& name) {
                               : Initialiser::kUniform;
 }
 
-CellKind cell_kind(const ModelConfig& m) {
-  if (m.cell == "gru") return m.reset_after ? CellKind::kGru : CellKind::kGruBefore;
-  if (m.cell == "rnn") return m.activation == "relu" ? CellKind::kRnnRelu : CellKind::kRnnTanh;
-  if (m.cell == "peephole_lstm") return CellKind::kPeepholeLstm;
-  if (m.cell == "cifg_lstm") return CellKind::kCifgLstm;
-  if (m.cell == "min_lstm") return CellKind::kMinLstm;
-  if (m.cell == "min_gru") return CellKind::kMinGru;
-  return m.layer_norm ? CellKind::kNormLstm : CellKind::kLstm;
-}
-
 Residual residual(const std::string& name) {
   return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
 }
 
 RecurrentOptions recurrent_options(const ModelConfig& m) {
   const auto number = [](double value) { return static_cast<float>(value); };
-  return {.cell = cell_kind(m),
+  return {.cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
           .hidden = m.hidden,
           .layers = m.layers,
           .bidirectional = m.bidirectional,

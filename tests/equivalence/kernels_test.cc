@@ -248,6 +248,44 @@ namespace {
 // by a small deviation, which multiplies the rounding of its sums.
 double cell_bound(CellKind kind) { return kind == CellKind::kNormLstm ? 5e-5 : 3e-6; }
 
+// Room for what a cell's forward kernel writes, and the arguments that name it.
+struct CellRoom {
+  CellRoom(const CellTraits& its_cell, std::vector<float> sums, Index rows, Index H, Index stride)
+      : cell(its_cell),
+        gates(std::move(sums)),
+        c(rows * stride, -7.0f),
+        h(rows * stride, -7.0f),
+        kept(rows * kept_size(H) + 1) {}
+
+  Index kept_size(Index H) const { return cell.kept * H + cell.kept_scalars; }
+
+  // h_prev and c_prev [rows, stride].
+  void forward(Index rows, Index H, Index stride, const std::vector<float>& h_prev, const std::vector<float>& c_prev,
+               const std::vector<float>& own) {
+    const CellForward args{.rows = rows,
+                           .hidden = H,
+                           .gates = gates.data(),
+                           .gates_stride = cell.blocks * H,
+                           .gates_block = H,
+                           .h_prev = h_prev.data(),
+                           .h_prev_stride = stride,
+                           .c_prev = c_prev.data(),
+                           .c_prev_stride = stride,
+                           .own = own.data(),
+                           .c = c.data(),
+                           .c_stride = stride,
+                           .kept = kept.data(),
+                           .kept_stride = kept_size(H),
+                           .h = h.data(),
+                           .h_stride = stride};
+    if (cell.reset) cell.reset(args);
+    cell.forward(args);
+  }
+
+  const CellTraits& cell;
+  std::vector<float> gates, c, h, kept;
+};
+
 class CellCheck {
  public:
   CellCheck(CellKind kind, Index H)
@@ -265,29 +303,13 @@ class CellCheck {
         dreset_(random_values(kRows * H, 8)) {}
 
   void run() {
-    auto gates = sums_, dh_next = dh_next_, dc = dc_;
-    const Index own_size = std::ssize(own_);
+    auto dh_next = dh_next_, dc = dc_;
+    const Index own_size = std::ssize(own_), gates_size = cell_.blocks * H_;
     std::vector<float> down(kRows * own_size + 1);
-    const Index kept_size = cell_.kept * H_ + cell_.kept_scalars, gates_size = cell_.blocks * H_;
-    std::vector<float> c(kRows * stride_, -7.0f), h(kRows * stride_, -7.0f), kept(kRows * kept_size + 1);
-    const CellForward forward{.rows = kRows,
-                              .hidden = H_,
-                              .gates = gates.data(),
-                              .gates_stride = gates_size,
-                              .gates_block = H_,
-                              .h_prev = h_prev_.data(),
-                              .h_prev_stride = stride_,
-                              .c_prev = c_prev_.data(),
-                              .c_prev_stride = stride_,
-                              .own = own_.data(),
-                              .c = c.data(),
-                              .c_stride = stride_,
-                              .kept = kept.data(),
-                              .kept_stride = kept_size,
-                              .h = h.data(),
-                              .h_stride = stride_};
-    if (cell_.reset) cell_.reset(forward);
-    cell_.forward(forward);
+    CellRoom room(cell_, sums_, kRows, H_, stride_);
+    room.forward(kRows, H_, stride_, h_prev_, c_prev_, own_);
+    auto &gates = room.gates, &c = room.c, &h = room.h, &kept = room.kept;
+    const Index kept_size = room.kept_size(H_);
     const CellBackward backward{.rows = kRows,
                                 .hidden = H_,
                                 .gates = gates.data(),
@@ -368,31 +390,15 @@ TEST_CASE("a cell hides no NaN") {
       const CellTraits& cell = cell_traits(kind);
       const Index H = 20;
       for (Index block = 0; block < cell.blocks; ++block) {
-        std::vector<float> gates(cell.blocks * H, 0.5f), state(H, 0.3f), own(cell.own_blocks() * H, 0.5f), c(H), h(H),
-            kept(cell.kept * H + cell.kept_scalars + 1);
-        gates[block * H + 3] = std::numeric_limits<float>::quiet_NaN();
-        const CellForward forward{.rows = 1,
-                                  .hidden = H,
-                                  .gates = gates.data(),
-                                  .gates_stride = cell.blocks * H,
-                                  .gates_block = H,
-                                  .h_prev = state.data(),
-                                  .h_prev_stride = H,
-                                  .c_prev = state.data(),
-                                  .c_prev_stride = H,
-                                  .own = own.data(),
-                                  .c = c.data(),
-                                  .c_stride = H,
-                                  .kept = kept.data(),
-                                  .kept_stride = cell.kept * H + cell.kept_scalars,
-                                  .h = h.data(),
-                                  .h_stride = H};
-        if (cell.reset) cell.reset(forward);
-        cell.forward(forward);
+        std::vector<float> sums(cell.blocks * H, 0.5f);
+        sums[block * H + 3] = std::numeric_limits<float>::quiet_NaN();
+        const std::vector<float> state(H, 0.3f), own(cell.own_blocks() * H, 0.5f);
+        CellRoom room(cell, sums, 1, H, H);
+        room.forward(1, H, H, state, state, own);
         // The first gate of the GRU that resets before the product reaches h by that product alone.
         const bool by_product = kind == CellKind::kGruBefore && block == 0;
         INFO(cell.name << ", block " << block);
-        CHECK(std::isnan(by_product ? kept[3] : h[3]));
+        CHECK(std::isnan(by_product ? room.kept[3] : room.h[3]));
       }
     }
   });
