@@ -22,7 +22,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
-  std::string cell = "lstm", lengths, mode = "train", format = "text", target;
+  std::string cell = "lstm", lengths, mode = "train", format = "text", target, numbers = "float32";
   Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
@@ -50,7 +50,11 @@ RecurrentOptions layer_options(const BenchOptions& o) {
           .hidden = o.hidden,
           .layers = o.layers,
           .bidirectional = o.bidirectional,
-          .projection = o.projection};
+          .projection = o.projection,
+          .numbers = o.numbers == "int8"       ? kernels::Numbers::kInt8
+                     : o.numbers == "bfloat16" ? kernels::Numbers::kBfloat16Weights
+                                               : kernels::Numbers::kFloat32,
+          .training_numbers = o.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32};
 }
 
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
@@ -66,6 +70,12 @@ double products_flop(const BenchOptions& o, Index tokens) {
     sum += 2.0 * D * H * (input + static_cast<double>(cell.hidden_gates) * P + (o.projection > 0 ? P : 0.0));
   }
   return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);
+}
+
+// Of all weights that a step multiplies by.
+double weight_bytes(const BenchOptions& o) {
+  const double weights = products_flop(o, 1) / (o.mode == "train" ? 6.0 : 2.0);
+  return weights * (o.numbers == "int8" ? 1.0 : o.numbers == "bfloat16" ? 2.0 : 4.0);
 }
 
 // Every thread at once, best of five.
@@ -144,6 +154,10 @@ int run_bench(const BenchOptions& o) {
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (!o.target.empty()) kernels::use_target(o.target);
+  if (o.mode == "train" && o.numbers == "int8") throw UsageError("--numbers int8: for the modes infer and step");
+  if (o.mode == "train" && o.numbers == "bfloat16")
+    if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
+      throw UsageError("--numbers bfloat16: " + reason);
   LayerBench bench(o);
   for (int warm = 0; warm < (o.mode == "step" ? 100 : 1); ++warm) bench.run();
   const double peak = measure_peak(o.threads);
@@ -156,7 +170,7 @@ int run_bench(const BenchOptions& o) {
   std::sort(seconds.begin(), seconds.end());
   const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
   nlohmann::ordered_json record{{"cell", o.cell},       {"mode", o.mode},
-                                {"numbers", "float32"}, {"target", kernels::current_target()},
+                                {"numbers", o.numbers}, {"target", kernels::current_target()},
                                 {"threads", o.threads}, {"batch", o.batch}};
   if (o.lengths.empty())
     record["steps"] = o.steps;
@@ -171,6 +185,7 @@ int run_bench(const BenchOptions& o) {
                  {"peak_gflops", peak},
                  {"gflops", gflops},
                  {"percent_of_peak", 100.0 * gflops / peak},
+                 {"weight_gbytes_per_s", weight_bytes(o) / median * 1e-9},
                  {"tokens_per_s", static_cast<double>(bench.tokens()) / median},
                  {"median_ms", median * 1e3},
                  {"p99_ms", quantile(seconds, 0.99) * 1e3},
@@ -212,6 +227,13 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->check(positive);
   command->add_option("--mode", o->mode, "train: forward and backward; infer: forward; step: one step, state carried")
       ->check(CLI::IsMember({"train", "infer", "step"}))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--numbers", o->numbers,
+          "Of the products: in training bfloat16 rounds both factors, in inference and steps the weights alone; "
+          "int8 both")
+      ->check(CLI::IsMember({"float32", "bfloat16", "int8"}))
       ->capture_default_str();
   auto* repeat =
       command->add_option("--repeat", o->repeat, "Runs, of which the median counts (default: 21, of steps 5000)");

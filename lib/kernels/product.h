@@ -6,13 +6,15 @@
 // Every element of a result is one chain of fused multiply-adds over k in ascending order, begun with the bias or with
 // the value that the result held. It does not depend on how many rows or columns are computed together, nor on the
 // number of threads. Maximum error against double precision: kProductUlp units in the last place of
-// sum_k |a_k b_k| + |initial|, times sqrt(k).
+// sum_k |a_k b_k| + |initial|, times sqrt(k); of narrower numbers, against double precision of the rounded operands.
+// The integers that kInt8 sums are the same to the bit on every path; each row of a gets a scale of its own.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/aligned.h"
 #include "base/thread_pool.h"
@@ -23,18 +25,52 @@ using Index = std::int64_t;
 
 inline constexpr double kProductUlp = 2.0;
 
-/// A [k, n] matrix cut into panels of `width` columns, each stored row after row: element (i, j) lies at
-/// data[(j / width) * k * width + i * width + j % width]. Columns beyond n are zero.
-struct PackedMatrix {
-  Index k = 0, n = 0, width = 0;
-  AlignedVector data;
-
-  Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
-  const float* panel(Index p) const { return data.data() + p * k * width; }
+/// What a product's operands are rounded to; its sums are float32 (of kInt8, exact integers).
+enum class Numbers {
+  kFloat32,
+  kBfloat16,         ///< both operands, by the processor's own bfloat16 products: see `no_bfloat16_products`
+  kBfloat16Weights,  ///< the packed operand alone, on any processor
+  kInt8,             ///< the packed operand with a scale for each column, the other with one for each row
 };
 
-/// Packs b [k, n]; with `transposed`, the b that is stored is [n, k].
-void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out);
+/// "float32", "bfloat16" or "int8".
+const char* numbers_name(Numbers numbers);
+
+/// Why this processor, or the instruction set in use, has no bfloat16 products; empty if it has them.
+std::string no_bfloat16_products();
+
+/// A [k, n] matrix cut into panels of `width` columns. Each panel is stored row after row in elements of 32 bits, which
+/// hold one value of a column (kFloat32), two of consecutive k (bfloat16) or four (int8): element (i, j) lies at
+/// data[(j / width) * panel_rows() * width + i * width + j % width]. Rows and columns beyond k and n are zero.
+struct PackedMatrix {
+  Numbers numbers = Numbers::kFloat32;
+  Index k = 0, n = 0, width = 0;
+  AlignedVector data;
+  AlignedVector scales;               // [panels * width] of kInt8: value = scale * integer
+  std::vector<std::int32_t> offsets;  // [panels * width] of kInt8: -128 times a column's sum
+
+  Index depth() const { return numbers == Numbers::kFloat32 ? 1 : numbers == Numbers::kInt8 ? 4 : 2; }
+  Index panel_rows() const { return (k + depth() - 1) / depth(); }
+  Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
+  const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }
+};
+
+/// The scale of int8 values whose largest magnitude is `largest`: largest / 127, rounded to 16 significant bits, so
+/// that scale * integer is exact and gives the same scale and integers again.
+float int8_scale(float largest);
+
+/// The integer in [-127, 127] for a value: value / scale to nearest, ties to even. 0 for a scale of 0.
+std::int8_t int8_value(float value, float scale);
+
+/// To bfloat16 and back, to nearest, ties to even.
+float round_to_bfloat16(float value);
+
+/// Packs b [k, n]; with `transposed`, the b that is stored is [n, k]. Throws Error for kInt8 with more than
+/// kLargestInt8Sum rows, whose sums could overflow.
+void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out,
+          Numbers numbers = Numbers::kFloat32);
+
+inline constexpr Index kLargestInt8Sum = 65536;
 
 /// What the sums of a product begin with.
 enum class Start { kZero, kBias, kResult };
@@ -87,8 +123,9 @@ struct TransposedProduct {
 };
 
 /// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is
-/// grown as needed and may be kept between calls.
-void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch);
+/// grown as needed and may be kept between calls. `numbers` is kFloat32 or kBfloat16.
+void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch,
+                         Numbers numbers = Numbers::kFloat32);
 
 /// True where OpenBLAS (one thread a call) serves weight gradients instead of our product: on processors for which
 /// this build has no vector kernels of its own. Elsewhere ours is faster at every size of a recurrent layer

@@ -17,6 +17,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "base/error.h"
+#include "kernels/product_left.h"
 
 namespace mnemo::kernels {
 
@@ -29,6 +30,10 @@ std::string name_of(std::int64_t target) {
   if (target == HWY_EMU128 || target == HWY_SCALAR) return "scalar";
   return hwy::TargetName(target);
 }
+
+bool narrow_allowed = true;
+
+bool avx512_with(bool (*has)()) { return narrow_allowed && HWY_DYNAMIC_DISPATCH(this_target)() == HWY_AVX3 && has(); }
 
 std::int64_t usable() { return hwy::SupportedTargets() & HWY_TARGETS; }
 }  // namespace
@@ -45,7 +50,11 @@ std::vector<std::string> available_targets() {
 
 std::string current_target() { return name_of(HWY_DYNAMIC_DISPATCH(this_target)()); }
 
-void use_target(const std::string& name) {
+bool bfloat16_instructions() { return avx512_with(avx512::has_bfloat16); }
+bool int8_instructions() { return avx512_with(avx512::has_vnni); }
+
+void use_target(const std::string& name, bool narrow) {
+  narrow_allowed = narrow;
   hwy::SetSupportedTargetsForTest(0);
   for (int bit = 0; bit < 63; ++bit) {
     const std::int64_t target = std::int64_t{1} << bit;

@@ -26,13 +26,19 @@ void Linear::visit(const ParameterVisitor& visitor) {
   visitor(bias);
 }
 
-void Linear::prepare(ThreadPool& pool) {
+void Linear::pack(ThreadPool& pool, bool training) {
   const Index in = weight.row_size(), out = weight.rows();
-  if (packed_) return;
-  kernels::pack(pool, weight.value.data(), in, true, in, out, panels_);
-  kernels::pack(pool, weight.value.data(), in, false, out, in, back_panels_);
+  const bool serves =
+      packed_for_training_ == training || (packed_for_training_ && numbers_ == kernels::Numbers::kFloat32);
+  if (packed_ && serves) return;
+  kernels::pack(pool, weight.value.data(), in, true, in, out, panels_,
+                training ? kernels::Numbers::kFloat32 : numbers_);
+  if (training) kernels::pack(pool, weight.value.data(), in, false, out, in, back_panels_);
   packed_ = true;
+  packed_for_training_ = training;
 }
+
+void Linear::prepare(ThreadPool& pool) { pack(pool, false); }
 
 void Linear::apply(Index rows, const float* x, float* y) const {
   kernels::multiply_rows(rows, x, weight.row_size(), panels_, 0, panels_.panels(), Start::kBias, bias.value.data(), y,
@@ -41,7 +47,7 @@ void Linear::apply(Index rows, const float* x, float* y) const {
 
 Activation Linear::forward(Tape& tape, const Activation& x) {
   const Index in = weight.row_size(), out = weight.rows();
-  prepare(tape.pool);
+  pack(tape.pool, tape.training());
   Activation y = tape.allocate(x.rows, out);
   const kernels::Product forward_product{x.rows, x.value, in, &panels_, Start::kBias, bias.value.data(), y.value, out};
   kernels::multiply(tape.pool, {&forward_product, 1});

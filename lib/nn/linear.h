@@ -18,9 +18,14 @@ class Linear {
   void initialise(Initialiser initialiser, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   void weights_changed() { packed_ = false; }
+  /// Of the products in inference; training keeps float32.
+  void set_numbers(kernels::Numbers numbers) {
+    numbers_ = numbers;
+    weights_changed();
+  }
   Activation forward(Tape& tape, const Activation& x);
 
-  /// Packs the weights if they changed.
+  /// Packs the weights for inference if they changed.
   void prepare(ThreadPool& pool);
   /// y [rows, out] of x [rows, in] on the calling thread, after `prepare`; the same bits as `forward`.
   void apply(Index rows, const float* x, float* y) const;
@@ -29,9 +34,12 @@ class Linear {
   Parameter bias;    // [out]
 
  private:
+  void pack(ThreadPool& pool, bool training);
+
   kernels::PackedMatrix panels_, back_panels_;
+  kernels::Numbers numbers_ = kernels::Numbers::kFloat32;
   AlignedVector scratch_;
-  bool packed_ = false;
+  bool packed_ = false, packed_for_training_ = false;
 };
 
 }  // namespace mnemo

@@ -206,7 +206,7 @@ std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
 
 // Rows of gates that inference keeps at a time: enough for full tiles in the input's product, few enough for the
 // caches.
-constexpr Index kInferenceRows = 512;
+constexpr Index kInferenceRows = 256;
 
 void copy_final_state(const LayerRun& run, Index direction) {
   const DirectionRun& d = run.direction[direction];
@@ -430,7 +430,7 @@ class ParameterGradients {
 
   void add(AlignedVector& scratch) {
     for (Index i = 0; i < run_.directions(); ++i) add_direction(i);
-    kernels::multiply_transposed(tape_.pool, products_, scratch);
+    kernels::multiply_transposed(tape_.pool, products_, scratch, run_.options->training_numbers);
     for (const auto& later : later_) later();
   }
 
@@ -674,11 +674,17 @@ void RecurrentDirection::visit(const ParameterVisitor& visitor) {
   if (weight_hr) visitor(*weight_hr);
 }
 
-void RecurrentDirection::pack(ThreadPool& pool, bool training, const float* mask) {
+void RecurrentDirection::visit_factors(const ParameterVisitor& visitor) {
+  visitor(weight_ih);
+  for (auto* p : {&weight_hh, &weight_hr})
+    if (*p) visitor(**p);
+}
+
+void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Numbers numbers, const float* mask) {
   const Index I = weight_ih.row_size(), H = weight_ih.rows() / cell.gates, G = cell.gates * H;
   const float* ordered = ordered_gates(cell, H, I, weight_ih.value.data(), ordered_);
-  kernels::pack(pool, ordered, I, true, I, G, input_panels);
-  if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels);
+  kernels::pack(pool, ordered, I, true, I, G, input_panels, numbers);
+  if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels, numbers);
   std::fill_n(bias.data(), bias.size(), 0.0f);
   for (Index block = 0; bias_ih && block < cell.gates; ++block)
     std::copy_n(bias_ih->value.data() + cell.input_order[block] * H, H, bias.data() + block * H);
@@ -694,17 +700,17 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, const float* mask
       for (Index k = 0; k < G * P; ++k) masked_[k] = from[k] * mask[k];
       from = masked_.data();
     }
-    kernels::pack(pool, from, P, true, P, first, recurrent_panels);
-    if (training) kernels::pack(pool, from, P, false, first, P, recurrent_back_panels);
+    kernels::pack(pool, from, P, true, P, first, recurrent_panels, numbers);
+    if (training) kernels::pack(pool, from, P, false, first, P, recurrent_back_panels, numbers);
     if (cell.reset) {
-      kernels::pack(pool, from + first * P, P, true, P, H, last_panels);
-      if (training) kernels::pack(pool, from + first * P, P, false, H, P, last_back_panels);
+      kernels::pack(pool, from + first * P, P, true, P, H, last_panels, numbers);
+      if (training) kernels::pack(pool, from + first * P, P, false, H, P, last_back_panels, numbers);
     }
   }
   if (weight_hr) {
     const Index P = weight_hr->rows();
-    kernels::pack(pool, weight_hr->value.data(), H, true, H, P, projection_panels);
-    if (training) kernels::pack(pool, weight_hr->value.data(), H, false, P, H, projection_back_panels);
+    kernels::pack(pool, weight_hr->value.data(), H, true, H, P, projection_panels, numbers);
+    if (training) kernels::pack(pool, weight_hr->value.data(), H, false, P, H, projection_back_panels, numbers);
   }
 }
 
@@ -715,8 +721,10 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
     for (Index d = 0; d < D; ++d)
       directions_.push_back(std::make_unique<RecurrentDirection>(
           name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""), l == 0 ? options.input : D * P, options));
-  for (Index l = 1; l < options.layers && options.residual == Residual::kHighway; ++l)
+  for (Index l = 1; l < options.layers && options.residual == Residual::kHighway; ++l) {
     carries_.push_back(std::make_unique<Linear>(fmt::format("{}.highway_l{}", name, l), D * P, D * P));
+    carries_.back()->set_numbers(options.numbers);
+  }
   if (!options.learned_initial) return;
   initial_.emplace_back(name + ".initial_h", std::vector<Index>{options.layers * D, P});
   if (cell_traits(options.cell).cell_state)
@@ -745,17 +753,33 @@ void Recurrent::weights_changed() {
   for (auto& carry : carries_) carry->weights_changed();
 }
 
+void Recurrent::visit_factors(const ParameterVisitor& visitor) {
+  for (auto& direction : directions_) direction->visit_factors(visitor);
+  for (auto& carry : carries_) visitor(carry->weight);
+}
+
+void Recurrent::set_numbers(kernels::Numbers numbers) {
+  options_.numbers = numbers;
+  for (auto& carry : carries_) carry->set_numbers(numbers);
+  weights_changed();
+}
+
+bool Recurrent::is_packed(Packed wanted) const {
+  return packed_ == wanted || (packed_ == Packed::kForTraining && options_.numbers == options_.training_numbers);
+}
+
 void Recurrent::pack(Tape& tape) {
   const bool dropping = tape.training() && options_.weight_dropout > 0.0f;
   const Packed wanted = tape.training() ? Packed::kForTraining : Packed::kForInference;
   weight_masks_.assign(directions_.size(), nullptr);
-  if (packed_ >= wanted && !dropping) return;
+  if (is_packed(wanted) && !dropping) return;
   for (Index i = 0; i < std::ssize(directions_); ++i) {
     if (dropping)
       weight_masks_[i] =
           draw_mask(tape, options_.weight_dropout, kWeightMask + stream_of(i / directions(), i % directions()),
                     directions_[i]->weight_hh->size());
-    directions_[i]->pack(tape.pool, tape.training(), weight_masks_[i]);
+    directions_[i]->pack(tape.pool, tape.training(), tape.training() ? options_.training_numbers : options_.numbers,
+                         weight_masks_[i]);
   }
   // Masked weights serve one batch only.
   packed_ = dropping ? Packed::kNo : wanted;
@@ -787,8 +811,8 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
 }
 
 void Recurrent::prepare(ThreadPool& pool) {
-  if (packed_ == Packed::kNo) {
-    for (auto& direction : directions_) direction->pack(pool, false, nullptr);
+  if (!is_packed(Packed::kForInference)) {
+    for (auto& direction : directions_) direction->pack(pool, false, options_.numbers, nullptr);
     packed_ = Packed::kForInference;
   }
   for (auto& carry : carries_) carry->prepare(pool);

@@ -38,10 +38,12 @@ struct RecurrentOptions {
   float layer_dropout = 0.0f;  ///< on the input of each layer but the first
   bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
   Residual residual = Residual::kNone;
-  float state_dropout = 0.0f;    ///< on h before the recurrent product, one mask a sequence (Gal & Ghahramani 2016)
-  float weight_dropout = 0.0f;   ///< on the elements of weight_hh, one mask a batch (DropConnect, Merity et al. 2017)
-  float zoneout_h = 0.0f;        ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
-  float zoneout_c = 0.0f;        ///< the same of c
+  float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask a sequence (Gal & Ghahramani 2016)
+  float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask a batch (DropConnect, Merity et al. 2017)
+  float zoneout_h = 0.0f;       ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
+  float zoneout_c = 0.0f;       ///< the same of c
+  /// Of the products in inference (kFloat32, kBfloat16Weights or kInt8) and in training (kFloat32 or kBfloat16).
+  kernels::Numbers numbers = kernels::Numbers::kFloat32, training_numbers = kernels::Numbers::kFloat32;
   bool learned_initial = false;  ///< the state that sequences begin with, where none is given, is learned
 
   Index output() const { return projection > 0 ? projection : hidden; }
@@ -68,10 +70,12 @@ class RecurrentDirection {
 
   void initialise(const RecurrentOptions& options, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
+  /// The weights that products multiply by, which narrower numbers round.
+  void visit_factors(const ParameterVisitor& visitor);
 
   /// Packs what `forward`, and if `training`, `backward` multiply by. `mask` [hidden_gates H, P], or null, multiplies
   /// weight_hh.
-  void pack(ThreadPool& pool, bool training, const float* mask);
+  void pack(ThreadPool& pool, bool training, kernels::Numbers numbers, const float* mask);
 
   Index hidden() const { return weight_ih.rows() / cell.gates; }
 
@@ -103,9 +107,13 @@ class Recurrent {
 
   void initialise(std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
+  void visit_factors(const ParameterVisitor& visitor);
 
   /// To be called after the weights changed: they are packed anew at the next use.
   void weights_changed();
+
+  /// Changes RecurrentOptions::numbers; weights are packed anew.
+  void set_numbers(kernels::Numbers numbers);
 
   struct Output {
     Activation y;          // [N, D * P]
@@ -131,6 +139,8 @@ class Recurrent {
  private:
   enum class Packed { kNo, kForInference, kForTraining };
 
+  // Whether what is packed serves.
+  bool is_packed(Packed wanted) const;
   void pack(Tape& tape);
   Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y);
   RecurrentState first_state(Tape& tape, Index sequences);

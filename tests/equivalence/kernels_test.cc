@@ -1,6 +1,7 @@
 // Every kernel against its double-precision twin, on every instruction set, at sizes that straddle tiles and vectors;
 // and the bits that must not depend on grouping.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -39,6 +40,16 @@ void on_every_target(const Body& body) {
   use_target(available_targets().front());
 }
 
+// The same with AVX-512 once more without its products of narrow numbers, as older processors have it.
+template <class Body>
+void on_every_path(const Body& body) {
+  on_every_target(body);
+  use_target(available_targets().front(), false);
+  INFO("without products of narrow numbers");
+  body();
+  use_target(available_targets().front());
+}
+
 // The header's bound for one element: kProductUlp units of the sum of magnitudes, times sqrt(k).
 bool within_bound(float found, double exact, double magnitude, Index k) {
   const double unit = static_cast<double>(std::numeric_limits<float>::epsilon()) / 2;
@@ -46,15 +57,10 @@ bool within_bound(float found, double exact, double magnitude, Index k) {
          kProductUlp * unit * std::sqrt(static_cast<double>(k) + 1.0) * magnitude + 1e-37;
 }
 
-void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed, Start start) {
-  const auto a = random_values(m * k, 1), b = random_values(k * n, 2), bias = random_values(n, 3);
-  auto c = random_values(m * n, 4);
-  const auto before = c;
-  PackedMatrix packed;
-  pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed);
-  const Product product{m, a.data(), k, &packed, start, bias.data(), c.data(), n};
-  multiply(pool, {&product, 1});
-  INFO("m " << m << " k " << k << " n " << n << " transposed " << transposed << " start " << static_cast<int>(start));
+// c = start + a b, each element of it.
+bool product_within_bound(Index m, Index k, Index n, const std::vector<float>& a, const std::vector<float>& b,
+                          bool transposed, Start start, const std::vector<float>& bias,
+                          const std::vector<float>& before, const std::vector<float>& c) {
   bool good = true;
   for (Index i = 0; i < m; ++i)
     for (Index j = 0; j < n; ++j) {
@@ -70,7 +76,19 @@ void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed,
       }
       good = good && within_bound(c[i * n + j], exact, magnitude, k);
     }
-  CHECK(good);
+  return good;
+}
+
+void check_product(ThreadPool& pool, Index m, Index k, Index n, bool transposed, Start start) {
+  const auto a = random_values(m * k, 1), b = random_values(k * n, 2), bias = random_values(n, 3);
+  auto c = random_values(m * n, 4);
+  const auto before = c;
+  PackedMatrix packed;
+  pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed);
+  const Product product{m, a.data(), k, &packed, start, bias.data(), c.data(), n};
+  multiply(pool, {&product, 1});
+  INFO("m " << m << " k " << k << " n " << n << " transposed " << transposed << " start " << static_cast<int>(start));
+  CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
 }
 
 }  // namespace
@@ -167,6 +185,218 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
           CHECK(beside == c);
         }
   });
+}
+
+TEST_CASE("products of bfloat16 weights keep the error bound, and the bits in any group of rows and on any path") {
+  std::vector<std::vector<float>> results;
+  on_every_path([&] {
+    ThreadPool pool(2);
+    std::vector<float> all;
+    for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}})
+      for (Index k : {Index{1}, Index{2}, Index{33}, Index{200}})
+        for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
+          const auto start = static_cast<Start>((m + k + n) % 3);
+          const bool transposed = (m + n) % 2 == 0;
+          const auto a = random_values(m * k, 1), bias = random_values(n, 3);
+          auto b = random_values(k * n, 2);
+          PackedMatrix packed;
+          pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, Numbers::kBfloat16Weights);
+          for (float& value : b) value = round_to_bfloat16(value);
+          auto c = random_values(m * n, 4), alone = c;
+          const auto before = c;
+          multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
+          for (Index i = 0; i < m; ++i)
+            multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n,
+                          n);
+          INFO("m " << m << " k " << k << " n " << n);
+          CHECK(c == alone);
+          CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
+          all.insert(all.end(), c.begin(), c.end());
+        }
+    results.push_back(all);
+  });
+  // The scalar path rounds products before it adds where the processor's instructions of its time do.
+  CHECK(results.back() == results.front());
+  for (std::size_t i = 0; i < available_targets().size(); ++i)
+    if (available_targets()[i] != "scalar") CHECK(results[i] == results.front());
+}
+
+TEST_CASE("products of bfloat16 keep the error bound of their rounded factors") {
+  if (!no_bfloat16_products().empty()) {
+    WARN("skipped: " << no_bfloat16_products());
+    return;
+  }
+  ThreadPool pool(2);
+  for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}})
+    for (Index k : {Index{1}, Index{2}, Index{31}, Index{33}, Index{200}})
+      for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
+        const auto start = static_cast<Start>((m + k + n) % 3);
+        const bool transposed = (m + n) % 2 == 0;
+        auto a = random_values(m * k, 1), b = random_values(k * n, 2);
+        const auto bias = random_values(n, 3);
+        PackedMatrix packed;
+        pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, Numbers::kBfloat16);
+        auto c = random_values(m * n, 4), alone = c;
+        const auto before = c;
+        multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
+        for (Index i = 0; i < m; ++i)
+          multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n,
+                        n);
+        for (auto* factor : {&a, &b})
+          for (float& value : *factor) value = round_to_bfloat16(value);
+        INFO("m " << m << " k " << k << " n " << n);
+        CHECK(c == alone);
+        CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
+      }
+}
+
+TEST_CASE("transposed products of bfloat16 against double precision of the rounded factors") {
+  if (!no_bfloat16_products().empty()) {
+    WARN("skipped: " << no_bfloat16_products());
+    return;
+  }
+  ThreadPool pool(2);
+  for (Index rows : {Index{1}, Index{7}, Index{512}, Index{513}, Index{1201}})
+    for (Index m : {Index{1}, Index{12}, Index{13}, Index{100}})
+      for (Index n : {Index{1}, Index{33}, Index{70}}) {
+        auto a = random_values(rows * m, 1), b = random_values(rows * n, 2), other = random_values(rows * 21, 5);
+        auto c = random_values(m * n, 3), beside = std::vector<float>(m * 21, 1.0f);
+        std::vector<float> sum(m, 0.0f);
+        const auto before = c;
+        AlignedVector scratch;
+        const TransposedProduct product{
+            .rows = rows,
+            .m = m,
+            .a = a.data(),
+            .lda = m,
+            .right = {{.n = n, .b = b.data(), .ldb = n, .b_rows = nullptr, .c = c.data(), .ldc = n},
+                      {.n = 21, .b = other.data(), .ldb = 21, .b_rows = nullptr, .c = beside.data(), .ldc = 21}},
+            .a_sum = sum.data()};
+        multiply_transposed(pool, {&product, 1}, scratch, Numbers::kBfloat16);
+        std::vector<float> at(m * rows);
+        for (Index r = 0; r < rows; ++r)
+          for (Index i = 0; i < m; ++i) {
+            sum[i] -= a[r * m + i];
+            at[i * rows + r] = round_to_bfloat16(a[r * m + i]);
+          }
+        for (auto* factor : {&b, &other})
+          for (float& value : *factor) value = round_to_bfloat16(value);
+        INFO("rows " << rows << " m " << m << " n " << n);
+        CHECK(product_within_bound(m, rows, n, at, b, false, Start::kResult, {}, before, c));
+        CHECK(product_within_bound(m, rows, 21, at, other, false, Start::kResult, {}, std::vector<float>(m * 21, 1.0f),
+                                   beside));
+        // Column sums are of the values as they are.
+        for (float value : sum) CHECK(std::abs(value) < 1e-3f);
+      }
+}
+
+TEST_CASE("integer products are the same to the bit on every path, and exact") {
+  on_every_path([] {
+    ThreadPool pool(2);
+    for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}})
+      for (Index k : {Index{1}, Index{3}, Index{33}, Index{200}, Index{1030}})
+        for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
+          // Integers up to 127 as values: every scale is 1, and every sum below 2^24 exact as a float.
+          RandomStream random(3, Purpose::kTest, m * 7919 + k * 31 + n);
+          std::vector<float> a(m * k), b(n * k);
+          for (auto* values : {&a, &b})
+            for (float& value : *values) value = std::round(static_cast<float>(random.uniform() * 254.0 - 127.0));
+          for (Index i = 0; i < m; ++i) a[i * k] = i % 2 ? 127.0f : -127.0f;
+          for (Index j = 0; j < n; ++j) b[j * k] = j % 2 ? -127.0f : 127.0f;
+          PackedMatrix packed;
+          pack(pool, b.data(), k, true, k, n, packed, Numbers::kInt8);
+          std::vector<float> c(m * n, 0.25f);
+          multiply_rows(m, a.data(), k, packed, 0, packed.panels(), Start::kZero, nullptr, c.data(), n);
+          bool same = true;
+          for (Index i = 0; i < m; ++i)
+            for (Index j = 0; j < n; ++j) {
+              std::int64_t exact = 0;
+              for (Index x = 0; x < k; ++x)
+                exact += static_cast<std::int64_t>(a[i * k + x]) * static_cast<std::int64_t>(b[j * k + x]);
+              same = same && c[i * n + j] == static_cast<float>(exact);
+            }
+          INFO("m " << m << " k " << k << " n " << n);
+          CHECK(same);
+        }
+  });
+}
+
+TEST_CASE("int8 products are near those of their factors, in any group of rows, and keep what is not finite") {
+  on_every_path([] {
+    ThreadPool pool(2);
+    const Index m = 21, k = 77, n = 45;
+    auto a = random_values(m * k, 1);
+    const auto b = random_values(k * n, 2), bias = random_values(n, 3);
+    std::fill_n(a.begin() + 3 * k, k, 0.0f);
+    PackedMatrix packed;
+    pack(pool, b.data(), n, false, k, n, packed, Numbers::kInt8);
+    for (const Start start : {Start::kZero, Start::kBias, Start::kResult}) {
+      auto c = random_values(m * n, 4), alone = c;
+      const auto before = c;
+      multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
+      for (Index i = 0; i < m; ++i)
+        multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n, n);
+      CHECK(c == alone);
+      for (Index i = 0; i < m; ++i) {
+        float largest = 0.0f;
+        for (Index x = 0; x < k; ++x) largest = std::max(largest, std::abs(a[i * k + x]));
+        for (Index j = 0; j < n; ++j) {
+          float column = 0.0f;
+          for (Index x = 0; x < k; ++x) column = std::max(column, std::abs(b[x * n + j]));
+          double exact = start == Start::kBias ? bias[j] : start == Start::kResult ? before[i * n + j] : 0.0;
+          double sum = 0.0;
+          for (Index x = 0; x < k; ++x) sum += double{a[i * k + x]} * double{b[x * n + j]};
+          // Each factor is off by at most half a step of its scale.
+          double bound = 1e-4;
+          for (Index x = 0; x < k; ++x)
+            bound += std::abs(double{a[i * k + x]}) * column / 254.0 +
+                     std::abs(double{b[x * n + j]}) * largest / 254.0 + double{column} * largest / 254.0 / 254.0;
+          REQUIRE(std::abs(c[i * n + j] - exact - sum) <= bound);
+        }
+      }
+    }
+    for (const float strange : {std::numeric_limits<float>::quiet_NaN(), INFINITY, -INFINITY}) {
+      a[5 * k + 9] = strange;
+      std::vector<float> c(m * n);
+      multiply_rows(m, a.data(), k, packed, 0, packed.panels(), Start::kZero, nullptr, c.data(), n);
+      for (Index j = 0; j < n; ++j) CHECK_FALSE(std::isfinite(c[5 * n + j]));
+      CHECK(std::isfinite(c[4 * n]));
+    }
+  });
+}
+
+TEST_CASE("scales and integers of int8 are found again from the values they stand for") {
+  RandomStream random(3, Purpose::kTest, 77);
+  for (int round = 0; round < 2000; ++round) {
+    const auto largest = static_cast<float>(std::exp(random.normal() * 8.0));
+    const float scale = int8_scale(largest);
+    CHECK(int8_value(largest, scale) == 127);
+    CHECK(int8_value(-largest, scale) == -127);
+    CHECK(int8_scale(127.0f * scale) == scale);
+    const auto integer = static_cast<std::int8_t>(round % 255 - 127);
+    CHECK(int8_value(static_cast<float>(integer) * scale, scale) == integer);
+  }
+  CHECK(int8_scale(0.0f) == 0.0f);
+  CHECK(int8_scale(1e-39f) == 0.0f);
+  CHECK(int8_value(3.0f, 0.0f) == 0);
+}
+
+TEST_CASE("bfloat16 rounds to nearest, ties to even, and keeps what is not finite") {
+  CHECK(round_to_bfloat16(1.0f) == 1.0f);
+  CHECK(round_to_bfloat16(1.0f + 0x1p-8f) == 1.0f);
+  CHECK(round_to_bfloat16(1.0f + 0x1p-7f + 0x1p-8f) == 1.0f + 0x1p-6f);
+  CHECK(round_to_bfloat16(-1.0f - 0x1.01p-8f) == -1.0f - 0x1p-7f);
+  CHECK(round_to_bfloat16(INFINITY) == INFINITY);
+  CHECK(std::isnan(round_to_bfloat16(std::numeric_limits<float>::quiet_NaN())));
+  CHECK(std::isnan(round_to_bfloat16(std::bit_cast<float>(0x7fffffffU))));
+}
+
+TEST_CASE("int8 refuses sums that could overflow") {
+  ThreadPool pool(1);
+  const std::vector<float> b(kLargestInt8Sum + 1);
+  PackedMatrix packed;
+  CHECK_THROWS_WITH(pack(pool, b.data(), 1, false, kLargestInt8Sum + 1, 1, packed, Numbers::kInt8),
+                    contains_text("at most 65536"));
 }
 
 TEST_CASE("a running maximum keeps the first row that has it") {

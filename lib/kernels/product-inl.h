@@ -1,0 +1,327 @@
+// The register tiles of every matrix product, for one kind of number on one instruction set after the other.
+// To be included inside a namespace that belongs to the instruction set and that has defined kLanes, kWidth and kRows,
+// within the compiler's attributes for it. An arithmetic A says what a panel holds:
+//
+//   kDepth           rows of b (values of k) that lie in one 32-bit element of a panel
+//   kLeft            bytes of a's values for one such element
+//   kLanes           sums in one vector
+//   Right, Left      a vector of a panel's elements, and what all of them are multiplied by
+//   Sum              a vector of sums
+//   Narrow           the same with vectors of half the size, or A itself
+//   load, left, add  Right from a panel, Left from a, and sum + left * right
+//   begin, end       sums from an address (or zero), and to one; integer sums begin with the panel's offsets and are
+//                    scaled at the end
+//
+// NOLINTBEGIN(misc-definitions-in-headers): what is defined here belongs to the source that includes it.
+
+constexpr int kSums = 2 * kRows;
+
+// With few rows, several panels side by side keep enough independent sums in flight to hide the multiply-add's latency.
+constexpr int panels_for(int rows) {
+  const int fitting = kSums / (2 * rows);
+  return fitting > 8 ? 8 : fitting > 4 ? (fitting >= 8 ? 8 : 4) : fitting;
+}
+
+struct Operands {
+  Index k;  // rows of a panel
+  const char* a;
+  Index row_stride;  // bytes: a(r, i) lies at a + r * row_stride + i * kLeft, or if it is packed at
+                     // a + (r + i * kRows) * kLeft
+  const char* b;
+  Index panel_stride;  // bytes from one panel to the next
+  Start start;
+  const float* bias;
+  float* c;
+  Index ldc;
+  Index columns;                // of c that exist, from the first panel's first on
+  const float* row_scales;      // [rows] of integer products: what a's integers stand for
+  const float* scales;          // [columns, padded] the same of b's
+  const std::int32_t* offsets;  // [columns, padded] what integer sums begin with
+};
+
+// Sums of a tile: R rows of V vectors. Loops over them are unrolled so that all stay in registers.
+template <class A, int R, int V>
+struct Sums {
+  // Written out, as the compiler's own would not belong to the instruction set that is being compiled for.
+  HWY_INLINE Sums() {}  // NOLINT(modernize-use-equals-default)
+  typename A::Sum at[R][V];
+};
+
+// sums += a * b over k. a(r, i) is found from two bases, six rows each, at multiples of one stride that an address can
+// hold: twelve pointers would not fit into the registers.
+template <bool kPackedA, class A, int R, int V>
+HWY_INLINE void add_products(Sums<A, R, V>& in, const Operands& o) {
+  Sums<A, R, V> sums = in;
+  const char* a = o.a;
+  const char* a6 = a + 6 * o.row_stride;
+  const char* b = o.b;
+  const Index stride = o.row_stride, panel_stride = o.panel_stride;
+  constexpr Index kStep = (kPackedA ? kRows : 1) * A::kLeft;
+  for (Index i = o.k; i > 0; --i) {
+    typename A::Right right[V];
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) right[v] = A::load(b + v / 2 * panel_stride + v % 2 * A::kLanes * 4);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const auto left = A::left(kPackedA ? a + r * A::kLeft : (r < 6 ? a : a6) + r % 6 * stride);
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) sums.at[r][v] = A::add(left, right[v], sums.at[r][v]);
+    }
+    a += kStep;
+    a6 += kStep;
+    b += Index{kWidth} * 4;
+  }
+  in = sums;
+}
+
+// c [R, V vectors] = start + a * b.
+template <class A, int R, int V, bool kPackedA>
+HWY_INLINE void whole_tile(const Operands& o) {
+  Sums<A, R, V> sums;
+  if (!A::kScaled && o.start != Start::kZero) {
+    const float* from = o.start == Start::kBias ? o.bias : o.c;
+    const Index stride = o.start == Start::kBias ? 0 : o.ldc;
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) sums.at[r][v] = A::begin(o, from + r * stride, v * A::kLanes);
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < V; ++v) sums.at[r][v] = A::begin(o, nullptr, v * A::kLanes);
+  }
+  add_products<kPackedA>(sums, o);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < V; ++v) A::end(o, r, v * A::kLanes, sums.at[r][v]);
+}
+
+// The same where c has fewer columns than the vectors: through a copy.
+template <class A, int R, int V, bool kPackedA>
+HWY_NOINLINE void edge_tile(const Operands& o) {
+  constexpr Index kColumns = V * A::kLanes;
+  alignas(64) float copy[R * kColumns] = {};
+  const std::size_t bytes = o.columns * sizeof(float);
+  for (int r = 0; r < R && o.start != Start::kZero; ++r)
+    std::memcpy(copy + r * kColumns, o.start == Start::kBias ? o.bias : o.c + r * o.ldc, bytes);
+  Operands inside = o;
+  inside.start = Start::kResult;
+  inside.c = copy;
+  inside.ldc = kColumns;
+  whole_tile<A, R, V, kPackedA>(inside);
+  for (int r = 0; r < R; ++r) std::memcpy(o.c + r * o.ldc, copy + r * kColumns, bytes);
+}
+
+// c [R, P panels] = start + a * b.
+template <class A, int R, int P, bool kPackedA>
+HWY_INLINE void tile(const Operands& o) {
+  // A last panel that is at most a quarter or a half full costs that much.
+  if (P == 1 && o.columns <= A::Narrow::kLanes) return edge_tile<typename A::Narrow, R, 1, kPackedA>(o);
+  if (P == 1 && o.columns <= A::kLanes) return edge_tile<A, R, 1, kPackedA>(o);
+  if (o.columns < P * kWidth) return edge_tile<A, R, 2 * P, kPackedA>(o);
+  whole_tile<A, R, 2 * P, kPackedA>(o);
+}
+
+using TileFunction = void (*)(const Operands&);
+
+template <class A, int R, bool kPackedA>
+void tile_one(const Operands& o) {
+  tile<A, R, 1, kPackedA>(o);
+}
+template <class A, int R>
+void tile_many(const Operands& o) {
+  tile<A, R, panels_for(R), false>(o);
+}
+
+template <class A, bool kPackedA, int... R>
+TileFunction tile_of(Index rows, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction kTiles[] = {tile_one<A, R + 1, kPackedA>...};
+  return kTiles[rows - 1];
+}
+template <class A, bool kPackedA>
+TileFunction tile_of(Index rows) {
+  return tile_of<A, kPackedA>(rows, std::make_integer_sequence<int, kRows>());
+}
+
+template <class A, int... R>
+TileFunction wide_tile_of(Index rows, std::integer_sequence<int, R...>) {
+  static constexpr TileFunction kTiles[] = {tile_many<A, R + 1>...};
+  return kTiles[rows - 1];
+}
+template <class A>
+TileFunction wide_tile_of(Index rows) {
+  return wide_tile_of<A>(rows, std::make_integer_sequence<int, kRows / 2>());
+}
+
+// kernels::multiply_rows, of rows that are as A wants them.
+template <class A>
+void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index first_panel, Index last_panel, Start start,
+                   const float* bias, float* c, Index ldc) {
+  // Blocks of nearly equal height: 16 rows as 8 + 8, not 12 + 4.
+  const Index blocks = (m + kRows - 1) / kRows;
+  for (Index p = first_panel; p < last_panel;) {
+    Index step = 1;
+    for (Index block = 0; block < blocks; ++block) {
+      const Index r = block * m / blocks, rows = (block + 1) * m / blocks - r;
+      TileFunction function = tile_of<A, false>(rows);
+      if (blocks == 1 && rows <= kRows / 2 && p + panels_for(static_cast<int>(rows)) <= last_panel) {
+        step = panels_for(static_cast<int>(rows));
+        function = wide_tile_of<A>(rows);
+      }
+      function({.k = b.panel_rows(),
+                .a = a.at + r * a.stride,
+                .row_stride = a.stride,
+                .b = reinterpret_cast<const char*>(b.panel(p)),
+                .panel_stride = b.panel_rows() * kWidth * 4,
+                .start = start,
+                .bias = bias ? bias + p * kWidth : nullptr,
+                .c = c + r * ldc + p * kWidth,
+                .ldc = ldc,
+                .columns = b.n - p * kWidth,
+                .row_scales = a.scales ? a.scales + r : nullptr,
+                .scales = A::kScaled ? b.scales.data() + p * kWidth : nullptr,
+                .offsets = A::kScaled ? b.offsets.data() + p * kWidth : nullptr});
+    }
+    p += step;
+  }
+}
+
+// Sums over rows, for arithmetics that also say
+//
+//   copy_group(rows, column, to)       kRows elements from `column` on, of kDepth rows (the last ones may be null) into
+//                                      kRows elements, of which whole vectors may be written
+//   copy_run(rows, column, count, to)  `count` elements
+//
+// They go in blocks whose two packed operands stay in the caches: a block of b's panel in the first level, the tile of
+// a in the second.
+constexpr Index kGradientTile = 8 * kRows;  // columns of a for one task
+
+template <class A>
+constexpr Index kBlock = 256 * A::kDepth;  // rows
+
+// One group of a's columns in a block of rows, packed; the padding takes the last row's store of whole vectors.
+constexpr Index kGroupVectors = (kRows + kLanes - 1) / kLanes;
+constexpr Index group_size(Index elements) { return elements * kRows + kGroupVectors * kLanes; }
+
+// Rows r to r + kDepth of `row_at`, null from `end` on.
+template <class A>
+struct RowsOfElement {
+  template <class At>
+  HWY_INLINE RowsOfElement(const At& row_at, Index r, Index end) {
+    for (Index i = 0; i < A::kDepth; ++i) at[i] = r + i < end ? row_at(r + i) : nullptr;
+  }
+  const float* at[A::kDepth];
+};
+
+// Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kRows columns, [group, element, kRows],
+// and adds each column to `sum` on the way.
+template <class A>
+void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin, Index columns, float* out,
+                  float* sum) {
+  const Index whole = columns / kRows, rest = columns % kRows;
+  const Index elements = (to - from + A::kDepth - 1) / A::kDepth;
+  constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
+  for (Index e = 0; e < elements; ++e) {
+    const RowsOfElement<A> rows([&](Index r) { return t.a + r * t.lda + begin; }, from + e * A::kDepth, to);
+    for (const float* row : rows.at) {
+      if (!row) continue;
+      if (from + e * A::kDepth + kAhead + A::kDepth <= to)
+        for (Index j = 0; j < columns; j += 16) hwy::Prefetch(row + kAhead * t.lda + j);
+      for (Index j = 0; j < columns; ++j) sum[j] += row[j];
+    }
+    for (Index g = 0; g < whole; ++g) A::copy_group(rows.at, g * kRows, out + g * group_size(elements) + e * kRows);
+    if (rest > 0) A::copy_run(rows.at, whole * kRows, rest, out + whole * group_size(elements) + e * kRows);
+  }
+}
+
+// One tile of panel p of both c side by side, rows [row, row + rows): where the panel holds columns of both, through a
+// copy.
+template <class A>
+void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows, Operands o) {
+  const auto& [first, second] = t.right;
+  const Index begin = p * kWidth, end = std::min<Index>(begin + kWidth, t.n());
+  if (begin >= first.n || end <= first.n) {
+    const auto& right = begin >= first.n ? second : first;
+    o.c = right.c + row * right.ldc + (begin >= first.n ? begin - first.n : begin);
+    o.ldc = right.ldc;
+    // What follows a full panel of the first is not its own.
+    if (begin < first.n) o.columns = std::min<Index>(o.columns, first.n - begin);
+    return tile_of<A, true>(rows)(o);
+  }
+  alignas(64) float copy[kRows * kWidth];
+  const Index left = first.n - begin, rest = end - first.n;
+  for (Index r = 0; r < rows; ++r) {
+    std::memcpy(copy + r * kWidth, first.c + (row + r) * first.ldc + begin, left * sizeof(float));
+    std::memcpy(copy + r * kWidth + left, second.c + (row + r) * second.ldc, rest * sizeof(float));
+  }
+  o.c = copy;
+  o.ldc = kWidth;
+  tile_of<A, true>(rows)(o);
+  for (Index r = 0; r < rows; ++r) {
+    std::memcpy(first.c + (row + r) * first.ldc + begin, copy + r * kWidth, left * sizeof(float));
+    std::memcpy(second.c + (row + r) * second.ldc, copy + r * kWidth + left, rest * sizeof(float));
+  }
+}
+
+// c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows_of writes it.
+template <class A>
+void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
+  alignas(64) float packed_a[kGradientTile / kRows * group_size(kBlock<A> / A::kDepth)];
+  alignas(64) float sum[kGradientTile] = {};
+  if (t.a_sum) std::memcpy(sum, t.a_sum + begin, columns * sizeof(float));
+  const Index panels = (t.n() + kWidth - 1) / kWidth, groups = (columns + kRows - 1) / kRows;
+  const Index panel_rows = (t.rows + A::kDepth - 1) / A::kDepth;
+  for (Index from = 0; from < t.rows; from += kBlock<A>) {
+    const Index to = std::min<Index>(t.rows, from + kBlock<A>), elements = (to - from + A::kDepth - 1) / A::kDepth;
+    pack_columns<A>(t, from, to, begin, columns, packed_a, sum);
+    for (Index p = 0; p < panels; ++p)
+      for (Index g = 0; g < groups; ++g) {
+        const Index rows = std::min<Index>(kRows, columns - g * kRows);
+        gradient_tile_at<A>(
+            t, begin + g * kRows, p, rows,
+            {.k = elements,
+             .a = reinterpret_cast<const char*>(packed_a + g * group_size(elements)),
+             .row_stride = 0,
+             .b = reinterpret_cast<const char*>(packed_b + (p * panel_rows + from / A::kDepth) * kWidth),
+             .panel_stride = 0,
+             .start = Start::kResult,
+             .bias = nullptr,
+             .c = nullptr,
+             .ldc = 0,
+             .columns = t.n() - p * kWidth,
+             .row_scales = nullptr,
+             .scales = nullptr,
+             .offsets = nullptr});
+      }
+  }
+  if (t.a_sum) std::memcpy(t.a_sum + begin, sum, columns * sizeof(float));
+}
+
+// Packs rows [from, to) of b into every panel of [panels, elements of rows, kWidth]; `from` is a multiple of kDepth.
+template <class A>
+void pack_gradient_rows_of(const TransposedProduct& t, Index from, Index to, float* out) {
+  const Index panels = (t.n() + kWidth - 1) / kWidth, panel_rows = (t.rows + A::kDepth - 1) / A::kDepth;
+  for (Index r = from; r < to; r += A::kDepth) {
+    // Element j of both rows side by side.
+    const auto place = [&](Index j) { return out + (j / kWidth * panel_rows + r / A::kDepth) * kWidth + j % kWidth; };
+    Index at = 0;
+    for (const auto& right : t.right) {
+      if (right.n == 0) continue;
+      const RowsOfElement<A> rows([&](Index row) { return right.row(row); }, r, to);
+      for (Index j = 0; j < right.n;) {
+        const Index run = std::min<Index>(right.n - j, kWidth - at % kWidth);
+        if (run == kWidth)
+          A::copy_run(rows.at, j, kWidth, place(at));
+        else
+          A::copy_run(rows.at, j, run, place(at));
+        j += run;
+        at += run;
+      }
+    }
+    if (at < panels * kWidth) std::fill_n(place(at), panels * kWidth - at, 0.0f);
+  }
+}
+
+// NOLINTEND(misc-definitions-in-headers)

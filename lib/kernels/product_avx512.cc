@@ -1,0 +1,191 @@
+// Products of bfloat16 and int8 by the instructions that Highway 1.0 does not know: vdpbf16ps and vpdpbusd.
+#include <hwy/base.h>
+#include <hwy/cache_control.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "kernels/product_left.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+// GCC 12 takes its own headers' undefined vectors, which are masked away, for mistakes (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx512vnni,avx2,fma,bmi,bmi2")
+namespace mnemo::kernels::avx512 {
+namespace {
+
+constexpr int kLanes = 16, kWidth = 2 * kLanes, kRows = 12;
+
+#include "kernels/product-inl.h"
+
+HWY_INLINE __m512i broadcast(const char* a) {
+  std::int32_t bits;
+  std::memcpy(&bits, a, sizeof(bits));
+  return _mm512_set1_epi32(bits);
+}
+
+// Elements of two rows side by side, the first in the low halves. A null row is zero.
+HWY_INLINE __m512i pair_rows(__m512 even, __m512 odd) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
+                                         5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(odd, even)));
+}
+HWY_INLINE __m512i pair_rows(const float* const* rows, Index column, __mmask16 mask) {
+  return pair_rows(_mm512_maskz_loadu_ps(mask, rows[0] + column),
+                   rows[1] ? _mm512_maskz_loadu_ps(mask, rows[1] + column) : _mm512_setzero_ps());
+}
+HWY_INLINE __mmask16 first(Index count) { return static_cast<__mmask16>((1U << count) - 1U); }
+
+struct Bfloat16 {
+  using Sum = __m512;
+  using Right = __m512i;
+  using Left = __m512i;
+  using Narrow = Bfloat16;
+  static constexpr int kLanes = 16, kDepth = 2, kLeft = 4;
+  static constexpr bool kScaled = false;
+
+  static HWY_INLINE Right load(const char* b) { return _mm512_load_si512(b); }
+  static HWY_INLINE Left left(const char* a) { return broadcast(a); }
+  static HWY_INLINE Sum add(Left left, Right right, Sum sum) {
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(left), reinterpret_cast<__m512bh>(right));
+  }
+  static HWY_INLINE Sum begin(const Operands& /*o*/, const float* from, Index column) {
+    return from ? _mm512_loadu_ps(from + column) : _mm512_setzero_ps();
+  }
+  static HWY_INLINE void end(const Operands& o, Index row, Index column, Sum sum) {
+    _mm512_storeu_ps(o.c + row * o.ldc + column, sum);
+  }
+
+  static HWY_INLINE void copy_group(const float* const* rows, Index column, float* to) {
+    _mm512_storeu_si512(to, pair_rows(rows, column, first(kRows)));
+  }
+  static HWY_INLINE void copy_run(const float* const* rows, Index column, Index count, float* to) {
+    for (Index j = 0; j < count; j += kLanes) {
+      const __mmask16 mask = count - j >= kLanes ? first(kLanes) : first(count - j);
+      _mm512_mask_storeu_epi32(to + j, mask, pair_rows(rows, column + j, mask));
+    }
+  }
+};
+
+// The left integers are stored with 128 added, as the instruction takes them without a sign; the offsets undo it.
+struct Int8 {
+  using Sum = __m512i;
+  using Right = __m512i;
+  using Left = __m512i;
+  using Narrow = Int8;
+  static constexpr int kLanes = 16, kDepth = 4, kLeft = 4;
+  static constexpr bool kScaled = true;
+
+  static HWY_INLINE Right load(const char* b) { return _mm512_load_si512(b); }
+  static HWY_INLINE Left left(const char* a) { return broadcast(a); }
+  // As assembly: from the intrinsic GCC 12 copies every sum at every step, which halves the speed.
+  static HWY_INLINE Sum add(Left left, Right right, Sum sum) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(left), "v"(right));
+    return sum;
+  }
+  static HWY_INLINE Sum begin(const Operands& o, const float* /*from*/, Index column) {
+    return _mm512_loadu_si512(o.offsets + column);
+  }
+  static HWY_INLINE void end(const Operands& o, Index row, Index column, Sum sum) {
+    const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(o.row_scales[row]), _mm512_loadu_ps(o.scales + column));
+    float* c = o.c + row * o.ldc + column;
+    const __m512 first = o.start == Start::kZero   ? _mm512_setzero_ps()
+                         : o.start == Start::kBias ? _mm512_loadu_ps(o.bias + column)
+                                                   : _mm512_loadu_ps(c);
+    _mm512_storeu_ps(c, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, first));
+  }
+};
+
+// Rows as bfloat16, padded with a zero to an even number.
+LeftRows bfloat16_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
+  const Index elements = (k + 1) / 2, stride = (elements + kLanes - 1) / kLanes * kLanes;
+  room.resize(m * stride);
+  for (Index r = 0; r < m; ++r) {
+    const float* row = a + r * lda;
+    float* to = room.data() + r * stride;
+    for (Index i = 0; i < k; i += 2 * kLanes) {
+      const auto low = first(std::min<Index>(kLanes, k - i));
+      const auto high = first(std::clamp<Index>(k - i - kLanes, 0, kLanes));
+      const __m512bh both =
+          _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, row + i + kLanes), _mm512_maskz_loadu_ps(low, row + i));
+      _mm512_storeu_si512(to + i / 2, reinterpret_cast<__m512i>(both));
+    }
+  }
+  return {reinterpret_cast<const char*>(room.data()), stride * Index{sizeof(float)}, nullptr};
+}
+
+// Each row with a scale of its own.
+LeftRows int8_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
+  const Index stride = (k + 4 * kLanes - 1) / (4 * kLanes) * kLanes;
+  room.resize(m * stride + m);
+  float* scales = room.data() + m * stride;
+  for (Index r = 0; r < m; ++r) {
+    const float* row = a + r * lda;
+    const auto part = [&](Index i) { return _mm512_maskz_loadu_ps(first(std::min<Index>(kLanes, k - i)), row + i); };
+    __m512i bits = _mm512_setzero_si512();
+    const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+    for (Index i = 0; i < k; i += kLanes)
+      bits = _mm512_max_epu32(bits, _mm512_and_si512(_mm512_castps_si512(part(i)), magnitude));
+    const auto largest = std::bit_cast<float>(static_cast<std::uint32_t>(_mm512_reduce_max_epu32(bits)));
+    const RowScale scale = row_scale(&largest, 1);
+    scales[r] = scale.scale;
+    auto* to = reinterpret_cast<unsigned char*>(room.data() + r * stride);
+    const __m512 inverse = _mm512_set1_ps(scale.inverse), shift = _mm512_set1_ps(12582912.0f);
+    for (Index i = 0; i < k; i += kLanes) {
+      // row_integer, with 128 added
+      const __m512i sum = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(part(i), inverse), shift));
+      __m512i integer = _mm512_sub_epi32(sum, _mm512_set1_epi32(0x4b400000));
+      integer = _mm512_min_epi32(_mm512_max_epi32(integer, _mm512_set1_epi32(-127)), _mm512_set1_epi32(127));
+      integer = _mm512_add_epi32(integer, _mm512_set1_epi32(128));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtepi32_epi8(integer));
+    }
+  }
+  return {reinterpret_cast<const char*>(room.data()), stride * Index{sizeof(float)}, scales};
+}
+
+}  // namespace
+
+void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
+                   Start start, const float* bias, float* c, Index ldc) {
+  thread_local AlignedVector room;
+  if (b.numbers == Numbers::kInt8)
+    multiply_left<Int8>(int8_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
+  else
+    multiply_left<Bfloat16>(bfloat16_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
+}
+
+void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out) {
+  pack_gradient_rows_of<Bfloat16>(t, from, to, out);
+}
+
+void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
+  gradient_columns_of<Bfloat16>(t, packed_b, begin, columns);
+}
+
+}  // namespace mnemo::kernels::avx512
+HWY_POP_ATTRIBUTES
+
+namespace mnemo::kernels::avx512 {
+bool has_bfloat16() { return __builtin_cpu_supports("avx512bf16") != 0; }
+bool has_vnni() { return __builtin_cpu_supports("avx512vnni") != 0; }
+}  // namespace mnemo::kernels::avx512
+
+#else
+
+namespace mnemo::kernels::avx512 {
+bool has_bfloat16() { return false; }
+bool has_vnni() { return false; }
+void multiply_rows(Index, const float*, Index, const PackedMatrix&, Index, Index, Start, const float*, float*, Index) {}
+void pack_gradient_rows(const TransposedProduct&, Index, Index, float*) {}
+void gradient_columns(const TransposedProduct&, const float*, Index, Index) {}
+}  // namespace mnemo::kernels::avx512
+
+#endif

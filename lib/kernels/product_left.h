@@ -1,0 +1,67 @@
+// The left operand of a product in the form that its arithmetic takes, and the kernels of narrower numbers, one source
+// for all processors and one for those with AVX-512 products of bfloat16 and int8. Internal to this folder.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+#include "kernels/product.h"
+
+namespace mnemo::kernels {
+
+// Rows of a as 32-bit elements, or as the arithmetic says.
+struct LeftRows {
+  const char* at;
+  Index stride;         // bytes
+  const float* scales;  // [rows] of int8
+};
+
+// The scale of a row of a that becomes int8, and its inverse: zero for a row of zeros, infinite or NaN where a value
+// is, so that what is not finite stays so.
+struct RowScale {
+  float scale, inverse;
+};
+inline RowScale row_scale(const float* row, Index k) {
+  std::uint32_t largest = 0;  // of magnitudes as bits, which order as the magnitudes do, with NaN above all
+  for (Index i = 0; i < k; ++i) largest = std::max(largest, std::bit_cast<std::uint32_t>(row[i]) & 0x7fffffffU);
+  const float value = std::bit_cast<float>(largest);
+  return {value / 127.0f, largest > 0 ? 127.0f / value : 0.0f};
+}
+
+// To nearest, ties to even: the sum's last bit is worth 1.
+inline std::int32_t row_integer(float value, float inverse) {
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
+  const std::int32_t integer =
+      static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(value * inverse + kShift) - 0x4b400000U);
+  return std::min(std::max(integer, -127), 127);
+}
+
+// The upper half of a float after rounding to nearest, ties to even; a NaN stays one.
+inline std::uint32_t bfloat16_bits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+  return (bits & 0x7fffffffU) > 0x7f800000U ? (bits >> 16) | 0x40U : rounded;
+}
+
+// kernels::multiply_rows for kBfloat16Weights and kInt8, on any instruction set.
+void multiply_rows_narrow(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel,
+                          Index last_panel, Start start, const float* bias, float* c, Index ldc);
+// Panel p of b, all but kFloat32; writes scales and offsets too.
+void pack_narrow_panel(const float* b, Index ldb, bool transposed, Index p, PackedMatrix& out);
+
+namespace avx512 {
+
+// What the processor has; whether it is used is for kernels/targets.h to say.
+bool has_bfloat16();
+bool has_vnni();
+
+// kernels::multiply_rows for kBfloat16 and kInt8.
+void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
+                   Start start, const float* bias, float* c, Index ldc);
+// As those of product.cc, for kBfloat16. The tile is that of float32.
+void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out);
+void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns);
+
+}  // namespace avx512
+}  // namespace mnemo::kernels
