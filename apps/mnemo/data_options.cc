@@ -1,5 +1,8 @@
 #include "apps/mnemo/data_options.h"
 
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+
 namespace mnemo {
 
 void add_data_options(CLI::App* command, DataOptions& options) {
@@ -12,6 +15,26 @@ void add_data_options(CLI::App* command, DataOptions& options) {
       ->add_option("--format-in", options.format_in,
                    "Format of the data (default: the one of the configuration; for classify, lines)")
       ->check(CLI::IsMember({"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"}));
+}
+
+LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
+                            const std::string& what) {
+  DataConfig data = model.config().data;
+  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels");
+  if (!options.format_in.empty() && options.format_in != data.format) {
+    data.format = options.format_in;
+    forget_columns(data);
+  }
+  data.dir.clear();
+  return read_texts({DataFile{.file = path,
+                              .format = {},
+                              .label = {},
+                              .text = {},
+                              .separator = {},
+                              .label_separator = {},
+                              .header = {},
+                              .phrases = {}}},
+                    data, "", options.policy(), what, say);
 }
 
 void forget_columns(DataConfig& data) {

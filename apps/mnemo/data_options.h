@@ -6,6 +6,8 @@
 
 #include "config/config.h"
 #include "text/utf8.h"
+#include "train/data.h"
+#include "train/text_classifier.h"
 
 namespace mnemo {
 
@@ -18,6 +20,11 @@ struct DataOptions {
 
 /// Adds `--invalid-utf8` and `--format-in`.
 void add_data_options(CLI::App* command, DataOptions& options);
+
+/// Labelled texts from a file of the command line, or from standard input for "-", read as the model's training data
+/// were unless `--format-in` says otherwise. `what` names them in messages.
+LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
+                            const std::string& what);
 
 /// Clears the keys that say where in a record of another format label and text are.
 void forget_columns(DataConfig& data);

@@ -40,39 +40,18 @@ Minimum parse_minimum(const std::string& text) {
   return {text.substr(0, equals), value};
 }
 
-// Files on the command line are read as the model's training data were, unless --format-in says otherwise.
-LabelledTexts read_input(const std::string& path, const TextClassifier& model, const DataOptions& options,
-                         const std::string& what) {
-  DataConfig data = model.config().data;
-  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to evaluate with");
-  if (!options.format_in.empty() && options.format_in != data.format) {
-    data.format = options.format_in;
-    forget_columns(data);
-  }
-  data.dir.clear();
-  return read_texts({DataFile{.file = path,
-                              .format = {},
-                              .label = {},
-                              .text = {},
-                              .separator = {},
-                              .label_separator = {},
-                              .header = {},
-                              .phrases = {}}},
-                    data, "", options.policy(), what, say);
-}
-
 int run_evaluate(const EvaluateOptions& o) {
   std::vector<Minimum> minimums;
   for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
   if (!o.metric.empty()) check_metric(o.metric);
   ThreadPool pool(o.threads);
   const auto model = TextClassifier::load(o.model);
-  const LabelledTexts texts = read_input(o.data, *model, o.input, "data");
+  const LabelledTexts texts = read_labelled(o.data, *model, o.input, "data");
   ModelReport report = report_model(*model, texts, o.metric, pool);
   report.model = o.model;
   report.data = o.data == "-" ? "standard input" : o.data;
   if (!o.metric.empty() && !report.interval) fail("--metric {}: not defined on this data", o.metric);
-  if (!o.train.empty()) add_baselines(report, *model, texts, read_input(o.train, *model, o.input, "train"));
+  if (!o.train.empty()) add_baselines(report, *model, texts, read_labelled(o.train, *model, o.input, "train"));
   if (!o.compare.empty()) {
     const auto other = TextClassifier::load(o.compare);
     add_comparison(report, *model, *other, o.compare, texts, pool);

@@ -6,7 +6,9 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "checkpoint/format.h"
 #include "checkpoint/model_file.h"
+#include "kernels/product.h"
 #include "train/text_classifier.h"
 
 namespace mnemo {
@@ -28,11 +30,20 @@ Json describe(const std::string& path, const ModelContents& contents) {
   for (const TensorView& t : contents.file.tensors()) {
     tensors.push_back({{"name", t.name}, {"type", dtype_name(t.dtype)}, {"shape", t.shape}, {"bytes", t.bytes}});
     bytes += static_cast<std::int64_t>(t.bytes);
-    if (t.dtype == DType::kF32) parameters += t.elements();
+    const bool scale = t.name.ends_with(format::kScaleSuffix);
+    if (t.dtype != DType::kU8 && !scale) parameters += t.elements();
   }
-  return {{"model", path},         {"task", m.task},       {"labels", m.labels},           {"parameters", parameters},
-          {"tensor_bytes", bytes}, {"metrics", m.metrics}, {"calibration", m.calibration}, {"provenance", m.provenance},
-          {"config", m.config},    {"tensors", tensors}};
+  return {{"model", path},
+          {"task", m.task},
+          {"numbers", kernels::numbers_name(m.numbers)},
+          {"labels", m.labels},
+          {"parameters", parameters},
+          {"tensor_bytes", bytes},
+          {"metrics", m.metrics},
+          {"calibration", m.calibration},
+          {"provenance", m.provenance},
+          {"config", m.config},
+          {"tensors", tensors}};
 }
 
 void print_text(const Json& d) {
@@ -43,6 +54,7 @@ void print_text(const Json& d) {
   line("task", d["task"]);
   line("labels", d["labels"]);
   line("parameters", d["parameters"]);
+  line("numbers", d["numbers"]);
   std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
   line("calibration", d["calibration"]);
   std::printf("\non dev\n");

@@ -59,6 +59,7 @@ int run(int argc, char** argv) {
   add_train(app, chosen);
   add_evaluate(app, chosen);
   add_classify(app, chosen);
+  add_quantize(app, chosen);
   add_inspect(app, chosen);
   add_config(app, chosen);
   add_bench(app, chosen);
@@ -76,8 +77,9 @@ int run(int argc, char** argv) {
     return 0;
   }
   if (!chosen) {
-    std::fputs("mnemo: a command is missing: train, evaluate, classify, inspect, config or bench (mnemo --help)\n",
-               stderr);
+    std::fputs(
+        "mnemo: a command is missing: train, evaluate, classify, quantize, inspect, config or bench (mnemo --help)\n",
+        stderr);
     return 2;
   }
   return chosen();

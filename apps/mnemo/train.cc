@@ -101,6 +101,9 @@ int run_train(const TrainOptions& o) {
   Config config = load_model_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
   if (o.data.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to train on");
+  if (config.training.numbers == "bfloat16")
+    if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
+      throw UsageError("training.numbers: bfloat16: " + reason + "; expected float32 here");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   ThreadPool pool(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores());
   const std::string folder = config.output.dir;

@@ -23,7 +23,8 @@ inline constexpr const char* kMetrics = "metrics";
 inline constexpr const char* kCalibration = "calibration";
 inline constexpr const char* kProvenance = "provenance";
 inline constexpr const char* kSelfTest = "self_test";
-inline constexpr const char* kState = "state";  // of resume.safetensors alone, as kData
+inline constexpr const char* kNumbers = "numbers";  // absent: float32
+inline constexpr const char* kState = "state";      // of resume.safetensors alone, as kData
 inline constexpr const char* kData = "data";
 
 // Values.
@@ -43,6 +44,9 @@ inline constexpr const char* kReverse = "_reverse";
 inline constexpr const char* kAttentionWeight = "attention.weight";
 inline constexpr const char* kOutputWeight = "output.weight";
 inline constexpr const char* kOutputBias = "output.bias";
+
+// Behind the name of an I8 tensor: the tensor of its rows' scales.
+inline constexpr const char* kScaleSuffix = ".scale";
 
 // Prefixes in resume.safetensors, before the name of a tensor of the model.
 inline constexpr const char* kFirstMoment = "m.";

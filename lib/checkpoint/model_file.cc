@@ -1,14 +1,33 @@
 #include "checkpoint/model_file.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <map>
+#include <span>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/json.h"
 
 namespace mnemo {
+
+using kernels::Numbers;
+
 namespace {
+
+Numbers parse_numbers(const SafetensorsFile& file) {
+  const auto match = file.metadata().find(format::kNumbers);
+  if (match == file.metadata().end()) return Numbers::kFloat32;
+  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights, Numbers::kInt8})
+    if (match->second == kernels::numbers_name(numbers)) return numbers;
+  fail("{}: the model's numbers are {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
+       file.name(), Json(match->second).dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+float row_scale(std::int64_t columns, const float* row) {
+  return kernels::int8_scale(kernels::largest_magnitude(row, columns));
+}
 
 const std::string& required(const SafetensorsFile& file, const char* key) {
   const auto match = file.metadata().find(key);
@@ -35,18 +54,18 @@ Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t 
 }  // namespace
 
 void write_model(const std::string& path, const ModelMetadata& m, std::vector<TensorView> tensors) {
-  write_safetensors(path,
-                    {{format::kFormat, format::kFormatName},
-                     {format::kFormatVersion, format::kVersion},
-                     {format::kProducer, "mnemo"},
-                     {format::kTask, m.task},
-                     {format::kConfig, m.config.dump()},
-                     {format::kLabels, Json(m.labels).dump()},
-                     {format::kMetrics, m.metrics.dump()},
-                     {format::kCalibration, m.calibration.dump()},
-                     {format::kProvenance, m.provenance.dump()},
-                     {format::kSelfTest, m.self_test.dump()}},
-                    std::move(tensors));
+  std::map<std::string, std::string> metadata{{format::kFormat, format::kFormatName},
+                                              {format::kFormatVersion, format::kVersion},
+                                              {format::kProducer, "mnemo"},
+                                              {format::kTask, m.task},
+                                              {format::kConfig, m.config.dump()},
+                                              {format::kLabels, Json(m.labels).dump()},
+                                              {format::kMetrics, m.metrics.dump()},
+                                              {format::kCalibration, m.calibration.dump()},
+                                              {format::kProvenance, m.provenance.dump()},
+                                              {format::kSelfTest, m.self_test.dump()}};
+  if (m.numbers != Numbers::kFloat32) metadata[format::kNumbers] = kernels::numbers_name(m.numbers);
+  write_safetensors(path, metadata, std::move(tensors));
 }
 
 ModelContents read_model(const std::string& path, const std::string& task) {
@@ -64,6 +83,7 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
          format::kVersion);
   ModelMetadata m;
   m.task = required(file, format::kTask);
+  m.numbers = parse_numbers(file);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);
@@ -82,18 +102,73 @@ void append_parameters(const Visit& visit, const std::string& prefix, std::vecto
   visit([&](Parameter& p) { tensors.push_back(float_tensor(prefix + p.name, p.shape, p.value.data())); });
 }
 
+void NarrowTensors::append(const std::string& name, std::int64_t rows, std::int64_t columns, const float* values,
+                           std::vector<TensorView>& tensors) {
+  const std::int64_t count = rows * columns;
+  TensorView view{name, DType::kI8, {rows, columns}, nullptr, static_cast<std::size_t>(count)};
+  if (numbers_ == Numbers::kFloat32) {
+    view = float_tensor(name, {rows, columns}, values);
+  } else if (numbers_ == Numbers::kInt8) {
+    auto& integers = integers_.emplace_back(count);
+    auto& scales = scales_.emplace_back(rows);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      scales[r] = row_scale(columns, values + r * columns);
+      for (std::int64_t j = r * columns; j < (r + 1) * columns; ++j)
+        integers[j] = kernels::int8_value(values[j], scales[r]);
+    }
+    view.data = integers.data();
+    tensors.push_back(float_tensor(name + format::kScaleSuffix, {rows}, scales.data()));
+  } else {
+    auto& halves = halves_.emplace_back(count);
+    for (std::int64_t j = 0; j < count; ++j)
+      halves[j] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(kernels::round_to_bfloat16(values[j])) >> 16);
+    view.dtype = DType::kBf16;
+    view.data = halves.data();
+    view.bytes = count * sizeof(std::uint16_t);
+  }
+  tensors.push_back(std::move(view));
+}
+
+void round_matrix(Numbers numbers, std::int64_t rows, std::int64_t columns, float* values) {
+  for (std::int64_t r = 0; r < rows && numbers != Numbers::kFloat32; ++r) {
+    float* row = values + r * columns;
+    const float scale = row_scale(columns, row);
+    for (std::int64_t j = 0; j < columns; ++j)
+      row[j] = numbers == Numbers::kInt8 ? static_cast<float>(kernels::int8_value(row[j], scale)) * scale
+                                         : kernels::round_to_bfloat16(row[j]);
+  }
+}
+
+std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
+                        float* to) {
+  const TensorView* tensor = file.find(name);
+  if (!tensor) return name + " is missing";
+  const TensorView* scales = file.find(name + format::kScaleSuffix);
+  const bool narrow = shape.size() == 2, int8 = narrow && tensor->dtype == DType::kI8;
+  if (tensor->shape != shape || !(tensor->dtype == DType::kF32 || (narrow && tensor->dtype == DType::kBf16) || int8))
+    return fmt::format("{} is {} {}, expected F32{} {}", name, dtype_name(tensor->dtype), shape_text(tensor->shape),
+                       narrow ? ", BF16 or I8" : "", shape_text(shape));
+  if (int8 && (!scales || scales->dtype != DType::kF32 || scales->shape != std::vector<std::int64_t>{shape[0]}))
+    return fmt::format("{}{} is missing, or not F32 [{}]", name, format::kScaleSuffix, shape[0]);
+  if (tensor->dtype == DType::kF32) {
+    if (tensor->bytes > 0) std::memcpy(to, tensor->data, tensor->bytes);
+  } else if (int8) {
+    const auto* integers = static_cast<const std::int8_t*>(tensor->data);
+    const std::span<const float> scale = scales->floats();
+    for (std::int64_t j = 0; j < tensor->elements(); ++j)
+      to[j] = static_cast<float>(integers[j]) * scale[static_cast<std::size_t>(j / shape[1])];
+  } else {
+    const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
+    for (std::int64_t j = 0; j < tensor->elements(); ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
+  }
+  return "";
+}
+
 void load_parameters(const SafetensorsFile& file, const Visit& visit, const std::string& prefix) {
   std::vector<std::string> errors;
   visit([&](Parameter& p) {
-    const std::string name = prefix + p.name;
-    const TensorView* tensor = file.find(name);
-    if (!tensor)
-      errors.push_back(fmt::format("{} is missing", name));
-    else if (tensor->dtype != DType::kF32 || tensor->shape != p.shape)
-      errors.push_back(fmt::format("{} is {} {}, expected F32 {}", name, dtype_name(tensor->dtype),
-                                   shape_text(tensor->shape), shape_text(p.shape)));
-    else
-      std::memcpy(p.value.data(), tensor->data, tensor->bytes);
+    if (std::string error = load_matrix(file, prefix + p.name, p.shape, p.value.data()); !error.empty())
+      errors.push_back(std::move(error));
   });
   if (!errors.empty()) fail("{}: tensors do not fit the configuration: {}", file.name(), fmt::join(errors, "; "));
 }

@@ -1,6 +1,7 @@
 // The model format on top of the safetensors container; lib/checkpoint/FORMAT.md is its document.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "kernels/product.h"
 #include "nn/parameter.h"
 
 namespace mnemo {
@@ -22,7 +24,8 @@ struct ModelMetadata {
   Json metrics = Json::object();      ///< on dev
   Json calibration = Json::object();  ///< {"temperature": t}
   Json provenance = Json::object();
-  Json self_test = Json::array();  ///< of {"text", "probabilities"}
+  kernels::Numbers numbers = kernels::Numbers::kFloat32;  ///< of inference: kFloat32, kBfloat16Weights or kInt8
+  Json self_test = Json::array();                         ///< of {"text", "probabilities"}
 };
 
 /// Writes a model; the file appears under its name only when it is complete.
@@ -41,6 +44,30 @@ ModelContents read_model(const std::string& path, const std::string& task);
 /// Views of all parameters, for writing. `prefix` stands before each name.
 using Visit = std::function<void(const ParameterVisitor&)>;
 void append_parameters(const Visit& visit, const std::string& prefix, std::vector<TensorView>& tensors);
+
+/// Matrices in narrower numbers, for writing: BF16, or I8 with the scales of its rows. Holds the bytes that the views
+/// show.
+class NarrowTensors {
+ public:
+  explicit NarrowTensors(kernels::Numbers numbers) : numbers_(numbers) {}
+  /// values [rows, columns]; of kFloat32 a view of them.
+  void append(const std::string& name, std::int64_t rows, std::int64_t columns, const float* values,
+              std::vector<TensorView>& tensors);
+
+ private:
+  kernels::Numbers numbers_;
+  std::deque<std::vector<std::int8_t>> integers_;
+  std::deque<std::vector<std::uint16_t>> halves_;
+  std::deque<std::vector<float>> scales_;
+};
+
+/// Rounds values [rows, columns] to what NarrowTensors writes of them and load_parameters reads again.
+void round_matrix(kernels::Numbers numbers, std::int64_t rows, std::int64_t columns, float* values);
+
+/// Fills `to` [rows, columns] from the tensor of this name: F32, BF16, or I8 with its scales. Returns what is wrong, or
+/// an empty text.
+std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
+                        float* to);
 
 /// Fills the parameters from the tensors of their names. Throws Error with every tensor that is missing, of another
 /// type or another shape.

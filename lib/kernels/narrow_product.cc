@@ -223,9 +223,8 @@ void pack_int8(const float* b, Index ldb, bool transposed, Index p, PackedMatrix
     std::int32_t& offset = out.offsets[begin + j] = 0;
     if (begin + j >= out.n) continue;
     const auto value = [&](Index i) { return transposed ? b[(begin + j) * ldb + i] : b[i * ldb + begin + j]; };
-    float largest = 0.0f;
-    for (Index i = 0; i < k; ++i) largest = std::max(largest, std::abs(value(i)));
-    scale = int8_scale(largest);
+    scale =
+        int8_scale(transposed ? largest_magnitude(b + (begin + j) * ldb, k) : largest_magnitude(b + begin + j, k, ldb));
     for (Index i = 0; i < k; ++i) {
       const std::int8_t integer = int8_value(value(i), scale);
       to[(i / 4 * kWidth + j) * 4 + i % 4] = static_cast<char>(integer);
@@ -260,16 +259,25 @@ void pack_narrow_panel(const float* b, Index ldb, bool transposed, Index p, Pack
   HWY_DYNAMIC_DISPATCH(pack_panel)(b, ldb, transposed, p, out);
 }
 
+float largest_magnitude(const float* values, Index count, Index stride) {
+  std::uint32_t largest = 0;  // as bits, which order as magnitudes do, with NaN above all
+  for (Index i = 0; i < count; ++i)
+    largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i * stride]) & 0x7fffffffU);
+  return std::bit_cast<float>(largest);
+}
+
 float int8_scale(float largest) {
   const float scale = largest / 127.0f;
-  if (!(scale >= std::numeric_limits<float>::min())) return 0.0f;
+  if (!std::isfinite(scale)) return scale;
+  if (scale < std::numeric_limits<float>::min()) return 0.0f;
   const auto bits = std::bit_cast<std::uint32_t>(scale);
   return std::bit_cast<float>((bits + 0x7fU + ((bits >> 8) & 1U)) & ~0xffU);
 }
 
 std::int8_t int8_value(float value, float scale) {
   if (scale == 0.0f) return 0;
-  return static_cast<std::int8_t>(std::clamp(std::nearbyint(value / scale), -127.0f, 127.0f));
+  const float integer = std::nearbyint(value / scale);
+  return static_cast<std::int8_t>(integer >= 127.0f ? 127 : integer > -127.0f ? static_cast<int>(integer) : -127);
 }
 
 float round_to_bfloat16(float value) { return std::bit_cast<float>(bfloat16_bits(value) << 16); }

@@ -55,11 +55,15 @@ struct PackedMatrix {
   const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }
 };
 
+/// The largest magnitude of `count` values `stride` apart; NaN if one of them is.
+float largest_magnitude(const float* values, Index count, Index stride = 1);
+
 /// The scale of int8 values whose largest magnitude is `largest`: largest / 127, rounded to 16 significant bits, so
 /// that scale * integer is exact and gives the same scale and integers again.
 float int8_scale(float largest);
 
-/// The integer in [-127, 127] for a value: value / scale to nearest, ties to even. 0 for a scale of 0.
+/// The integer in [-127, 127] for a value: value / scale to nearest, ties to even. 0 for a scale of 0. What is not
+/// finite has a scale that is not, which carries it on.
 std::int8_t int8_value(float value, float scale);
 
 /// To bfloat16 and back, to nearest, ties to even.

@@ -23,10 +23,8 @@ struct RowScale {
   float scale, inverse;
 };
 inline RowScale row_scale(const float* row, Index k) {
-  std::uint32_t largest = 0;  // of magnitudes as bits, which order as the magnitudes do, with NaN above all
-  for (Index i = 0; i < k; ++i) largest = std::max(largest, std::bit_cast<std::uint32_t>(row[i]) & 0x7fffffffU);
-  const float value = std::bit_cast<float>(largest);
-  return {value / 127.0f, largest > 0 ? 127.0f / value : 0.0f};
+  const float largest = largest_magnitude(row, k);
+  return {largest / 127.0f, largest != 0.0f ? 127.0f / largest : 0.0f};
 }
 
 // To nearest, ties to even: the sum's last bit is worth 1.

@@ -38,6 +38,11 @@ void Classifier::visit(const ParameterVisitor& visitor) {
   output_.visit(visitor);
 }
 
+void Classifier::visit_narrow(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  rnn_.visit_factors(visitor);
+}
+
 void Classifier::weights_changed() {
   rnn_.weights_changed();
   output_.weights_changed();

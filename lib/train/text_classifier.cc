@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
@@ -36,23 +37,26 @@ Residual residual(const std::string& name) {
   return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
 }
 
-RecurrentOptions recurrent_options(const ModelConfig& m) {
+RecurrentOptions recurrent_options(const Config& c) {
+  const ModelConfig& m = c.model;
   const auto number = [](double value) { return static_cast<float>(value); };
-  return {.cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
-          .hidden = m.hidden,
-          .layers = m.layers,
-          .bidirectional = m.bidirectional,
-          .projection = m.projection,
-          .initialiser = initialiser(m.initializer),
-          .forget_bias = number(m.forget_bias),
-          .layer_dropout = number(m.layer_dropout),
-          .variational = m.variational,
-          .residual = residual(m.residual),
-          .state_dropout = number(m.state_dropout),
-          .weight_dropout = number(m.weight_dropout),
-          .zoneout_h = number(m.zoneout_h),
-          .zoneout_c = number(m.zoneout_c),
-          .learned_initial = m.learned_initial};
+  return {
+      .cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
+      .hidden = m.hidden,
+      .layers = m.layers,
+      .bidirectional = m.bidirectional,
+      .projection = m.projection,
+      .initialiser = initialiser(m.initializer),
+      .forget_bias = number(m.forget_bias),
+      .layer_dropout = number(m.layer_dropout),
+      .variational = m.variational,
+      .residual = residual(m.residual),
+      .state_dropout = number(m.state_dropout),
+      .weight_dropout = number(m.weight_dropout),
+      .zoneout_h = number(m.zoneout_h),
+      .zoneout_c = number(m.zoneout_c),
+      .training_numbers = c.training.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32,
+      .learned_initial = m.learned_initial};
 }
 
 ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64_t dimension, std::size_t classes) {
@@ -61,7 +65,7 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
   return {.table_rows = rows,
           .embedding = dimension,
           .classes = static_cast<Index>(classes),
-          .recurrent = recurrent_options(m),
+          .recurrent = recurrent_options(c),
           .pooling = pooling_kind(m.pooling),
           .dropout = number(m.dropout),
           .embedding_dropout = number(m.embedding_dropout),
@@ -74,7 +78,8 @@ Config load_model_config(const std::string& path, const std::vector<std::string>
   return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
     const ModelConfig& m = config.model;
     if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the lstm takes it");
-    for (const std::string& conflict : recurrent_conflicts(recurrent_options(m))) errors.push_back("model." + conflict);
+    for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
+      errors.push_back("model." + conflict);
   });
 }
 
@@ -165,7 +170,10 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   Vocabulary words = Vocabulary::parse(vocabulary->text());
   const NgramOptions ngrams = ngram_options(config.text);
   const std::int64_t rows = words.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0);
-  if (weights * sizeof(float) > static_cast<double>(stored) || rows != table->shape[0])
+  const double bytes = contents.metadata.numbers == kernels::Numbers::kFloat32 ? 4
+                       : contents.metadata.numbers == kernels::Numbers::kInt8  ? 1
+                                                                               : 2;
+  if (weights * bytes > static_cast<double>(stored) || rows != table->shape[0])
     fail("{}: damaged model: the tensors are of another size than model.hidden, model.layers or the vocabulary say",
          path);
   std::unique_ptr<TextClassifier> out(
@@ -175,9 +183,13 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
     const Vocabulary extra_words = Vocabulary::parse(extra->text());
     for (std::int32_t id = 1; id < extra_words.size(); ++id) out->extra_words_.insert(extra_words.text(id));
     out->extra_values_.resize(out->extra_words_.size() * static_cast<std::size_t>(config.model.embedding));
-    copy_tensor(file, format::kEmbeddingFrozen, DType::kF32, out->extra_values_.data(), std::ssize(out->extra_values_));
+    if (const std::string error = load_matrix(file, format::kEmbeddingFrozen,
+                                              {out->extra_words(), config.model.embedding}, out->extra_values_.data());
+        !error.empty())
+      fail("{}: tensors do not fit the configuration: {}", path, error);
     out->network_->embedding().set_frozen_rows(out->extra_values_);
   }
+  out->network_->set_numbers(contents.metadata.numbers);
   const Json& calibration = contents.metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())
     out->temperature = calibration["temperature"].get<double>();
@@ -220,15 +232,24 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
     corpus.add(encoded);
   }
   Arena arena;
-  const std::vector<float> p = probabilities(logits(corpus, pool, arena), true);
+  const std::vector<float> expected = probabilities(logits(corpus, pool, arena), true);
   const std::size_t K = labels_.size();
   for (std::size_t i = 0; i < samples.size(); ++i)
     m.self_test.push_back(
         {{"text", samples[i]},
-         {"probabilities", std::vector<float>(p.begin() + static_cast<std::ptrdiff_t>(i * K),
-                                              p.begin() + static_cast<std::ptrdiff_t>((i + 1) * K))}});
+         {"probabilities", std::vector<float>(expected.begin() + static_cast<std::ptrdiff_t>(i * K),
+                                              expected.begin() + static_cast<std::ptrdiff_t>((i + 1) * K))}});
+  m.numbers = metadata_.numbers;
   std::vector<TensorView> tensors;
-  append_parameters([&](const ParameterVisitor& v) { network_->visit(v); }, "", tensors);
+  NarrowTensors narrow(m.numbers);
+  std::set<const Parameter*> matrices;
+  network_->visit_narrow([&](Parameter& p) { matrices.insert(&p); });
+  network_->visit([&](Parameter& p) {
+    if (matrices.count(&p) > 0)
+      narrow.append(p.name, p.rows(), p.row_size(), p.value.data(), tensors);
+    else
+      tensors.push_back(float_tensor(p.name, p.shape, p.value.data()));
+  });
   const std::string words = vocabulary_.serialize();
   tensors.push_back(byte_tensor(format::kVocabulary, words));
   std::string extra;
@@ -237,10 +258,18 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
     for (std::int64_t i = 0; i < extra_words(); ++i) table.add(extra_words_.text(static_cast<std::int32_t>(i)));
     extra = table.serialize();
     tensors.push_back(byte_tensor(kExtraVocabulary, extra));
-    tensors.push_back(
-        float_tensor(format::kEmbeddingFrozen, {extra_words(), config_.model.embedding}, extra_values_.data()));
+    narrow.append(format::kEmbeddingFrozen, extra_words(), config_.model.embedding, extra_values_.data(), tensors);
   }
   write_model(path, m, std::move(tensors));
+}
+
+void TextClassifier::quantize(kernels::Numbers numbers) {
+  if (metadata_.numbers != kernels::Numbers::kFloat32)
+    fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata_.numbers));
+  network_->visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
+  round_matrix(numbers, extra_words(), config_.model.embedding, extra_values_.data());
+  network_->set_numbers(numbers);
+  metadata_.numbers = numbers;
 }
 
 std::int32_t TextClassifier::extra_row(std::string_view word) const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -572,6 +573,96 @@ TEST_CASE("a new run can begin with an old one's weights, also with more words a
   CHECK_THAT(same.err, contains_text("best on dev at step 5: accuracy 1.0000"));
   check_fails(f.train("other", {"--init-from", f.path("old/model.safetensors"), "--set", "model.hidden=7"}), 1,
               "its weights do not fit");
+}
+
+TEST_CASE("quantize writes a model of narrower numbers that answers as before, and tells what it gains and loses") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors"), dev = f.path("dev.tsv");
+  const std::string before = f.mnemo({"classify", model, f.path("train.tsv"), "--format-in", "tsv"}).out;
+  const auto label_of = [](const std::string& record) { return record.substr(0, record.find('\t')); };
+  for (const std::string numbers : {"int8", "bfloat16"}) {
+    INFO(numbers);
+    const std::string out = f.path(numbers + ".safetensors");
+    const Outcome o = f.mnemo({"quantize", model, "--dev", dev, "--numbers", numbers, "-o", out, "--format", "json"});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    const auto told = nlohmann::json::parse(o.out);
+    CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
+    CHECK(told["after"]["accuracy"] == 1.0);
+    CHECK(told["before"]["texts_per_s"] > 0.0);
+    CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
+    const auto shown = nlohmann::json::parse(f.mnemo({"inspect", out, "--format", "json"}).out);
+    CHECK(shown["numbers"] == numbers);
+    CHECK(shown["parameters"] ==
+          nlohmann::json::parse(f.mnemo({"inspect", model, "--format", "json"}).out)["parameters"]);
+    const auto now = lines(f.mnemo({"classify", out, f.path("train.tsv"), "--format-in", "tsv"}).out);
+    const auto then = lines(before);
+    REQUIRE(now.size() == then.size());
+    for (std::size_t i = 0; i < now.size(); ++i) CHECK(label_of(now[i]) == label_of(then[i]));
+    CHECK_FALSE(now == then);
+    check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", out}), 1, "exists already");
+    CHECK(f.mnemo({"quantize", model, "--dev", dev, "--numbers", numbers, "-o", out, "--overwrite"}).code == 0);
+    check_fails(f.mnemo({"quantize", out, "--dev", dev, "-o", f.path("twice")}), 1, "start from the float32 model");
+  }
+  check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", f.path("refused"), "--max-drop", "-0.5"}), 1,
+              "--max-drop allows -0.5");
+  CHECK_FALSE(std::filesystem::exists(f.path("refused")));
+  check_fails(f.mnemo({"quantize", model, "-o", f.path("refused")}), 2, "--dev");
+}
+
+TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
+  const Fixture& f = trained();
+  const std::string good = f.path("good.safetensors"), bad = f.path("bad.safetensors");
+  REQUIRE(f.mnemo({"quantize", f.path("run/model.safetensors"), "--dev", f.path("dev.tsv"), "-o", good}).code == 0);
+  const auto damaged = [&](const std::string& what, const std::string& by) {
+    std::string bytes = Process::text(good);
+    const std::size_t at = bytes.find(what);
+    REQUIRE(at != std::string::npos);
+    write_text(bad, bytes.replace(at, what.size(), by));
+    return f.mnemo({"classify", bad}, "a fine song\n");
+  };
+  check_fails(damaged("embedding.weight.scale\"", "embedding.weight.scalf\""), 1, "embedding.weight.scale is missing");
+  check_fails(damaged("\"numbers\":\"int8\"", "\"numbers\":\"int9\""), 1, "this program knows float32");
+  check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected F32, BF16 or I8");
+}
+
+TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with the reason") {
+  const Fixture f;
+  const std::vector<std::string> narrow{"--set", "training.numbers=bfloat16"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), narrow.begin(), narrow.end());
+    return more;
+  };
+  const Outcome first = f.train("one", with({"--threads", "1"}));
+  if (first.code == 2) {
+    check_fails(first, 2, "no bfloat16 products");
+    WARN("skipped: " << first.err);
+    return;
+  }
+  INFO(first.err);
+  REQUIRE(first.code == 0);
+  REQUIRE(f.train("two", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("two/model.safetensors"));
+  REQUIRE(f.train("float").code == 0);
+  CHECK(f.bytes("one/model.safetensors") != f.bytes("float/model.safetensors"));
+  CHECK_THAT(f.mnemo({"evaluate", f.path("one/model.safetensors"), f.path("dev.tsv")}).out,
+             contains_text("accuracy 1.0000"));
+}
+
+TEST_CASE("bench takes numbers where they are defined") {
+  const Fixture f;
+  const auto bench = [&](const std::string& mode, const std::string& numbers) {
+    return f.mnemo({"bench", "gru", "--batch", "2", "--steps", "3", "--input", "4", "--hidden", "5", "--repeat", "2",
+                    "--mode", mode, "--numbers", numbers, "--format", "json"});
+  };
+  for (const std::string mode : {"infer", "step"})
+    for (const std::string numbers : {"float32", "bfloat16", "int8"}) {
+      const Outcome o = bench(mode, numbers);
+      INFO(o.err);
+      REQUIRE(o.code == 0);
+      CHECK(nlohmann::json::parse(o.out)["numbers"] == numbers);
+    }
+  check_fails(bench("train", "int8"), 2, "for the modes infer and step");
 }
 
 TEST_CASE("several labels a text") {

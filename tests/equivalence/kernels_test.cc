@@ -361,6 +361,13 @@ TEST_CASE("int8 products are near those of their factors, in any group of rows, 
       multiply_rows(m, a.data(), k, packed, 0, packed.panels(), Start::kZero, nullptr, c.data(), n);
       for (Index j = 0; j < n; ++j) CHECK_FALSE(std::isfinite(c[5 * n + j]));
       CHECK(std::isfinite(c[4 * n]));
+      auto weights = b;
+      weights[7 * n + 2] = strange;
+      PackedMatrix damaged;
+      pack(pool, weights.data(), n, false, k, n, damaged, Numbers::kInt8);
+      multiply_rows(4, a.data(), k, damaged, 0, damaged.panels(), Start::kZero, nullptr, c.data(), n);
+      CHECK_FALSE(std::isfinite(c[2]));
+      CHECK(std::isfinite(c[3]));
     }
   });
 }

@@ -3,7 +3,9 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <new>
 
@@ -111,23 +113,60 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and wh
     }
 }
 
+TEST_CASE("a session gives the bits of the whole sequence in narrower numbers too, and they are near float32's") {
+  ThreadPool pool(1);
+  const auto x = inputs();
+  for (const CellKind cell : all_cells())
+    for (const int variant : {0, 1, 3}) {
+      RecurrentOptions o = options_of(cell, variant);
+      if (!recurrent_conflicts(o).empty()) continue;
+      Recurrent layers("rnn", o);
+      layers.initialise(3);
+      const auto exact = whole(layers, pool, x);
+      for (const kernels::Numbers numbers : {kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
+        INFO(cell_traits(cell).name << ", variant " << variant << ", " << kernels::numbers_name(numbers));
+        layers.set_numbers(numbers);
+        const auto expected = whole(layers, pool, x);
+        CHECK_FALSE(expected == exact);
+        float difference = 0.0f;
+        for (std::size_t i = 0; i < exact.size(); ++i)
+          difference = std::max(difference, std::abs(expected[i] - exact[i]));
+        CHECK(difference < 0.1f);
+        RecurrentSession session(layers, pool, kSequences);
+        const Index size = kSequences * o.output();
+        bool same = true;
+        for (Index t = 0; t < kSteps; ++t) {
+          const float* y = session.step(x.data() + t * kSequences * kInput);
+          same = same && std::equal(y, y + size, expected.begin() + t * size);
+        }
+        CHECK(same);
+      }
+    }
+}
+
+// Kernels of narrow numbers keep room from the first step on.
 TEST_CASE("steps allocate nothing") {
   ThreadPool pool(1);
   const auto x = inputs();
-  for (const CellKind cell : all_cells()) {
-    INFO(cell_traits(cell).name);
-    Recurrent layers("rnn", options_of(cell, 3));
-    layers.initialise(3);
-    RecurrentSession session(layers, pool, kSequences);
-    const long before = allocations;
-    const std::size_t heap = mallinfo2().uordblks;
-    for (Index t = 0; t < kSteps; ++t) session.step(x.data() + t * kSequences * kInput);
-    CHECK(allocations == before);
+  for (const CellKind cell : all_cells())
+    for (const kernels::Numbers numbers :
+         {kernels::Numbers::kFloat32, kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
+      INFO(cell_traits(cell).name << ", " << kernels::numbers_name(numbers));
+      RecurrentOptions options = options_of(cell, 3);
+      options.numbers = numbers;
+      Recurrent layers("rnn", options);
+      layers.initialise(3);
+      RecurrentSession session(layers, pool, kSequences);
+      session.step(x.data());
+      const long before = allocations;
+      const std::size_t heap = mallinfo2().uordblks;
+      for (Index t = 0; t < kSteps; ++t) session.step(x.data() + t * kSequences * kInput);
+      CHECK(allocations == before);
 #if MNEMO_OWN_NEW
-    CHECK(before > 0);
+      CHECK(before > 0);
 #endif
-    CHECK(mallinfo2().uordblks == heap);
-  }
+      CHECK(mallinfo2().uordblks == heap);
+    }
 }
 
 TEST_CASE("a session refuses two directions and a state of another shape") {
