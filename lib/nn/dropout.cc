@@ -30,12 +30,11 @@ float* draw(Tape& tape, std::uint32_t threshold, float keep, std::uint32_t layer
 
 constexpr Index kRowsPerTask = 64;
 
-// Calls body(row of x, row of the mask) for each row, groups of rows on the pool's threads.
+// Calls body(row) for each row, groups of rows on the pool's threads.
 template <class Body>
-void for_rows(ThreadPool& pool, const std::vector<Index>& mask_rows, Index rows, const Body& body) {
+void for_rows(ThreadPool& pool, Index rows, const Body& body) {
   pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-    for (Index r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r)
-      body(r, mask_rows.empty() ? r : mask_rows[r]);
+    for (Index r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r) body(r);
   });
 }
 
@@ -58,21 +57,34 @@ float* draw_choices(Tape& tape, float rate, std::uint32_t layer, Index count) {
   return draw(tape, 65536 - threshold_of(rate), 1.0f, layer, count);
 }
 
-Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t layer, const Packing* packing) {
-  if (!tape.training() || rate <= 0.0f) return x;
+DropoutMask::DropoutMask(Tape& tape, float rate, std::uint32_t layer, Index rows, Index columns, const Packing* packing)
+    : tape_(&tape),
+      mask_(draw_mask(tape, rate, layer, (packing ? packing->sequences() : rows) * columns)),
+      mask_rows_(std::make_shared<const std::vector<Index>>(rows_of_masks(packing))) {}
+
+void DropoutMask::apply(const Activation& x, Index first, const Activation& y) const {
   const Index C = x.columns;
-  const float* mask = draw_mask(tape, rate, layer, (packing ? packing->sequences() : x.rows) * C);
-  Activation y = tape.allocate(x.rows, C);
-  const std::vector<Index> mask_rows = rows_of_masks(packing);
-  for_rows(tape.pool, mask_rows, x.rows, [&](Index row, Index mask_row) {
-    for (Index j = 0; j < C; ++j) y.value[row * C + j] = x.value[row * C + j] * mask[mask_row * C + j];
+  const auto mask_of = [rows = mask_rows_, mask = mask_, first, C](Index row) {
+    return mask + (rows->empty() ? first + row : (*rows)[first + row]) * C;
+  };
+  for_rows(tape_->pool, x.rows, [&](Index row) {
+    const float* mask = mask_of(row);
+    for (Index j = 0; j < C; ++j) y.value[row * C + j] = x.value[row * C + j] * mask[j];
   });
-  if (!x.gradient) return y;
-  tape.record([&tape, x, y, mask, mask_rows, C] {
-    for_rows(tape.pool, mask_rows, x.rows, [&](Index row, Index mask_row) {
-      for (Index j = 0; j < C; ++j) x.gradient[row * C + j] += y.gradient[row * C + j] * mask[mask_row * C + j];
+  if (!x.gradient) return;
+  tape_->record([tape = tape_, x, y, mask_of, C] {
+    for_rows(tape->pool, x.rows, [&](Index row) {
+      const float* mask = mask_of(row);
+      for (Index j = 0; j < C; ++j) x.gradient[row * C + j] += y.gradient[row * C + j] * mask[j];
     });
   });
+}
+
+Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t layer, const Packing* packing) {
+  if (!tape.training() || rate <= 0.0f) return x;
+  const DropoutMask mask(tape, rate, layer, x.rows, x.columns, packing);
+  const Activation y = tape.allocate(x.rows, x.columns);
+  mask.apply(x, 0, y);
   return y;
 }
 

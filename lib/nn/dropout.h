@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "nn/packing.h"
 #include "nn/tape.h"
@@ -12,6 +14,20 @@ namespace mnemo {
 /// `layer` names the mask's random stream. With `packing` one mask serves all steps of a sequence (variational, Gal &
 /// Ghahramani 2016). Returns x itself in inference and at rate 0.
 Activation dropout(Tape& tape, const Activation& x, float rate, std::uint32_t layer, const Packing* packing = nullptr);
+
+/// One mask for the rows of a packing, to be applied piece by piece: the same as `dropout` of all rows at once.
+class DropoutMask {
+ public:
+  DropoutMask(Tape& tape, float rate, std::uint32_t layer, Index rows, Index columns, const Packing* packing);
+
+  /// y = x times the mask of rows [first, first + x.rows). Both are dense; y's gradient goes to x.
+  void apply(const Activation& x, Index first, const Activation& y) const;
+
+ private:
+  Tape* tape_;
+  const float* mask_;
+  std::shared_ptr<const std::vector<Index>> mask_rows_;  // empty: each row has its own
+};
 
 /// `count` elements that are 0 at probability `rate` and else 1 / (1 - rate), for the tape's seed and step. From the
 /// tape's arena.

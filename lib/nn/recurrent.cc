@@ -14,571 +14,13 @@
 #include "kernels/elementwise.h"
 #include "nn/cell_step.h"
 #include "nn/dropout.h"
+#include "nn/recurrent_layer.h"
 
 namespace mnemo {
 namespace {
 
-using kernels::Start;
-
-// Random streams of the masks inside a layer; 2 * layer + direction is added. 1 and on are those between the layers.
-constexpr std::uint32_t kStateMask = 0x1000, kWeightMask = 0x2000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
-
-std::uint32_t stream_of(Index layer, Index direction) { return static_cast<std::uint32_t>(2 * layer + direction); }
-
-// What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
-struct DirectionRun {
-  RecurrentDirection* weights;
-  const float* h0 = nullptr;    // [B, P] or null: zero
-  const float* fed0 = nullptr;  // [B, P] or null: h0 as the recurrent product takes it
-  const float* c0 = nullptr;    // [B, H] or null: zero
-  float* hn = nullptr;          // [B, P]
-  float* cn = nullptr;          // [B, H]
-  float* gates = nullptr;       // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
-  float* c = nullptr;           // [rows, H]
-  float* kept = nullptr;        // [rows, kept_size]; null in inference, but for cells that need it
-  float* c_before = nullptr;    // [B, H] in inference with zoneout: c before a step, which c is written over
-  float* raw = nullptr;         // [rows, H] h before the projection
-  float* dprojected = nullptr;  // [N, P] gradient of the projection's output
-  float* fed = nullptr;         // [N, P] h as the next step's product takes it, where state dropout makes it another
-  const float* state_mask = nullptr;   // [B, P]
-  const float* zone_h = nullptr;       // [N, P] 1 where the previous value stays
-  const float* zone_c = nullptr;       // [N, H]
-  const float* weight_mask = nullptr;  // [hidden_gates H, P]
-};
-
-// Everything that the two passes over one layer share.
-struct LayerRun {
-  const Packing* packing;
-  const RecurrentOptions* options;
-  const CellTraits* cell;
-  Activation x;               // [N, I]
-  Activation y;               // [N, D * P]
-  DirectionRun direction[2];  // [D]
-  bool training;
-  const float* zero = nullptr;  // [max(H, P)]
-
-  Index hidden() const { return options->hidden; }
-  Index output() const { return options->output(); }
-  Index directions() const { return options->directions(); }
-  Index gates_stride() const { return cell->blocks * hidden(); }
-  Index kept_size() const { return cell->kept * hidden() + cell->kept_scalars; }
-  Index output_stride() const { return directions() * output(); }
-  float* y_row(Index d, Index row) const { return y.value + row * output_stride() + d * output(); }
-  bool zoneout() const { return options->zoneout_h > 0.0f || options->zoneout_c > 0.0f; }
-};
-
-// A tile of the recurrence: sequences first, first + step, first + 2 step, ... of one direction, and of cells without a
-// recurrent product units [begin, end) of all sequences. Taking every step-th sequence gives each tile the same share
-// of long and short ones.
-struct Tile {
-  Index direction, first, step, begin, end;
-  Index rows(Index running) const { return running > first ? (running - first + step - 1) / step : 0; }
-};
-
-std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
-  constexpr Index kUnits = 64;  // cache lines of one tile are no other's
-  const Index H = run.hidden(), D = run.directions();
-  std::vector<Tile> tiles;
-  if (run.cell->hidden_gates == 0) {
-    for (Index begin = 0; begin < H; begin += kUnits)
-      for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + kUnits)});
-    return tiles;
-  }
-  const Index per_direction = std::clamp<Index>((threads + D - 1) / D, 1, std::max<Index>(1, run.packing->rows_at(0)));
-  for (Index s = 0; s < per_direction; ++s)
-    for (Index d = 0; d < D; ++d) tiles.push_back({d, s, per_direction, 0, H});
-  return tiles;
-}
-
-// Where the state before step t lies for the tile's rows: `continuing` of them have one computed at the step before,
-// the others begin here.
-struct Before {
-  Index continuing, step;
-};
-
-Before before(const Packing& packing, Index direction, Index t) {
-  if (direction == 0) return {t == 0 ? 0 : packing.rows_at(t), t - 1};
-  return {packing.rows_at(t + 1), t + 1};
-}
-
-// The state that `step` left, from the tile's first row on.
-Previous previous_state(const LayerRun& run, const Tile& tile, Index step) {
-  const DirectionRun& d = run.direction[tile.direction];
-  const Index row = run.packing->offset(step) + tile.first, state = run.training ? row : tile.first;
-  const Rows h{run.y_row(tile.direction, row), tile.step * run.output_stride()};
-  return {h,
-          d.fed ? Rows{d.fed + row * run.output(), tile.step * run.output()} : h,
-          {d.c ? d.c + state * run.hidden() : run.zero, d.c ? tile.step * run.hidden() : 0}};
-}
-
-Previous initial_state(const LayerRun& run, const Tile& tile, Index b) {
-  const DirectionRun& d = run.direction[tile.direction];
-  const Index P = run.output(), H = run.hidden();
-  const auto rows = [&](const float* from, Index size) {
-    return from ? Rows{from + b * size, tile.step * size} : Rows{run.zero, 0};
-  };
-  return {rows(d.h0, P), rows(d.fed0, P), rows(d.c0, H), d.h0 == nullptr};
-}
-
-// One step of rows [from, to) of a tile; `prev` is the state before the first of them.
-void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_row, Index from, Index to,
-                  const Previous& prev) {
-  if (from == to) return;
-  const DirectionRun& d = run.direction[tile.direction];
-  const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step;
-  const Index row = run.packing->offset(t) + b, rows = to - from, state = run.training ? row : b;
-  const CellStep step{.rows = rows,
-                      .begin = tile.begin,
-                      .end = tile.end,
-                      .gates = d.gates + (row - first_row) * run.gates_stride(),
-                      .gates_stride = tile.step * run.gates_stride(),
-                      .c = d.c ? d.c + state * H : nullptr,
-                      .c_stride = tile.step * H,
-                      .kept = d.kept ? d.kept + state * run.kept_size() : nullptr,
-                      .kept_stride = tile.step * run.kept_size(),
-                      .raw = d.raw ? d.raw + state * H : nullptr,
-                      .raw_stride = tile.step * H,
-                      .y = run.y_row(tile.direction, row),
-                      .y_stride = tile.step * run.output_stride()};
-  for (Index r = 0; r < rows && d.c_before; ++r)
-    std::copy_n(prev.c.at + r * prev.c.stride, H, d.c_before + (b + r * tile.step) * H);
-  run_cell(*d.weights, step, prev);
-  if (run.zoneout()) {
-    const Index u = tile.begin;
-    zoneout_rows(rows, tile.end - u, d.zone_h ? d.zone_h + row * P + u : nullptr, tile.step * P, run.options->zoneout_h,
-                 prev.h.from(u), step.y + u, step.y_stride);
-    if (d.c)
-      zoneout_rows(rows, H, d.zone_c ? d.zone_c + row * H : nullptr, tile.step * H, run.options->zoneout_c,
-                   d.c_before ? Rows{d.c_before + b * H, tile.step * H} : prev.c, step.c, step.c_stride);
-  }
-  if (d.fed)
-    for (Index r = 0; r < rows; ++r)
-      for (Index j = 0; j < P; ++j)
-        d.fed[(row + r * tile.step) * P + j] =
-            step.y[r * step.y_stride + j] * d.state_mask[(b + r * tile.step) * P + j];
-}
-
-void forward_step(const LayerRun& run, const Tile& tile, Index t, Index first_row) {
-  const Before past = before(*run.packing, tile.direction, t);
-  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(past.continuing);
-  if (continuing > 0) forward_rows(run, tile, t, first_row, 0, continuing, previous_state(run, tile, past.step));
-  forward_rows(run, tile, t, first_row, continuing, rows,
-               initial_state(run, tile, tile.first + continuing * tile.step));
-}
-
-// Steps [begin, end) of time, in the direction's own order.
-struct Chunk {
-  Index begin, end;
-};
-
-// The input's blocks of gates = x W_ih^T + biases for each direction's chunk.
-void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
-  kernels::Product products[2];
-  for (Index i = 0; i < run.directions(); ++i) {
-    const DirectionRun& d = run.direction[i];
-    const Index begin = run.packing->offset(chunks[i].begin), end = run.packing->offset(chunks[i].end);
-    products[i] = {end - begin,   run.x.value + begin * run.x.columns,
-                   run.x.columns, &d.weights->input_panels,
-                   Start::kBias,  d.weights->bias.data(),
-                   d.gates,       run.gates_stride()};
-  }
-  kernels::multiply(tape.pool, {products, static_cast<std::size_t>(run.directions())});
-}
-
-void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
-  project_inputs(tape, run, chunks);
-  const auto tiles = make_tiles(run, tape.pool.threads());
-  tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
-    const Chunk& chunk = chunks[tiles[i].direction];
-    const Index first_row = run.packing->offset(chunk.begin);
-    for (Index s = 0; s < chunk.end - chunk.begin; ++s)
-      forward_step(run, tiles[i], tiles[i].direction == 0 ? chunk.begin + s : chunk.end - 1 - s, first_row);
-  });
-}
-
-// Bounds of chunks of steps of about `rows` rows, and at least one step, each.
-std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
-  std::vector<Index> bounds{0};
-  for (Index t = 1; t <= packing.steps(); ++t)
-    if (t == packing.steps() || packing.offset(t + 1) - packing.offset(bounds.back()) > rows) bounds.push_back(t);
-  return bounds;
-}
-
-// Rows of gates that inference keeps at a time: enough for full tiles in the input's product, few enough for the
-// caches.
-constexpr Index kInferenceRows = 256;
-
-void copy_final_state(const LayerRun& run, Index direction) {
-  const DirectionRun& d = run.direction[direction];
-  const Index H = run.hidden(), P = run.output();
-  for (Index b = 0; b < run.packing->sequences(); ++b) {
-    const Index length = run.packing->length(b);
-    const Index row = length == 0 ? 0 : run.packing->row(b, direction == 0 ? length - 1 : 0);
-    std::copy_n(length > 0 ? run.y_row(direction, row) : d.h0 ? d.h0 + b * P : run.zero, P, d.hn + b * P);
-    if (!d.cn) continue;
-    const float* c = length > 0 ? d.c + (run.training ? row : b) * H : d.c0 ? d.c0 + b * H : run.zero;
-    std::copy_n(c, H, d.cn + b * H);
-  }
-}
-
-void allocate(Tape& tape, LayerRun& run, Index gate_rows) {
-  const Index H = run.hidden(), N = run.packing->tokens(), rows = run.training ? N : run.packing->sequences();
-  for (Index i = 0; i < run.directions(); ++i) {
-    DirectionRun& d = run.direction[i];
-    d.gates = tape.arena.allocate(gate_rows * run.gates_stride());
-    if (run.cell->cell_state) d.c = tape.arena.allocate(rows * H);
-    // Even where nothing is kept: that it is given tells the kernel that a gradient will be asked for.
-    if (run.training || run.cell->kept_in_inference)
-      d.kept = tape.arena.allocate(std::max<Index>(1, rows * run.kept_size()));
-    if (d.c && !run.training && run.zoneout()) d.c_before = tape.arena.allocate(rows * H);
-    if (run.options->projection > 0) d.raw = tape.arena.allocate(rows * H);
-  }
-}
-
-// The random masks of a layer's recurrence, and h0 as the products take it.
-void draw_masks(Tape& tape, LayerRun& run, Index layer) {
-  const RecurrentOptions& o = *run.options;
-  const Index P = run.output(), B = run.packing->sequences(), N = run.packing->tokens();
-  for (Index i = 0; i < run.directions(); ++i) {
-    DirectionRun& d = run.direction[i];
-    d.fed0 = d.h0;
-    if (!run.training) continue;
-    const std::uint32_t stream = stream_of(layer, i);
-    if (o.zoneout_h > 0.0f) d.zone_h = draw_choices(tape, o.zoneout_h, kZoneoutH + stream, N * P);
-    if (o.zoneout_c > 0.0f && run.cell->cell_state)
-      d.zone_c = draw_choices(tape, o.zoneout_c, kZoneoutC + stream, N * run.hidden());
-    if (o.state_dropout == 0.0f || run.cell->hidden_gates == 0) continue;
-    const float* mask = draw_mask(tape, o.state_dropout, kStateMask + stream, B * P);
-    float* sorted = tape.arena.allocate(B * P);
-    for (Index b = 0; b < B; ++b) std::copy_n(mask + run.packing->original(b) * P, P, sorted + b * P);
-    d.state_mask = sorted;
-    d.fed = tape.arena.allocate(N * P);
-    if (!d.h0) continue;
-    float* fed0 = tape.arena.allocate(B * P);
-    for (Index k = 0; k < B * P; ++k) fed0[k] = d.h0[k] * sorted[k];
-    d.fed0 = fed0;
-  }
-}
-
-void forward_layer(Tape& tape, LayerRun& run) {
-  const Packing& packing = *run.packing;
-  const auto bounds = chunk_bounds(packing, run.training ? packing.tokens() : kInferenceRows);
-  const Index chunks = static_cast<Index>(bounds.size()) - 1;
-  Index most = 0;
-  for (Index k = 0; k < chunks; ++k) most = std::max(most, packing.offset(bounds[k + 1]) - packing.offset(bounds[k]));
-  allocate(tape, run, most);
-  for (Index k = 0; k < chunks && packing.steps() > 0; ++k)
-    run_chunks(tape, run, {{bounds[k], bounds[k + 1]}, {bounds[chunks - 1 - k], bounds[chunks - k]}});
-  for (Index d = 0; d < run.directions(); ++d) copy_final_state(run, d);
-}
-
-// Gradients that flow through one direction's state, and room for a step of all rows.
-struct StateGradients {
-  float* dh = nullptr;       // [B, P] in: of hn; out: of h0
-  float* dc = nullptr;       // [B, H] in: of cn; out: of c0
-  float* cell_dh = nullptr;  // [B, H] gradient of the cell's h, where it is not simply dy + dh
-  float* past_h = nullptr;   // [B, P] gradient that goes to h_prev past the cell
-  float* past_c = nullptr;   // [B, H]
-  float* product = nullptr;  // [B, P]
-  float* own = nullptr;      // [B, own_blocks H] each sequence's share of the own vectors' gradients
-};
-
-struct LayerGradients {
-  StateGradients direction[2];
-  bool initial_wanted;
-};
-
-// Through zoneout_rows: what of dy + dh_next and of dc reaches the cell, and what goes past it to the previous state.
-void zoneout_backward(const LayerRun& run, const Tile& tile, Index row, Index b, Index rows, const StateGradients& s) {
-  const DirectionRun& d = run.direction[tile.direction];
-  const Index H = run.hidden();
-  for (Index r = 0; r < rows; ++r) {
-    const Index at_row = row + r * tile.step, at_b = b + r * tile.step;
-    const float* dy = run.y.gradient + at_row * run.output_stride() + tile.direction * H;
-    for (Index j = tile.begin; j < tile.end; ++j) {
-      const float total = dy[j] + s.dh[at_b * H + j], keep = d.zone_h ? d.zone_h[at_row * H + j] : 0.0f;
-      s.past_h[at_b * H + j] = total * keep;
-      s.cell_dh[at_b * H + j] = total - total * keep;
-      s.dh[at_b * H + j] = 0.0f;
-      if (!d.zone_c) continue;
-      float& dc = s.dc[at_b * H + j];
-      s.past_c[at_b * H + j] = dc * d.zone_c[at_row * H + j];
-      dc -= s.past_c[at_b * H + j];
-    }
-  }
-}
-
-// dh = (what goes past the product, if anything) + dgates W_hh, with the mask that h went through.
-void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows,
-                         bool past) {
-  const CellTraits& cell = *run.cell;
-  const DirectionRun& d = run.direction[tile.direction];
-  const Index P = run.output(), stride = tile.step * run.gates_stride();
-  const auto& panels = d.weights->recurrent_back_panels;
-  const float* dgates = d.gates + row * run.gates_stride() + cell.hidden_first * run.hidden();
-  float* dh = s.dh + b * P;
-  if (!d.state_mask) {
-    kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), past ? Start::kResult : Start::kZero,
-                           nullptr, dh, tile.step * P);
-    return;
-  }
-  float* product = s.product + b * P;
-  kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), Start::kZero, nullptr, product,
-                         tile.step * P);
-  for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < P; ++j) {
-      const Index at = r * tile.step * P + j;
-      dh[at] = (past ? dh[at] : 0.0f) + product[at] * d.state_mask[b * P + at];
-    }
-}
-
-// Gradients through forward_rows, for rows [from, to) of a tile; `wanted` is whether anybody asks for the previous h's
-// gradient.
-void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
-                   const Previous& prev, bool wanted) {
-  if (from == to) return;
-  const CellTraits& cell = *run.cell;
-  const DirectionRun& d = run.direction[tile.direction];
-  const RecurrentDirection& w = *d.weights;
-  const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step, u = tile.begin;
-  const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
-  kernels::CellBackward args{.rows = rows,
-                             .hidden = tile.end - u,
-                             .gates = d.gates + row * run.gates_stride() + u,
-                             .gates_stride = stride,
-                             .gates_block = H,
-                             .h_prev = prev.h.at + u,
-                             .h_prev_stride = prev.h.stride,
-                             .c_prev = prev.c.at + u,
-                             .c_prev_stride = prev.c.stride,
-                             .own = w.own_values.data(),
-                             .own_gradients = s.own ? s.own + b * cell.own_blocks() * H : nullptr,
-                             .own_gradients_stride = tile.step * cell.own_blocks() * H,
-                             .kept = d.kept + row * run.kept_size(),
-                             .kept_stride = tile.step * run.kept_size(),
-                             .dh = run.y.gradient + row * run.output_stride() + tile.direction * P + u,
-                             .dh_stride = tile.step * run.output_stride(),
-                             .dh_next = s.dh + b * P + u,
-                             .dh_next_stride = tile.step * P,
-                             .dc = s.dc ? s.dc + b * H + u : nullptr,
-                             .dc_stride = tile.step * H};
-  if (d.raw) {
-    // y = raw W_hr^T
-    float* dprojected = d.dprojected + row * P;
-    for (Index r = 0; r < rows; ++r)
-      for (Index j = 0; j < P; ++j)
-        dprojected[r * tile.step * P + j] = args.dh[r * args.dh_stride + j] + args.dh_next[r * tile.step * P + j];
-    const auto& panels = w.projection_back_panels;
-    kernels::multiply_rows(rows, dprojected, tile.step * P, panels, 0, panels.panels(), Start::kZero, nullptr,
-                           s.cell_dh + b * H, tile.step * H);
-    args.dh_next = s.past_h + b * H;  // zero: all of the gradient has gone through the projection
-    args.dh_next_stride = tile.step * H;
-  }
-  if (run.zoneout()) zoneout_backward(run, tile, row, b, rows, s);
-  if (s.cell_dh) {
-    args.dh = s.cell_dh + b * H + u;
-    args.dh_stride = tile.step * H;
-  }
-  cell.backward(args);
-  if (cell.reset) {
-    const auto& panels = w.last_back_panels;
-    kernels::multiply_rows(rows, d.gates + row * run.gates_stride() + (cell.blocks - 1) * H, stride, panels, 0,
-                           panels.panels(), Start::kZero, nullptr, args.kept + H, args.kept_stride);
-    cell.reset_backward(args);
-  }
-  if (run.zoneout()) {
-    for (Index r = 0; r < rows; ++r)
-      for (Index j = u; j < tile.end; ++j) {
-        const Index at = (b + r * tile.step) * H + j;
-        s.dh[at] += s.past_h[at];
-        if (d.zone_c) s.dc[at] += s.past_c[at];
-      }
-  }
-  if (wanted && cell.hidden_gates > 0) recurrent_gradients(run, tile, s, row, b, rows, cell.direct || run.zoneout());
-}
-
-void backward_step(const LayerRun& run, const LayerGradients& state, const Tile& tile, Index t) {
-  const Before past = before(*run.packing, tile.direction, t);
-  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(past.continuing);
-  const StateGradients& s = state.direction[tile.direction];
-  if (continuing > 0) backward_rows(run, tile, s, t, 0, continuing, previous_state(run, tile, past.step), true);
-  backward_rows(run, tile, s, t, continuing, rows, initial_state(run, tile, tile.first + continuing * tile.step),
-                state.initial_wanted);
-}
-
-// Row by row of the packing, h before that row's step as the recurrent product took it.
-std::vector<const float*> previous_fed(const LayerRun& run, Index direction) {
-  const DirectionRun& d = run.direction[direction];
-  const Index P = run.output();
-  std::vector<const float*> rows(run.packing->tokens());
-  for (Index t = 0; t < run.packing->steps(); ++t) {
-    const Before past = before(*run.packing, direction, t);
-    for (Index b = 0; b < run.packing->rows_at(t); ++b) {
-      const float* initial = d.fed0 ? d.fed0 + b * P : run.zero;
-      const Index row = b < past.continuing ? run.packing->row(b, past.step) : 0;
-      const float* computed = d.fed ? d.fed + row * P : run.y_row(direction, row);
-      rows[run.packing->row(b, t)] = b < past.continuing ? computed : initial;
-    }
-  }
-  return rows;
-}
-
-// gates = x W_ih^T + h_prev W_hh^T + biases, so the gradients of these parameters are products with those of the gates.
-class ParameterGradients {
- public:
-  ParameterGradients(Tape& tape, const LayerRun& run) : tape_(tape), run_(run) {}
-
-  void add(AlignedVector& scratch) {
-    for (Index i = 0; i < run_.directions(); ++i) add_direction(i);
-    kernels::multiply_transposed(tape_.pool, products_, scratch, run_.options->training_numbers);
-    for (const auto& later : later_) later();
-  }
-
- private:
-  // c [m, n] += a^T b; where another product has the same a, both become one.
-  void product(const float* a, Index lda, Index m, Index n, const float* b, const float* const* b_rows, float* c,
-               float* a_sum) {
-    const kernels::TransposedProduct::Right right{.n = n, .b = b, .ldb = n, .b_rows = b_rows, .c = c, .ldc = n};
-    for (kernels::TransposedProduct& p : products_)
-      if (p.a == a && p.m == m && p.right[1].n == 0 && !a_sum) {
-        p.right[1] = right;
-        return;
-      }
-    products_.push_back(
-        {.rows = run_.packing->tokens(), .m = m, .a = a, .lda = lda, .right = {right, {}}, .a_sum = a_sum});
-  }
-
-  float* zeros(Index count) {
-    float* out = tape_.arena.allocate(count);
-    std::fill_n(out, count, 0.0f);
-    return out;
-  }
-
-  const std::vector<const float*>& keep(std::vector<const float*> rows) { return rows_.emplace_back(std::move(rows)); }
-
-  void add_direction(Index i) {
-    const CellTraits& cell = *run_.cell;
-    const DirectionRun& d = run_.direction[i];
-    RecurrentDirection& w = *d.weights;
-    const Index H = run_.hidden(), P = run_.output(), I = run_.x.columns, stride = run_.gates_stride();
-    float* sums = zeros(cell.blocks * H);
-    // Blocks that lie one after the other in the weights too go as one product.
-    const auto inputs = static_cast<Index>(cell.input_order.size());
-    for (Index block = 0; block < inputs;) {
-      Index end = block + 1;
-      while (end < inputs && cell.input_order[end] == cell.input_order[end - 1] + 1) ++end;
-      product(d.gates + block * H, stride, (end - block) * H, I, run_.x.value, nullptr,
-              w.weight_ih.gradient.data() + cell.input_order[block] * H * I, cell.bias ? sums + block * H : nullptr);
-      block = end;
-    }
-    // The sums of blocks that are the recurrence's own come with its product.
-    float* own_sums = cell.bias && cell.recurrent_blocks() > 0 ? zeros(cell.hidden_gates * H) : nullptr;
-    if (cell.hidden_gates > 0) add_recurrent(i, own_sums);
-    if (d.raw) product(d.dprojected, P, P, H, d.raw, nullptr, w.weight_hr->gradient.data(), nullptr);
-    later_.push_back([this, i, sums, own_sums] { add_biases(i, sums, own_sums); });
-  }
-
-  void add_recurrent(Index i, float* own_sums) {
-    const CellTraits& cell = *run_.cell;
-    const DirectionRun& d = run_.direction[i];
-    const Index H = run_.hidden(), P = run_.output(), stride = run_.gates_stride();
-    float* to = d.weights->weight_hh->gradient.data();
-    const Index size = cell.hidden_gates * H * P;
-    float* masked = d.weight_mask ? zeros(size) : to;
-    const auto& rows = keep(previous_fed(run_, i));
-    product(d.gates + cell.hidden_first * H, stride, cell.first_product_gates() * H, P, nullptr, rows.data(), masked,
-            own_sums);
-    if (cell.reset) {
-      std::vector<const float*> reset(run_.packing->tokens());
-      for (Index row = 0; row < run_.packing->tokens(); ++row) reset[row] = d.kept + row * run_.kept_size();
-      product(d.gates + (cell.blocks - 1) * H, stride, H, P, nullptr, keep(std::move(reset)).data(),
-              masked + cell.first_product_gates() * H * P, nullptr);
-    }
-    if (d.weight_mask)
-      later_.push_back([=] {
-        for (Index k = 0; k < size; ++k) to[k] += masked[k] * d.weight_mask[k];
-      });
-  }
-
-  void add_biases(Index i, const float* sums, const float* own_sums) {
-    const CellTraits& cell = *run_.cell;
-    RecurrentDirection& w = *run_.direction[i].weights;
-    const Index H = run_.hidden();
-    if (!cell.bias) return;
-    for (Index block = 0; block < std::ssize(cell.input_order); ++block)
-      kernels::add_scaled(1.0f, sums + block * H, w.bias_ih->gradient.data() + cell.input_order[block] * H, H);
-    if (w.bias_hh)
-      kernels::add_scaled(1.0f, own_sums ? own_sums : sums, w.bias_hh->gradient.data(), cell.hidden_gates * H);
-  }
-
-  Tape& tape_;
-  const LayerRun& run_;
-  std::vector<kernels::TransposedProduct> products_;
-  std::list<std::vector<const float*>> rows_;  // products hold their addresses
-  std::vector<std::function<void()>> later_;
-};
-
-// dx += dgates W_ih, one direction after the other for each row.
-void input_gradients(Tape& tape, const LayerRun& run) {
-  const Index G = run.gates_stride(), I = run.x.columns;
-  kernels::for_row_groups(tape.pool, run.packing->tokens(), [&](Index first, Index rows) {
-    for (Index i = 0; i < run.directions(); ++i) {
-      const auto& panels = run.direction[i].weights->input_back_panels;
-      kernels::multiply_rows(rows, run.direction[i].gates + first * G, G, panels, 0, panels.panels(), Start::kResult,
-                             nullptr, run.x.gradient + first * I, I);
-    }
-  });
-}
-
-void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
-  const Index H = run.hidden(), P = run.output(), N = run.packing->tokens(), B = run.packing->sequences();
-  for (Index i = 0; i < run.directions(); ++i) {
-    DirectionRun& d = run.direction[i];
-    StateGradients& s = state.direction[i];
-    if (d.raw) d.dprojected = tape.arena.allocate(N * P);
-    if (d.raw || run.zoneout()) {
-      s.cell_dh = tape.arena.allocate(B * H);
-      s.past_h = tape.arena.allocate(B * H);
-      std::fill_n(s.past_h, B * H, 0.0f);
-    }
-    if (d.zone_c) s.past_c = tape.arena.allocate(B * H);
-    if (d.state_mask) s.product = tape.arena.allocate(B * P);
-    const Index own = B * run.cell->own_blocks() * H;
-    if (own == 0) continue;
-    s.own = tape.arena.allocate(own);
-    std::fill_n(s.own, own, 0.0f);
-  }
-}
-
-// The shares of all sequences, in their order.
-void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state) {
-  const Index own = run.cell->own_blocks() * run.hidden();
-  constexpr Index kColumns = 1024;
-  for (Index i = 0; i < run.directions() && own > 0; ++i) {
-    Index first = 0;
-    for (Parameter& p : run.direction[i].weights->own) {
-      const float* shares = state.direction[i].own + first;
-      tape.pool.parallel_for((p.size() + kColumns - 1) / kColumns, [&](std::int64_t task) {
-        const Index begin = task * kColumns, count = std::min(kColumns, p.size() - begin);
-        for (Index b = 0; b < run.packing->sequences(); ++b)
-          kernels::add_scaled(1.0f, shares + b * own + begin, p.gradient.data() + begin, count);
-      });
-      first += p.size();
-    }
-  }
-}
-
-void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVector& scratch) {
-  const Index T = run.packing->steps();
-  allocate_gradients(tape, run, state);
-  const auto tiles = make_tiles(run, tape.pool.threads());
-  tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
-    for (Index s = 0; s < T; ++s) backward_step(run, state, tiles[i], tiles[i].direction == 0 ? T - 1 - s : s);
-  });
-  ParameterGradients(tape, run).add(scratch);
-  own_gradients(tape, run, state);
-  if (run.x.gradient) input_gradients(tape, run);
-}
+// Random streams of the masks inside a layer; 2 * layer + direction is added.
+constexpr std::uint32_t kWeightMask = 0x2000;
 
 // All gates' rows of `from` [G H, columns] in the order of a row of gates: `from` itself where that is its own.
 const float* ordered_gates(const CellTraits& cell, Index H, Index columns, const float* from, AlignedVector& room) {
@@ -836,67 +278,88 @@ RecurrentState Recurrent::first_state(Tape& tape, Index sequences) {
   return out;
 }
 
+Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const RecurrentState* initial) {
+  const CellTraits& cell = cell_traits(options_.cell);
+  const Index H = options_.hidden, P = options_.output(), states = options_.layers * directions() * packing.sequences();
+  pack(tape);
+  Start out;
+  out.zero = tape.arena.allocate(std::max(H, P));
+  std::fill_n(out.zero, std::max(H, P), 0.0f);
+  if (initial)
+    out.first = *initial;
+  else if (!initial_.empty())
+    out.first = first_state(tape, packing.sequences());
+  out.final.h = tape.allocate(states, P);
+  if (cell.cell_state) out.final.c = tape.allocate(states, H);
+  return out;
+}
+
+LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x,
+                              const Start& start) {
+  const CellTraits& cell = cell_traits(options_.cell);
+  const Index H = options_.hidden, P = options_.output(), D = directions();
+  LayerRun run{.packing = &packing,
+               .options = &options_,
+               .cell = &cell,
+               .x = x,
+               .y = tape.allocate(packing.tokens(), D * P),
+               .direction = {},
+               .training = tape.training(),
+               .zero = start.zero};
+  for (Index i = 0; i < D; ++i) {
+    DirectionRun& d = run.direction[i];
+    const Index at = (layer * D + i) * packing.sequences();
+    d.weights = directions_[layer * D + i].get();
+    d.weight_mask = weight_masks_[layer * D + i];
+    d.h0 = start.first.h.value ? start.first.h.value + at * P : nullptr;
+    d.c0 = start.first.c.value ? start.first.c.value + at * H : nullptr;
+    d.hn = start.final.h.value + at * P;
+    d.cn = cell.cell_state ? start.final.c.value + at * H : nullptr;
+  }
+  draw_masks(tape, run, layer);
+  return run;
+}
+
+LayerGradients Recurrent::layer_gradients(const LayerRun& run, Index layer, const Start& start) {
+  LayerGradients out{{}, start.first.h.gradient != nullptr};
+  for (Index i = 0; i < run.directions(); ++i) {
+    const Index at = (layer * run.directions() + i) * run.packing->sequences();
+    out.direction[i].dh = start.final.h.gradient + at * run.output();
+    if (start.final.c.gradient) out.direction[i].dc = start.final.c.gradient + at * run.hidden();
+  }
+  return out;
+}
+
+void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const LayerGradients& state,
+                                      const Start& start) {
+  const Index sequences = run.packing->sequences(), h = run.hidden(), p = run.output();
+  for (Index i = 0; i < run.directions() && state.initial_wanted; ++i) {
+    const Index at = (layer * run.directions() + i) * sequences;
+    kernels::add_scaled(1.0f, state.direction[i].dh, start.first.h.gradient + at * p, sequences * p);
+    if (start.final.c.gradient)
+      kernels::add_scaled(1.0f, state.direction[i].dc, start.first.c.gradient + at * h, sequences * h);
+  }
+}
+
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
                                      const RecurrentState* initial) {
-  const CellTraits& cell = cell_traits(options_.cell);
-  const Index H = options_.hidden, P = options_.output(), D = directions(), B = packing.sequences();
-  pack(tape);
-  float* zero = tape.arena.allocate(std::max(H, P));
-  std::fill_n(zero, std::max(H, P), 0.0f);
-  RecurrentState first;
-  if (initial)
-    first = *initial;
-  else if (!initial_.empty())
-    first = first_state(tape, B);
-  Output out;
-  out.final.h = tape.allocate(options_.layers * D * B, P);
-  if (cell.cell_state) out.final.c = tape.allocate(options_.layers * D * B, H);
+  const Start start = begin(tape, packing, initial);
   Activation given = x;
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)
       input = dropout(tape, given, options_.layer_dropout, static_cast<std::uint32_t>(l),
                       options_.variational ? &packing : nullptr);
-    LayerRun run{.packing = &packing,
-                 .options = &options_,
-                 .cell = &cell,
-                 .x = input,
-                 .y = tape.allocate(packing.tokens(), D * P),
-                 .direction = {},
-                 .training = tape.training(),
-                 .zero = zero};
-    for (Index i = 0; i < D; ++i) {
-      DirectionRun& d = run.direction[i];
-      const Index at = (l * D + i) * B;
-      d.weights = directions_[l * D + i].get();
-      d.weight_mask = weight_masks_[l * D + i];
-      d.h0 = first.h.value ? first.h.value + at * P : nullptr;
-      d.c0 = first.c.value ? first.c.value + at * H : nullptr;
-      d.hn = out.final.h.value + at * P;
-      d.cn = cell.cell_state ? out.final.c.value + at * H : nullptr;
-    }
-    draw_masks(tape, run, l);
+    LayerRun run = layer_run(tape, packing, l, input, start);
     forward_layer(tape, run);
-    tape.record([this, &tape, run, l, final = out.final, first] {
-      const Index sequences = run.packing->sequences(), h = run.hidden(), p = run.output();
-      LayerGradients state{{}, first.h.gradient != nullptr};
-      for (Index i = 0; i < run.directions(); ++i) {
-        const Index at = (l * run.directions() + i) * sequences;
-        state.direction[i].dh = final.h.gradient + at * p;
-        if (final.c.gradient) state.direction[i].dc = final.c.gradient + at * h;
-      }
+    tape.record([this, &tape, run, l, start] {
+      const LayerGradients state = layer_gradients(run, l, start);
       backward_layer(tape, run, state, scratch_);
-      for (Index i = 0; i < run.directions() && state.initial_wanted; ++i) {
-        const Index at = (l * run.directions() + i) * sequences;
-        kernels::add_scaled(1.0f, state.direction[i].dh, first.h.gradient + at * p, sequences * p);
-        if (final.c.gradient)
-          kernels::add_scaled(1.0f, state.direction[i].dc, first.c.gradient + at * h, sequences * h);
-      }
+      add_initial_gradients(run, l, state, start);
     });
     given = connect(tape, l, given, run.y);
   }
-  out.y = given;
-  return out;
+  return {given, start.final};
 }
 
 }  // namespace mnemo

@@ -101,6 +101,9 @@ class RecurrentDirection {
   AlignedVector ordered_, masked_;
 };
 
+struct LayerRun;
+struct LayerGradients;
+
 class Recurrent {
  public:
   Recurrent(const std::string& name, const RecurrentOptions& options);
@@ -137,6 +140,14 @@ class Recurrent {
   Index directions() const { return options_.directions(); }
 
  private:
+  friend class RecurrentSteps;
+
+  // What all layers of a batch share.
+  struct Start {
+    RecurrentState first, final;  // `first` is empty where the state begins as zero
+    float* zero = nullptr;        // [max(H, P)]
+  };
+
   enum class Packed { kNo, kForInference, kForTraining };
 
   // Whether what is packed serves.
@@ -144,6 +155,11 @@ class Recurrent {
   void pack(Tape& tape);
   Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y);
   RecurrentState first_state(Tape& tape, Index sequences);
+  Start begin(Tape& tape, const Packing& packing, const RecurrentState* initial);
+  LayerRun layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x, const Start& start);
+  // The gradients' way through a layer's final state, and on to its first.
+  static LayerGradients layer_gradients(const LayerRun& run, Index layer, const Start& start);
+  static void add_initial_gradients(const LayerRun& run, Index layer, const LayerGradients& state, const Start& start);
 
   RecurrentOptions options_;
   std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]

@@ -11,6 +11,7 @@
 #include "nn/loss.h"
 #include "nn/pooling.h"
 #include "nn/recurrent.h"
+#include "nn/recurrent_steps.h"
 #include "tests/catch.h"
 #include "tests/reference/numerical_gradient.h"
 
@@ -142,6 +143,174 @@ TEST_CASE("bfloat16 products: every cell's output and gradients are near float32
     // A factor is off by up to 0.4%; normalisation and deep sums of it take most.
     CHECK(std::sqrt(difference / square) < 0.06);
   }
+}
+
+namespace {
+
+// Options around a cell that steps must treat as whole sequences do.
+RecurrentOptions stepped_options(CellKind cell, int variant) {
+  RecurrentOptions o{.cell = cell, .input = 5, .hidden = 7, .layers = 3};
+  if (variant == 1) o.projection = 4;
+  if (variant == 2) o.residual = Residual::kAdd;
+  if (variant == 3) o.residual = Residual::kHighway;
+  if (variant == 4) o.zoneout_h = 0.3f;
+  if (variant == 5) o.zoneout_c = 0.3f;
+  if (variant == 6) o.learned_initial = true;
+  if (variant == 7) o.layer_dropout = 0.4f;
+  if (variant == 8) {
+    o.layer_dropout = 0.4f;
+    o.variational = true;
+  }
+  if (variant == 9) o.state_dropout = 0.4f;
+  if (variant == 10) o.weight_dropout = 0.4f;
+  return o;
+}
+
+// Output, final state and every gradient of a batch, through whole sequences or step by step.
+std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool with_initial, Tape::Mode mode) {
+  const std::vector<std::int32_t> lengths{6, 2, 0, 1, 6, 4};
+  const Packing packing(lengths);
+  Recurrent layers("rnn", o);
+  layers.initialise(3);
+  ThreadPool pool(2);
+  Arena arena;
+  Tape tape(pool, arena, mode, 3, 5);
+  const bool training = tape.training();
+  auto x = random_values(packing.tokens() * o.input, 1);
+  std::vector<float> dx(x.size());
+  const Activation input{x.data(), training ? dx.data() : nullptr, packing.tokens(), o.input};
+  RecurrentState initial;
+  if (with_initial) {
+    initial.h = tape.allocate(o.layers * packing.sequences(), o.output());
+    const auto h = random_values(initial.h.size(), 2);
+    std::copy(h.begin(), h.end(), initial.h.value);
+    if (cell_traits(o.cell).cell_state) {
+      initial.c = tape.allocate(o.layers * packing.sequences(), o.hidden);
+      const auto c = random_values(initial.c.size(), 3);
+      std::copy(c.begin(), c.end(), initial.c.value);
+    }
+  }
+  layers.visit([](Parameter& p) { p.clear_gradient(); });
+  const RecurrentState* first = with_initial ? &initial : nullptr;
+  std::vector<float> out;
+  const auto add = [&](const float* values, Index count) { out.insert(out.end(), values, values + count); };
+  const auto weights = random_values(packing.tokens() * o.output(), 4);
+  const auto take = [&](const Activation& y, Index row) {
+    add(y.value, y.size());
+    if (training) std::copy_n(weights.data() + row * o.output(), y.size(), y.gradient);
+  };
+  RecurrentState final;
+  if (stepped) {
+    RecurrentSteps steps(layers, tape, packing, first);
+    for (Index t = 0; t < packing.steps(); ++t) {
+      const Index at = packing.offset(t) * o.input;
+      take(steps.step({x.data() + at, training ? dx.data() + at : nullptr, packing.rows_at(t), o.input}),
+           packing.offset(t));
+    }
+    CHECK_THROWS_WITH(steps.step(input), contains_text("step 7 of a batch of 6"));
+    final = steps.final();
+  } else {
+    const auto whole = layers.forward(tape, packing, input, first);
+    take(whole.y, 0);
+    final = whole.final;
+  }
+  for (const Activation& state : {final.h, final.c}) {
+    if (!state.value) continue;
+    add(state.value, state.size());
+    if (training) std::fill_n(state.gradient, state.size(), 0.5f);
+  }
+  if (!training) return out;
+  tape.backward();
+  add(dx.data(), std::ssize(dx));
+  for (const Activation& state : {initial.h, initial.c})
+    if (state.value) add(state.gradient, state.size());
+  layers.visit([&](Parameter& p) { add(p.gradient.data(), p.size()); });
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and what stands around it") {
+  for (const CellKind cell : all_cells())
+    for (int variant = 0; variant <= 10; ++variant) {
+      const RecurrentOptions o = stepped_options(cell, variant);
+      if (!recurrent_conflicts(o).empty()) continue;
+      INFO(cell_traits(cell).name << ", variant " << variant);
+      for (const bool with_initial : {false, true})
+        for (const auto mode : {Tape::Mode::kTraining, Tape::Mode::kInference}) {
+          const auto found = all_results(o, true, with_initial, mode),
+                     whole = all_results(o, false, with_initial, mode);
+          REQUIRE(found.size() == whole.size());
+          if (o.residual != Residual::kHighway || mode == Tape::Mode::kInference) {
+            CHECK(found == whole);
+            continue;
+          }
+          // The gradients of a highway's own weights are summed step by step.
+          float difference = 0.0f;
+          for (std::size_t i = 0; i < whole.size(); ++i)
+            difference = std::max(difference, std::abs(found[i] - whole[i]));
+          CHECK(difference < 1e-5f);
+        }
+    }
+}
+
+TEST_CASE("step by step, each output being part of the next input: gradients") {
+  const std::vector<std::int32_t> lengths{4, 2, 1, 4};
+  const Packing packing(lengths);
+  for (const CellKind cell : all_cells()) {
+    INFO(cell_traits(cell).name);
+    // As for whole sequences: kinks and sharp bends.
+    const bool rough = cell == CellKind::kRnnRelu || cell == CellKind::kNormLstm;
+    const Index size = rough ? 6 : 3;
+    const double tolerance = rough ? 5e-3 : 5e-4;
+    const int shorter = rough ? 3 : 0;
+    Recurrent layers("rnn", {.cell = cell, .input = size, .hidden = size, .layers = 2, .layer_dropout = 0.3f});
+    layers.initialise(2);
+    Bench bench(random_values(packing.tokens() * size, 1), packing.tokens(), size,
+                [&](Tape& tape, const Activation& x) {
+                  RecurrentSteps steps(layers, tape, packing);
+                  const Activation all = tape.allocate(packing.tokens(), size);
+                  Activation last;
+                  for (Index t = 0; t < packing.steps(); ++t) {
+                    const Index at = packing.offset(t) * size, count = packing.rows_at(t) * size;
+                    const Activation input = tape.allocate(packing.rows_at(t), size);
+                    for (Index i = 0; i < count; ++i) input.value[i] = x.value[at + i] + (t > 0 ? last.value[i] : 0.0f);
+                    tape.record([=] {
+                      for (Index i = 0; i < count; ++i) {
+                        x.gradient[at + i] += input.gradient[i];
+                        if (t > 0) last.gradient[i] += input.gradient[i];
+                      }
+                    });
+                    last = steps.step(input);
+                    std::copy_n(last.value, count, all.value + at);
+                    tape.record([=] {
+                      for (Index i = 0; i < count; ++i) last.gradient[i] += all.gradient[at + i];
+                    });
+                  }
+                  return all;
+                });
+    CHECK(bench.input_error(1e-2, shorter) < tolerance);
+    layers.visit([&](Parameter& p) {
+      INFO(p.name);
+      CHECK(bench.parameter_error(
+                p, [&] { layers.weights_changed(); }, 1e-2, shorter) < tolerance);
+    });
+  }
+}
+
+TEST_CASE("steps refuse two directions and inputs of another shape") {
+  ThreadPool pool(1);
+  Arena arena;
+  Tape tape(pool, arena, Tape::Mode::kTraining);
+  const std::vector<std::int32_t> lengths{2, 1};
+  const Packing packing(lengths);
+  Recurrent both("rnn", {.input = 3, .hidden = 4, .bidirectional = true});
+  both.initialise(1);
+  CHECK_THROWS_WITH(RecurrentSteps(both, tape, packing), contains_text("one direction"));
+  Recurrent one("rnn", {.input = 3, .hidden = 4});
+  one.initialise(1);
+  RecurrentSteps steps(one, tape, packing);
+  CHECK_THROWS_WITH(steps.step(tape.allocate(1, 3)), contains_text("input [1, 3], expected [2, 3]"));
 }
 
 TEST_CASE("embedding: gradients of the rows that occur, weights and repeats included") {

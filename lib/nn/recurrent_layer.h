@@ -1,0 +1,93 @@
+// One recurrent layer over a packed batch, forward and backward: all steps at once, or one after the other for layers
+// whose next input is not known yet. Internal to this folder; `Recurrent` and `RecurrentSteps` are made of it.
+//
+// Letters as in nn/recurrent.h.
+#pragma once
+
+#include "nn/recurrent.h"
+
+namespace mnemo {
+
+// Random streams of the masks inside a layer begin at 0x1000 for states, 0x2000 for weights, 0x3000 and 0x4000 for
+// zoneout; this is added. 1 and on are those between the layers.
+inline std::uint32_t stream_of(Index layer, Index direction) {
+  return static_cast<std::uint32_t>(2 * layer + direction);
+}
+
+// What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
+struct DirectionRun {
+  RecurrentDirection* weights;
+  const float* h0 = nullptr;    // [B, P] or null: zero
+  const float* fed0 = nullptr;  // [B, P] or null: h0 as the recurrent product takes it
+  const float* c0 = nullptr;    // [B, H] or null: zero
+  float* hn = nullptr;          // [B, P]
+  float* cn = nullptr;          // [B, H]
+  float* gates = nullptr;       // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
+  float* c = nullptr;           // [rows, H]
+  float* kept = nullptr;        // [rows, kept_size]; null in inference, but for cells that need it
+  float* c_before = nullptr;    // [B, H] in inference with zoneout: c before a step, which c is written over
+  float* raw = nullptr;         // [rows, H] h before the projection
+  float* dprojected = nullptr;  // [N, P] gradient of the projection's output
+  float* fed = nullptr;         // [N, P] h as the next step's product takes it, where state dropout makes it another
+  const float* state_mask = nullptr;   // [B, P]
+  const float* zone_h = nullptr;       // [N, P] 1 where the previous value stays
+  const float* zone_c = nullptr;       // [N, H]
+  const float* weight_mask = nullptr;  // [hidden_gates H, P]
+};
+
+// Everything that the two passes over one layer share.
+struct LayerRun {
+  const Packing* packing;
+  const RecurrentOptions* options;
+  const CellTraits* cell;
+  Activation x;               // [N, I]
+  Activation y;               // [N, D * P]
+  DirectionRun direction[2];  // [D]
+  bool training;
+  const float* zero = nullptr;  // [max(H, P)]
+
+  Index hidden() const { return options->hidden; }
+  Index output() const { return options->output(); }
+  Index directions() const { return options->directions(); }
+  Index gates_stride() const { return cell->blocks * hidden(); }
+  Index kept_size() const { return cell->kept * hidden() + cell->kept_scalars; }
+  Index output_stride() const { return directions() * output(); }
+  float* y_row(Index d, Index row) const { return y.value + row * output_stride() + d * output(); }
+  bool zoneout() const { return options->zoneout_h > 0.0f || options->zoneout_c > 0.0f; }
+};
+
+// Gradients that flow through one direction's state, and room for a step of all rows.
+struct StateGradients {
+  float* dh = nullptr;       // [B, P] in: of hn; out: of h0
+  float* dc = nullptr;       // [B, H] in: of cn; out: of c0
+  float* cell_dh = nullptr;  // [B, H] gradient of the cell's h, where it is not simply dy + dh
+  float* past_h = nullptr;   // [B, P] gradient that goes to h_prev past the cell
+  float* past_c = nullptr;   // [B, H]
+  float* product = nullptr;  // [B, P]
+  float* own = nullptr;      // [B, own_blocks H] each sequence's share of the own vectors' gradients
+};
+
+struct LayerGradients {
+  StateGradients direction[2];
+  bool initial_wanted;
+};
+
+// Draws the random masks of a layer's recurrence.
+void draw_masks(Tape& tape, LayerRun& run, Index layer);
+
+// All steps: fills run.y and the final states; then adds all gradients. `scratch` may be kept between calls.
+void forward_layer(Tape& tape, LayerRun& run);
+void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVector& scratch);
+
+// The same in pieces, for one direction: memory, then step after step (in inference run.x may still change where the
+// later steps lie), then the final states.
+void begin_steps(Tape& tape, LayerRun& run);
+void forward_step(Tape& tape, const LayerRun& run, Index t);
+void end_steps(const LayerRun& run);
+// Backward likewise, last step first. `dx` [rows of the step, I], to which the gradient of the step's input is added,
+// or null.
+void begin_backward(Tape& tape, LayerRun& run, LayerGradients& state);
+void backward_step(Tape& tape, const LayerRun& run, const LayerGradients& state, Index t, float* dx);
+void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state, AlignedVector& scratch);
+
+}  // namespace mnemo
