@@ -10,7 +10,7 @@ usage: scripts/setup.sh [--dev] [--data] [--pytorch] [--arm]
   (nothing)  compiler, CMake and libraries: what `cmake --preset release` and its tests need
   --dev      also what the tests and checks need: Clang with its sanitizers, linters, Unicode's test files
   --pytorch  also what scripts/pytorch.sh needs: the system's PyTorch, which one test compares with
-  --arm      also what scripts/compile_arm.sh needs: a cross compiler for AArch64
+  --arm      also what scripts/arm.sh needs: a cross compiler for AArch64, and an emulator
   --data     also what scripts/fetch_reviews.py needs: pip, which it downloads with; it installs nothing by it
 
 MNEMO_SETUP=skip in the environment leaves everything as it is, for systems whose packages have other names.
@@ -23,7 +23,7 @@ dev_packages=(git clang clang-format clang-tidy shellcheck unicode-data libbench
               valgrind)
 data_packages=(python3-pip)
 pytorch_packages=(python3-torch python3-venv)
-arm_packages=(g++-aarch64-linux-gnu)
+arm_packages=(g++-aarch64-linux-gnu qemu-user)
 
 fail() {
   printf 'setup.sh: %s\n' "$1" >&2

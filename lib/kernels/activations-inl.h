@@ -31,13 +31,13 @@ struct Fraction {
   Vector numerator, denominator;
 };
 
-// x limited to +-9; a NaN stays one. x86 returns the second operand if one is NaN, and NEON the NaN.
+// x limited to +-9; a NaN stays one. x86 returns the second operand if one is NaN; others may return the number.
 HWY_INLINE Vector limit(Vector x) {
   const Vector limited = hn::Max(hn::Set(kTag, -9.0f), hn::Min(hn::Set(kTag, 9.0f), x));
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128
-  return hn::IfThenElse(hn::IsNaN(x), x, limited);
-#else
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
   return limited;
+#else
+  return hn::IfThenElse(hn::IsNaN(x), x, limited);
 #endif
 }
 

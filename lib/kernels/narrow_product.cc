@@ -39,12 +39,13 @@ HWY_INLINE IntVector load_elements(const char* b) {
 
 // float32 times bfloat16: an element holds the values for two k, the even one in its low half.
 struct Bfloat16Weights {
+  // Constructors are written out, as the compiler's own would not belong to the instruction set that is compiled for.
   struct Right {
+    HWY_INLINE Right() {}  // NOLINT(modernize-use-equals-default)
+    HWY_INLINE Right(Vector its_even, Vector its_odd) : even(its_even), odd(its_odd) {}
     Vector even, odd;
   };
-  struct Left {
-    Vector even, odd;
-  };
+  using Left = Right;
   using Sum = Vector;
   using Narrow = Bfloat16Weights;
   static constexpr int kLanes = static_cast<int>(HWY_LANES(float)), kDepth = 2, kLeft = 2 * sizeof(float);
@@ -107,6 +108,7 @@ constexpr int place_of(int i) { return i; }
 
 struct Int8 {
   struct Right {
+    HWY_INLINE Right() {}  // NOLINT(modernize-use-equals-default)
     IntVector part[kVectors];
   };
   using Left = Right;
