@@ -22,7 +22,8 @@ MNEMO = str(ROOT / "build/release/mnemo")
 KEPT = ROOT / "tests/bench/instructions.json"
 TOLERANCE = 0.02
 SAMPLE = ROOT / "data/reviews-en"
-CELLS = ["lstm", "gru", "peephole_lstm", "min_lstm"]
+CELLS = ["lstm", "gru", "min_lstm"]
+TRAIN_LINES, DEV_LINES = 40, 8
 
 
 def compiler():
@@ -31,7 +32,7 @@ def compiler():
 
 
 def count(*arguments, **more):
-    """Instructions of one run of the program."""
+    """Instructions of one run of the program: all, and those of the kernels."""
     with tempfile.NamedTemporaryFile() as out:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", MNEMO, *arguments]
         # OpenBLAS would otherwise start threads that wait in a loop.
@@ -39,11 +40,15 @@ def count(*arguments, **more):
         run = subprocess.run(command, capture_output=True, text=True, env=environment, **more)
         if run.returncode != 0:
             sys.exit(f"instructions.py: {' '.join(command)}:\n{run.stderr}")
-        return int(re.search(r"Collected : (\d+)", run.stderr).group(1))
+        annotated = subprocess.run(["callgrind_annotate", "--threshold=100", out.name], check=True, capture_output=True,
+                                   text=True).stdout
+        kernels = re.findall(r"^ *([\d,]+) \([ \d.]+%\)[^\n]*mnemo::kernels::", annotated, re.M)
+        return {"all": int(re.search(r"Collected : (\d+)", run.stderr).group(1)),
+                "kernels": sum(int(k.replace(",", "")) for k in kernels)}
 
 
 def training(folder, cell):
-    config = ["--set", f"data.dir={SAMPLE}", "--set", f"output.dir={folder}/{cell}", "--set", f"model.cell={cell}"]
+    config = ["--set", f"data.dir={folder}", "--set", f"output.dir={folder}/{cell}", "--set", f"model.cell={cell}"]
     config += ["--set", "training.epochs=1", "--set", "text.ngrams.buckets=2000", "--set", "data.test=[]"]
     return ["train", str(ROOT / "configs/quickstart-en.json"), "--threads", "1", "--overwrite", *config]
 
@@ -51,12 +56,20 @@ def training(folder, cell):
 def measure():
     counts = {}
     with tempfile.TemporaryDirectory() as folder:
+        lines = (SAMPLE / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+        pathlib.Path(f"{folder}/train.tsv").write_text("".join(lines[:TRAIN_LINES]), encoding="utf-8")
+        pathlib.Path(f"{folder}/dev.tsv").write_text("".join(lines[-DEV_LINES:]), encoding="utf-8")
         for cell in CELLS:
             counts[f"train {cell}"] = count(*training(folder, cell))
         model = f"{folder}/lstm/model.safetensors"
         counts["classify one line"] = count("classify", model, "--threads", "1", input="A fine film.\n")
-        texts = "".join(line.split("\t", 1)[1] for line in open(SAMPLE / "train.tsv", encoding="utf-8"))
+        texts = "".join(line.split("\t", 1)[1] for line in lines)
         counts["classify the sample"] = count("classify", model, "--threads", "1", input=texts)
+        for numbers in ("bfloat16", "int8"):
+            narrow = f"{folder}/{numbers}.safetensors"
+            subprocess.run([MNEMO, "quantize", model, "--dev", f"{folder}/dev.tsv", "--max-drop", "1", "--numbers",
+                            numbers, "-o", narrow], check=True, capture_output=True)
+            counts[f"classify the sample, {numbers}"] = count("classify", narrow, "--threads", "1", input=texts)
         counts["version"] = count("--version")
     return counts
 
@@ -74,12 +87,13 @@ def main():
         print(f"instructions.py: skipped, the counts are of {kept['compiler']}, this is {compiler()}")
         return 0
     worse = []
-    for job, now in measure().items():
-        before = kept["counts"][job]
-        change = now / before - 1
-        print(f"{job:24s} {before:15,d} {now:15,d} {100 * change:+7.2f}%")
-        if change > TOLERANCE:
-            worse.append(job)
+    for job, counts in measure().items():
+        for part, now in counts.items():
+            before = kept["counts"][job][part]
+            change = now / before - 1 if before else 0.0
+            print(f"{job + ', ' + part:42s} {before:15,d} {now:15,d} {100 * change:+7.2f}%")
+            if change > TOLERANCE:
+                worse.append(f"{job} ({part})")
     if worse:
         print(f"instructions.py: more than {100 * TOLERANCE:.0f}% more instructions: {', '.join(worse)}; where the "
               "change is worth it, run it with --update and commit the file")

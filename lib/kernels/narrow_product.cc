@@ -29,7 +29,8 @@ using Vector = hn::Vec<Tag>;
 using IntVector = hn::Vec<IntTag>;
 constexpr int kLanes = static_cast<int>(HWY_LANES(float));
 constexpr int kWidth = 2 * kLanes;
-constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : kLanes >= 8 ? 6 : 4;
+// Room for two vectors of each of the panel's elements beside the sums: of 16 registers, 8 for sums.
+constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : 4;
 
 #include "kernels/product-inl.h"
 
@@ -150,7 +151,7 @@ struct Int8 {
 
 // Rows of an odd number of values, with a zero behind each.
 LeftRows pad_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
-  if (k % 2 == 0) return {reinterpret_cast<const char*>(a), lda * Index{sizeof(float)}, nullptr};
+  if (k % Bfloat16Weights::kDepth == 0) return {reinterpret_cast<const char*>(a), lda * Index{sizeof(float)}, nullptr};
   room.resize(m * (k + 1));
   for (Index r = 0; r < m; ++r) {
     std::memcpy(room.data() + r * (k + 1), a + r * lda, k * sizeof(float));

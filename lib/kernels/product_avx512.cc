@@ -124,7 +124,7 @@ LeftRows bfloat16_rows(Index m, Index k, const float* a, Index lda, AlignedVecto
 
 // Each row with a scale of its own.
 LeftRows int8_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
-  const Index stride = (k + 4 * kLanes - 1) / (4 * kLanes) * kLanes;
+  const Index stride = (k + Int8::kDepth * kLanes - 1) / (Int8::kDepth * kLanes) * kLanes;
   room.resize(m * stride + m);
   float* scales = room.data() + m * stride;
   for (Index r = 0; r < m; ++r) {
