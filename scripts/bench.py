@@ -53,8 +53,8 @@ class Bench:
         self.options, self.peers, self.lines = options, set(), []
 
     def mnemo(self, cell, mode, arguments, threads=1, numbers="float32", before=()):
-        return run(*before, MNEMO, "bench", cell, "--mode", mode, *arguments, "--threads", threads, "--numbers", numbers,
-                   "--format", "json")
+        return run(*before, MNEMO, "bench", cell, "--mode", mode, *arguments, "--threads", threads,
+                   "--numbers", numbers, "--format", "json")
 
     def peer(self, name, mode, arguments, threads=1, **more):
         arguments = list(arguments)
@@ -106,7 +106,8 @@ def training(b):
           "threads, and how many times faster than `torch.nn.LSTM` on two (ragged: its packed sequences).")
     rows = [("shape", "1 thread, %", "2 threads, %", "2 threads over 1", "times PyTorch")]
     for name, arguments in TRAINING:
-        one, two, torch = b.rounds(lambda: b.mnemo("lstm", "train", arguments), lambda: b.mnemo("lstm", "train", arguments, 2),
+        one, two, torch = b.rounds(lambda: b.mnemo("lstm", "train", arguments),
+                                   lambda: b.mnemo("lstm", "train", arguments, 2),
                                    b.with_peer(lambda: b.peer("torch", "train", arguments, 2)))
         rows.append((name, spread(of(one, "percent_of_peak")), spread(of(two, "percent_of_peak")), ratio(one, two),
                      ratio(torch, two)))
@@ -115,7 +116,8 @@ def training(b):
 
 def cells(b):
     b.say("## Every cell, training, float32")
-    b.say("Batch 32, 64 steps, 256 to 256. Counted are the products alone, of which `min_lstm` and `min_gru` have fewest.")
+    b.say("Batch 32, 64 steps, 256 to 256. Counted are the products alone, of which `min_lstm` and `min_gru` have "
+          "fewest.")
     rows = [("cell", "1 thread, %", "2 threads, %", "tokens/s, 2 threads", "times PyTorch, 2 threads")]
     arguments = shape(32, 64, 256, 256)
     for cell, more in [(c, []) for c in CELLS] + [("gru", ["--reset-before"]), ("lstm", ["--layer-norm"]),
@@ -150,7 +152,8 @@ def compare(b, mode, cases, columns, unit):
     for name, arguments in cases:
         kinds = ("float32", "bfloat16", "int8")
         sides = [lambda k=k: b.mnemo("lstm", mode, arguments, numbers=k) for k in kinds]
-        sides += [b.with_peer(lambda k=k: b.peer("onnxruntime", mode, arguments, numbers=k)) for k in ("float32", "int8")]
+        sides += [b.with_peer(lambda k=k: b.peer("onnxruntime", mode, arguments, numbers=k))
+                  for k in ("float32", "int8")]
         found = b.rounds(*sides)
         peers = {"float32": found[3], "int8": found[4]}
         for k, ours in zip(kinds, found):
@@ -171,8 +174,8 @@ def inference(b):
 
 def steps(b):
     b.say("## One step at a time, one sequence, one thread")
-    b.say("Microseconds a step with the state carried, the 99th percentile, and the bytes of weights that go through the "
-          "core in a second: from 256 on a step is bound by the caches.")
+    b.say("Microseconds a step with the state carried, the 99th percentile, and the bytes of weights that go through "
+          "the core in a second: from 256 on a step is bound by the caches.")
     cases = [(f"{h} to {h}", shape(1, 64, h, h)) for h in (128, 256, 512)]
     compare(b, "step", cases, ("µs", "99%, µs", "GB/s"),
             lambda r: (spread([1e3 * x for x in of(r, "median_ms")], 2), spread([1e3 * x for x in of(r, "p99_ms")], 2),
@@ -218,7 +221,7 @@ def machine():
     except OSError:
         model = None
     version = subprocess.run([MNEMO, "--version"], check=True, capture_output=True, text=True).stdout.split("\n")
-    peak = run(MNEMO, "bench", "lstm", "--repeat", "1", "--format", "json")["peak_gflops"]
+    peak = run(MNEMO, "bench", "lstm", "--threads", "1", "--repeat", "1", "--format", "json")["peak_gflops"]
     return [f"{model.group(1) if model else platform.processor()}, {os.cpu_count()} cores in use; "
             f"{platform.system()} {platform.release()}", *[v for v in version[1:4] if v],
             f"float32 peak of one core: {peak:.0f} GFLOP/s"]
