@@ -96,6 +96,7 @@ void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, In
 }
 
 Index gradient_tile() { return kGradientTile; }
+Index tile_rows() { return kRows; }
 
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
   gradient_columns_of<Numbers32>(t, packed_b, begin, columns);
@@ -139,6 +140,7 @@ HWY_EXPORT(panel_width);
 HWY_EXPORT(pack_panel);
 HWY_EXPORT(multiply_rows);
 HWY_EXPORT(gradient_tile);
+HWY_EXPORT(tile_rows);
 HWY_EXPORT(gradient_columns);
 HWY_EXPORT(pack_gradient_rows);
 HWY_EXPORT(run_chains);
@@ -146,7 +148,13 @@ HWY_EXPORT(chain_flop_per_round);
 
 constexpr Index kRowsPerTask = 48;
 
-Index row_groups(Index m) { return (m + kRowsPerTask - 1) / kRowsPerTask; }
+// Parts of at most `most`, an even number of them so that two threads get the same.
+Index even_parts(Index count, Index most) {
+  const Index parts = (count + most - 1) / most;
+  return parts > 1 ? (parts + 1) / 2 * 2 : parts;
+}
+
+Index row_groups(Index m) { return even_parts(m, kRowsPerTask); }
 
 int blas_size(Index value) { return static_cast<int>(value); }
 
@@ -249,13 +257,19 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
     const TransposedProduct* product;
     Index begin, end, packed;  // rows of b to pack, then columns of a; `packed` is the product's place in scratch
   };
-  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), tile = HWY_DYNAMIC_DISPATCH(gradient_tile)();
+  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), tile = HWY_DYNAMIC_DISPATCH(gradient_tile)(),
+              rows = HWY_DYNAMIC_DISPATCH(tile_rows)();
   constexpr Index kPackRows = 128;
   std::vector<Task> packs, tiles;
   Index packed = 0;
   for (const TransposedProduct& p : products) {
     for (Index r = 0; r < p.rows; r += kPackRows) packs.push_back({&p, r, std::min(p.rows, r + kPackRows), packed});
-    for (Index j = 0; j < p.m; j += tile) tiles.push_back({&p, j, std::min(p.m, j + tile), packed});
+    // Bounds at whole register tiles, by the problem alone.
+    const Index parts = even_parts(p.m, tile), groups = (p.m + rows - 1) / rows;
+    for (Index i = 0; i < parts; ++i) {
+      const Index begin = i * groups / parts * rows, end = std::min(p.m, (i + 1) * groups / parts * rows);
+      if (begin < end) tiles.push_back({&p, begin, end, packed});
+    }
     packed += (p.n() + width - 1) / width * width * (narrow ? (p.rows + 1) / 2 : p.rows);
   }
   scratch.resize(packed);
