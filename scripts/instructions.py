@@ -20,7 +20,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 KEPT = ROOT / "tests/bench/instructions.json"
-TOLERANCE = 0.02
+# The whole of a short job holds the dynamic linker and the C library, which differ a little between machines.
+TOLERANCE = {"kernels": 0.02, "all": 0.05}
 SAMPLE = ROOT / "data/reviews-en"
 CELLS = ["lstm", "gru", "min_lstm"]
 TRAIN_LINES, DEV_LINES = 40, 8
@@ -92,11 +93,11 @@ def main():
             before = kept["counts"][job][part]
             change = now / before - 1 if before else 0.0
             print(f"{job + ', ' + part:42s} {before:15,d} {now:15,d} {100 * change:+7.2f}%")
-            if change > TOLERANCE:
+            if change > TOLERANCE[part]:
                 worse.append(f"{job} ({part})")
     if worse:
-        print(f"instructions.py: more than {100 * TOLERANCE:.0f}% more instructions: {', '.join(worse)}; where the "
-              "change is worth it, run it with --update and commit the file")
+        print(f"instructions.py: more instructions than the tolerance allows: {', '.join(worse)}; where the change is "
+              "worth it, run it with --update and commit the file")
     return 1 if worse else 0
 
 
