@@ -51,9 +51,7 @@ RecurrentOptions layer_options(const BenchOptions& o) {
           .layers = o.layers,
           .bidirectional = o.bidirectional,
           .projection = o.projection,
-          .numbers = o.numbers == "int8"       ? kernels::Numbers::kInt8
-                     : o.numbers == "bfloat16" ? kernels::Numbers::kBfloat16Weights
-                                               : kernels::Numbers::kFloat32,
+          .numbers = *kernels::inference_numbers(o.numbers),
           .training_numbers = o.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32};
 }
 
@@ -74,8 +72,8 @@ double products_flop(const BenchOptions& o, Index tokens) {
 
 // Of all weights that a step multiplies by.
 double weight_bytes(const BenchOptions& o) {
-  const double weights = products_flop(o, 1) / (o.mode == "train" ? 6.0 : 2.0);
-  return weights * (o.numbers == "int8" ? 1.0 : o.numbers == "bfloat16" ? 2.0 : 4.0);
+  return products_flop(o, 1) / 2.0 *
+         static_cast<double>(kernels::numbers_bytes(*kernels::inference_numbers(o.numbers)));
 }
 
 // Every thread at once, best of five.
@@ -185,11 +183,11 @@ int run_bench(const BenchOptions& o) {
                  {"peak_gflops", peak},
                  {"gflops", gflops},
                  {"percent_of_peak", 100.0 * gflops / peak},
-                 {"weight_gbytes_per_s", weight_bytes(o) / median * 1e-9},
                  {"tokens_per_s", static_cast<double>(bench.tokens()) / median},
                  {"median_ms", median * 1e3},
                  {"p99_ms", quantile(seconds, 0.99) * 1e3},
                  {"spread", (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median}});
+  if (o.mode == "step") record["weight_gbytes_per_s"] = weight_bytes(o) / median * 1e-9;
   if (o.format == "json") {
     std::puts(record.dump().c_str());
   } else {

@@ -6,7 +6,6 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
-#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/product.h"
@@ -14,8 +13,6 @@
 
 namespace mnemo {
 namespace {
-
-using kernels::Numbers;
 
 struct QuantizeOptions {
   std::string model, dev, out, numbers = "int8", format = "text";
@@ -84,7 +81,7 @@ int run_quantize(const QuantizeOptions& o) {
     return found->second;
   };
   before.metric = value();
-  model->quantize(o.numbers == "int8" ? Numbers::kInt8 : Numbers::kBfloat16Weights);
+  model->quantize(*kernels::inference_numbers(o.numbers));
   report = measure(after);
   after.metric = value();
   const double drop = higher_is_better(metric) ? before.metric - after.metric : after.metric - before.metric;

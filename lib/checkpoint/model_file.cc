@@ -19,8 +19,7 @@ namespace {
 Numbers parse_numbers(const SafetensorsFile& file) {
   const auto match = file.metadata().find(format::kNumbers);
   if (match == file.metadata().end()) return Numbers::kFloat32;
-  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights, Numbers::kInt8})
-    if (match->second == kernels::numbers_name(numbers)) return numbers;
+  if (const auto numbers = kernels::inference_numbers(match->second)) return *numbers;
   fail("{}: the model's numbers are {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
        file.name(), Json(match->second).dump(-1, ' ', false, Json::error_handler_t::replace));
 }

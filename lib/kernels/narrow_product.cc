@@ -167,7 +167,7 @@ LeftRows round_rows(Index m, Index k, const float* a, Index lda, AlignedVector& 
   room.resize(m * stride + m);
   float* scales = room.data() + m * stride;
   for (Index r = 0; r < m; ++r) {
-    const RowScale scale = row_scale(a + r * lda, k);
+    const RowScale scale = row_scale(largest_magnitude(a + r * lda, k));
     scales[r] = scale.scale;
     char* out = reinterpret_cast<char*>(room.data() + r * stride);
     for (Index e = 0; e < elements; ++e) {

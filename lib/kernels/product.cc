@@ -295,6 +295,14 @@ const char* numbers_name(Numbers numbers) {
   return numbers == Numbers::kFloat32 ? "float32" : numbers == Numbers::kInt8 ? "int8" : "bfloat16";
 }
 
+std::optional<Numbers> inference_numbers(std::string_view name) {
+  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights, Numbers::kInt8})
+    if (name == numbers_name(numbers)) return numbers;
+  return std::nullopt;
+}
+
+Index numbers_bytes(Numbers numbers) { return numbers == Numbers::kFloat32 ? 4 : numbers == Numbers::kInt8 ? 1 : 2; }
+
 std::string no_bfloat16_products() {
   if (bfloat16_instructions()) return "";
   if (!avx512::has_bfloat16()) return "this processor has no bfloat16 products (vdpbf16ps)";

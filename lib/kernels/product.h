@@ -12,8 +12,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/aligned.h"
@@ -36,6 +38,12 @@ enum class Numbers {
 /// "float32", "bfloat16" or "int8".
 const char* numbers_name(Numbers numbers);
 
+/// The numbers of inference (kFloat32, kBfloat16Weights or kInt8) that one of those names stands for.
+std::optional<Numbers> inference_numbers(std::string_view name);
+
+/// Bytes of one packed value.
+Index numbers_bytes(Numbers numbers);
+
 /// Why this processor, or the instruction set in use, has no bfloat16 products; empty if it has them.
 std::string no_bfloat16_products();
 
@@ -49,7 +57,7 @@ struct PackedMatrix {
   AlignedVector scales;               // [panels * width] of kInt8: value = scale * integer
   std::vector<std::int32_t> offsets;  // [panels * width] of kInt8: -128 times a column's sum
 
-  Index depth() const { return numbers == Numbers::kFloat32 ? 1 : numbers == Numbers::kInt8 ? 4 : 2; }
+  Index depth() const { return 4 / numbers_bytes(numbers); }
   Index panel_rows() const { return (k + depth() - 1) / depth(); }
   Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
   const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }

@@ -135,14 +135,14 @@ LeftRows int8_rows(Index m, Index k, const float* a, Index lda, AlignedVector& r
     for (Index i = 0; i < k; i += kLanes)
       bits = _mm512_max_epu32(bits, _mm512_and_si512(_mm512_castps_si512(part(i)), magnitude));
     const auto largest = std::bit_cast<float>(static_cast<std::uint32_t>(_mm512_reduce_max_epu32(bits)));
-    const RowScale scale = row_scale(&largest, 1);
+    const RowScale scale = row_scale(largest);
     scales[r] = scale.scale;
     auto* to = reinterpret_cast<unsigned char*>(room.data() + r * stride);
-    const __m512 inverse = _mm512_set1_ps(scale.inverse), shift = _mm512_set1_ps(12582912.0f);
+    const __m512 inverse = _mm512_set1_ps(scale.inverse), shift = _mm512_set1_ps(kIntegerShift);
     for (Index i = 0; i < k; i += kLanes) {
       // row_integer, with 128 added
       const __m512i sum = _mm512_castps_si512(_mm512_add_ps(_mm512_mul_ps(part(i), inverse), shift));
-      __m512i integer = _mm512_sub_epi32(sum, _mm512_set1_epi32(0x4b400000));
+      __m512i integer = _mm512_sub_epi32(sum, _mm512_set1_epi32(kIntegerShiftBits));
       integer = _mm512_min_epi32(_mm512_max_epi32(integer, _mm512_set1_epi32(-127)), _mm512_set1_epi32(127));
       integer = _mm512_add_epi32(integer, _mm512_set1_epi32(128));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtepi32_epi8(integer));

@@ -17,21 +17,20 @@ struct LeftRows {
   const float* scales;  // [rows] of int8
 };
 
-// The scale of a row of a that becomes int8, and its inverse: zero for a row of zeros, infinite or NaN where a value
-// is, so that what is not finite stays so.
+// The scale of a row of a whose largest magnitude is given, and its inverse: zero for a row of zeros, infinite or NaN
+// where a value is, so that what is not finite stays so.
 struct RowScale {
   float scale, inverse;
 };
-inline RowScale row_scale(const float* row, Index k) {
-  const float largest = largest_magnitude(row, k);
-  return {largest / 127.0f, largest != 0.0f ? 127.0f / largest : 0.0f};
-}
+inline RowScale row_scale(float largest) { return {largest / 127.0f, largest != 0.0f ? 127.0f / largest : 0.0f}; }
 
-// To nearest, ties to even: the sum's last bit is worth 1.
+// A sum with it has a last bit that is worth 1, and so rounds to nearest, ties to even: 1.5 * 2^23.
+constexpr float kIntegerShift = 12582912.0f;
+constexpr auto kIntegerShiftBits = std::bit_cast<std::int32_t>(kIntegerShift);
+
 inline std::int32_t row_integer(float value, float inverse) {
-  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
-  const std::int32_t integer =
-      static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(value * inverse + kShift) - 0x4b400000U);
+  const std::int32_t integer = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(value * inverse + kIntegerShift) -
+                                                         std::uint32_t{kIntegerShiftBits});
   return std::min(std::max(integer, -127), 127);
 }
 

@@ -4,10 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <functional>
-#include <list>
-#include <utility>
 
 #include "base/error.h"
 #include "kernels/activations.h"

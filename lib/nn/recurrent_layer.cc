@@ -1,7 +1,6 @@
 #include "nn/recurrent_layer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <list>
 #include <utility>

@@ -170,9 +170,7 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   Vocabulary words = Vocabulary::parse(vocabulary->text());
   const NgramOptions ngrams = ngram_options(config.text);
   const std::int64_t rows = words.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0);
-  const double bytes = contents.metadata.numbers == kernels::Numbers::kFloat32 ? 4
-                       : contents.metadata.numbers == kernels::Numbers::kInt8  ? 1
-                                                                               : 2;
+  const auto bytes = static_cast<double>(kernels::numbers_bytes(contents.metadata.numbers));
   if (weights * bytes > static_cast<double>(stored) || rows != table->shape[0])
     fail("{}: damaged model: the tensors are of another size than model.hidden, model.layers or the vocabulary say",
          path);
