@@ -301,8 +301,6 @@ std::optional<Numbers> inference_numbers(std::string_view name) {
   return std::nullopt;
 }
 
-Index numbers_bytes(Numbers numbers) { return numbers == Numbers::kFloat32 ? 4 : numbers == Numbers::kInt8 ? 1 : 2; }
-
 std::string no_bfloat16_products() {
   if (bfloat16_instructions()) return "";
   if (!avx512::has_bfloat16()) return "this processor has no bfloat16 products (vdpbf16ps)";

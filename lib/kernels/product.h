@@ -42,7 +42,9 @@ const char* numbers_name(Numbers numbers);
 std::optional<Numbers> inference_numbers(std::string_view name);
 
 /// Bytes of one packed value.
-Index numbers_bytes(Numbers numbers);
+constexpr Index numbers_bytes(Numbers numbers) {
+  return numbers == Numbers::kFloat32 ? 4 : numbers == Numbers::kInt8 ? 1 : 2;
+}
 
 /// Why this processor, or the instruction set in use, has no bfloat16 products; empty if it has them.
 std::string no_bfloat16_products();
