@@ -8,6 +8,7 @@ Unlike times, counts do not depend on what else the machine does. Valgrind knows
 what is counted, on one thread. Counts of another compiler are not comparable: where it differs, the script says so and
 ends with 0.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -55,24 +56,28 @@ def training(folder, cell):
 
 
 def measure():
-    counts = {}
-    with tempfile.TemporaryDirectory() as folder:
+    jobs = {}
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        def start(job, *arguments, **more):
+            jobs[job] = pool.submit(count, *arguments, **more)
+
         lines = (SAMPLE / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
         pathlib.Path(f"{folder}/train.tsv").write_text("".join(lines[:TRAIN_LINES]), encoding="utf-8")
         pathlib.Path(f"{folder}/dev.tsv").write_text("".join(lines[-DEV_LINES:]), encoding="utf-8")
         for cell in CELLS:
-            counts[f"train {cell}"] = count(*training(folder, cell))
+            start(f"train {cell}", *training(folder, cell))
+        start("version", "--version")
         model = f"{folder}/lstm/model.safetensors"
-        counts["classify one line"] = count("classify", model, "--threads", "1", input="A fine film.\n")
+        jobs["train lstm"].result()
+        start("classify one line", "classify", model, "--threads", "1", input="A fine film.\n")
         texts = "".join(line.split("\t", 1)[1] for line in lines)
-        counts["classify the sample"] = count("classify", model, "--threads", "1", input=texts)
+        start("classify the sample", "classify", model, "--threads", "1", input=texts)
         for numbers in ("bfloat16", "int8"):
             narrow = f"{folder}/{numbers}.safetensors"
             subprocess.run([MNEMO, "quantize", model, "--dev", f"{folder}/dev.tsv", "--max-drop", "1", "--numbers",
                             numbers, "-o", narrow], check=True, capture_output=True)
-            counts[f"classify the sample, {numbers}"] = count("classify", narrow, "--threads", "1", input=texts)
-        counts["version"] = count("--version")
-    return counts
+            start(f"classify the sample, {numbers}", "classify", narrow, "--threads", "1", input=texts)
+        return {job: counts.result() for job, counts in jobs.items()}
 
 
 def main():
