@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "models/classifier.h"
+#include "nn/crf.h"
 #include "nn/dropout.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
@@ -465,6 +466,56 @@ TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
         CHECK(gradient_error(
                   logits.data(), gradient.data(), 12, [&] { return loss(nullptr); }, 1e-3) < 1e-3);
       }
+}
+
+TEST_CASE("crf: gradients of scores and weights, forbidden moves included, and the same bits for any threads") {
+  constexpr Index kTags = 4;
+  AllowedMoves allowed(kTags);
+  allowed.begin[3] = 0;
+  allowed.next[0 * kTags + 2] = allowed.next[3 * kTags + 1] = 0;
+  allowed.end[1] = 0;
+  Crf crf("crf", allowed);
+  Index stream = 50;
+  crf.visit([&](Parameter& p) {
+    const auto values = random_values(p.size(), stream++);
+    std::copy(values.begin(), values.end(), p.value.data());
+  });
+  const std::vector<std::int32_t> lengths{3, 1, 0, 5, 2, 4};
+  const Packing packing(lengths);
+  auto scores = random_values(packing.tokens() * kTags, 60);
+  // 0, and where a sentence goes on 0 again: allowed everywhere.
+  const std::vector<std::int32_t> gold(packing.tokens(), 0);
+  std::vector<float> gradient(scores.size()), first;
+  const auto loss = [&](float* to, int threads) {
+    ThreadPool pool(threads);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kTraining);
+    return crf.loss(tape, packing, {scores.data(), to, packing.tokens(), kTags}, gold);
+  };
+  for (int threads : {1, 3}) {
+    crf.visit([](Parameter& p) { p.clear_gradient(); });
+    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    loss(gradient.data(), threads);
+    std::vector<float> all = gradient;
+    crf.visit([&](Parameter& p) { all.insert(all.end(), p.gradient.data(), p.gradient.data() + p.size()); });
+    if (threads > 1) CHECK(all == first);
+    first = all;
+  }
+  const auto error = [&](float* values, const float* found, Index count) {
+    return gradient_error(
+        values, found, count, [&] { return loss(nullptr, 1); }, 2e-2);
+  };
+  CHECK(error(scores.data(), gradient.data(), std::ssize(scores)) < 1e-5);
+  crf.visit([&](Parameter& p) {
+    INFO(p.name);
+    CHECK(error(p.value.data(), p.gradient.data(), p.size()) < 1e-5);
+  });
+  const std::vector<std::int32_t> forbidden(packing.tokens(), 3);
+  ThreadPool pool(1);
+  Arena arena;
+  Tape tape(pool, arena, Tape::Mode::kTraining);
+  CHECK_THROWS_WITH(crf.loss(tape, packing, {scores.data(), nullptr, packing.tokens(), kTags}, forbidden),
+                    contains_text("no sequence that the scheme allows"));
 }
 
 TEST_CASE("classifier: gradients of all parameters through the whole model") {

@@ -1,0 +1,40 @@
+// Steps of recursions over a chain of tags, in double precision and in logarithms: what a linear-chain CRF is made of.
+//
+// K tags. Every row of tags has `stride` numbers, a multiple of kChainAlign; those behind the tags are -infinity where
+// they are logarithms. A weight of -infinity forbids a move.
+#pragma once
+
+#include <cstdint>
+
+namespace mnemo::kernels {
+
+using Index = std::int64_t;
+
+constexpr Index kChainAlign = 8;
+constexpr Index chain_stride(Index tags) { return (tags + kChainAlign - 1) / kChainAlign * kChainAlign; }
+
+/// The weights of moves from tag i to tag j, as logarithms and as factors that no sum overflows with.
+struct ChainMoves {
+  Index tags, stride;
+  const double* logs;     ///< [K, stride]
+  const double* factors;  ///< [K, stride] exp(logs[i, j] - largest[j])
+  const double* largest;  ///< [stride] the largest of a column of logs; 0 where that is -infinity
+};
+
+/// Relative error of a sum of positive terms that the next function stays below, for finite logarithms of any size.
+constexpr double kChainError = 1e-13;
+
+/// to[j] = added[j] + log sum_i exp(from[i] + logs[i, j]), for all j < stride. The sum's relative error is below
+/// kChainError. `room` [stride] is working memory.
+void chain_sum(const ChainMoves& moves, const double* from, const double* added, double* to, double* room);
+
+/// to[j] = added[j] + max_i (from[i] + logs[i, j]), and best[j] the first i that reaches it, for all j < stride.
+void chain_max(const ChainMoves& moves, const double* from, const double* added, double* to, std::int32_t* best);
+
+/// to[i] = exp(from[i] + added), for all i < stride.
+void chain_exp(Index stride, const double* from, double added, double* to);
+
+/// sums[i, j] += a[i] * b[j], [K, stride].
+void chain_outer(Index tags, Index stride, const double* a, const double* b, double* sums);
+
+}  // namespace mnemo::kernels

@@ -1,0 +1,100 @@
+#include "nn/crf.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
+namespace mnemo {
+namespace {
+
+// Gradients are summed over groups of so many sentences, then over the groups, whatever the number of threads.
+constexpr Index kGroup = 4;
+
+// A group's gradients of the weights, times the number of sentences.
+struct Gradients {
+  explicit Gradients(Index tags) : moves(tags * kernels::chain_stride(tags)), start(tags), end(tags) {}
+  std::vector<double> moves, start, end;
+};
+
+}  // namespace
+
+Crf::Crf(const std::string& name, AllowedMoves allowed)
+    : transitions(name + ".transitions", {allowed.tags, allowed.tags}),
+      start(name + ".start_transitions", {allowed.tags}),
+      end(name + ".end_transitions", {allowed.tags}),
+      allowed_(std::move(allowed)) {}
+
+void Crf::initialise() {
+  visit([](Parameter& p) { std::fill_n(p.value.data(), p.size(), 0.0f); });
+}
+
+void Crf::visit(const ParameterVisitor& visitor) {
+  visitor(transitions);
+  visitor(start);
+  visitor(end);
+}
+
+Chain Crf::chain() const { return {allowed_, start.value.data(), transitions.value.data(), end.value.data()}; }
+
+void copy_scores(const Packing& packing, Index b, const Activation& scores, ChainScores& out) {
+  out.resize(packing.length(b), scores.columns);
+  for (Index t = 0; t < packing.length(b); ++t) out.set_row(t, scores.value + packing.row(b, t) * scores.columns);
+}
+
+double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, std::span<const std::int32_t> gold) {
+  const Index K = scores.columns, stride = kernels::chain_stride(K), B = packing.rows_at(0);
+  if (B == 0) return 0;
+  const Chain weights = chain();
+  const double share = 1.0 / static_cast<double>(B);
+  const Index groups = (B + kGroup - 1) / kGroup;
+  std::vector<Gradients> gradients(groups, Gradients(K));
+  std::vector<double> losses(B);
+  tape.pool.parallel_for(groups, [&](std::int64_t group) {
+    Gradients& g = gradients[group];
+    ChainScores sentence;
+    ChainSums sums;
+    std::vector<std::int32_t> tags;
+    std::vector<double> p(K);
+    for (Index b = group * kGroup; b < std::min(B, (group + 1) * kGroup); ++b) {
+      const Index T = packing.length(b);
+      copy_scores(packing, b, scores, sentence);
+      tags.resize(T);
+      for (Index t = 0; t < T; ++t) tags[t] = gold[packing.row(b, t)];
+      weights.sum(sentence, sums);
+      losses[b] = sums.log_sum - weights.score(sentence, tags);
+      if (!scores.gradient) continue;
+      for (Index t = 0; t < T; ++t) {
+        weights.marginals(sums, t, p.data());
+        p[tags[t]] -= 1.0;
+        float* to = scores.gradient + packing.row(b, t) * K;
+        for (Index k = 0; k < K; ++k) to[k] += static_cast<float>(share * p[k]);
+        for (Index k = 0; k < K && t == 0; ++k) g.start[k] += p[k];
+        for (Index k = 0; k < K && t == T - 1; ++k) g.end[k] += p[k];
+        if (t > 0) g.moves[tags[t - 1] * stride + tags[t]] -= 1.0;
+      }
+      weights.add_expected_moves(sentence, sums, g.moves.data());
+    }
+  });
+  double loss = 0;
+  for (const double one : losses) loss += share * one;
+  if (loss == INFINITY) fail("crf: a sentence's gold tags are no sequence that the scheme allows");
+  if (!scores.gradient) return loss;
+  for (Index i = 0; i < K; ++i) {
+    const auto total = [&](auto&& of) {
+      double sum = 0;
+      for (const Gradients& g : gradients) sum += of(g);
+      return static_cast<float>(share * sum);
+    };
+    start.gradient[i] += total([&](const Gradients& g) { return g.start[i]; });
+    end.gradient[i] += total([&](const Gradients& g) { return g.end[i]; });
+    for (Index j = 0; j < K; ++j)
+      if (allowed_.next[i * K + j])
+        transitions.gradient[i * K + j] += total([&](const Gradients& g) { return g.moves[i * stride + j]; });
+  }
+  return loss;
+}
+
+}  // namespace mnemo
