@@ -20,7 +20,7 @@ if(MNEMO_SANITIZE)
   target_compile_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all -g)
   if(MNEMO_SANITIZE MATCHES "undefined")
-    # Its checks double the time that the kernels take to compile, and an access out of bounds is the address sanitizer's.
+    # Its checks double the kernels' time to compile, and what they find the address sanitizer finds on access.
     target_compile_options(mnemo_flags INTERFACE -fno-sanitize=pointer-overflow)
   endif()
   target_link_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE})

@@ -54,7 +54,8 @@ def main():
     for number, (tags, lengths) in enumerate(CASES):
         for name, value in make_case(generator, tags, lengths).items():
             tensors[f"case{number}.{name}"] = value
-    metadata = {"cases": str(len(CASES)), "producer": f"PyTorch {torch.__version__}, pytorch-crf {torchcrf.__version__}"}
+    producer = f"PyTorch {torch.__version__}, pytorch-crf {torchcrf.__version__}"
+    metadata = {"cases": str(len(CASES)), "producer": producer}
     write_safetensors(pathlib.Path(__file__).with_name("crf.safetensors"), tensors, metadata)
 
 
