@@ -1,0 +1,72 @@
+// Tags that spell spans of tokens: the schemes of named entities and of word segmentation.
+//
+// A tag is a letter, or a letter, `-` and a type: B-PER, I-PER, O; or for words alone B, M, E, S.
+//   iob1   I-X for tokens of a span; B-X only for the first one of a span that follows another of its type
+//   bio    B-X for the first token, I-X for the others (IOB2)
+//   bioes  B-X, I-X, E-X for first, inner and last token, S-X for a single one (also called IOBES, BILOU by other
+//   letters) bmes   the same with M for I none   tags stand for themselves: parts of speech
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mnemo {
+
+enum class TagScheme { kNone, kIob1, kBio, kBioes, kBmes };
+
+std::string_view name_of(TagScheme scheme);
+std::optional<TagScheme> scheme_from_name(std::string_view name);
+
+/// A tag's letter and type: "B-PER" is {'B', "PER"}, "B" is {'B', ""}, "O" is {'O', ""}. The type ends a tag, so it may
+/// hold more hyphens.
+struct TagParts {
+  char letter;
+  std::string_view type;
+};
+
+/// Nothing if the tag is not one of the scheme's. Every scheme but none has O.
+std::optional<TagParts> split_tag(std::string_view tag, TagScheme scheme);
+/// What split_tag takes, for messages: "O, B-TYPE, I-TYPE".
+std::string_view tags_of(TagScheme scheme);
+
+/// Tokens [begin, end).
+struct TagSpan {
+  std::string_view type;
+  std::size_t begin, end;
+  bool operator==(const TagSpan&) const = default;
+};
+
+/// Spans as conlleval counts them (Tjong Kim Sang & De Meulder 2003), whatever the scheme, in their order. A span
+/// begins at B or S; at any other letter but O behind O, E or S, at the first token, or where the type changes. It ends
+/// before the next beginning or O. Types view `tags`.
+std::vector<TagSpan> conlleval_spans(std::span<const std::string> tags);
+
+/// Only spans that are spelled as the scheme (bio, bioes or bmes) wants: the strict count of seqeval.
+std::vector<TagSpan> strict_spans(std::span<const std::string> tags, TagScheme scheme);
+
+/// Spells spans, which are in order and do not overlap, with O elsewhere.
+std::vector<std::string> spell_spans(std::span<const TagSpan> spans, std::size_t tokens, TagScheme scheme);
+
+/// What tags may begin a sentence, end it and follow one another. Tags are of the scheme.
+bool may_begin(std::string_view tag, TagScheme scheme);
+bool may_end(std::string_view tag, TagScheme scheme);
+bool may_follow(std::string_view before, std::string_view tag, TagScheme scheme);
+
+/// Finds out the scheme of a corpus from its sentences' tags, one sentence after the other.
+class SchemeGuess {
+ public:
+  void add(std::span<const std::string> tags);
+  /// none where some tag has no letter of a scheme, or all are O. B and I alone are iob1 if more spans begin with I
+  /// than with B.
+  TagScheme scheme() const;
+
+ private:
+  bool plain_ = false, spans_ = false, m_ = false, ends_ = false;
+  std::size_t b_begins_ = 0, i_begins_ = 0;
+};
+
+}  // namespace mnemo
