@@ -13,6 +13,7 @@
 #include "nn/pooling.h"
 #include "nn/recurrent.h"
 #include "nn/recurrent_steps.h"
+#include "nn/rows.h"
 #include "tests/catch.h"
 #include "tests/reference/numerical_gradient.h"
 
@@ -100,6 +101,48 @@ TEST_CASE("linear: gradients of input, weight and bias") {
     INFO(p.name);
     CHECK(bench.parameter_error(p, [&] { layer.weights_changed(); }) < kTolerance);
   });
+}
+
+TEST_CASE("windows: rows of the neighbours and zeros beyond the ends, and gradients") {
+  const std::vector<std::int32_t> lengths{1, 4, 0, 2};
+  const Packing packing(lengths);
+  const auto x = random_values(packing.tokens() * 3, 1);
+  for (const Index width : {1, 3, 5}) {
+    INFO("width " << width);
+    const auto forward = [&](Tape& tape, const Activation& in) { return windows(tape, packing, in, width); };
+    ThreadPool pool(1);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    auto in = x;
+    const Activation y = forward(tape, {in.data(), nullptr, packing.tokens(), 3});
+    REQUIRE(y.columns == width * 3);
+    for (Index b = 0; b < packing.sequences(); ++b)
+      for (Index t = 0; t < packing.length(b); ++t)
+        for (Index k = 0; k < y.columns; ++k) {
+          const Index from = t + k / 3 - width / 2;
+          const bool inside = from >= 0 && from < packing.length(b);
+          CHECK(y.value[packing.row(b, t) * y.columns + k] == (inside ? x[packing.row(b, from) * 3 + k % 3] : 0.0f));
+        }
+    CHECK(Bench(x, packing.tokens(), 3, forward).input_error() < kTolerance);
+  }
+}
+
+TEST_CASE("columns side by side: values, and gradients of rows that are used several times or never") {
+  const std::vector<std::int32_t> rows{2, 0, 2, 2, 1};
+  auto other = random_values(4 * 2, 2);
+  std::vector<float> other_gradient(other.size());
+  const Activation table{other.data(), other_gradient.data(), 4, 2};
+  const auto forward = [&](Tape& tape, const Activation& x) {
+    std::fill(other_gradient.begin(), other_gradient.end(), 0.0f);
+    return side_by_side(tape, 5, {{table, rows}, {x, {}}});
+  };
+  Bench bench(random_values(5 * 3, 1), 5, 3, forward);
+  CHECK(bench.input_error() < kTolerance);
+  bench.loss(true);
+  const auto found = other_gradient;
+  CHECK(gradient_error(
+            other.data(), found.data(), std::ssize(other), [&] { return bench.loss(); }, kStep) < kTolerance);
+  CHECK(std::all_of(found.begin() + 6, found.end(), [](float g) { return g == 0.0f; }));
 }
 
 TEST_CASE("bfloat16 products: every cell's output and gradients are near float32's") {

@@ -1,0 +1,27 @@
+// Rows put together from other rows: neighbours of a sequence, or several layers' outputs side by side.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/packing.h"
+#include "nn/tape.h"
+
+namespace mnemo {
+
+/// y [N, width * C]: for each row of the packing the rows of its sequence from (width - 1) / 2 steps before to as many
+/// behind, zeros where there is none. A dense layer of it is a convolution over time. `width` is odd; `packing` must
+/// outlive the tape's backward.
+Activation windows(Tape& tape, const Packing& packing, const Activation& x, Index width);
+
+/// Columns of y: row n is row `rows[n]` of x, or row n where `rows` is empty.
+struct Columns {
+  Activation x;
+  std::span<const std::int32_t> rows;  ///< [N], must outlive the tape's backward
+};
+
+/// y [rows, C1 + C2 + ...].
+Activation side_by_side(Tape& tape, Index rows, const std::vector<Columns>& parts);
+
+}  // namespace mnemo
