@@ -14,6 +14,7 @@
 #include "config/options.h"
 #include "train/classification.h"
 #include "train/evaluation.h"
+#include "train/network_options.h"
 
 namespace mnemo {
 namespace {

@@ -36,6 +36,7 @@ inline constexpr const char* kVersion = "1";
 inline constexpr const char* kVocabulary = "vocabulary";
 inline constexpr const char* kEmbeddingWeight = "embedding.weight";
 inline constexpr const char* kEmbeddingFrozen = "embedding.frozen";
+inline constexpr const char* kFrozenVocabulary = "embedding.frozen_vocabulary";
 inline constexpr const char* kWeightIh = "rnn.weight_ih";
 inline constexpr const char* kWeightHh = "rnn.weight_hh";
 inline constexpr const char* kBiasIh = "rnn.bias_ih";

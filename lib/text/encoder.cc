@@ -44,6 +44,15 @@ std::int64_t TextEncoder::table_rows() const {
 
 void TextEncoder::encode(std::string_view line, EncodedText& out) const {
   tokenizer_.tokenize(line, out.tokens);
+  encode_tokens(out);
+}
+
+void TextEncoder::encode_units(std::span<const std::string> units, EncodedText& out) const {
+  tokenizer_.take_units(units, out.tokens);
+  encode_tokens(out);
+}
+
+void TextEncoder::encode_tokens(EncodedText& out) const {
   out.starts.assign(1, 0);
   out.rows.clear();
   out.weights.clear();
@@ -51,7 +60,8 @@ void TextEncoder::encode(std::string_view line, EncodedText& out) const {
   for (std::size_t i = 0; i < out.tokens.size(); ++i) {
     add_unit(i, out);
     if (ngrams_.unit > 1) add_unit_ngrams(i, out);
-    if (out.rows.size() > static_cast<std::size_t>(kMostRows)) fail("a line of {} bytes is too long", line.size());
+    if (out.rows.size() > static_cast<std::size_t>(kMostRows))
+      fail("a text of {} units is too long", out.tokens.size());
     out.starts.push_back(static_cast<std::int32_t>(out.rows.size()));
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,8 @@ class TextEncoder {
 
   /// `line` must be valid UTF-8.
   void encode(std::string_view line, EncodedText& out) const;
+  /// The same of units that are cut already, each valid UTF-8.
+  void encode_units(std::span<const std::string> units, EncodedText& out) const;
 
   /// Rows of the embedding table: vocabulary.size(), and the buckets if there are n-grams.
   std::int64_t table_rows() const;
@@ -63,6 +66,7 @@ class TextEncoder {
   const NgramOptions& ngrams() const { return ngrams_; }
 
  private:
+  void encode_tokens(EncodedText& out) const;
   void add_unit(std::size_t i, EncodedText& out) const;
   void add_character_ngrams(std::string_view unit, EncodedText& out) const;
   void add_unit_ngrams(std::size_t i, EncodedText& out) const;

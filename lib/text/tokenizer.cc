@@ -172,6 +172,27 @@ void Tokenizer::tokenize(std::string_view line, Tokens& out) const {
   if (options_.lowercase || options_.zero_digits) fold(out, ascii);
 }
 
+void Tokenizer::take_units(std::span<const std::string> units, Tokens& out) const {
+  out.clear();
+  Offset place = 0;
+  bool all_ascii = true;
+  for (const std::string& unit : units) {
+    const auto begin = static_cast<Offset>(out.text_.size());
+    if (is_ascii(unit)) {
+      out.text_ += unit;
+    } else {
+      all_ascii = false;
+      normalize_mapped(unit, options_.normalize, out.text_, out.pieces_, out.code_points_);
+    }
+    check_size(out.text_.size());
+    const auto end = static_cast<Offset>(out.text_.size()), next = place + static_cast<Offset>(unit.size());
+    out.tokens_.push_back({begin, end, place, next});
+    place = next;
+  }
+  out.pieces_.clear();
+  if (options_.lowercase || options_.zero_digits) fold(out, all_ascii);
+}
+
 void Tokenizer::segment(Tokens& out, bool ascii) const {
   const auto cut = [&](const auto& add) {
     switch (options_.unit) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,10 @@ class Tokenizer {
 
   /// `line` must be valid UTF-8. Throws Error if it, or its normal form, has 4 GiB or more.
   void tokenize(std::string_view line, Tokens& out) const;
+
+  /// Brings units that are cut already into the form to look up. Their places are bytes of all units one behind the
+  /// other.
+  void take_units(std::span<const std::string> units, Tokens& out) const;
 
   const TokenizerOptions& options() const { return options_; }
 

@@ -1,4 +1,5 @@
 #include "train/classification.h"
+#include "train/network_options.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,5 @@
 #include "train/evaluation.h"
+#include "train/network_options.h"
 
 #include <algorithm>
 #include <cmath>

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <numeric>
 #include <set>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
-#include "text/normalize.h"
 #include "text/utf8.h"
 #include "train/calibration.h"
+#include "train/network_options.h"
 
 namespace mnemo {
 namespace {
@@ -18,45 +19,11 @@ namespace {
 // Units of a batch in inference: enough for full tiles of the products.
 constexpr std::int64_t kInferenceUnits = 4096;
 
-constexpr const char* kExtraVocabulary = "embedding.frozen_vocabulary";
-
 PoolingKind pooling_kind(const std::string& name) {
   if (name == "last") return PoolingKind::kLast;
   if (name == "mean") return PoolingKind::kMean;
   if (name == "max") return PoolingKind::kMax;
   return PoolingKind::kAttention;
-}
-
-Initialiser initialiser(const std::string& name) {
-  return name == "orthogonal" ? Initialiser::kOrthogonal
-         : name == "glorot"   ? Initialiser::kGlorot
-                              : Initialiser::kUniform;
-}
-
-Residual residual(const std::string& name) {
-  return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
-}
-
-RecurrentOptions recurrent_options(const Config& c) {
-  const ModelConfig& m = c.model;
-  const auto number = [](double value) { return static_cast<float>(value); };
-  return {
-      .cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
-      .hidden = m.hidden,
-      .layers = m.layers,
-      .bidirectional = m.bidirectional,
-      .projection = m.projection,
-      .initialiser = initialiser(m.initializer),
-      .forget_bias = number(m.forget_bias),
-      .layer_dropout = number(m.layer_dropout),
-      .variational = m.variational,
-      .residual = residual(m.residual),
-      .state_dropout = number(m.state_dropout),
-      .weight_dropout = number(m.weight_dropout),
-      .zoneout_h = number(m.zoneout_h),
-      .zoneout_c = number(m.zoneout_c),
-      .training_numbers = c.training.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32,
-      .learned_initial = m.learned_initial};
 }
 
 ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64_t dimension, std::size_t classes) {
@@ -74,36 +41,11 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
 
 }  // namespace
 
-Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
-  return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
-    const ModelConfig& m = config.model;
-    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the lstm takes it");
-    for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
-      errors.push_back("model." + conflict);
-  });
-}
-
-TokenizerOptions tokenizer_options(const TextConfig& text) {
-  return {.unit = *unit_from_name(text.unit),
-          .normalize = *normalization_from_name(text.normalize),
-          .lowercase = text.lowercase,
-          .zero_digits = text.digits == "zero"};
-}
-
-NgramOptions ngram_options(const TextConfig& text) {
-  return {.char_min = static_cast<int>(text.ngrams.char_min),
-          .char_max = static_cast<int>(text.ngrams.char_max),
-          .unit = static_cast<int>(text.ngrams.unit),
-          .buckets = static_cast<std::uint32_t>(text.ngrams.buckets)};
-}
-
 TextClassifier::TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
                                std::int64_t dimension)
-    : config_(config), labels_(std::move(labels)), vocabulary_(std::move(vocabulary)) {
+    : config_(config), labels_(std::move(labels)), words_(config.text, std::move(vocabulary)) {
   config_.model.embedding = dimension;
-  encoder_ = std::make_unique<TextEncoder>(Tokenizer(tokenizer_options(config_.text)), vocabulary_,
-                                           ngram_options(config_.text));
-  network_ = std::make_unique<Classifier>(network_options(config_, encoder_->table_rows(), dimension, labels_.size()));
+  network_ = std::make_unique<Classifier>(network_options(config_, words_.rows(), dimension, labels_.size()));
 }
 
 TextClassifier::TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
@@ -111,33 +53,7 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
     : TextClassifier(config, std::move(labels), std::move(vocabulary),
                      vectors ? vectors->dimension() : config.model.embedding) {
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
-  // What training never sees, such as an n-gram of dev alone, must add nothing.
-  Parameter& table = network_->embedding().weight;
-  std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
-  if (vectors) use_vectors(*vectors);
-}
-
-// Known words begin with their vector; with pretrained_vocabulary "all" the others' are kept beside the table.
-void TextClassifier::use_vectors(const PretrainedVectors& vectors) {
-  Parameter& table = network_->embedding().weight;
-  const Index E = table.row_size();
-  for (std::int32_t id = 1; id < vocabulary_.size(); ++id) {
-    const std::int64_t at = vectors.find_relaxed(vocabulary_.text(id));
-    if (at < 0) continue;
-    std::copy_n(vectors.vector(static_cast<std::size_t>(at)), E, table.value.data() + id * E);
-    if (!config_.text.pretrained_tune) {
-      table.fixed_rows.resize(table.rows());
-      table.fixed_rows[id] = 1;
-    }
-  }
-  if (config_.text.pretrained_vocabulary != "all") return;
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    if (vocabulary_.contains(vectors.word(i)) || vectors.word(i) == Vocabulary::kUnknownText) continue;
-    if (config_.text.pretrained_limit > 0 && extra_words() >= config_.text.pretrained_limit) break;
-    extra_words_.insert(vectors.word(i));
-    extra_values_.insert(extra_values_.end(), vectors.vector(i), vectors.vector(i) + E);
-  }
-  network_->embedding().set_frozen_rows(extra_values_);
+  words_.initialise(network_->embedding(), vectors);
 }
 
 std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
@@ -155,38 +71,19 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
     for (std::size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
     fail("damaged model: {}", text);
   }
-  const TensorView* vocabulary = file.find(format::kVocabulary);
-  if (!vocabulary) fail("{}: damaged model: tensor {} is missing", path, format::kVocabulary);
-  const TensorView* table = file.find(format::kEmbeddingWeight);
-  // Sizes come from the tensors, so that no memory is asked for that the file does not have.
-  if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
-    fail("{}: damaged model: tensor {} does not fit model.embedding", path, format::kEmbeddingWeight);
+  Vocabulary vocabulary = WordTable::read_vocabulary(file, config);
   if (contents.metadata.labels.empty()) fail("{}: damaged model: no labels", path);
-  const ClassifierOptions options =
-      network_options(config, table->shape[0], config.model.embedding, contents.metadata.labels.size());
+  const ClassifierOptions options = network_options(config, 0, config.model.embedding, contents.metadata.labels.size());
   const double weights = recurrent_parameters(with_input(options.recurrent, options.embedding));
   std::int64_t stored = 0;
   for (const TensorView& tensor : file.tensors()) stored += static_cast<std::int64_t>(tensor.bytes);
-  Vocabulary words = Vocabulary::parse(vocabulary->text());
-  const NgramOptions ngrams = ngram_options(config.text);
-  const std::int64_t rows = words.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0);
   const auto bytes = static_cast<double>(kernels::numbers_bytes(contents.metadata.numbers));
-  if (weights * bytes > static_cast<double>(stored) || rows != table->shape[0])
-    fail("{}: damaged model: the tensors are of another size than model.hidden, model.layers or the vocabulary say",
-         path);
+  if (weights * bytes > static_cast<double>(stored))
+    fail("{}: damaged model: the tensors are of another size than model.hidden or model.layers say", path);
   std::unique_ptr<TextClassifier> out(
-      new TextClassifier(config, contents.metadata.labels, std::move(words), config.model.embedding));
+      new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
   load_parameters(file, [&](const ParameterVisitor& v) { out->network_->visit(v); });
-  if (const TensorView* extra = file.find(kExtraVocabulary)) {
-    const Vocabulary extra_words = Vocabulary::parse(extra->text());
-    for (std::int32_t id = 1; id < extra_words.size(); ++id) out->extra_words_.insert(extra_words.text(id));
-    out->extra_values_.resize(out->extra_words_.size() * static_cast<std::size_t>(config.model.embedding));
-    if (const std::string error = load_matrix(file, format::kEmbeddingFrozen,
-                                              {out->extra_words(), config.model.embedding}, out->extra_values_.data());
-        !error.empty())
-      fail("{}: tensors do not fit the configuration: {}", path, error);
-    out->network_->embedding().set_frozen_rows(out->extra_values_);
-  }
+  out->words_.load(file, out->network_->embedding());
   out->network_->set_numbers(contents.metadata.numbers);
   const Json& calibration = contents.metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())
@@ -194,23 +91,6 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   if (!(out->temperature > 0 && std::isfinite(out->temperature)))
     fail("{}: damaged model: temperature {} is not above 0", path, out->temperature);
   out->metadata_ = std::move(contents.metadata);
-  return out;
-}
-
-// Made of the vocabulary, so that no text of the training data is told by the model.
-std::vector<std::string> TextClassifier::sample_texts() const {
-  // A vocabulary's units can be as long as lines: of text without blanks, say. A sample is made of short ones.
-  constexpr std::size_t kLongest = 64;
-  const std::string between = config_.text.unit == "char" || config_.text.unit == "grapheme" ? "" : " ";
-  std::vector<std::string> out{"", "\xEF\xBF\xBD"};
-  constexpr std::int32_t kWords = 12;
-  for (std::int32_t first = 1; first < vocabulary_.size() && out.size() < 6; first += 4 * kWords) {
-    std::string text;
-    for (std::int32_t id = first; id < std::min(vocabulary_.size(), first + kWords); ++id)
-      if (vocabulary_.text(id).size() <= kLongest)
-        text += (text.empty() ? "" : between) + std::string(vocabulary_.text(id));
-    out.push_back(text);
-  }
   return out;
 }
 
@@ -224,7 +104,7 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
   m.provenance = provenance;
   Corpus corpus;
   EncodedText encoded;
-  const std::vector<std::string> samples = sample_texts();
+  const std::vector<std::string> samples = words_.sample_texts();
   for (const std::string& text : samples) {
     encode(text, encoded);
     corpus.add(encoded);
@@ -248,16 +128,8 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
     else
       tensors.push_back(float_tensor(p.name, p.shape, p.value.data()));
   });
-  const std::string words = vocabulary_.serialize();
-  tensors.push_back(byte_tensor(format::kVocabulary, words));
-  std::string extra;
-  if (extra_words() > 0) {
-    Vocabulary table;
-    for (std::int64_t i = 0; i < extra_words(); ++i) table.add(extra_words_.text(static_cast<std::int32_t>(i)));
-    extra = table.serialize();
-    tensors.push_back(byte_tensor(kExtraVocabulary, extra));
-    narrow.append(format::kEmbeddingFrozen, extra_words(), config_.model.embedding, extra_values_.data(), tensors);
-  }
+  std::deque<std::string> held;
+  words_.append(tensors, narrow, held);
   write_model(path, m, std::move(tensors));
 }
 
@@ -265,27 +137,12 @@ void TextClassifier::quantize(kernels::Numbers numbers) {
   if (metadata_.numbers != kernels::Numbers::kFloat32)
     fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata_.numbers));
   network_->visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
-  round_matrix(numbers, extra_words(), config_.model.embedding, extra_values_.data());
+  words_.round(numbers);
   network_->set_numbers(numbers);
   metadata_.numbers = numbers;
 }
 
-std::int32_t TextClassifier::extra_row(std::string_view word) const {
-  std::int32_t at = extra_words_.find(word);
-  if (at < 0) at = extra_words_.find(to_lower(word));
-  if (at < 0) at = extra_words_.find(zero_digits(to_lower(word)));
-  return at < 0 ? -1 : static_cast<std::int32_t>(encoder_->table_rows()) + at;
-}
-
-void TextClassifier::encode(std::string_view line, EncodedText& out) const {
-  encoder_->encode(line, out);
-  if (extra_words_.size() == 0 || out.unknown == 0) return;
-  for (std::int32_t u = 0; u < out.units(); ++u) {
-    std::int32_t& own = out.rows[out.starts[u]];
-    if (own != Vocabulary::kUnknown) continue;
-    if (const std::int32_t row = extra_row(out.tokens.text(u)); row >= 0) own = row;
-  }
-}
+void TextClassifier::encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }
 
 std::vector<float> TextClassifier::logits(const Corpus& corpus, ThreadPool& pool, Arena& arena) {
   std::vector<std::int64_t> order(corpus.size());

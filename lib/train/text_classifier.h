@@ -11,14 +11,10 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "models/classifier.h"
-#include "text/encoder.h"
-#include "text/vectors.h"
 #include "train/corpus.h"
+#include "train/word_table.h"
 
 namespace mnemo {
-
-/// `load_config`, which lists what is wrong between the keys of the model section too.
-Config load_model_config(const std::string& path, const std::vector<std::string>& sets);
 
 class TextClassifier {
  public:
@@ -56,32 +52,21 @@ class TextClassifier {
   Classifier& network() { return *network_; }
   const Config& config() const { return config_; }
   const std::vector<std::string>& labels() const { return labels_; }
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  const Vocabulary& vocabulary() const { return words_.vocabulary(); }
   const ModelMetadata& metadata() const { return metadata_; }
   bool multi_label() const { return config_.data.multi_label; }
-  std::int64_t extra_words() const { return static_cast<std::int64_t>(extra_words_.size()); }
+  std::int64_t extra_words() const { return words_.extra_words(); }
 
   double temperature = 1.0;
 
  private:
   TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary, std::int64_t dimension);
 
-  void use_vectors(const PretrainedVectors& vectors);
-  std::int32_t extra_row(std::string_view word) const;
-  std::vector<std::string> sample_texts() const;
-
   Config config_;
   std::vector<std::string> labels_;
-  Vocabulary vocabulary_;
-  std::unique_ptr<TextEncoder> encoder_;
+  WordTable words_;
   std::unique_ptr<Classifier> network_;
-  StringTable extra_words_;          // words that train lacks, with fixed vectors
-  std::vector<float> extra_values_;  // [extra words, E]
   ModelMetadata metadata_;
 };
-
-/// What the tokenizer, the n-grams and the network are by a configuration.
-TokenizerOptions tokenizer_options(const TextConfig& text);
-NgramOptions ngram_options(const TextConfig& text);
 
 }  // namespace mnemo

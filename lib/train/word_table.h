@@ -1,0 +1,63 @@
+// The words that a model knows, as rows of its embedding: those of train, hashed n-grams, and further words whose
+// pretrained vectors stay as they are.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "nn/embedding.h"
+#include "text/encoder.h"
+#include "text/vectors.h"
+
+namespace mnemo {
+
+class WordTable {
+ public:
+  WordTable(const TextConfig& text, Vocabulary vocabulary);
+  WordTable(const WordTable&) = delete;
+  WordTable& operator=(const WordTable&) = delete;
+
+  /// The vocabulary of a model file, whose embedding has as many rows as that and the configuration say. Throws Error.
+  static Vocabulary read_vocabulary(const SafetensorsFile& file, const Config& config);
+
+  std::int64_t rows() const { return encoder_.table_rows(); }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  std::int64_t extra_words() const { return static_cast<std::int64_t>(extra_words_.size()); }
+
+  /// After the embedding has its first values: n-grams begin with nothing, words with their vector if they have one
+  /// (null: none have), and with pretrained_vocabulary "all" the other words' vectors are kept.
+  void initialise(Embedding& embedding, const PretrainedVectors* vectors);
+
+  /// Rows of the embedding for one line of valid UTF-8, or for units that are given. Threads may share it.
+  void encode(std::string_view line, EncodedText& out) const;
+  void encode_units(std::span<const std::string> units, EncodedText& out) const;
+
+  /// The tensors beside the embedding's table. `held` keeps the bytes that the views show.
+  void append(std::vector<TensorView>& tensors, NarrowTensors& narrow, std::deque<std::string>& held) const;
+  /// The words with fixed vectors. Throws Error if the file's tensors do not fit.
+  void load(const SafetensorsFile& file, Embedding& embedding);
+
+  /// Rounds the fixed vectors.
+  void round(kernels::Numbers numbers);
+
+  /// Short texts made of the vocabulary, so that no text of the training data is told by the model.
+  std::vector<std::string> sample_texts() const;
+
+ private:
+  void use_extra_rows(EncodedText& out) const;
+  std::int32_t extra_row(std::string_view word) const;
+
+  TextConfig text_;
+  Vocabulary vocabulary_;
+  TextEncoder encoder_;
+  StringTable extra_words_;          // words that train lacks, with fixed vectors
+  std::vector<float> extra_values_;  // [extra words, E]
+};
+
+}  // namespace mnemo
