@@ -12,11 +12,6 @@ Index pooled_columns(const ClassifierOptions& o) { return o.recurrent.directions
 
 }  // namespace
 
-RecurrentOptions with_input(RecurrentOptions recurrent, Index input) {
-  recurrent.input = input;
-  return recurrent;
-}
-
 Classifier::Classifier(const ClassifierOptions& options)
     : options_(options),
       embedding_("embedding", options.table_rows, options.embedding),

@@ -24,9 +24,6 @@ struct ClassifierOptions {
   float embedding_deviation = 1.0f;
 };
 
-/// The options of layers that take vectors of `input` numbers.
-RecurrentOptions with_input(RecurrentOptions recurrent, Index input);
-
 class Classifier {
  public:
   explicit Classifier(const ClassifierOptions& options);

@@ -29,6 +29,11 @@ const float* ordered_gates(const CellTraits& cell, Index H, Index columns, const
 
 }  // namespace
 
+RecurrentOptions with_input(RecurrentOptions options, Index input) {
+  options.input = input;
+  return options;
+}
+
 std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   const CellTraits& cell = cell_traits(o.cell);
   const bool zoneout = o.zoneout_h > 0.0f || o.zoneout_c > 0.0f;

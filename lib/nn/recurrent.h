@@ -50,6 +50,9 @@ struct RecurrentOptions {
   Index directions() const { return bidirectional ? 2 : 1; }
 };
 
+/// The options of layers that take vectors of `input` numbers.
+RecurrentOptions with_input(RecurrentOptions options, Index input);
+
 /// Each way in which the options do not go together; empty if they do.
 std::vector<std::string> recurrent_conflicts(const RecurrentOptions& options);
 

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "models/classifier.h"
+#include "models/tagger.h"
 #include "nn/crf.h"
 #include "nn/dropout.h"
 #include "nn/embedding.h"
@@ -583,4 +584,77 @@ TEST_CASE("classifier: gradients of all parameters through the whole model") {
     INFO(p.name);
     CHECK(bench.parameter_error(p, [&] { model.weights_changed(); }) < kTolerance);
   });
+}
+
+namespace {
+
+// Two sentences and an empty one, of five words that are spelled with three characters.
+TaggerBatch tagger_batch() {
+  TaggerBatch out;
+  const std::vector<std::int32_t> lengths{3, 0, 4}, word_lengths{2, 1, 4, 3, 1};
+  out.packing = Packing(lengths);
+  out.letters_packing = Packing(word_lengths);
+  const auto fill = [](Bags& bags, Index count, std::int32_t rows) {
+    for (Index n = 0; n < count; ++n) {
+      bags.rows.push_back(static_cast<std::int32_t>((n * 7 + n / 3) % rows));
+      bags.weights.push_back(1.0f);
+      bags.starts.push_back(static_cast<std::int32_t>(n + 1));
+    }
+  };
+  fill(out.words, out.packing.tokens(), 6);
+  fill(out.letters, out.letters_packing.tokens(), 3);
+  fill(out.shapes, out.packing.tokens(), 2);
+  out.word = {4, 0, 2, 2, 1, 3, 0};
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and softmax, both character encoders") {
+  const TaggerBatch batch = tagger_batch();
+  const std::vector<std::vector<std::int32_t>> gold{{0, 1, 2, 0, 1, 0, 2}, {0, 0, 1, 0, 1, 1, 0}};
+  for (const auto kind : {CharEncoderKind::kNone, CharEncoderKind::kCnn, CharEncoderKind::kBilstm})
+    for (const bool crf : {false, true}) {
+      INFO("characters " << static_cast<int>(kind) << ", crf " << crf);
+      Tagger model({.table_rows = 6,
+                    .embedding = 4,
+                    .chars = {.kind = kind, .rows = 3, .embedding = 3, .hidden = 2, .dropout = 0.2f},
+                    .shapes = 2,
+                    .shape_embedding = 2,
+                    .recurrent = {.hidden = 3, .bidirectional = true},
+                    .columns = {AllowedMoves(3), AllowedMoves(2)},
+                    .crf = crf,
+                    .dropout = 0.2f,
+                    .embedding_dropout = 0.2f});
+      model.initialise(3);
+      ThreadPool pool(2);
+      Arena arena;
+      const auto loss = [&](bool backward) {
+        arena.reset();
+        Tape tape(pool, arena, Tape::Mode::kTraining, 3, 5);
+        model.weights_changed();
+        const auto scores = model.forward(tape, batch);
+        const double value = model.loss(tape, batch, scores, gold, 0.1f);
+        if (backward) tape.backward();
+        return value;
+      };
+      model.visit([](Parameter& p) { p.clear_gradient(); });
+      loss(true);
+      std::vector<std::pair<Parameter*, std::vector<float>>> found;
+      model.visit([&](Parameter& p) {
+        std::vector<float> gradient(p.size());
+        for (std::size_t i = 0; p.sparse && i < p.touched.size(); ++i)
+          std::copy_n(p.gradient.data() + static_cast<Index>(i) * p.row_size(), p.row_size(),
+                      gradient.data() + p.touched[i] * p.row_size());
+        if (!p.sparse) std::copy_n(p.gradient.data(), p.size(), gradient.data());
+        found.emplace_back(&p, gradient);
+      });
+      CHECK(found.size() >= 8);
+      for (auto& [p, gradient] : found) {
+        INFO(p->name);
+        // The largest over time has kinks.
+        CHECK(gradient_error(
+                  p->value.data(), gradient.data(), p->size(), [&] { return loss(false); }, 1e-2, 2) < 1e-3);
+      }
+    }
 }

@@ -1,0 +1,155 @@
+#include "models/tagger.h"
+
+#include "nn/dropout.h"
+#include "nn/loss.h"
+#include "nn/rows.h"
+
+namespace mnemo {
+namespace {
+
+// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
+constexpr std::uint32_t kInputMask = 0x100, kOutputMask = 0x101, kCharMask = 0x102;
+
+constexpr Index kConvolutionWidth = 3;
+
+}  // namespace
+
+CharEncoder::CharEncoder(const std::string& name, const CharEncoderOptions& options)
+    : options_(options),
+      embedding_(name + ".embedding", options.rows, options.embedding),
+      pooling_(name + ".pooling", options.kind == CharEncoderKind::kCnn ? PoolingKind::kMax : PoolingKind::kLast,
+               options.output(), 2) {
+  if (options.kind == CharEncoderKind::kCnn)
+    convolution_ =
+        std::make_unique<Linear>(name + ".convolution", kConvolutionWidth * options.embedding, options.hidden);
+  else
+    rnn_ = std::make_unique<Recurrent>(
+        name + ".rnn", RecurrentOptions{.input = options.embedding, .hidden = options.hidden, .bidirectional = true});
+}
+
+void CharEncoder::initialise(Initialiser initialiser, std::uint64_t seed) {
+  embedding_.initialise(options_.deviation, seed);
+  if (convolution_) convolution_->initialise(initialiser, seed);
+  if (rnn_) rnn_->initialise(seed);
+}
+
+void CharEncoder::visit(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  if (convolution_) convolution_->visit(visitor);
+  if (rnn_) rnn_->visit(visitor);
+}
+
+void CharEncoder::visit_narrow(const ParameterVisitor& visitor) {
+  if (convolution_) visitor(convolution_->weight);
+  if (rnn_) rnn_->visit_factors(visitor);
+}
+
+void CharEncoder::weights_changed() {
+  if (convolution_) convolution_->weights_changed();
+  if (rnn_) rnn_->weights_changed();
+}
+
+void CharEncoder::set_numbers(kernels::Numbers numbers) {
+  if (convolution_) convolution_->set_numbers(numbers);
+  if (rnn_) rnn_->set_numbers(numbers);
+}
+
+Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) {
+  Activation x = embedding_.forward(tape, letters);
+  tape.watch("chars.embedding", x);
+  x = dropout(tape, x, options_.dropout, kCharMask);
+  const Activation y = convolution_ ? convolution_->forward(tape, windows(tape, words, x, kConvolutionWidth))
+                                    : rnn_->forward(tape, words, x).y;
+  tape.watch("chars", y);
+  return pooling_.forward(tape, words, y);
+}
+
+Tagger::Tagger(const TaggerOptions& options)
+    : options_(options),
+      embedding_("embedding", options.table_rows, options.embedding),
+      rnn_("rnn", with_input(options.recurrent, options.input())) {
+  if (options.chars.kind != CharEncoderKind::kNone) chars_.emplace("chars", options.chars);
+  if (options.shape_embedding > 0) shapes_.emplace("shapes", options.shapes, options.shape_embedding);
+  const Index outputs = options.recurrent.directions() * options.recurrent.output();
+  for (std::size_t k = 0; k < options.columns.size(); ++k) {
+    const std::string number = std::to_string(k);
+    columns_.push_back({Linear("output" + number, outputs, options.columns[k].tags), std::nullopt});
+    if (options.crf) columns_.back().crf.emplace("crf" + number, options.columns[k]);
+  }
+}
+
+void Tagger::initialise(std::uint64_t seed) {
+  embedding_.initialise(options_.embedding_deviation, seed);
+  if (chars_) chars_->initialise(options_.recurrent.initialiser, seed);
+  if (shapes_) shapes_->initialise(options_.embedding_deviation, seed);
+  rnn_.initialise(seed);
+  for (Column& column : columns_) {
+    column.scores.initialise(options_.recurrent.initialiser, seed);
+    if (column.crf) column.crf->initialise();
+  }
+}
+
+void Tagger::visit(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  if (chars_) chars_->visit(visitor);
+  if (shapes_) shapes_->visit(visitor);
+  rnn_.visit(visitor);
+  for (Column& column : columns_) {
+    column.scores.visit(visitor);
+    if (column.crf) column.crf->visit(visitor);
+  }
+}
+
+void Tagger::visit_narrow(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  if (chars_) chars_->visit_narrow(visitor);
+  rnn_.visit_factors(visitor);
+}
+
+void Tagger::weights_changed() {
+  if (chars_) chars_->weights_changed();
+  rnn_.weights_changed();
+  for (Column& column : columns_) column.scores.weights_changed();
+}
+
+void Tagger::set_numbers(kernels::Numbers numbers) {
+  if (chars_) chars_->set_numbers(numbers);
+  rnn_.set_numbers(numbers);
+}
+
+std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {
+  const Index N = batch.packing.tokens();
+  std::vector<Columns> parts;
+  parts.push_back({embedding_.forward(tape, batch.words), {}});
+  tape.watch("embedding", parts.back().x);
+  if (chars_) parts.push_back({chars_->forward(tape, batch.letters_packing, batch.letters), batch.word});
+  if (shapes_) parts.push_back({shapes_->forward(tape, batch.shapes), {}});
+  Activation x = parts.size() == 1 ? parts.front().x : side_by_side(tape, N, parts);
+  const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
+  x = dropout(tape, x, options_.embedding_dropout, kInputMask, shared);
+  Activation y = rnn_.forward(tape, batch.packing, x).y;
+  tape.watch("rnn", y);
+  y = dropout(tape, y, options_.dropout, kOutputMask, shared);
+  std::vector<Activation> out;
+  for (Column& column : columns_) {
+    out.push_back(column.scores.forward(tape, y));
+    tape.watch("output", out.back());
+  }
+  return out;
+}
+
+double Tagger::loss(Tape& tape, const TaggerBatch& batch, const std::vector<Activation>& scores,
+                    std::span<const std::vector<std::int32_t>> gold, float label_smoothing) {
+  double sum = 0;
+  for (std::size_t k = 0; k < columns_.size(); ++k)
+    sum += columns_[k].crf ? columns_[k].crf->loss(tape, batch.packing, scores[k], gold[k])
+                           : softmax_cross_entropy(scores[k], gold[k], {}, label_smoothing);
+  return sum;
+}
+
+Chain Tagger::chain(std::size_t column) const {
+  const auto& crf = columns_[column].crf;
+  return crf ? crf->chain() : Chain(options_.columns[column], nullptr, nullptr, nullptr);
+}
+
+}  // namespace mnemo
