@@ -1,0 +1,99 @@
+// Sentences of tokens with columns of tags, out of the usual formats, and with what it takes to write them again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "text/line_reader.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+
+/// conll:    a token a line, columns between runs of blanks or tabs; an empty line between sentences. Lines that begin
+///           with `-DOCSTART-` are dropped. A line of `#` and text whose columns are not as many as those of tokens is
+///           a comment.
+/// conllu:   the ten columns of Universal Dependencies between tabs; lines of multiword tokens (`3-4`), empty nodes
+///           (`8.1`) and comments are no tokens.
+/// slashed:  a sentence a line, of `token/tag` between blanks; the tag follows the last slash.
+/// lines:    plain text, a sentence a line, cut by a tokenizer.
+enum class SentenceFormat { kConll, kConllu, kSlashed, kLines };
+
+std::string_view name_of(SentenceFormat format);
+std::optional<SentenceFormat> sentence_format_from_name(std::string_view name);
+
+struct SentenceOptions {
+  SentenceFormat format = SentenceFormat::kConll;
+  /// Column of the tokens: a number from 1, of conllu also a name (id, form, lemma, upos, xpos, feats, head, deprel,
+  /// deps, misc). Empty: the first, of conllu `form`.
+  std::string token = {};
+  /// Columns of tags. Empty: the last one, of conllu `upos`.
+  std::vector<std::string> tags = {};
+  /// conll: one character between columns; empty: any run of blanks and tabs.
+  std::string separator = {};
+  /// conll: drop one ASCII digit at the end of tokens of two characters and more.
+  bool strip_position = false;
+  /// If false, tags may be missing: a conll row may end before them.
+  bool require_tags = true;
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+  /// lines: how they are cut; tokens that are white space alone are left out.
+  TokenizerOptions tokenizer = {};
+};
+
+struct Sentence {
+  std::vector<std::string> tokens;
+  std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]; of missing tags "_"
+  /// The lines of the file that the sentence was read from, without the empty one behind it.
+  std::vector<std::string> lines;
+  std::vector<std::int32_t> line_tokens;                        ///< [lines] the token that a line holds, or -1
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< lines: bytes of the line, [tokens]
+  std::size_t line = 0;                                         ///< number of the first line
+
+  /// The number of the line that holds a token.
+  std::size_t line_of(std::size_t token) const;
+};
+
+struct SentenceCounts {
+  std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0, documents = 0;  ///< documents: -DOCSTART- lines
+  bool had_bom = false;
+};
+
+/// Reads one sentence after the other, in the order of the file. Errors are "FILE:LINE: ...".
+class SentenceReader {
+ public:
+  /// Throws UsageError for options that do not fit the format, Error if the file cannot be opened.
+  static std::unique_ptr<SentenceReader> open(const std::string& path, const SentenceOptions& options);
+  static std::unique_ptr<SentenceReader> open(LineReader lines, const SentenceOptions& options);
+  virtual ~SentenceReader() = default;
+  SentenceReader(const SentenceReader&) = delete;
+  SentenceReader& operator=(const SentenceReader&) = delete;
+
+  /// The next sentence, or false at the end. In `lines` and `slashed` every line is a sentence, an empty one has no
+  /// tokens. Throws Error on a row that does not fit.
+  bool next(Sentence& sentence);
+  /// True if `next` most likely returns without waiting for input.
+  bool next_is_ready() { return lines_.next_is_ready(); }
+  SentenceCounts counts() const;
+  const std::string& name() const { return lines_.name(); }
+
+ protected:
+  SentenceReader(LineReader lines, SentenceOptions options) : lines_(std::move(lines)), options_(std::move(options)) {}
+
+  virtual bool read(Sentence& sentence) = 0;
+
+  [[noreturn]] void fail_at(std::size_t line, const std::string& message) const;
+
+  LineReader lines_;
+  SentenceOptions options_;
+  std::size_t documents_ = 0;
+
+ private:
+  std::size_t sentences_ = 0;
+};
+
+}  // namespace mnemo
