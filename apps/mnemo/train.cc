@@ -73,14 +73,15 @@ std::string resume_command(const TrainOptions& o) {
   return out + " --resume";
 }
 
-void report_outcome(const TrainingOutcome& outcome, const std::string& metric) {
+void report_outcome(const TrainingOutcome& outcome) {
   using End = TrainingOutcome::End;
   const char* how = outcome.end == End::kStoppedEarly ? "stopped early"
                     : outcome.end == End::kTimeUp     ? "stopped by training.max_minutes"
                                                       : "done";
   std::string line = fmt::format("{} at step {}, {:.0f} tokens/s", how, outcome.step, outcome.tokens_per_s);
-  if (outcome.best.contains(metric))
-    line += fmt::format("; best on dev at step {}: {} {:.4f}", outcome.best_step, metric, outcome.best.at(metric));
+  if (outcome.best.contains(outcome.metric))
+    line += fmt::format("; best on dev at step {}: {} {:.4f}", outcome.best_step, outcome.metric,
+                        outcome.best.at(outcome.metric));
   say(line);
 }
 
@@ -163,7 +164,7 @@ int run_train(const TrainOptions& o) {
   if (result.outcome.end == TrainingOutcome::End::kFinishedBefore)
     bar.line(fmt::format("{}: the run is finished, nothing to do", folder));
   else
-    report_outcome(result.outcome, config.training.early_stopping.metric);
+    report_outcome(result.outcome);
   if (result.test) {
     const Metrics test = result.test->metrics();
     say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"), test.at("macro_f1"),

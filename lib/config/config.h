@@ -39,6 +39,9 @@ struct DataConfig {
   std::string format = "tsv", label, text, separator, label_separator = ",";
   std::optional<bool> header;
   bool multi_label = false, phrases = false;
+  std::vector<std::string> columns;
+  std::string scheme = "auto";
+  bool strip_position = false;
   double dev_fraction = 0.1;
   std::int64_t dev_seed = 1;
 };
@@ -57,6 +60,12 @@ struct TextConfig {
   bool pretrained_tune = true;
 };
 
+struct CharEncoderConfig {
+  std::string kind = "cnn";
+  std::int64_t embedding = 30, hidden = 50;
+  double dropout = 0.5;
+};
+
 struct ModelConfig {
   std::string cell = "lstm", activation = "tanh", residual = "none", pooling = "max";
   bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false;
@@ -65,10 +74,15 @@ struct ModelConfig {
          weight_dropout = 0.0, zoneout_h = 0.0, zoneout_c = 0.0;
   std::string initializer = "orthogonal";
   double forget_bias = 1.0, embedding_deviation = 0.1;
+  CharEncoderConfig char_encoder;
+  std::int64_t shape_embedding = 0;
+  double singleton_dropout = 0.5;
+  bool crf = true;
+  std::string scheme = "bioes";
 };
 
 struct EarlyStoppingConfig {
-  std::string metric = "accuracy";
+  std::string metric = "auto";
   std::int64_t patience = 0;
 };
 

@@ -70,6 +70,13 @@ std::string read_value(const Json& value, const std::string&, Column) {
   return value.get<std::string>();
 }
 
+std::vector<std::string> read_value(const Json& value, const std::vector<std::string>&, Column column) {
+  std::vector<std::string> out;
+  if (!value.is_array()) return {read_value(value, std::string(), column)};
+  for (const Json& item : value) out.push_back(read_value(item, std::string(), column));
+  return out;
+}
+
 Every read_value(const Json& value, const Every&, Anything) {
   static const std::vector<std::pair<std::string, Every::Unit>> units{
       {"epoch", Every::Unit::kEpochs}, {"step", Every::Unit::kSteps}, {"minute", Every::Unit::kMinutes}};
@@ -112,7 +119,7 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
 }
 
 const Choices& data_formats() {
-  static const Choices names{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
+  static const Choices names{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees", "conll", "conllu", "slashed"};
   return names;
 }
 
@@ -200,6 +207,9 @@ Json schema_of(bool, Anything) { return {{"type", "boolean"}}; }
 Json schema_of(const std::string&, Anything) { return {{"type", "string"}}; }
 Json schema_of(const std::string&, const Choices& choices) { return {{"enum", choices}}; }
 Json schema_of(const std::string&, Column) { return {{"type", Json::array({"string", "integer"})}}; }
+Json schema_of(const std::vector<std::string>&, Column) {
+  return {{"type", Json::array({"array", "string", "integer"})}};
+}
 Json schema_of(const std::optional<bool>&, Anything) { return {{"type", Json::array({"boolean", "null"})}}; }
 Json schema_of(const Every&, Anything) { return {{"type", Json::array({"number", "string"})}}; }
 Json schema_of(const ClassWeight&, Anything) { return {{"type", Json::array({"string", "object"})}}; }
@@ -208,8 +218,9 @@ Json schema_of(const std::vector<DataFile>&, Anything) {
 }
 
 template <class T>
-constexpr bool kIsText = std::is_same_v<T, std::string> || std::is_same_v<T, Every> || std::is_same_v<T, ClassWeight> ||
-                         std::is_same_v<T, std::vector<DataFile>>;
+constexpr bool kIsText =
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::string>> || std::is_same_v<T, Every> ||
+    std::is_same_v<T, ClassWeight> || std::is_same_v<T, std::vector<DataFile>>;
 
 enum class Place { kModel, kLocal };
 
@@ -239,8 +250,9 @@ std::vector<Option> declare_options() {
   const Anything any;
   const Place local = Place::kLocal;
   return {
-      option("task", MNEMO_MEMBER(task), Choices{"classify"},
-             "What the model does: classify gives a text one label or several."),
+      option("task", MNEMO_MEMBER(task), Choices{"classify", "tag"},
+             "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
+             "or several columns one each."),
 
       option("data.dir", MNEMO_MEMBER(data.dir), any,
              "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
@@ -254,16 +266,26 @@ std::vector<Option> declare_options() {
              local),
       option("data.test", MNEMO_MEMBER(data.test), any,
              "Data for the last evaluation of a run; nothing is chosen by it.", local),
-      option("data.format", MNEMO_MEMBER(data.format), data_formats(),
-             "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
-             "spaced: label, blank, text. trees: Penn brackets with labels. A .gz file is read as what it holds."),
+      option(
+          "data.format", MNEMO_MEMBER(data.format), data_formats(),
+          "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
+          "spaced: label, blank, text. trees: Penn brackets with labels. For tag: conll: a token and its tags a line; "
+          "conllu; slashed: word/tag. A .gz file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
              "Column (from 1, or its name in the header) or JSON key of the label; empty: the format's usual one."),
       option("data.text", MNEMO_MEMBER(data.text), Column{},
-             "Column or JSON key of the text; empty: the format's usual one."),
+             "Column or JSON key of the text, or of a token; empty: the format's usual one."),
+      option(
+          "data.columns", MNEMO_MEMBER(data.columns), Column{},
+          "tag: columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos."),
+      option("data.scheme", MNEMO_MEMBER(data.scheme), Choices{"auto", "none", "iob1", "bio", "bioes", "bmes"},
+             "tag: how tags spell spans; none: they stand for themselves; auto: as the tags of train look."),
+      option("data.strip_position", MNEMO_MEMBER(data.strip_position), any,
+             "conll: drop one digit at the end of tokens of two characters and more."),
       option("data.header", MNEMO_MEMBER(data.header), any,
              "Whether the first row names the columns; null: csv yes, tsv no."),
-      option("data.separator", MNEMO_MEMBER(data.separator), any, "Character between columns of csv; empty: a comma."),
+      option("data.separator", MNEMO_MEMBER(data.separator), any,
+             "Character between columns; empty: csv a comma, conll any run of blanks and tabs."),
       option("data.multi_label", MNEMO_MEMBER(data.multi_label), any,
              "Whether a text may have several labels, or none."),
       option("data.label_separator", MNEMO_MEMBER(data.label_separator), any,
@@ -350,6 +372,25 @@ std::vector<Option> declare_options() {
              "Texts begin with a state that is learned, not zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
              "Share of units whose own vector is read as the unknown one in training; their n-grams stay."),
+      option("model.char_encoder.kind", MNEMO_MEMBER(model.char_encoder.kind), Choices{"none", "cnn", "bilstm"},
+             "tag: what reads the characters of each word. cnn: a convolution of three and the largest over time (Ma & "
+             "Hovy 2016); bilstm: the last states of both directions (Lample et al. 2016)."),
+      option("model.char_encoder.embedding", MNEMO_MEMBER(model.char_encoder.embedding), Range{1, 4096},
+             "Numbers of a character's vector."),
+      option("model.char_encoder.hidden", MNEMO_MEMBER(model.char_encoder.hidden), Range{1, 4096},
+             "Filters, or units of one direction."),
+      option("model.char_encoder.dropout", MNEMO_MEMBER(model.char_encoder.dropout), Range{0, 0.95},
+             "Dropout on the characters' vectors."),
+      option("model.shape_embedding", MNEMO_MEMBER(model.shape_embedding), Range{0, 4096},
+             "tag: numbers of a vector for how a word is capitalised and whether it has digits; 0: none."),
+      option("model.singleton_dropout", MNEMO_MEMBER(model.singleton_dropout), Range{0, 1},
+             "tag: chance in training that a word which occurs once in train is read as unknown."),
+      option(
+          "model.crf", MNEMO_MEMBER(model.crf), any,
+          "tag: a linear-chain CRF over a sentence's tags; false: each token by itself. Tags that the scheme forbids "
+          "behind one another are never predicted."),
+      option("model.scheme", MNEMO_MEMBER(model.scheme), Choices{"bio", "bioes"},
+             "tag: how the model spells spans inside; the data's own spelling is read and written."),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
@@ -399,8 +440,10 @@ std::vector<Option> declare_options() {
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
              "Share of the target spread over all classes (Szegedy et al. 2016)."),
       option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
-             Choices{"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss"},
-             "Metric on dev by which the best model is kept, and training stops."),
+             Choices{"auto", "accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss", "f1",
+                     "token_accuracy"},
+             "Metric on dev by which the best model is kept, and training stops. auto: accuracy; of tag f1 where tags "
+             "spell spans, else token_accuracy."),
       option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
              "Evaluations without a better metric before training stops; 0: it runs to the end."),
       option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), any,
@@ -451,6 +494,30 @@ void check_whole(const Config& c, std::vector<std::string>& errors) {
         "training.weight_decay: times learning_rate it is {:.3g}, and must be below 1: it is the share of the weights "
         "that a step takes away",
         c.training.weight_decay * c.training.learning_rate));
+}
+
+// What belongs to one task alone.
+void check_task(const Config& c, std::vector<std::string>& errors) {
+  const bool tag = c.task == "tag";
+  const std::vector<std::string> tag_formats{"conll", "conllu", "slashed"},
+      tag_metrics{"auto", "loss", "f1", "token_accuracy"};
+  const auto in = [](const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<std::pair<std::string, std::string>> formats{{"data.format", c.data.format}};
+  for (const auto* files : {&c.data.train, &c.data.dev, &c.data.test})
+    for (const DataFile& file : *files)
+      if (file.format) formats.emplace_back("format of " + file.file, *file.format);
+  for (const auto& [where, format] : formats)
+    if (tag != in(tag_formats, format))
+      errors.push_back(fmt::format("{}: {} is not for the task {}{}", where, format, c.task,
+                                   tag ? "; expected conll, conllu or slashed" : ""));
+  const std::string& metric = c.training.early_stopping.metric;
+  const bool of_both = metric == "auto" || metric == "loss";
+  if (!of_both && tag != in(tag_metrics, metric))
+    errors.push_back(fmt::format("training.early_stopping.metric: {} is not for the task {}", metric, c.task));
+  if (tag && c.data.multi_label) errors.emplace_back("data.multi_label: not for the task tag");
+  if (!tag && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
 }
 
 const Option* find_option(const std::string& key) {
@@ -588,6 +655,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   for (const std::string& set : sets) apply_set(config, set, errors);
   const std::size_t before = errors.size();
   check_whole(config, errors);
+  check_task(config, errors);
   if (check) check(config, errors);
   for (std::size_t i = before; i < errors.size(); ++i) errors[i] = name + ": " + errors[i];
   if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\n")));

@@ -46,14 +46,6 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
   return out;
 }
 
-// What tells the files apart by content: their names and folders do not change a model's bytes.
-Json files_json(const LabelledTexts& texts) {
-  Json out = Json::array();
-  for (const SourceFile& f : texts.files)
-    out.push_back({{"bytes", f.bytes}, {"records", f.records}, {"fnv1a64", fmt::format("{:016x}", f.hash)}});
-  return out;
-}
-
 class ClassificationTask : public TrainingTask {
  public:
   ClassificationTask(const Config& config, const ClassificationData& data, TextClassifier& model)
@@ -74,15 +66,16 @@ class ClassificationTask : public TrainingTask {
 
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
     texts_ = &batches_[batch];
-    batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(*texts_, config_.model.word_dropout,
-                                                           static_cast<std::uint64_t>(config_.training.seed),
-                                                           static_cast<std::uint64_t>(step)));
+    batch_ = std::make_unique<Corpus::Batch>(
+        corpus_.batch(*texts_, {.rate = config_.model.word_dropout,
+                                .seed = static_cast<std::uint64_t>(config_.training.seed),
+                                .step = static_cast<std::uint64_t>(step)}));
     rows_ = distinct_rows(batch_->bags, model_.network().embedding().weight.rows());
     return batch_->packing.tokens();
   }
 
-  Parameter* sparse_parameter() override { return &model_.network().embedding().weight; }
-  const std::vector<std::int32_t>& rows() const override { return rows_; }
+  void visit_sparse(const SparseVisitor& visitor) override { visitor(model_.network().embedding().weight, rows_); }
+  std::string metric() const override { return classification_metric(config_); }
 
   double forward(Tape& tape) override {
     const Activation logits = model_.network().forward(tape, batch_->packing, batch_->bags);
@@ -100,25 +93,9 @@ class ClassificationTask : public TrainingTask {
   }
 
   std::string data_identity() const override {
-    Json out{{"labels", data_.labels}};
-    for (const LabelledTexts* texts : {&data_.train, &data_.dev}) {
-      Json hashes = Json::array();
-      for (const SourceFile& file : texts->files) hashes.push_back(fmt::format("{:016x}", file.hash));
-      out[texts == &data_.train ? "train" : "dev"] = {hashes, texts->entries.size()};
-    }
-    return out.dump();
+    return mnemo::data_identity(data_.labels, part(data_.train), part(data_.dev));
   }
-
-  std::string data_identity(const ModelMetadata& model) const override {
-    Json out{{"labels", model.labels}};
-    for (const char* part : {"train", "dev"}) {
-      Json hashes = Json::array();
-      for (const Json& file : model.provenance.value(part, Json::array())) hashes.push_back(file.value("fnv1a64", ""));
-      out[part] = {hashes, model.provenance.value(std::string(part) + "_records", std::int64_t{-1})};
-    }
-    return out.dump();
-  }
-
+  std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
   bool has_dev() const override { return dev_.size() > 0; }
 
   Metrics evaluate_dev(ThreadPool& pool) override {
@@ -135,12 +112,9 @@ class ClassificationTask : public TrainingTask {
   }
 
   void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
-    Json provenance{{"seed", config_.training.seed},
-                    {"train", files_json(data_.train)},
-                    {"dev", files_json(data_.dev)},
-                    {"train_records", data_.train.entries.size()},
-                    {"dev_records", data_.dev.entries.size()},
-                    {"train_units", corpus_.units()}};
+    Json provenance{{"seed", config_.training.seed}};
+    provenance.update(data_provenance(part(data_.train), part(data_.dev)));
+    provenance["train_units"] = corpus_.units();
     provenance.update(progress);
     model_.save(path, metrics, provenance, pool);
   }
@@ -148,6 +122,8 @@ class ClassificationTask : public TrainingTask {
   const Corpus& corpus() const { return corpus_; }
 
  private:
+  static DataPart part(const LabelledTexts& texts) { return {texts.files, std::ssize(texts.entries)}; }
+
   void plan(std::int64_t epoch) {
     batches_ = make_batches(corpus_, config_.training.batch_size, config_.training.batch_tokens,
                             static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(epoch));
@@ -224,6 +200,11 @@ PretrainedVectors read_vectors(const Config& config, const std::string& config_p
 }
 
 }  // namespace
+
+std::string classification_metric(const Config& config) {
+  const std::string& metric = config.training.early_stopping.metric;
+  return metric == "auto" ? "accuracy" : metric;
+}
 
 ClassificationData load_classification_data(const Config& config, const std::string& config_path,
                                             InvalidUtf8 invalid_utf8, const Log& log) {
@@ -423,7 +404,7 @@ std::vector<double> cross_validate(const Config& config, const std::string& conf
   }
   const auto parts = split_by_text(all, std::vector<double>(folds, 1.0 / static_cast<double>(folds)),
                                    static_cast<std::uint64_t>(config.data.dev_seed));
-  const std::string& metric = config.training.early_stopping.metric;
+  const std::string metric = classification_metric(config);
   std::vector<double> values;
   for (std::int64_t fold = 0; fold < folds; ++fold) {
     ClassificationData part;

@@ -16,6 +16,9 @@
 
 namespace mnemo {
 
+/// The metric on dev by which a classifier is chosen.
+std::string classification_metric(const Config& config);
+
 /// The data of a run, labels as ids.
 struct ClassificationData {
   LabelledTexts train, dev, test;

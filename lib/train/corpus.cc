@@ -19,12 +19,16 @@ void Corpus::add(const EncodedText& text) {
 
 void Corpus::clear() { *this = Corpus(); }
 
-Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, double word_dropout, std::uint64_t seed,
-                            std::uint64_t step) const {
+double Corpus::UnknownUnits::rate_of(std::int32_t row) const {
+  const bool once = singleton_rate > 0 && row > 0 && row < vocabulary->size() && vocabulary->count(row) == 1;
+  return once ? std::max(rate, singleton_rate) : rate;
+}
+
+Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, const UnknownUnits& unknown) const {
   std::vector<std::int32_t> lengths;
   for (std::int64_t text : texts) lengths.push_back(length(text));
   Batch out{Packing(lengths), {}};
-  RandomStream random(seed, Purpose::kUnknown, step);
+  RandomStream random(unknown.seed, Purpose::kUnknown, unknown.step);
   for (Index t = 0; t < out.packing.steps(); ++t)
     for (Index b = 0; b < out.packing.rows_at(t); ++b) {
       const std::int64_t unit = text_starts_[texts[out.packing.original(b)]] + t;
@@ -32,7 +36,8 @@ Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, double word_dro
       const auto first = static_cast<std::ptrdiff_t>(out.bags.rows.size());
       out.bags.rows.insert(out.bags.rows.end(), rows_.begin() + from, rows_.begin() + to);
       out.bags.weights.insert(out.bags.weights.end(), weights_.begin() + from, weights_.begin() + to);
-      if (word_dropout > 0 && random.uniform() < word_dropout) out.bags.rows[first] = Vocabulary::kUnknown;
+      const double rate = unknown.rate_of(out.bags.rows[first]);
+      if (rate > 0 && random.uniform() < rate) out.bags.rows[first] = Vocabulary::kUnknown;
       out.bags.starts.push_back(static_cast<std::int32_t>(out.bags.rows.size()));
     }
   return out;

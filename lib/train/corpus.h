@@ -24,14 +24,27 @@ class Corpus {
   std::int64_t units() const { return text_starts_.back(); }
   std::int64_t unknown_units() const { return unknown_; }
 
-  /// A batch of texts, packed. With `word_dropout` above 0 a unit's own row is read as the unknown one's with that
-  /// probability, drawn from the stream of `seed` and `step`; its n-grams stay, and so learn to stand for it.
+  /// Units whose own row is read as the unknown one's: each with probability `rate`, those that occur once in train
+  /// also with `singleton_rate`, drawn from the stream of `seed` and `step`; their n-grams stay, and so learn to stand
+  /// for them.
+  struct UnknownUnits {
+    double rate = 0.0, singleton_rate = 0.0;
+    const Vocabulary* vocabulary = nullptr;  ///< with the counts in train; null where singleton_rate is 0
+    std::uint64_t seed = 0, step = 0;
+
+    double rate_of(std::int32_t row) const;
+  };
+
+  /// A batch of texts, packed.
   struct Batch {
     Packing packing;
     Bags bags;  // in packed order
   };
-  Batch batch(std::span<const std::int64_t> texts, double word_dropout = 0.0, std::uint64_t seed = 0,
-              std::uint64_t step = 0) const;
+  Batch batch(std::span<const std::int64_t> texts) const { return batch(texts, UnknownUnits()); }
+  Batch batch(std::span<const std::int64_t> texts, const UnknownUnits& unknown) const;
+
+  /// The place of a text's first unit among all units.
+  std::int64_t first_unit(std::int64_t text) const { return text_starts_[text]; }
 
  private:
   std::vector<std::int64_t> text_starts_{0};  // [texts + 1] into units

@@ -13,16 +13,6 @@
 namespace mnemo {
 namespace {
 
-SourceFile describe(const std::string& path) {
-  SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
-  const std::string bytes = read_file(path);
-  out.bytes = static_cast<std::int64_t>(bytes.size());
-  for (unsigned char byte : bytes) out.hash = (out.hash ^ byte) * 0x100000001b3ull;
-  return out;
-}
-
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log) {
   if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
   if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
@@ -32,6 +22,47 @@ void report_counts(const std::string& path, const ReadCounts& counts, const Log&
 }
 
 }  // namespace
+
+SourceFile describe_file(const std::string& path) {
+  SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
+  const std::string bytes = read_file(path);
+  out.bytes = static_cast<std::int64_t>(bytes.size());
+  for (unsigned char byte : bytes) out.hash = (out.hash ^ byte) * 0x100000001b3ull;
+  return out;
+}
+
+Json files_json(const std::vector<SourceFile>& files) {
+  Json out = Json::array();
+  for (const SourceFile& f : files)
+    out.push_back({{"bytes", f.bytes}, {"records", f.records}, {"fnv1a64", fmt::format("{:016x}", f.hash)}});
+  return out;
+}
+
+Json data_provenance(const DataPart& train, const DataPart& dev) {
+  return {{"train", files_json(train.files)},
+          {"dev", files_json(dev.files)},
+          {"train_records", train.records},
+          {"dev_records", dev.records}};
+}
+
+std::string data_identity(const std::vector<std::string>& labels, const DataPart& train, const DataPart& dev) {
+  ModelMetadata model;
+  model.labels = labels;
+  model.provenance = data_provenance(train, dev);
+  return data_identity(model);
+}
+
+std::string data_identity(const ModelMetadata& model) {
+  Json out{{"labels", model.labels}};
+  for (const char* part : {"train", "dev"}) {
+    Json hashes = Json::array();
+    for (const Json& file : model.provenance.value(part, Json::array())) hashes.push_back(file.value("fnv1a64", ""));
+    out[part] = {hashes, model.provenance.value(std::string(part) + "_records", std::int64_t{-1})};
+  }
+  return out.dump();
+}
 
 std::string LabelledTexts::place(std::size_t entry) const {
   return fmt::format("{}:{}", files[entries[entry].file].path, entries[entry].line);
@@ -66,7 +97,7 @@ LabelledTexts read_texts(const std::vector<DataFile>& files, const DataConfig& d
   LabelledTexts out;
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, data.dir, config_path);
-    out.files.push_back(describe(path));
+    out.files.push_back(describe_file(path));
     const auto reader = open_records(path, record_options(data, file, invalid_utf8));
     Record record;
     while (reader->next(record))
@@ -105,19 +136,26 @@ std::vector<std::vector<std::int32_t>> label_ids(const LabelledTexts& texts, con
 }
 
 std::vector<int> split_by_text(const LabelledTexts& texts, const std::vector<double>& shares, std::uint64_t seed) {
+  std::vector<std::string_view> views;
+  for (const auto& entry : texts.entries) views.push_back(entry.text);
+  return split_by_text(views, shares, seed);
+}
+
+std::vector<int> split_by_text(const std::vector<std::string_view>& texts, const std::vector<double>& shares,
+                               std::uint64_t seed) {
   std::unordered_map<std::string_view, std::vector<std::size_t>> groups;
   std::vector<std::string_view> order;
-  for (std::size_t i = 0; i < texts.entries.size(); ++i) {
-    auto& group = groups[texts.entries[i].text];
-    if (group.empty()) order.push_back(texts.entries[i].text);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    auto& group = groups[texts[i]];
+    if (group.empty()) order.push_back(texts[i]);
     group.push_back(i);
   }
   RandomStream(seed, Purpose::kSplit).shuffle(order);
-  std::vector<int> parts(texts.entries.size());
+  std::vector<int> parts(texts.size());
   double limit = shares[0];
   int part = 0;
   std::size_t placed = 0;
-  const auto total = static_cast<double>(texts.entries.size());
+  const auto total = static_cast<double>(texts.size());
   for (std::string_view text : order) {
     while (static_cast<double>(placed) >= limit * total - 0.5 && part + 1 < static_cast<int>(shares.size()))
       limit += shares[++part];

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "text/records.h"
 
@@ -36,6 +38,21 @@ struct LabelledTexts {
   std::string place(std::size_t entry) const;
 };
 
+/// What tells files apart by content: their names and folders do not change a model's bytes.
+Json files_json(const std::vector<SourceFile>& files);
+
+/// One part of a run's data, for its identity.
+struct DataPart {
+  const std::vector<SourceFile>& files;
+  std::int64_t records;
+};
+
+/// The provenance that a model tells of its data: "train", "dev", and the number of records of each.
+Json data_provenance(const DataPart& train, const DataPart& dev);
+/// A text that differs when labels or data differ, from the data or from a model that tells of them.
+std::string data_identity(const std::vector<std::string>& labels, const DataPart& train, const DataPart& dev);
+std::string data_identity(const ModelMetadata& model);
+
 /// How a file is to be read, from the configuration's keys and those of the file itself.
 RecordOptions record_options(const DataConfig& data, const DataFile& file, InvalidUtf8 invalid_utf8);
 
@@ -54,9 +71,14 @@ std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_l
 /// Label ids of each entry. Throws Error that names file, line and label if one is not in `labels`.
 std::vector<std::vector<std::int32_t>> label_ids(const LabelledTexts& texts, const std::vector<std::string>& labels);
 
-/// Splits by texts, equal ones staying together, into `parts` of about the given shares (sum 1), at random by `seed`.
-/// Returns the part of each entry.
+/// Splits texts, equal ones staying together, into parts of about the given shares (sum 1), at random by `seed`.
+/// Returns the part of each text.
+std::vector<int> split_by_text(const std::vector<std::string_view>& texts, const std::vector<double>& shares,
+                               std::uint64_t seed);
 std::vector<int> split_by_text(const LabelledTexts& texts, const std::vector<double>& shares, std::uint64_t seed);
+
+/// The description of a file that is about to be read, without its records.
+SourceFile describe_file(const std::string& path);
 
 /// The entries whose part is, or is not, the given one.
 LabelledTexts select(const LabelledTexts& texts, const std::vector<int>& parts, int part, bool equal);

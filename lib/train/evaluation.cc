@@ -89,7 +89,7 @@ std::vector<CurveChart> learning_curves(const std::string& log_file, const std::
 ModelReport report_model(TextClassifier& model, const LabelledTexts& texts, const std::string& main_metric,
                          ThreadPool& pool) {
   ModelReport out;
-  const std::string& chosen = model.config().training.early_stopping.metric;
+  const std::string chosen = classification_metric(model.config());
   out.main_metric = !main_metric.empty() ? main_metric : chosen == "loss" ? "log_loss" : chosen;
   out.predictions = predict(model, texts, label_ids(texts, model.labels()), pool);
   out.evaluation = evaluate(out.predictions, model.labels());
@@ -224,7 +224,7 @@ std::string report_html(const ModelReport& report, const TextClassifier& model, 
   data.comparison_name = report.other_model;
   data.multi_label = model.multi_label();
   data.mistakes = worst_mistakes(report, model.labels(), texts);
-  data.learning_curves = learning_curves(log_file, model.config().training.early_stopping.metric);
+  data.learning_curves = learning_curves(log_file, classification_metric(model.config()));
   return html_report(data);
 }
 

@@ -130,7 +130,7 @@ class Trainer {
  private:
   double seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
   std::int64_t epoch() const { return state_.step / batches_; }
-  const std::string& metric() const { return config_.training.early_stopping.metric; }
+  std::string metric() const { return task_.metric(); }
 
   void resume() {
     const std::string path = resume_path(options_.folder);
@@ -161,7 +161,7 @@ class Trainer {
   void step() {
     const auto start = Clock::now();
     const std::int64_t tokens = task_.prepare(state_.step % batches_, state_.step);
-    if (Parameter* sparse = task_.sparse_parameter()) optimizer_.catch_up(*sparse, task_.rows(), pool_);
+    task_.visit_sparse([&](Parameter& p, const auto& rows) { optimizer_.catch_up(p, rows, pool_); });
     arena_.reset();
     Tape tape(pool_, arena_, Tape::Mode::kTraining, static_cast<std::uint64_t>(config_.training.seed),
               static_cast<std::uint64_t>(state_.step));
@@ -347,9 +347,13 @@ class Trainer {
     std::vector<double> rates = epoch_rates_;
     std::sort(rates.begin(), rates.end());
     if (end == TrainingOutcome::End::kFinishedBefore && !kept_.best.empty()) kept_.best.put(task_);
-    return {end,         0,
-            state_.step, std::max<std::int64_t>(0, state_.best_step),
-            state_.best, rates.empty() ? rate() : rates[rates.size() / 2]};
+    return {.end = end,
+            .signal = 0,
+            .step = state_.step,
+            .best_step = std::max<std::int64_t>(0, state_.best_step),
+            .best = state_.best,
+            .metric = metric(),
+            .tokens_per_s = rates.empty() ? rate() : rates[rates.size() / 2]};
   }
 
   // Weights that are no numbers any more say the most, then the layer where the batch went astray, then a gradient.

@@ -33,13 +33,16 @@ class TrainingTask {
   virtual std::int64_t batches() const = 0;          ///< of an epoch; the same for every epoch
   virtual void begin_epoch(std::int64_t epoch) = 0;  ///< decides the order, by seed and epoch alone
   virtual std::int64_t prepare(std::int64_t batch, std::int64_t step) = 0;  ///< makes the batch; its tokens
-  virtual Parameter* sparse_parameter() = 0;  ///< whose rows are brought up to date before a batch, or null
-  virtual const std::vector<std::int32_t>& rows() const = 0;  ///< of it, that the prepared batch uses
-  virtual double forward(Tape& tape) = 0;                     ///< records the prepared batch on the tape; its loss
+  /// The sparse parameters, whose rows are brought up to date before a batch, and the rows that the prepared batch
+  /// uses.
+  using SparseVisitor = std::function<void(Parameter&, const std::vector<std::int32_t>& rows)>;
+  virtual void visit_sparse(const SparseVisitor& visitor) = 0;
+  virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; its loss
 
   virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ
   /// The same of the data that a model file tells it was trained on.
   virtual std::string data_identity(const ModelMetadata& model) const = 0;
+  virtual std::string metric() const = 0;  ///< on dev, by which the best model is kept
   virtual bool has_dev() const = 0;
   virtual Metrics evaluate_dev(ThreadPool& pool) = 0;  ///< with "loss"
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;
@@ -68,6 +71,7 @@ struct TrainingOutcome {
   int signal = 0;
   std::int64_t step = 0, best_step = 0;
   Metrics best;             ///< on dev
+  std::string metric;       ///< that the best model was chosen by
   double tokens_per_s = 0;  ///< of the median epoch
 };
 

@@ -19,8 +19,8 @@ class OneNumber : public TrainingTask {
   std::int64_t batches() const override { return 1; }
   void begin_epoch(std::int64_t) override {}
   std::int64_t prepare(std::int64_t, std::int64_t) override { return 1; }
-  Parameter* sparse_parameter() override { return nullptr; }
-  const std::vector<std::int32_t>& rows() const override { return rows_; }
+  void visit_sparse(const SparseVisitor&) override {}
+  std::string metric() const override { return "accuracy"; }
   double forward(Tape& tape) override {
     tape.record([this] { number_.gradient[0] += gradient_; });
     return static_cast<double>(number_.value[0]);
@@ -39,7 +39,6 @@ class OneNumber : public TrainingTask {
  private:
   float gradient_;
   Parameter number_;
-  std::vector<std::int32_t> rows_;
 };
 
 TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate) {
