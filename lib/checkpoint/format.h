@@ -11,14 +11,15 @@ inline constexpr std::size_t kMaxEntries = 100'000;  // tensors, and likewise ke
 inline constexpr std::size_t kMaxRank = 16;
 inline constexpr const char* kMetadata = "__metadata__";
 
-// Keys of `__metadata__`. Of these, config, labels, metrics, calibration, provenance, self_test and state hold JSON
-// text.
+// Keys of `__metadata__`. Of these, config, labels, columns, metrics, calibration, provenance, self_test and state hold
+// JSON text.
 inline constexpr const char* kFormat = "format";
 inline constexpr const char* kFormatVersion = "format_version";
 inline constexpr const char* kProducer = "producer";
 inline constexpr const char* kTask = "task";
 inline constexpr const char* kConfig = "config";
 inline constexpr const char* kLabels = "labels";
+inline constexpr const char* kColumns = "columns";  // of taggers
 inline constexpr const char* kMetrics = "metrics";
 inline constexpr const char* kCalibration = "calibration";
 inline constexpr const char* kProvenance = "provenance";
@@ -34,6 +35,7 @@ inline constexpr const char* kVersion = "1";
 
 // Tensors. Those of layer k of the recurrent network end in `_l<k>`, of its backward direction in `_l<k>_reverse`.
 inline constexpr const char* kVocabulary = "vocabulary";
+inline constexpr const char* kLetters = "letters";  // of taggers: the characters that they know
 inline constexpr const char* kEmbeddingWeight = "embedding.weight";
 inline constexpr const char* kEmbeddingFrozen = "embedding.frozen";
 inline constexpr const char* kFrozenVocabulary = "embedding.frozen_vocabulary";

@@ -63,6 +63,7 @@ void write_model(const std::string& path, const ModelMetadata& m, std::vector<Te
                                               {format::kCalibration, m.calibration.dump()},
                                               {format::kProvenance, m.provenance.dump()},
                                               {format::kSelfTest, m.self_test.dump()}};
+  if (!m.columns.empty()) metadata[format::kColumns] = m.columns.dump();
   if (m.numbers != Numbers::kFloat32) metadata[format::kNumbers] = kernels::numbers_name(m.numbers);
   write_safetensors(path, metadata, std::move(tensors));
 }
@@ -86,6 +87,8 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);
+  if (file.metadata().count(format::kColumns) > 0)
+    m.columns = parse_metadata(file, format::kColumns, Json::value_t::array);
   m.metrics = parse_metadata(file, format::kMetrics, Json::value_t::object);
   m.calibration = parse_metadata(file, format::kCalibration, Json::value_t::object);
   m.provenance = parse_metadata(file, format::kProvenance, Json::value_t::object);

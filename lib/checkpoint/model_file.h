@@ -21,6 +21,7 @@ struct ModelMetadata {
   std::string task;
   Json config = Json::object();
   std::vector<std::string> labels;
+  Json columns = Json::array();       ///< of taggers: {"name", "data_scheme", "scheme", "tags"} of each column
   Json metrics = Json::object();      ///< on dev
   Json calibration = Json::object();  ///< {"temperature": t}
   Json provenance = Json::object();

@@ -4,14 +4,13 @@
 #include <cmath>
 #include <deque>
 #include <numeric>
-#include <set>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
-#include "text/utf8.h"
 #include "train/calibration.h"
 #include "train/network_options.h"
+#include "train/stored_model.h"
 
 namespace mnemo {
 namespace {
@@ -63,23 +62,11 @@ std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
 std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents contents) {
   const SafetensorsFile& file = contents.file;
   const std::string& path = file.name();
-  Config config;
-  try {
-    config = parse_config(contents.metadata.config.dump(), path);
-  } catch (const UsageError& error) {
-    std::string text = error.what();
-    for (std::size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
-    fail("damaged model: {}", text);
-  }
+  const Config config = model_config(contents);
   Vocabulary vocabulary = WordTable::read_vocabulary(file, config);
   if (contents.metadata.labels.empty()) fail("{}: damaged model: no labels", path);
   const ClassifierOptions options = network_options(config, 0, config.model.embedding, contents.metadata.labels.size());
-  const double weights = recurrent_parameters(with_input(options.recurrent, options.embedding));
-  std::int64_t stored = 0;
-  for (const TensorView& tensor : file.tensors()) stored += static_cast<std::int64_t>(tensor.bytes);
-  const auto bytes = static_cast<double>(kernels::numbers_bytes(contents.metadata.numbers));
-  if (weights * bytes > static_cast<double>(stored))
-    fail("{}: damaged model: the tensors are of another size than model.hidden or model.layers say", path);
+  check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)));
   std::unique_ptr<TextClassifier> out(
       new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
   load_parameters(file, [&](const ParameterVisitor& v) { out->network_->visit(v); });
@@ -120,14 +107,8 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
   m.numbers = metadata_.numbers;
   std::vector<TensorView> tensors;
   NarrowTensors narrow(m.numbers);
-  std::set<const Parameter*> matrices;
-  network_->visit_narrow([&](Parameter& p) { matrices.insert(&p); });
-  network_->visit([&](Parameter& p) {
-    if (matrices.count(&p) > 0)
-      narrow.append(p.name, p.rows(), p.row_size(), p.value.data(), tensors);
-    else
-      tensors.push_back(float_tensor(p.name, p.shape, p.value.data()));
-  });
+  append_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
   std::deque<std::string> held;
   words_.append(tensors, narrow, held);
   write_model(path, m, std::move(tensors));
@@ -173,29 +154,16 @@ std::vector<float> TextClassifier::probabilities(const std::vector<float>& value
 }
 
 double TextClassifier::verify(ThreadPool& pool) {
-  if (metadata_.self_test.empty()) throw Error("the model holds no samples to verify");
+  std::vector<std::string> texts;
+  const std::vector<float> expected = self_test_values(metadata_, texts);
   Corpus corpus;
   EncodedText encoded;
-  std::vector<float> expected;
-  try {
-    for (const Json& sample : metadata_.self_test) {
-      const auto text = sample.at("text").get<std::string>();
-      if (find_invalid_utf8(text)) throw Error("damaged model: a sample's text is no UTF-8");
-      encode(text, encoded);
-      corpus.add(encoded);
-      for (const Json& p : sample.at("probabilities")) expected.push_back(p.get<float>());
-    }
-  } catch (const nlohmann::json::exception&) {
-    throw Error("damaged model: a sample is no object with text and probabilities");
+  for (const std::string& text : texts) {
+    encode(text, encoded);
+    corpus.add(encoded);
   }
   Arena arena;
-  const std::vector<float> now = probabilities(logits(corpus, pool, arena), true);
-  if (now.size() != expected.size())
-    throw Error("damaged model: a sample has another number of probabilities than labels");
-  double largest = 0;
-  for (std::size_t i = 0; i < now.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(now[i]) - static_cast<double>(expected[i])));
-  return largest;
+  return largest_difference(probabilities(logits(corpus, pool, arena), true), expected);
 }
 
 }  // namespace mnemo

@@ -1,0 +1,30 @@
+// What reading and writing the model files of all tasks have in common.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+
+namespace mnemo {
+
+/// The configuration that a model holds. Throws Error if it is none.
+Config model_config(const ModelContents& contents);
+
+/// Throws Error where the file has fewer bytes than this many weights need, so that no memory is asked for that the
+/// file does not have. `weights` is a double, as a damaged configuration may ask for anything.
+void check_stored_weights(const ModelContents& contents, double weights);
+
+/// Views of a network's parameters, its matrices (`visit_narrow`) in the narrower numbers.
+void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors& narrow,
+                    std::vector<TensorView>& tensors);
+
+/// The stored samples: their texts, and all their values one behind the other. Throws Error if there are none, or if
+/// they are damaged.
+std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<std::string>& texts);
+
+/// Of the values now from those that are expected. Throws Error if their numbers differ.
+double largest_difference(const std::vector<float>& now, const std::vector<float>& expected);
+
+}  // namespace mnemo

@@ -1,0 +1,138 @@
+// A tagger with everything it needs to answer for a sentence, as it lies in a model file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "models/tagger.h"
+#include "text/tags.h"
+#include "text/vectors.h"
+#include "train/corpus.h"
+#include "train/word_table.h"
+
+namespace mnemo {
+
+/// A column that is predicted.
+struct TagColumn {
+  std::string name;               ///< as the configuration names it
+  TagScheme data_scheme;          ///< of what is read and written
+  TagScheme scheme;               ///< of the model's tags
+  std::vector<std::string> tags;  ///< of the model
+};
+
+/// The tags, of the model's scheme, for a column whose tags in train are `found` of the data's scheme: with every
+/// letter of each type, so that whatever is spelled can be predicted.
+std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme);
+
+/// Sentences as rows of the network's tables.
+class TaggerCorpus {
+ public:
+  std::int64_t size() const { return words.size(); }
+
+  Corpus words;
+  std::vector<std::int32_t> types;   // [tokens] the token's distinct word
+  std::vector<std::int32_t> shapes;  // [tokens]
+  // Characters of the distinct words: word w has letters [starts[w], starts[w + 1]).
+  std::vector<std::int64_t> letter_starts{0};
+  std::vector<std::int32_t> letters;
+  std::vector<std::vector<std::int32_t>> gold;  // [columns][tokens], or empty
+
+ private:
+  friend class TextTagger;
+  StringTable distinct_;
+};
+
+/// What a column's decoding gives for a sentence, in the data's scheme.
+struct PredictedTags {
+  std::vector<std::string> tags;
+  std::vector<double> probabilities;  ///< [tokens] of the tag that the model chose
+  struct Span {
+    std::string type;
+    std::size_t begin, end;  ///< tokens
+    double probability;      ///< that exactly this span is there
+  };
+  std::vector<Span> spans;        ///< empty where tags spell none
+  std::vector<double> marginals;  ///< [tokens, model's tags], if asked for
+  struct Sequence {
+    std::vector<std::string> tags;
+    double probability;
+  };
+  std::vector<Sequence> best;  ///< the n best, if asked for
+};
+
+struct TagRequest {
+  bool marginals = false;
+  std::int64_t best = 0;
+};
+
+class TextTagger {
+ public:
+  static constexpr const char* kTask = "tag";  ///< its name in configurations and model files
+  static constexpr std::int32_t kShapes = 8;   ///< kinds of capitalisation
+
+  /// With first weights by the configuration's seed. `vectors` may be null.
+  TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+             const PretrainedVectors* vectors);
+
+  /// Throws Error if the file is no sound tagger.
+  static std::unique_ptr<TextTagger> load(const std::string& path);
+  static std::unique_ptr<TextTagger> from_contents(ModelContents contents);
+
+  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
+
+  /// Adds a sentence of tokens that are valid UTF-8.
+  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus) const;
+
+  /// A batch of sentences; the tokens' rows and the characters that the batch uses.
+  TaggerBatch batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
+                    const Corpus::UnknownUnits& unknown) const;
+
+  /// Calls `use` with the scores [tokens, K] of each column for every batch of the corpus, in no particular order.
+  using UseScores = std::function<void(std::span<const std::int64_t> sentences, const Packing& packing,
+                                       const std::vector<Activation>& scores)>;
+  void for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use);
+
+  /// [sentences][columns], in the corpus's order. A sentence's answer does not depend on the others.
+  std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
+                                                  ThreadPool& pool, Arena& arena);
+
+  /// Model tags of data tags; -1 where a tag's type is not known.
+  std::vector<std::int32_t> tag_ids(std::size_t column, std::span<const std::string> tags) const;
+
+  /// Compares the stored samples with what the model says now; the largest difference of a probability.
+  double verify(ThreadPool& pool);
+
+  Tagger& network() { return *network_; }
+  const Config& config() const { return config_; }
+  const std::vector<TagColumn>& columns() const { return columns_; }
+  const WordTable& words() const { return words_; }
+  const Vocabulary& letters() const { return letters_; }
+  const ModelMetadata& metadata() const { return metadata_; }
+
+ private:
+  TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+             std::int64_t dimension);
+
+  PredictedTags decode(std::size_t column, const Chain& chain, const ChainScores& scores,
+                       const TagRequest& request) const;
+  std::vector<std::string> data_tags(const TagColumn& column, std::span<const std::int32_t> ids) const;
+  std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                          std::vector<std::size_t>& lengths);
+
+  Config config_;
+  std::vector<TagColumn> columns_;
+  WordTable words_;
+  Vocabulary letters_;
+  std::unique_ptr<Tagger> network_;
+  ModelMetadata metadata_;
+};
+
+/// The configuration's tagger scheme for a column's data scheme.
+TagScheme model_scheme(const Config& config, TagScheme data_scheme);
+
+}  // namespace mnemo
