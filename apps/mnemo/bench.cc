@@ -22,7 +22,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
-  std::string cell = "lstm", lengths, mode = "train", format = "text", target, numbers = "float32";
+  std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target, numbers = "float32";
   Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
@@ -45,7 +45,7 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
 }
 
 RecurrentOptions layer_options(const BenchOptions& o) {
-  return {.cell = cell_kind(o.cell, {.layer_norm = o.layer_norm, .reset_after = !o.reset_before}),
+  return {.cell = cell_kind(o.cell, {o.layer_norm, !o.reset_before, o.activation == "relu"}),
           .input = o.input,
           .hidden = o.hidden,
           .layers = o.layers,
@@ -90,13 +90,16 @@ double measure_peak(int threads) {
   return best;
 }
 
+// A step is too little work for more than one.
+int threads_of(const BenchOptions& o) { return o.mode == "step" ? 1 : o.threads; }
+
 class LayerBench {
  public:
   explicit LayerBench(const BenchOptions& o)
       : options_(o),
         lengths_(sequence_lengths(o)),
         packing_(lengths_),
-        pool_(o.threads),
+        pool_(threads_of(o)),
         layer_("bench", layer_options(o)) {
     layer_.initialise(1);
     RandomStream random(1, Purpose::kBench);
@@ -149,6 +152,7 @@ int run_bench(const BenchOptions& o) {
     throw UsageError("--" + conflicts.front());
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
   if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: for the cell gru, not " + o.cell);
+  if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: for the cell rnn, not " + o.cell);
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (!o.target.empty()) kernels::use_target(o.target);
@@ -158,7 +162,7 @@ int run_bench(const BenchOptions& o) {
       throw UsageError("--numbers bfloat16: " + reason);
   LayerBench bench(o);
   for (int warm = 0; warm < (o.mode == "step" ? 100 : 1); ++warm) bench.run();
-  const double peak = measure_peak(o.threads);
+  const double peak = measure_peak(threads_of(o));
   std::vector<double> seconds;
   for (Index i = 0; i < o.repeat; ++i) {
     const auto start = Clock::now();
@@ -167,9 +171,9 @@ int run_bench(const BenchOptions& o) {
   }
   std::sort(seconds.begin(), seconds.end());
   const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
-  nlohmann::ordered_json record{{"cell", o.cell},       {"mode", o.mode},
-                                {"numbers", o.numbers}, {"target", kernels::current_target()},
-                                {"threads", o.threads}, {"batch", o.batch}};
+  nlohmann::ordered_json record{{"cell", o.cell},           {"mode", o.mode},
+                                {"numbers", o.numbers},     {"target", kernels::current_target()},
+                                {"threads", threads_of(o)}, {"batch", o.batch}};
   if (o.lengths.empty())
     record["steps"] = o.steps;
   else
@@ -180,6 +184,7 @@ int run_bench(const BenchOptions& o) {
                  {"projection", o.projection},
                  {"layer_norm", o.layer_norm},
                  {"bidirectional", o.bidirectional},
+                 {"repeat", o.repeat},
                  {"peak_gflops", peak},
                  {"gflops", gflops},
                  {"percent_of_peak", 100.0 * gflops / peak},
@@ -187,6 +192,8 @@ int run_bench(const BenchOptions& o) {
                  {"median_ms", median * 1e3},
                  {"p99_ms", quantile(seconds, 0.99) * 1e3},
                  {"spread", (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median}});
+  if (o.cell == "gru") record["reset_after"] = !o.reset_before;
+  if (o.cell == "rnn") record["activation"] = o.activation;
   if (o.mode == "step") record["weight_gbytes_per_s"] = weight_bytes(o) / median * 1e-9;
   if (o.format == "json") {
     std::puts(record.dump().c_str());
@@ -221,9 +228,14 @@ void add_bench(CLI::App& app, Command& chosen) {
   command->add_flag("--bidirectional", o->bidirectional, "Both directions");
   command->add_flag("--layer-norm", o->layer_norm, "lstm: layer normalisation");
   command->add_flag("--reset-before", o->reset_before, "gru: the reset gate before the product");
+  command->add_option("--activation", o->activation, "rnn: tanh or relu")
+      ->check(CLI::IsMember({"tanh", "relu"}))
+      ->capture_default_str();
   command->add_option("--projection", o->projection, "lstm: outputs after a projection (default: none)")
       ->check(positive);
-  command->add_option("--mode", o->mode, "train: forward and backward; infer: forward; step: one step, state carried")
+  command
+      ->add_option("--mode", o->mode,
+                   "train: forward and backward; infer: forward; step: one step, state carried, on one thread")
       ->check(CLI::IsMember({"train", "infer", "step"}))
       ->capture_default_str();
   command

@@ -24,6 +24,9 @@ Numbers parse_numbers(const SafetensorsFile& file) {
        file.name(), Json(match->second).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+// Of a row of int8: 127 times it is a finite number.
+constexpr float kLargestScale = 2.6e36f;
+
 float row_scale(std::int64_t columns, const float* row) {
   return kernels::int8_scale(kernels::largest_magnitude(row, columns));
 }
@@ -48,6 +51,26 @@ Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t 
     fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
          type == Json::value_t::array ? "array" : "object");
   return value;
+}
+
+// A matrix of integers times the scales of its rows.
+std::string load_integers(const SafetensorsFile& file, const TensorView& tensor, float* to) {
+  const std::int64_t rows = tensor.shape[0], columns = tensor.shape[1];
+  const std::string name = tensor.name + format::kScaleSuffix;
+  const TensorView* scales = file.find(name);
+  if (!scales || scales->dtype != DType::kF32 || scales->shape != std::vector<std::int64_t>{rows})
+    return fmt::format("{} is missing, or not F32 [{}]", name, rows);
+  const auto* integers = static_cast<const std::int8_t*>(tensor.data);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float scale = scales->floats()[r];
+    if (!(scale >= 0.0f && scale <= kLargestScale))
+      return fmt::format("{} is {} in row {}, expected a number from 0 to {}", name, scale, r, kLargestScale);
+    for (std::int64_t j = r * columns; j < (r + 1) * columns; ++j) {
+      if (integers[j] < -127) return fmt::format("{} holds {}, expected -127 to 127", tensor.name, integers[j]);
+      to[j] = static_cast<float>(integers[j]) * scale;
+    }
+  }
+  return "";
 }
 
 }  // namespace
@@ -134,7 +157,7 @@ void NarrowTensors::append(const std::string& name, std::int64_t rows, std::int6
 void round_matrix(Numbers numbers, std::int64_t rows, std::int64_t columns, float* values) {
   for (std::int64_t r = 0; r < rows && numbers != Numbers::kFloat32; ++r) {
     float* row = values + r * columns;
-    const float scale = row_scale(columns, row);
+    const float scale = numbers == Numbers::kInt8 ? row_scale(columns, row) : 0.0f;
     for (std::int64_t j = 0; j < columns; ++j)
       row[j] = numbers == Numbers::kInt8 ? static_cast<float>(kernels::int8_value(row[j], scale)) * scale
                                          : kernels::round_to_bfloat16(row[j]);
@@ -142,34 +165,28 @@ void round_matrix(Numbers numbers, std::int64_t rows, std::int64_t columns, floa
 }
 
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
-                        float* to) {
+                        Numbers numbers, float* to) {
   const TensorView* tensor = file.find(name);
   if (!tensor) return name + " is missing";
-  const TensorView* scales = file.find(name + format::kScaleSuffix);
-  const bool narrow = shape.size() == 2, int8 = narrow && tensor->dtype == DType::kI8;
-  if (tensor->shape != shape || !(tensor->dtype == DType::kF32 || (narrow && tensor->dtype == DType::kBf16) || int8))
+  const char* narrow_type = numbers == Numbers::kInt8 ? "I8" : numbers == Numbers::kFloat32 ? nullptr : "BF16";
+  const bool narrow = shape.size() == 2 && narrow_type && dtype_name(tensor->dtype) == std::string_view(narrow_type);
+  if (tensor->shape != shape || !(tensor->dtype == DType::kF32 || narrow))
     return fmt::format("{} is {} {}, expected F32{} {}", name, dtype_name(tensor->dtype), shape_text(tensor->shape),
-                       narrow ? ", BF16 or I8" : "", shape_text(shape));
-  if (int8 && (!scales || scales->dtype != DType::kF32 || scales->shape != std::vector<std::int64_t>{shape[0]}))
-    return fmt::format("{}{} is missing, or not F32 [{}]", name, format::kScaleSuffix, shape[0]);
+                       shape.size() == 2 && narrow_type ? fmt::format(" or {}", narrow_type) : "", shape_text(shape));
   if (tensor->dtype == DType::kF32) {
     if (tensor->bytes > 0) std::memcpy(to, tensor->data, tensor->bytes);
-  } else if (int8) {
-    const auto* integers = static_cast<const std::int8_t*>(tensor->data);
-    const std::span<const float> scale = scales->floats();
-    for (std::int64_t j = 0; j < tensor->elements(); ++j)
-      to[j] = static_cast<float>(integers[j]) * scale[static_cast<std::size_t>(j / shape[1])];
-  } else {
-    const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
-    for (std::int64_t j = 0; j < tensor->elements(); ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
+    return "";
   }
+  if (numbers == Numbers::kInt8) return load_integers(file, *tensor, to);
+  const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
+  for (std::int64_t j = 0; j < tensor->elements(); ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
   return "";
 }
 
-void load_parameters(const SafetensorsFile& file, const Visit& visit, const std::string& prefix) {
+void load_parameters(const SafetensorsFile& file, const Visit& visit, Numbers numbers, const std::string& prefix) {
   std::vector<std::string> errors;
   visit([&](Parameter& p) {
-    if (std::string error = load_matrix(file, prefix + p.name, p.shape, p.value.data()); !error.empty())
+    if (std::string error = load_matrix(file, prefix + p.name, p.shape, numbers, p.value.data()); !error.empty())
       errors.push_back(std::move(error));
   });
   if (!errors.empty()) fail("{}: tensors do not fit the configuration: {}", file.name(), fmt::join(errors, "; "));

@@ -65,14 +65,15 @@ class NarrowTensors {
 /// Rounds values [rows, columns] to what NarrowTensors writes of them and load_parameters reads again.
 void round_matrix(kernels::Numbers numbers, std::int64_t rows, std::int64_t columns, float* values);
 
-/// Fills `to` [rows, columns] from the tensor of this name: F32, BF16, or I8 with its scales. Returns what is wrong, or
-/// an empty text.
+/// Fills `to` [rows, columns] from the tensor of this name: F32, or of a model of narrower numbers BF16 or I8 with its
+/// scales. Returns what is wrong, or an empty text.
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
-                        float* to);
+                        kernels::Numbers numbers, float* to);
 
 /// Fills the parameters from the tensors of their names. Throws Error with every tensor that is missing, of another
 /// type or another shape.
-void load_parameters(const SafetensorsFile& file, const Visit& visit, const std::string& prefix = "");
+void load_parameters(const SafetensorsFile& file, const Visit& visit,
+                     kernels::Numbers numbers = kernels::Numbers::kFloat32, const std::string& prefix = "");
 
 /// The numbers of one tensor of any fixed-width type, checked for type and count. Throws Error.
 template <class T>

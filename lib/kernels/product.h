@@ -157,8 +157,9 @@ void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, 
 void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, const float* b, Index ldb, float* c,
                        Index ldc);
 
-/// The float32 peak of one thread measured now: independent fused multiply-adds in registers for about
-/// `milliseconds`. GFLOP/s. Call it on as many threads at once as are to be used.
+/// The float32 peak of one thread measured now: independent fused multiply-adds in registers for about `milliseconds`,
+/// over the time that passed, so that threads which share a core share its peak. GFLOP/s. Call it on as many threads at
+/// once as are to be used.
 double measure_peak_gflops(double milliseconds);
 
 }  // namespace mnemo::kernels

@@ -337,7 +337,7 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
   for (Index i = 0; i < run.directions() && state.initial_wanted; ++i) {
     const Index at = (layer * run.directions() + i) * sequences;
     kernels::add_scaled(1.0f, state.direction[i].dh, start.first.h.gradient + at * p, sequences * p);
-    if (start.final.c.gradient)
+    if (start.first.c.gradient)
       kernels::add_scaled(1.0f, state.direction[i].dc, start.first.c.gradient + at * h, sequences * h);
   }
 }

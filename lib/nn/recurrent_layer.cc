@@ -25,12 +25,14 @@ struct Tile {
 };
 
 std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
-  constexpr Index kUnits = 64;  // cache lines of one tile are no other's
+  constexpr Index kLine = 16, kUnits = 64;  // cache lines of one tile are no other's
   const Index H = run.hidden(), D = run.directions();
   std::vector<Tile> tiles;
   if (run.cell->hidden_gates == 0) {
-    for (Index begin = 0; begin < H; begin += kUnits)
-      for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + kUnits)});
+    // At least two, so that a narrow layer has work for a second thread.
+    const Index units = std::clamp((H / 2 + kLine - 1) / kLine * kLine, kLine, kUnits);
+    for (Index begin = 0; begin < H; begin += units)
+      for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});
     return tiles;
   }
   const Index per_direction = std::clamp<Index>((threads + D - 1) / D, 1, std::max<Index>(1, run.packing->rows_at(0)));

@@ -25,6 +25,10 @@ struct RecurrentSteps::Batch {
   std::vector<Layer> layer;
   Index next = 0;
 
+  void check_done() const {
+    if (next != packing.steps()) fail("{} of {} steps were made", next, packing.steps());
+  }
+
   Activation rows(const Activation& all) const {
     const Index first = packing.offset(next) * all.columns;
     return {all.value + first, all.gradient ? all.gradient + first : nullptr, packing.rows_at(next), all.columns};
@@ -54,6 +58,7 @@ RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& pac
     begin_backward(tape, layer.run, layer.state);
     // Recorded before any step, and so run after all of them.
     tape.record([batch = batch_, l] {
+      batch->check_done();
       Batch::Layer& done = batch->layer[l];
       end_backward(batch->tape, done.run, done.state, batch->layers.scratch_);
       Recurrent::add_initial_gradients(done.run, l, done.state, batch->start);
@@ -89,6 +94,7 @@ Activation RecurrentSteps::step(const Activation& x) {
 }
 
 RecurrentState RecurrentSteps::final() {
+  batch_->check_done();
   for (const Batch::Layer& layer : batch_->layer) end_steps(layer.run);
   return batch_->start.final;
 }

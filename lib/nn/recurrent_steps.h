@@ -26,7 +26,8 @@ class RecurrentSteps {
   /// The next step, from 0 on: x [rows_at(step), I], dense, gives y [rows_at(step), P].
   Activation step(const Activation& x);
 
-  /// After the last step: the state after each sequence's own last one.
+  /// After the last step: the state after each sequence's own last one. Throws Error, as the tape's backward does, if
+  /// not all steps of the packing were made.
   RecurrentState final();
 
  private:

@@ -9,7 +9,7 @@
 namespace mnemo {
 
 RecurrentSession::RecurrentSession(Recurrent& layers, ThreadPool& pool, Index sequences)
-    : layers_(layers), sequences_(sequences) {
+    : layers_(layers), pool_(pool), sequences_(sequences) {
   const RecurrentOptions& o = layers.options();
   const CellTraits& cell = cell_traits(o.cell);
   if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
@@ -105,6 +105,7 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
 const float* RecurrentSession::step(const float* x) {
   const RecurrentOptions& o = layers_.options();
   const Index size = sequences_ * o.output();
+  layers_.prepare(pool_);
   for (Index l = 0; l < o.layers; ++l) {
     const float* h = step_layer(l, x, l == 0 ? o.input : o.output());
     if (l == 0 || o.residual == Residual::kNone) {

@@ -14,8 +14,8 @@ struct SessionState {
 };
 
 /// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
-/// `Recurrent::forward` gives for the same inputs in inference. After construction nothing is allocated. The weights
-/// must not change, and the layers must outlive the session.
+/// `Recurrent::forward` gives for the same inputs in inference. After the first step nothing is allocated. The layers
+/// must outlive the session; it goes on with their weights if these change, or are packed for training in between.
 class RecurrentSession {
  public:
   /// Begins with the learned state, or zero. Throws Error for layers with two directions.
@@ -37,12 +37,13 @@ class RecurrentSession {
   // Of one layer; the previous state and the one that is being computed change places at every step.
   struct Layer {
     AlignedVector h[2], c[2];  // [B, P], [B, H]
-    AlignedVector y;           // [B, P] what is handed on, where it is not h
+    AlignedVector y;           // [2, B, P] what is handed on, where it is not h, and a highway's gate
   };
 
   const float* step_layer(Index l, const float* x, Index inputs);
 
   Recurrent& layers_;
+  ThreadPool& pool_;
   Index sequences_;
   std::vector<Layer> state_;
   int now_ = 0;       // which of the two is the present state

@@ -140,6 +140,22 @@ class ClassificationTask : public TrainingTask {
   std::vector<std::int32_t> rows_;
 };
 
+// A cell as the configuration's keys name it.
+std::string cell_text(CellKind cell) {
+  switch (cell) {
+    case CellKind::kNormLstm:
+      return "lstm with layer_norm";
+    case CellKind::kGruBefore:
+      return "gru with reset_after false";
+    case CellKind::kRnnRelu:
+      return "rnn with activation relu";
+    case CellKind::kRnnTanh:
+      return "rnn with activation tanh";
+    default:
+      return cell_traits(cell).name;
+  }
+}
+
 // Lines that occur more than once, and lines of `other` that occur in train: how many, and the first of them.
 void report_repeats(const ClassificationData& data, const Log& print) {
   std::unordered_map<std::string_view, std::size_t> seen;
@@ -263,8 +279,8 @@ std::pair<std::int64_t, std::int64_t> initialise_from(TextClassifier& model, con
   // Weights of one cell may have the shapes of another's.
   const CellKind cell = model.network().options().recurrent.cell, old_cell = old->network().options().recurrent.cell;
   if (cell != old_cell)
-    fail("{}: its cell is {}, this configuration's {}; set model.cell (and reset_after, activation, layer_norm) to its",
-         path, cell_traits(old_cell).name, cell_traits(cell).name);
+    fail("{}: its cell is {}, this configuration's {}; set model.cell and the keys beside it to its", path,
+         cell_text(old_cell), cell_text(cell));
   const auto copy_row = [](Parameter& to, std::int64_t to_row, Parameter& from, std::int64_t from_row) {
     std::copy_n(from.value.data() + from_row * from.row_size(), from.row_size(),
                 to.value.data() + to_row * to.row_size());

@@ -250,6 +250,10 @@ void check_metric(std::string_view metric) {
     throw UsageError(fmt::format("unknown metric {}, expected one of {}", metric, fmt::join(metric_names(), ", ")));
 }
 
+double drop_of(std::string_view metric, double before, double after) {
+  return higher_is_better(metric) ? before - after : after - before;
+}
+
 bool higher_is_better(std::string_view metric) { return metric != "loss" && metric != "log_loss" && metric != "ece"; }
 
 }  // namespace mnemo

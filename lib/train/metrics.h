@@ -99,4 +99,7 @@ void check_metric(std::string_view metric);
 /// False for log_loss, ece and loss; true for every other name.
 bool higher_is_better(std::string_view metric);
 
+/// How much worse a metric got; negative if it got better.
+double drop_of(std::string_view metric, double before, double after);
+
 }  // namespace mnemo

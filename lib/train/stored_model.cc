@@ -57,8 +57,11 @@ std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<s
 double largest_difference(const std::vector<float>& now, const std::vector<float>& expected) {
   if (now.size() != expected.size()) throw Error("damaged model: the samples have another number of probabilities");
   double largest = 0;
-  for (std::size_t i = 0; i < now.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(now[i]) - static_cast<double>(expected[i])));
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(now[i]) - static_cast<double>(expected[i]));
+    if (std::isnan(difference)) return INFINITY;
+    largest = std::max(largest, difference);
+  }
   return largest;
 }
 

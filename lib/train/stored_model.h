@@ -24,7 +24,7 @@ void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors
 /// they are damaged.
 std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<std::string>& texts);
 
-/// Of the values now from those that are expected. Throws Error if their numbers differ.
+/// Of the values now from those that are expected; infinite if one is no number. Throws Error if their numbers differ.
 double largest_difference(const std::vector<float>& now, const std::vector<float>& expected);
 
 }  // namespace mnemo

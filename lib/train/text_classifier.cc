@@ -69,8 +69,9 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)));
   std::unique_ptr<TextClassifier> out(
       new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
-  load_parameters(file, [&](const ParameterVisitor& v) { out->network_->visit(v); });
-  out->words_.load(file, out->network_->embedding());
+  load_parameters(
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers);
+  out->words_.load(contents, out->network_->embedding());
   out->network_->set_numbers(contents.metadata.numbers);
   const Json& calibration = contents.metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())

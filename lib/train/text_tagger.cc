@@ -179,8 +179,9 @@ std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
   check_stored_weights(contents, weights);
   std::unique_ptr<TextTagger> out(new TextTagger(config, std::move(columns), std::move(words),
                                                  Vocabulary::parse(letters->text()), config.model.embedding));
-  load_parameters(file, [&](const ParameterVisitor& v) { out->network_->visit(v); });
-  out->words_.load(file, out->network_->embedding());
+  load_parameters(
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers);
+  out->words_.load(contents, out->network_->embedding());
   out->network_->set_numbers(contents.metadata.numbers);
   out->metadata_ = std::move(contents.metadata);
   return out;

@@ -65,14 +65,16 @@ void WordTable::append(std::vector<TensorView>& tensors, NarrowTensors& narrow, 
                 extra_values_.data(), tensors);
 }
 
-void WordTable::load(const SafetensorsFile& file, Embedding& embedding) {
+void WordTable::load(const ModelContents& contents, Embedding& embedding) {
+  const SafetensorsFile& file = contents.file;
   const TensorView* words = file.find(format::kFrozenVocabulary);
   if (!words) return;
   const Vocabulary table = Vocabulary::parse(words->text());
   for (std::int32_t id = 1; id < table.size(); ++id) extra_words_.insert(table.text(id));
   const std::vector<std::int64_t> shape{extra_words(), embedding.dimension()};
   extra_values_.resize(shape[0] * shape[1]);
-  if (const std::string error = load_matrix(file, format::kEmbeddingFrozen, shape, extra_values_.data());
+  if (const std::string error =
+          load_matrix(file, format::kEmbeddingFrozen, shape, contents.metadata.numbers, extra_values_.data());
       !error.empty())
     fail("{}: tensors do not fit the configuration: {}", file.name(), error);
   embedding.set_frozen_rows(extra_values_);

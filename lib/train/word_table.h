@@ -41,7 +41,7 @@ class WordTable {
   /// The tensors beside the embedding's table. `held` keeps the bytes that the views show.
   void append(std::vector<TensorView>& tensors, NarrowTensors& narrow, std::deque<std::string>& held) const;
   /// The words with fixed vectors. Throws Error if the file's tensors do not fit.
-  void load(const SafetensorsFile& file, Embedding& embedding);
+  void load(const ModelContents& contents, Embedding& embedding);
 
   /// Rounds the fixed vectors.
   void round(kernels::Numbers numbers);

@@ -608,6 +608,9 @@ TEST_CASE("quantize writes a model of narrower numbers that answers as before, a
               "--max-drop allows -0.5");
   CHECK_FALSE(std::filesystem::exists(f.path("refused")));
   check_fails(f.mnemo({"quantize", model, "-o", f.path("refused")}), 2, "--dev");
+  check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", ""}), 2, "expected a file");
+  check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", f.path("refused"), "--max-drop", "nan"}), 2,
+              "--max-drop");
 }
 
 TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
@@ -623,7 +626,8 @@ TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
   };
   check_fails(damaged("embedding.weight.scale\"", "embedding.weight.scalf\""), 1, "embedding.weight.scale is missing");
   check_fails(damaged("\"numbers\":\"int8\"", "\"numbers\":\"int9\""), 1, "this program knows float32");
-  check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected F32, BF16 or I8");
+  check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected F32 or I8");
+  check_fails(damaged("\"numbers\"", "\"numberz\""), 1, "is I8");
 }
 
 TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with the reason") {
@@ -663,6 +667,41 @@ TEST_CASE("bench takes numbers where they are defined") {
       CHECK(nlohmann::json::parse(o.out)["numbers"] == numbers);
     }
   check_fails(bench("train", "int8"), 2, "for the modes infer and step");
+}
+
+TEST_CASE("bench counts the operations of the products, and tells what was run") {
+  const Fixture f;
+  const auto bench = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"bench",    "--batch", "3",         "--input", "4",        "--hidden", "5",
+                                       "--repeat", "2",       "--threads", "2",       "--format", "json"};
+    arguments.insert(arguments.begin() + 1, more.begin(), more.end());
+    const Outcome o = f.mnemo(arguments);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return nlohmann::json::parse(o.out);
+  };
+  const auto operations = [](const nlohmann::json& j) {
+    return j["gflops"].get<double>() * j["median_ms"].get<double>() * 1e6;
+  };
+  const auto tokens = [](const nlohmann::json& j) {
+    return j["tokens_per_s"].get<double>() * j["median_ms"].get<double>() * 1e-3;
+  };
+  // 2 G H (I + H) a token, thrice that in training.
+  const auto gru = bench({"gru", "--steps", "2"});
+  CHECK(tokens(gru) == Approx(6));
+  CHECK(operations(gru) == Approx(6 * 3 * 2.0 * 3 * 5 * (4 + 5)));
+  CHECK(gru["reset_after"] == true);
+  CHECK(gru["repeat"] == 2);
+  const auto both = bench({"lstm", "--lengths", "1..5", "--bidirectional", "--layers", "2", "--mode", "infer"});
+  CHECK(tokens(both) == Approx(1 + 3 + 5));
+  CHECK(operations(both) == Approx(9 * 2 * (2.0 * 4 * 5 * (4 + 5) + 2.0 * 4 * 5 * (10 + 5))));
+  // A cell whose gates do not see the state has the input's product alone.
+  CHECK(operations(bench({"min_lstm", "--steps", "1", "--mode", "infer"})) == Approx(3 * 2.0 * 3 * 5 * 4));
+  // A step is made by one thread.
+  const auto step = bench({"rnn", "--activation", "relu", "--mode", "step", "--numbers", "int8"});
+  CHECK(step["threads"] == 1);
+  CHECK(step["activation"] == "relu");
+  CHECK(step["weight_gbytes_per_s"].get<double>() * step["median_ms"].get<double>() * 1e6 == Approx(5.0 * (4 + 5)));
 }
 
 TEST_CASE("several labels a text") {

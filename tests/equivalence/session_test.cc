@@ -169,6 +169,190 @@ TEST_CASE("steps allocate nothing") {
     }
 }
 
+TEST_CASE("a session goes on with the layers' weights whatever they were packed for in between") {
+  ThreadPool pool(1);
+  const auto x = inputs();
+  RecurrentOptions options = options_of(CellKind::kLstm, 3);
+  options.weight_dropout = 0.5f;
+  Recurrent layers("rnn", options);
+  layers.initialise(3);
+  const auto expected = whole(layers, pool, x);
+  RecurrentSession session(layers, pool, kSequences);
+  const Index size = kSequences * options.output();
+  bool same = true;
+  for (Index t = 0; t < kSteps; ++t) {
+    const float* y = session.step(x.data() + t * kSequences * kInput);
+    same = same && std::equal(y, y + size, expected.begin() + t * size);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kTraining, 1, static_cast<std::uint64_t>(t));
+    const std::vector<std::int32_t> lengths{2};
+    const Packing packing(lengths);
+    auto in = x;
+    layers.forward(tape, packing, {in.data(), nullptr, 2, kInput});
+  }
+  CHECK(same);
+}
+
+TEST_CASE("inference over many chunks of time gives the bits of training's forward pass, in both directions") {
+  const std::vector<std::int32_t> lengths{700, 33, 256, 0, 512, 1, 257};
+  const Packing packing(lengths);
+  RandomStream random(7, Purpose::kTest, 9);
+  std::vector<float> x(packing.tokens() * kInput);
+  for (float& value : x) value = static_cast<float>(random.normal());
+  for (const CellKind cell : all_cells()) {
+    INFO(cell_traits(cell).name);
+    Recurrent layers("rnn", {.cell = cell, .input = kInput, .hidden = 9, .layers = 2, .bidirectional = true});
+    layers.initialise(3);
+    std::vector<float> y, state;
+    for (const auto mode : {Tape::Mode::kTraining, Tape::Mode::kInference})
+      for (const int threads : {1, 3}) {
+        ThreadPool pool(threads);
+        Arena arena;
+        Tape tape(pool, arena, mode);
+        const auto out = layers.forward(tape, packing, {x.data(), nullptr, packing.tokens(), kInput});
+        const std::vector<float> now(out.y.value, out.y.value + out.y.size());
+        const std::vector<float> now_state(out.final.h.value, out.final.h.value + out.final.h.size());
+        if (y.empty()) {
+          y = now;
+          state = now_state;
+        }
+        CHECK(y == now);
+        CHECK(state == now_state);
+      }
+  }
+}
+
+// Rows of a big layer's matrix are those of three small ones, which see the same input.
+TEST_CASE("units of cells without a recurrent product do not depend on the tile that they lie in") {
+  constexpr Index kPart = 50, kParts = 3;
+  const std::vector<std::int32_t> lengths{9, 4, 1};
+  const Packing packing(lengths);
+  RandomStream random(7, Purpose::kTest, 10);
+  std::vector<float> x(packing.tokens() * kInput);
+  for (float& value : x) value = static_cast<float>(random.normal());
+  for (const CellKind cell : {CellKind::kMinLstm, CellKind::kMinGru})
+    for (const float zoneout : {0.0f, 0.3f}) {
+      INFO(cell_traits(cell).name << ", zoneout " << zoneout);
+      const auto options = [&](Index hidden) {
+        return RecurrentOptions{.cell = cell, .input = kInput, .hidden = hidden, .zoneout_h = zoneout};
+      };
+      // y, dx and the weights' gradients; zoneout's choices in training differ between sizes, so only y is compared.
+      const auto run = [&](Recurrent& layer, std::vector<float>& dx) {
+        ThreadPool pool(2);
+        Arena arena;
+        Tape tape(pool, arena, zoneout > 0 ? Tape::Mode::kInference : Tape::Mode::kTraining);
+        dx.assign(x.size(), 0.0f);
+        layer.visit([](Parameter& p) { p.clear_gradient(); });
+        const Activation y = layer.forward(tape, packing, {x.data(), dx.data(), packing.tokens(), kInput}).y;
+        if (zoneout == 0.0f) {
+          std::fill_n(y.gradient, y.size(), 1.0f);
+          tape.backward();
+        }
+        return std::vector<float>(y.value, y.value + y.size());
+      };
+      Recurrent big("rnn", options(kPart * kParts));
+      big.initialise(3);
+      std::vector<float> dx, sum(x.size());
+      const auto y = run(big, dx);
+      std::vector<std::pair<std::string, std::vector<float>>> gradients;
+      big.visit([&](Parameter& p) {
+        gradients.emplace_back(p.name, std::vector<float>(p.gradient.data(), p.gradient.data() + p.size()));
+      });
+      for (Index part = 0; part < kParts; ++part) {
+        Recurrent small("rnn", options(kPart));
+        small.initialise(1);
+        std::vector<Parameter*> from;
+        big.visit([&](Parameter& p) { from.push_back(&p); });
+        std::size_t k = 0;
+        const Index gates = cell_traits(cell).gates;
+        small.visit([&](Parameter& p) {
+          const Index size = p.size() / gates;
+          for (Index g = 0; g < gates; ++g)
+            std::copy_n(from[k]->value.data() + (g * kParts + part) * size, size, p.value.data() + g * size);
+          ++k;
+        });
+        small.weights_changed();
+        std::vector<float> part_dx;
+        const auto part_y = run(small, part_dx);
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part_dx[i];
+        bool same = true;
+        for (Index n = 0; n < packing.tokens(); ++n)
+          same = same && std::equal(part_y.begin() + n * kPart, part_y.begin() + (n + 1) * kPart,
+                                    y.begin() + n * kPart * kParts + part * kPart);
+        CHECK(same);
+        k = 0;
+        small.visit([&](Parameter& p) {
+          const Index size = p.size() / gates;
+          double worst = 0;
+          for (Index g = 0; g < gates; ++g)
+            for (Index i = 0; i < size; ++i)
+              worst = std::max(worst, std::abs(double{p.gradient[g * size + i]} -
+                                               double{gradients[k].second[(g * kParts + part) * size + i]}));
+          CHECK(worst < 1e-5);
+          ++k;
+        });
+      }
+      double worst = 0;
+      for (std::size_t i = 0; i < sum.size(); ++i) worst = std::max(worst, std::abs(double{sum[i]} - double{dx[i]}));
+      CHECK(worst < 1e-5);
+    }
+}
+
+TEST_CASE("gradients of a cell's own vectors beyond a thousand elements are the sums over sequences") {
+  constexpr Index kHidden = 300;
+  std::vector<float> sum;
+  for (const int count : {1, 2}) {
+    // Both sequences are alike.
+    const std::vector<std::int32_t> lengths(count, 3);
+    const Packing packing(lengths);
+    Recurrent layer("rnn", {.cell = CellKind::kNormLstm, .input = kInput, .hidden = kHidden});
+    layer.initialise(3);
+    layer.visit([](Parameter& p) { p.clear_gradient(); });
+    std::vector<float> x(packing.tokens() * kInput);
+    for (Index n = 0; n < packing.tokens(); ++n)
+      for (Index k = 0; k < kInput; ++k) x[n * kInput + k] = inputs()[n / count * kInput + k];
+    ThreadPool pool(2);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kTraining);
+    const Activation y = layer.forward(tape, packing, {x.data(), nullptr, packing.tokens(), kInput}).y;
+    for (Index i = 0; i < y.size(); ++i) y.gradient[i] = 0.1f * static_cast<float>(i % kHidden % 7);
+    tape.backward();
+    std::vector<float> own;
+    layer.visit([&](Parameter& p) {
+      if (p.shape.size() == 1) own.insert(own.end(), p.gradient.data(), p.gradient.data() + p.size());
+    });
+    if (count == 1) {
+      sum = own;
+      continue;
+    }
+    REQUIRE(own.size() > 1024);
+    double worst = 0;
+    for (std::size_t i = 0; i < own.size(); ++i)
+      worst = std::max(worst, std::abs(double{own[i]} - 2.0 * double{sum[i]}));
+    CHECK(worst < 1e-5);
+    CHECK(std::any_of(own.end() - 100, own.end(), [](float g) { return g != 0.0f; }));
+  }
+}
+
+TEST_CASE("a highway's own product is in the layers' numbers") {
+  ThreadPool pool(1);
+  const auto x = inputs();
+  Recurrent layers("rnn", options_of(CellKind::kLstm, 3));
+  layers.initialise(3);
+  // All other matrices are zero, and so are the same in every kind of number.
+  layers.visit([](Parameter& p) {
+    if (p.name.find("weight_") != std::string::npos) std::fill_n(p.value.data(), p.size(), 0.0f);
+    const bool first = p.name.find("bias_ih_l0") != std::string::npos;
+    if (p.name.find("bias_ih") != std::string::npos) std::fill_n(p.value.data(), p.size(), first ? 0.3f : -0.5f);
+  });
+  layers.weights_changed();
+  const auto exact = whole(layers, pool, x);
+  for (const kernels::Numbers numbers : {kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
+    layers.set_numbers(numbers);
+    CHECK_FALSE(whole(layers, pool, x) == exact);
+  }
+}
+
 TEST_CASE("a session refuses two directions and a state of another shape") {
   ThreadPool pool(1);
   Recurrent both("rnn", {.input = 3, .hidden = 4, .bidirectional = true});

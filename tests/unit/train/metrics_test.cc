@@ -166,6 +166,9 @@ TEST_CASE("names of metrics") {
         std::set<std::string>{"accuracy", "micro_precision", "micro_recall", "micro_f1", "macro_precision",
                               "macro_recall", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1",
                               "log_loss", "ece", "auc"});
+  CHECK(drop_of("accuracy", 0.9, 0.8) == Approx(0.1));
+  CHECK(drop_of("log_loss", 0.3, 0.5) == Approx(0.2));
+  CHECK(drop_of("loss", 0.5, 0.3) == Approx(-0.2));
   CHECK(higher_is_better("macro_f1"));
   CHECK(higher_is_better("auc"));
   CHECK_FALSE(higher_is_better("log_loss"));
