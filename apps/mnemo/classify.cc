@@ -164,7 +164,7 @@ void add_classify(CLI::App& app, Command& chosen) {
   command->add_option("--format", o->format, "tsv or jsonl")
       ->check(CLI::IsMember({"tsv", "jsonl"}))
       ->capture_default_str();
-  add_data_options(command, o->input);
+  add_data_options(command, o->input, kTextFormats, "Format of the data (default: lines)");
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_classify(*o); }; });
 }

@@ -5,17 +5,25 @@
 
 namespace mnemo {
 
-void add_data_options(CLI::App* command, DataOptions& options) {
+void add_data_options(CLI::App* command, DataOptions& options, const std::vector<std::string>& formats,
+                      const std::string& help) {
   command
       ->add_option("--invalid-utf8", options.invalid_utf8,
                    "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
       ->check(CLI::IsMember({"error", "replace", "skip"}))
       ->capture_default_str();
-  command
-      ->add_option("--format-in", options.format_in,
-                   "Format of the data (default: the one of the configuration; for classify, lines)")
-      ->check(CLI::IsMember({"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"}));
+  command->add_option("--format-in", options.format_in, help)->check(CLI::IsMember(formats));
 }
+
+namespace {
+
+DataFile named_file(const std::string& path) {
+  DataFile out;
+  out.file = path;
+  return out;
+}
+
+}  // namespace
 
 LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
                             const std::string& what) {
@@ -26,21 +34,25 @@ LabelledTexts read_labelled(const std::string& path, const TextClassifier& model
     forget_columns(data);
   }
   data.dir.clear();
-  return read_texts({DataFile{.file = path,
-                              .format = {},
-                              .label = {},
-                              .text = {},
-                              .separator = {},
-                              .label_separator = {},
-                              .header = {},
-                              .phrases = {}}},
-                    data, "", options.policy(), what, say);
+  return read_texts({named_file(path)}, data, "", options.policy(), what, say);
+}
+
+TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
+                            const std::string& what) {
+  Config config = model.config();
+  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no tags");
+  if (!options.format_in.empty() && options.format_in != config.data.format) {
+    config.data.format = options.format_in;
+    forget_columns(config.data);
+  }
+  config.data.dir.clear();
+  return read_sentences({named_file(path)}, config, "", options.policy(), what, say);
 }
 
 void forget_columns(DataConfig& data) {
   data.label = data.text = data.separator = "";
   data.header.reset();
-  data.phrases = data.multi_label = false;
+  data.phrases = data.multi_label = data.strip_position = false;
 }
 
 }  // namespace mnemo

@@ -3,10 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "config/config.h"
 #include "text/utf8.h"
 #include "train/data.h"
+#include "train/tagging.h"
 #include "train/text_classifier.h"
 
 namespace mnemo {
@@ -18,12 +20,20 @@ struct DataOptions {
   InvalidUtf8 policy() const { return *invalid_utf8_from_name(invalid_utf8); }
 };
 
-/// Adds `--invalid-utf8` and `--format-in`.
-void add_data_options(CLI::App* command, DataOptions& options);
+/// Adds `--invalid-utf8` and `--format-in` with the formats that it may name.
+void add_data_options(CLI::App* command, DataOptions& options, const std::vector<std::string>& formats,
+                      const std::string& help);
+/// The same for texts, and for sentences of tokens.
+inline const std::vector<std::string> kTextFormats{"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
+inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed"};
 
 /// Labelled texts from a file of the command line, or from standard input for "-", read as the model's training data
 /// were unless `--format-in` says otherwise. `what` names them in messages.
 LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
+                            const std::string& what);
+
+/// The same of sentences with tags, for a tagger.
+TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
                             const std::string& what);
 
 /// Clears the keys that say where in a record of another format label and text are.

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "train/evaluation.h"
+#include "train/tag_report.h"
 
 namespace mnemo {
 namespace {
@@ -36,40 +37,19 @@ Minimum parse_minimum(const std::string& text) {
   const double value = std::strtod(number.c_str(), &end);
   if (number.empty() || *end != '\0' || !std::isfinite(value))
     throw UsageError(fmt::format("--min {}: expected metric=value, such as accuracy=0.82", text));
-  check_metric(text.substr(0, equals));
   return {text.substr(0, equals), value};
 }
 
-int run_evaluate(const EvaluateOptions& o) {
-  std::vector<Minimum> minimums;
-  for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
-  if (!o.metric.empty()) check_metric(o.metric);
-  ThreadPool pool(o.threads);
-  const auto model = TextClassifier::load(o.model);
-  const LabelledTexts texts = read_labelled(o.data, *model, o.input, "data");
-  ModelReport report = report_model(*model, texts, o.metric, pool);
-  report.model = o.model;
-  report.data = o.data == "-" ? "standard input" : o.data;
-  if (!o.metric.empty() && !report.interval) fail("--metric {}: not defined on this data", o.metric);
-  if (!o.train.empty()) add_baselines(report, *model, texts, read_labelled(o.train, *model, o.input, "train"));
-  if (!o.compare.empty()) {
-    const auto other = TextClassifier::load(o.compare);
-    add_comparison(report, *model, *other, o.compare, texts, pool);
-  }
-  const std::string out = o.format == "json"
-                              ? report_json(report).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
-                              : report_text(report, model->labels());
-  if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     fail("standard output: cannot write");
-  if (!o.report.empty()) {
-    const std::string folder = std::filesystem::path(o.model).parent_path().string();
-    const std::string log = log_path(folder.empty() ? "." : folder);
-    AtomicFile file(o.report);
-    file.write(report_html(report, *model, texts, log));
-    file.commit();
-  }
+}
+
+std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+// The exit code: kMinimumMissed if a metric is worse than its minimum.
+int check_minimums(const std::vector<Minimum>& minimums, const Metrics& metrics) {
   int code = 0;
-  const auto metrics = report.evaluation.metrics();
   for (const Minimum& minimum : minimums) {
     const auto found = metrics.find(minimum.metric);
     if (found == metrics.end()) fail("--min {}: not defined on this data", minimum.metric);
@@ -80,6 +60,56 @@ int run_evaluate(const EvaluateOptions& o) {
     code = kMinimumMissed;
   }
   return code;
+}
+
+int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
+  for (const Minimum& minimum : minimums) check_metric(minimum.metric);
+  if (!o.metric.empty()) check_metric(o.metric);
+  ThreadPool pool(o.threads);
+  const auto model = TextClassifier::from_contents(std::move(contents));
+  const LabelledTexts texts = read_labelled(o.data, *model, o.input, "data");
+  ModelReport report = report_model(*model, texts, o.metric, pool);
+  report.model = o.model;
+  report.data = o.data == "-" ? "standard input" : o.data;
+  if (!o.metric.empty() && !report.interval) fail("--metric {}: not defined on this data", o.metric);
+  if (!o.train.empty()) add_baselines(report, *model, texts, read_labelled(o.train, *model, o.input, "train"));
+  if (!o.compare.empty()) {
+    const auto other = TextClassifier::load(o.compare);
+    add_comparison(report, *model, *other, o.compare, texts, pool);
+  }
+  print(o.format == "json" ? json_line(report_json(report)) : report_text(report, model->labels()));
+  if (!o.report.empty()) {
+    const std::string folder = std::filesystem::path(o.model).parent_path().string();
+    const std::string log = log_path(folder.empty() ? "." : folder);
+    AtomicFile file(o.report);
+    file.write(report_html(report, *model, texts, log));
+    file.commit();
+  }
+  return check_minimums(minimums, report.evaluation.metrics());
+}
+
+int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
+  for (const auto& [given, name] : {std::pair{!o.compare.empty(), "--compare"},
+                                    std::pair{!o.report.empty(), "--report"}, std::pair{!o.metric.empty(), "--metric"}})
+    if (given) throw UsageError(fmt::format("{}: for classifiers; {} is a tagger", name, o.model));
+  ThreadPool pool(o.threads);
+  const auto model = TextTagger::from_contents(std::move(contents));
+  const TaggedSentences sentences = read_tagged(o.data, *model, o.input, "data");
+  TaggedSentences train;
+  if (!o.train.empty()) train = read_tagged(o.train, *model, o.input, "train");
+  TagReport report = report_tagger(*model, sentences, o.train.empty() ? nullptr : &train, pool);
+  report.model = o.model;
+  report.data = o.data == "-" ? "standard input" : o.data;
+  print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
+  return check_minimums(minimums, join_metrics(report.columns, report.evaluations));
+}
+
+int run_evaluate(const EvaluateOptions& o) {
+  std::vector<Minimum> minimums;
+  for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
+  ModelContents contents = read_model(o.model, "");
+  if (contents.metadata.task == TextTagger::kTask) return evaluate_tagger(o, std::move(contents), minimums);
+  return evaluate_classifier(o, std::move(contents), minimums);
 }
 
 }  // namespace
@@ -105,7 +135,9 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--report", o->report, "Write a self-contained page")->type_name("FILE.html");
   command->add_option("--min", o->minimums, "Exit with 3 if a metric is worse")->type_name("METRIC=VALUE");
-  add_data_options(command, o->input);
+  std::vector<std::string> formats = kTextFormats;
+  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
+  add_data_options(command, o->input, formats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_evaluate(*o); }; });
 }

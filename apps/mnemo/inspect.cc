@@ -10,6 +10,7 @@
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
 #include "train/text_classifier.h"
+#include "train/text_tagger.h"
 
 namespace mnemo {
 namespace {
@@ -71,16 +72,25 @@ void print_text(const Json& d) {
   std::printf("\nconfiguration\n%s\n", d["config"].dump(2).c_str());
 }
 
+template <class Model>
+void verify(const InspectOptions& o, ModelContents contents) {
+  ThreadPool pool(o.threads);
+  const auto model = Model::from_contents(std::move(contents));
+  const double difference = model->verify(pool);
+  if (!(difference <= kVerifyTolerance))
+    fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
+         kVerifyTolerance);
+  std::printf("%s: verified, %zu samples, largest difference %.3g\n", o.model.c_str(),
+              model->metadata().self_test.size(), difference);
+}
+
 int run_inspect(const InspectOptions& o) {
   if (o.verify) {
-    ThreadPool pool(o.threads);
-    const auto model = TextClassifier::load(o.model);
-    const double difference = model->verify(pool);
-    if (!(difference <= kVerifyTolerance))
-      fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model,
-           difference, kVerifyTolerance);
-    std::printf("%s: verified, %zu samples, largest difference %.3g\n", o.model.c_str(),
-                model->metadata().self_test.size(), difference);
+    ModelContents contents = read_model(o.model, "");
+    if (contents.metadata.task == TextTagger::kTask)
+      verify<TextTagger>(o, std::move(contents));
+    else
+      verify<TextClassifier>(o, std::move(contents));
     return 0;
   }
   const Json description = describe(o.model, read_model(o.model, ""));

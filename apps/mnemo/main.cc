@@ -59,6 +59,7 @@ int run(int argc, char** argv) {
   add_train(app, chosen);
   add_evaluate(app, chosen);
   add_classify(app, chosen);
+  add_tag(app, chosen);
   add_quantize(app, chosen);
   add_inspect(app, chosen);
   add_config(app, chosen);

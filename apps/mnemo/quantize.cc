@@ -135,7 +135,7 @@ void add_quantize(CLI::App& app, Command& chosen) {
   command->add_option("--format", o->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  add_data_options(command, o->input);
+  add_data_options(command, o->input, kTextFormats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_quantize(*o); }; });
 }

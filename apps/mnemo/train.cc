@@ -5,6 +5,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <type_traits>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
@@ -15,6 +16,7 @@
 #include "train/classification.h"
 #include "train/evaluation.h"
 #include "train/network_options.h"
+#include "train/tagging.h"
 
 namespace mnemo {
 namespace {
@@ -99,6 +101,127 @@ void write_report(const Config& config, const ClassificationData& data, const st
   file.commit();
 }
 
+// A run from what the command line says to its last line.
+class Run {
+ public:
+  Run(const TrainOptions& o, const Config& config)
+      : o_(o),
+        config_(config),
+        folder_(config.output.dir),
+        pool_(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores()) {
+    options_.folder = folder_;
+    options_.resume = o.resume;
+    options_.progress = [this](const Progress& p) { bar_.show(p); };
+    options_.log = [this](const std::string& line) { bar_.line(line); };
+    options_.signal = &stop_signal;
+    if (o.dry) return;
+    check_folders(o, folder_);
+    lock_.emplace(folder_);
+  }
+
+  int classifier() {
+    const auto data = load_classification_data(config_, o_.config, o_.data.policy(), say);
+    if (o_.dry) {
+      dry_run(config_, o_.config, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
+      return 0;
+    }
+    begin();
+    if (o_.folds > 0) return folds(data);
+    const auto model = built([&] { return build_classifier(config_, o_.config, data, say); });
+    if (!o_.init_from.empty()) {
+      const auto [words, labels] = initialise_from(*model, o_.init_from, say);
+      say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o_.init_from, words,
+                      model->vocabulary().size() - 1, labels, model->labels().size()));
+    }
+    // Only now, when all that a new run begins with has been read.
+    if (o_.overwrite) remove_runs(o_, folder_);
+    const auto result = train_classifier(config_, data, *model, options_, pool_);
+    if (const int code = report(result.outcome)) return code;
+    if (result.test) {
+      const Metrics test = result.test->metrics();
+      say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"),
+                      test.at("macro_f1"), test.at("log_loss")));
+    }
+    if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config_, data, folder_, pool_);
+    tell_next("classify");
+    return 0;
+  }
+
+  int tagger() {
+    for (const auto& [given, name] : {std::pair{o_.dry, "--dry-run"}, std::pair{o_.folds > 0, "--folds"},
+                                      std::pair{!o_.init_from.empty(), "--init-from"}})
+      if (given) throw UsageError(fmt::format("{}: for the task classify", name));
+    const auto data = load_tagging_data(config_, o_.config, o_.data.policy(), say);
+    begin();
+    const auto model = built([&] { return build_tagger(config_, o_.config, data, say); });
+    if (o_.overwrite) remove_runs(o_, folder_);
+    const auto result = train_tagger(config_, data, *model, options_, pool_);
+    if (const int code = report(result.outcome)) return code;
+    for (std::size_t k = 0; k < result.test.size(); ++k) {
+      std::string line = fmt::format("test: {}:", data.columns[k].name);
+      for (const auto& [name, value] : result.test[k].metrics()) line += fmt::format(" {} {:.4f}", name, value);
+      say(line);
+    }
+    tell_next("tag");
+    return 0;
+  }
+
+ private:
+  static void begin() {
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+  }
+
+  template <class Build>
+  std::invoke_result_t<Build> built(const Build& build) const {
+    try {
+      return build();
+    } catch (const std::bad_alloc&) {
+      fail(
+          "out of memory for a model of {} layers of {} hidden units and vectors of {} numbers; make model.layers, "
+          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets smaller",
+          config_.model.layers, config_.model.hidden, config_.model.embedding);
+    }
+  }
+
+  int folds(const ClassificationData& data) {
+    if (o_.overwrite) remove_runs(o_, folder_);
+    cross_validate(config_, o_.config, data, o_.folds, options_, pool_, [&](const std::string& line) {
+      bar_.clear();
+      std::puts(line.c_str());
+      std::fflush(stdout);
+    });
+    if (stop_signal) bar_.line("stopped and saved; go on with: " + resume_command(o_));
+    return stop_signal ? 128 + stop_signal : 0;
+  }
+
+  // The exit code of a run that a signal stopped, else 0.
+  int report(const TrainingOutcome& outcome) {
+    if (outcome.end == TrainingOutcome::End::kSignal) {
+      bar_.line(fmt::format("stopped by signal {} after step {} and saved; go on with: {}", outcome.signal,
+                            outcome.step, resume_command(o_)));
+      return 128 + outcome.signal;
+    }
+    if (outcome.end == TrainingOutcome::End::kFinishedBefore)
+      bar_.line(fmt::format("{}: the run is finished, nothing to do", folder_));
+    else
+      report_outcome(outcome);
+    return 0;
+  }
+
+  void tell_next(const char* command) const {
+    say(fmt::format("next: {} {} {} FILE", shell_quoted(program_name), command, shell_quoted(model_path(folder_))));
+  }
+
+  const TrainOptions& o_;
+  const Config& config_;
+  std::string folder_;
+  ThreadPool pool_;
+  std::optional<FolderLock> lock_;
+  ProgressBar bar_;
+  TrainerOptions options_;
+};
+
 int run_train(const TrainOptions& o) {
   Config config = load_model_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
@@ -107,72 +230,8 @@ int run_train(const TrainOptions& o) {
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
       throw UsageError("training.numbers: bfloat16: " + reason + "; expected float32 here");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
-  ThreadPool pool(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores());
-  const std::string folder = config.output.dir;
-  std::optional<FolderLock> lock;
-  if (!o.dry) {
-    check_folders(o, folder);
-    lock.emplace(folder);
-  }
-  const auto data = load_classification_data(config, o.config, o.data.policy(), say);
-  if (o.dry) {
-    dry_run(config, o.config, data, pool, [](const std::string& line) { std::puts(line.c_str()); });
-    return 0;
-  }
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  ProgressBar bar;
-  TrainerOptions options;
-  options.folder = folder;
-  options.resume = o.resume;
-  options.progress = [&](const Progress& p) { bar.show(p); };
-  options.log = [&](const std::string& line) { bar.line(line); };
-  options.signal = &stop_signal;
-  if (o.folds > 0) {
-    if (o.overwrite) remove_runs(o, folder);
-    cross_validate(config, o.config, data, o.folds, options, pool, [&](const std::string& line) {
-      bar.clear();
-      std::puts(line.c_str());
-      std::fflush(stdout);
-    });
-    if (stop_signal) bar.line("stopped and saved; go on with: " + resume_command(o));
-    return stop_signal ? 128 + stop_signal : 0;
-  }
-  const auto model = [&] {
-    try {
-      return build_classifier(config, o.config, data, say);
-    } catch (const std::bad_alloc&) {
-      fail(
-          "out of memory for a model of {} layers of {} hidden units and vectors of {} numbers; make model.layers, "
-          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets smaller",
-          config.model.layers, config.model.hidden, config.model.embedding);
-    }
-  }();
-  if (!o.init_from.empty()) {
-    const auto [words, labels] = initialise_from(*model, o.init_from, say);
-    say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o.init_from, words,
-                    model->vocabulary().size() - 1, labels, model->labels().size()));
-  }
-  // Only now, when all that a new run begins with has been read.
-  if (o.overwrite) remove_runs(o, folder);
-  const auto result = train_classifier(config, data, *model, options, pool);
-  if (result.outcome.end == TrainingOutcome::End::kSignal) {
-    bar.line(fmt::format("stopped by signal {} after step {} and saved; go on with: {}", result.outcome.signal,
-                         result.outcome.step, resume_command(o)));
-    return 128 + result.outcome.signal;
-  }
-  if (result.outcome.end == TrainingOutcome::End::kFinishedBefore)
-    bar.line(fmt::format("{}: the run is finished, nothing to do", folder));
-  else
-    report_outcome(result.outcome);
-  if (result.test) {
-    const Metrics test = result.test->metrics();
-    say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"), test.at("macro_f1"),
-                    test.at("log_loss")));
-  }
-  if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config, data, folder, pool);
-  say(fmt::format("next: {} classify {} FILE", shell_quoted(program_name), shell_quoted(model_path(folder))));
-  return 0;
+  Run run(o, config);
+  return config.task == TextTagger::kTask ? run.tagger() : run.classifier();
 }
 
 }  // namespace
@@ -198,7 +257,9 @@ void add_train(CLI::App& app, Command& chosen) {
       ->excludes(dry_run);
   dry_run->excludes(init_from);
   resume->excludes(init_from);
-  add_data_options(command, o->data);
+  std::vector<std::string> formats = kTextFormats;
+  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
+  add_data_options(command, o->data, formats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o, command] {
     o->threads_given = command->count("--threads") > 0;

@@ -138,11 +138,11 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {
   return out;
 }
 
-double Tagger::loss(Tape& tape, const TaggerBatch& batch, const std::vector<Activation>& scores,
+double Tagger::loss(Tape& tape, const Packing& packing, const std::vector<Activation>& scores,
                     std::span<const std::vector<std::int32_t>> gold, float label_smoothing) {
   double sum = 0;
   for (std::size_t k = 0; k < columns_.size(); ++k)
-    sum += columns_[k].crf ? columns_[k].crf->loss(tape, batch.packing, scores[k], gold[k])
+    sum += columns_[k].crf ? columns_[k].crf->loss(tape, packing, scores[k], gold[k])
                            : softmax_cross_entropy(scores[k], gold[k], {}, label_smoothing);
   return sum;
 }

@@ -104,7 +104,7 @@ class Tagger {
 
   /// The sum over columns of -log P(gold): with a CRF the mean over sentences, else over tokens. `gold` [columns][N]
   /// in the packing's order.
-  double loss(Tape& tape, const TaggerBatch& batch, const std::vector<Activation>& scores,
+  double loss(Tape& tape, const Packing& packing, const std::vector<Activation>& scores,
               std::span<const std::vector<std::int32_t>> gold, float label_smoothing);
 
   /// What decodes a column's scores with the weights as they are. Without a CRF moves weigh nothing, but what the

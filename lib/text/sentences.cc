@@ -245,6 +245,8 @@ std::optional<SentenceFormat> sentence_format_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::size_t conllu_column(const std::string& name) { return column(name, SentenceFormat::kConllu, "data.columns"); }
+
 std::size_t Sentence::line_of(std::size_t token) const {
   const auto found = std::find(line_tokens.begin(), line_tokens.end(), static_cast<std::int32_t>(token));
   return found == line_tokens.end() ? line : line + static_cast<std::size_t>(found - line_tokens.begin());

@@ -27,6 +27,9 @@ enum class SentenceFormat { kConll, kConllu, kSlashed, kLines };
 std::string_view name_of(SentenceFormat format);
 std::optional<SentenceFormat> sentence_format_from_name(std::string_view name);
 
+/// The place, from 0, of one of conllu's ten columns, by its name or its number from 1. Throws UsageError.
+std::size_t conllu_column(const std::string& name);
+
 struct SentenceOptions {
   SentenceFormat format = SentenceFormat::kConll;
   /// Column of the tokens: a number from 1, of conllu also a name (id, form, lemma, upos, xpos, feats, head, deprel,

@@ -274,6 +274,17 @@ Interval bootstrap_interval(const Predictions& predictions, const std::string& m
                              options.level);
 }
 
+Interval bootstrap_ratio(std::span<const double> parts, std::span<const double> wholes,
+                         const BootstrapOptions& options) {
+  const auto statistic = [&](const Counts& counts) {
+    double part = 0, whole = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i) part += counts[i] * parts[i], whole += counts[i] * wholes[i];
+    return ratio(part, whole);
+  };
+  return percentile_interval(statistic(Counts(parts.size(), 1)), resampled_values(parts.size(), options, statistic),
+                             options.level);
+}
+
 Comparison compare_models(const Predictions& first, const Predictions& second, const std::string& metric,
                           const BootstrapOptions& options) {
   check_predictions(first);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "train/metrics.h"
@@ -28,6 +29,11 @@ struct Interval {
 /// `check_predictions` does.
 Interval bootstrap_interval(const Predictions& predictions, const std::string& metric,
                             const BootstrapOptions& options = {});
+
+/// The same interval of sum(parts) / sum(wholes) over records, such as the F1 of spans: twice those that are right over
+/// those in gold and prediction. Both have one number a record.
+Interval bootstrap_ratio(std::span<const double> parts, std::span<const double> wholes,
+                         const BootstrapOptions& options = {});
 
 /// Two models on the same records.
 struct Comparison {

@@ -283,6 +283,41 @@ void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena&
   }
 }
 
+std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corpus,
+                                                        std::span<const std::int64_t> sentences,
+                                                        const Packing& packing) const {
+  std::vector<std::vector<std::int32_t>> out(corpus.gold.size());
+  for (std::size_t k = 0; k < out.size(); ++k)
+    for (Index t = 0; t < packing.steps(); ++t)
+      for (Index b = 0; b < packing.rows_at(t); ++b)
+        out[k].push_back(corpus.gold[k][corpus.words.first_unit(sentences[packing.original(b)]) + t]);
+  return out;
+}
+
+TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena) {
+  BestTags out;
+  out.tags.assign(corpus.size(), std::vector<std::vector<std::string>>(columns_.size()));
+  std::vector<Chain> chains;
+  for (std::size_t k = 0; k < columns_.size(); ++k) chains.push_back(network_->chain(k));
+  double weight = 0;
+  for_scores(corpus, pool, arena, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
+    pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+      ChainScores sentence;
+      for (std::size_t k = 0; k < columns_.size(); ++k) {
+        copy_scores(packing, b, scores[k], sentence);
+        out.tags[sentences[packing.original(b)]][k] = data_tags(columns_[k], chains[k].best(sentence).tags);
+      }
+    });
+    if (corpus.gold.empty()) return;
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    const auto own = static_cast<double>(config_.model.crf ? packing.rows_at(0) : packing.tokens());
+    out.loss += own * network_->loss(tape, packing, scores, gold(corpus, sentences, packing), 0.0f);
+    weight += own;
+  });
+  if (weight > 0) out.loss /= weight;
+  return out;
+}
+
 std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                             ThreadPool& pool, Arena& arena) {
   std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));

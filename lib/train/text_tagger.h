@@ -101,6 +101,18 @@ class TextTagger {
   std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                   ThreadPool& pool, Arena& arena);
 
+  /// The corpus's gold tags of a batch, [columns][tokens] in the packing's order.
+  std::vector<std::vector<std::int32_t>> gold(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
+                                              const Packing& packing) const;
+
+  /// The best tags alone, [sentences][columns], in the data's scheme; and where the corpus has gold tags, the loss: the
+  /// mean over sentences that have tokens, without a CRF over tokens.
+  struct BestTags {
+    std::vector<std::vector<std::vector<std::string>>> tags;
+    double loss = 0;
+  };
+  BestTags best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena);
+
   /// Model tags of data tags; -1 where a tag's type is not known.
   std::vector<std::int32_t> tag_ids(std::size_t column, std::span<const std::string> tags) const;
 

@@ -34,7 +34,7 @@ std::string model() { return trained().path("run/model.safetensors"); }
 
 TEST_CASE("help goes to stdout with examples first read, and every command has it") {
   const Fixture f;
-  for (const char* command : {"train", "evaluate", "classify", "inspect", "config", "bench"}) {
+  for (const char* command : {"train", "evaluate", "classify", "tag", "quantize", "inspect", "config", "bench"}) {
     const Outcome o = f.mnemo({command, "--help"});
     INFO(command);
     CHECK(o.code == 0);
@@ -627,7 +627,7 @@ TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
   check_fails(damaged("embedding.weight.scale\"", "embedding.weight.scalf\""), 1, "embedding.weight.scale is missing");
   check_fails(damaged("\"numbers\":\"int8\"", "\"numbers\":\"int9\""), 1, "this program knows float32");
   check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected F32 or I8");
-  check_fails(damaged("\"numbers\"", "\"numberz\""), 1, "is I8");
+  check_fails(damaged("\"numbers\"", "\"numberz\""), 1, "damaged model: the tensors are of another size");
 }
 
 TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with the reason") {

@@ -642,7 +642,7 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
         Tape tape(pool, arena, Tape::Mode::kTraining, 3, 5);
         model.weights_changed();
         const auto scores = model.forward(tape, batch);
-        const double value = model.loss(tape, batch, scores, gold, 0.1f);
+        const double value = model.loss(tape, batch.packing, scores, gold, 0.1f);
         if (backward) tape.backward();
         return value;
       };

@@ -1,0 +1,35 @@
+// A tagger's report: counts of tokens and spans with an interval, as text and JSON.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "train/bootstrap.h"
+#include "train/tagging.h"
+
+namespace mnemo {
+
+/// How well the probabilities of predicted spans (where tags spell none, of tags) tell how often they are right:
+/// expected calibration error over 15 bins of equal width (Guo et al. 2017, eq. 3).
+struct SpanCalibration {
+  std::int64_t spans = 0;
+  double ece = 0, mean_probability = 0, share_right = 0;
+};
+
+struct TagReport {
+  std::string model, data;  ///< as the user named them
+  std::vector<TagColumn> columns;
+  std::vector<TagEvaluation> evaluations;  ///< [columns]
+  std::vector<SpanCalibration> calibrations;
+  std::string main_metric;
+  Interval interval;  ///< 95%, of the first column's main metric
+};
+
+/// Evaluates on sentences. `known` are the words of train, empty where they are not known.
+TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
+                        ThreadPool& pool);
+
+Json report_json(const TagReport& report);
+std::string report_text(const TagReport& report);
+
+}  // namespace mnemo

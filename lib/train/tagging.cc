@@ -1,0 +1,376 @@
+#include "train/tagging.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/utf8.h"
+#include "train/network_options.h"
+#include "train/pretrained.h"
+
+namespace mnemo {
+namespace {
+
+TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences) {
+  TaggerCorpus corpus;
+  corpus.gold.resize(model.columns().size());
+  for (const auto& entry : sentences.entries) {
+    model.encode(entry.tokens, corpus);
+    for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
+      const auto ids = model.tag_ids(k, entry.tags[k]);
+      corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
+    }
+  }
+  return corpus;
+}
+
+std::vector<TagEvaluation> evaluate_columns(const std::vector<TagColumn>& columns,
+                                            const std::vector<std::vector<TaggedSentence>>& sentences) {
+  std::vector<TagEvaluation> out;
+  for (std::size_t k = 0; k < columns.size(); ++k) out.push_back(evaluate_tags(sentences[k], columns[k].data_scheme));
+  return out;
+}
+
+DataPart part_of(const TaggedSentences& sentences) { return {sentences.files, std::ssize(sentences.entries)}; }
+
+// Gold and predicted tags side by side, [columns][sentences].
+std::vector<std::vector<TaggedSentence>> beside(const TaggedSentences& sentences, std::size_t columns,
+                                                const std::vector<std::vector<std::vector<std::string>>>& predicted) {
+  std::vector<std::vector<TaggedSentence>> out(columns);
+  for (std::size_t i = 0; i < sentences.entries.size(); ++i)
+    for (std::size_t k = 0; k < columns; ++k) out[k].push_back({sentences.entries[i].tags[k], predicted[i][k], {}});
+  return out;
+}
+
+std::vector<std::string> identity_labels(const std::vector<TagColumn>& columns) { return columns.front().tags; }
+
+class TaggingTask : public TrainingTask {
+ public:
+  TaggingTask(const Config& config, const TaggingData& data, TextTagger& model)
+      : config_(config),
+        data_(data),
+        model_(model),
+        corpus_(encode_sentences(model, data.train)),
+        dev_(encode_sentences(model, data.dev)) {
+    plan(0);
+  }
+
+  void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
+  void weights_changed() override { model_.network().weights_changed(); }
+  std::int64_t batches() const override { return std::ssize(batches_); }
+  void begin_epoch(std::int64_t epoch) override { plan(epoch); }
+
+  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
+    const auto& sentences = batches_[batch];
+    batch_ = model_.batch(corpus_, sentences,
+                          {.rate = config_.model.word_dropout,
+                           .singleton_rate = config_.model.singleton_dropout,
+                           .vocabulary = &model_.words().vocabulary(),
+                           .seed = static_cast<std::uint64_t>(config_.training.seed),
+                           .step = static_cast<std::uint64_t>(step)});
+    gold_ = model_.gold(corpus_, sentences, batch_.packing);
+    Tagger& network = model_.network();
+    word_rows_ = distinct_rows(batch_.words, network.embedding().weight.rows());
+    if (network.chars()) letter_rows_ = distinct_rows(batch_.letters, network.chars()->embedding().weight.rows());
+    if (network.shapes()) shape_rows_ = distinct_rows(batch_.shapes, network.shapes()->weight.rows());
+    return batch_.packing.tokens();
+  }
+
+  void visit_sparse(const SparseVisitor& visitor) override {
+    Tagger& network = model_.network();
+    visitor(network.embedding().weight, word_rows_);
+    if (network.chars()) visitor(network.chars()->embedding().weight, letter_rows_);
+    if (network.shapes()) visitor(network.shapes()->weight, shape_rows_);
+  }
+
+  double forward(Tape& tape) override {
+    const auto scores = model_.network().forward(tape, batch_);
+    return model_.network().loss(tape, batch_.packing, scores, gold_,
+                                 static_cast<float>(config_.training.label_smoothing));
+  }
+
+  std::string data_identity() const override {
+    return mnemo::data_identity(identity_labels(data_.columns), part_of(data_.train), part_of(data_.dev));
+  }
+  std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
+  std::string metric() const override { return tagging_metric(config_, data_.columns); }
+  bool has_dev() const override { return dev_.size() > 0; }
+
+  Metrics evaluate_dev(ThreadPool& pool) override {
+    Arena arena;
+    const auto found = model_.best_tags(dev_, pool, arena);
+    Metrics out = join_metrics(data_.columns,
+                               evaluate_columns(data_.columns, beside(data_.dev, data_.columns.size(), found.tags)));
+    out["loss"] = found.loss;
+    return out;
+  }
+
+  void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
+    Json provenance{{"seed", config_.training.seed}};
+    provenance.update(data_provenance(part_of(data_.train), part_of(data_.dev)));
+    provenance["train_units"] = corpus_.words.units();
+    provenance.update(progress);
+    model_.save(path, metrics, provenance, pool);
+  }
+
+ private:
+  void plan(std::int64_t epoch) {
+    batches_ = make_batches(corpus_.words, config_.training.batch_size, config_.training.batch_tokens,
+                            static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(epoch));
+  }
+
+  const Config& config_;
+  const TaggingData& data_;
+  TextTagger& model_;
+  TaggerCorpus corpus_, dev_;
+  std::vector<std::vector<std::int64_t>> batches_;
+  TaggerBatch batch_;
+  std::vector<std::vector<std::int32_t>> gold_;  // [columns][tokens], packed
+  std::vector<std::int32_t> word_rows_, letter_rows_, shape_rows_;
+};
+
+// The columns of train: their schemes, and the tags of the model.
+std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences& train) {
+  std::vector<std::string> names = config.data.columns;
+  if (names.empty()) names.emplace_back(config.data.format == "conllu" ? "upos" : "tag");
+  std::vector<TagColumn> out;
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    SchemeGuess guess;
+    std::set<std::string> found;
+    for (const auto& entry : train.entries) {
+      guess.add(entry.tags[k]);
+      found.insert(entry.tags[k].begin(), entry.tags[k].end());
+    }
+    TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guess.scheme()), TagScheme::kNone, {}};
+    column.scheme = model_scheme(config, column.data_scheme);
+    column.tags = model_tags({found.begin(), found.end()}, column.data_scheme, column.scheme);
+    out.push_back(std::move(column));
+  }
+  return out;
+}
+
+// Sequences that the scheme would spell otherwise: how many, and the first one.
+void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log) {
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    if (columns[k].data_scheme == TagScheme::kNone) continue;
+    std::int64_t repaired = 0;
+    std::string first;
+    for (const auto& entry : sentences.entries) {
+      const auto& tags = entry.tags[k];
+      const auto spelled = spell_spans(conlleval_spans(tags), tags.size(), columns[k].data_scheme);
+      if (spelled == tags) continue;
+      const auto at = std::mismatch(tags.begin(), tags.end(), spelled.begin()).first - tags.begin();
+      if (repaired++ == 0) first = fmt::format("{}: {} read as {}", sentences.place(entry, at), tags[at], spelled[at]);
+    }
+    if (repaired > 0)
+      log(fmt::format(
+          "{} sentences of column {} are no sequences of {}, and are read by conlleval's rule; the first: {}", repaired,
+          columns[k].name, name_of(columns[k].data_scheme), first));
+  }
+}
+
+void keep_dev_out(const Config& config, TaggingData& data, const Log& log) {
+  const double share = config.data.dev_fraction;
+  if (share <= 0) return;
+  std::vector<std::string> texts;
+  for (const auto& entry : data.train.entries) texts.push_back(fmt::format("{}", fmt::join(entry.tokens, " ")));
+  const auto parts = split_by_text({texts.begin(), texts.end()}, {1.0 - share, share},
+                                   static_cast<std::uint64_t>(config.data.dev_seed));
+  TaggedSentences train{{}, data.train.files}, dev{{}, data.train.files};
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    (parts[i] == 0 ? train : dev).entries.push_back(std::move(data.train.entries[i]));
+  if (train.entries.empty()) fail("{}: data.dev_fraction {} leaves nothing to train on", train.files[0].path, share);
+  if (dev.entries.empty())
+    log("no dev data: too few different sentences to keep any out; the last weights will be the model");
+  data.train = std::move(train);
+  data.dev = std::move(dev);
+}
+
+}  // namespace
+
+std::string TaggedSentences::place(const Entry& entry, std::size_t token) const {
+  return fmt::format("{}:{}", files[entry.file].path, entry.lines[token]);
+}
+
+bool predicts_words(const Config& config) { return config.data.columns == std::vector<std::string>{kWordsColumn}; }
+
+void cut_words(Sentence& s) {
+  Sentence out;
+  out.lines = std::move(s.lines);
+  out.line_tokens.assign(out.lines.size(), -1);
+  out.line = s.line;
+  out.tags.resize(1);
+  for (const std::string& word : s.tokens)
+    for (std::size_t at = 0; at < word.size();) {
+      const std::size_t end = at + utf8_length(word[at]);
+      out.tokens.push_back(word.substr(at, end - at));
+      const bool first = at == 0, last = end == word.size();
+      out.tags[0].emplace_back(first && last ? "S" : first ? "B" : last ? "E" : "M");
+      at = end;
+    }
+  s = std::move(out);
+}
+
+SentenceOptions sentence_options(const Config& config, const DataFile& file, InvalidUtf8 invalid_utf8, bool tags) {
+  const std::string format = file.format.value_or(config.data.format);
+  const auto known = sentence_format_from_name(format);
+  if (!known) throw UsageError(fmt::format("format \"{}\" is not one of sentences", format));
+  SentenceOptions out;
+  out.format = *known;
+  out.invalid_utf8 = invalid_utf8;
+  out.require_tags = tags && !predicts_words(config);
+  const bool rows = out.format == SentenceFormat::kConll || out.format == SentenceFormat::kConllu;
+  if (rows) out.token = file.text.value_or(config.data.text);
+  if (rows && !predicts_words(config)) out.tags = config.data.columns;
+  if (rows && out.tags.empty() && !file.label.value_or(config.data.label).empty())
+    out.tags = {file.label.value_or(config.data.label)};
+  if (out.format == SentenceFormat::kConll) {
+    out.separator = file.separator.value_or(config.data.separator);
+    if (out.separator == "\\t") out.separator = "\t";
+    out.strip_position = config.data.strip_position;
+  }
+  out.tokenizer = tokenizer_options(config.text);
+  if (config.text.unit == "word") out.tokenizer.unit = Unit::kUnicodeWord;
+  return out;
+}
+
+TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,
+                               InvalidUtf8 invalid_utf8, const std::string& what, const Log& log) {
+  TaggedSentences out;
+  std::size_t tokens = 0;
+  for (const DataFile& file : files) {
+    const std::string path = data_path(file.file, config.data.dir, config_path);
+    out.files.push_back(describe_file(path));
+    const auto reader = SentenceReader::open(path, sentence_options(config, file, invalid_utf8, true));
+    Sentence s;
+    while (reader->next(s)) {
+      if (predicts_words(config)) cut_words(s);
+      std::vector<std::size_t> lines;
+      for (std::size_t t = 0; t < s.tokens.size(); ++t) lines.push_back(s.line_of(t));
+      tokens += s.tokens.size();
+      out.entries.push_back(
+          {std::move(s.tokens), std::move(s.tags), std::move(lines), static_cast<std::uint32_t>(out.files.size() - 1)});
+    }
+    const SentenceCounts counts = reader->counts();
+    out.files.back().records = static_cast<std::int64_t>(counts.sentences);
+    if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
+    if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
+    if (counts.invalid_sequences > 0)
+      log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, counts.invalid_sequences));
+  }
+  if (tokens == 0) fail("{}: {} has no tokens", out.files.empty() ? "data." + what : out.files.front().path, what);
+  return out;
+}
+
+void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const TagColumn& column = columns[k];
+    std::unordered_set<std::string> known(column.tags.begin(), column.tags.end()), types;
+    for (const std::string& tag : column.tags)
+      if (const auto parts = split_tag(tag, column.scheme)) types.insert(std::string(parts->type));
+    for (const auto& entry : sentences.entries)
+      for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+        const std::string& tag = entry.tags[k][t];
+        const auto parts = split_tag(tag, column.data_scheme);
+        if (column.data_scheme != TagScheme::kNone && !parts)
+          fail("{}: tag \"{}\" is none of the scheme {}: {}", sentences.place(entry, t), tag,
+               name_of(column.data_scheme), tags_of(column.data_scheme));
+        const bool is_known = column.data_scheme == TagScheme::kNone ? known.count(tag) > 0
+                              : parts->letter == 'O'                 ? known.count("O") > 0
+                                                                     : types.count(std::string(parts->type)) > 0;
+        if (!is_known)
+          fail("{}: tag \"{}\" of column {} does not occur in train", sentences.place(entry, t), tag, column.name);
+      }
+  }
+}
+
+TaggingData load_tagging_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
+                              const Log& log) {
+  const DataConfig& d = config.data;
+  if (d.train.empty())
+    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+  if (d.columns.size() > 1 && std::find(d.columns.begin(), d.columns.end(), kWordsColumn) != d.columns.end())
+    throw UsageError("data.columns: words stands alone, as its tokens are characters");
+  TaggingData out;
+  out.train = read_sentences(d.train, config, config_path, invalid_utf8, "train", log);
+  out.columns = find_columns(config, out.train);
+  if (!d.dev.empty()) out.dev = read_sentences(d.dev, config, config_path, invalid_utf8, "dev", log);
+  if (!d.test.empty()) out.test = read_sentences(d.test, config, config_path, invalid_utf8, "test", log);
+  check_tags(out.train, out.columns);
+  for (const TagColumn& column : out.columns) {
+    if (column.tags.size() < 2)
+      fail("{}: column {} has the one tag \"{}\"; a tagger needs two", out.train.files.front().path, column.name,
+           column.tags.front());
+    log(fmt::format("column {}: {} tags, scheme {}", column.name, column.tags.size(), name_of(column.data_scheme)));
+  }
+  check_tags(out.dev, out.columns);
+  check_tags(out.test, out.columns);
+  for (const TaggedSentences* part : {&out.train, &out.dev, &out.test}) {
+    report_repairs(*part, out.columns, log);
+  }
+  const std::string& metric = config.training.early_stopping.metric;
+  if (metric == "f1" && out.columns.front().data_scheme == TagScheme::kNone)
+    throw UsageError("training.early_stopping.metric: f1 is of spans, and the tags spell none; use token_accuracy");
+  if (d.dev.empty()) keep_dev_out(config, out, log);
+  return out;
+}
+
+std::string tagging_metric(const Config& config, const std::vector<TagColumn>& columns) {
+  const std::string& metric = config.training.early_stopping.metric;
+  if (metric != "auto") return metric;
+  return columns.front().data_scheme == TagScheme::kNone ? "token_accuracy" : "f1";
+}
+
+std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string& config_path, const TaggingData& data,
+                                         const Log& log) {
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  VocabularyBuilder words, letters;
+  Tokens folded;
+  for (const auto& entry : data.train.entries) {
+    tokenizer.take_units(entry.tokens, folded);
+    for (std::size_t i = 0; i < folded.size(); ++i) words.add(folded.text(i));
+    for (const std::string& token : entry.tokens)
+      for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
+        letters.add(std::string_view(token).substr(at, utf8_length(token[at])));
+  }
+  Vocabulary vocabulary =
+      words.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  Vocabulary known_letters = letters.build(1, 0);
+  log(fmt::format("vocabulary: {} of {} words, {} characters", vocabulary.size() - 1, words.distinct(),
+                  known_letters.size() - 1));
+  if (config.text.pretrained.empty())
+    return std::make_unique<TextTagger>(config, data.columns, std::move(vocabulary), std::move(known_letters), nullptr);
+  const PretrainedVectors vectors = read_vectors(config, config_path, vocabulary, log);
+  return std::make_unique<TextTagger>(config, data.columns, std::move(vocabulary), std::move(known_letters), &vectors);
+}
+
+TaggingResult train_tagger(const Config& config, const TaggingData& data, TextTagger& model,
+                           const TrainerOptions& options, ThreadPool& pool) {
+  make_folders(options.folder);
+  TaggingTask task(config, data, model);
+  TaggingResult out{train(task, config, options, pool), {}};
+  if (out.outcome.end == TrainingOutcome::End::kSignal || data.test.entries.empty()) return out;
+  const auto best = TextTagger::load(model_path(options.folder));
+  out.test = evaluate_columns(data.columns, predict_tags(*best, data.test, pool));
+  return out;
+}
+
+std::vector<std::vector<TaggedSentence>> predict_tags(TextTagger& model, const TaggedSentences& sentences,
+                                                      ThreadPool& pool) {
+  Arena arena;
+  TaggerCorpus corpus;
+  for (const auto& entry : sentences.entries) model.encode(entry.tokens, corpus);
+  return beside(sentences, model.columns().size(), model.best_tags(corpus, pool, arena).tags);
+}
+
+Metrics join_metrics(const std::vector<TagColumn>& columns, const std::vector<TagEvaluation>& evaluations) {
+  Metrics out = evaluations.front().metrics();
+  for (std::size_t k = 0; k < columns.size() && columns.size() > 1; ++k)
+    for (const auto& [name, value] : evaluations[k].metrics()) out[columns[k].name + "." + name] = value;
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,88 @@
+// Training and evaluating a tagger, from a configuration to a model file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "text/sentences.h"
+#include "train/data.h"
+#include "train/tag_metrics.h"
+#include "train/text_tagger.h"
+#include "train/trainer.h"
+
+namespace mnemo {
+
+/// The column's name that stands for the words themselves: their characters are the tokens, tagged B, M, E and S.
+inline constexpr const char* kWordsColumn = "words";
+
+/// Sentences with their columns of tags, in the order of the files.
+struct TaggedSentences {
+  struct Entry {
+    std::vector<std::string> tokens;
+    std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]
+    std::vector<std::size_t> lines;              ///< [tokens] of the file
+    std::uint32_t file;                          ///< index into files
+  };
+  std::vector<Entry> entries;
+  std::vector<SourceFile> files;
+
+  /// "FILE:LINE" of a token.
+  std::string place(const Entry& entry, std::size_t token) const;
+};
+
+/// The data of a run.
+struct TaggingData {
+  TaggedSentences train, dev, test;
+  std::vector<TagColumn> columns;
+};
+
+/// How a file of sentences is to be read, from the configuration's keys and those of the file itself. `tags` says
+/// whether tags are needed.
+SentenceOptions sentence_options(const Config& config, const DataFile& file, InvalidUtf8 invalid_utf8, bool tags);
+
+/// Whether the configuration's column is kWordsColumn; then the words of a sentence become tagged characters.
+bool predicts_words(const Config& config);
+void cut_words(Sentence& sentence);
+
+/// Reads all files. Throws as the readers do, and if there is no token in all of them.
+TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,
+                               InvalidUtf8 invalid_utf8, const std::string& what, const Log& log);
+
+/// Throws Error that names file, line and tag for a tag that is none of a column's scheme, or whose type train lacks.
+void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);
+
+/// Reads what the configuration names; finds out schemes, and reports sequences that are spelled wrongly, which are
+/// read by conlleval's rule.
+TaggingData load_tagging_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
+                              const Log& log);
+
+/// The metric on dev by which a tagger is chosen.
+std::string tagging_metric(const Config& config, const std::vector<TagColumn>& columns);
+
+/// A new model: vocabularies of train, pretrained vectors if any, seeded weights.
+std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string& config_path, const TaggingData& data,
+                                         const Log& log);
+
+struct TaggingResult {
+  TrainingOutcome outcome;
+  std::vector<TagEvaluation> test;  ///< of each column, of the best model, if there is a test set and the run ended
+};
+
+/// Trains into options.folder.
+TaggingResult train_tagger(const Config& config, const TaggingData& data, TextTagger& model,
+                           const TrainerOptions& options, ThreadPool& pool);
+
+/// A model's best tags beside the true ones: [columns][sentences]. `known` [words], if not empty, are those of train,
+/// for the accuracy on others.
+std::vector<std::vector<TaggedSentence>> predict_tags(TextTagger& model, const TaggedSentences& sentences,
+                                                      ThreadPool& pool);
+
+/// The metrics of all columns under one roof: the first column's by their names, and where there are several each
+/// column's with its name before a dot.
+Metrics join_metrics(const std::vector<TagColumn>& columns, const std::vector<TagEvaluation>& evaluations);
+
+}  // namespace mnemo

@@ -1,0 +1,254 @@
+// Taggers from the shell: trained, asked and measured on sentences that a few words tell apart.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+
+using nlohmann::json;
+
+// Names in IOB1, parts of speech before them.
+std::string tiny_sentences() {
+  const std::vector<std::string> first{"Ada", "Alan", "Grace", "Kurt"}, last{"Byron", "Turing", "Hopper"},
+      places{"Paris", "Rome", "Oslo"};
+  std::string text = "-DOCSTART- -X- O\n\n";
+  for (std::size_t i = 0; i < first.size(); ++i)
+    for (std::size_t j = 0; j < last.size(); ++j) {
+      text += first[i] + " NNP I-PER\n" + last[j] + " NNP I-PER\nsaw VBD O\n" + places[(i + j) % 3] +
+              " NNP I-LOC\n. . O\n\n";
+      text += "in IN O\n" + places[j] + " NNP I-LOC\n" + places[(j + 1) % 3] + " NNP B-LOC\nit PRP O\nrained VBD O\n\n";
+    }
+  return text;
+}
+
+class TagFixture {
+ public:
+  TagFixture() {
+    write_text(path("train.conll"), tiny_sentences());
+    write_text(path("dev.conll"),
+               "Grace NNP I-PER\nTuring NNP I-PER\nsaw VBD O\nOslo NNP I-LOC\n. . O\n\nin IN O\nRome NNP I-LOC\n");
+    write_text(path("c.json"), R"({"task": "tag",
+ "data": {"train": "train.conll", "dev": "dev.conll", "format": "conll"},
+ "model": {"embedding": 12, "hidden": 12, "dropout": 0.1, "embedding_dropout": 0.1,
+           "char_encoder": {"kind": "cnn", "embedding": 6, "hidden": 8, "dropout": 0.1}},
+ "training": {"epochs": 30, "batch_size": 4, "learning_rate": 0.02, "clip_norm": 5,
+              "early_stopping": {"metric": "loss"}}})");
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string model() const { return path("run/model.safetensors"); }
+  std::string bytes(const std::string& name) const { return Process::text(path(name)); }
+  Outcome mnemo(const std::vector<std::string>& arguments, const std::string& input = "") const {
+    return run(arguments, folder_.path(), input);
+  }
+  Outcome train(const std::string& output, std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments{"train", path("c.json"), "--set", "output.dir=" + path(output)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return mnemo(arguments);
+  }
+  // The message of a training on these sentences that must fail.
+  std::string refused(const std::string& sentences, int code = 1, std::vector<std::string> more = {}) const {
+    write_text(path("bad.conll"), sentences);
+    more.insert(more.end(), {"--set", "data.train=" + path("bad.conll"), "--overwrite"});
+    const Outcome o = train("refused", more);
+    INFO(o.err);
+    CHECK(o.code == code);
+    return o.err;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+const TagFixture& tagger() {
+  static const TagFixture* const fixture = [] {
+    auto* made = new TagFixture;
+    const Outcome outcome = made->train("run");
+    if (outcome.code != 0) throw std::runtime_error("training the tiny tagger: " + outcome.err);
+    return made;
+  }();
+  return *fixture;
+}
+
+}  // namespace
+
+TEST_CASE("a tagger learns names, is measured, and verifies") {
+  const TagFixture& f = tagger();
+  const Outcome o = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--train", f.path("train.conll"), "--format",
+                             "json", "--min", "f1=0.99"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const json found = json::parse(o.out);
+  CHECK(found["metrics"]["f1"] == 1.0);
+  CHECK(found["metrics"]["token_accuracy"] == 1.0);
+  CHECK(found["records"] == 2);
+  CHECK(found["tokens"] == 7);
+  CHECK(found["interval"]["metric"] == "f1");
+  CHECK(found["per_class"].size() == 2);
+  CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "token_accuracy=1.1"}).code == 3);
+  CHECK(f.mnemo({"inspect", f.model(), "--verify"}).code == 0);
+  const std::string text = f.mnemo({"evaluate", f.model(), f.path("dev.conll")}).out;
+  CHECK_THAT(text, contains_text("f1 1.0000, 95% interval 1.0000 to 1.0000"));
+  CHECK_THAT(text, contains_text("PER"));
+}
+
+TEST_CASE("tag appends its column to what was there, in order, in the scheme of the data") {
+  const TagFixture& f = tagger();
+  const Outcome o = f.mnemo({"tag", f.model()}, "in IN\nRome NNP\nParis NNP\n\n# a comment\nAlan\tNNP\nByron\tNNP\n");
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(o.out == "in IN O\nRome NNP I-LOC\nParis NNP B-LOC\n\n# a comment\nAlan\tNNP\tI-PER\nByron\tNNP\tI-PER\n\n");
+  // What a sentence gets does not depend on what it is tagged with, nor on threads.
+  std::string all;
+  for (int i = 0; i < 40; ++i) all += "in IN\nRome NNP\nParis NNP\n\n";
+  const std::string one =
+      f.mnemo({"tag", f.model(), "--marginals", "--threads", "1"}, "in IN\nRome NNP\nParis NNP\n").out;
+  std::string expected;
+  for (int i = 0; i < 40; ++i) expected += one;
+  CHECK(f.mnemo({"tag", f.model(), "--marginals", "--threads", "3"}, all).out == expected);
+}
+
+TEST_CASE("plain text is cut into tokens, with the places of spans in bytes and in characters") {
+  const TagFixture& f = tagger();
+  const Outcome o = f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl", "--marginals", "--nbest", "3"},
+                            "Ada Byron saw Rome.\n\né in Oslo\n");
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  std::vector<json> records;
+  std::istringstream lines(o.out);
+  for (std::string line; std::getline(lines, line);) records.push_back(json::parse(line));
+  REQUIRE(records.size() == 3);
+  CHECK(records[0]["tokens"].size() == 5);
+  REQUIRE(records[0]["spans"].size() == 2);
+  const json& span = records[0]["spans"][0];
+  CHECK(span["type"] == "PER");
+  CHECK(span["start"] == 0);
+  CHECK(span["end"] == 9);
+  CHECK(span["probability"].get<double>() > 0.5);
+  for (const json& token : records[0]["tokens"]) {
+    double sum = 0;
+    for (const json& p : token["marginals"]) sum += p.get<double>();
+    CHECK(sum == Approx(1.0).margin(1e-6));
+  }
+  REQUIRE(records[0]["nbest"].size() == 3);
+  CHECK(records[0]["nbest"][0]["probability"] > records[0]["nbest"][1]["probability"]);
+  CHECK(records[1]["tokens"].empty());
+  const json& oslo = records[2]["spans"][0];
+  CHECK(oslo["start"] == 5);
+  CHECK(oslo["byte_start"] == 6);
+  CHECK(oslo["byte_end"] == 10);
+  // What is less probable than asked for is left out.
+  CHECK(f.mnemo({"tag", f.model(), "--raw", "--min-confidence", "1"}, "Ada Byron saw Rome.\n").out ==
+        "Ada\tO\nByron\tO\nsaw\tO\nRome\tO\n.\tO\n\n");
+}
+
+TEST_CASE("several columns of conllu are predicted by one model, and replaced in the output") {
+  const TagFixture f;
+  const auto row = [](int id, const std::string& form, const std::string& upos, const std::string& xpos) {
+    return std::to_string(id) + "\t" + form + "\t_\t" + upos + "\t" + xpos + "\t_\t_\t_\t_\tX=" + std::to_string(id) +
+           "\n";
+  };
+  std::string text;
+  for (int i = 0; i < 12; ++i)
+    text += "# sent_id = " + std::to_string(i) + "\n1-2\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n" + row(1, "do", "AUX", "VBP") +
+            row(2, "n't", "PART", "RB") + row(3, i % 2 == 0 ? "go" : "stop", "VERB", "VB") + "\n";
+  write_text(f.path("pos.conllu"), text);
+  const Outcome trained = f.train(
+      "pos", {"--set", "data.train=" + f.path("pos.conllu"), "--set", "data.dev=" + f.path("pos.conllu"), "--set",
+              "data.format=conllu", "--set", "data.columns=[\"upos\",\"xpos\"]", "--set",
+              "model.char_encoder.kind=bilstm", "--set", "model.shape_embedding=3", "--set", "model.crf=false"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  std::string untagged = text;
+  for (const std::string tag : {"AUX\tVBP", "PART\tRB", "VERB\tVB"})
+    for (std::size_t at; (at = untagged.find(tag)) != std::string::npos;) untagged.replace(at, tag.size(), "_\t_");
+  const Outcome o = f.mnemo({"tag", f.path("pos/model.safetensors")}, untagged);
+  INFO(o.err);
+  CHECK(o.out == text);
+  const json found =
+      json::parse(f.mnemo({"evaluate", f.path("pos/model.safetensors"), f.path("pos.conllu"), "--format", "json"}).out);
+  CHECK(found["metrics"]["xpos.token_accuracy"] == 1.0);
+  CHECK(found["columns"].size() == 2);
+}
+
+TEST_CASE("words are found as tagged characters") {
+  const TagFixture f;
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "今天/t 天气/n 好/a\n我们/r 爱/v 天/n\n";
+  write_text(f.path("words.txt"), text);
+  const Outcome trained = f.train(
+      "words", {"--set", "data.train=" + f.path("words.txt"), "--set", "data.dev=" + f.path("words.txt"), "--set",
+                "data.format=slashed", "--set", "data.columns=words", "--set", "text.unit=char", "--set",
+                "model.char_encoder.kind=none", "--set", "text.ngrams.unit=2", "--set", "text.ngrams.buckets=500"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK(f.mnemo({"tag", f.path("words/model.safetensors"), "--raw"}, "我们爱天\n").out ==
+        "我\tB\n们\tE\n爱\tS\n天\tS\n\n");
+  const json found = json::parse(
+      f.mnemo({"evaluate", f.path("words/model.safetensors"), f.path("words.txt"), "--format", "json"}).out);
+  CHECK(found["metrics"]["f1"] == 1.0);
+}
+
+TEST_CASE("taggers: the same bytes for any number of threads, and after an interruption") {
+  const TagFixture f;
+  const std::vector<std::string> more{"--set", "training.save_every=5 steps", "--set", "training.epochs=6"};
+  const auto with = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  REQUIRE(f.train("one", with({"--threads", "1"})).code == 0);
+  REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("three/model.safetensors"));
+  // A run that was killed leaves what it saved last.
+  std::vector<std::string> arguments =
+      with({"train", f.path("c.json"), "--set", "output.dir=" + f.path("killed"), "--resume"});
+  for (int kill = 0; kill < 3; ++kill) {
+    Process process(arguments, f.path(""));
+    usleep(30000 + 20000 * kill);
+    process.send(SIGKILL);
+    process.wait();
+  }
+  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
+}
+
+TEST_CASE(
+    "sentences that make no sense to a tagger are refused by file and line, wrong sequences repaired and counted") {
+  const TagFixture& f = tagger();
+  CHECK_THAT(f.refused("a NN O\nb O\n"), contains_text("bad.conll:2: 2 columns, expected 3 as in line 1"));
+  CHECK_THAT(f.refused("a X-PER\nb O\n", 1, {"--set", "data.scheme=bio"}),
+             contains_text("bad.conll:1: tag \"X-PER\" is none of the scheme bio: O, B-TYPE, I-TYPE"));
+  CHECK_THAT(f.refused("a O\nb O\n"), contains_text("the one tag \"O\""));
+  CHECK_THAT(f.refused("\n\n"), contains_text("train has no tokens"));
+  CHECK_THAT(f.refused("a B-X\n\nb I-X\nc O\n\nd B-X\n", 1), contains_text("dev.conll"));  // PER is not in train
+  CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.format=tsv"}),
+             contains_text("data.format: tsv is not for the task tag"));
+  CHECK_THAT(f.refused("a B\n", 2, {"--set", "training.early_stopping.metric=accuracy"}),
+             contains_text("accuracy is not for the task tag"));
+
+  write_text(f.path("wrong.conll"), "a B-X\nb O\n\nc I-X\nd O\n\ne B-X\nf I-X\n");
+  const Outcome o = f.train("wrong", {"--set", "data.train=" + f.path("wrong.conll"), "--set",
+                                      "data.dev=" + f.path("wrong.conll"), "--set", "training.epochs=1"});
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK_THAT(o.err, contains_text("1 sentences of column tag are no sequences of bio"));
+  CHECK_THAT(o.err, contains_text("wrong.conll:4: I-X read as B-X"));
+
+  write_text(f.path("unseen.conll"), "Rome NNP I-PLANET\n");
+  const Outcome unseen = f.mnemo({"evaluate", f.model(), f.path("unseen.conll")});
+  CHECK(unseen.code == 1);
+  CHECK_THAT(unseen.err, contains_text("unseen.conll:1: tag \"I-PLANET\" of column tag does not occur in train"));
+  const Outcome classified = f.mnemo({"classify", f.model()}, "a\n");
+  CHECK(classified.code == 1);
+  CHECK_THAT(classified.err, contains_text("a model for the task \"tag\", this command needs one for \"classify\""));
+  CHECK(f.mnemo({"tag", f.model(), "--format", "conllu"}, "a NN\n").code == 2);
+}
+
+TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {
+  const TagFixture& f = tagger();
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += "in IN\n";
+  const Outcome o = f.mnemo({"tag", f.model()}, text);
+  CHECK(o.code == 0);
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 100001);
+}
