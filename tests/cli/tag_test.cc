@@ -142,6 +142,18 @@ TEST_CASE("plain text is cut into tokens, with the places of spans in bytes and 
         "Ada\tO\nByron\tO\nsaw\tO\nRome\tO\n.\tO\n\n");
 }
 
+TEST_CASE("a page shows spans, and escapes what was in the text") {
+  const TagFixture& f = tagger();
+  const Outcome o = f.mnemo({"tag", f.model(), "--raw", "--format", "html"}, "<b> Ada Byron & saw Rome.\n");
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.out, contains_text("<!DOCTYPE html>"));
+  CHECK_THAT(o.out, contains_text("&lt;b&gt; "));
+  CHECK_THAT(o.out, contains_text("Ada Byron<small>PER "));
+  CHECK(o.out.ends_with("</body></html>\n"));
+  CHECK(o.out.find("<b>") == std::string::npos);
+}
+
 TEST_CASE("several columns of conllu are predicted by one model, and replaced in the output") {
   const TagFixture f;
   const auto row = [](int id, const std::string& form, const std::string& upos, const std::string& xpos) {

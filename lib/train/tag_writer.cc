@@ -1,0 +1,229 @@
+#include "train/tag_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "text/utf8.h"
+#include "train/svg.h"
+
+namespace mnemo {
+namespace {
+
+// Of spans' types in the order of their names; dark enough for black text on a page, and the terminal's own.
+constexpr std::string_view kColours[] = {"#9ecae1", "#fdae6b", "#a1d99b", "#bcbddc", "#fc9272", "#d9d9d9"};
+constexpr int kTerminalColours[] = {34, 33, 32, 35, 31, 36};
+
+constexpr std::string_view kHead = R"(<!DOCTYPE html>
+<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mnemo tag</title><style>
+body { max-width: 50rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/2.2 sans-serif; color: #222; }
+p { margin: 0 0 .6rem; overflow-wrap: anywhere; }
+mark { padding: .15rem .3rem; border-radius: .25rem; color: #000; }
+mark small { padding-left: .4rem; font-size: .7rem; opacity: .75; }
+rt { color: #555; }
+)";
+
+// Code points before each byte of valid UTF-8, and in all.
+std::vector<std::uint32_t> count_before(const std::string& text) {
+  std::vector<std::uint32_t> out(text.size() + 1);
+  for (std::size_t i = 0; i < text.size(); ++i) out[i + 1] = out[i] + (is_continuation(text[i]) ? 0 : 1);
+  // The count at a boundary is that of all code points that begin before it.
+  return out;
+}
+
+bool holds_rows(const Sentence& s) {
+  return std::any_of(s.line_tokens.begin(), s.line_tokens.end(), [](auto token) { return token >= 0; });
+}
+
+}  // namespace
+
+std::string TagWriter::head() const {
+  if (options_.format != TagFormat::kHtml) return "";
+  std::string out(kHead);
+  for (std::size_t k = 0; k < std::size(kColours); ++k)
+    out += fmt::format(".c{} {{ background: {}; }}\n", k, kColours[k]);
+  return out + "</style></head><body>\n";
+}
+
+std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
+
+void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {
+  for (std::size_t k = 0; k < predicted.size(); ++k) drop_unlikely(columns_[k], predicted[k]);
+  switch (options_.format) {
+    case TagFormat::kConll:
+      return append_conll(sentence, predicted, out);
+    case TagFormat::kConllu:
+      return append_conllu(sentence, predicted, out);
+    case TagFormat::kJsonl:
+      return append_json(sentence, predicted, out);
+    case TagFormat::kHtml:
+      return append_html(sentence, predicted, out);
+  }
+}
+
+void TagWriter::drop_unlikely(const TagColumn& column, PredictedTags& p) const {
+  if (options_.least <= 0) return;
+  if (column.data_scheme == TagScheme::kNone) {
+    for (std::size_t t = 0; t < p.tags.size(); ++t)
+      if (p.probabilities[t] < options_.least) p.tags[t] = "_";
+    return;
+  }
+  std::erase_if(p.spans, [&](const auto& span) { return span.probability < options_.least; });
+  std::vector<TagSpan> spans;
+  for (const auto& span : p.spans) spans.push_back({span.type, span.begin, span.end});
+  p.tags = spell_spans(spans, p.tags.size(), column.data_scheme);
+}
+
+std::string TagWriter::marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const {
+  const std::size_t K = column.tags.size();
+  std::string out;
+  for (std::size_t k = 0; k < K; ++k)
+    out += fmt::format("{}{}={:.6f}", k == 0 ? "" : "|", column.tags[k], p.marginals[token * K + k]);
+  return out;
+}
+
+// A type's place among those of all columns.
+std::size_t TagWriter::colour_of(std::string_view type) const {
+  std::set<std::string_view> types;
+  for (const TagColumn& column : columns_)
+    for (const std::string& tag : column.tags)
+      if (const auto parts = split_tag(tag, column.scheme); parts && parts->letter != 'O') types.insert(parts->type);
+  return static_cast<std::size_t>(std::distance(types.begin(), types.find(type))) % std::size(kColours);
+}
+
+void TagWriter::append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
+                             std::size_t token, std::string& out) const {
+  out += before;
+  for (std::size_t k = 0; k < predicted.size(); ++k) {
+    const PredictedTags& p = predicted[k];
+    const auto parts = split_tag(p.tags[token], columns_[k].data_scheme);
+    out += separator;
+    if (options_.colour && parts && parts->letter != 'O')
+      out += fmt::format("\x1b[1;{}m{}\x1b[0m", kTerminalColours[colour_of(parts->type)], p.tags[token]);
+    else
+      out += p.tags[token];
+    if (options_.marginals) out.append(1, separator).append(marginals_of(columns_[k], p, token));
+    for (std::size_t n = 1; n < p.best.size(); ++n) out.append(1, separator).append(p.best[n].tags[token]);
+  }
+  out += '\n';
+}
+
+void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+  if (holds_rows(s)) {
+    for (std::size_t i = 0; i < s.lines.size(); ++i) {
+      const std::string& line = s.lines[i];
+      if (s.line_tokens[i] < 0)
+        out.append(line).append(1, '\n');
+      else
+        append_token(line, line.find('\t') != std::string::npos ? '\t' : ' ', predicted, s.line_tokens[i], out);
+    }
+  } else {
+    for (std::size_t t = 0; t < s.tokens.size(); ++t) append_token(s.tokens[t], '\t', predicted, t, out);
+  }
+  out += '\n';
+}
+
+void TagWriter::append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+  std::vector<std::size_t> places;
+  for (const TagColumn& column : columns_) places.push_back(conllu_column(column.name));
+  for (std::size_t i = 0; i < s.lines.size(); ++i) {
+    const std::string& line = s.lines[i];
+    std::size_t begin = 0;
+    for (std::size_t place = 0; begin <= line.size(); ++place) {
+      const std::size_t end = std::min(line.find('\t', begin), line.size());
+      const auto column = std::find(places.begin(), places.end(), place);
+      if (place > 0) out += '\t';
+      if (s.line_tokens[i] < 0 || column == places.end())
+        out.append(line, begin, end - begin);
+      else
+        out += predicted[column - places.begin()].tags[s.line_tokens[i]];
+      begin = end + 1;
+    }
+    out += '\n';
+  }
+  out += '\n';
+}
+
+// The text of sentences that came as tokens is those between blanks, of characters one behind the other.
+TagWriter::Placed TagWriter::place(const Sentence& s) const {
+  const bool plain = s.places.size() == s.tokens.size() && s.lines.size() == 1 && s.tags.empty();
+  if (plain) return {s.lines.front(), s.places};
+  Placed out;
+  for (const std::string& token : s.tokens) {
+    if (!characters_ && !out.text.empty()) out.text += ' ';
+    out.places.emplace_back(out.text.size(), out.text.size() + token.size());
+    out.text += token;
+  }
+  return out;
+}
+
+void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+  const Placed placed = place(s);
+  Json record{{"text", placed.text}};
+  for (std::size_t k = 0; k < predicted.size(); ++k) {
+    const Json part = column_json(s, columns_[k], predicted[k], placed);
+    if (k == 0) record.update(part);
+    if (predicted.size() > 1) record["columns"][columns_[k].name] = part;
+  }
+  out += record.dump() + "\n";
+}
+
+Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p,
+                            const Placed& placed) const {
+  const std::vector<std::uint32_t> before = count_before(placed.text);
+  Json tokens = Json::array(), spans = Json::array();
+  for (std::size_t t = 0; t < s.tokens.size(); ++t) {
+    Json token{{"text", s.tokens[t]},
+               {"start", before[placed.places[t].first]},
+               {"end", before[placed.places[t].second]},
+               {"tag", p.tags[t]},
+               {"probability", p.probabilities[t]}};
+    for (std::size_t j = 0; j < column.tags.size() && options_.marginals; ++j)
+      token["marginals"][column.tags[j]] = p.marginals[t * column.tags.size() + j];
+    tokens.push_back(std::move(token));
+  }
+  for (const auto& span : p.spans) {
+    const std::uint32_t begin = placed.places[span.begin].first, end = placed.places[span.end - 1].second;
+    spans.push_back({{"type", span.type},
+                     {"start", before[begin]},
+                     {"end", before[end]},
+                     {"byte_start", begin},
+                     {"byte_end", end},
+                     {"probability", span.probability}});
+  }
+  Json out{{"tokens", tokens}, {"spans", spans}};
+  for (const auto& sequence : p.best)
+    out["nbest"].push_back({{"tags", sequence.tags}, {"probability", sequence.probability}});
+  return out;
+}
+
+void TagWriter::append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+  const Placed placed = place(s);
+  const std::string_view text = placed.text;
+  out += "<p>";
+  std::size_t at = 0;
+  const auto upto = [&](std::size_t end) {
+    out += escape_html(text.substr(at, end - at));
+    at = end;
+  };
+  if (columns_.front().data_scheme == TagScheme::kNone) {
+    for (std::size_t t = 0; t < s.tokens.size(); ++t) {
+      upto(placed.places[t].first);
+      out += "<ruby>";
+      upto(placed.places[t].second);
+      out += fmt::format("<rt>{}</rt></ruby>", escape_html(predicted.front().tags[t]));
+    }
+  } else {
+    for (const auto& span : predicted.front().spans) {
+      upto(placed.places[span.begin].first);
+      out += fmt::format("<mark class=\"c{}\">", colour_of(span.type));
+      upto(placed.places[span.end - 1].second);
+      out += fmt::format("<small>{} {:.2f}</small></mark>", escape_html(span.type), span.probability);
+    }
+  }
+  upto(text.size());
+  out += "</p>\n";
+}
+
+}  // namespace mnemo

@@ -1,0 +1,63 @@
+// Sentences with what a tagger says of them, in the forms that `mnemo tag` writes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/sentences.h"
+#include "train/text_tagger.h"
+
+namespace mnemo {
+
+enum class TagFormat { kConll, kConllu, kJsonl, kHtml };
+
+struct TagWriterOptions {
+  TagFormat format = TagFormat::kConll;
+  bool marginals = false;  ///< every tag's probability; the predictions must have them
+  double least = 0;        ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
+  bool colour = false;     ///< conll: spans' tags in colours of a terminal
+};
+
+/// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the
+///         tags of the second and further sequences, where these were asked for; comments stay
+/// conllu  the lines as they were read, the predicted columns replaced
+/// jsonl   {"text", "tokens", "spans", "nbest"}; with several columns also "columns"
+/// html    one self-contained page: spans in colours, or tags above their tokens
+class TagWriter {
+ public:
+  TagWriter(const std::vector<TagColumn>& columns, bool characters, const TagWriterOptions& options)
+      : columns_(columns), characters_(characters), options_(options) {}
+
+  /// What stands before the first and behind the last sentence.
+  std::string head() const;
+  std::string tail() const;
+
+  /// Appends a sentence to `out`; `predicted` [columns].
+  void append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const;
+
+ private:
+  // A sentence's text and where its tokens lie in it, in bytes.
+  struct Placed {
+    std::string text;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> places;
+  };
+
+  void drop_unlikely(const TagColumn& column, PredictedTags& p) const;
+  std::string marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const;
+  void append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
+                    std::size_t token, std::string& out) const;
+  void append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+  void append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+  void append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+  void append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+  Json column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p, const Placed& placed) const;
+  Placed place(const Sentence& s) const;
+  std::size_t colour_of(std::string_view type) const;
+
+  const std::vector<TagColumn>& columns_;
+  bool characters_;  // tokens are characters, without blanks between them
+  TagWriterOptions options_;
+};
+
+}  // namespace mnemo
