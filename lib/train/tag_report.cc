@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -10,6 +12,7 @@ namespace mnemo {
 namespace {
 
 constexpr std::size_t kBins = 15;
+constexpr const char* kBaseline = "each word's commonest tag";
 
 // Probabilities beside whether what they are of is right.
 class Calibrator {
@@ -77,6 +80,20 @@ Interval main_interval(const std::vector<TaggedSentence>& sentences, TagScheme s
   return bootstrap_ratio(parts, wholes);
 }
 
+// The tag that each word has most often, the first by name of equals; under "" that of all words.
+std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences& train, std::size_t column) {
+  std::unordered_map<std::string, std::map<std::string, std::int64_t>> counts;
+  for (const auto& entry : train.entries)
+    for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+      ++counts[entry.tokens[t]][entry.tags[column][t]];
+      ++counts[""][entry.tags[column][t]];
+    }
+  std::unordered_map<std::string, std::string> out;
+  for (const auto& [word, tags] : counts)
+    out[word] = std::max_element(tags.begin(), tags.end(), [](auto& a, auto& b) { return a.second < b.second; })->first;
+  return out;
+}
+
 Json counts_json(const SpanCounts& c) {
   return {{"precision", c.precision()}, {"recall", c.recall()}, {"f1", c.f1()}, {"gold", c.gold},
           {"predicted", c.predicted},   {"correct", c.correct}};
@@ -107,6 +124,16 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
       add_calibration(calibrator, out.columns[k], predicted[i][k], entry.tags[k]);
     }
     out.evaluations.push_back(evaluate_tags(beside, out.columns[k].data_scheme));
+    if (train) {
+      const auto frequent = frequent_tags(*train, k);
+      auto baseline = beside;
+      for (std::size_t i = 0; i < baseline.size(); ++i)
+        for (std::size_t t = 0; t < baseline[i].gold.size(); ++t) {
+          const auto found = frequent.find(sentences.entries[i].tokens[t]);
+          baseline[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
+        }
+      out.baselines.push_back(evaluate_tags(baseline, out.columns[k].data_scheme));
+    }
     out.calibrations.push_back(calibrator.result());
     if (k == 0) out.interval = main_interval(beside, out.columns[k].data_scheme);
   }
@@ -126,6 +153,9 @@ Json report_json(const TagReport& report) {
              {"low", report.interval.low},
              {"high", report.interval.high},
              {"level", 0.95}}}};
+  if (!report.baselines.empty())
+    out["baselines"].push_back(
+        {{"name", kBaseline}, {"metrics", Json(join_metrics(report.columns, report.baselines))}});
   for (std::size_t k = 0; k < report.columns.size(); ++k) {
     const TagEvaluation& e = report.evaluations[k];
     const SpanCalibration& c = report.calibrations[k];
@@ -157,14 +187,16 @@ std::string report_text(const TagReport& report) {
     out += fmt::format("\ncolumn {}: token accuracy {:.4f}", report.columns[k].name, e.token_accuracy());
     if (const auto unknown = e.unknown_accuracy())
       out += fmt::format(", of {} tokens that train lacks {:.4f}", e.unknown_tokens, *unknown);
+    if (!report.baselines.empty()) out += fmt::format("; {}: {:.4f}", kBaseline, report.baselines[k].token_accuracy());
     out +=
-        fmt::format("\n\n{:<24}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
+        fmt::format("\n\n{:<28}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
     const auto row = [&](const std::string& name, const SpanCounts& c) {
-      out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}{:>10}\n", name, c.precision(), c.recall(), c.f1(),
+      out += fmt::format("{:<28}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}{:>10}\n", name, c.precision(), c.recall(), c.f1(),
                          c.gold, c.predicted);
     };
     if (e.scheme != TagScheme::kNone) row("all", e.spans);
     if (e.strict) row("all, strictly spelled", *e.strict);
+    if (!report.baselines.empty() && e.scheme != TagScheme::kNone) row(kBaseline, report.baselines[k].spans);
     for (const auto& [type, counts] : e.per_type)
       if (!type.empty()) row(type, counts);
     const SpanCalibration& c = report.calibrations[k];

@@ -21,11 +21,14 @@ struct TagReport {
   std::vector<TagColumn> columns;
   std::vector<TagEvaluation> evaluations;  ///< [columns]
   std::vector<SpanCalibration> calibrations;
+  /// [columns] of the tag that each word has most often in train, and of words that train lacks the most frequent tag
+  /// of all; empty without train.
+  std::vector<TagEvaluation> baselines;
   std::string main_metric;
   Interval interval;  ///< 95%, of the first column's main metric
 };
 
-/// Evaluates on sentences. `known` are the words of train, empty where they are not known.
+/// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and gives the baseline.
 TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
                         ThreadPool& pool);
 

@@ -85,6 +85,7 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK(found["tokens"] == 7);
   CHECK(found["interval"]["metric"] == "f1");
   CHECK(found["per_class"].size() == 2);
+  CHECK(found["baselines"][0]["metrics"]["token_accuracy"].get<double>() > 0.8);
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "token_accuracy=1.1"}).code == 3);
   CHECK(f.mnemo({"inspect", f.model(), "--verify"}).code == 0);
   const std::string text = f.mnemo({"evaluate", f.model(), f.path("dev.conll")}).out;
