@@ -89,8 +89,7 @@ int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const 
 }
 
 int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
-  for (const auto& [given, name] : {std::pair{!o.compare.empty(), "--compare"},
-                                    std::pair{!o.report.empty(), "--report"}, std::pair{!o.metric.empty(), "--metric"}})
+  for (const auto& [given, name] : {std::pair{!o.report.empty(), "--report"}, std::pair{!o.metric.empty(), "--metric"}})
     if (given) throw UsageError(fmt::format("{}: for classifiers; {} is a tagger", name, o.model));
   ThreadPool pool(o.threads);
   const auto model = TextTagger::from_contents(std::move(contents));
@@ -100,6 +99,11 @@ int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std:
   TagReport report = report_tagger(*model, sentences, o.train.empty() ? nullptr : &train, pool);
   report.model = o.model;
   report.data = o.data == "-" ? "standard input" : o.data;
+  if (!o.compare.empty()) {
+    TagReport other = report_tagger(*TextTagger::load(o.compare), sentences, nullptr, pool);
+    other.model = o.compare;
+    add_comparison(report, other);
+  }
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
   return check_minimums(minimums, join_metrics(report.columns, report.evaluations));
 }

@@ -262,6 +262,31 @@ double centred_p_value(const std::vector<double>& resampled, double difference) 
   return static_cast<double>(1 + beyond) / static_cast<double>(1 + resampled.size());
 }
 
+ResampledMetric ratio_of(const RecordRatio& values) {
+  return [&values](const Counts& counts) {
+    double part = 0, whole = 0;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      part += counts[i] * values.parts[i], whole += counts[i] * values.wholes[i];
+    return ratio(part, whole);
+  };
+}
+
+// The difference of two metrics on the same resamples.
+Comparison paired_bootstrap(const ResampledMetric& a, const ResampledMetric& b, std::size_t records,
+                            const std::string& metric, const BootstrapOptions& options) {
+  Comparison result;
+  result.metric = metric;
+  result.first = defined_value(a, records, metric);
+  result.second = defined_value(b, records, metric);
+  const double difference = result.first - result.second;
+  const auto resampled =
+      resampled_values(records, options, [&](const Counts& counts) { return a(counts) - b(counts); });
+  result.difference = percentile_interval(difference, resampled, options.level);
+  result.test = "paired bootstrap test";
+  result.p_value = centred_p_value(resampled, difference);
+  return result;
+}
+
 }  // namespace
 
 Interval bootstrap_interval(const Predictions& predictions, const std::string& metric,
@@ -274,15 +299,16 @@ Interval bootstrap_interval(const Predictions& predictions, const std::string& m
                              options.level);
 }
 
-Interval bootstrap_ratio(std::span<const double> parts, std::span<const double> wholes,
-                         const BootstrapOptions& options) {
-  const auto statistic = [&](const Counts& counts) {
-    double part = 0, whole = 0;
-    for (std::size_t i = 0; i < counts.size(); ++i) part += counts[i] * parts[i], whole += counts[i] * wholes[i];
-    return ratio(part, whole);
-  };
-  return percentile_interval(statistic(Counts(parts.size(), 1)), resampled_values(parts.size(), options, statistic),
+Interval bootstrap_ratio(const RecordRatio& ratio, const BootstrapOptions& options) {
+  const auto statistic = ratio_of(ratio);
+  const std::size_t records = ratio.parts.size();
+  return percentile_interval(statistic(Counts(records, 1)), resampled_values(records, options, std::cref(statistic)),
                              options.level);
+}
+
+Comparison compare_ratios(const RecordRatio& first, const RecordRatio& second, const std::string& metric,
+                          const BootstrapOptions& options) {
+  return paired_bootstrap(ratio_of(first), ratio_of(second), first.parts.size(), metric, options);
 }
 
 Comparison compare_models(const Predictions& first, const Predictions& second, const std::string& metric,
@@ -293,17 +319,10 @@ Comparison compare_models(const Predictions& first, const Predictions& second, c
   check_same_gold(first, second);
   const auto a = resampled_metric(first, metric, options.threshold);
   const auto b = resampled_metric(second, metric, options.threshold);
-  Comparison result;
-  result.metric = metric;
-  result.first = defined_value(a, first.records(), metric);
-  result.second = defined_value(b, second.records(), metric);
-  const double difference = result.first - result.second;
-  const auto resampled =
-      resampled_values(first.records(), options, [&](const Counts& counts) { return a(counts) - b(counts); });
-  result.difference = percentile_interval(difference, resampled, options.level);
-  const bool exact = metric == "accuracy";
-  result.test = exact ? "exact McNemar test" : "paired bootstrap test";
-  result.p_value = exact ? mcnemar_p_value(first, second, options.threshold) : centred_p_value(resampled, difference);
+  Comparison result = paired_bootstrap(a, b, first.records(), metric, options);
+  if (metric != "accuracy") return result;
+  result.test = "exact McNemar test";
+  result.p_value = mcnemar_p_value(first, second, options.threshold);
   return result;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
+#include <vector>
 
 #include "train/metrics.h"
 
@@ -32,8 +32,10 @@ Interval bootstrap_interval(const Predictions& predictions, const std::string& m
 
 /// The same interval of sum(parts) / sum(wholes) over records, such as the F1 of spans: twice those that are right over
 /// those in gold and prediction. Both have one number a record.
-Interval bootstrap_ratio(std::span<const double> parts, std::span<const double> wholes,
-                         const BootstrapOptions& options = {});
+struct RecordRatio {
+  std::vector<double> parts, wholes;
+};
+Interval bootstrap_ratio(const RecordRatio& ratio, const BootstrapOptions& options = {});
 
 /// Two models on the same records.
 struct Comparison {
@@ -52,6 +54,10 @@ struct Comparison {
 /// p = (1 + resamples whose difference is off the observed one by at least the observed one) / (1 + resamples).
 /// Throws as bootstrap_interval does, and Error if the gold labels are not the same.
 Comparison compare_models(const Predictions& first, const Predictions& second, const std::string& metric,
+                          const BootstrapOptions& options = {});
+
+/// The paired bootstrap test of two such ratios on the same records; `metric` names them.
+Comparison compare_ratios(const RecordRatio& first, const RecordRatio& second, const std::string& metric,
                           const BootstrapOptions& options = {});
 
 /// The two-sided p-value of McNemar's exact test, for records that only the first and only the second model has right.

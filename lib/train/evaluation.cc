@@ -121,6 +121,24 @@ void add_comparison(ModelReport& report, const TextClassifier& model, TextClassi
   report.other_model = name;
 }
 
+Json comparison_json(const Comparison& comparison, const std::string& other_model) {
+  const Comparison& c = comparison;
+  return {{"model", other_model},
+          {"metric", c.metric},
+          {"first", c.first},
+          {"second", c.second},
+          {"difference", interval_json(c.difference)},
+          {"p_value", c.p_value},
+          {"test", c.test}};
+}
+
+std::string comparison_text(const Comparison& comparison, const std::string& other_model) {
+  const Comparison& c = comparison;
+  return fmt::format("\nagainst {}: {} {:.4f} - {:.4f} = {:+.4f} ({:+.4f} to {:+.4f}), {}: p = {:.4g}\n", other_model,
+                     c.metric, c.first, c.second, c.difference.value, c.difference.low, c.difference.high, c.test,
+                     c.p_value);
+}
+
 Json report_json(const ModelReport& report) {
   Json out{{"model", report.model},
            {"data", report.data},
@@ -137,14 +155,7 @@ Json report_json(const ModelReport& report) {
       out["baselines"].push_back({{"name", b.name}, {"metrics", metrics_json(b.evaluation)}});
   }
   if (report.comparison) {
-    const Comparison& c = *report.comparison;
-    out["comparison"] = {{"model", report.other_model},
-                         {"metric", c.metric},
-                         {"first", c.first},
-                         {"second", c.second},
-                         {"difference", interval_json(c.difference)},
-                         {"p_value", c.p_value},
-                         {"test", c.test}};
+    out["comparison"] = comparison_json(*report.comparison, report.other_model);
   }
   out["per_class"] = Json::array();
   for (const ClassScores& s : report.evaluation.per_class)
@@ -198,12 +209,7 @@ std::string report_text(const ModelReport& report, const std::vector<std::string
     }
     out += "\n";
   }
-  if (report.comparison) {
-    const Comparison& c = *report.comparison;
-    out += fmt::format("\nagainst {}: {} {:.4f} - {:.4f} = {:+.4f} ({:+.4f} to {:+.4f}), {}: p = {:.4g}\n",
-                       report.other_model, c.metric, c.first, c.second, c.difference.value, c.difference.low,
-                       c.difference.high, c.test, c.p_value);
-  }
+  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
   return out;
 }
 

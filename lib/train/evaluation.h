@@ -36,6 +36,10 @@ void add_baselines(ModelReport& report, const TextClassifier& model, const Label
 void add_comparison(ModelReport& report, const TextClassifier& model, TextClassifier& other, const std::string& name,
                     const LabelledTexts& texts, ThreadPool& pool);
 
+/// A paired test as reports show it.
+Json comparison_json(const Comparison& comparison, const std::string& other_model);
+std::string comparison_text(const Comparison& comparison, const std::string& other_model);
+
 Json report_json(const ModelReport& report);
 std::string report_text(const ModelReport& report, const std::vector<std::string>& labels);
 

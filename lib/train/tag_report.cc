@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "train/evaluation.h"
 
 namespace mnemo {
 namespace {
@@ -63,21 +64,21 @@ void add_calibration(Calibrator& calibrator, const TagColumn& column, const Pred
                    }));
 }
 
-Interval main_interval(const std::vector<TaggedSentence>& sentences, TagScheme scheme) {
-  std::vector<double> parts, wholes;
+RecordRatio main_ratio(const std::vector<TaggedSentence>& sentences, TagScheme scheme) {
+  RecordRatio out;
   for (const TaggedSentence& s : sentences) {
     if (scheme == TagScheme::kNone) {
-      wholes.push_back(static_cast<double>(s.gold.size()));
+      out.wholes.push_back(static_cast<double>(s.gold.size()));
       double right = 0;
       for (std::size_t t = 0; t < s.gold.size(); ++t) right += s.gold[t] == s.predicted[t] ? 1.0 : 0.0;
-      parts.push_back(right);
+      out.parts.push_back(right);
       continue;
     }
     const SpanCounts counts = count_spans(s);
-    parts.push_back(2.0 * static_cast<double>(counts.correct));
-    wholes.push_back(static_cast<double>(counts.gold + counts.predicted));
+    out.parts.push_back(2.0 * static_cast<double>(counts.correct));
+    out.wholes.push_back(static_cast<double>(counts.gold + counts.predicted));
   }
-  return bootstrap_ratio(parts, wholes);
+  return out;
 }
 
 // The tag that each word has most often, the first by name of equals; under "" that of all words.
@@ -135,10 +136,18 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
       out.baselines.push_back(evaluate_tags(baseline, out.columns[k].data_scheme));
     }
     out.calibrations.push_back(calibrator.result());
-    if (k == 0) out.interval = main_interval(beside, out.columns[k].data_scheme);
+    if (k == 0) out.main = main_ratio(beside, out.columns[k].data_scheme);
   }
+  out.interval = bootstrap_ratio(out.main);
   out.main_metric = out.columns.front().data_scheme == TagScheme::kNone ? "token_accuracy" : "f1";
   return out;
+}
+
+void add_comparison(TagReport& report, const TagReport& other) {
+  if (report.main_metric != other.main_metric)
+    fail("{} is measured by {}, {} by {}", report.model, report.main_metric, other.model, other.main_metric);
+  report.other_model = other.model;
+  report.comparison = compare_ratios(report.main, other.main, report.main_metric);
 }
 
 Json report_json(const TagReport& report) {
@@ -153,6 +162,7 @@ Json report_json(const TagReport& report) {
              {"low", report.interval.low},
              {"high", report.interval.high},
              {"level", 0.95}}}};
+  if (report.comparison) out["comparison"] = comparison_json(*report.comparison, report.other_model);
   if (!report.baselines.empty())
     out["baselines"].push_back(
         {{"name", kBaseline}, {"metrics", Json(join_metrics(report.columns, report.baselines))}});
@@ -182,6 +192,7 @@ std::string report_text(const TagReport& report) {
                                 report.evaluations.front().sentences, report.evaluations.front().tokens);
   out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", report.main_metric, report.interval.value,
                      report.interval.low, report.interval.high);
+  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
   for (std::size_t k = 0; k < report.columns.size(); ++k) {
     const TagEvaluation& e = report.evaluations[k];
     out += fmt::format("\ncolumn {}: token accuracy {:.4f}", report.columns[k].name, e.token_accuracy());

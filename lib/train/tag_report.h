@@ -1,6 +1,7 @@
 // A tagger's report: counts of tokens and spans with an interval, as text and JSON.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +26,19 @@ struct TagReport {
   /// of all; empty without train.
   std::vector<TagEvaluation> baselines;
   std::string main_metric;
-  Interval interval;  ///< 95%, of the first column's main metric
+  RecordRatio main;   ///< of the first column's main metric, by sentence
+  Interval interval;  ///< 95%, of it
+  std::optional<Comparison> comparison;
+  std::string other_model;
 };
 
 /// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and gives the baseline.
 TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
                         ThreadPool& pool);
+
+/// Adds a paired test against another model's report on the same sentences. Throws Error if its first column is not
+/// measured by the same metric.
+void add_comparison(TagReport& report, const TagReport& other);
 
 Json report_json(const TagReport& report);
 std::string report_text(const TagReport& report);

@@ -113,8 +113,8 @@ class TextTagger {
   };
   BestTags best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena);
 
-  /// Model tags of data tags; -1 where a tag's type is not known.
-  std::vector<std::int32_t> tag_ids(std::size_t column, std::span<const std::string> tags) const;
+  /// Model tags of column k for data tags; -1 where a tag's type is not known.
+  std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
 
   /// Compares the stored samples with what the model says now; the largest difference of a probability.
   double verify(ThreadPool& pool);
@@ -130,8 +130,7 @@ class TextTagger {
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              std::int64_t dimension);
 
-  PredictedTags decode(std::size_t column, const Chain& chain, const ChainScores& scores,
-                       const TagRequest& request) const;
+  PredictedTags decode(std::size_t k, const Chain& chain, const ChainScores& scores, const TagRequest& request) const;
   std::vector<std::string> data_tags(const TagColumn& column, std::span<const std::int32_t> ids) const;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                           std::vector<std::size_t>& lengths);

@@ -88,6 +88,14 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK(found["baselines"][0]["metrics"]["token_accuracy"].get<double>() > 0.8);
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "token_accuracy=1.1"}).code == 3);
   CHECK(f.mnemo({"inspect", f.model(), "--verify"}).code == 0);
+  REQUIRE(f.train("worse", {"--set", "training.epochs=1", "--set", "training.learning_rate=1e-6"}).code == 0);
+  const Outcome compared = f.mnemo(
+      {"evaluate", f.model(), f.path("dev.conll"), "--compare", f.path("worse/model.safetensors"), "--format", "json"});
+  INFO(compared.err);
+  const json comparison = json::parse(compared.out)["comparison"];
+  CHECK(comparison["first"] == 1.0);
+  CHECK(comparison["difference"]["value"].get<double>() > 0.0);
+  CHECK(comparison["test"] == "paired bootstrap test");
   const std::string text = f.mnemo({"evaluate", f.model(), f.path("dev.conll")}).out;
   CHECK_THAT(text, contains_text("f1 1.0000, 95% interval 1.0000 to 1.0000"));
   CHECK_THAT(text, contains_text("PER"));
