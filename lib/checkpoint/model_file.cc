@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <map>
+#include <set>
 #include <span>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/json.h"
+#include "kernels/elementwise.h"
 
 namespace mnemo {
 
@@ -25,7 +28,7 @@ Numbers parse_numbers(const SafetensorsFile& file) {
 }
 
 // Of a row of int8: 127 times it is a finite number.
-constexpr float kLargestScale = 2.6e36f;
+constexpr float kLargestScale = std::numeric_limits<float>::max() / 127.0f;
 
 float row_scale(std::int64_t columns, const float* row) {
   return kernels::int8_scale(kernels::largest_magnitude(row, columns));
@@ -168,25 +171,29 @@ std::string load_matrix(const SafetensorsFile& file, const std::string& name, co
                         Numbers numbers, float* to) {
   const TensorView* tensor = file.find(name);
   if (!tensor) return name + " is missing";
-  const char* narrow_type = numbers == Numbers::kInt8 ? "I8" : numbers == Numbers::kFloat32 ? nullptr : "BF16";
-  const bool narrow = shape.size() == 2 && narrow_type && dtype_name(tensor->dtype) == std::string_view(narrow_type);
-  if (tensor->shape != shape || !(tensor->dtype == DType::kF32 || narrow))
-    return fmt::format("{} is {} {}, expected F32{} {}", name, dtype_name(tensor->dtype), shape_text(tensor->shape),
-                       shape.size() == 2 && narrow_type ? fmt::format(" or {}", narrow_type) : "", shape_text(shape));
-  if (tensor->dtype == DType::kF32) {
-    if (tensor->bytes > 0) std::memcpy(to, tensor->data, tensor->bytes);
-    return "";
+  const DType type = numbers == Numbers::kFloat32 ? DType::kF32 : numbers == Numbers::kInt8 ? DType::kI8 : DType::kBf16;
+  if (tensor->shape != shape || tensor->dtype != type)
+    return fmt::format("{} is {} {}, expected {} {}", name, dtype_name(tensor->dtype), shape_text(tensor->shape),
+                       dtype_name(type), shape_text(shape));
+  if (type == DType::kI8) return load_integers(file, *tensor, to);
+  const std::int64_t count = tensor->elements();
+  if (type == DType::kF32) {
+    if (count > 0) std::memcpy(to, tensor->data, tensor->bytes);
+  } else {
+    const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
+    for (std::int64_t j = 0; j < count; ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
   }
-  if (numbers == Numbers::kInt8) return load_integers(file, *tensor, to);
-  const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
-  for (std::int64_t j = 0; j < tensor->elements(); ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
+  if (kernels::has_non_finite(to, count)) return name + " holds a number that is not finite";
   return "";
 }
 
-void load_parameters(const SafetensorsFile& file, const Visit& visit, Numbers numbers, const std::string& prefix) {
+void load_parameters(const SafetensorsFile& file, const Visit& visit, Numbers numbers, const Visit& narrow) {
+  std::set<const Parameter*> matrices;
+  if (narrow && numbers != Numbers::kFloat32) narrow([&](Parameter& p) { matrices.insert(&p); });
   std::vector<std::string> errors;
   visit([&](Parameter& p) {
-    if (std::string error = load_matrix(file, prefix + p.name, p.shape, numbers, p.value.data()); !error.empty())
+    const Numbers its = matrices.count(&p) > 0 ? numbers : Numbers::kFloat32;
+    if (std::string error = load_matrix(file, p.name, p.shape, its, p.value.data()); !error.empty())
       errors.push_back(std::move(error));
   });
   if (!errors.empty()) fail("{}: tensors do not fit the configuration: {}", file.name(), fmt::join(errors, "; "));

@@ -65,15 +65,16 @@ class NarrowTensors {
 /// Rounds values [rows, columns] to what NarrowTensors writes of them and load_parameters reads again.
 void round_matrix(kernels::Numbers numbers, std::int64_t rows, std::int64_t columns, float* values);
 
-/// Fills `to` [rows, columns] from the tensor of this name: F32, or of a model of narrower numbers BF16 or I8 with its
-/// scales. Returns what is wrong, or an empty text.
+/// Fills `to` [shape] from the tensor of this name: F32, or where `numbers` are narrower BF16, or I8 with its scales.
+/// Returns what is wrong, or an empty text.
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
                         kernels::Numbers numbers, float* to);
 
-/// Fills the parameters from the tensors of their names. Throws Error with every tensor that is missing, of another
-/// type or another shape.
+/// Fills the parameters from the tensors of their names; those that `narrow` visits (null: none) lie in the file in
+/// `numbers`. Throws Error with every tensor that is missing, of another type or another shape, or holds what is no
+/// finite number.
 void load_parameters(const SafetensorsFile& file, const Visit& visit,
-                     kernels::Numbers numbers = kernels::Numbers::kFloat32, const std::string& prefix = "");
+                     kernels::Numbers numbers = kernels::Numbers::kFloat32, const Visit& narrow = nullptr);
 
 /// The numbers of one tensor of any fixed-width type, checked for type and count. Throws Error.
 template <class T>

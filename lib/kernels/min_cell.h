@@ -5,9 +5,9 @@
 //           (The paper's f' and i'. Sums are limited to +-80, so that k is defined where both gates vanish.)
 // min_gru:  z = s(a_z)                                h = (1 - z) h_prev + z a_h; a row of gates is [2H]: z, h.
 //
-// The recurrence is cut by units, not by time: tiles of units run all steps without waiting for each other, which keeps
-// as many threads busy as chunks of time would, at a third of the operations (a scan of chunks goes over its values
-// once for the chunk, once for what enters it, once to join both).
+// The recurrence is cut by units, not by time: tiles of 64 units at the most run all steps without waiting for each
+// other. So at 256 units and one direction four threads have work, which chunks of time would give more of; but a scan
+// of chunks goes over its values three times (once for the chunk, once for what enters it, once to join both).
 //
 // Nothing kept. `hidden` may be fewer units than the cell has: `gates_block` is the distance between two blocks.
 #pragma once

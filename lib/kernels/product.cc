@@ -330,18 +330,17 @@ void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, con
               blas_size(lda), b, blas_size(ldb), 0.0f, c, blas_size(ldc));
 }
 
-double measure_peak_gflops(double milliseconds) {
+double multiply_adds(double milliseconds) {
   using Clock = std::chrono::steady_clock;
   constexpr Index kRounds = 20000;
   volatile float keep = 0;
-  double flop = 0, seconds = 0;
-  const auto start = Clock::now();
+  double flop = 0;
+  const auto end = Clock::now() + std::chrono::duration<double, std::milli>(milliseconds);
   do {
     keep = keep + HWY_DYNAMIC_DISPATCH(run_chains)(kRounds);
     flop += kRounds * HWY_DYNAMIC_DISPATCH(chain_flop_per_round)();
-    seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  } while (seconds * 1e3 < milliseconds);
-  return flop / seconds * 1e-9;
+  } while (Clock::now() < end);
+  return flop;
 }
 
 }  // namespace mnemo::kernels

@@ -157,9 +157,8 @@ void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, 
 void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, const float* b, Index ldb, float* c,
                        Index ldc);
 
-/// The float32 peak of one thread measured now: independent fused multiply-adds in registers for about `milliseconds`,
-/// over the time that passed, so that threads which share a core share its peak. GFLOP/s. Call it on as many threads at
-/// once as are to be used.
-double measure_peak_gflops(double milliseconds);
+/// Independent fused multiply-adds in registers on the calling thread for about `milliseconds`: how many operations
+/// were done. What measures the float32 peak, on as many threads at once as are to be used.
+double multiply_adds(double milliseconds);
 
 }  // namespace mnemo::kernels

@@ -224,6 +224,7 @@ void Recurrent::pack(Tape& tape) {
     directions_[i]->pack(tape.pool, tape.training(), tape.training() ? options_.training_numbers : options_.numbers,
                          weight_masks_[i]);
   }
+  ++packings_;
   // Masked weights serve one batch only.
   packed_ = dropping ? Packed::kNo : wanted;
 }
@@ -257,6 +258,7 @@ void Recurrent::prepare(ThreadPool& pool) {
   if (!is_packed(Packed::kForInference)) {
     for (auto& direction : directions_) direction->pack(pool, false, options_.numbers, nullptr);
     packed_ = Packed::kForInference;
+    ++packings_;
   }
   for (auto& carry : carries_) carry->prepare(pool);
 }
@@ -322,7 +324,7 @@ LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, c
 }
 
 LayerGradients Recurrent::layer_gradients(const LayerRun& run, Index layer, const Start& start) {
-  LayerGradients out{{}, start.first.h.gradient != nullptr};
+  LayerGradients out{{}, start.first.h.gradient != nullptr || start.first.c.gradient != nullptr};
   for (Index i = 0; i < run.directions(); ++i) {
     const Index at = (layer * run.directions() + i) * run.packing->sequences();
     out.direction[i].dh = start.final.h.gradient + at * run.output();
@@ -336,7 +338,8 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
   const Index sequences = run.packing->sequences(), h = run.hidden(), p = run.output();
   for (Index i = 0; i < run.directions() && state.initial_wanted; ++i) {
     const Index at = (layer * run.directions() + i) * sequences;
-    kernels::add_scaled(1.0f, state.direction[i].dh, start.first.h.gradient + at * p, sequences * p);
+    if (start.first.h.gradient)
+      kernels::add_scaled(1.0f, state.direction[i].dh, start.first.h.gradient + at * p, sequences * p);
     if (start.first.c.gradient)
       kernels::add_scaled(1.0f, state.direction[i].dc, start.first.c.gradient + at * h, sequences * h);
   }

@@ -170,6 +170,7 @@ class Recurrent {
   std::vector<Parameter> initial_;                               // h [L * D, P], and c [L * D, H]
   std::vector<float*> weight_masks_;                             // [L * D], of the batch in hand
   Packed packed_ = Packed::kNo;
+  std::int64_t packings_ = 0;  // how often weights were packed
   AlignedVector scratch_;
 };
 

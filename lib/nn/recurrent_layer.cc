@@ -29,7 +29,7 @@ std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
   const Index H = run.hidden(), D = run.directions();
   std::vector<Tile> tiles;
   if (run.cell->hidden_gates == 0) {
-    // At least two, so that a narrow layer has work for a second thread.
+    // Two of more than a cache line, so that a narrow layer has work for a second thread.
     const Index units = std::clamp((H / 2 + kLine - 1) / kLine * kLine, kLine, kUnits);
     for (Index begin = 0; begin < H; begin += units)
       for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});

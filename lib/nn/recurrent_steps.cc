@@ -22,8 +22,14 @@ struct RecurrentSteps::Batch {
   Tape& tape;
   const Packing& packing;
   Recurrent::Start start;
+  std::int64_t packing_number;
   std::vector<Layer> layer;
   Index next = 0;
+
+  // The weights of all steps are those that the first one began with.
+  void check_weights() const {
+    if (layers.packings_ != packing_number) fail("the layers were packed anew between steps of a batch");
+  }
 
   void check_done() const {
     if (next != packing.steps()) fail("{} of {} steps were made", next, packing.steps());
@@ -40,7 +46,8 @@ RecurrentSteps::~RecurrentSteps() = default;
 RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
   if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
-  batch_ = std::make_shared<Batch>(Batch{layers, tape, packing, layers.begin(tape, packing, initial), {}, 0});
+  batch_ = std::make_shared<Batch>(Batch{layers, tape, packing, layers.begin(tape, packing, initial), 0, {}, 0});
+  batch_->packing_number = layers.packings_;
   batch_->layer.resize(o.layers);
   for (Index l = 0; l < o.layers; ++l) {
     Batch::Layer& layer = batch_->layer[l];
@@ -69,6 +76,7 @@ RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& pac
 Activation RecurrentSteps::step(const Activation& x) {
   Batch& b = *batch_;
   const Index t = b.next;
+  b.check_weights();
   if (t >= b.packing.steps()) fail("step {} of a batch of {}", t + 1, b.packing.steps());
   if (x.rows != b.packing.rows_at(t) || x.columns != b.layers.options().input)
     fail("step {}: input [{}, {}], expected [{}, {}]", t + 1, x.rows, x.columns, b.packing.rows_at(t),
@@ -85,6 +93,7 @@ Activation RecurrentSteps::step(const Activation& x) {
     }
     forward_step(b.tape, layer.run, t);
     b.tape.record([batch = batch_, l, t, dx = input.gradient] {
+      batch->check_weights();
       backward_step(batch->tape, batch->layer[l].run, batch->layer[l].state, t, dx);
     });
     given = b.layers.connect(b.tape, l, given, b.rows(layer.run.y));

@@ -23,7 +23,8 @@ class RecurrentSteps {
   RecurrentSteps(RecurrentSteps&&) noexcept = default;
   RecurrentSteps& operator=(RecurrentSteps&&) noexcept = default;
 
-  /// The next step, from 0 on: x [rows_at(step), I], dense, gives y [rows_at(step), P].
+  /// The next step, from 0 on. Throws Error if another use of the layers packed other weights in between: x
+  /// [rows_at(step), I], dense, gives y [rows_at(step), P].
   Activation step(const Activation& x);
 
   /// After the last step: the state after each sequence's own last one. Throws Error, as the tape's backward does, if

@@ -72,7 +72,7 @@ RecordOptions record_options(const DataConfig& data, const DataFile& file, Inval
   RecordOptions out;
   const std::string format = file.format.value_or(data.format);
   const auto known = format_from_name(format);
-  if (!known) throw UsageError(fmt::format("format \"{}\" is not known", format));
+  if (!known) throw UsageError(fmt::format("format \"{}\" is not one of texts with labels", format));
   out.format = *known;
   out.label = file.label.value_or(data.label);
   out.text = file.text.value_or(data.text);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
+#include "kernels/elementwise.h"
 #include "train/calibration.h"
 #include "train/network_options.h"
 #include "train/stored_model.h"
@@ -70,7 +71,8 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   std::unique_ptr<TextClassifier> out(
       new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
   load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers);
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
+      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
   out->words_.load(contents, out->network_->embedding());
   out->network_->set_numbers(contents.metadata.numbers);
   const Json& calibration = contents.metadata.calibration;
@@ -118,6 +120,9 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
 void TextClassifier::quantize(kernels::Numbers numbers) {
   if (metadata_.numbers != kernels::Numbers::kFloat32)
     fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata_.numbers));
+  network_->visit([](Parameter& p) {
+    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
+  });
   network_->visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
   words_.round(numbers);
   network_->set_numbers(numbers);

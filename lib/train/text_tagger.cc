@@ -180,7 +180,8 @@ std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
   std::unique_ptr<TextTagger> out(new TextTagger(config, std::move(columns), std::move(words),
                                                  Vocabulary::parse(letters->text()), config.model.embedding));
   load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers);
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
+      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
   out->words_.load(contents, out->network_->embedding());
   out->network_->set_numbers(contents.metadata.numbers);
   out->metadata_ = std::move(contents.metadata);

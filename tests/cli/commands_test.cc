@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "checkpoint/safetensors.h"
 #include "tests/cli/fixture.h"
@@ -189,8 +190,7 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
   write_text(f.path("nan.safetensors"), bytes);
   const Outcome o = f.train("nan", {"--init-from", f.path("nan.safetensors")});
   CHECK(o.code == 1);
-  CHECK_THAT(o.err, contains_text("stopped at step 1 (epoch 1): the weights of embedding.weight are not finite"));
-  CHECK_THAT(o.err, contains_text("training.learning_rate"));
+  CHECK_THAT(o.err, contains_text("embedding.weight holds a number that is not finite"));
 
   // Weights that are numbers, but so large that a product overflows: the layer is named.
   const float huge = 3e38f;
@@ -626,7 +626,7 @@ TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
   };
   check_fails(damaged("embedding.weight.scale\"", "embedding.weight.scalf\""), 1, "embedding.weight.scale is missing");
   check_fails(damaged("\"numbers\":\"int8\"", "\"numbers\":\"int9\""), 1, "this program knows float32");
-  check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected F32 or I8");
+  check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected I8");
   check_fails(damaged("\"numbers\"", "\"numberz\""), 1, "damaged model: the tensors are of another size");
 }
 
@@ -672,8 +672,8 @@ TEST_CASE("bench takes numbers where they are defined") {
 TEST_CASE("bench counts the operations of the products, and tells what was run") {
   const Fixture f;
   const auto bench = [&](std::vector<std::string> more) {
-    std::vector<std::string> arguments{"bench",    "--batch", "3",         "--input", "4",        "--hidden", "5",
-                                       "--repeat", "2",       "--threads", "2",       "--format", "json"};
+    std::vector<std::string> arguments{"bench", "--batch",  "3", "--input",  "4",   "--hidden",
+                                       "5",     "--repeat", "2", "--format", "json"};
     arguments.insert(arguments.begin() + 1, more.begin(), more.end());
     const Outcome o = f.mnemo(arguments);
     INFO(o.err);
@@ -697,6 +697,11 @@ TEST_CASE("bench counts the operations of the products, and tells what was run")
   CHECK(operations(both) == Approx(9 * 2 * (2.0 * 4 * 5 * (4 + 5) + 2.0 * 4 * 5 * (10 + 5))));
   // A cell whose gates do not see the state has the input's product alone.
   CHECK(operations(bench({"min_lstm", "--steps", "1", "--mode", "infer"})) == Approx(3 * 2.0 * 3 * 5 * 4));
+  // Threads that share cores share their peak: of 16 it is not eight times that of two.
+  const auto peak = [&](const char* threads) {
+    return bench({"lstm", "--steps", "1", "--mode", "infer", "--threads", threads})["peak_gflops"].get<double>();
+  };
+  if (std::thread::hardware_concurrency() <= 4) CHECK(peak("32") < 8 * peak("2"));
   // A step is made by one thread.
   const auto step = bench({"rnn", "--activation", "relu", "--mode", "step", "--numbers", "int8"});
   CHECK(step["threads"] == 1);

@@ -682,31 +682,35 @@ TEST_CASE("steps that were not all made are an error, not gradients of what lay 
   CHECK_THROWS_WITH(tape.backward(), contains_text("1 of 3 steps"));
 }
 
-TEST_CASE("a first h without a first c is one with c zero") {
+TEST_CASE("a first h without a first c is one with c zero, and the other way round") {
   const std::vector<std::int32_t> lengths{3, 2};
   const Packing packing(lengths);
-  const auto x = random_values(packing.tokens() * 2, 1), h0 = random_values(2 * 3, 2);
-  std::vector<float> found[2];
-  for (const bool with_c : {false, true}) {
-    Recurrent layer("rnn", {.input = 2, .hidden = 3});
-    layer.initialise(1);
-    ThreadPool pool(1);
-    Arena arena;
-    Tape tape(pool, arena, Tape::Mode::kTraining);
-    RecurrentState initial;
-    initial.h = tape.allocate(2, 3);
-    std::copy(h0.begin(), h0.end(), initial.h.value);
-    if (with_c) {
-      initial.c = tape.allocate(2, 3);
-      std::fill_n(initial.c.value, 6, 0.0f);
+  const auto x = random_values(packing.tokens() * 2, 1), given = random_values(2 * 3, 2);
+  for (const bool h_given : {false, true}) {
+    std::vector<float> found[2];
+    for (const bool both : {false, true}) {
+      Recurrent layer("rnn", {.input = 2, .hidden = 3});
+      layer.initialise(1);
+      ThreadPool pool(1);
+      Arena arena;
+      Tape tape(pool, arena, Tape::Mode::kTraining);
+      RecurrentState initial;
+      Activation &one = h_given ? initial.h : initial.c, &other = h_given ? initial.c : initial.h;
+      one = tape.allocate(2, 3);
+      std::copy(given.begin(), given.end(), one.value);
+      if (both) {
+        other = tape.allocate(2, 3);
+        std::fill_n(other.value, 6, 0.0f);
+      }
+      auto in = x;
+      const Activation y = layer.forward(tape, packing, {in.data(), nullptr, packing.tokens(), 2}, &initial).y;
+      std::fill_n(y.gradient, y.size(), 1.0f);
+      tape.backward();
+      found[both ? 1 : 0].assign(one.gradient, one.gradient + 6);
     }
-    auto in = x;
-    const Activation y = layer.forward(tape, packing, {in.data(), nullptr, packing.tokens(), 2}, &initial).y;
-    std::fill_n(y.gradient, y.size(), 1.0f);
-    tape.backward();
-    found[with_c ? 1 : 0].assign(initial.h.gradient, initial.h.gradient + 6);
+    CHECK(found[0] == found[1]);
+    CHECK(std::any_of(found[0].begin(), found[0].end(), [](float g) { return g != 0.0f; }));
   }
-  CHECK(found[0] == found[1]);
 }
 
 TEST_CASE("zoneout in inference mixes the previous value in at its rate") {
@@ -745,6 +749,9 @@ TEST_CASE(
   // Coupled: the input gate's alone, and the forget gate is 1 minus it.
   CHECK(biases(CellKind::kCifgLstm, "bias_ih_l0") == std::vector<float>{-1.5f, -1.5f, 0, 0, 0, 0});
   CHECK(biases(CellKind::kGru, "bias_ih_l0") == std::vector<float>(6, 0.0f));
+  CHECK(biases(CellKind::kMinLstm, "bias_ih_l0") == std::vector<float>{1.5f, 1.5f, 0, 0, 0, 0});
+  // Its z lets new values in.
+  CHECK(biases(CellKind::kMinGru, "bias_ih_l0") == std::vector<float>{-1.5f, -1.5f, 0, 0});
   CHECK(biases(CellKind::kLstm, "highway") == std::vector<float>{-1, -1});
 
   // With one mask for all layers and directions the same weights would be gone in each: none of their gradients comes.
@@ -794,4 +801,19 @@ TEST_CASE("orthogonal first weights: each gate's recurrent matrix is orthogonal,
           CHECK(dot == Approx(a == b ? 1.0 : 0.0).margin(1e-6));
         }
   });
+}
+
+TEST_CASE("steps that another use of their layers packs other weights under are an error") {
+  Recurrent layer("rnn", {.input = 2, .hidden = 3, .weight_dropout = 0.5f});
+  layer.initialise(1);
+  const std::vector<std::int32_t> lengths{3, 3};
+  const Packing packing(lengths);
+  ThreadPool pool(1);
+  Arena arena, other;
+  Tape tape(pool, arena, Tape::Mode::kTraining), peek(pool, other, Tape::Mode::kInference);
+  RecurrentSteps steps(layer, tape, packing);
+  auto x = random_values(packing.tokens() * 2, 1);
+  steps.step({x.data(), nullptr, 2, 2});
+  layer.forward(peek, packing, {x.data(), nullptr, packing.tokens(), 2});
+  CHECK_THROWS_WITH(steps.step({x.data() + 4, nullptr, 2, 2}), contains_text("packed anew"));
 }
