@@ -115,10 +115,9 @@ void add_quantize(CLI::App& app, Command& chosen) {
       "Examples:\n  mnemo quantize run/model.safetensors --dev dev.tsv -o small.safetensors\n"
       "  mnemo quantize run/model.safetensors --dev dev.tsv --max-drop 0.002 --numbers bfloat16 -o half.safetensors\n\n"
       "int8 keeps a scale for each row of a matrix and multiplies integers, on processors with VNNI at up to three "
-      "times "
-      "the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single steps "
-      "faster, "
-      "and batches a little slower. "
+      "times the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single "
+      "steps "
+      "faster, and batches a little slower. "
       "The embedding's table and the recurrent layers' weights are narrowed, the last layer stays float32. Exit code "
       "1, and no file: the metric by which the model was chosen gets worse on the data by more than --max-drop.");
   auto o = std::make_shared<QuantizeOptions>();

@@ -21,11 +21,11 @@ struct ChainMoves {
   const double* largest;  ///< [stride] the largest of a column of logs; 0 where that is -infinity
 };
 
-/// Relative error of a sum of positive terms that the next function stays below, for finite logarithms of any size.
-constexpr double kChainError = 1e-13;
+/// The error of a logarithm that the next function gives stays below this much of the largest magnitude, and of 1.
+constexpr double kChainError = 1e-12;
 
-/// to[j] = added[j] + log sum_i exp(from[i] + logs[i, j]), for all j < stride. The sum's relative error is below
-/// kChainError. `room` [stride] is working memory.
+/// to[j] = added[j] + log sum_i exp(from[i] + logs[i, j]), for all j < stride, within kChainError. `room` [stride] is
+/// working memory.
 void chain_sum(const ChainMoves& moves, const double* from, const double* added, double* to, double* room);
 
 /// to[j] = added[j] + max_i (from[i] + logs[i, j]), and best[j] the first i that reaches it, for all j < stride.

@@ -68,4 +68,23 @@ std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::i
   return batches;
 }
 
+std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus) {
+  constexpr std::int64_t kUnits = 4096;
+  std::vector<std::int64_t> order(corpus.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return corpus.length(a) < corpus.length(b); });
+  std::vector<std::vector<std::int64_t>> out;
+  std::int64_t units = 0;
+  for (const std::int64_t text : order) {
+    units += corpus.length(text);
+    if (out.empty() || units > kUnits) {
+      out.emplace_back();
+      units = corpus.length(text);
+    }
+    out.back().push_back(text);
+  }
+  return out;
+}
+
 }  // namespace mnemo

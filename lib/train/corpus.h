@@ -60,4 +60,7 @@ class Corpus {
 std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::int64_t batch_size,
                                                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
 
+/// Batches for inference: all texts by length, cut where a batch would have more units than fill the products' tiles.
+std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus);
+
 }  // namespace mnemo

@@ -45,8 +45,6 @@ std::vector<std::vector<TaggedSentence>> beside(const TaggedSentences& sentences
   return out;
 }
 
-std::vector<std::string> identity_labels(const std::vector<TagColumn>& columns) { return columns.front().tags; }
-
 class TaggingTask : public TrainingTask {
  public:
   TaggingTask(const Config& config, const TaggingData& data, TextTagger& model)
@@ -93,7 +91,7 @@ class TaggingTask : public TrainingTask {
   }
 
   std::string data_identity() const override {
-    return mnemo::data_identity(identity_labels(data_.columns), part_of(data_.train), part_of(data_.dev));
+    return mnemo::data_identity(data_.columns.front().tags, part_of(data_.train), part_of(data_.dev));
   }
   std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
   std::string metric() const override { return tagging_metric(config_, data_.columns); }

@@ -76,8 +76,7 @@ struct TaggingResult {
 TaggingResult train_tagger(const Config& config, const TaggingData& data, TextTagger& model,
                            const TrainerOptions& options, ThreadPool& pool);
 
-/// A model's best tags beside the true ones: [columns][sentences]. `known` [words], if not empty, are those of train,
-/// for the accuracy on others.
+/// A model's best tags beside the true ones: [columns][sentences].
 std::vector<std::vector<TaggedSentence>> predict_tags(TextTagger& model, const TaggedSentences& sentences,
                                                       ThreadPool& pool);
 

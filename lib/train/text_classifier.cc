@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <numeric>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
@@ -15,9 +14,6 @@
 
 namespace mnemo {
 namespace {
-
-// Units of a batch in inference: enough for full tiles of the products.
-constexpr std::int64_t kInferenceUnits = 4096;
 
 PoolingKind pooling_kind(const std::string& name) {
   if (name == "last") return PoolingKind::kLast;
@@ -132,25 +128,15 @@ void TextClassifier::quantize(kernels::Numbers numbers) {
 void TextClassifier::encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }
 
 std::vector<float> TextClassifier::logits(const Corpus& corpus, ThreadPool& pool, Arena& arena) {
-  std::vector<std::int64_t> order(corpus.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return corpus.length(a) < corpus.length(b); });
   const std::size_t K = labels_.size();
-  std::vector<float> out(order.size() * K);
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    std::int64_t units = 0;
-    while (end < order.size() && (end == begin || units + corpus.length(order[end]) <= kInferenceUnits))
-      units += corpus.length(order[end++]);
-    const std::span<const std::int64_t> texts(order.data() + begin, end - begin);
+  std::vector<float> out(corpus.size() * K);
+  for (const auto& texts : inference_batches(corpus)) {
     const Corpus::Batch batch = corpus.batch(texts);
     arena.reset();
     Tape tape(pool, arena, Tape::Mode::kInference);
     const Activation result = network_->forward(tape, batch.packing, batch.bags);
     for (std::size_t i = 0; i < texts.size(); ++i)
       std::copy_n(result.value + i * K, K, out.data() + static_cast<std::size_t>(texts[i]) * K);
-    begin = end;
   }
   return out;
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <numeric>
 #include <set>
 
 #include "base/error.h"
@@ -16,9 +15,6 @@
 
 namespace mnemo {
 namespace {
-
-// Tokens of a batch in inference: enough for full tiles of the products.
-constexpr std::int64_t kInferenceTokens = 4096;
 
 CharEncoderKind char_encoder_kind(const std::string& name) {
   return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
@@ -266,21 +262,11 @@ TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::i
 }
 
 void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use) {
-  std::vector<std::int64_t> order(corpus.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return corpus.words.length(a) < corpus.words.length(b); });
-  for (std::size_t begin = 0; begin < order.size();) {
-    std::size_t end = begin;
-    std::int64_t tokens = 0;
-    while (end < order.size() && (end == begin || tokens + corpus.words.length(order[end]) <= kInferenceTokens))
-      tokens += corpus.words.length(order[end++]);
-    const std::span<const std::int64_t> sentences(order.data() + begin, end - begin);
+  for (const auto& sentences : inference_batches(corpus.words)) {
     const TaggerBatch input = batch(corpus, sentences, {});
     arena.reset();
     Tape tape(pool, arena, Tape::Mode::kInference);
     use(sentences, input.packing, network_->forward(tape, input));
-    begin = end;
   }
 }
 
