@@ -25,7 +25,7 @@ void add_data_options(CLI::App* command, DataOptions& options, const std::vector
                       const std::string& help);
 /// The same for texts, and for sentences of tokens.
 inline const std::vector<std::string> kTextFormats{"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
-inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed"};
+inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed", "jsonl"};
 
 /// Labelled texts from a file of the command line, or from standard input for "-", read as the model's training data
 /// were unless `--format-in` says otherwise. `what` names them in messages.

@@ -62,6 +62,12 @@ int check_minimums(const std::vector<Minimum>& minimums, const Metrics& metrics)
   return code;
 }
 
+// The log of the run that a model lies in.
+std::string log_of(const std::string& model) {
+  const std::string folder = std::filesystem::path(model).parent_path().string();
+  return log_path(folder.empty() ? "." : folder);
+}
+
 int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
   for (const Minimum& minimum : minimums) check_metric(minimum.metric);
   if (!o.metric.empty()) check_metric(o.metric);
@@ -78,33 +84,26 @@ int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const 
     add_comparison(report, *model, *other, o.compare, texts, pool);
   }
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report, model->labels()));
-  if (!o.report.empty()) {
-    const std::string folder = std::filesystem::path(o.model).parent_path().string();
-    const std::string log = log_path(folder.empty() ? "." : folder);
-    AtomicFile file(o.report);
-    file.write(report_html(report, *model, texts, log));
-    file.commit();
-  }
+  if (!o.report.empty()) write_file(o.report, report_html(report, *model, texts, log_of(o.model)));
   return check_minimums(minimums, report.evaluation.metrics());
 }
 
 int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
-  for (const auto& [given, name] : {std::pair{!o.report.empty(), "--report"}, std::pair{!o.metric.empty(), "--metric"}})
-    if (given) throw UsageError(fmt::format("{}: for classifiers; {} is a tagger", name, o.model));
   ThreadPool pool(o.threads);
   const auto model = TextTagger::from_contents(std::move(contents));
   const TaggedSentences sentences = read_tagged(o.data, *model, o.input, "data");
   TaggedSentences train;
   if (!o.train.empty()) train = read_tagged(o.train, *model, o.input, "train");
-  TagReport report = report_tagger(*model, sentences, o.train.empty() ? nullptr : &train, pool);
+  TagReport report = report_tagger(*model, sentences, o.train.empty() ? nullptr : &train, o.metric, pool);
   report.model = o.model;
   report.data = o.data == "-" ? "standard input" : o.data;
   if (!o.compare.empty()) {
-    TagReport other = report_tagger(*TextTagger::load(o.compare), sentences, nullptr, pool);
+    TagReport other = report_tagger(*TextTagger::load(o.compare), sentences, nullptr, o.metric, pool);
     other.model = o.compare;
     add_comparison(report, other);
   }
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
+  if (!o.report.empty()) write_file(o.report, report_html(report, log_of(o.model)));
   return check_minimums(minimums, join_metrics(report.columns, report.evaluations));
 }
 

@@ -68,6 +68,7 @@ class Tagging {
     TagWriterOptions out{.format = rows ? TagFormat::kConllu : TagFormat::kConll,
                          .marginals = options_.marginals,
                          .least = options_.least};
+    if (input_.format == SentenceFormat::kJsonl) out.format = TagFormat::kJsonl;
     if (options_.format == "conll") out.format = TagFormat::kConll;
     if (options_.format == "jsonl") out.format = TagFormat::kJsonl;
     if (options_.format == "html") out.format = TagFormat::kHtml;
@@ -143,7 +144,9 @@ void add_tag(CLI::App& app, Command& chosen) {
                    "Sentences in the format that the model was trained on; - or none is standard input")
       ->type_name("FILE");
   command->add_flag("--raw", o->raw, "The input is plain text, a sentence a line, as it always is from a terminal");
-  command->add_option("--format", o->format, "conll, conllu, jsonl or html (default: conllu for conllu, else conll)")
+  command
+      ->add_option("--format", o->format,
+                   "conll, conllu, jsonl or html (default: conllu for conllu, jsonl for jsonl, else conll)")
       ->check(CLI::IsMember({"conll", "conllu", "jsonl", "html"}));
   command->add_flag("--marginals", o->marginals, "Every tag's probability at every token");
   command->add_option("--nbest", o->best, "The N most probable sequences of tags")->check(CLI::Range(1, 1000));

@@ -16,7 +16,9 @@
 #include "train/classification.h"
 #include "train/evaluation.h"
 #include "train/network_options.h"
+#include "train/tag_report.h"
 #include "train/tagging.h"
+#include "train/trial.h"
 
 namespace mnemo {
 namespace {
@@ -87,7 +89,11 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
-// The page of the best model on test, or where there is none on dev.
+// What the page of a run is of: test, or where there is none dev.
+std::string report_part(const Config& config, bool test) {
+  return test ? "test" : config.data.dev.empty() ? "dev (kept out of train)" : "dev";
+}
+
 void write_report(const Config& config, const ClassificationData& data, const std::string& folder, ThreadPool& pool) {
   const bool test = !data.test.entries.empty();
   const LabelledTexts& texts = test ? data.test : data.dev;
@@ -95,10 +101,18 @@ void write_report(const Config& config, const ClassificationData& data, const st
   const auto model = TextClassifier::load(model_path(folder));
   ModelReport report = report_model(*model, texts, "", pool);
   report.model = model_path(folder);
-  report.data = test ? "test" : config.data.dev.empty() ? "dev (kept out of train)" : "dev";
-  AtomicFile file(report_path(folder));
-  file.write(report_html(report, *model, texts, log_path(folder)));
-  file.commit();
+  report.data = report_part(config, test);
+  write_file(report_path(folder), report_html(report, *model, texts, log_path(folder)));
+}
+
+void write_report(const Config& config, const TaggingData& data, const std::string& folder, ThreadPool& pool) {
+  const bool test = !data.test.entries.empty();
+  const TaggedSentences& sentences = test ? data.test : data.dev;
+  if (sentences.entries.empty()) return;
+  TagReport report = report_tagger(*TextTagger::load(model_path(folder)), sentences, nullptr, "", pool);
+  report.model = model_path(folder);
+  report.data = report_part(config, test);
+  write_file(report_path(folder), report_html(report, log_path(folder)));
 }
 
 // A run from what the command line says to its last line.
@@ -121,10 +135,7 @@ class Run {
 
   int classifier() {
     const auto data = load_classification_data(config_, o_.config, o_.data.policy(), say);
-    if (o_.dry) {
-      dry_run(config_, o_.config, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
-      return 0;
-    }
+    if (o_.dry) return dry(data);
     begin();
     if (o_.folds > 0) return folds(data);
     const auto model = built([&] { return build_classifier(config_, o_.config, data, say); });
@@ -148,11 +159,11 @@ class Run {
   }
 
   int tagger() {
-    for (const auto& [given, name] : {std::pair{o_.dry, "--dry-run"}, std::pair{o_.folds > 0, "--folds"},
-                                      std::pair{!o_.init_from.empty(), "--init-from"}})
-      if (given) throw UsageError(fmt::format("{}: for the task classify", name));
+    if (!o_.init_from.empty()) throw UsageError("--init-from: for the task classify");
     const auto data = load_tagging_data(config_, o_.config, o_.data.policy(), say);
+    if (o_.dry) return dry(data);
     begin();
+    if (o_.folds > 0) return folds(data);
     const auto model = built([&] { return build_tagger(config_, o_.config, data, say); });
     if (o_.overwrite) remove_runs(o_, folder_);
     const auto result = train_tagger(config_, data, *model, options_, pool_);
@@ -162,6 +173,7 @@ class Run {
       for (const auto& [name, value] : result.test[k].metrics()) line += fmt::format(" {} {:.4f}", name, value);
       say(line);
     }
+    if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config_, data, folder_, pool_);
     tell_next("tag");
     return 0;
   }
@@ -184,7 +196,14 @@ class Run {
     }
   }
 
-  int folds(const ClassificationData& data) {
+  template <class Data>
+  int dry(const Data& data) {
+    dry_run(config_, o_.config, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
+    return 0;
+  }
+
+  template <class Data>
+  int folds(const Data& data) {
     if (o_.overwrite) remove_runs(o_, folder_);
     cross_validate(config_, o_.config, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();

@@ -116,4 +116,10 @@ void AtomicFile::commit() {
 
 void AtomicFile::fail_with_errno(const char* what) { fail("{}: {}: {}", path_, what, std::strerror(errno)); }
 
+void write_file(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
 }  // namespace mnemo

@@ -50,4 +50,7 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+/// Replaces a file by a text, as AtomicFile does.
+void write_file(const std::string& path, std::string_view text);
+
 }  // namespace mnemo

@@ -270,9 +270,10 @@ std::vector<Option> declare_options() {
           "data.format", MNEMO_MEMBER(data.format), data_formats(),
           "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
           "spaced: label, blank, text. trees: Penn brackets with labels. For tag: conll: a token and its tags a line; "
-          "conllu; slashed: word/tag. A .gz file is read as what it holds."),
+          "conllu; slashed: word/tag; jsonl: an object with spans of characters. A .gz file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
-             "Column (from 1, or its name in the header) or JSON key of the label; empty: the format's usual one."),
+             "Column (from 1, or its name in the header) or JSON key of the label, of tag of the spans; empty: the "
+             "format's usual one."),
       option("data.text", MNEMO_MEMBER(data.text), Column{},
              "Column or JSON key of the text, or of a token; empty: the format's usual one."),
       option(
@@ -499,7 +500,7 @@ void check_whole(const Config& c, std::vector<std::string>& errors) {
 // What belongs to one task alone.
 void check_task(const Config& c, std::vector<std::string>& errors) {
   const bool tag = c.task == "tag";
-  const std::vector<std::string> tag_formats{"conll", "conllu", "slashed"},
+  const std::vector<std::string> of_sentences{"conll", "conllu", "slashed"},
       tag_metrics{"auto", "loss", "f1", "token_accuracy"};
   const auto in = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -509,9 +510,9 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
     for (const DataFile& file : *files)
       if (file.format) formats.emplace_back("format of " + file.file, *file.format);
   for (const auto& [where, format] : formats)
-    if (tag != in(tag_formats, format))
+    if (format != "jsonl" && tag != in(of_sentences, format))
       errors.push_back(fmt::format("{}: {} is not for the task {}{}", where, format, c.task,
-                                   tag ? "; expected conll, conllu or slashed" : ""));
+                                   tag ? "; expected conll, conllu, slashed or jsonl" : ""));
   const std::string& metric = c.training.early_stopping.metric;
   const bool of_both = metric == "auto" || metric == "loss";
   if (!of_both && tag != in(tag_metrics, metric))

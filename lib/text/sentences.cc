@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "text/sentence_readers.h"
 
 namespace mnemo {
 namespace {
@@ -11,7 +12,8 @@ namespace {
 constexpr std::pair<SentenceFormat, std::string_view> kNames[] = {{SentenceFormat::kConll, "conll"},
                                                                   {SentenceFormat::kConllu, "conllu"},
                                                                   {SentenceFormat::kSlashed, "slashed"},
-                                                                  {SentenceFormat::kLines, "lines"}};
+                                                                  {SentenceFormat::kLines, "lines"},
+                                                                  {SentenceFormat::kJsonl, "jsonl"}};
 
 constexpr std::array<std::string_view, 10> kConlluColumns{"id",    "form", "lemma",  "upos", "xpos",
                                                           "feats", "head", "deprel", "deps", "misc"};
@@ -188,36 +190,22 @@ class SlashedReader : public SentenceReader {
 class PlainReader : public SentenceReader {
  public:
   PlainReader(LineReader lines, const SentenceOptions& options)
-      : SentenceReader(std::move(lines), options), tokenizer_(places_alone(options.tokenizer)) {}
+      : SentenceReader(std::move(lines), options), cutter_(options.tokenizer) {}
 
  protected:
   bool read(Sentence& s) override {
     std::string line;
     if (!lines_.next(line)) return false;
     s.line = lines_.line_number();
-    tokenizer_.tokenize(line, tokens_);
-    for (std::size_t i = 0; i < tokens_.size(); ++i) {
-      const std::uint32_t begin = tokens_.begin(i), end = tokens_.end(i);
-      const std::string_view text = std::string_view(line).substr(begin, end - begin);
-      if (text.find_first_not_of(" \t\v\f\r\n") == std::string_view::npos || text == "\u3000") continue;
-      s.places.emplace_back(begin, end);
-      s.tokens.emplace_back(text);
-    }
+    s.text = line;
+    cutter_.cut(s);
     s.lines.push_back(std::move(line));
     s.line_tokens.push_back(-1);
     return true;
   }
 
  private:
-  // Tokens are taken from the line itself; the model brings them into the form to look up.
-  static TokenizerOptions places_alone(TokenizerOptions options) {
-    options.normalize = Normalization::kNone;
-    options.lowercase = options.zero_digits = false;
-    return options;
-  }
-
-  Tokenizer tokenizer_;
-  Tokens tokens_;
+  TextCutter cutter_;
 };
 
 void check(const SentenceOptions& o) {
@@ -225,7 +213,7 @@ void check(const SentenceOptions& o) {
     throw UsageError(fmt::format("{} has no meaning for the format {}", key, name_of(o.format)));
   };
   const bool rows = o.format == SentenceFormat::kConll || o.format == SentenceFormat::kConllu;
-  if (!rows && !o.token.empty()) refuse("data.text");
+  if (!rows && o.format != SentenceFormat::kJsonl && !o.token.empty()) refuse("data.text");
   if (!rows && !o.tags.empty()) refuse("data.columns");
   if (o.format != SentenceFormat::kConll && !o.separator.empty()) refuse("data.separator");
   if (o.format != SentenceFormat::kConll && o.strip_position) refuse("data.strip_position");
@@ -233,7 +221,27 @@ void check(const SentenceOptions& o) {
     throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", o.separator));
 }
 
+// Tokens are taken from the text itself; the model brings them into the form to look up.
+TokenizerOptions places_alone(TokenizerOptions options) {
+  options.normalize = Normalization::kNone;
+  options.lowercase = options.zero_digits = false;
+  return options;
+}
+
 }  // namespace
+
+TextCutter::TextCutter(const TokenizerOptions& options) : tokenizer_(places_alone(options)) {}
+
+void TextCutter::cut(Sentence& s) {
+  tokenizer_.tokenize(*s.text, tokens_);
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const std::uint32_t begin = tokens_.begin(i), end = tokens_.end(i);
+    const std::string_view text = std::string_view(*s.text).substr(begin, end - begin);
+    if (text.find_first_not_of(" \t\v\f\r\n") == std::string_view::npos || text == "\u3000") continue;
+    s.places.emplace_back(begin, end);
+    s.tokens.emplace_back(text);
+  }
+}
 
 std::string_view name_of(SentenceFormat format) {
   return std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& n) { return n.first == format; })->second;
@@ -252,6 +260,16 @@ std::size_t Sentence::line_of(std::size_t token) const {
   return found == line_tokens.end() ? line : line + static_cast<std::size_t>(found - line_tokens.begin());
 }
 
+PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view between) {
+  PlacedText out;
+  for (const std::string& token : tokens) {
+    if (!out.text.empty()) out.text += between;
+    out.places.emplace_back(out.text.size(), out.text.size() + token.size());
+    out.text += token;
+  }
+  return out;
+}
+
 std::unique_ptr<SentenceReader> SentenceReader::open(const std::string& path, const SentenceOptions& options) {
   check(options);
   return open(LineReader(path, options.invalid_utf8), options);
@@ -264,6 +282,8 @@ std::unique_ptr<SentenceReader> SentenceReader::open(LineReader lines, const Sen
       return std::make_unique<SlashedReader>(std::move(lines), options);
     case SentenceFormat::kLines:
       return std::make_unique<PlainReader>(std::move(lines), options);
+    case SentenceFormat::kJsonl:
+      return jsonl_sentences(std::move(lines), options);
     default:
       return std::make_unique<RowReader>(std::move(lines), options);
   }
@@ -277,7 +297,8 @@ bool SentenceReader::next(Sentence& sentence) {
 }
 
 SentenceCounts SentenceReader::counts() const {
-  return {sentences_, lines_.crlf_lines(), lines_.invalid_sequences(), documents_, lines_.had_bom()};
+  return {sentences_,     lines_.crlf_lines(), lines_.invalid_sequences(), documents_, lines_.had_bom(),
+          widened_spans_, first_widened_};
 }
 
 void SentenceReader::fail_at(std::size_t line, const std::string& message) const {

@@ -22,7 +22,12 @@ namespace mnemo {
 ///           (`8.1`) and comments are no tokens.
 /// slashed:  a sentence a line, of `token/tag` between blanks; the tag follows the last slash.
 /// lines:    plain text, a sentence a line, cut by a tokenizer.
-enum class SentenceFormat { kConll, kConllu, kSlashed, kLines };
+/// jsonl:    an object a line. Its text is `text`, its tokens are `tokens` (strings, or objects of `start` and `end`),
+///           or where there are none those of a tokenizer. Its tags are those that `spans` spell in bio (objects of
+///           `start`, `end` and `type` or `label`, or arrays [start, end, type]), or else the strings of `tags` or each
+///           token's `tag`. Places are counted in code points, the end is behind the last one. A span that cuts a token
+///           is widened to the whole token, and counted.
+enum class SentenceFormat { kConll, kConllu, kSlashed, kLines, kJsonl };
 
 std::string_view name_of(SentenceFormat format);
 std::optional<SentenceFormat> sentence_format_from_name(std::string_view name);
@@ -33,10 +38,12 @@ std::size_t conllu_column(const std::string& name);
 struct SentenceOptions {
   SentenceFormat format = SentenceFormat::kConll;
   /// Column of the tokens: a number from 1, of conllu also a name (id, form, lemma, upos, xpos, feats, head, deprel,
-  /// deps, misc). Empty: the first, of conllu `form`.
+  /// deps, misc), of jsonl the key of the text. Empty: the first, `form` and `text`.
   std::string token = {};
   /// Columns of tags. Empty: the last one, of conllu `upos`.
   std::vector<std::string> tags = {};
+  /// jsonl: the key of the spans; empty: `spans`.
+  std::string spans = {};
   /// conll: one character between columns; empty: any run of blanks and tabs.
   std::string separator = {};
   /// conll: drop one ASCII digit at the end of tokens of two characters and more.
@@ -44,7 +51,7 @@ struct SentenceOptions {
   /// If false, tags may be missing: a conll row may end before them.
   bool require_tags = true;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
-  /// lines: how they are cut; tokens that are white space alone are left out.
+  /// lines and jsonl: how texts are cut; tokens that are white space alone are left out.
   TokenizerOptions tokenizer = {};
 };
 
@@ -54,16 +61,27 @@ struct Sentence {
   /// The lines of the file that the sentence was read from, without the empty one behind it.
   std::vector<std::string> lines;
   std::vector<std::int32_t> line_tokens;                        ///< [lines] the token that a line holds, or -1
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< lines: bytes of the line, [tokens]
+  std::optional<std::string> text;                              ///< lines, and jsonl if it has one
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< [tokens] bytes of the text, if there is one
   std::size_t line = 0;                                         ///< number of the first line
 
   /// The number of the line that holds a token.
   std::size_t line_of(std::size_t token) const;
 };
 
+/// A text and where its tokens lie in it, in bytes.
+struct PlacedText {
+  std::string text;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> places;
+};
+/// Tokens one behind the other with `between` between them.
+PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view between);
+
 struct SentenceCounts {
   std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0, documents = 0;  ///< documents: -DOCSTART- lines
   bool had_bom = false;
+  std::size_t widened_spans = 0;  ///< jsonl: spans that cut a token
+  std::string first_widened;      ///< "FILE:LINE: ..." of the first one
 };
 
 /// Reads one sentence after the other, in the order of the file. Errors are "FILE:LINE: ...".
@@ -76,8 +94,8 @@ class SentenceReader {
   SentenceReader(const SentenceReader&) = delete;
   SentenceReader& operator=(const SentenceReader&) = delete;
 
-  /// The next sentence, or false at the end. In `lines` and `slashed` every line is a sentence, an empty one has no
-  /// tokens. Throws Error on a row that does not fit.
+  /// The next sentence, or false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence, an empty one
+  /// has no tokens. Throws Error on a row that does not fit.
   bool next(Sentence& sentence);
   /// True if `next` most likely returns without waiting for input.
   bool next_is_ready() { return lines_.next_is_ready(); }
@@ -93,7 +111,8 @@ class SentenceReader {
 
   LineReader lines_;
   SentenceOptions options_;
-  std::size_t documents_ = 0;
+  std::size_t documents_ = 0, widened_spans_ = 0;
+  std::string first_widened_;
 
  private:
   std::size_t sentences_ = 0;

@@ -1,6 +1,7 @@
 #include "train/classification.h"
 #include "train/network_options.h"
 #include "train/pretrained.h"
+#include "train/trial.h"
 
 #include <algorithm>
 #include <chrono>
@@ -156,44 +157,10 @@ std::string cell_text(CellKind cell) {
   }
 }
 
-// Lines that occur more than once, and lines of `other` that occur in train: how many, and the first of them.
-void report_repeats(const ClassificationData& data, const Log& print) {
-  std::unordered_map<std::string_view, std::size_t> seen;
-  std::int64_t repeats = 0;
-  std::string first;
-  for (std::size_t i = 0; i < data.train.entries.size(); ++i) {
-    const auto [match, fresh] = seen.emplace(data.train.entries[i].text, i);
-    if (fresh) continue;
-    if (repeats++ == 0) first = fmt::format("{} repeats {}", data.train.place(i), data.train.place(match->second));
-  }
-  print(repeats == 0 ? "repeated in train: none"
-                     : fmt::format("repeated in train: {} texts, first {}", repeats, first));
-  for (const auto& [name, texts] : {std::pair{"dev", &data.dev}, std::pair{"test", &data.test}}) {
-    std::int64_t shared = 0;
-    for (std::size_t i = 0; i < texts->entries.size(); ++i) {
-      const auto match = seen.find(texts->entries[i].text);
-      if (match == seen.end()) continue;
-      if (shared++ == 0) first = fmt::format("{} is {}", texts->place(i), data.train.place(match->second));
-    }
-    if (!texts->entries.empty())
-      print(shared == 0 ? fmt::format("{} texts that occur in train: none", name)
-                        : fmt::format("{} texts that occur in train: {}, first {}", name, shared, first));
-  }
-}
-
-void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
-  if (corpus.size() == 0) return;
-  std::vector<std::int32_t> lengths;
-  for (std::int64_t i = 0; i < corpus.size(); ++i) lengths.push_back(corpus.length(i));
-  std::sort(lengths.begin(), lengths.end());
-  const auto quantile = [&](double q) {
-    return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
-  };
-  print(fmt::format("{}: {} texts, {} units; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%",
-                    name, corpus.size(), corpus.units(), lengths.front(), quantile(0.5), quantile(0.9), quantile(0.99),
-                    lengths.back(),
-                    100.0 * static_cast<double>(corpus.unknown_units()) /
-                        static_cast<double>(std::max<std::int64_t>(1, corpus.units()))));
+RepeatedTexts listed(const char* name, const LabelledTexts& texts) {
+  RepeatedTexts out{name, {}, [&texts](std::size_t i) { return texts.place(i); }};
+  for (const auto& entry : texts.entries) out.texts.push_back(entry.text);
+  return out;
 }
 
 }  // namespace
@@ -339,57 +306,19 @@ ClassificationResult train_classifier(const Config& config, const Classification
   return out;
 }
 
-std::string fold_folder(const std::string& folder, std::int64_t fold) {
-  return fmt::format("{}/fold-{}", folder, fold + 1);
-}
-
 void dry_run(const Config& config, const std::string& config_path, const ClassificationData& data, ThreadPool& pool,
              const Log& print) {
   const auto counts = label_counts(data.train_gold, data.labels.size());
   std::vector<std::string> shown;
   for (std::size_t k = 0; k < counts.size(); ++k) shown.push_back(fmt::format("{} {}", data.labels[k], counts[k]));
   print(fmt::format("labels in train: {}", fmt::join(shown, ", ")));
-  report_repeats(data, print);
+  report_repeats({listed("train", data.train), listed("dev", data.dev), listed("test", data.test)}, print);
   const auto model = build_classifier(config, config_path, data, print);
   ClassificationTask task(config, data, *model);
   report_corpus("train", task.corpus(), print);
   report_corpus("dev", encode_corpus(*model, data.dev), print);
   report_corpus("test", encode_corpus(*model, data.test), print);
-  Index parameters = 0;
-  task.visit([&](Parameter& p) { parameters += p.size(); });
-  print(
-      fmt::format("parameters: {} ({:.1f} MB in the model file)", parameters, static_cast<double>(parameters) * 4e-6));
-
-  Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
-  Arena arena;
-  const std::int64_t batches = task.batches(), tried = std::min<std::int64_t>(batches, 12);
-  std::vector<double> per_token;
-  for (std::int64_t i = 0; i < tried; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::int64_t tokens = task.prepare(i * batches / tried, i);
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kTraining);
-    task.forward(tape);
-    tape.backward();
-    optimizer.step(0.0, 1.0, pool);
-    task.weights_changed();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (tokens > 0) per_token.push_back(seconds / static_cast<double>(tokens));
-  }
-  std::sort(per_token.begin(), per_token.end());
-  const double seconds =
-      per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.corpus().units());
-  // Weights, gradients of the dense ones, the best weights, perhaps their mean and a copy, two moments, the packed
-  // forms of the recurrent weights, and what a batch needs.
-  Index dense = 0;
-  task.visit([&](Parameter& p) { dense += p.sparse ? 0 : p.size(); });
-  const double copies = config.training.average_from > 0 ? 6.0 : 4.0;
-  const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
-                        static_cast<double>(arena.bytes());
-  print(fmt::format(
-      "estimated: {:.0f} MB beside the data, {:.1f} s an epoch with {} threads, {} batches an epoch, {:.1f} "
-      "minutes at the most",
-      memory * 1e-6, seconds, pool.threads(), batches, seconds * static_cast<double>(config.training.epochs) / 60.0));
+  report_cost(config, task, task.corpus().units(), pool, print);
 }
 
 std::vector<double> cross_validate(const Config& config, const std::string& config_path, const ClassificationData& data,
@@ -402,8 +331,7 @@ std::vector<double> cross_validate(const Config& config, const std::string& conf
   const auto parts = split_by_text(all, std::vector<double>(folds, 1.0 / static_cast<double>(folds)),
                                    static_cast<std::uint64_t>(config.data.dev_seed));
   const std::string metric = classification_metric(config);
-  std::vector<double> values;
-  for (std::int64_t fold = 0; fold < folds; ++fold) {
+  return run_folds(folds, metric, print, [&](std::int64_t fold) -> std::optional<double> {
     ClassificationData part;
     part.labels = data.labels;
     part.test = select(all, parts, static_cast<int>(fold), true);
@@ -423,21 +351,13 @@ std::vector<double> cross_validate(const Config& config, const std::string& conf
     fold_options.folder = fold_folder(options.folder, fold);
     const auto model = build_classifier(config, config_path, part, options.log);
     const auto result = train_classifier(config, part, *model, fold_options, pool);
-    if (!result.test) return values;
+    if (!result.test) return std::nullopt;
     const Metrics metrics = result.test->metrics();
     const auto found = metrics.find(metric == "loss" ? "log_loss" : metric);
     if (found == metrics.end())
       fail("fold {}: {} is not defined on its {} texts; use fewer folds", fold + 1, metric, part.test.entries.size());
-    values.push_back(found->second);
-    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, values.back()));
-  }
-  const auto n = static_cast<double>(folds);
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (double value : values) squares += (value - mean) * (value - mean);
-  print(fmt::format("{} folds: {} mean {:.4f}, standard deviation {:.4f}", folds, metric, mean,
-                    std::sqrt(squares / std::max(1.0, n - 1))));
-  return values;
+    return found->second;
+  });
 }
 
 }  // namespace mnemo

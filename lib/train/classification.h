@@ -60,9 +60,6 @@ Predictions predict(TextClassifier& model, const LabelledTexts& texts,
 void dry_run(const Config& config, const std::string& config_path, const ClassificationData& data, ThreadPool& pool,
              const Log& print);
 
-/// Where the run of a fold (from 0) lies.
-std::string fold_folder(const std::string& folder, std::int64_t fold);
-
 /// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the texts. Prints each
 /// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it.
 std::vector<double> cross_validate(const Config& config, const std::string& config_path, const ClassificationData& data,

@@ -68,6 +68,8 @@ std::vector<Mistake> worst_mistakes(const ModelReport& report, const std::vector
   return out;
 }
 
+}  // namespace
+
 std::vector<CurveChart> learning_curves(const std::string& log_file, const std::string& metric) {
   CurveChart loss{"Loss", {{"train", {}}, {"dev", {}}}}, value{metric + " on dev", {{metric, {}}}};
   for (const Json& line : read_log(log_file)) {
@@ -83,8 +85,6 @@ std::vector<CurveChart> learning_curves(const std::string& log_file, const std::
   if (!value.curves[0].points.empty()) out.push_back(value);
   return out;
 }
-
-}  // namespace
 
 ModelReport report_model(TextClassifier& model, const LabelledTexts& texts, const std::string& main_metric,
                          ThreadPool& pool) {
@@ -224,8 +224,8 @@ std::string report_html(const ModelReport& report, const TextClassifier& model, 
   data.labels = model.labels();
   data.main_metric = report.main_metric;
   data.interval = report.interval;
-  data.evaluation = report.evaluation;
-  data.baselines = report.baselines;
+  data.scores = report_scores(report.evaluation, model.multi_label());
+  for (const auto& b : report.baselines) data.baselines.push_back({b.name, b.evaluation.metrics()});
   data.comparison = report.comparison;
   data.comparison_name = report.other_model;
   data.multi_label = model.multi_label();

@@ -13,13 +13,19 @@
 
 namespace mnemo {
 
+/// A baseline, or another model, beside the model.
+struct BaselineScores {
+  std::string name;
+  Evaluation evaluation;
+};
+
 struct ModelReport {
   std::string model, data;  ///< as the user named them
   std::string main_metric;
   Predictions predictions;
   Evaluation evaluation;
   std::optional<Interval> interval;  ///< 95%, of the main metric; absent where it is not defined
-  std::vector<ReportColumn> baselines;
+  std::vector<BaselineScores> baselines;
   std::optional<Comparison> comparison;
   std::string other_model;
 };
@@ -42,6 +48,9 @@ std::string comparison_text(const Comparison& comparison, const std::string& oth
 
 Json report_json(const ModelReport& report);
 std::string report_text(const ModelReport& report, const std::vector<std::string>& labels);
+
+/// The loss of train and dev and a metric on dev over the steps of a run; empty without a log.
+std::vector<CurveChart> learning_curves(const std::string& log_file, const std::string& metric);
 
 /// The page; learning curves come from the log of the run that the model lies in, if there is one.
 std::string report_html(const ModelReport& report, const TextClassifier& model, const LabelledTexts& texts,

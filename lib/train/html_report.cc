@@ -52,6 +52,9 @@ ol.mistakes p { margin: .15rem 0; }
 .text { white-space: pre-wrap; overflow-wrap: anywhere; }
 .gold { color: #084594; font-weight: 600; }
 .wrong { color: #b23c00; font-weight: 600; }
+mark { background: #d7e6f5; color: inherit; padding: .05rem .2rem; border-radius: .2rem; }
+mark.wrong { background: #fbdcc4; font-weight: 400; color: inherit; }
+mark small { padding-left: .3rem; color: #555; }
 summary { cursor: pointer; }
 @media (max-width: 34rem) {
   body { padding: 1rem .75rem 3rem; }
@@ -92,25 +95,24 @@ std::string interval_text(const Interval& interval) {
   return fmt::format("95% interval {:.4f} to {:.4f}", interval.low, interval.high);
 }
 
-std::string value_text(const Evaluation& evaluation, const std::string& metric) {
-  const auto metrics = evaluation.metrics();
+std::string value_text(const std::map<std::string, double>& metrics, const std::string& metric) {
   const auto found = metrics.find(metric);
   return found == metrics.end() ? "–" : fmt::format("{:.4f}", found->second);
 }
 
 void add_headline(std::string& out, const ReportData& data) {
-  add(out, R"(<p class="headline">{} <small>{}{}; {} records</small></p>)",
-      value_text(data.evaluation, data.main_metric), metric_title(data.main_metric),
-      data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.evaluation.records));
+  add(out, R"(<p class="headline">{} <small>{}{}; {} {}</small></p>)",
+      value_text(data.scores.metrics, data.main_metric), metric_title(data.main_metric),
+      data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.scores.records),
+      data.tagger ? "sentences" : "records");
 }
 
 // Says of a baseline that is about as good as the model that it is.
 void add_baseline_notes(std::string& out, const ReportData& data) {
   if (!data.interval) return;
   for (const ReportColumn& column : data.baselines) {
-    const auto metrics = column.evaluation.metrics();
-    const auto found = metrics.find(data.main_metric);
-    if (found == metrics.end()) continue;
+    const auto found = column.metrics.find(data.main_metric);
+    if (found == column.metrics.end()) continue;
     const bool higher = higher_is_better(data.main_metric);
     const bool reaches = higher ? found->second >= data.interval->low : found->second <= data.interval->high;
     const bool ahead = higher ? found->second > data.interval->high : found->second < data.interval->low;
@@ -139,18 +141,9 @@ void add_facts(std::string& out, const ReportData& data) {
 
 // ---- Tables.
 
-std::vector<std::string> listed_metrics(const ReportData& data) {
-  std::vector<std::string> names = {"accuracy",     "macro_f1",           "macro_precision",
-                                    "macro_recall", "weighted_precision", "weighted_recall",
-                                    "weighted_f1",  "log_loss",           "ece"};
-  if (data.multi_label) names.insert(names.begin() + 1, {"micro_f1", "micro_precision", "micro_recall"});
-  if (data.evaluation.auc) names.emplace_back("auc");
-  return names;
-}
-
 void add_metric_row(std::string& out, const ReportData& data, const std::string& metric) {
-  std::vector<std::string> texts = {value_text(data.evaluation, metric)};
-  for (const ReportColumn& column : data.baselines) texts.push_back(value_text(column.evaluation, metric));
+  std::vector<std::string> texts = {value_text(data.scores.metrics, metric)};
+  for (const ReportColumn& column : data.baselines) texts.push_back(value_text(column.metrics, metric));
   // Of equal width and sign, so that their order as texts is that of the numbers as printed.
   const auto better = [&](const std::string& a, const std::string& b) {
     return higher_is_better(metric) ? std::stod(a) < std::stod(b) : std::stod(a) > std::stod(b);
@@ -168,9 +161,9 @@ void add_metrics(std::string& out, const ReportData& data) {
       R"(<h2>Metrics</h2><div class="scroll"><table><thead><tr><th scope="col">metric</th><th scope="col">model</th>)";
   for (const ReportColumn& column : data.baselines) add(out, R"(<th scope="col">{}</th>)", isolated(column.name));
   out += "</tr></thead><tbody>";
-  for (const std::string& metric : listed_metrics(data)) add_metric_row(out, data, metric);
+  for (const std::string& metric : data.scores.listed) add_metric_row(out, data, metric);
   out += "</tbody></table></div>";
-  if (!data.multi_label)
+  if (!data.multi_label && !data.tagger)
     out += R"(<p class="note">With one label a record, micro precision, recall and F1 all equal accuracy.</p>)";
 }
 
@@ -181,12 +174,12 @@ void add_class_row(std::string& out, const ClassScores& scores) {
 }
 
 void add_per_class(std::string& out, const ReportData& data) {
-  const auto& classes = data.evaluation.per_class;
+  const auto& classes = data.scores.per_class;
   if (classes.empty()) return;
-  out += "<h2>By class</h2>";
+  out += data.tagger ? "<h2>By type</h2>" : "<h2>By class</h2>";
   const bool folded = classes.size() > kLongClassTable;
-  if (folded) add(out, "<details><summary>All {} classes</summary>", classes.size());
-  out += R"(<div class="scroll"><table><thead><tr><th scope="col">class</th><th scope="col">precision</th>)"
+  if (folded) add(out, "<details><summary>All {}</summary>", classes.size());
+  out += R"(<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">precision</th>)"
          R"(<th scope="col">recall</th><th scope="col">F1</th><th scope="col">gold</th><th scope="col">predicted</th>)"
          "</tr></thead><tbody>";
   for (const ClassScores& scores : classes) add_class_row(out, scores);
@@ -207,7 +200,7 @@ void add_learning_curves(std::string& out, const ReportData& data) {
 
 void add_confused_pairs(std::string& out, const ReportData& data) {
   std::vector<std::pair<std::pair<std::int32_t, std::int32_t>, std::int64_t>> pairs;
-  for (const auto& pair : data.evaluation.confusion)
+  for (const auto& pair : data.scores.confusion)
     if (pair.first.first != pair.first.second) pairs.push_back(pair);
   std::ranges::stable_sort(pairs, std::greater<>(), [](const auto& pair) { return pair.second; });
   if (pairs.empty()) return;
@@ -215,7 +208,7 @@ void add_confused_pairs(std::string& out, const ReportData& data) {
   add(out, R"(<h2>Most confused classes</h2><p class="note">{} of {} pairs.</p>)", listed, pairs.size());
   out +=
       R"(<div class="scroll"><table><thead><tr><th scope="col">gold</th><th scope="col" class="words">predicted</th>)"
-      R"(<th scope="col">records</th></tr></thead><tbody>)";
+      R"(<th scope="col">count</th></tr></thead><tbody>)";
   for (std::size_t i = 0; i < listed; ++i)
     add(out, R"(<tr><td>{}</td><td class="words">{}</td><td>{}</td></tr>)",
         isolated(data.labels[static_cast<std::size_t>(pairs[i].first.first)]),
@@ -224,23 +217,24 @@ void add_confused_pairs(std::string& out, const ReportData& data) {
 }
 
 void add_confusion(std::string& out, const ReportData& data) {
-  if (data.evaluation.confusion.empty()) return;
+  if (data.scores.confusion.empty()) return;
   if (data.labels.size() > kMatrixLabels) return add_confused_pairs(out, data);
   out += R"(<h2>Confusion</h2><p class="note">A row is a gold label, a column a predicted one. <span class="key" )"
          R"(style="background:#084594"></span> right, <span class="key" style="background:#b23c00"></span> wrong; the )"
          R"(darker, the larger the share of the row.</p><div class="scroll">)";
-  out += svg_confusion_matrix(data.evaluation.confusion, data.labels);
+  out += svg_confusion_matrix(data.scores.confusion, data.labels);
   out += "</div>";
 }
 
 void add_calibration(std::string& out, const ReportData& data) {
-  const std::string drawing = svg_reliability_diagram(data.evaluation.bins);
-  if (drawing.empty()) return;
+  const std::string drawing = svg_reliability_diagram(data.scores.bins);
+  const auto ece = data.scores.metrics.find("ece");
+  if (drawing.empty() || ece == data.scores.metrics.end()) return;
   add(out,
       R"(<h2>Calibration</h2><p class="note">Bars: the share of answers that are right, by the confidence they were )"
       R"(given with. On the dashed line a confidence of 0.8 is right in 80 of 100 cases; bars below it are too sure. )"
       R"(Below: how many answers have that confidence. Expected calibration error {:.4f}.</p><figure>{}</figure>)",
-      data.evaluation.ece, drawing);
+      ece->second, drawing);
 }
 
 // ---- Mistakes.
@@ -258,20 +252,68 @@ std::string mistake_text(std::string_view text) {
   return result;
 }
 
+// A text with its marks; of a long one only what lies around the first wrong mark.
+std::string marked_text(std::string_view text, const std::vector<TextMark>& marks) {
+  constexpr std::size_t kBefore = 200, kLongest = 4 * kMistakeCharacters;
+  std::size_t begin = 0, end = text.size();
+  if (text.size() > kLongest) {
+    const auto wrong = std::ranges::find(marks, false, &TextMark::right);
+    if (wrong != marks.end() && wrong->begin > kBefore) begin = wrong->begin - kBefore;
+    while (begin > 0 && is_continuation(text[begin])) --begin;
+    end = std::min(text.size(), begin + kLongest);
+    while (end < text.size() && is_continuation(text[end])) --end;
+  }
+  std::string out = begin > 0 ? "… " : "";
+  std::size_t at = begin;
+  for (const TextMark& mark : marks) {
+    if (mark.begin < at || mark.end > end) continue;
+    out += escape_html(text.substr(at, mark.begin - at));
+    add(out, R"(<mark{}>{}<small>{}</small></mark>)", mark.right ? "" : R"( class="wrong")",
+        escape_html(text.substr(mark.begin, mark.end - mark.begin)), escape_html(mark.label));
+    at = mark.end;
+  }
+  out += escape_html(text.substr(at, end - at));
+  if (end < text.size()) out += " …";
+  return out;
+}
+
+void add_tagger_mistake(std::string& out, const Mistake& mistake) {
+  add(out, R"(<li><p><span class="note">Line {}, the true tags' probability {:.2g}</span></p>)",
+      grouped(mistake.record), mistake.probability);
+  for (const auto& [name, marks] : {std::pair{"gold", &mistake.gold_marks}, {"model", &mistake.predicted_marks}})
+    add(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name,
+        marked_text(mistake.text, *marks));
+  out += "</li>";
+}
+
 void add_mistakes(std::string& out, const ReportData& data) {
   if (data.mistakes.empty()) return;
-  out += R"(<h2>Worst mistakes</h2><ol class="mistakes">)";
-  for (const Mistake& mistake : data.mistakes)
+  add(out, R"(<h2>Worst {}</h2><ol class="mistakes">)", data.tagger ? "sentences" : "mistakes");
+  for (const Mistake& mistake : data.mistakes) {
+    if (data.tagger) {
+      add_tagger_mistake(out, mistake);
+      continue;
+    }
     add(out,
         R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
         R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
         R"(<p class="text" dir="auto">{}</p></li>)",
         grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,
         mistake_text(mistake.text));
+  }
   out += "</ol>";
 }
 
 }  // namespace
+
+ReportScores report_scores(const Evaluation& e, bool multi_label) {
+  ReportScores out{e.records, e.metrics(), {}, e.per_class, e.bins, e.confusion};
+  out.listed = {"accuracy",        "macro_f1",    "macro_precision", "macro_recall", "weighted_precision",
+                "weighted_recall", "weighted_f1", "log_loss",        "ece"};
+  if (multi_label) out.listed.insert(out.listed.begin() + 1, {"micro_f1", "micro_precision", "micro_recall"});
+  if (e.auc) out.listed.emplace_back("auc");
+  return out;
+}
 
 std::string html_report(const ReportData& data) {
   std::string out;

@@ -8,31 +8,42 @@
 
 #include "base/error.h"
 #include "train/evaluation.h"
+#include "train/metrics.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::size_t kBins = 15;
+constexpr std::size_t kWorstSentences = 50;
 constexpr const char* kBaseline = "each word's commonest tag";
 
 // Probabilities beside whether what they are of is right.
 class Calibrator {
  public:
+  Calibrator() : bins_(static_cast<std::size_t>(calibration_bin(1.0)) + 1) {}
+
   void add(double probability, bool right) {
-    Bin& bin = bins_[std::min<std::size_t>(kBins - 1, static_cast<std::size_t>(probability * kBins))];
+    CalibrationBin& bin = bins_[calibration_bin(probability)];
     ++bin.count;
-    bin.probability += probability;
-    bin.right += right ? 1 : 0;
+    bin.confidence += probability;
+    bin.accuracy += right ? 1.0 : 0.0;
   }
 
   SpanCalibration result() const {
     SpanCalibration out;
+    out.bins = bins_;
+    const auto bins = static_cast<double>(bins_.size());
     double error = 0;
-    for (const Bin& bin : bins_) {
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
+      CalibrationBin& bin = out.bins[i];
+      bin.lower = static_cast<double>(i) / bins;
+      bin.upper = static_cast<double>(i + 1) / bins;
       out.spans += bin.count;
-      out.mean_probability += bin.probability;
-      out.share_right += static_cast<double>(bin.right);
-      error += std::abs(bin.probability - static_cast<double>(bin.right));
+      out.mean_probability += bin.confidence;
+      out.share_right += bin.accuracy;
+      error += std::abs(bin.confidence - bin.accuracy);
+      if (bin.count == 0) continue;
+      bin.confidence /= static_cast<double>(bin.count);
+      bin.accuracy /= static_cast<double>(bin.count);
     }
     if (out.spans == 0) return out;
     const auto n = static_cast<double>(out.spans);
@@ -43,11 +54,7 @@ class Calibrator {
   }
 
  private:
-  struct Bin {
-    std::int64_t count = 0, right = 0;
-    double probability = 0;
-  };
-  Bin bins_[kBins];
+  std::vector<CalibrationBin> bins_;  // sums, until the end
 };
 
 void add_calibration(Calibrator& calibrator, const TagColumn& column, const PredictedTags& predicted,
@@ -64,10 +71,11 @@ void add_calibration(Calibrator& calibrator, const TagColumn& column, const Pred
                    }));
 }
 
-RecordRatio main_ratio(const std::vector<TaggedSentence>& sentences, TagScheme scheme) {
+// A metric as the quotient of two sums over sentences.
+RecordRatio ratio_of(const std::string& metric, const std::vector<TaggedSentence>& sentences) {
   RecordRatio out;
   for (const TaggedSentence& s : sentences) {
-    if (scheme == TagScheme::kNone) {
+    if (metric == "token_accuracy") {
       out.wholes.push_back(static_cast<double>(s.gold.size()));
       double right = 0;
       for (std::size_t t = 0; t < s.gold.size(); ++t) right += s.gold[t] == s.predicted[t] ? 1.0 : 0.0;
@@ -75,8 +83,59 @@ RecordRatio main_ratio(const std::vector<TaggedSentence>& sentences, TagScheme s
       continue;
     }
     const SpanCounts counts = count_spans(s);
-    out.parts.push_back(2.0 * static_cast<double>(counts.correct));
-    out.wholes.push_back(static_cast<double>(counts.gold + counts.predicted));
+    const auto correct = static_cast<double>(counts.correct), gold = static_cast<double>(counts.gold),
+               predicted = static_cast<double>(counts.predicted);
+    out.parts.push_back(metric == "f1" ? 2.0 * correct : correct);
+    out.wholes.push_back(metric == "f1" ? gold + predicted : metric == "recall" ? gold : predicted);
+  }
+  return out;
+}
+
+std::string checked_metric(const std::string& metric, TagScheme scheme) {
+  const bool spans = scheme != TagScheme::kNone;
+  if (metric.empty()) return spans ? "f1" : "token_accuracy";
+  const bool of_spans = metric == "f1" || metric == "precision" || metric == "recall";
+  if (!of_spans && metric != "token_accuracy")
+    throw UsageError(
+        fmt::format("--metric {}: a tagger has f1, precision, recall and token_accuracy to compare", metric));
+  if (of_spans && !spans) throw UsageError(fmt::format("--metric {}: the first column's tags spell no spans", metric));
+  return metric;
+}
+
+// What a sentence's tags mark of its text: spans, or where there are none the tokens that are wrong.
+std::vector<TextMark> marks_of(const std::vector<std::string>& tags, const std::vector<std::string>& others,
+                               TagScheme scheme, const PlacedText& placed) {
+  std::vector<TextMark> out;
+  if (scheme == TagScheme::kNone) {
+    for (std::size_t t = 0; t < tags.size(); ++t)
+      if (tags[t] != others[t]) out.push_back({placed.places[t].first, placed.places[t].second, tags[t], false});
+    return out;
+  }
+  const auto other_spans = conlleval_spans(others);
+  for (const TagSpan& span : conlleval_spans(tags))
+    out.push_back({placed.places[span.begin].first, placed.places[span.end - 1].second, std::string(span.type),
+                   std::find(other_spans.begin(), other_spans.end(), span) != other_spans.end()});
+  return out;
+}
+
+std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const TagColumn& column, bool characters,
+                                     const std::vector<std::vector<PredictedTags>>& predicted) {
+  std::vector<std::pair<double, std::size_t>> wrong;
+  for (std::size_t i = 0; i < predicted.size(); ++i)
+    if (predicted[i][0].tags != sentences.entries[i].tags[0])
+      wrong.emplace_back(predicted[i][0].gold_log_probability, i);
+  std::sort(wrong.begin(), wrong.end());
+  std::vector<Mistake> out;
+  for (const auto& [log_probability, i] : wrong) {
+    const auto& entry = sentences.entries[i];
+    const PlacedText placed = join_tokens(entry.tokens, characters ? "" : " ");
+    Mistake mistake{static_cast<std::int64_t>(entry.lines.front()), "", "", std::exp(log_probability), placed.text};
+    mistake.gold_marks = marks_of(entry.tags[0], predicted[i][0].tags, column.data_scheme, placed);
+    mistake.predicted_marks = marks_of(predicted[i][0].tags, entry.tags[0], column.data_scheme, placed);
+    const auto right = [](const std::vector<TextMark>& marks) { return std::ranges::all_of(marks, &TextMark::right); };
+    // Tags that spell the same spans otherwise are no mistake.
+    if (!right(mistake.gold_marks) || !right(mistake.predicted_marks)) out.push_back(std::move(mistake));
+    if (out.size() == kWorstSentences) break;
   }
   return out;
 }
@@ -103,17 +162,16 @@ Json counts_json(const SpanCounts& c) {
 }  // namespace
 
 TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
-                        ThreadPool& pool) {
-  check_tags(sentences, model.columns());
+                        const std::string& main_metric, ThreadPool& pool) {
+  TagReport out;
+  out.columns = model.columns();
+  out.main_metric = checked_metric(main_metric, out.columns.front().data_scheme);
+  check_tags(sentences, out.columns);
   std::unordered_set<std::string> known;
   for (std::size_t i = 0; train && i < train->entries.size(); ++i)
     known.insert(train->entries[i].tokens.begin(), train->entries[i].tokens.end());
   Arena arena;
-  TaggerCorpus corpus;
-  for (const auto& entry : sentences.entries) model.encode(entry.tokens, corpus);
-  const auto predicted = model.predict(corpus, {}, pool, arena);
-  TagReport out;
-  out.columns = model.columns();
+  const auto predicted = model.predict(encode_sentences(model, sentences), {}, pool, arena);
   for (std::size_t k = 0; k < out.columns.size(); ++k) {
     std::vector<TaggedSentence> beside;
     Calibrator calibrator;
@@ -136,10 +194,10 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
       out.baselines.push_back(evaluate_tags(baseline, out.columns[k].data_scheme));
     }
     out.calibrations.push_back(calibrator.result());
-    if (k == 0) out.main = main_ratio(beside, out.columns[k].data_scheme);
+    if (k == 0) out.main = ratio_of(out.main_metric, beside);
   }
   out.interval = bootstrap_ratio(out.main);
-  out.main_metric = out.columns.front().data_scheme == TagScheme::kNone ? "token_accuracy" : "f1";
+  out.mistakes = worst_sentences(sentences, out.columns.front(), model.config().text.unit == "char", predicted);
   return out;
 }
 
@@ -224,6 +282,43 @@ std::string report_text(const TagReport& report) {
                          pair.second.empty() ? "-" : pair.second, -count);
   }
   return out;
+}
+
+std::string report_html(const TagReport& report, const std::string& log_file) {
+  const TagEvaluation& first = report.evaluations.front();
+  ReportData data;
+  data.tagger = true;
+  data.title = report.data;
+  std::vector<std::string> columns;
+  for (const TagColumn& c : report.columns)
+    columns.push_back(fmt::format("{} ({} tags, scheme {})", c.name, c.tags.size(), name_of(c.data_scheme)));
+  data.facts = {{"model", report.model},
+                {"data", report.data},
+                {"columns", fmt::format("{}", fmt::join(columns, ", "))},
+                {"tokens", std::to_string(first.tokens)}};
+  data.main_metric = report.main_metric;
+  data.interval = report.interval;
+  data.scores.records = first.sentences;
+  data.scores.metrics = join_metrics(report.columns, report.evaluations);
+  for (const auto& [name, value] : data.scores.metrics) data.scores.listed.push_back(name);
+  data.scores.metrics["ece"] = report.calibrations.front().ece;
+  data.scores.bins = report.calibrations.front().bins;
+  for (const auto& [type, c] : first.per_type)
+    data.scores.per_class.push_back({type, c.precision(), c.recall(), c.f1(), c.gold, c.predicted});
+  std::map<std::string, std::int32_t> places;
+  for (const auto& [pair, count] : first.confusion) places.insert({{pair.first, 0}, {pair.second, 0}});
+  for (auto& [label, place] : places) {
+    place = static_cast<std::int32_t>(data.labels.size());
+    data.labels.push_back(label.empty() ? "no span" : label);
+  }
+  for (const auto& [pair, count] : first.confusion)
+    data.scores.confusion[{places[pair.first], places[pair.second]}] = count;
+  if (!report.baselines.empty()) data.baselines.push_back({kBaseline, join_metrics(report.columns, report.baselines)});
+  data.comparison = report.comparison;
+  data.comparison_name = report.other_model;
+  data.mistakes = report.mistakes;
+  data.learning_curves = learning_curves(log_file, report.main_metric);
+  return html_report(data);
 }
 
 }  // namespace mnemo

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "train/bootstrap.h"
+#include "train/html_report.h"
 #include "train/tagging.h"
 
 namespace mnemo {
@@ -15,6 +16,7 @@ namespace mnemo {
 struct SpanCalibration {
   std::int64_t spans = 0;
   double ece = 0, mean_probability = 0, share_right = 0;
+  std::vector<CalibrationBin> bins;
 };
 
 struct TagReport {
@@ -28,13 +30,17 @@ struct TagReport {
   std::string main_metric;
   RecordRatio main;   ///< of the first column's main metric, by sentence
   Interval interval;  ///< 95%, of it
+  /// Of the first column, the sentences with a mistake whose true tags are least probable, at most 50.
+  std::vector<Mistake> mistakes;
   std::optional<Comparison> comparison;
   std::string other_model;
 };
 
 /// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and gives the baseline.
+/// `main_metric` is f1, precision, recall or token_accuracy; empty: f1 where the first column's tags spell spans, else
+/// token_accuracy. Throws UsageError for another one, and for one of spans where there are none.
 TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
-                        ThreadPool& pool);
+                        const std::string& main_metric, ThreadPool& pool);
 
 /// Adds a paired test against another model's report on the same sentences. Throws Error if its first column is not
 /// measured by the same metric.
@@ -42,5 +48,7 @@ void add_comparison(TagReport& report, const TagReport& other);
 
 Json report_json(const TagReport& report);
 std::string report_text(const TagReport& report);
+/// The page; learning curves come from the log of the run that the model lies in, if there is one.
+std::string report_html(const TagReport& report, const std::string& log_file);
 
 }  // namespace mnemo

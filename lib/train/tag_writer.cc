@@ -146,20 +146,13 @@ void TagWriter::append_conllu(const Sentence& s, const std::vector<PredictedTags
 }
 
 // The text of sentences that came as tokens is those between blanks, of characters one behind the other.
-TagWriter::Placed TagWriter::place(const Sentence& s) const {
-  const bool plain = s.places.size() == s.tokens.size() && s.lines.size() == 1 && s.tags.empty();
-  if (plain) return {s.lines.front(), s.places};
-  Placed out;
-  for (const std::string& token : s.tokens) {
-    if (!characters_ && !out.text.empty()) out.text += ' ';
-    out.places.emplace_back(out.text.size(), out.text.size() + token.size());
-    out.text += token;
-  }
-  return out;
+PlacedText TagWriter::place(const Sentence& s) const {
+  if (s.text) return {*s.text, s.places};
+  return join_tokens(s.tokens, characters_ ? "" : " ");
 }
 
 void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
-  const Placed placed = place(s);
+  const PlacedText placed = place(s);
   Json record{{"text", placed.text}};
   for (std::size_t k = 0; k < predicted.size(); ++k) {
     const Json part = column_json(s, columns_[k], predicted[k], placed);
@@ -170,7 +163,7 @@ void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>&
 }
 
 Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p,
-                            const Placed& placed) const {
+                            const PlacedText& placed) const {
   const std::vector<std::uint32_t> before = count_before(placed.text);
   Json tokens = Json::array(), spans = Json::array();
   for (std::size_t t = 0; t < s.tokens.size(); ++t) {
@@ -199,7 +192,7 @@ Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const Pr
 }
 
 void TagWriter::append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
-  const Placed placed = place(s);
+  const PlacedText placed = place(s);
   const std::string_view text = placed.text;
   out += "<p>";
   std::size_t at = 0;

@@ -37,12 +37,6 @@ class TagWriter {
   void append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const;
 
  private:
-  // A sentence's text and where its tokens lie in it, in bytes.
-  struct Placed {
-    std::string text;
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> places;
-  };
-
   void drop_unlikely(const TagColumn& column, PredictedTags& p) const;
   std::string marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const;
   void append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
@@ -51,8 +45,8 @@ class TagWriter {
   void append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
-  Json column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p, const Placed& placed) const;
-  Placed place(const Sentence& s) const;
+  Json column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p, const PlacedText& placed) const;
+  PlacedText place(const Sentence& s) const;
   std::size_t colour_of(std::string_view type) const;
 
   const std::vector<TagColumn>& columns_;

@@ -1,6 +1,7 @@
 #include "train/tagging.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <unordered_set>
@@ -10,22 +11,10 @@
 #include "text/utf8.h"
 #include "train/network_options.h"
 #include "train/pretrained.h"
+#include "train/trial.h"
 
 namespace mnemo {
 namespace {
-
-TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences) {
-  TaggerCorpus corpus;
-  corpus.gold.resize(model.columns().size());
-  for (const auto& entry : sentences.entries) {
-    model.encode(entry.tokens, corpus);
-    for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
-      const auto ids = model.tag_ids(k, entry.tags[k]);
-      corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
-    }
-  }
-  return corpus;
-}
 
 std::vector<TagEvaluation> evaluate_columns(const std::vector<TagColumn>& columns,
                                             const std::vector<std::vector<TaggedSentence>>& sentences) {
@@ -94,6 +83,7 @@ class TaggingTask : public TrainingTask {
     return mnemo::data_identity(data_.columns.front().tags, part_of(data_.train), part_of(data_.dev));
   }
   std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
+  std::int64_t units() const { return corpus_.words.units(); }
   std::string metric() const override { return tagging_metric(config_, data_.columns); }
   bool has_dev() const override { return dev_.size() > 0; }
 
@@ -170,21 +160,32 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
   }
 }
 
-void keep_dev_out(const Config& config, TaggingData& data, const Log& log) {
+std::vector<std::string> joined_sentences(const TaggedSentences& sentences) {
+  std::vector<std::string> out;
+  for (const auto& entry : sentences.entries) out.push_back(join_tokens(entry.tokens, " ").text);
+  return out;
+}
+
+// The part of each sentence, equal ones staying together.
+std::vector<int> split_sentences(const Config& config, const TaggedSentences& sentences,
+                                 const std::vector<double>& shares) {
+  const auto texts = joined_sentences(sentences);
+  return split_by_text({texts.begin(), texts.end()}, shares, static_cast<std::uint64_t>(config.data.dev_seed));
+}
+
+TaggedSentences select(const TaggedSentences& sentences, const std::vector<int>& parts, int part, bool equal) {
+  TaggedSentences out{{}, sentences.files};
+  for (std::size_t i = 0; i < parts.size(); ++i)
+    if ((parts[i] == part) == equal) out.entries.push_back(sentences.entries[i]);
+  return out;
+}
+
+void keep_dev_out(const Config& config, TaggingData& data) {
   const double share = config.data.dev_fraction;
   if (share <= 0) return;
-  std::vector<std::string> texts;
-  for (const auto& entry : data.train.entries) texts.push_back(fmt::format("{}", fmt::join(entry.tokens, " ")));
-  const auto parts = split_by_text({texts.begin(), texts.end()}, {1.0 - share, share},
-                                   static_cast<std::uint64_t>(config.data.dev_seed));
-  TaggedSentences train{{}, data.train.files}, dev{{}, data.train.files};
-  for (std::size_t i = 0; i < parts.size(); ++i)
-    (parts[i] == 0 ? train : dev).entries.push_back(std::move(data.train.entries[i]));
-  if (train.entries.empty()) fail("{}: data.dev_fraction {} leaves nothing to train on", train.files[0].path, share);
-  if (dev.entries.empty())
-    log("no dev data: too few different sentences to keep any out; the last weights will be the model");
-  data.train = std::move(train);
-  data.dev = std::move(dev);
+  const auto parts = split_sentences(config, data.train, {1.0 - share, share});
+  data.dev = select(data.train, parts, 1, true);
+  data.train = select(data.train, parts, 0, true);
 }
 
 }  // namespace
@@ -201,14 +202,18 @@ void cut_words(Sentence& s) {
   out.line_tokens.assign(out.lines.size(), -1);
   out.line = s.line;
   out.tags.resize(1);
-  for (const std::string& word : s.tokens)
+  out.text = std::move(s.text);
+  for (std::size_t t = 0; t < s.tokens.size(); ++t) {
+    const std::string& word = s.tokens[t];
     for (std::size_t at = 0; at < word.size();) {
       const std::size_t end = at + utf8_length(word[at]);
       out.tokens.push_back(word.substr(at, end - at));
       const bool first = at == 0, last = end == word.size();
       out.tags[0].emplace_back(first && last ? "S" : first ? "B" : last ? "E" : "M");
+      if (out.text) out.places.emplace_back(s.places[t].first + at, s.places[t].first + end);
       at = end;
     }
+  }
   s = std::move(out);
 }
 
@@ -221,7 +226,9 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
   out.invalid_utf8 = invalid_utf8;
   out.require_tags = tags && !predicts_words(config);
   const bool rows = out.format == SentenceFormat::kConll || out.format == SentenceFormat::kConllu;
-  if (rows) out.token = file.text.value_or(config.data.text);
+  const bool objects = out.format == SentenceFormat::kJsonl;
+  if (rows || objects) out.token = file.text.value_or(config.data.text);
+  if (objects) out.spans = file.label.value_or(config.data.label);
   if (rows && !predicts_words(config)) out.tags = config.data.columns;
   if (rows && out.tags.empty() && !file.label.value_or(config.data.label).empty())
     out.tags = {file.label.value_or(config.data.label)};
@@ -258,6 +265,9 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
     if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
     if (counts.invalid_sequences > 0)
       log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, counts.invalid_sequences));
+    if (counts.widened_spans > 0)
+      log(fmt::format("{} spans cut a token and were widened to it; the first: {}", counts.widened_spans,
+                      counts.first_widened));
   }
   if (tokens == 0) fail("{}: {} has no tokens", out.files.empty() ? "data." + what : out.files.front().path, what);
   return out;
@@ -283,6 +293,19 @@ void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& 
           fail("{}: tag \"{}\" of column {} does not occur in train", sentences.place(entry, t), tag, column.name);
       }
   }
+}
+
+TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences) {
+  TaggerCorpus corpus;
+  corpus.gold.resize(model.columns().size());
+  for (const auto& entry : sentences.entries) {
+    model.encode(entry.tokens, corpus);
+    for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
+      const auto ids = model.tag_ids(k, entry.tags[k]);
+      corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
+    }
+  }
+  return corpus;
 }
 
 TaggingData load_tagging_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
@@ -312,7 +335,13 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
   const std::string& metric = config.training.early_stopping.metric;
   if (metric == "f1" && out.columns.front().data_scheme == TagScheme::kNone)
     throw UsageError("training.early_stopping.metric: f1 is of spans, and the tags spell none; use token_accuracy");
-  if (d.dev.empty()) keep_dev_out(config, out, log);
+  if (d.dev.empty()) {
+    keep_dev_out(config, out);
+    if (out.train.entries.empty())
+      fail("{}: data.dev_fraction {} leaves nothing to train on", out.train.files.front().path, d.dev_fraction);
+    if (d.dev_fraction > 0 && out.dev.entries.empty())
+      log("no dev data: too few different sentences to keep any out; the last weights will be the model");
+  }
   return out;
 }
 
@@ -354,6 +383,63 @@ TaggingResult train_tagger(const Config& config, const TaggingData& data, TextTa
   const auto best = TextTagger::load(model_path(options.folder));
   out.test = evaluate_columns(data.columns, predict_tags(*best, data.test, pool));
   return out;
+}
+
+void dry_run(const Config& config, const std::string& config_path, const TaggingData& data, ThreadPool& pool,
+             const Log& print) {
+  for (std::size_t k = 0; k < data.columns.size(); ++k) {
+    std::map<std::string, std::int64_t> counts;
+    for (const auto& entry : data.train.entries)
+      for (const std::string& tag : entry.tags[k]) ++counts[tag];
+    std::vector<std::string> shown;
+    for (const auto& [tag, count] : counts) shown.push_back(fmt::format("{} {}", tag, count));
+    print(fmt::format("tags of column {} in train: {}", data.columns[k].name, fmt::join(shown, ", ")));
+  }
+  const std::pair<const char*, const TaggedSentences*> parts[] = {
+      {"train", &data.train}, {"dev", &data.dev}, {"test", &data.test}};
+  std::vector<std::vector<std::string>> texts;
+  for (const auto& [name, sentences] : parts) texts.push_back(joined_sentences(*sentences));
+  std::vector<RepeatedTexts> repeated;
+  for (std::size_t i = 0; i < std::size(parts); ++i) {
+    const TaggedSentences& sentences = *parts[i].second;
+    repeated.push_back({parts[i].first, {texts[i].begin(), texts[i].end()}, [&sentences](std::size_t text) {
+                          const auto& entry = sentences.entries[text];
+                          return entry.tokens.empty() ? sentences.files[entry.file].path : sentences.place(entry, 0);
+                        }});
+  }
+  report_repeats(repeated, print);
+  const auto model = build_tagger(config, config_path, data, print);
+  TaggingTask task(config, data, *model);
+  for (const auto& [name, sentences] : parts) report_corpus(name, encode_sentences(*model, *sentences).words, print);
+  report_cost(config, task, task.units(), pool, print);
+}
+
+std::vector<double> cross_validate(const Config& config, const std::string& config_path, const TaggingData& data,
+                                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool,
+                                   const Log& print) {
+  TaggedSentences all = data.train;
+  if (config.data.dev.empty()) all.entries.insert(all.entries.end(), data.dev.entries.begin(), data.dev.entries.end());
+  const auto parts = split_sentences(config, all, std::vector<double>(folds, 1.0 / static_cast<double>(folds)));
+  const std::string metric = tagging_metric(config, data.columns);
+  if (metric == "loss") throw UsageError("--folds: training.early_stopping.metric loss is not measured on a fold");
+  return run_folds(folds, metric, print, [&](std::int64_t fold) -> std::optional<double> {
+    TaggingData part;
+    part.columns = data.columns;
+    part.test = select(all, parts, static_cast<int>(fold), true);
+    part.train = select(all, parts, static_cast<int>(fold), false);
+    part.dev = data.dev;
+    if (config.data.dev.empty()) {
+      part.dev.entries.clear();
+      keep_dev_out(config, part);
+    }
+    if (part.train.entries.empty() || part.test.entries.empty()) fail("--folds {}: too few sentences", folds);
+    TrainerOptions fold_options = options;
+    fold_options.folder = fold_folder(options.folder, fold);
+    const auto model = build_tagger(config, config_path, part, options.log);
+    const auto result = train_tagger(config, part, *model, fold_options, pool);
+    if (result.test.empty()) return std::nullopt;
+    return result.test.front().metrics().at(metric);
+  });
 }
 
 std::vector<std::vector<TaggedSentence>> predict_tags(TextTagger& model, const TaggedSentences& sentences,

@@ -55,6 +55,9 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
 /// Throws Error that names file, line and tag for a tag that is none of a column's scheme, or whose type train lacks.
 void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);
 
+/// Sentences with their true tags as rows of the network's tables.
+TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences);
+
 /// Reads what the configuration names; finds out schemes, and reports sequences that are spelled wrongly, which are
 /// read by conlleval's rule.
 TaggingData load_tagging_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
@@ -75,6 +78,15 @@ struct TaggingResult {
 /// Trains into options.folder.
 TaggingResult train_tagger(const Config& config, const TaggingData& data, TextTagger& model,
                            const TrainerOptions& options, ThreadPool& pool);
+
+/// Prints what would be trained on and what it would cost, without training.
+void dry_run(const Config& config, const std::string& config_path, const TaggingData& data, ThreadPool& pool,
+             const Log& print);
+
+/// Cross-validation over train, as that of classifiers: the metric of each fold's K-th of the sentences.
+std::vector<double> cross_validate(const Config& config, const std::string& config_path, const TaggingData& data,
+                                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool,
+                                   const Log& print);
 
 /// A model's best tags beside the true ones: [columns][sentences].
 std::vector<std::vector<TaggedSentence>> predict_tags(TextTagger& model, const TaggedSentences& sentences,

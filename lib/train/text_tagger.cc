@@ -317,7 +317,11 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
           ChainScores sentence;
           for (std::size_t k = 0; k < columns_.size(); ++k) {
             copy_scores(packing, b, scores[k], sentence);
-            out[sentences[packing.original(b)]][k] = decode(k, chains[k], sentence, request);
+            const std::int64_t i = sentences[packing.original(b)];
+            std::span<const std::int32_t> gold;
+            if (!corpus.gold.empty())
+              gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
+            out[i][k] = decode(k, chains[k], sentence, request, gold);
           }
         });
       });
@@ -332,7 +336,7 @@ std::vector<std::string> TextTagger::data_tags(const TagColumn& column, std::spa
 }
 
 PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainScores& scores,
-                                 const TagRequest& request) const {
+                                 const TagRequest& request, std::span<const std::int32_t> gold) const {
   const TagColumn& column = columns_[k];
   const Index T = scores.length(), K = chain.tags();
   const TagPath path = chain.best(scores);
@@ -340,6 +344,7 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   chain.sum(scores, sums);
   PredictedTags out;
   out.tags = data_tags(column, path.tags);
+  if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
   std::vector<double> marginal(K);
   for (Index t = 0; t < T; ++t) {
     chain.marginals(sums, t, marginal.data());

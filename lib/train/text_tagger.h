@@ -63,6 +63,8 @@ struct PredictedTags {
     double probability;
   };
   std::vector<Sequence> best;  ///< the n best, if asked for
+  /// The logarithm of the true tags' probability, if the corpus has them.
+  double gold_log_probability = 0;
 };
 
 struct TagRequest {
@@ -130,7 +132,8 @@ class TextTagger {
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              std::int64_t dimension);
 
-  PredictedTags decode(std::size_t k, const Chain& chain, const ChainScores& scores, const TagRequest& request) const;
+  PredictedTags decode(std::size_t k, const Chain& chain, const ChainScores& scores, const TagRequest& request,
+                       std::span<const std::int32_t> gold) const;
   std::vector<std::string> data_tags(const TagColumn& column, std::span<const std::int32_t> ids) const;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                           std::vector<std::size_t>& lengths);

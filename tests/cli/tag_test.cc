@@ -101,6 +101,77 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK_THAT(text, contains_text("PER"));
 }
 
+TEST_CASE("evaluate writes a page with the worst sentences, and compares by the metric that is asked for") {
+  const TagFixture& f = tagger();
+  write_text(f.path("hard.conll"), "Ada NNP I-PER\nsaw VBD O\n<b> NNP I-LOC\n\nin IN O\nRome NNP I-LOC\n");
+  const Outcome o = f.mnemo({"evaluate", f.model(), f.path("hard.conll"), "--report", f.path("page.html"), "--metric",
+                             "recall", "--format", "json", "--train", f.path("train.conll")});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(json::parse(o.out)["interval"]["metric"] == "recall");
+  CHECK(json::parse(o.out)["interval"]["value"] == json::parse(o.out)["metrics"]["recall"]);
+  const std::string page = f.bytes("page.html");
+  CHECK_THAT(page, contains_text("Worst sentences"));
+  CHECK_THAT(page, contains_text("&lt;b&gt;"));
+  CHECK_THAT(page, contains_text("Learning curves"));
+  CHECK_THAT(page, contains_text("commonest tag"));
+  CHECK_THAT(f.bytes("run/report.html"), contains_text("2 sentences"));
+  const Outcome wrong = f.mnemo({"evaluate", f.model(), f.path("hard.conll"), "--metric", "accuracy"});
+  CHECK(wrong.code == 2);
+  CHECK_THAT(wrong.err, contains_text("f1, precision, recall and token_accuracy"));
+}
+
+TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as JSON lines") {
+  const TagFixture& f = tagger();
+  std::string lines;
+  for (const char* name : {"Ada", "Alan", "Grace", "Kurt"})
+    for (const char* place : {"Paris", "Rome", "Oslo"}) {
+      const std::string text = std::string(name) + " saw " + place + ".";
+      const std::size_t at = text.find(place);
+      lines += json{{"text", text},
+                    {"spans",
+                     {{{"start", 0}, {"end", std::string(name).size()}, {"type", "PER"}},
+                      {{"start", at}, {"end", at + std::string(place).size()}, {"type", "LOC"}}}}}
+                   .dump() +
+               "\n";
+    }
+  write_text(f.path("spans.jsonl"), lines);
+  const Outcome trained = f.train(
+      "spans", {"--set", "data.format=jsonl", "--set", "data.train=spans.jsonl", "--set", "data.dev=spans.jsonl"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const std::string model = f.path("spans/model.safetensors");
+  const Outcome tagged = f.mnemo({"tag", model}, lines);
+  const json first = json::parse(tagged.out.substr(0, tagged.out.find('\n')));
+  CHECK(first["text"] == "Ada saw Paris.");
+  CHECK(first["spans"].size() == 2);
+  CHECK(first["spans"][1]["start"] == 8);
+  CHECK(first["spans"][1]["end"] == 13);
+  write_text(f.path("answers.jsonl"), tagged.out);
+  const Outcome again = f.mnemo({"evaluate", model, f.path("answers.jsonl"), "--format", "json"});
+  INFO(again.err);
+  CHECK(json::parse(again.out)["metrics"]["f1"] == 1.0);
+  CHECK(f.mnemo({"tag", model}, "{\"text\": \"\"}\n").out == "{\"text\":\"\",\"tokens\":[],\"spans\":[]}\n");
+}
+
+TEST_CASE("a tagger's data are described before it is trained, and cross-validated") {
+  const TagFixture& f = tagger();
+  const Outcome dry = f.train("dry", {"--dry-run"});
+  INFO(dry.err);
+  REQUIRE(dry.code == 0);
+  CHECK_THAT(dry.out, contains_text("tags of column tag in train: B-LOC 12, I-LOC 24, I-PER 24, O 60"));
+  CHECK_THAT(dry.out, contains_text("repeated in train: 9 texts"));
+  CHECK_THAT(dry.out, contains_text("train: 24 texts, 120 units"));
+  CHECK_THAT(dry.out, contains_text("parameters: "));
+  CHECK_FALSE(std::ifstream(f.path("dry/model.safetensors")));
+  const Outcome folds = f.train("folds", {"--folds", "2", "--set", "training.epochs=3", "--set",
+                                          "training.early_stopping.metric=f1", "--set", "data.dev=[]"});
+  INFO(folds.err);
+  REQUIRE(folds.code == 0);
+  CHECK_THAT(folds.out, contains_text("fold 2 of 2: f1 "));
+  CHECK_THAT(folds.out, contains_text("2 folds: f1 mean "));
+}
+
 TEST_CASE("tag appends its column to what was there, in order, in the scheme of the data") {
   const TagFixture& f = tagger();
   const Outcome o = f.mnemo({"tag", f.model()}, "in IN\nRome NNP\nParis NNP\n\n# a comment\nAlan\tNNP\nByron\tNNP\n");
@@ -243,6 +314,7 @@ TEST_CASE(
   CHECK_THAT(f.refused("a O\nb O\n"), contains_text("the one tag \"O\""));
   CHECK_THAT(f.refused("\n\n"), contains_text("train has no tokens"));
   CHECK_THAT(f.refused("a B-X\n\nb I-X\nc O\n\nd B-X\n", 1), contains_text("dev.conll"));  // PER is not in train
+  CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.scheme=iob3"}), contains_text("data.scheme"));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.format=tsv"}),
              contains_text("data.format: tsv is not for the task tag"));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "training.early_stopping.metric=accuracy"}),
@@ -264,6 +336,15 @@ TEST_CASE(
   CHECK(classified.code == 1);
   CHECK_THAT(classified.err, contains_text("a model for the task \"tag\", this command needs one for \"classify\""));
   CHECK(f.mnemo({"tag", f.model(), "--format", "conllu"}, "a NN\n").code == 2);
+}
+
+TEST_CASE("an empty sentence and an empty input come out as they went in") {
+  const TagFixture& f = tagger();
+  CHECK(f.mnemo({"tag", f.model()}, "").out.empty());
+  CHECK(f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl"}, "\n  \nAda saw Rome\n")
+            .out.starts_with("{\"text\":\"\",\"tokens\":[],\"spans\":[]}\n{\"text\":\"  "
+                             "\",\"tokens\":[],\"spans\":[]}\n{\"text\":\"Ada saw Rome\""));
+  CHECK(f.mnemo({"tag", f.model(), "--format-in", "slashed"}, "\nin Rome\n\n").out == "\nin\tO\nRome\tI-LOC\n\n\n");
 }
 
 TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {

@@ -81,6 +81,71 @@ TEST_CASE("sentences: plain text with the places of its tokens") {
   CHECK(read_all("我 爱\u3000北\n", characters)[0].tokens == Texts{"我", "爱", "北"});
 }
 
+TEST_CASE("sentences: JSON lines with spans of characters, as objects, arrays, or behind a key of their own") {
+  const SentenceOptions words{.format = SentenceFormat::kJsonl, .tokenizer = {.unit = Unit::kUnicodeWord}};
+  const auto found = read_all(
+      R"({"text": "Zoë met Li Bai.", "spans": [{"start": 8, "end": 14, "type": "PER"}, {"start": 0, "end": 3, "label": "PER"}]})"
+      "\n"
+      R"({"text": "", "spans": []})"
+      "\n",
+      words);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].tokens == Texts{"Zoë", "met", "Li", "Bai", "."});
+  CHECK(found[0].tags[0] == Texts{"B-PER", "O", "B-PER", "I-PER", "O"});
+  CHECK(found[0].places[1] == std::pair<std::uint32_t, std::uint32_t>{5, 8});
+  CHECK(found[1].tokens.empty());
+  SentenceOptions characters{.format = SentenceFormat::kJsonl, .token = "t", .spans = "label"};
+  characters.tokenizer.unit = Unit::kChar;
+  CHECK(read_all(R"({"t": "我爱北京", "label": [[2, 4, "LOC"]]})", characters)[0].tags[0] ==
+        Texts{"O", "O", "B-LOC", "I-LOC"});
+}
+
+TEST_CASE("sentences: JSON lines with tokens of their own, and tags of tokens") {
+  const SentenceOptions options{.format = SentenceFormat::kJsonl};
+  const auto by_place = read_all(
+      R"({"text": "a-b c", "tokens": [{"start": 0, "end": 1, "tag": "X"}, {"start": 1, "end": 3, "tag": "Y"}]})",
+      options);
+  CHECK(by_place[0].tokens == Texts{"a", "-b"});
+  CHECK(by_place[0].tags[0] == Texts{"X", "Y"});
+  const auto by_text = read_all(R"({"text": "a aa", "tokens": ["a", "a", "a"], "tags": ["1", "2", "3"]})", options);
+  CHECK(by_text[0].places[2] == std::pair<std::uint32_t, std::uint32_t>{3, 4});
+  const auto without = read_all(R"({"tokens": [{"text": "New York", "tag": "LOC"}]})", options);
+  CHECK(without[0].tokens == Texts{"New York"});
+  CHECK_FALSE(without[0].text);
+}
+
+TEST_CASE("sentences: a span that cuts a token is widened and counted, and what no tags can spell is refused") {
+  const SentenceOptions options{.format = SentenceFormat::kJsonl};
+  const auto reader = SentenceReader::open(
+      LineReader::from_memory("f", R"({"text": "New York.", "spans": [[4, 8, "LOC"]]})", InvalidUtf8::kError), options);
+  Sentence s;
+  REQUIRE(reader->next(s));
+  CHECK(s.tags[0] == Texts{"O", "B-LOC"});
+  CHECK(reader->counts().widened_spans == 1);
+  CHECK(reader->counts().first_widened == R"(f:1: span [4,8,"LOC"] read as "York.")");
+  const auto refused = [&](const std::string& line) { return error_of(line, options); };
+  CHECK(refused(R"({"text": "a b", "spans": [[0, 4, "X"]]})") ==
+        "f:1: place 4 is none from 0 to 3, the text's characters");
+  CHECK(refused(R"({"text": "a b", "spans": [[1, 1, "X"]]})") == "f:1: a place from 1 to 1 holds no character");
+  CHECK(refused(R"({"text": "a b", "spans": [[1, 2, "X"]]})") == R"(f:1: span [1,2,"X"] holds no token)");
+  CHECK(refused(R"({"text": "a b", "spans": [[0, 3, "X"], [2, 3, "Y"]]})") ==
+        "f:1: spans of X and Y share the token \"b\", which can have one tag");
+  CHECK(refused(R"({"text": "a b", "spans": [[0, 1]]})") ==
+        "f:1: a span is an array, expected an object of start, end and type, or [start, end, type]");
+  CHECK(refused(R"({"text": "a b", "spans": [{"start": 0, "end": 1}]})") ==
+        "f:1: the type of a span is null, expected a text");
+  CHECK(refused(R"({"text": "a b", "spans": [{"start": -1, "end": 1, "type": "X"}]})") ==
+        "f:1: place -1 is none from 0 to 3, the text's characters");
+  CHECK(refused(R"({"text": "a b"})") == "f:1: token 1 has no tag, and the object no \"spans\"");
+  CHECK(refused(R"({"text": "a b", "tags": ["X"]})") ==
+        "f:1: \"tags\" is an array of 1, expected an array of 2, one for each token");
+  CHECK(refused(R"({"text": "a b", "tokens": ["c"], "tags": ["X"]})") ==
+        "f:1: token 1, \"c\", is not in the rest of the text");
+  CHECK(refused(R"({"spans": []})") == "f:1: no key \"text\" in the object, and no tokens");
+  CHECK(refused(R"([])") == "f:1: expected a JSON object, found array");
+  CHECK(refused(R"({"text": )").starts_with("f:1:10: not JSON"));
+}
+
 TEST_CASE("sentences: rows that do not fit are named by file and line") {
   const SentenceOptions conll{.format = SentenceFormat::kConll}, conllu{.format = SentenceFormat::kConllu};
   CHECK(error_of("a NN O\n\nb O\n", conll) == "f:3: 2 columns, expected 3 as in line 1");

@@ -44,9 +44,9 @@ std::string attribute_fault(std::string_view text) {
 std::string fault(std::string_view page) {
   static const std::set<std::string> empty = {"meta"};
   static const std::set<std::string> allowed = {
-      "html", "head", "meta", "title", "style",  "body",  "main",  "h1",  "h2", "h3", "p",       "small",
-      "dl",   "dt",   "dd",   "div",   "table",  "thead", "tbody", "tr",  "th", "td", "figure",  "svg",
-      "g",    "line", "path", "rect",  "circle", "text",  "span",  "bdi", "ol", "li", "details", "summary"};
+      "html", "head", "meta",   "title", "style", "body",  "main", "h1", "h2",      "h3",      "p",   "small", "dl",
+      "dt",   "dd",   "div",    "table", "thead", "tbody", "tr",   "th", "td",      "figure",  "svg", "g",     "line",
+      "path", "rect", "circle", "text",  "span",  "bdi",   "ol",   "li", "details", "summary", "mark"};
   std::vector<std::string> open;
   if (!page.starts_with("<!DOCTYPE html>\n")) return "no doctype";
   for (std::size_t i = 16; i < page.size();) {
@@ -104,7 +104,7 @@ ReportData report_of(const std::vector<std::string>& labels, bool multi_label = 
   data.title = "A model";
   data.labels = labels;
   data.multi_label = multi_label;
-  data.evaluation = evaluate(predictions, labels);
+  data.scores = report_scores(evaluate(predictions, labels), multi_label);
   return data;
 }
 
@@ -112,8 +112,8 @@ ReportData full_report(const std::vector<std::string>& labels, const std::string
   ReportData data = report_of(labels);
   data.title = data.language = data.comparison_name = text;
   data.facts = {{text, text}};
-  data.interval = Interval{data.evaluation.accuracy, 0, 1};
-  data.baselines = {{text, data.evaluation}, {"majority", data.evaluation}};
+  data.interval = Interval{data.scores.metrics.at("accuracy"), 0, 1};
+  data.baselines = {{text, data.scores.metrics}, {"majority", data.scores.metrics}};
   data.comparison = Comparison{"accuracy", 0.5, 0.4, {0.1, 0.05, 0.15}, 0.01, text};
   data.learning_curves = {{text, {{text, {{1, 0.5}, {2, 0.25}}}, {"other", {{1, 1}}}}}};
   data.mistakes = {{1, text, text, 0.9, text}};
@@ -199,7 +199,7 @@ TEST_CASE("the page shows what it was given") {
   CHECK_THAT(page, contains_text("<html lang=\"de\">"));
   CHECK_THAT(page, contains_text("<title>Films</title>"));
   CHECK_THAT(page, contains_text(fmt::format("{:.4f} <small>accuracy, 95% interval 0.0000 to 1.0000; 300 records",
-                                             data.evaluation.accuracy)));
+                                             data.scores.metrics.at("accuracy"))));
   CHECK_THAT(page, contains_text("ROC AUC"));
   CHECK_THAT(page, contains_text("Line 1,234:"));
   CHECK_THAT(page, contains_text("with probability 0.9877"));
@@ -211,12 +211,12 @@ TEST_CASE("the page shows what it was given") {
 
 TEST_CASE("a baseline that is clearly worse is not called as good") {
   ReportData data = full_report(plain_labels(2), "x");
-  data.interval = Interval{0.9, data.evaluation.accuracy + 0.01, 0.99};
+  data.interval = Interval{0.9, data.scores.metrics.at("accuracy") + 0.01, 0.99};
   CHECK_THAT(html_report(data), !contains_text("not clearly better"));
   data.main_metric = "log_loss";
-  data.interval = Interval{0.1, 0.05, data.evaluation.log_loss - 0.01};
+  data.interval = Interval{0.1, 0.05, data.scores.metrics.at("log_loss") - 0.01};
   CHECK_THAT(html_report(data), !contains_text("not clearly better"));
-  data.interval->high = data.evaluation.log_loss;
+  data.interval->high = data.scores.metrics.at("log_loss");
   CHECK_THAT(html_report(data), contains_text("not clearly better"));
 }
 
@@ -226,6 +226,32 @@ TEST_CASE("many classes are listed by their confusions") {
   CHECK_THAT(page, contains_text("Most confused classes"));
   CHECK_THAT(page, !contains_text("aria-label=\"Confusion matrix\""));
   CHECK_THAT(html_report(report_of(plain_labels(60))), contains_text("aria-label=\"Confusion matrix\""));
+}
+
+TEST_CASE("a tagger's mistakes show what gold and prediction mark") {
+  ReportData data = full_report(plain_labels(2), "x");
+  data.tagger = true;
+  Mistake mistake{7, "", "", 0.0123, "Li <Bai> met Zoë"};
+  mistake.gold_marks = {{0, 8, "PER", false}, {13, 17, "PER", true}};
+  mistake.predicted_marks = {{3, 8, "P<", false}, {13, 17, "PER", true}};
+  data.mistakes = {mistake};
+  const std::string page = html_report(data);
+  CHECK(fault(page).empty());
+  CHECK_THAT(page, contains_text("300 sentences"));
+  CHECK_THAT(page, contains_text("Line 7, the true tags' probability 0.012"));
+  CHECK_THAT(page, contains_text("<mark class=\"wrong\">Li &lt;Bai&gt;<small>PER</small></mark> met <mark>Zoë<"));
+  CHECK_THAT(page, contains_text("Li <mark class=\"wrong\">&lt;Bai&gt;<small>P&lt;</small></mark> met <mark>Zoë<"));
+
+  // Of a long sentence what lies around the first wrong mark.
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += "好 ";
+  data.mistakes[0].text = text;
+  data.mistakes[0].gold_marks = {{0, 3, "A", true}, {200000, 200003, "B", false}, {300000, 300003, "C", false}};
+  const std::string cut = html_report(data);
+  CHECK(fault(cut).empty());
+  CHECK_THAT(cut, contains_text("<small>B</small>"));
+  CHECK_THAT(cut, !contains_text("<small>C</small>"));
+  CHECK(cut.size() < 200000);
 }
 
 TEST_CASE("a long text says how much of it is left out") {

@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <deque>
+
+#include "base/error.h"
+#include "text/json_line.h"
+#include "text/sentence_readers.h"
+#include "text/tags.h"
+
+namespace mnemo {
+namespace {
+
+using nlohmann::json;
+
+class JsonlSentences : public SentenceReader {
+ public:
+  JsonlSentences(LineReader lines, const SentenceOptions& options)
+      : SentenceReader(std::move(lines), options),
+        text_key_(options.token.empty() ? "text" : options.token),
+        spans_key_(options.spans.empty() ? "spans" : options.spans),
+        cutter_(options.tokenizer) {}
+
+ protected:
+  bool read(Sentence& s) override {
+    if (!lines_.next(line_)) return false;
+    s.line = lines_.line_number();
+    const json object = parse_json_line(line_, name(), s.line);
+    read_text(object, s);
+    read_tokens(object, s);
+    s.tags.resize(1);
+    if (object.contains(spans_key_))
+      read_spans(object[spans_key_], s);
+    else
+      read_tags(object, s);
+    s.lines.push_back(line_);
+    s.line_tokens.push_back(-1);
+    return true;
+  }
+
+ private:
+  template <class... Args>
+  [[noreturn]] void fail_here(fmt::format_string<Args...> format, Args&&... args) const {
+    fail_at(lines_.line_number(), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  void read_text(const json& object, Sentence& s) {
+    starts_.clear();
+    const auto found = object.find(text_key_);
+    if (found == object.end()) {
+      if (!object.contains("tokens")) fail_here("no key \"{}\" in the object, and no tokens", text_key_);
+      return;
+    }
+    if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", text_key_, described_type(*found));
+    s.text = found->get<std::string>();
+    for (std::size_t at = 0; at <= s.text->size(); ++at)
+      if (at == s.text->size() || !is_continuation((*s.text)[at])) starts_.push_back(static_cast<std::uint32_t>(at));
+  }
+
+  void read_tokens(const json& object, Sentence& s) {
+    const auto found = object.find("tokens");
+    if (found == object.end()) return cutter_.cut(s);
+    if (!found->is_array()) fail_here("\"tokens\" is {}, expected an array", described_type(*found));
+    for (const json& token : *found) {
+      const std::uint32_t before = s.places.empty() ? 0 : s.places.back().second;
+      if (token.is_object() && s.text && token.contains("start")) {
+        const auto place = bytes_of(token);
+        if (place.first < before) fail_here("token {} begins before the end of the one before it", s.tokens.size() + 1);
+        s.places.push_back(place);
+        s.tokens.push_back(s.text->substr(place.first, place.second - place.first));
+        continue;
+      }
+      const json* text = token.is_object() && token.contains("text") ? &token["text"] : &token;
+      if (!text->is_string() || text->get_ref<const std::string&>().empty())
+        fail_here("token {} is no text, and no object with start and end", s.tokens.size() + 1);
+      s.tokens.push_back(text->get<std::string>());
+      if (!s.text) continue;
+      const std::size_t at = s.text->find(s.tokens.back(), before);
+      if (at == std::string::npos)
+        fail_here("token {}, \"{}\", is not in the rest of the text", s.tokens.size(), s.tokens.back());
+      s.places.emplace_back(at, at + s.tokens.back().size());
+    }
+  }
+
+  // Bytes of the text that an object's start and end stand for.
+  std::pair<std::uint32_t, std::uint32_t> bytes_of(const json& object) const {
+    return bytes_of(object.contains("start") ? object["start"] : json(),
+                    object.contains("end") ? object["end"] : json());
+  }
+
+  std::pair<std::uint32_t, std::uint32_t> bytes_of(const json& start, const json& end) const {
+    const auto place = [&](const json& value) -> std::size_t {
+      if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= starts_.size())
+        fail_here("place {} is none from 0 to {}, the text's characters", value.dump(), starts_.size() - 1);
+      return value.get<std::size_t>();
+    };
+    const std::size_t first = place(start), last = place(end);
+    if (first >= last) fail_here("a place from {} to {} holds no character", first, last);
+    return {starts_[first], starts_[last]};
+  }
+
+  void read_spans(const json& spans, Sentence& s) {
+    if (!s.text) fail_here("spans are places of \"{}\", which is missing", text_key_);
+    if (!spans.is_array()) fail_here("\"{}\" is {}, expected an array", spans_key_, described_type(spans));
+    std::vector<TagSpan> found;
+    for (const json& span : spans) {
+      const bool row = span.is_array() && span.size() == 3;
+      if (!row && !span.is_object())
+        fail_here("a span is {}, expected an object of start, end and type, or [start, end, type]",
+                  described_type(span));
+      const auto bytes = row ? bytes_of(span[0], span[1]) : bytes_of(span);
+      const char* key = !row && !span.contains("type") ? "label" : "type";
+      const json type = row ? span[2] : span.contains(key) ? span[key] : json();
+      if (!type.is_string() || type.get_ref<const std::string&>().empty())
+        fail_here("the type of a span is {}, expected a text", type.is_string() ? "empty" : described_type(type));
+      types_.push_back(type.get<std::string>());
+      const auto begin = std::find_if(s.places.begin(), s.places.end(), [&](auto p) { return p.second > bytes.first; });
+      const auto end = std::find_if(begin, s.places.end(), [&](auto p) { return p.first >= bytes.second; });
+      if (begin == end) fail_here("span {} holds no token", span.dump());
+      if (begin->first != bytes.first || (end - 1)->second != bytes.second) {
+        if (widened_spans_++ == 0)
+          first_widened_ = fmt::format("{}:{}: span {} read as \"{}\"", name(), lines_.line_number(), span.dump(),
+                                       s.text->substr(begin->first, (end - 1)->second - begin->first));
+      }
+      found.push_back({types_.back(), static_cast<std::size_t>(begin - s.places.begin()),
+                       static_cast<std::size_t>(end - s.places.begin())});
+    }
+    std::sort(found.begin(), found.end(), [](const TagSpan& a, const TagSpan& b) { return a.begin < b.begin; });
+    for (std::size_t i = 1; i < found.size(); ++i)
+      if (found[i].begin < found[i - 1].end)
+        fail_here("spans of {} and {} share the token \"{}\", which can have one tag", found[i - 1].type, found[i].type,
+                  s.tokens[found[i].begin]);
+    s.tags[0] = spell_spans(found, s.tokens.size(), TagScheme::kBio);
+    types_.clear();
+  }
+
+  // The tags of tokens, if no spans spell them.
+  void read_tags(const json& object, Sentence& s) const {
+    const json none = json::array();
+    const json& tokens = object.contains("tokens") ? object["tokens"] : none;
+    const json* tags = object.contains("tags") ? &object["tags"] : nullptr;
+    if (tags && (!tags->is_array() || tags->size() != s.tokens.size()))
+      fail_here("\"tags\" is {}{}, expected an array of {}, one for each token", described_type(*tags),
+                tags->is_array() ? fmt::format(" of {}", tags->size()) : "", s.tokens.size());
+    for (std::size_t t = 0; t < s.tokens.size(); ++t) {
+      const json* own =
+          t < tokens.size() && tokens[t].is_object() && tokens[t].contains("tag") ? &tokens[t]["tag"] : nullptr;
+      const json* tag = tags ? &(*tags)[t] : own;
+      if (tag && !tag->is_string())
+        fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
+      if (!tag && options_.require_tags) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, spans_key_);
+      s.tags[0].push_back(tag ? tag->get<std::string>() : "_");
+    }
+  }
+
+  std::string text_key_, spans_key_, line_;
+  TextCutter cutter_;
+  std::vector<std::uint32_t> starts_;  // bytes at which the text's characters begin, and its end
+  std::deque<std::string> types_;
+};
+
+}  // namespace
+
+std::unique_ptr<SentenceReader> jsonl_sentences(LineReader lines, const SentenceOptions& options) {
+  return std::make_unique<JsonlSentences>(std::move(lines), options);
+}
+
+}  // namespace mnemo
