@@ -8,13 +8,13 @@
 
 #include "base/error.h"
 #include "train/evaluation.h"
+#include "train/linear_crf.h"
 #include "train/metrics.h"
 
 namespace mnemo {
 namespace {
 
 constexpr std::size_t kWorstSentences = 50;
-constexpr const char* kBaseline = "each word's commonest tag";
 
 // Probabilities beside whether what they are of is right.
 class Calibrator {
@@ -154,6 +154,35 @@ std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences
   return out;
 }
 
+// Tags of one column by a linear CRF that was fitted to train.
+std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, std::size_t column,
+                                                      const TaggedSentences& train, const TaggedSentences& sentences) {
+  std::vector<LinearCrf::Sentence> fitted;
+  for (const auto& entry : train.entries)
+    fitted.push_back({crf_features(entry.tokens), model.tag_ids(column, entry.tags[column])});
+  const LinearCrf crf(fitted, model.allowed_moves(column), {});
+  std::vector<std::vector<std::string>> out;
+  for (const auto& entry : sentences.entries)
+    out.push_back(model.data_tags(column, crf.predict(crf_features(entry.tokens))));
+  return out;
+}
+
+void add_baselines(TagReport& report, const TextTagger& model, std::size_t column, const TaggedSentences& train,
+                   const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
+  if (column == 0) report.baselines = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
+  const auto frequent = frequent_tags(train, column);
+  for (std::size_t i = 0; i < beside.size(); ++i)
+    for (std::size_t t = 0; t < beside[i].gold.size(); ++t) {
+      const auto found = frequent.find(sentences.entries[i].tokens[t]);
+      beside[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
+    }
+  const TagScheme scheme = report.columns[column].data_scheme;
+  report.baselines[0].evaluations.push_back(evaluate_tags(beside, scheme));
+  const auto tags = linear_crf_tags(model, column, train, sentences);
+  for (std::size_t i = 0; i < beside.size(); ++i) beside[i].predicted = tags[i];
+  report.baselines[1].evaluations.push_back(evaluate_tags(beside, scheme));
+}
+
 Json counts_json(const SpanCounts& c) {
   return {{"precision", c.precision()}, {"recall", c.recall()}, {"f1", c.f1()}, {"gold", c.gold},
           {"predicted", c.predicted},   {"correct", c.correct}};
@@ -183,16 +212,7 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
       add_calibration(calibrator, out.columns[k], predicted[i][k], entry.tags[k]);
     }
     out.evaluations.push_back(evaluate_tags(beside, out.columns[k].data_scheme));
-    if (train) {
-      const auto frequent = frequent_tags(*train, k);
-      auto baseline = beside;
-      for (std::size_t i = 0; i < baseline.size(); ++i)
-        for (std::size_t t = 0; t < baseline[i].gold.size(); ++t) {
-          const auto found = frequent.find(sentences.entries[i].tokens[t]);
-          baseline[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
-        }
-      out.baselines.push_back(evaluate_tags(baseline, out.columns[k].data_scheme));
-    }
+    if (train) add_baselines(out, model, k, *train, sentences, beside);
     out.calibrations.push_back(calibrator.result());
     if (k == 0) out.main = ratio_of(out.main_metric, beside);
   }
@@ -221,9 +241,9 @@ Json report_json(const TagReport& report) {
              {"high", report.interval.high},
              {"level", 0.95}}}};
   if (report.comparison) out["comparison"] = comparison_json(*report.comparison, report.other_model);
-  if (!report.baselines.empty())
+  for (const auto& baseline : report.baselines)
     out["baselines"].push_back(
-        {{"name", kBaseline}, {"metrics", Json(join_metrics(report.columns, report.baselines))}});
+        {{"name", baseline.name}, {"metrics", Json(join_metrics(report.columns, baseline.evaluations))}});
   for (std::size_t k = 0; k < report.columns.size(); ++k) {
     const TagEvaluation& e = report.evaluations[k];
     const SpanCalibration& c = report.calibrations[k];
@@ -256,16 +276,18 @@ std::string report_text(const TagReport& report) {
     out += fmt::format("\ncolumn {}: token accuracy {:.4f}", report.columns[k].name, e.token_accuracy());
     if (const auto unknown = e.unknown_accuracy())
       out += fmt::format(", of {} tokens that train lacks {:.4f}", e.unknown_tokens, *unknown);
-    if (!report.baselines.empty()) out += fmt::format("; {}: {:.4f}", kBaseline, report.baselines[k].token_accuracy());
+    for (const auto& baseline : report.baselines)
+      out += fmt::format("\n{}: {:.4f}", baseline.name, baseline.evaluations[k].token_accuracy());
     out +=
-        fmt::format("\n\n{:<28}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
+        fmt::format("\n\n{:<30}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
     const auto row = [&](const std::string& name, const SpanCounts& c) {
-      out += fmt::format("{:<28}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}{:>10}\n", name, c.precision(), c.recall(), c.f1(),
+      out += fmt::format("{:<30}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}{:>10}\n", name, c.precision(), c.recall(), c.f1(),
                          c.gold, c.predicted);
     };
     if (e.scheme != TagScheme::kNone) row("all", e.spans);
     if (e.strict) row("all, strictly spelled", *e.strict);
-    if (!report.baselines.empty() && e.scheme != TagScheme::kNone) row(kBaseline, report.baselines[k].spans);
+    for (const auto& baseline : report.baselines)
+      if (e.scheme != TagScheme::kNone) row(baseline.name, baseline.evaluations[k].spans);
     for (const auto& [type, counts] : e.per_type)
       if (!type.empty()) row(type, counts);
     const SpanCalibration& c = report.calibrations[k];
@@ -313,7 +335,8 @@ std::string report_html(const TagReport& report, const std::string& log_file) {
   }
   for (const auto& [pair, count] : first.confusion)
     data.scores.confusion[{places[pair.first], places[pair.second]}] = count;
-  if (!report.baselines.empty()) data.baselines.push_back({kBaseline, join_metrics(report.columns, report.baselines)});
+  for (const auto& baseline : report.baselines)
+    data.baselines.push_back({baseline.name, join_metrics(report.columns, baseline.evaluations)});
   data.comparison = report.comparison;
   data.comparison_name = report.other_model;
   data.mistakes = report.mistakes;

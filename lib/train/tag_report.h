@@ -24,9 +24,13 @@ struct TagReport {
   std::vector<TagColumn> columns;
   std::vector<TagEvaluation> evaluations;  ///< [columns]
   std::vector<SpanCalibration> calibrations;
-  /// [columns] of the tag that each word has most often in train, and of words that train lacks the most frequent tag
-  /// of all; empty without train.
-  std::vector<TagEvaluation> baselines;
+  /// Fitted to train; none without it: the tag that each word has most often, where words that train lacks get the most
+  /// frequent tag of all, and a linear CRF.
+  struct Baseline {
+    std::string name;
+    std::vector<TagEvaluation> evaluations;  ///< [columns]
+  };
+  std::vector<Baseline> baselines;
   std::string main_metric;
   RecordRatio main;   ///< of the first column's main metric, by sentence
   Interval interval;  ///< 95%, of it
@@ -36,7 +40,8 @@ struct TagReport {
   std::string other_model;
 };
 
-/// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and gives the baseline.
+/// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and has the baselines
+/// fitted to it.
 /// `main_metric` is f1, precision, recall or token_accuracy; empty: f1 where the first column's tags spell spans, else
 /// token_accuracy. Throws UsageError for another one, and for one of spans where there are none.
 TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,

@@ -20,7 +20,7 @@ CharEncoderKind char_encoder_kind(const std::string& name) {
   return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
 }
 
-AllowedMoves allowed_moves(const TagColumn& column) {
+AllowedMoves moves_of(const TagColumn& column) {
   const auto K = std::ssize(column.tags);
   AllowedMoves out(K);
   for (std::ptrdiff_t i = 0; i < K; ++i) {
@@ -52,7 +52,7 @@ TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& col
                     .dropout = number(m.dropout),
                     .embedding_dropout = number(m.embedding_dropout),
                     .embedding_deviation = number(m.embedding_deviation)};
-  for (const TagColumn& column : columns) out.columns.push_back(allowed_moves(column));
+  for (const TagColumn& column : columns) out.columns.push_back(moves_of(column));
   return out;
 }
 
@@ -292,7 +292,7 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
       ChainScores sentence;
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
-        out.tags[sentences[packing.original(b)]][k] = data_tags(columns_[k], chains[k].best(sentence).tags);
+        out.tags[sentences[packing.original(b)]][k] = data_tags(k, chains[k].best(sentence).tags);
       }
     });
     if (corpus.gold.empty()) return;
@@ -328,7 +328,10 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
   return out;
 }
 
-std::vector<std::string> TextTagger::data_tags(const TagColumn& column, std::span<const std::int32_t> ids) const {
+AllowedMoves TextTagger::allowed_moves(std::size_t k) const { return moves_of(columns_[k]); }
+
+std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const std::int32_t> ids) const {
+  const TagColumn& column = columns_[k];
   std::vector<std::string> tags;
   for (const std::int32_t id : ids) tags.push_back(column.tags[id]);
   if (column.scheme == column.data_scheme) return tags;
@@ -343,7 +346,7 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   ChainSums sums;
   chain.sum(scores, sums);
   PredictedTags out;
-  out.tags = data_tags(column, path.tags);
+  out.tags = data_tags(k, path.tags);
   if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
   std::vector<double> marginal(K);
   for (Index t = 0; t < T; ++t) {
@@ -368,7 +371,7 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   }
   if (request.best > 0)
     for (const TagPath& one : chain.best(scores, request.best))
-      out.best.push_back({data_tags(column, one.tags), std::exp(one.score - sums.log_sum)});
+      out.best.push_back({data_tags(k, one.tags), std::exp(one.score - sums.log_sum)});
   return out;
 }
 

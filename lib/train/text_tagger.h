@@ -118,6 +118,11 @@ class TextTagger {
   /// Model tags of column k for data tags; -1 where a tag's type is not known.
   std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
 
+  /// Data tags for model tags of column k.
+  std::vector<std::string> data_tags(std::size_t k, std::span<const std::int32_t> ids) const;
+  /// What the scheme of column k allows.
+  AllowedMoves allowed_moves(std::size_t k) const;
+
   /// Compares the stored samples with what the model says now; the largest difference of a probability.
   double verify(ThreadPool& pool);
 
@@ -134,7 +139,6 @@ class TextTagger {
 
   PredictedTags decode(std::size_t k, const Chain& chain, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;
-  std::vector<std::string> data_tags(const TagColumn& column, std::span<const std::int32_t> ids) const;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                           std::vector<std::size_t>& lengths);
 

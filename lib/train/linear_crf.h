@@ -1,0 +1,55 @@
+// What a tagger has to beat: a linear-chain CRF over features of a token and its neighbours.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "nn/chain.h"
+
+namespace mnemo {
+
+struct LinearCrfOptions {
+  int epochs = 12;
+  double learning_rate = 0.2;
+  std::uint32_t min_count = 2;  ///< features that train has less often are not used
+  std::uint64_t seed = 1;
+};
+
+/// The features of each token of a sentence, as hashes of 64 bits: the lower-cased words and the shapes (X upper case,
+/// x lower case, 0 digit, at most eight) two tokens to each side, the pairs of neighbours, and the token's first and
+/// last one to four characters. These are the templates that are customary for names and parts of speech (Ratnaparkhi
+/// 1996; Okazaki 2007, CRFsuite's tutorial).
+std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string> tokens);
+
+/// A conditional random field (Lafferty, McCallum & Pereira 2001) with a weight for each feature and tag, and for each
+/// move that the scheme allows. Trained by AdaGrad (Duchi, Hazan & Singer 2011) on one sentence at a time; the weights
+/// are the mean over all steps.
+class LinearCrf {
+ public:
+  struct Sentence {
+    std::vector<std::vector<std::uint64_t>> features;  ///< [tokens], of crf_features
+    std::vector<std::int32_t> tags;                    ///< [tokens]
+  };
+  /// The same arguments give the same model. Every sentence's tags must be a sequence that is allowed.
+  LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& allowed, const LinearCrfOptions& options);
+
+  /// The best tags.
+  std::vector<std::int32_t> predict(const std::vector<std::vector<std::uint64_t>>& features) const;
+
+ private:
+  using Rows = std::vector<std::vector<std::uint32_t>>;  // [tokens] rows of the weights
+
+  Rows rows_of(const std::vector<std::vector<std::uint64_t>>& features) const;
+  void set_scores(const Rows& rows, ChainScores& out) const;
+
+  AllowedMoves allowed_;
+  std::unordered_map<std::uint64_t, std::uint32_t> rows_;
+  std::vector<float> weights_;             // [rows, K]
+  std::vector<float> begin_, next_, end_;  // [K], [K, K], [K]
+};
+
+}  // namespace mnemo
