@@ -54,7 +54,7 @@ python_with_pip() {
 
 fetch() {
   local code=0
-  "$(python_with_pip)" scripts/fetch_reviews.py "$language" "$folder" || code=$?
+  "$(python_with_pip)" scripts/fetch_data.py "reviews-$language" "$folder" || code=$?
   [[ "$code" -eq 0 ]] && return
   [[ "$code" -eq 3 ]] || return "$code"
   echo "The real reviews are out of reach; going on with the small sample in data/reviews-$language."

@@ -11,7 +11,7 @@ usage: scripts/setup.sh [--dev] [--data] [--pytorch] [--arm]
   --dev      also what the tests and checks need: Clang with its sanitizers, linters, Unicode's test files
   --pytorch  also what scripts/pytorch.sh needs: the system's PyTorch, which one test compares with
   --arm      also what scripts/arm.sh needs: a cross compiler for AArch64, and an emulator
-  --data     also what scripts/fetch_reviews.py needs: pip, which it downloads with; it installs nothing by it
+  --data     also what scripts/fetch_data.py needs: pip, which it downloads with; it installs nothing by it
 
 MNEMO_SETUP=skip in the environment leaves everything as it is, for systems whose packages have other names.
 USAGE

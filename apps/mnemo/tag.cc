@@ -83,7 +83,7 @@ class Tagging {
     Sentence sentence;
     try {
       while (reader->next(sentence)) {
-        if (words_ && input_.format != SentenceFormat::kLines) cut_words(sentence);
+        if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
         model_->encode(sentence.tokens, corpus_);
         sentences_.push_back(std::move(sentence));
         const bool full = corpus_.size() >= kBlockSentences || corpus_.words.units() >= kBlockTokens;

@@ -278,7 +278,8 @@ std::vector<Option> declare_options() {
              "Column or JSON key of the text, or of a token; empty: the format's usual one."),
       option(
           "data.columns", MNEMO_MEMBER(data.columns), Column{},
-          "tag: columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos."),
+          "tag: columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos. "
+          "words: the words themselves, found in their characters; tagged-words: with the tag that each has."),
       option("data.scheme", MNEMO_MEMBER(data.scheme), Choices{"auto", "none", "iob1", "bio", "bioes", "bmes"},
              "tag: how tags spell spans; none: they stand for themselves; auto: as the tags of train look."),
       option("data.strip_position", MNEMO_MEMBER(data.strip_position), any,

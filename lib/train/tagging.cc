@@ -194,9 +194,13 @@ std::string TaggedSentences::place(const Entry& entry, std::size_t token) const 
   return fmt::format("{}:{}", files[entry.file].path, entry.lines[token]);
 }
 
-bool predicts_words(const Config& config) { return config.data.columns == std::vector<std::string>{kWordsColumn}; }
+bool predicts_words(const Config& config) {
+  const auto& columns = config.data.columns;
+  return columns.size() == 1 && (columns.front() == kWordsColumn || columns.front() == kTaggedWordsColumn);
+}
 
-void cut_words(Sentence& s) {
+void cut_words(const Config& config, Sentence& s) {
+  const bool tagged = config.data.columns.front() == kTaggedWordsColumn;
   Sentence out;
   out.lines = std::move(s.lines);
   out.line_tokens.assign(out.lines.size(), -1);
@@ -209,7 +213,9 @@ void cut_words(Sentence& s) {
       const std::size_t end = at + utf8_length(word[at]);
       out.tokens.push_back(word.substr(at, end - at));
       const bool first = at == 0, last = end == word.size();
-      out.tags[0].emplace_back(first && last ? "S" : first ? "B" : last ? "E" : "M");
+      std::string tag = first && last ? "S" : first ? "B" : last ? "E" : "M";
+      if (tagged) tag.append("-").append(s.tags[0][t]);
+      out.tags[0].push_back(std::move(tag));
       if (out.text) out.places.emplace_back(s.places[t].first + at, s.places[t].first + end);
       at = end;
     }
@@ -224,7 +230,8 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
   SentenceOptions out;
   out.format = *known;
   out.invalid_utf8 = invalid_utf8;
-  out.require_tags = tags && !predicts_words(config);
+  const bool words_alone = config.data.columns == std::vector<std::string>{kWordsColumn};
+  out.require_tags = tags && !words_alone;
   const bool rows = out.format == SentenceFormat::kConll || out.format == SentenceFormat::kConllu;
   const bool objects = out.format == SentenceFormat::kJsonl;
   if (rows || objects) out.token = file.text.value_or(config.data.text);
@@ -252,7 +259,7 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
     const auto reader = SentenceReader::open(path, sentence_options(config, file, invalid_utf8, true));
     Sentence s;
     while (reader->next(s)) {
-      if (predicts_words(config)) cut_words(s);
+      if (predicts_words(config)) cut_words(config, s);
       std::vector<std::size_t> lines;
       for (std::size_t t = 0; t < s.tokens.size(); ++t) lines.push_back(s.line_of(t));
       tokens += s.tokens.size();
@@ -313,8 +320,9 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
   const DataConfig& d = config.data;
   if (d.train.empty())
     throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
-  if (d.columns.size() > 1 && std::find(d.columns.begin(), d.columns.end(), kWordsColumn) != d.columns.end())
-    throw UsageError("data.columns: words stands alone, as its tokens are characters");
+  for (const char* name : {kWordsColumn, kTaggedWordsColumn})
+    if (d.columns.size() > 1 && std::find(d.columns.begin(), d.columns.end(), name) != d.columns.end())
+      throw UsageError(fmt::format("data.columns: {} stands alone, as its tokens are characters", name));
   TaggingData out;
   out.train = read_sentences(d.train, config, config_path, invalid_utf8, "train", log);
   out.columns = find_columns(config, out.train);

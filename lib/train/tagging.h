@@ -16,8 +16,9 @@
 
 namespace mnemo {
 
-/// The column's name that stands for the words themselves: their characters are the tokens, tagged B, M, E and S.
-inline constexpr const char* kWordsColumn = "words";
+/// The columns' names that stand for the words themselves: their characters are the tokens, tagged B, M, E and S, or
+/// B-TAG, M-TAG, E-TAG and S-TAG with each word's own tag.
+inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
 
 /// Sentences with their columns of tags, in the order of the files.
 struct TaggedSentences {
@@ -44,9 +45,9 @@ struct TaggingData {
 /// whether tags are needed.
 SentenceOptions sentence_options(const Config& config, const DataFile& file, InvalidUtf8 invalid_utf8, bool tags);
 
-/// Whether the configuration's column is kWordsColumn; then the words of a sentence become tagged characters.
+/// Whether the configuration's column is one of these two; then the words of a sentence become tagged characters.
 bool predicts_words(const Config& config);
-void cut_words(Sentence& sentence);
+void cut_words(const Config& config, Sentence& sentence);
 
 /// Reads all files. Throws as the readers do, and if there is no token in all of them.
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,

@@ -280,6 +280,20 @@ TEST_CASE("words are found as tagged characters") {
   const json found = json::parse(
       f.mnemo({"evaluate", f.path("words/model.safetensors"), f.path("words.txt"), "--format", "json"}).out);
   CHECK(found["metrics"]["f1"] == 1.0);
+
+  // Words with their tags, by one model.
+  const Outcome tagged =
+      f.train("tagged", {"--set", "data.train=" + f.path("words.txt"), "--set", "data.dev=" + f.path("words.txt"),
+                         "--set", "data.format=slashed", "--set", "data.columns=tagged-words", "--set",
+                         "text.unit=char", "--set", "model.char_encoder.kind=none"});
+  INFO(tagged.err);
+  REQUIRE(tagged.code == 0);
+  const std::string model = f.path("tagged/model.safetensors");
+  CHECK(f.mnemo({"tag", model, "--raw"}, "我们爱天\n").out == "我\tB-r\n们\tE-r\n爱\tS-v\n天\tS-n\n\n");
+  const json spans = json::parse(f.mnemo({"tag", model, "--raw", "--format", "jsonl"}, "今天 好\n").out)["spans"];
+  REQUIRE(spans.size() == 2);
+  CHECK(spans[0]["type"] == "t");
+  CHECK(spans[1]["start"] == 3);
 }
 
 TEST_CASE("taggers: the same bytes for any number of threads, and after an interruption") {

