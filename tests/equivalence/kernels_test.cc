@@ -9,6 +9,7 @@
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
 #include "kernels/product.h"
+#include "kernels/softmax.h"
 #include "kernels/targets.h"
 #include "nn/cell.h"
 #include "tests/catch.h"
@@ -680,5 +681,46 @@ TEST_CASE("sums of squares are the same on every instruction set, and not-finite
     const double sum = sum_of_squares(x.data(), 1003);
     if (first < 0) first = sum;
     CHECK(sum == first);
+  });
+}
+
+TEST_CASE("softmax over many classes: bias, maxima, exponentials and dots against double precision") {
+  on_every_target([] {
+    for (const Index classes : {1, 3, 96, 100})
+      for (const Index n : kSizes) {
+        const Index ld = n + 3;
+        auto x = random_values(classes * ld, 1, 20.0);
+        const auto before = x, bias = random_values(classes, 2), factors = random_values(n, 3);
+        std::vector<float> largest(n, -INFINITY), sums(n, 0.0f), dots = random_values(classes, 4);
+        const auto dots_before = dots;
+        add_bias_and_max(classes, n, bias.data(), x.data(), ld, largest.data());
+        exp_columns(classes, n, largest.data(), x.data(), ld, sums.data());
+        row_dots(classes, n, x.data(), ld, factors.data(), dots.data());
+        for (Index j = 0; j < n; ++j) {
+          float top = -INFINITY;
+          for (Index k = 0; k < classes; ++k) top = std::max(top, before[k * ld + j] + bias[k]);
+          REQUIRE(largest[j] == top);
+          double sum = 0;
+          for (Index k = 0; k < classes; ++k) {
+            const double exact = std::exp(static_cast<double>(before[k * ld + j] + bias[k] - top));
+            REQUIRE(std::abs(static_cast<double>(x[k * ld + j]) - exact) <= kExpRelativeError * exact + 2e-38);
+            sum += static_cast<double>(x[k * ld + j]);
+          }
+          REQUIRE(static_cast<double>(sums[j]) == Approx(sum).epsilon(1e-5));
+        }
+        // What lies between the rows is others'.
+        for (Index k = 0; k < classes; ++k)
+          for (Index j = n; j < ld; ++j) REQUIRE(x[k * ld + j] == before[k * ld + j]);
+        for (Index k = 0; k < classes; ++k) {
+          double dot = static_cast<double>(dots_before[k]);
+          for (Index j = 0; j < n; ++j) dot += static_cast<double>(x[k * ld + j]) * static_cast<double>(factors[j]);
+          REQUIRE(static_cast<double>(dots[k]) == Approx(dot).epsilon(1e-4).margin(1e-5));
+        }
+      }
+    // Numbers that went astray stay visible.
+    std::vector<float> x{NAN, 0.0f}, largest{0.0f, 0.0f}, sums{0.0f, 0.0f};
+    exp_columns(1, 2, largest.data(), x.data(), 2, sums.data());
+    CHECK(std::isnan(sums[0]));
+    CHECK(sums[1] == 1.0f);
   });
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 
 #include "base/random.h"
 #include "models/classifier.h"
@@ -15,8 +16,10 @@
 #include "nn/recurrent.h"
 #include "nn/recurrent_steps.h"
 #include "nn/rows.h"
+#include "nn/softmax_output.h"
 #include "tests/catch.h"
 #include "tests/reference/numerical_gradient.h"
+#include "tests/reference/softmax.h"
 
 using namespace mnemo;
 using reference::gradient_error;
@@ -518,6 +521,95 @@ TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
         CHECK(gradient_error(
                   logits.data(), gradient.data(), 12, [&] { return loss(nullptr); }, 1e-3) < 1e-3);
       }
+}
+
+TEST_CASE("softmax output: loss as the reference's, gradients of input, weights and bias, own and tied") {
+  constexpr Index kIn = 5, kClasses = 7, kRows = 9;
+  const std::vector<std::int32_t> targets{2, 0, 6, 2, 2, 5, 0, 1, 6};
+  for (const bool tied : {false, true}) {
+    Parameter table("table.weight", {kClasses, kIn});
+    SoftmaxOutput layer("output", kIn, kClasses, tied ? &table : nullptr);
+    const auto first = random_values(kClasses * kIn, 3);
+    layer.initialise(Initialiser::kUniform, 1);
+    std::copy(first.begin(), first.end(), layer.weight().value.data());
+    auto x = random_values(kRows * kIn, 4);
+    std::vector<float> dx(x.size());
+    ThreadPool pool(2);
+    Arena arena;
+    const auto loss = [&](bool training) {
+      arena.reset();
+      Tape tape(pool, arena, training ? Tape::Mode::kTraining : Tape::Mode::kInference);
+      return layer.loss(tape, {x.data(), dx.data(), kRows, kIn}, targets);
+    };
+    // The scores in double precision, and what the reference makes of them.
+    std::vector<double> logits;
+    for (Index r = 0; r < kRows; ++r)
+      for (Index k = 0; k < kClasses; ++k) {
+        double sum = static_cast<double>(layer.bias.value[k]);
+        for (Index i = 0; i < kIn; ++i)
+          sum += static_cast<double>(x[r * kIn + i]) * static_cast<double>(layer.weight().value[k * kIn + i]);
+        logits.push_back(sum);
+      }
+    const double expected =
+        reference::softmax_cross_entropy(logits, {targets.begin(), targets.end()}, {}, kClasses, 0.0).loss;
+    CHECK(loss(false) == Approx(expected).epsilon(1e-6));
+    layer.bias.clear_gradient();
+    layer.weight().clear_gradient();
+    CHECK(loss(true) == Approx(expected).epsilon(1e-6));
+    const auto error = [&](float* values, const float* gradient, Index count) {
+      const std::vector<float> found(gradient, gradient + count);
+      return gradient_error(
+          values, found.data(), count, [&] { return loss(false); }, kStep);
+    };
+    CHECK(error(x.data(), dx.data(), std::ssize(x)) < kTolerance);
+    CHECK(error(layer.bias.value.data(), layer.bias.gradient.data(), kClasses) < kTolerance);
+    CHECK(error(layer.weight().value.data(), layer.weight().gradient.data(), kClasses * kIn) < kTolerance);
+    int visited = 0;
+    layer.visit([&](Parameter&) { ++visited; });
+    CHECK(visited == (tied ? 1 : 2));
+  }
+}
+
+TEST_CASE("softmax output: many rows and classes in chunks, the same bits for any threads, scores of inference") {
+  constexpr Index kIn = 20, kClasses = 50000;  // chunks of 128 rows
+  constexpr Index kRows = 300;
+  SoftmaxOutput layer("output", kIn, kClasses);
+  layer.initialise(Initialiser::kUniform, 2);
+  auto x = random_values(kRows * kIn, 5);
+  std::vector<std::int32_t> targets;
+  RandomStream random(7, Purpose::kTest, 6);
+  for (Index r = 0; r < kRows; ++r) targets.push_back(static_cast<std::int32_t>(random.below(kClasses)));
+  std::vector<float> kept_dx, kept_dw;
+  double kept_loss = 0;
+  for (const int threads : {1, 2, 3}) {
+    ThreadPool pool(threads);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kTraining);
+    std::vector<float> dx(x.size());
+    layer.visit([](Parameter& p) { p.clear_gradient(); });
+    const double loss = layer.loss(tape, {x.data(), dx.data(), kRows, kIn}, targets);
+    const std::vector<float> dw(layer.weight().gradient.data(), layer.weight().gradient.data() + kClasses * kIn);
+    if (threads > 1) {
+      CHECK(loss == kept_loss);
+      CHECK(dx == kept_dx);
+      CHECK(dw == kept_dw);
+    }
+    kept_loss = loss;
+    kept_dx = dx;
+    kept_dw = dw;
+  }
+  // Each row's own logarithm by the scores that inference computes.
+  ThreadPool pool(2);
+  std::vector<double> log_p(kRows);
+  layer.log_probabilities(pool, x.data(), targets, log_p.data());
+  CHECK(-std::accumulate(log_p.begin(), log_p.end(), 0.0) / kRows == Approx(kept_loss).epsilon(1e-9));
+  layer.prepare(pool);
+  std::vector<float> scores(kClasses);
+  for (const Index r : {Index{0}, Index{150}, kRows - 1}) {
+    layer.apply(1, x.data() + r * kIn, 0, layer.panels(), scores.data());
+    const auto exact = reference::log_softmax({scores.begin(), scores.end()}, kClasses);
+    CHECK(log_p[r] == Approx(exact[targets[r]]).epsilon(1e-5));
+  }
 }
 
 TEST_CASE("crf: gradients of scores and weights, forbidden moves included, and the same bits for any threads") {

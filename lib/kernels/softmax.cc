@@ -1,0 +1,77 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/softmax.cc"
+#include "kernels/highway.h"
+// After highway.h: foreach_target compiles this file once for each instruction set.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// After highway.h of Highway.
+#include <hwy/contrib/math/math-inl.h>
+
+#include "kernels/activations-inl.h"
+#include "kernels/softmax.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mnemo::kernels::HWY_NAMESPACE {
+namespace {
+
+// exp(x) of x <= 0; a NaN stays one.
+HWY_INLINE Vector exp_of(Vector x) {
+  const Vector limited = hn::Max(hn::Set(kTag, -87.0f), x);
+  return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(kTag, limited));
+}
+
+}  // namespace
+
+void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest) {
+  for_units(classes, n, [&](Index k, Index j, auto at) {
+    const Vector y = hn::Add(at.load(x + k * ldx + j), hn::Set(kTag, bias[k]));
+    at.store(y, x + k * ldx + j);
+    at.store(hn::Max(at.load(largest + j), y), largest + j);
+  });
+}
+
+void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums) {
+  for_units(classes, n, [&](Index k, Index j, auto at) {
+    const Vector y = exp_of(hn::Sub(at.load(x + k * ldx + j), at.load(largest + j)));
+    at.store(y, x + k * ldx + j);
+    at.store(hn::Add(at.load(sums + j), y), sums + j);
+  });
+}
+
+void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out) {
+  const Index whole = n / kLanes * kLanes;
+  const Partial rest(n - whole);
+  for (Index k = 0; k < classes; ++k) {
+    const float* row = x + k * ldx;
+    Vector sum = hn::Zero(kTag);
+    for (Index j = 0; j < whole; j += kLanes)
+      sum = hn::MulAdd(hn::LoadU(kTag, row + j), hn::LoadU(kTag, factors + j), sum);
+    if (whole < n) sum = hn::MulAdd(rest.load(row + whole), rest.load(factors + whole), sum);
+    out[k] += hn::GetLane(hn::SumOfLanes(kTag, sum));
+  }
+}
+
+}  // namespace mnemo::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mnemo::kernels {
+
+HWY_EXPORT(add_bias_and_max);
+HWY_EXPORT(exp_columns);
+HWY_EXPORT(row_dots);
+
+void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest) {
+  HWY_DYNAMIC_DISPATCH(add_bias_and_max)(classes, n, bias, x, ldx, largest);
+}
+
+void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums) {
+  HWY_DYNAMIC_DISPATCH(exp_columns)(classes, n, largest, x, ldx, sums);
+}
+
+void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out) {
+  HWY_DYNAMIC_DISPATCH(row_dots)(classes, n, x, ldx, factors, out);
+}
+
+}  // namespace mnemo::kernels
+#endif

@@ -1,0 +1,24 @@
+// The softmax over many classes, of scores that lie transposed: x [K, n] holds the scores of n rows, class after class,
+// so that vectors run over rows and no row's sum has to cross a vector's lanes.
+#pragma once
+
+#include <cstdint>
+
+namespace mnemo::kernels {
+
+using Index = std::int64_t;
+
+/// Largest relative error of the kernel's exponential function, of arguments from -87 to 0; below -87 it is at most
+/// 2e-38.
+inline constexpr double kExpRelativeError = 3e-7;
+
+/// x[k, j] += bias[k], and largest[j] = max(largest[j], x[k, j]), for k < classes and j < n.
+void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest);
+
+/// x[k, j] = exp(x[k, j] - largest[j]), and sums[j] += x[k, j], class after class.
+void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums);
+
+/// out[k] += sum_j x[k, j] * factors[j], in a fixed order.
+void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out);
+
+}  // namespace mnemo::kernels

@@ -1,0 +1,183 @@
+#include "nn/softmax_output.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/elementwise.h"
+#include "kernels/softmax.h"
+
+namespace mnemo {
+namespace {
+
+using kernels::Start;
+
+// Classes of one task: a multiple of the rows of every register tile, and few enough for their scores to stay in the
+// cache until they are exponentials' arguments.
+constexpr Index kBlock = 96;
+// Scores of a chunk, and the rows that it should at least have.
+constexpr Index kChunkScores = Index{6} << 20, kChunkRows = 128;
+
+Index blocks_of(Index classes) { return (classes + kBlock - 1) / kBlock; }
+
+}  // namespace
+
+// What a chunk of rows has got.
+struct SoftmaxOutput::Chunk {
+  Index rows = 0;
+  std::vector<float> largest;  // [rows] of the scores
+  std::vector<double> sums;    // [rows] of the exponentials of scores less the largest
+};
+
+SoftmaxOutput::SoftmaxOutput(const std::string& name, Index in, Index classes, Parameter* tied)
+    : bias(name + ".bias", {classes}), tied_(tied) {
+  if (!tied) own_.emplace_back(name + ".weight", std::vector<Index>{classes, in});
+}
+
+void SoftmaxOutput::initialise(Initialiser initialiser, std::uint64_t seed) {
+  if (initialiser == Initialiser::kUniform) {
+    const float bound = 1.0f / std::sqrt(static_cast<float>(inputs()));
+    visit([&](Parameter& p) { initialise_uniform(p, bound, seed); });
+  } else {
+    for (Parameter& p : own_) initialise_glorot(p, 0, p.rows(), seed);
+    std::fill_n(bias.value.data(), bias.size(), 0.0f);
+  }
+  weights_changed();
+}
+
+void SoftmaxOutput::visit(const ParameterVisitor& visitor) {
+  for (Parameter& p : own_) visitor(p);
+  visitor(bias);
+}
+
+void SoftmaxOutput::set_numbers(kernels::Numbers numbers) {
+  numbers_ = numbers;
+  weights_changed();
+}
+
+Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScores / classes()); }
+
+// Scores of the chunk's rows, then their exponentials, in scores_ [V, rows]; log p of each row's target.
+void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
+                                 kernels::Numbers numbers, Chunk& chunk, double* log_p) {
+  const Index R = chunk.rows, V = classes(), H = inputs(), blocks = blocks_of(V);
+  kernels::pack(pool, x, H, true, H, R, inputs_, numbers);
+  scores_.resize(V * R);
+  block_rows_.resize(blocks * R);
+  float* scores = scores_.data();
+  const auto for_blocks = [&](const auto& body) {
+    pool.parallel_for(blocks, [&](std::int64_t block) {
+      body(block * kBlock, std::min(V, (block + 1) * kBlock) - block * kBlock, block_rows_.data() + block * R);
+    });
+  };
+  for_blocks([&](Index first, Index count, float* largest) {
+    kernels::multiply_rows(count, weight().value.data() + first * H, H, inputs_, 0, inputs_.panels(), Start::kZero,
+                           nullptr, scores + first * R, R);
+    std::fill_n(largest, R, -INFINITY);
+    kernels::add_bias_and_max(count, R, bias.value.data() + first, scores + first * R, R, largest);
+  });
+  chunk.largest.assign(R, -INFINITY);
+  for (Index block = 0; block < blocks; ++block)
+    for (Index r = 0; r < R; ++r) chunk.largest[r] = std::max(chunk.largest[r], block_rows_[block * R + r]);
+  for (Index r = 0; r < R; ++r) log_p[r] = static_cast<double>(scores[targets[r] * R + r] - chunk.largest[r]);
+  for_blocks([&](Index first, Index count, float* sums) {
+    std::fill_n(sums, R, 0.0f);
+    kernels::exp_columns(count, R, chunk.largest.data(), scores + first * R, R, sums);
+  });
+  chunk.sums.assign(R, 0.0);
+  for (Index block = 0; block < blocks; ++block)
+    for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(block_rows_[block * R + r]);
+  for (Index r = 0; r < R; ++r) log_p[r] -= std::log(chunk.sums[r]);
+}
+
+// With e the exponentials, s_r = share / sum_r and t_r the targets:
+//   dW[v] = sum_r e[v, r] s_r x_r - sum_(t_r = v) share x_r,  dx_r = s_r sum_v e[v, r] W[v] - share W[t_r].
+void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index first,
+                                  std::span<const std::int32_t> targets, double share, Chunk& chunk) {
+  const Index R = chunk.rows, V = classes(), H = inputs();
+  const float* values = x.value + first * H;
+  const auto negative = static_cast<float>(-share);
+  std::vector<float> scales(R);
+  scaled_.resize(R * H);
+  std::fill_n(scaled_.data(), R * H, 0.0f);
+  for (Index r = 0; r < R; ++r) scales[r] = static_cast<float>(share / chunk.sums[r]);
+  kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
+    for (Index r = begin; r < begin + rows; ++r)
+      kernels::add_scaled(scales[r], values + r * H, scaled_.data() + r * H, H);
+  });
+  kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_numbers_);
+  std::vector<Index> by_target(R);
+  std::iota(by_target.begin(), by_target.end(), 0);
+  std::stable_sort(by_target.begin(), by_target.end(), [&](Index a, Index b) { return targets[a] < targets[b]; });
+  float* gradient = weight().gradient.data();
+  pool.parallel_for(blocks_of(V), [&](std::int64_t block) {
+    const Index begin = block * kBlock, end = std::min(V, begin + kBlock);
+    const float* scores = scores_.data() + begin * R;
+    kernels::multiply_rows(end - begin, scores, R, scaled_panels_, 0, scaled_panels_.panels(), Start::kResult, nullptr,
+                           gradient + begin * H, H);
+    kernels::row_dots(end - begin, R, scores, R, scales.data(), bias.gradient.data() + begin);
+    const auto from =
+        std::lower_bound(by_target.begin(), by_target.end(), begin, [&](Index r, Index v) { return targets[r] < v; });
+    for (auto r = from; r != by_target.end() && targets[*r] < end; ++r) {
+      kernels::add_scaled(negative, values + *r * H, gradient + targets[*r] * H, H);
+      bias.gradient[targets[*r]] += negative;
+    }
+  });
+  if (!x.gradient) return;
+  products_.resize(R * H);
+  std::fill_n(products_.data(), R * H, 0.0f);
+  const kernels::TransposedProduct product{
+      .rows = V,
+      .m = R,
+      .a = scores_.data(),
+      .lda = R,
+      .right = {{.n = H, .b = weight().value.data(), .ldb = H, .c = products_.data(), .ldc = H}, {}}};
+  kernels::multiply_transposed(pool, {&product, 1}, scratch_, training_numbers_);
+  kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
+    for (Index r = begin; r < begin + rows; ++r) {
+      float* to = x.gradient + (first + r) * H;
+      kernels::add_scaled(scales[r], products_.data() + r * H, to, H);
+      kernels::add_scaled(negative, weight().value.data() + targets[r] * H, to, H);
+    }
+  });
+}
+
+double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
+  if (x.rows == 0) return 0;
+  const kernels::Numbers numbers = tape.training() ? training_numbers_ : kernels::Numbers::kFloat32;
+  const Index chunks = (x.rows + chunk_rows() - 1) / chunk_rows();
+  std::vector<double> log_p(x.rows);
+  Chunk chunk;
+  for (Index c = 0; c < chunks; ++c) {
+    const Index first = c * x.rows / chunks;
+    chunk.rows = (c + 1) * x.rows / chunks - first;
+    const auto some = targets.subspan(first, chunk.rows);
+    exponentials(tape.pool, x.value + first * inputs(), some, numbers, chunk, log_p.data() + first);
+    if (tape.training()) add_gradients(tape.pool, x, first, some, share / static_cast<double>(x.rows), chunk);
+  }
+  double loss = 0;
+  for (const double one : log_p) loss -= one;
+  return loss / static_cast<double>(x.rows);
+}
+
+void SoftmaxOutput::log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
+                                      double* out) {
+  Chunk chunk;
+  for (Index first = 0; first < std::ssize(targets); first += chunk.rows) {
+    chunk.rows = std::min(chunk_rows(), std::ssize(targets) - first);
+    exponentials(pool, x + first * inputs(), targets.subspan(first, chunk.rows), kernels::Numbers::kFloat32, chunk,
+                 out + first);
+  }
+}
+
+void SoftmaxOutput::prepare(ThreadPool& pool) {
+  if (packed_) return;
+  kernels::pack(pool, weight().value.data(), inputs(), true, inputs(), classes(), panels_, numbers_);
+  packed_ = true;
+}
+
+void SoftmaxOutput::apply(Index rows, const float* x, Index first, Index last, float* y) const {
+  kernels::multiply_rows(rows, x, inputs(), panels_, first, last, Start::kBias, bias.value.data(), y, classes());
+}
+
+}  // namespace mnemo
