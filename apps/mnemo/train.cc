@@ -15,6 +15,7 @@
 #include "config/options.h"
 #include "train/classification.h"
 #include "train/evaluation.h"
+#include "train/language_modelling.h"
 #include "train/network_options.h"
 #include "train/tag_report.h"
 #include "train/tagging.h"
@@ -158,6 +159,22 @@ class Run {
     return 0;
   }
 
+  int language_model() {
+    if (!o_.init_from.empty()) throw UsageError("--init-from: for the task classify");
+    if (o_.folds > 0) throw UsageError("--folds: not for the task generate");
+    const auto data = load_language_data(config_, o_.config, o_.data.policy(), say);
+    if (o_.dry) return dry(data);
+    begin();
+    const auto model = built([&] { return std::make_unique<TextLanguageModel>(config_, data.vocabulary); });
+    if (o_.overwrite) remove_runs(o_, folder_);
+    const auto result = train_language_model(config_, data, *model, options_, pool_);
+    if (const int code = report(result.outcome)) return code;
+    if (result.test)
+      say(fmt::format("test: perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit", result.test->at("perplexity"),
+                      result.test->at("nats"), result.test->at("bits")));
+    return 0;
+  }
+
   int tagger() {
     if (!o_.init_from.empty()) throw UsageError("--init-from: for the task classify");
     const auto data = load_tagging_data(config_, o_.config, o_.data.policy(), say);
@@ -250,6 +267,7 @@ int run_train(const TrainOptions& o) {
       throw UsageError("training.numbers: bfloat16: " + reason + "; expected float32 here");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   Run run(o, config);
+  if (config.task == TextLanguageModel::kTask) return run.language_model();
   return config.task == TextTagger::kTask ? run.tagger() : run.classifier();
 }
 

@@ -79,6 +79,8 @@ struct ModelConfig {
   double singleton_dropout = 0.5;
   bool crf = true;
   std::string scheme = "bioes";
+  bool tied = false;
+  double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0;
 };
 
 struct EarlyStoppingConfig {
@@ -94,7 +96,7 @@ struct TrainingConfig {
   Every warmup{0, Every::Unit::kSteps};
   double final_rate = 0.0, plateau_factor = 0.5;
   std::int64_t plateau_patience = 2;
-  std::int64_t batch_size = 32, batch_tokens = 0, epochs = 10;
+  std::int64_t batch_size = 32, batch_tokens = 0, bptt = 64, epochs = 10;
   double max_minutes = 0.0, clip_norm = 5.0, label_smoothing = 0.0, average_from = 0.0;
   ClassWeight class_weight;
   EarlyStoppingConfig early_stopping;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "base/error.h"
 #include "config/json.h"
@@ -119,7 +120,8 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
 }
 
 const Choices& data_formats() {
-  static const Choices names{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees", "conll", "conllu", "slashed"};
+  static const Choices names{"tsv",   "csv",   "jsonl",  "fasttext", "spaced",
+                             "trees", "conll", "conllu", "slashed",  "lines"};
   return names;
 }
 
@@ -250,9 +252,10 @@ std::vector<Option> declare_options() {
   const Anything any;
   const Place local = Place::kLocal;
   return {
-      option("task", MNEMO_MEMBER(task), Choices{"classify", "tag"},
+      option("task", MNEMO_MEMBER(task), Choices{"classify", "tag", "generate"},
              "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
-             "or several columns one each."),
+             "or several columns one each; generate is a language model, which goes on with a text (by default with "
+             "data.format lines, text.unit char, and model.bidirectional false)."),
 
       option("data.dir", MNEMO_MEMBER(data.dir), any,
              "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
@@ -393,6 +396,16 @@ std::vector<Option> declare_options() {
           "behind one another are never predicted."),
       option("model.scheme", MNEMO_MEMBER(model.scheme), Choices{"bio", "bioes"},
              "tag: how the model spells spans inside; the data's own spelling is read and written."),
+      option("model.tied", MNEMO_MEMBER(model.tied), any,
+             "generate: the output's weight is the table of embeddings (Press & Wolf 2017); model.embedding is then as "
+             "many as the last layer's outputs."),
+      option("model.unit_dropout", MNEMO_MEMBER(model.unit_dropout), Range{0, 0.95},
+             "generate: share of the vocabulary whose vectors are zero in training, chosen anew for each batch (Merity "
+             "et al. 2017)."),
+      option("model.activation_penalty", MNEMO_MEMBER(model.activation_penalty), Range{0, 1e6},
+             "generate: weight of the mean square of the last outputs after dropout in the loss (Merity et al. 2017)."),
+      option("model.slowness_penalty", MNEMO_MEMBER(model.slowness_penalty), Range{0, 1e6},
+             "generate: weight of the mean square of their change from step to step."),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
@@ -429,6 +442,9 @@ std::vector<Option> declare_options() {
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6}, "Texts of a batch."),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units of a batch, in place of batch_size; 0: by batch_size."),
+      option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
+             "generate: steps of a batch, through which gradients go back; the state goes on. batch_size such rows of "
+             "the corpus are read side by side."),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most."),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
              "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
@@ -443,9 +459,9 @@ std::vector<Option> declare_options() {
              "Share of the target spread over all classes (Szegedy et al. 2016)."),
       option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
              Choices{"auto", "accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss", "f1",
-                     "token_accuracy"},
+                     "token_accuracy", "nats"},
              "Metric on dev by which the best model is kept, and training stops. auto: accuracy; of tag f1 where tags "
-             "spell spans, else token_accuracy."),
+             "spell spans, else token_accuracy; of generate nats a unit."),
       option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
              "Evaluations without a better metric before training stops; 0: it runs to the end."),
       option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), any,
@@ -498,11 +514,31 @@ void check_whole(const Config& c, std::vector<std::string>& errors) {
         c.training.weight_decay * c.training.learning_rate));
 }
 
+// What tells the tasks apart: their formats, the first one being the default, and the metrics that choose a model.
+struct TaskTraits {
+  std::vector<std::string> formats, metrics;
+};
+const std::map<std::string, TaskTraits>& task_traits() {
+  static const std::map<std::string, TaskTraits> traits{
+      {"classify",
+       {{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"},
+        {"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc"}}},
+      {"tag", {{"conll", "conllu", "slashed", "jsonl"}, {"f1", "token_accuracy"}}},
+      {"generate", {{"lines"}, {"nats"}}}};
+  return traits;
+}
+
+// Defaults that differ between tasks.
+void apply_task_defaults(Config& c) {
+  c.data.format = task_traits().at(c.task).formats.front();
+  if (c.task != "generate") return;
+  c.model.bidirectional = false;
+  c.text.unit = "char";
+}
+
 // What belongs to one task alone.
 void check_task(const Config& c, std::vector<std::string>& errors) {
-  const bool tag = c.task == "tag";
-  const std::vector<std::string> of_sentences{"conll", "conllu", "slashed"},
-      tag_metrics{"auto", "loss", "f1", "token_accuracy"};
+  const TaskTraits& traits = task_traits().at(c.task);
   const auto in = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
@@ -511,15 +547,28 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
     for (const DataFile& file : *files)
       if (file.format) formats.emplace_back("format of " + file.file, *file.format);
   for (const auto& [where, format] : formats)
-    if (format != "jsonl" && tag != in(of_sentences, format))
-      errors.push_back(fmt::format("{}: {} is not for the task {}{}", where, format, c.task,
-                                   tag ? "; expected conll, conllu, slashed or jsonl" : ""));
+    if (!in(traits.formats, format))
+      errors.push_back(fmt::format("{}: {} is not for the task {}; expected {}", where, format, c.task,
+                                   fmt::join(traits.formats, ", ")));
   const std::string& metric = c.training.early_stopping.metric;
-  const bool of_both = metric == "auto" || metric == "loss";
-  if (!of_both && tag != in(tag_metrics, metric))
+  if (metric != "auto" && metric != "loss" && !in(traits.metrics, metric))
     errors.push_back(fmt::format("training.early_stopping.metric: {} is not for the task {}", metric, c.task));
-  if (tag && c.data.multi_label) errors.emplace_back("data.multi_label: not for the task tag");
-  if (!tag && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
+  if (c.task != "classify" && c.data.multi_label)
+    errors.push_back(fmt::format("data.multi_label: not for the task {}", c.task));
+  if (c.task != "tag" && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
+  if (c.task != "generate") {
+    if (c.model.tied) errors.emplace_back("model.tied: only for the task generate");
+    return;
+  }
+  if (c.model.bidirectional)
+    errors.emplace_back("model.bidirectional: a language model reads forward alone; set it to false");
+  const std::int64_t outputs = c.model.projection > 0 ? c.model.projection : c.model.hidden;
+  if (c.model.tied && c.model.embedding != outputs)
+    errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
+                                 c.model.embedding, outputs));
+  if (c.text.ngrams.char_max > 0 || c.text.ngrams.unit > 1)
+    errors.emplace_back("text.ngrams: not for the task generate");
+  if (!c.text.pretrained.empty()) errors.emplace_back("text.pretrained: not for the task generate");
 }
 
 const Option* find_option(const std::string& key) {
@@ -653,7 +702,19 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
                     const ConfigCheck& check) {
   Config config;
   std::vector<std::string> errors;
-  read_object(config, parse_strict(text, name), "", name + ": ", errors);
+  const Json json = parse_strict(text, name);
+  // The task first: it has defaults of its own.
+  if (json.is_object() && json.contains("task")) {
+    std::vector<std::string> repeated;
+    read_object(config, Json{{"task", json["task"]}}, "", "", repeated);
+  }
+  for (const std::string& set : sets)
+    if (set.starts_with("task=")) {
+      std::vector<std::string> repeated;
+      apply_set(config, set, repeated);
+    }
+  apply_task_defaults(config);
+  read_object(config, json, "", name + ": ", errors);
   for (const std::string& set : sets) apply_set(config, set, errors);
   const std::size_t before = errors.size();
   check_whole(config, errors);

@@ -40,8 +40,8 @@ std::vector<std::int32_t> distinct_rows(const Bags& bags, Index limit) {
   return rows;
 }
 
-Embedding::Embedding(const std::string& name, Index rows, Index dimension)
-    : weight(name + ".weight", {rows, dimension}, true) {}
+Embedding::Embedding(const std::string& name, Index rows, Index dimension, bool dense)
+    : weight(name + ".weight", {rows, dimension}, !dense) {}
 
 void Embedding::initialise(float deviation, std::uint64_t seed) { initialise_normal(weight, deviation, seed); }
 
@@ -70,16 +70,16 @@ Activation Embedding::forward(Tape& tape, const Bags& bags) {
     weight.touched.clear();
     for (std::size_t i = 0; i < found.size(); ++i)
       if (i == 0 || found[i].row != found[i - 1].row) {
-        weight.touched.push_back(found[i].row);
+        if (weight.sparse) weight.touched.push_back(found[i].row);
         starts.push_back(i);
       }
+    const Index touched = std::ssize(starts);
     starts.push_back(found.size());
-    const Index touched = static_cast<Index>(weight.touched.size());
-    weight.gradient.resize(touched * E);
+    if (weight.sparse) weight.gradient.resize(touched * E);
     tape.pool.parallel_for((touched + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
       for (Index r = task * kRowsPerTask; r < std::min(touched, (task + 1) * kRowsPerTask); ++r) {
-        float* gradient = weight.gradient.data() + r * E;
-        std::fill_n(gradient, E, 0.0f);
+        float* gradient = weight.gradient.data() + (weight.sparse ? r : found[starts[r]].row) * E;
+        if (weight.sparse) std::fill_n(gradient, E, 0.0f);
         for (std::size_t i = starts[r]; i < starts[r + 1]; ++i)
           kernels::add_scaled(found[i].weight, y.gradient + found[i].token * E, gradient, E);
       }

@@ -22,10 +22,10 @@ struct Bags {
 };
 
 /// y[n] = sum over the bag of weight * table[row]. The gradient, and so the optimiser's work, touches only rows that
-/// occur in the batch.
+/// occur in the batch, unless the table is `dense`, as one must be that is the output's weight too.
 class Embedding {
  public:
-  Embedding(const std::string& name, Index rows, Index dimension);
+  Embedding(const std::string& name, Index rows, Index dimension, bool dense = false);
 
   /// Normal with deviation 1 / sqrt(dimension) would make the inputs' variance shrink with width; like PyTorch's
   /// nn.Embedding the table starts standard normal times `deviation`.

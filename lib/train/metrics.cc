@@ -254,6 +254,9 @@ double drop_of(std::string_view metric, double before, double after) {
   return higher_is_better(metric) ? before - after : after - before;
 }
 
-bool higher_is_better(std::string_view metric) { return metric != "loss" && metric != "log_loss" && metric != "ece"; }
+bool higher_is_better(std::string_view metric) {
+  static constexpr std::string_view kLower[] = {"loss", "log_loss", "ece", "nats", "bits", "perplexity"};
+  return std::find(std::begin(kLower), std::end(kLower), metric) == std::end(kLower);
+}
 
 }  // namespace mnemo

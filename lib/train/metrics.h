@@ -96,7 +96,7 @@ const std::vector<std::string>& metric_names();
 /// Throws UsageError for a name that is not in metric_names().
 void check_metric(std::string_view metric);
 
-/// False for log_loss, ece and loss; true for every other name.
+/// False for losses, ece, nats, bits and perplexity; true for every other name.
 bool higher_is_better(std::string_view metric);
 
 /// How much worse a metric got; negative if it got better.

@@ -154,6 +154,9 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
   optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
     tensors.push_back({name, DType::kF64, {std::ssize(data)}, data.data(), data.size() * sizeof(data[0])});
   });
+  task.visit_carried([&](const std::string& name, std::vector<float>& values) {
+    tensors.push_back(float_tensor(name, {std::ssize(values)}, values.data()));
+  });
   write_safetensors(path,
                     {{format::kFormat, format::kResumeFormatName},
                      {format::kFormatVersion, format::kVersion},
@@ -204,6 +207,10 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
       fail("{}: damaged: tensor {} does not have a number for each of {} steps", path, name, state.step);
     data.resize(static_cast<std::size_t>(state.step) + 1);
     copy_tensor(file, name, DType::kF64, data.data(), std::ssize(data));
+  });
+  task.visit_carried([&](const std::string& name, std::vector<float>& values) {
+    kept.carried[name].resize(values.size());
+    copy_tensor(file, name, DType::kF32, kept.carried[name].data(), std::ssize(values));
   });
   optimizer.restore(state.step);
   task.weights_changed();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -48,9 +49,10 @@ class WeightCopy {
   std::vector<std::vector<float>> values_;
 };
 
-/// The weights that a run keeps beside those it trains; each may be empty.
+/// What a run keeps beside the weights it trains; each may be empty.
 struct KeptWeights {
   WeightCopy best, average;
+  std::map<std::string, std::vector<float>> carried;  ///< of a run that was read: TrainingTask::visit_carried
 };
 
 /// Writes the state atomically.

@@ -114,6 +114,9 @@ class Trainer {
     save_due_.begin(before_);
     const std::int64_t steps = config_.training.epochs * batches_;
     begin_epoch();
+    if (state_.step % batches_ != 0)
+      task_.visit_carried(
+          [&](const std::string& name, std::vector<float>& values) { values = kept_.carried.at(name); });
     while (state_.step < steps) {
       step();
       const bool last = state_.step == steps, epoch_ends = state_.step % batches_ == 0;

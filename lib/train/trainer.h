@@ -37,6 +37,9 @@ class TrainingTask {
   /// uses.
   using SparseVisitor = std::function<void(Parameter&, const std::vector<std::int32_t>& rows)>;
   virtual void visit_sparse(const SparseVisitor& visitor) = 0;
+  /// What a batch leaves to the next one beside the weights, such as a recurrent state; begin_epoch sets it anew.
+  using CarriedVisitor = std::function<void(const std::string& name, std::vector<float>& values)>;
+  virtual void visit_carried(const CarriedVisitor&) {}
   virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; its loss
 
   virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ

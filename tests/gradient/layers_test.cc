@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "models/classifier.h"
+#include "models/language_model.h"
 #include "models/tagger.h"
 #include "nn/crf.h"
 #include "nn/dropout.h"
@@ -757,6 +758,81 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
                   p->value.data(), gradient.data(), p->size(), [&] { return loss(false); }, 1e-2, 2) < 1e-3);
       }
     }
+}
+
+TEST_CASE("language model: gradients of all parameters, tied and not, with penalties and a state carried in") {
+  const std::vector<std::int32_t> lengths{3, 2}, ids{1, 4, 0, 1, 2}, targets{0, 1, 5, 2, 2};
+  for (const bool tied : {false, true}) {
+    LanguageModel model({.units = 6,
+                         .embedding = 4,
+                         .recurrent = {.hidden = 4, .layers = 2},
+                         .tied = tied,
+                         .activation_penalty = 0.7f,
+                         .slowness_penalty = 0.4f,
+                         .embedding_deviation = 0.5f});
+    model.initialise(1);
+    const Packing packing(lengths);
+    auto h = random_values(4 * 4, 1), c = random_values(4 * 4, 2);
+    const RecurrentState initial{{h.data(), nullptr, 4, 4}, {c.data(), nullptr, 4, 4}};
+    ThreadPool pool(2);
+    Arena arena;
+    const auto loss = [&](bool backward) {
+      arena.reset();
+      Tape tape(pool, arena, Tape::Mode::kTraining, 3, 5);
+      const auto batch = model.batch(packing, ids, targets, true, 3, 5);
+      const auto output = model.forward(tape, batch, &initial);
+      double sum = model.loss(tape, batch, output.y), size = 0, change = 0;
+      const auto y = [&](Index b, Index t, Index k) {
+        return static_cast<double>(output.y.value[packing.row(b, t) * 4 + k]);
+      };
+      for (Index b = 0; b < 2; ++b)
+        for (Index t = 0; t < packing.length(b); ++t)
+          for (Index k = 0; k < 4; ++k) {
+            size += y(b, t, k) * y(b, t, k);
+            if (t > 0) change += (y(b, t, k) - y(b, t - 1, k)) * (y(b, t, k) - y(b, t - 1, k));
+          }
+      sum += static_cast<double>(0.7f) * size / (5 * 4) + static_cast<double>(0.4f) * change / (3 * 4);
+      if (backward) tape.backward();
+      return sum;
+    };
+    model.visit([](Parameter& p) { p.clear_gradient(); });
+    loss(true);
+    // The output's gradients are added to by every loss.
+    std::vector<std::vector<float>> gradients;
+    model.visit([&](Parameter& p) {
+      CHECK(p.sparse == (p.name == "embedding.weight" && !tied));
+      auto& gradient = gradients.emplace_back(p.size());
+      for (std::size_t i = 0; p.sparse && i < p.touched.size(); ++i)
+        std::copy_n(p.gradient.data() + static_cast<Index>(i) * 4, 4, gradient.data() + p.touched[i] * 4);
+      if (!p.sparse) std::copy_n(p.gradient.data(), p.size(), gradient.data());
+    });
+    std::size_t next = 0;
+    model.visit([&](Parameter& p) {
+      INFO(p.name << (tied ? ", tied" : ""));
+      CHECK(gradient_error(p.value.data(), gradients[next++].data(), p.size(), [&] {
+              model.weights_changed();
+              return loss(false);
+            }) < kTolerance);
+    });
+  }
+}
+
+TEST_CASE("language model: dropped units are zero for a whole batch, the others scaled") {
+  LanguageModel model({.units = 200, .embedding = 2, .recurrent = {.hidden = 2}, .unit_dropout = 0.25f});
+  std::vector<std::int32_t> ids;
+  for (std::int32_t i = 0; i < 400; ++i) ids.push_back(i % 200);
+  const std::vector<std::int32_t> lengths{400};
+  const auto batch = model.batch(Packing(lengths), ids, ids, true, 1, 7);
+  Index dropped = 0;
+  for (Index i = 0; i < 200; ++i) {
+    CHECK(batch.units.weights[i] == batch.units.weights[i + 200]);
+    CHECK((batch.units.weights[i] == 0.0f || batch.units.weights[i] == static_cast<float>(1.0 / 0.75)));
+    dropped += batch.units.weights[i] == 0.0f ? 1 : 0;
+  }
+  CHECK(dropped > 30);
+  CHECK(dropped < 70);
+  CHECK(model.batch(Packing(lengths), ids, ids, true, 1, 8).units.weights != batch.units.weights);
+  CHECK(model.batch(Packing(lengths), ids, ids, false, 1, 7).units.weights == std::vector<float>(400, 1.0f));
 }
 
 TEST_CASE("steps that were not all made are an error, not gradients of what lay in memory") {

@@ -1,0 +1,112 @@
+#include "models/language_model.h"
+
+#include <algorithm>
+
+#include "base/random.h"
+#include "kernels/elementwise.h"
+#include "nn/dropout.h"
+
+namespace mnemo {
+namespace {
+
+// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
+constexpr std::uint32_t kEmbeddingMask = 0x100, kOutputMask = 0x101, kUnitMask = 0x102;
+
+// Adds to y's gradient that of weight * mean(y^2).
+void penalise_size(Tape& tape, const Activation& y, float weight) {
+  if (!tape.training() || weight <= 0 || y.size() == 0) return;
+  kernels::add_scaled(2.0f * weight / static_cast<float>(y.size()), y.value, y.gradient, y.size());
+}
+
+// Adds to y's gradient that of weight * mean((y_t+1 - y_t)^2) over the steps of all sequences.
+void penalise_changes(Tape& tape, const Packing& packing, const Activation& y, float weight) {
+  if (!tape.training() || weight <= 0 || packing.steps() < 2) return;
+  const Index C = y.columns, changes = packing.tokens() - packing.rows_at(0);
+  const float factor = 2.0f * weight / static_cast<float>(changes * C);
+  std::vector<float> change(C);
+  for (Index t = 0; t + 1 < packing.steps(); ++t)
+    for (Index b = 0; b < packing.rows_at(t + 1); ++b) {
+      const Index from = packing.row(b, t) * C, to = packing.row(b, t + 1) * C;
+      std::copy_n(y.value + to, C, change.data());
+      kernels::add_scaled(-1.0f, y.value + from, change.data(), C);
+      kernels::add_scaled(factor, change.data(), y.gradient + to, C);
+      kernels::add_scaled(-factor, change.data(), y.gradient + from, C);
+    }
+}
+
+}  // namespace
+
+LanguageModel::LanguageModel(const LanguageModelOptions& options)
+    : options_(options),
+      embedding_("embedding", options.units, options.embedding, options.tied),
+      rnn_("rnn", with_input(options.recurrent, options.embedding)),
+      output_("output", options.recurrent.output(), options.units, options.tied ? &embedding_.weight : nullptr) {
+  output_.set_training_numbers(options.recurrent.training_numbers);
+  output_.set_numbers(options.recurrent.numbers);
+}
+
+void LanguageModel::initialise(std::uint64_t seed) {
+  embedding_.initialise(options_.embedding_deviation, seed);
+  rnn_.initialise(seed);
+  output_.initialise(options_.recurrent.initialiser, seed);
+}
+
+void LanguageModel::visit(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  rnn_.visit(visitor);
+  output_.visit(visitor);
+}
+
+void LanguageModel::visit_narrow(const ParameterVisitor& visitor) {
+  embedding_.visit(visitor);
+  rnn_.visit_factors(visitor);
+  if (!options_.tied) visitor(output_.weight());
+}
+
+void LanguageModel::weights_changed() {
+  rnn_.weights_changed();
+  output_.weights_changed();
+}
+
+void LanguageModel::set_numbers(kernels::Numbers numbers) {
+  rnn_.set_numbers(numbers);
+  output_.set_numbers(numbers);
+}
+
+LanguageModel::Batch LanguageModel::batch(Packing packing, std::span<const std::int32_t> ids,
+                                          std::vector<std::int32_t> targets, bool training, std::uint64_t seed,
+                                          std::uint64_t step) const {
+  Batch out{std::move(packing), {}, std::move(targets)};
+  std::vector<float> kept;
+  if (const auto rate = static_cast<double>(options_.unit_dropout); training && rate > 0) {
+    RandomStream random(seed, Purpose::kDropout, step, kUnitMask);
+    for (Index v = 0; v < options_.units; ++v)
+      kept.push_back(random.uniform() < rate ? 0.0f : static_cast<float>(1.0 / (1.0 - rate)));
+  }
+  for (const std::int32_t id : ids) {
+    out.units.rows.push_back(id);
+    out.units.weights.push_back(kept.empty() ? 1.0f : kept[id]);
+    out.units.starts.push_back(static_cast<std::int32_t>(out.units.rows.size()));
+  }
+  return out;
+}
+
+Recurrent::Output LanguageModel::forward(Tape& tape, const Batch& batch, const RecurrentState* initial) {
+  const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
+  Activation x = embedding_.forward(tape, batch.units);
+  tape.watch("embedding", x);
+  x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);
+  Recurrent::Output out = rnn_.forward(tape, batch.packing, x, initial);
+  tape.watch("rnn", out.y);
+  return out;
+}
+
+double LanguageModel::loss(Tape& tape, const Batch& batch, const Activation& y) {
+  const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
+  penalise_changes(tape, batch.packing, y, options_.slowness_penalty);
+  const Activation dropped = dropout(tape, y, options_.dropout, kOutputMask, shared);
+  penalise_size(tape, dropped, options_.activation_penalty);
+  return output_.loss(tape, dropped, batch.targets);
+}
+
+}  // namespace mnemo

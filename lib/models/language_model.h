@@ -1,0 +1,68 @@
+// A language model: embedding, recurrent layers, and a softmax over the vocabulary for the unit that comes next.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "nn/embedding.h"
+#include "nn/packing.h"
+#include "nn/recurrent.h"
+#include "nn/softmax_output.h"
+
+namespace mnemo {
+
+struct LanguageModelOptions {
+  Index units = 0, embedding = 0;
+  RecurrentOptions recurrent;  ///< of one direction; the input's size is the embedding's
+  bool tied = false;           ///< the output's weight is the embedding's table; embedding = recurrent.output() then
+  float dropout = 0.0f;        ///< on the last layer's output
+  float embedding_dropout = 0.0f;
+  float unit_dropout = 0.0f;  ///< share of the vocabulary that is read as zero, one choice a batch (Merity et al. 2017)
+  /// Weights of the penalties on the last layer's output (Merity, McCann & Socher 2017): of the mean square of what
+  /// dropout left, and of the mean square of its changes from step to step.
+  float activation_penalty = 0.0f, slowness_penalty = 0.0f;
+  float embedding_deviation = 0.1f;
+};
+
+class LanguageModel {
+ public:
+  explicit LanguageModel(const LanguageModelOptions& options);
+
+  void initialise(std::uint64_t seed);
+  void visit(const ParameterVisitor& visitor);
+  /// The matrices that narrower numbers round.
+  void visit_narrow(const ParameterVisitor& visitor);
+  void weights_changed();
+  void set_numbers(kernels::Numbers numbers);
+
+  /// A batch of sequences of units; targets are what follows each.
+  struct Batch {
+    Packing packing;
+    Bags units;                         ///< [N] in packed order
+    std::vector<std::int32_t> targets;  ///< [N]
+  };
+  /// `ids` and `targets` [N] are in packed order. In training `seed` and `step` name the choice of dropped units.
+  Batch batch(Packing packing, std::span<const std::int32_t> ids, std::vector<std::int32_t> targets, bool training,
+              std::uint64_t seed, std::uint64_t step) const;
+
+  /// The last layer's output [N, H] and the state behind it.
+  Recurrent::Output forward(Tape& tape, const Batch& batch, const RecurrentState* initial);
+
+  /// The mean of -log p(target) over units, in nats, of what `forward` gave. In training also adds the gradients, with
+  /// those of the penalties, which the result does not count.
+  double loss(Tape& tape, const Batch& batch, const Activation& y);
+
+  const LanguageModelOptions& options() const { return options_; }
+  Embedding& embedding() { return embedding_; }
+  Recurrent& recurrent() { return rnn_; }
+  SoftmaxOutput& output() { return output_; }
+
+ private:
+  LanguageModelOptions options_;
+  Embedding embedding_;
+  Recurrent rnn_;
+  SoftmaxOutput output_;
+};
+
+}  // namespace mnemo

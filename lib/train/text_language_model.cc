@@ -1,0 +1,230 @@
+#include "train/text_language_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "base/error.h"
+#include "checkpoint/format.h"
+#include "config/options.h"
+#include "train/network_options.h"
+#include "train/stored_model.h"
+
+namespace mnemo {
+namespace {
+
+// Steps that are read at once where nothing is learned, and units of a sample of the self-test.
+constexpr std::int64_t kBlockSteps = 256;
+constexpr int kSampleUnits = 8;
+
+LanguageModelOptions network_options(const Config& c, std::int32_t units) {
+  const ModelConfig& m = c.model;
+  const auto number = [](double value) { return static_cast<float>(value); };
+  return {.units = units,
+          .embedding = m.embedding,
+          .recurrent = recurrent_options(c),
+          .tied = m.tied,
+          .dropout = number(m.dropout),
+          .embedding_dropout = number(m.embedding_dropout),
+          .unit_dropout = number(m.unit_dropout),
+          .activation_penalty = number(m.activation_penalty),
+          .slowness_penalty = number(m.slowness_penalty),
+          .embedding_deviation = number(m.embedding_deviation)};
+}
+
+Index cell_columns(const RecurrentOptions& o) { return cell_traits(o.cell).cell_state ? o.hidden : 0; }
+
+}  // namespace
+
+CarriedState::CarriedState(const RecurrentOptions& options, Index sequences)
+    : sequences_(sequences),
+      h_columns_(options.output()),
+      c_columns_(cell_columns(options)),
+      h_(options.layers * options.directions() * sequences * h_columns_),
+      c_(options.layers * options.directions() * sequences * c_columns_) {}
+
+RecurrentState CarriedState::view() {
+  RecurrentState out;
+  out.h = {h_.data(), nullptr, std::ssize(h_) / std::max<Index>(1, h_columns_), h_columns_};
+  if (!c_.empty()) out.c = {c_.data(), nullptr, std::ssize(c_) / c_columns_, c_columns_};
+  return out;
+}
+
+void CarriedState::take(const RecurrentState& state) {
+  std::copy_n(state.h.value, h_.size(), h_.begin());
+  if (!c_.empty()) std::copy_n(state.c.value, c_.size(), c_.begin());
+}
+
+void CarriedState::clear() {
+  std::fill(h_.begin(), h_.end(), 0.0f);
+  std::fill(c_.begin(), c_.end(), 0.0f);
+}
+
+TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary)
+    : config_(config),
+      vocabulary_(std::move(vocabulary)),
+      tokenizer_(tokenizer_options(config.text)),
+      line_end_(vocabulary_.find(kLineEnd)),
+      network_(std::make_unique<LanguageModel>(network_options(config_, vocabulary_.size()))) {
+  network_->initialise(static_cast<std::uint64_t>(config.training.seed));
+}
+
+std::unique_ptr<TextLanguageModel> TextLanguageModel::load(const std::string& path) {
+  return from_contents(read_model(path, kTask));
+}
+
+std::unique_ptr<TextLanguageModel> TextLanguageModel::from_contents(ModelContents contents) {
+  const SafetensorsFile& file = contents.file;
+  const Config config = model_config(contents);
+  const TensorView* bytes = file.find(format::kVocabulary);
+  if (!bytes) fail("{}: damaged model: tensor {} is missing", file.name(), format::kVocabulary);
+  Vocabulary vocabulary = Vocabulary::parse(bytes->text());
+  if (!vocabulary.contains(kLineEnd)) fail("{}: damaged model: its vocabulary lacks the line's end", file.name());
+  const LanguageModelOptions options = network_options(config, vocabulary.size());
+  check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)) +
+                                     static_cast<double>(options.units) * static_cast<double>(options.embedding));
+  std::unique_ptr<TextLanguageModel> out(new TextLanguageModel(config, std::move(vocabulary)));
+  load_parameters(
+      file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
+      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
+  out->network_->set_numbers(contents.metadata.numbers);
+  out->metadata_ = std::move(contents.metadata);
+  return out;
+}
+
+void TextLanguageModel::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
+  ModelMetadata m;
+  m.task = kTask;
+  m.config = config_to_json(config_, Which::kWithoutLocal);
+  m.metrics = metrics;
+  m.provenance = provenance;
+  std::vector<std::string> texts{""};
+  for (std::int32_t id = 1; id < std::min(vocabulary_.size(), 1 + 2 * kSampleUnits); ++id) {
+    if (id == line_end_) continue;
+    if (id == 1 + kSampleUnits) texts.emplace_back();
+    if (config_.text.unit == "word" && !texts.back().empty()) texts.back() += ' ';
+    texts.back() += vocabulary_.text(id);
+  }
+  std::vector<std::size_t> lengths;
+  const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
+  for (std::size_t i = 0, at = 0; i < texts.size(); at += lengths[i++]) {
+    const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(at);
+    m.self_test.push_back(
+        {{"text", texts[i]},
+         {"probabilities", std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(lengths[i]))}});
+  }
+  m.numbers = metadata_.numbers;
+  std::vector<TensorView> tensors;
+  NarrowTensors narrow(m.numbers);
+  append_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
+  const std::string bytes = vocabulary_.serialize();
+  tensors.push_back(byte_tensor(format::kVocabulary, bytes));
+  write_model(path, m, std::move(tensors));
+}
+
+std::int64_t TextLanguageModel::encode_line(std::string_view line, Tokens& tokens,
+                                            std::vector<std::int32_t>& ids) const {
+  std::int64_t unknown = 0;
+  tokenizer_.tokenize(line, tokens);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    ids.push_back(vocabulary_.find(tokens.text(i)));
+    unknown += ids.back() == Vocabulary::kUnknown ? 1 : 0;
+  }
+  ids.push_back(line_end_);
+  return unknown;
+}
+
+std::vector<double> TextLanguageModel::log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool) {
+  std::vector<double> out(ids.size());
+  StreamLoss(std::ssize(ids), 1, 0)
+      .measure(
+          *this,
+          [&](std::int64_t first, std::span<std::int32_t> to) {
+            std::copy_n(ids.begin() + first, to.size(), to.begin());
+          },
+          pool, [&](std::int64_t place, double log_p) { out[place] = log_p; });
+  return out;
+}
+
+std::vector<float> TextLanguageModel::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                                           std::vector<std::size_t>& lengths) {
+  std::vector<float> out;
+  Tokens tokens;
+  for (const std::string& text : texts) {
+    std::vector<std::int32_t> ids;
+    encode_line(text, tokens, ids);
+    for (const double log_p : log_probabilities(ids, pool)) out.push_back(static_cast<float>(std::exp(log_p)));
+    lengths.push_back(ids.size());
+  }
+  return out;
+}
+
+double TextLanguageModel::verify(ThreadPool& pool) {
+  std::vector<std::string> texts;
+  const std::vector<float> expected = self_test_values(metadata_, texts);
+  std::vector<std::size_t> lengths;
+  return largest_difference(sample_probabilities(texts, pool, lengths), expected);
+}
+
+StreamLoss::StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up) {
+  lanes = std::max<std::int64_t>(1, std::min(lanes, units / std::max<std::int64_t>(1, warm_up)));
+  for (std::int64_t i = 0; i < lanes; ++i) {
+    const std::int64_t first = i * units / lanes;
+    lanes_.push_back({std::max<std::int64_t>(0, first - warm_up), first, (i + 1) * units / lanes});
+  }
+  std::stable_sort(lanes_.begin(), lanes_.end(),
+                   [](const Lane& a, const Lane& b) { return a.end - a.begin > b.end - b.begin; });
+}
+
+double StreamLoss::measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use) const {
+  LanguageModel& network = model.network();
+  const auto lanes = std::ssize(lanes_);
+  CarriedState state(network.options().recurrent, lanes);
+  Arena arena;
+  std::vector<double> sums(lanes, 0.0);
+  std::vector<std::int32_t> lengths(lanes), units, ids, targets;
+  std::int64_t counted = 0;
+  for (std::int64_t done = 0; done < lanes_.front().end - lanes_.front().begin; done += kBlockSteps) {
+    for (std::ptrdiff_t b = 0; b < lanes; ++b)
+      lengths[b] =
+          static_cast<std::int32_t>(std::clamp<std::int64_t>(lanes_[b].end - lanes_[b].begin - done, 0, kBlockSteps));
+    Packing packing(lengths);
+    ids.assign(packing.tokens(), 0);
+    targets.assign(packing.tokens(), 0);
+    for (std::ptrdiff_t b = 0; b < lanes; ++b) {
+      const std::int64_t first = lanes_[b].begin + done, length = lengths[b];
+      if (length == 0) continue;
+      // The unit before each, and before the first of all a line's end.
+      units.assign(length + 1, model.line_end());
+      const std::int64_t before = first > 0 ? 1 : 0;
+      read(first - before, std::span(units).subspan(1 - before));
+      for (std::int64_t t = 0; t < length; ++t) {
+        ids[packing.row(b, t)] = units[t];
+        targets[packing.row(b, t)] = units[t + 1];
+      }
+    }
+    arena.reset();
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
+    const RecurrentState initial = state.view();
+    const Recurrent::Output output = network.forward(tape, batch, &initial);
+    std::vector<double> log_p(targets.size());
+    network.output().log_probabilities(pool, output.y.value, targets, log_p.data());
+    state.take(output.final);
+    for (std::ptrdiff_t b = 0; b < lanes; ++b)
+      for (std::int64_t t = 0; t < lengths[b]; ++t) {
+        const std::int64_t place = lanes_[b].begin + done + t;
+        if (place < lanes_[b].counted) continue;
+        const double one = log_p[batch.packing.row(b, t)];
+        sums[b] -= one;
+        ++counted;
+        if (use) use(place, one);
+      }
+  }
+  double sum = 0;
+  for (const double lane : sums) sum += lane;
+  return counted > 0 ? sum / static_cast<double>(counted) : 0;
+}
+
+}  // namespace mnemo

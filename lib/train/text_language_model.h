@@ -1,0 +1,101 @@
+// A language model with everything it needs to read and write text, as it lies in a model file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "models/language_model.h"
+#include "text/tokenizer.h"
+#include "text/vocabulary.h"
+
+namespace mnemo {
+
+/// h and c of some sequences, as RecurrentState shows them, in memory of their own.
+class CarriedState {
+ public:
+  CarriedState(const RecurrentOptions& options, Index sequences);
+
+  RecurrentState view();
+  void take(const RecurrentState& state);
+  void clear();
+  Index sequences() const { return sequences_; }
+  std::vector<float>& h() { return h_; }
+  std::vector<float>& c() { return c_; }
+
+ private:
+  Index sequences_, h_columns_, c_columns_;
+  std::vector<float> h_, c_;
+};
+
+class TextLanguageModel {
+ public:
+  static constexpr const char* kTask = "generate";  ///< its name in configurations and model files
+  /// The unit that ends every line.
+  static constexpr std::string_view kLineEnd = "\n";
+
+  /// With first weights by the configuration's seed. The vocabulary must have kLineEnd.
+  TextLanguageModel(const Config& config, Vocabulary vocabulary);
+
+  /// Throws Error if the file is no sound language model.
+  static std::unique_ptr<TextLanguageModel> load(const std::string& path);
+  static std::unique_ptr<TextLanguageModel> from_contents(ModelContents contents);
+
+  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
+
+  /// Appends the ids of a line of valid UTF-8 and of its end. Returns how many of them are unknown.
+  std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
+
+  /// log p of each unit of a text after the units before it and, before the first, a line's end. The state begins as
+  /// zero and is carried over all.
+  std::vector<double> log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool);
+
+  /// Compares the stored samples with what the model says now; the largest difference of a probability.
+  double verify(ThreadPool& pool);
+
+  LanguageModel& network() { return *network_; }
+  const Config& config() const { return config_; }
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+  std::int32_t line_end() const { return line_end_; }
+  const ModelMetadata& metadata() const { return metadata_; }
+
+ private:
+  std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                          std::vector<std::size_t>& lengths);
+
+  Config config_;
+  Vocabulary vocabulary_;
+  Tokenizer tokenizer_;
+  std::int32_t line_end_;
+  std::unique_ptr<LanguageModel> network_;
+  ModelMetadata metadata_;
+};
+
+/// What a row of units costs a model: all of them predicted, each after those before it.
+class StreamLoss {
+ public:
+  /// Reads `lanes` equal parts of a stream of `units` side by side. Each but the first begins `warm_up` units earlier,
+  /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
+  /// exact.
+  StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
+
+  /// Gives units [first, first + out.size()) of the stream.
+  using Read = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
+  /// Called with the place of a unit and its log p, lane by lane within a block.
+  using Use = std::function<void(std::int64_t place, double log_p)>;
+  /// The mean of -log p over all units, in nats; 0 without any.
+  double measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use = nullptr) const;
+
+ private:
+  struct Lane {
+    std::int64_t begin, counted, end;  // units [begin, end) are read, those from `counted` on are measured
+  };
+  std::vector<Lane> lanes_;  // longest first
+};
+
+}  // namespace mnemo

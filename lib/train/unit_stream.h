@@ -1,0 +1,40 @@
+// A corpus as one long row of units.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace mnemo {
+
+/// Ids one behind the other. What is longer than kInMemory lies in a temporary file that has no name, so that a corpus
+/// of any size takes little memory.
+class UnitStream {
+ public:
+  static constexpr std::int64_t kInMemory = std::int64_t{1} << 24;
+
+  /// `in_memory`: ids that are kept in memory at the most.
+  explicit UnitStream(std::int64_t in_memory = kInMemory) : in_memory_(in_memory) {}
+
+  /// Throws Error if the temporary file cannot be made or written.
+  void add(std::int32_t id);
+  std::int64_t size() const { return size_; }
+
+  /// Ids [first, first + out.size()). Throws Error if the file cannot be read.
+  void read(std::int64_t first, std::span<std::int32_t> out) const;
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
+  void write_out();
+
+  std::int64_t in_memory_, size_ = 0, written_ = 0;
+  std::vector<std::int32_t> ids_;  // those behind the written ones
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+}  // namespace mnemo

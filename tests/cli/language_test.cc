@@ -1,0 +1,103 @@
+// Language models from the shell.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+
+using nlohmann::json;
+
+class LanguageFixture {
+ public:
+  LanguageFixture() {
+    std::string text;
+    for (int i = 0; i < 60; ++i) text += i % 3 == 0 ? "春眠不觉晓\n" : "to be or not to be\n";
+    write_text(path("train.txt"), text);
+    write_text(path("c.json"), R"({"task": "generate", "data": {"train": "train.txt", "dev_fraction": 0.1},
+ "model": {"embedding": 12, "hidden": 24, "dropout": 0.1, "embedding_dropout": 0.0},
+ "training": {"epochs": 12, "batch_size": 4, "bptt": 16, "learning_rate": 0.02, "clip_norm": 1}})");
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string bytes(const std::string& name) const { return Process::text(path(name)); }
+  Outcome mnemo(const std::vector<std::string>& arguments, const std::string& input = "") const {
+    return run(arguments, folder_.path(), input);
+  }
+  std::vector<std::string> arguments(const std::string& output, const std::vector<std::string>& more) const {
+    std::vector<std::string> out{"train", path("c.json"), "--set", "output.dir=" + path(output)};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+  Outcome train(const std::string& output, const std::vector<std::string>& more = {}) const {
+    return mnemo(arguments(output, more));
+  }
+  json last_line(const std::string& output) const {
+    const std::string log = bytes(output + "/log.jsonl");
+    return json::parse(log.substr(log.rfind('\n', log.size() - 2) + 1));
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+}  // namespace
+
+TEST_CASE("a language model learns its text: the last tenth of the units is dev") {
+  const LanguageFixture f;
+  const Outcome o = f.train("run", {"--set", "data.test=train.txt"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  // 40 lines of 19 units and 20 of 6.
+  CHECK_THAT(o.err, contains_text("train: 792 units, 0 unknown"));
+  CHECK_THAT(o.err, contains_text("dev: 88 units, 0 unknown"));
+  CHECK_THAT(o.err, contains_text("test: perplexity"));
+  const json end = f.last_line("run");
+  CHECK(end["metrics"]["nats"].get<double>() < 0.35);
+  CHECK(end["metrics"]["perplexity"].get<double>() == Approx(std::exp(end["metrics"]["nats"].get<double>())));
+  CHECK(end["metrics"]["bits"].get<double>() == Approx(end["metrics"]["nats"].get<double>() / std::log(2.0)));
+}
+
+TEST_CASE("language models: the same bytes for any number of threads, and after an interruption within an epoch") {
+  const LanguageFixture f;
+  const std::vector<std::string> more{"--set", "training.save_every=3 steps", "--set", "model.tied=true",
+                                      "--set", "model.embedding=24",          "--set", "training.average_from=4"};
+  const auto with = [&](const std::vector<std::string>& others) {
+    auto all = others;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  REQUIRE(f.train("one", with({"--threads", "1"})).code == 0);
+  REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("three/model.safetensors"));
+  for (int kill = 0; kill < 4; ++kill) {
+    Process process(f.arguments("killed", with({"--resume"})), f.path(""));
+    usleep(20000 + 15000 * kill);
+    process.send(SIGKILL);
+    process.wait();
+  }
+  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
+}
+
+TEST_CASE("a configuration that makes no language model is refused by its keys") {
+  const LanguageFixture f;
+  const auto refused = [&](const std::vector<std::string>& more) {
+    const Outcome o = f.train("refused", more);
+    CHECK(o.code == 2);
+    return o.err;
+  };
+  CHECK_THAT(refused({"--set", "model.bidirectional=true"}), contains_text("model.bidirectional"));
+  CHECK_THAT(refused({"--set", "model.tied=true"}), contains_text("model.tied: needs model.embedding 12"));
+  CHECK_THAT(refused({"--set", "data.format=tsv"}), contains_text("tsv is not for the task generate"));
+  CHECK_THAT(refused({"--set", "text.ngrams.unit=2"}), contains_text("text.ngrams"));
+  CHECK_THAT(refused({"--folds", "3"}), contains_text("--folds"));
+  write_text(f.path("empty.txt"), "");
+  const Outcome empty = f.train("refused", {"--set", "data.train=empty.txt"});
+  CHECK(empty.code == 1);
+  CHECK_THAT(empty.err, contains_text("empty.txt: train has no text of at least two units"));
+  // A corpus of one line is one, if a poor one.
+  write_text(f.path("line.txt"), "春眠不觉晓");
+  CHECK(f.train("line", {"--set", "data.train=line.txt", "--set", "training.epochs=1"}).code == 0);
+  CHECK(f.train("line2", {"--set", "data.train=line.txt", "--set", "data.dev_fraction=0", "--set", "training.epochs=1"})
+            .code == 0);
+}
