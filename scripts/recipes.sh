@@ -83,6 +83,7 @@ for measured in sys.argv[1:]:
     if not tests:
         continue
     spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
-    print(f"| `{recipe}` | {metric} | {statistics.mean(tests):.2f} | {spread:.2f} | {len(tests)} | {statistics.mean(devs):.2f} | "
+    print(f"| `{recipe}` | {metric} | {statistics.mean(tests):.2f} | {spread:.2f} | {len(tests)} | "
+          f"{statistics.mean(devs):.2f} | "
           f"{statistics.median(seconds):.0f} | {statistics.median(rates):.0f} | {statistics.median(sizes):.1f} |")
 SUMMARY
