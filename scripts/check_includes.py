@@ -20,6 +20,7 @@ BELOW = {
     "text": ["base"],
     "config": ["base"],
     "checkpoint": ["nn", "text", "config"],
+    "decode": ["models", "text"],
     "train": ["models", "checkpoint", "text", "config"],
 }
 # Headers of other libraries that one folder hides from the rest.

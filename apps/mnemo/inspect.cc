@@ -10,6 +10,7 @@
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
 #include "train/text_classifier.h"
+#include "train/text_language_model.h"
 #include "train/text_tagger.h"
 
 namespace mnemo {
@@ -89,6 +90,8 @@ int run_inspect(const InspectOptions& o) {
     ModelContents contents = read_model(o.model, "");
     if (contents.metadata.task == TextTagger::kTask)
       verify<TextTagger>(o, std::move(contents));
+    else if (contents.metadata.task == TextLanguageModel::kTask)
+      verify<TextLanguageModel>(o, std::move(contents));
     else
       verify<TextClassifier>(o, std::move(contents));
     return 0;

@@ -60,6 +60,7 @@ int run(int argc, char** argv) {
   add_evaluate(app, chosen);
   add_classify(app, chosen);
   add_tag(app, chosen);
+  add_generate(app, chosen);
   add_quantize(app, chosen);
   add_inspect(app, chosen);
   add_config(app, chosen);
@@ -79,7 +80,8 @@ int run(int argc, char** argv) {
   }
   if (!chosen) {
     std::fputs(
-        "mnemo: a command is missing: train, evaluate, classify, quantize, inspect, config or bench (mnemo --help)\n",
+        "mnemo: a command is missing: train, evaluate, classify, tag, generate, quantize, inspect, config "
+        "or bench (mnemo --help)\n",
         stderr);
     return 2;
   }

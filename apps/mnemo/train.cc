@@ -172,6 +172,8 @@ class Run {
     if (result.test)
       say(fmt::format("test: perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit", result.test->at("perplexity"),
                       result.test->at("nats"), result.test->at("bits")));
+    say(fmt::format("next: {} generate {} --prompt TEXT", shell_quoted(program_name),
+                    shell_quoted(model_path(folder_))));
     return 0;
   }
 

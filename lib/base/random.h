@@ -21,6 +21,7 @@ enum class Purpose : std::uint32_t {
   kUnknown = 6,
   kBench = 7,
   kTest = 8,
+  kSample = 9,
 };
 
 /// The Philox 4x32-10 block function.

@@ -255,7 +255,8 @@ std::vector<Option> declare_options() {
       option("task", MNEMO_MEMBER(task), Choices{"classify", "tag", "generate"},
              "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
              "or several columns one each; generate is a language model, which goes on with a text (by default with "
-             "data.format lines, text.unit char, and model.bidirectional false)."),
+             "data.format lines, text.unit char, model.bidirectional false, model.initializer uniform and "
+             "model.forget_bias 0)."),
 
       option("data.dir", MNEMO_MEMBER(data.dir), any,
              "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
@@ -534,6 +535,10 @@ void apply_task_defaults(Config& c) {
   if (c.task != "generate") return;
   c.model.bidirectional = false;
   c.text.unit = "char";
+  // A state that is carried on for ten thousands of steps drifts away in the first epoch where gates begin by
+  // remembering and weights by keeping its length: 512 units, tinyshakespeare, dev 3.3 nats against 2.4 of these.
+  c.model.initializer = "uniform";
+  c.model.forget_bias = 0.0;
 }
 
 // What belongs to one task alone.
@@ -566,6 +571,9 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
   if (c.model.tied && c.model.embedding != outputs)
     errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
                                  c.model.embedding, outputs));
+  if (c.text.unit == "unicode-word")
+    errors.emplace_back(
+        "text.unit: unicode-word loses the blanks between units; generate takes char, grapheme or word");
   if (c.text.ngrams.char_max > 0 || c.text.ngrams.unit > 1)
     errors.emplace_back("text.ngrams: not for the task generate");
   if (!c.text.pretrained.empty()) errors.emplace_back("text.pretrained: not for the task generate");

@@ -51,6 +51,31 @@ void row_dots(Index classes, Index n, const float* x, Index ldx, const float* fa
   }
 }
 
+float largest_of_row(Index n, const float* x) {
+  float out = x[0];
+  Index i = 0;
+  if (n >= kLanes) {
+    Vector largest = hn::LoadU(kTag, x);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) largest = hn::Max(largest, hn::LoadU(kTag, x + i));
+    out = hn::GetLane(hn::MaxOfLanes(kTag, largest));
+  }
+  for (; i < n; ++i) out = x[i] > out ? x[i] : out;
+  return out;
+}
+
+float exp_row(Index n, const float* x, float largest, float scale, float* out) {
+  Vector sum = hn::Zero(kTag);
+  for_units(1, n, [&](Index, Index i, auto at) {
+    const Vector y = exp_of(hn::Mul(hn::Sub(at.load(x + i), hn::Set(kTag, largest)), hn::Set(kTag, scale)));
+    at.store(y, out + i);
+  });
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes) sum = hn::Add(sum, hn::LoadU(kTag, out + i));
+  float total = hn::GetLane(hn::SumOfLanes(kTag, sum));
+  for (; i < n; ++i) total += out[i];
+  return total;
+}
+
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -60,6 +85,8 @@ namespace mnemo::kernels {
 HWY_EXPORT(add_bias_and_max);
 HWY_EXPORT(exp_columns);
 HWY_EXPORT(row_dots);
+HWY_EXPORT(largest_of_row);
+HWY_EXPORT(exp_row);
 
 void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest) {
   HWY_DYNAMIC_DISPATCH(add_bias_and_max)(classes, n, bias, x, ldx, largest);
@@ -71,6 +98,12 @@ void exp_columns(Index classes, Index n, const float* largest, float* x, Index l
 
 void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out) {
   HWY_DYNAMIC_DISPATCH(row_dots)(classes, n, x, ldx, factors, out);
+}
+
+float largest_of_row(Index n, const float* x) { return HWY_DYNAMIC_DISPATCH(largest_of_row)(n, x); }
+
+float exp_row(Index n, const float* x, float largest, float scale, float* out) {
+  return HWY_DYNAMIC_DISPATCH(exp_row)(n, x, largest, scale, out);
 }
 
 }  // namespace mnemo::kernels

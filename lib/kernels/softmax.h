@@ -21,4 +21,10 @@ void exp_columns(Index classes, Index n, const float* largest, float* x, Index l
 /// out[k] += sum_j x[k, j] * factors[j], in a fixed order.
 void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out);
 
+/// The largest of n > 0 values; if one is no number, that or another value.
+float largest_of_row(Index n, const float* x);
+
+/// out[i] = exp((x[i] - largest) * scale), of arguments of at most 0, and their sum in a fixed order.
+float exp_row(Index n, const float* x, float largest, float scale, float* out);
+
 }  // namespace mnemo::kernels

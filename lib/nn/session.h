@@ -15,8 +15,9 @@ struct SessionState {
 
 /// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
 /// `Recurrent::forward` gives for the same inputs in inference. After the first step nothing is allocated. Layers and
-/// pool must outlive the session, and no other thread may use the layers while it steps; it goes on with their weights
-/// if these change, or are packed for training in between.
+/// pool must outlive the session. Other sessions of the same layers may step on other threads once these are prepared,
+/// but nothing else may use the layers meanwhile; it goes on with their weights if these change, or are packed for
+/// training in between.
 class RecurrentSession {
  public:
   /// Begins with the learned state, or zero. Throws Error for layers with two directions.

@@ -63,7 +63,7 @@ void CarriedState::clear() {
 TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary)
     : config_(config),
       vocabulary_(std::move(vocabulary)),
-      tokenizer_(tokenizer_options(config.text)),
+      tokenizer_(mnemo::tokenizer_options(config.text)),
       line_end_(vocabulary_.find(kLineEnd)),
       network_(std::make_unique<LanguageModel>(network_options(config_, vocabulary_.size()))) {
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
@@ -167,12 +167,28 @@ double TextLanguageModel::verify(ThreadPool& pool) {
   return largest_difference(sample_probabilities(texts, pool, lengths), expected);
 }
 
+std::string UnitJoiner::add(std::int32_t id) {
+  const std::string_view text = model_.vocabulary().text(id);
+  const bool blank = model_.config().text.unit == "word" && !line_begins_ && id != model_.line_end();
+  line_begins_ = id == model_.line_end();
+  return (blank ? " " : "") + std::string(text);
+}
+
 StreamLoss::StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up) {
   lanes = std::max<std::int64_t>(1, std::min(lanes, units / std::max<std::int64_t>(1, warm_up)));
   for (std::int64_t i = 0; i < lanes; ++i) {
     const std::int64_t first = i * units / lanes;
     lanes_.push_back({std::max<std::int64_t>(0, first - warm_up), first, (i + 1) * units / lanes});
   }
+  sort();
+}
+
+StreamLoss::StreamLoss(std::span<const std::int64_t> starts) {
+  for (std::size_t i = 0; i + 1 < starts.size(); ++i) lanes_.push_back({starts[i], starts[i], starts[i + 1]});
+  sort();
+}
+
+void StreamLoss::sort() {
   std::stable_sort(lanes_.begin(), lanes_.end(),
                    [](const Lane& a, const Lane& b) { return a.end - a.begin > b.end - b.begin; });
 }
@@ -180,6 +196,7 @@ StreamLoss::StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm
 double StreamLoss::measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use) const {
   LanguageModel& network = model.network();
   const auto lanes = std::ssize(lanes_);
+  if (lanes == 0) return 0;
   CarriedState state(network.options().recurrent, lanes);
   Arena arena;
   std::vector<double> sums(lanes, 0.0);

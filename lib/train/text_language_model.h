@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -61,6 +62,7 @@ class TextLanguageModel {
   LanguageModel& network() { return *network_; }
   const Config& config() const { return config_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
+  const TokenizerOptions& tokenizer_options() const { return tokenizer_.options(); }
   std::int32_t line_end() const { return line_end_; }
   const ModelMetadata& metadata() const { return metadata_; }
 
@@ -76,6 +78,19 @@ class TextLanguageModel {
   ModelMetadata metadata_;
 };
 
+/// Units as the text they stand for.
+class UnitJoiner {
+ public:
+  explicit UnitJoiner(const TextLanguageModel& model) : model_(model) {}
+
+  /// What a unit adds to the text: itself, and where units are words a blank before it, but at a line's beginning.
+  std::string add(std::int32_t id);
+
+ private:
+  const TextLanguageModel& model_;
+  bool line_begins_ = true;
+};
+
 /// What a row of units costs a model: all of them predicted, each after those before it.
 class StreamLoss {
  public:
@@ -83,6 +98,9 @@ class StreamLoss {
   /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
   /// exact.
   StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
+  /// Reads pieces [starts[i], starts[i + 1]) side by side, each as if nothing stood before it. The unit before each
+  /// must be a line's end.
+  explicit StreamLoss(std::span<const std::int64_t> starts);
 
   /// Gives units [first, first + out.size()) of the stream.
   using Read = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
@@ -95,6 +113,8 @@ class StreamLoss {
   struct Lane {
     std::int64_t begin, counted, end;  // units [begin, end) are read, those from `counted` on are measured
   };
+  void sort();
+
   std::vector<Lane> lanes_;  // longest first
 };
 

@@ -40,6 +40,16 @@ class LanguageFixture {
   TemporaryFolder folder_;
 };
 
+const LanguageFixture& trained() {
+  static const LanguageFixture* const fixture = [] {
+    auto* made = new LanguageFixture;
+    const Outcome outcome = made->train("run");
+    if (outcome.code != 0) throw std::runtime_error("training the tiny language model: " + outcome.err);
+    return made;
+  }();
+  return *fixture;
+}
+
 }  // namespace
 
 TEST_CASE("a language model learns its text: the last tenth of the units is dev") {
@@ -100,4 +110,69 @@ TEST_CASE("a configuration that makes no language model is refused by its keys")
   CHECK(f.train("line", {"--set", "data.train=line.txt", "--set", "training.epochs=1"}).code == 0);
   CHECK(f.train("line2", {"--set", "data.train=line.txt", "--set", "data.dev_fraction=0", "--set", "training.epochs=1"})
             .code == 0);
+}
+
+TEST_CASE("generate goes on with a prompt: the same seed the same text, whatever is generated beside it") {
+  const LanguageFixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const Outcome greedy = f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"});
+  INFO(greedy.err);
+  REQUIRE(greedy.code == 0);
+  CHECK(greedy.out == "春眠不觉晓\n\n");
+  const Outcome beam = f.mnemo({"generate", model, "--prompt", "to be o", "--beam", "3", "--length", "11"});
+  CHECK(beam.out == "to be or not to be\n");
+
+  const auto lines = [&](const std::string& seed, const std::vector<std::string>& more) {
+    std::vector<std::string> all{"generate", model,   "--length",      "30", "--seed", seed,
+                                 "--format", "jsonl", "--temperature", "1.5"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome o = f.mnemo(all);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    std::vector<json> out;
+    std::istringstream in(o.out);
+    for (std::string line; std::getline(in, line);) out.push_back(json::parse(line));
+    return out;
+  };
+  const auto five = lines("7", {"--samples", "5", "--threads", "3"}),
+             two = lines("7", {"--samples", "2", "--threads", "1"});
+  REQUIRE(five.size() == 5);
+  CHECK(five[0] == two[0]);
+  CHECK(five[1] == two[1]);
+  CHECK(five[0]["text"] != five[1]["text"]);
+  CHECK(five[0]["units"] == 30);
+  CHECK(five[0]["log_prob"].get<double>() < 0.0);
+  // One sample is written as it grows: the same text.
+  const Outcome text = f.mnemo({"generate", model, "--length", "30", "--seed", "7", "--temperature", "1.5"});
+  CHECK(text.out == five[0]["text"].get<std::string>() + "\n");
+  CHECK(lines("8", {})[0]["text"] != five[0]["text"]);
+}
+
+TEST_CASE("generate reads its prompt from a file or a pipe, and refuses what the model does not know") {
+  const LanguageFixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  CHECK(
+      f.mnemo({"generate", model, "--prompt-file", "-", "--temperature", "0", "--length", "3"}, "to be\n春眠\n").out ==
+      "to be\n春眠不觉晓\n");
+  CHECK(f.mnemo({"generate", model, "--prompt", "春", "--length", "0"}).out == "春\n");
+  const Outcome unknown = f.mnemo({"generate", model, "--prompt", "to be\n春天"});
+  CHECK(unknown.code == 1);
+  CHECK_THAT(unknown.err, contains_text("prompt, line 2, unit 2: the model does not know \"天\""));
+  CHECK(f.mnemo({"generate", model, "--prompt", "a\xFF"}).code == 2);
+  CHECK(f.mnemo({"generate", model, "--temperature", "-1"}).code == 2);
+  CHECK(f.mnemo({"classify", model}, "a\n").code == 1);
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+}
+
+TEST_CASE("words are joined by blanks, and never the unknown one") {
+  const LanguageFixture f;
+  const Outcome o = f.train("words", {"--set", "text.unit=word", "--set", "text.min_count=25"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const Outcome text =
+      f.mnemo({"generate", f.path("words/model.safetensors"), "--prompt", "to be or", "--length", "40"});
+  INFO(text.err);
+  CHECK(text.out.starts_with("to be or not to be\n"));
+  CHECK_THAT(text.out, !contains_text("<unk>"));
+  CHECK_THAT(text.out, !contains_text("  "));
 }

@@ -724,3 +724,24 @@ TEST_CASE("softmax over many classes: bias, maxima, exponentials and dots agains
     CHECK(sums[1] == 1.0f);
   });
 }
+
+TEST_CASE("softmax of one row: the largest value, exponentials and their sum against double precision") {
+  on_every_target([] {
+    for (const Index n : kSizes)
+      for (const float scale : {1.0f, 0.5f, 3.0f}) {
+        const auto x = random_values(n, 7, 9.0);
+        const float largest = largest_of_row(n, x.data());
+        REQUIRE(largest == *std::max_element(x.begin(), x.end()));
+        std::vector<float> out(n + 1, -1.0f);
+        const auto sum = static_cast<double>(exp_row(n, x.data(), largest, scale, out.data()));
+        double exact_sum = 0;
+        for (Index i = 0; i < n; ++i) {
+          const double argument = static_cast<double>((x[i] - largest) * scale), exact = std::exp(argument);
+          REQUIRE(std::abs(static_cast<double>(out[i]) - exact) <= kExpRelativeError * exact + 2e-38);
+          exact_sum += static_cast<double>(out[i]);
+        }
+        REQUIRE(sum == Approx(exact_sum).epsilon(1e-6));
+        REQUIRE(out[n] == -1.0f);
+      }
+  });
+}

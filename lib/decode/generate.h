@@ -1,0 +1,50 @@
+// Text from a language model, unit by unit.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "decode/sampler.h"
+#include "models/language_model.h"
+
+namespace mnemo {
+
+/// A sequence of units and the log p that the model gives it after the prompt.
+struct GeneratedText {
+  std::vector<std::int32_t> units;
+  double log_probability = 0;
+};
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  std::int64_t length = 500;  ///< units of a sample at the most
+  std::int64_t samples = 1;
+  std::uint64_t seed = 1;
+  std::vector<std::uint8_t> blocked;  ///< [V] 1: a unit that is never given; empty: none
+  std::int32_t end = -1;              ///< the unit that ends a sample, and is not part of it
+};
+
+/// Goes on after `prompt`, of at least one unit, from a state of zero. A sample depends on seed and number alone, not
+/// on how many are made or on threads. `give` is told of each unit of sample 0 as soon as it is chosen; it returns
+/// false to stop.
+std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
+                                    const GenerateOptions& options, ThreadPool& pool,
+                                    const std::function<bool(std::int32_t)>& give = nullptr);
+
+struct BeamOptions {
+  std::int64_t beam = 4;
+  std::int64_t length = 100;
+  std::vector<std::uint8_t> blocked;
+  std::int32_t end = -1;
+  std::int64_t no_repeat = 0;  ///< as SamplingOptions::no_repeat
+};
+
+/// The most probable continuations that a beam of that width finds, the best first by their log p, at most `beam`. With
+/// an end unit by the log p a unit, as they have different lengths.
+std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std::int32_t> prompt,
+                                       const BeamOptions& options, ThreadPool& pool);
+
+}  // namespace mnemo

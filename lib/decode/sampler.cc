@@ -1,0 +1,103 @@
+#include "decode/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "kernels/softmax.h"
+
+namespace mnemo {
+
+Sampler::Sampler(const SamplingOptions& options, std::int64_t classes, std::uint64_t seed, std::uint64_t stream)
+    : options_(options), random_(seed, Purpose::kSample, stream), scores_(classes), exponentials_(classes) {}
+
+void Sampler::note(std::int32_t unit) {
+  if (options_.repetition_penalty != 1.0) seen_.insert(unit);
+  const std::int64_t n = options_.no_repeat;
+  if (n <= 0) return;
+  if (std::ssize(history_) >= n - 1) followers_[last_].insert(unit);
+  history_.push_back(unit);
+  if (std::ssize(history_) < n - 1) return;
+  // The last n - 1 units, mixed in order.
+  last_ = 0;
+  for (auto at = history_.end() - (n - 1); at != history_.end(); ++at)
+    last_ = (last_ ^ static_cast<std::uint32_t>(*at)) * 0x9e3779b97f4a7c15 + 1;
+}
+
+bool Sampler::repeats(std::int32_t unit) const {
+  const auto found = followers_.find(last_);
+  return std::ssize(history_) >= options_.no_repeat - 1 && found != followers_.end() && found->second.contains(unit);
+}
+
+std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::uint8_t> blocked) {
+  std::copy(scores.begin(), scores.end(), scores_.begin());
+  const auto penalty = static_cast<float>(options_.repetition_penalty);
+  for (const std::int32_t unit : seen_) {
+    float& score = scores_[unit];
+    score = score > 0 ? score / penalty : score * penalty;
+  }
+  std::int32_t unit = choose(blocked, false);
+  if (unit < 0 && options_.no_repeat > 0) unit = choose(blocked, true);
+  if (unit < 0) return unit;
+  const auto V = std::ssize(scores);
+  const float largest = kernels::largest_of_row(V, scores.data());
+  const auto sum = static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data()));
+  log_probability_ += static_cast<double>(scores[unit] - largest) - std::log(sum);
+  note(unit);
+  return unit;
+}
+
+std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, bool also_repeats) {
+  const auto V = std::ssize(scores_);
+  const bool all = blocked.empty() && (options_.no_repeat <= 0 || also_repeats);
+  const bool cut = options_.top_k > 0 || options_.top_p < 1.0 || options_.min_p > 0.0;
+  kept_.clear();
+  if (!all || cut || options_.temperature <= 0) {
+    for (std::int32_t v = 0; v < V; ++v)
+      if ((blocked.empty() || !blocked[v]) && (options_.no_repeat <= 0 || also_repeats || !repeats(v)))
+        kept_.push_back(v);
+    if (kept_.empty()) return -1;
+  }
+  if (options_.temperature <= 0)
+    return *std::max_element(kept_.begin(), kept_.end(), [&](auto a, auto b) { return scores_[a] < scores_[b]; });
+  // What is left stands in front, in the order of its scores where something is cut off.
+  if (!kept_.empty()) {
+    if (cut) {
+      const auto more = [&](std::int32_t a, std::int32_t b) {
+        return scores_[a] > scores_[b] || (scores_[a] == scores_[b] && a < b);
+      };
+      const std::int64_t most = options_.top_k > 0 ? std::min(options_.top_k, std::ssize(kept_)) : std::ssize(kept_);
+      std::partial_sort(kept_.begin(), kept_.begin() + most, kept_.end(), more);
+      kept_.resize(most);
+    }
+    for (std::size_t i = 0; i < kept_.size(); ++i) exponentials_[i] = scores_[kept_[i]];
+  } else {
+    std::copy(scores_.begin(), scores_.end(), exponentials_.begin());
+  }
+  std::int64_t count = kept_.empty() ? V : std::ssize(kept_);
+  const float largest = kernels::largest_of_row(count, exponentials_.data());
+  double sum = static_cast<double>(kernels::exp_row(
+      count, exponentials_.data(), largest, static_cast<float>(1.0 / options_.temperature), exponentials_.data()));
+  if (options_.top_p < 1.0 || options_.min_p > 0.0) {
+    double taken = 0;
+    std::int64_t keep = 0;
+    // The most probable one has exp(0).
+    while (keep < count &&
+           (keep == 0 || (taken < options_.top_p * sum && static_cast<double>(exponentials_[keep]) >= options_.min_p)))
+      taken += static_cast<double>(exponentials_[keep++]);
+    count = keep;
+    sum = taken;
+  }
+  double left = random_.uniform() * sum;
+  std::int64_t chosen = -1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (exponentials_[i] <= 0) continue;
+    chosen = i;
+    left -= static_cast<double>(exponentials_[i]);
+    if (left < 0) break;
+  }
+  if (chosen < 0) return -1;
+  return kept_.empty() ? static_cast<std::int32_t>(chosen) : kept_[chosen];
+}
+
+}  // namespace mnemo
