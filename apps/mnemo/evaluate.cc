@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "train/evaluation.h"
+#include "train/language_modelling.h"
 #include "train/tag_report.h"
 
 namespace mnemo {
@@ -107,11 +108,32 @@ int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std:
   return check_minimums(minimums, join_metrics(report.columns, report.evaluations));
 }
 
+int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
+  for (const auto& [given, name] : {std::pair{!o.report.empty(), "--report"},
+                                    {!o.metric.empty(), "--metric"},
+                                    {!o.train.empty(), "--train"},
+                                    {!o.input.format_in.empty(), "--format-in"}})
+    if (given) throw UsageError(fmt::format("{}: not for language models, and {} is one", name, o.model));
+  ThreadPool pool(o.threads);
+  const auto report_of = [&](TextLanguageModel& model, const std::string& name) {
+    LanguageReport out = report_language_model(model, read_units(o.data, model, o.input.policy(), say), pool);
+    out.model = name;
+    out.data = o.data == "-" ? "standard input" : o.data;
+    return out;
+  };
+  LanguageReport report = report_of(*TextLanguageModel::from_contents(std::move(contents)), o.model);
+  if (!o.compare.empty()) add_comparison(report, report_of(*TextLanguageModel::load(o.compare), o.compare));
+  print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
+  return check_minimums(minimums, language_metrics(mean_nats(report.lines)));
+}
+
 int run_evaluate(const EvaluateOptions& o) {
   std::vector<Minimum> minimums;
   for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
   ModelContents contents = read_model(o.model, "");
   if (contents.metadata.task == TextTagger::kTask) return evaluate_tagger(o, std::move(contents), minimums);
+  if (contents.metadata.task == TextLanguageModel::kTask)
+    return evaluate_language_model(o, std::move(contents), minimums);
   return evaluate_classifier(o, std::move(contents), minimums);
 }
 

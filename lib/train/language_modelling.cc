@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "text/line_reader.h"
+#include "train/evaluation.h"
 #include "train/network_options.h"
 #include "train/trial.h"
 
@@ -208,10 +209,13 @@ LanguageData load_language_data(const Config& config, const std::string& config_
   return out;
 }
 
-UnitText read_units(const std::vector<DataFile>& files, const TextLanguageModel& model, const std::string& config_path,
-                    InvalidUtf8 invalid_utf8, const Log& log) {
+UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log) {
   UnitText out;
-  for_units(files, model.config(), config_path, invalid_utf8, out.files, log, [&](std::string_view unit) {
+  DataFile file;
+  file.file = path;
+  Config config = model.config();
+  config.data.dir.clear();
+  for_units({file}, config, "", invalid_utf8, out.files, log, [&](std::string_view unit) {
     const std::int32_t id = model.vocabulary().find(unit);
     out.units.add(id);
     out.unknown += id == Vocabulary::kUnknown ? 1 : 0;
@@ -220,10 +224,75 @@ UnitText read_units(const std::vector<DataFile>& files, const TextLanguageModel&
   return out;
 }
 
-double evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
-  return StreamLoss(text.units.size(), 1, 0)
+RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
+  RecordRatio out;
+  bool line_begins = true;
+  StreamLoss(text.units.size(), 1, 0)
       .measure(
-          model, [&](std::int64_t first, std::span<std::int32_t> out) { text.units.read(first, out); }, pool);
+          model, [&](std::int64_t first, std::span<std::int32_t> to) { text.units.read(first, to); }, pool,
+          [&](std::int32_t unit, std::int64_t, double log_p) {
+            if (line_begins) {
+              out.parts.push_back(0);
+              out.wholes.push_back(0);
+            }
+            out.parts.back() -= log_p;
+            out.wholes.back() += 1;
+            line_begins = unit == model.line_end();
+          });
+  return out;
+}
+
+double mean_nats(const RecordRatio& lines) {
+  const double sum = std::accumulate(lines.parts.begin(), lines.parts.end(), 0.0),
+               units = std::accumulate(lines.wholes.begin(), lines.wholes.end(), 0.0);
+  return units > 0 ? sum / units : 0;
+}
+
+LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
+  LanguageReport out;
+  if (text.units.size() == 0) fail("{}: no units to evaluate on", text.files.front().path);
+  out.units = text.units.size();
+  out.unknown = text.unknown;
+  out.lines = evaluate_units(model, text, pool);
+  out.interval = bootstrap_ratio(out.lines);
+  return out;
+}
+
+void add_comparison(LanguageReport& report, const LanguageReport& other) {
+  if (report.lines.wholes != other.lines.wholes)
+    fail("{} cuts the text into other units than {}: their nats a unit cannot be compared", other.model, report.model);
+  report.other_model = other.model;
+  report.comparison = compare_ratios(report.lines, other.lines, "nats");
+}
+
+Json report_json(const LanguageReport& report) {
+  Metrics metrics = language_metrics(mean_nats(report.lines));
+  metrics.erase("loss");
+  Json out{{"model", report.model},
+           {"data", report.data},
+           {"records", report.lines.wholes.size()},
+           {"units", report.units},
+           {"unknown_units", report.unknown},
+           {"metrics", Json(metrics)},
+           {"interval",
+            {{"metric", "nats"},
+             {"value", report.interval.value},
+             {"low", report.interval.low},
+             {"high", report.interval.high},
+             {"level", 0.95}}}};
+  if (report.comparison) out["comparison"] = comparison_json(*report.comparison, report.other_model);
+  return out;
+}
+
+std::string report_text(const LanguageReport& report) {
+  const Metrics metrics = language_metrics(mean_nats(report.lines));
+  std::string out = fmt::format("{} on {}: {} lines, {} units, {} unknown to the model\n\n", report.model, report.data,
+                                report.lines.wholes.size(), report.units, report.unknown);
+  out += fmt::format("perplexity {:.3f} a unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by lines), {:.4f} bits\n",
+                     metrics.at("perplexity"), metrics.at("nats"), report.interval.low, report.interval.high,
+                     metrics.at("bits"));
+  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
+  return out;
 }
 
 LanguageResult train_language_model(const Config& config, const LanguageData& data, TextLanguageModel& model,
@@ -233,7 +302,7 @@ LanguageResult train_language_model(const Config& config, const LanguageData& da
   LanguageResult out{train(task, config, options, pool), std::nullopt};
   if (out.outcome.end == TrainingOutcome::End::kSignal || data.test.units.size() == 0) return out;
   const auto best = TextLanguageModel::load(model_path(options.folder));
-  out.test = language_metrics(evaluate_units(*best, data.test, pool));
+  out.test = language_metrics(mean_nats(evaluate_units(*best, data.test, pool)));
   return out;
 }
 

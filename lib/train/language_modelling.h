@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "train/bootstrap.h"
 #include "train/data.h"
 #include "train/text_language_model.h"
 #include "train/trainer.h"
@@ -32,9 +33,8 @@ struct LanguageData {
 LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
                                 const Log& log);
 
-/// Reads files as the model's training data were. `log` is told what was unusual.
-UnitText read_units(const std::vector<DataFile>& files, const TextLanguageModel& model, const std::string& config_path,
-                    InvalidUtf8 invalid_utf8, const Log& log);
+/// Reads a file, or standard input for "-", as the model's training data were. `log` is told what was unusual.
+UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log);
 
 /// perplexity, nats and bits a unit, from the mean of -log p in nats; "loss" is nats.
 Metrics language_metrics(double nats);
@@ -51,8 +51,25 @@ struct LanguageResult {
 LanguageResult train_language_model(const Config& config, const LanguageData& data, TextLanguageModel& model,
                                     const TrainerOptions& options, ThreadPool& pool);
 
-/// The mean of -log p over all units in nats, each predicted after all that stand before it.
-double evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+/// -log p of all units in nats, each predicted after all that stand before it, and how many there are: by line.
+RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+/// The sum of the one over the sum of the other.
+double mean_nats(const RecordRatio& lines);
+
+/// A language model's report: perplexity with an interval, as text and JSON.
+struct LanguageReport {
+  std::string model, data;  ///< as the user named them
+  std::int64_t units = 0, unknown = 0;
+  RecordRatio lines;
+  Interval interval;  ///< 95%, of nats a unit
+  std::optional<Comparison> comparison;
+  std::string other_model;
+};
+LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+/// Adds a paired test against another model's report on the same text. Throws Error if that cut it into other units.
+void add_comparison(LanguageReport& report, const LanguageReport& other);
+Json report_json(const LanguageReport& report);
+std::string report_text(const LanguageReport& report);
 
 /// Prints what would be trained on and what it would cost, without training.
 void dry_run(const Config& config, const std::string& config_path, const LanguageData& data, ThreadPool& pool,

@@ -143,7 +143,7 @@ std::vector<double> TextLanguageModel::log_probabilities(std::span<const std::in
           [&](std::int64_t first, std::span<std::int32_t> to) {
             std::copy_n(ids.begin() + first, to.size(), to.begin());
           },
-          pool, [&](std::int64_t place, double log_p) { out[place] = log_p; });
+          pool, [&](std::int32_t, std::int64_t place, double log_p) { out[place] = log_p; });
   return out;
 }
 
@@ -236,7 +236,7 @@ double StreamLoss::measure(TextLanguageModel& model, const Read& read, ThreadPoo
         const double one = log_p[batch.packing.row(b, t)];
         sums[b] -= one;
         ++counted;
-        if (use) use(place, one);
+        if (use) use(targets[batch.packing.row(b, t)], place, one);
       }
   }
   double sum = 0;

@@ -104,8 +104,8 @@ class StreamLoss {
 
   /// Gives units [first, first + out.size()) of the stream.
   using Read = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
-  /// Called with the place of a unit and its log p, lane by lane within a block.
-  using Use = std::function<void(std::int64_t place, double log_p)>;
+  /// Called with a unit, its place and its log p, lane by lane within a block.
+  using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
   /// The mean of -log p over all units, in nats; 0 without any.
   double measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use = nullptr) const;
 

@@ -176,3 +176,27 @@ TEST_CASE("words are joined by blanks, and never the unknown one") {
   CHECK_THAT(text.out, !contains_text("<unk>"));
   CHECK_THAT(text.out, !contains_text("  "));
 }
+
+TEST_CASE("evaluate tells perplexity, nats and bits of every unit, with an interval and a paired comparison") {
+  const LanguageFixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const Outcome o = f.mnemo({"evaluate", model, f.path("train.txt"), "--format", "json", "--min", "perplexity=2"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const json found = json::parse(o.out);
+  CHECK(found["records"] == 60);
+  CHECK(found["units"] == 880);
+  CHECK(found["unknown_units"] == 0);
+  const double nats = found["metrics"]["nats"].get<double>();
+  CHECK(found["metrics"]["perplexity"].get<double>() == Approx(std::exp(nats)));
+  CHECK(found["interval"]["low"].get<double>() <= nats);
+  CHECK(found["interval"]["high"].get<double>() >= nats);
+  CHECK(f.mnemo({"evaluate", model, f.path("train.txt"), "--min", "perplexity=1"}).code == 3);
+  CHECK_THAT(f.mnemo({"evaluate", model}, "to be 天\n").out, contains_text("1 lines, 8 units, 1 unknown"));
+  REQUIRE(f.train("worse", {"--set", "training.epochs=1"}).code == 0);
+  const Outcome compared = f.mnemo(
+      {"evaluate", model, f.path("train.txt"), "--compare", f.path("worse/model.safetensors"), "--format", "json"});
+  INFO(compared.err);
+  CHECK(json::parse(compared.out)["comparison"]["difference"]["high"].get<double>() < 0.0);
+  CHECK(f.mnemo({"evaluate", model}, "").code == 1);
+}
