@@ -72,6 +72,7 @@ class Tagging {
     if (options_.format == "conll") out.format = TagFormat::kConll;
     if (options_.format == "jsonl") out.format = TagFormat::kJsonl;
     if (options_.format == "html") out.format = TagFormat::kHtml;
+    if (options_.format == "slashed") out.format = TagFormat::kSlashed;
     if (options_.format == "conllu" && !rows)
       throw UsageError("--format conllu: the input is not conllu, of which the other columns would come");
     out.colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
@@ -135,8 +136,9 @@ void add_tag(CLI::App& app, Command& chosen) {
       "Examples:\n  mnemo tag run/model.safetensors eng.testb > tagged.conll\n"
       "  echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw --format jsonl\n"
       "  mnemo tag run/model.safetensors --raw --nbest 3 --marginals --format jsonl < lines.txt\n\n"
-      "conll: the input's columns with the prediction behind them. conllu: the predicted column replaced. --raw: plain "
-      "text, a sentence a line, cut into tokens by the configuration's text.unit.");
+      "conll: the input's columns with the prediction behind them. conllu: the predicted column replaced. slashed: "
+      "token/tag between blanks, or the words that were found. --raw: plain text, a sentence a line, cut into tokens "
+      "by the configuration's text.unit.");
   auto o = std::make_shared<TagOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   command
@@ -146,8 +148,8 @@ void add_tag(CLI::App& app, Command& chosen) {
   command->add_flag("--raw", o->raw, "The input is plain text, a sentence a line, as it always is from a terminal");
   command
       ->add_option("--format", o->format,
-                   "conll, conllu, jsonl or html (default: conllu for conllu, jsonl for jsonl, else conll)")
-      ->check(CLI::IsMember({"conll", "conllu", "jsonl", "html"}));
+                   "conll, conllu, jsonl, html or slashed (default: conllu for conllu, jsonl for jsonl, else conll)")
+      ->check(CLI::IsMember({"conll", "conllu", "jsonl", "html", "slashed"}));
   command->add_flag("--marginals", o->marginals, "Every tag's probability at every token");
   command->add_option("--nbest", o->best, "The N most probable sequences of tags")->check(CLI::Range(1, 1000));
   command->add_option("--min-confidence", o->least, "Leave spans out that are less probable; of tags without spans: _")

@@ -11,6 +11,8 @@
 namespace mnemo {
 namespace {
 
+// Weights at the most (three numbers each), and products of a feature and a tag in all epochs.
+constexpr double kMostWeights = 5e7, kMostProducts = 6e9;
 constexpr std::size_t kShapeLength = 8;
 constexpr int kAffixes = 4;
 constexpr std::uint64_t kFnvOffset = 0xcbf29ce484222325, kFnvPrime = 0x100000001b3;
@@ -58,7 +60,7 @@ struct Weights {
   explicit Weights(std::size_t size) : value(size), squares(size), late(size) {}
 
   void step(std::size_t i, double gradient, double rate, double now) {
-    if (gradient == 0) return;
+    if (std::abs(gradient) < LinearCrf::kSmallest) return;
     squares[i] += static_cast<float>(gradient * gradient);
     const auto change = static_cast<float>(-rate * gradient / std::sqrt(static_cast<double>(squares[i]) + 1e-8));
     value[i] += change;
@@ -109,10 +111,23 @@ LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& all
   for (const Sentence& s : train)
     for (const auto& token : s.features)
       for (const std::uint64_t f : token) ++counts[f];
+  const Index K = allowed.tags, stride = kernels::chain_stride(K);
+  const auto tags_number = static_cast<double>(K);
+  std::uint32_t least = options.min_count;
+  double occurrences = 0;
+  for (const auto& [f, count] : counts) occurrences += static_cast<double>(count);
+  const auto kept = [&] {
+    return static_cast<double>(std::count_if(counts.begin(), counts.end(), [&](auto& c) { return c.second >= least; }));
+  };
+  while (kept() * tags_number > kMostWeights) ++least;
+  double tokens = 0;
+  for (const Sentence& s : train) tokens += static_cast<double>(s.tags.size());
+  const double products = tags_number * (occurrences + 2.0 * tags_number * tokens);
+  const int epochs = static_cast<int>(std::clamp(kMostProducts / std::max(1.0, products), 1.0, options.epochs * 1.0));
   for (const Sentence& s : train)
     for (const auto& token : s.features)
       for (const std::uint64_t f : token)
-        if (counts[f] >= options.min_count) rows_.emplace(f, static_cast<std::uint32_t>(rows_.size()));
+        if (counts[f] >= least) rows_.emplace(f, static_cast<std::uint32_t>(rows_.size()));
   counts.clear();
   std::vector<Rows> rows;
   std::vector<std::uint32_t> order;
@@ -120,14 +135,13 @@ LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& all
     if (!s.tags.empty()) order.push_back(static_cast<std::uint32_t>(rows.size()));
     rows.push_back(rows_of(s.features));
   }
-  const Index K = allowed.tags, stride = kernels::chain_stride(K);
   Weights weights(rows_.size() * K), begin(K), next(K * K), end(K);
-  const double steps = static_cast<double>(options.epochs) * static_cast<double>(order.size());
+  const double steps = static_cast<double>(epochs) * static_cast<double>(order.size());
   double done = 0;
   ChainScores scores;
   ChainSums sums;
   std::vector<double> p(K), moves(K * stride);
-  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+  for (int epoch = 0; epoch < epochs; ++epoch) {
     RandomStream(options.seed, Purpose::kShuffle, static_cast<std::uint64_t>(epoch)).shuffle(order);
     for (const std::uint32_t i : order) {
       const double now = done++ / steps;

@@ -26,10 +26,14 @@ struct LinearCrfOptions {
 std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string> tokens);
 
 /// A conditional random field (Lafferty, McCallum & Pereira 2001) with a weight for each feature and tag, and for each
-/// move that the scheme allows. Trained by AdaGrad (Duchi, Hazan & Singer 2011) on one sentence at a time; the weights
-/// are the mean over all steps.
+/// move that the scheme allows. Trained by AdaGrad (Duchi, Hazan & Singer 2011) on one sentence at a time, gradients
+/// below kSmallest left out; the weights are the mean over all steps. Large data with many tags get fewer epochs and
+/// lose their rarest features, so that training takes at most about a minute and 0.6 GB.
 class LinearCrf {
  public:
+  /// AdaGrad's first steps are as long for small gradients as for large ones.
+  static constexpr double kSmallest = 1e-4;
+
   struct Sentence {
     std::vector<std::vector<std::uint64_t>> features;  ///< [tokens], of crf_features
     std::vector<std::int32_t> tags;                    ///< [tokens]

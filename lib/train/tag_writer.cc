@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "text/utf8.h"
 #include "train/svg.h"
@@ -59,6 +60,8 @@ void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> pred
       return append_json(sentence, predicted, out);
     case TagFormat::kHtml:
       return append_html(sentence, predicted, out);
+    case TagFormat::kSlashed:
+      return append_slashed(sentence, predicted.front(), out);
   }
 }
 
@@ -149,6 +152,24 @@ void TagWriter::append_conllu(const Sentence& s, const std::vector<PredictedTags
 PlacedText TagWriter::place(const Sentence& s) const {
   if (s.text) return {*s.text, s.places};
   return join_tokens(s.tokens, characters_ ? "" : " ");
+}
+
+void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted, std::string& out) const {
+  auto add = [&, first = true](std::string_view text, std::string_view tag) mutable {
+    if (!std::exchange(first, false)) out += ' ';
+    out += text;
+    if (!tag.empty()) out.append("/").append(tag);
+  };
+  const PlacedText placed = place(s);
+  if (finds_words(columns_.front().name)) {
+    for (const auto& word : predicted.spans) {
+      const std::uint32_t begin = placed.places[word.begin].first, end = placed.places[word.end - 1].second;
+      add(std::string_view(placed.text).substr(begin, end - begin), word.type);
+    }
+  } else {
+    for (std::size_t t = 0; t < s.tokens.size(); ++t) add(s.tokens[t], predicted.tags[t]);
+  }
+  out += '\n';
 }
 
 void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {

@@ -10,7 +10,7 @@
 
 namespace mnemo {
 
-enum class TagFormat { kConll, kConllu, kJsonl, kHtml };
+enum class TagFormat { kConll, kConllu, kJsonl, kHtml, kSlashed };
 
 struct TagWriterOptions {
   TagFormat format = TagFormat::kConll;
@@ -23,6 +23,8 @@ struct TagWriterOptions {
 ///         tags of the second and further sequences, where these were asked for; comments stay
 /// conllu  the lines as they were read, the predicted columns replaced
 /// jsonl   {"text", "tokens", "spans", "nbest"}; with several columns also "columns"
+/// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words and,
+///         if it has found them too, their tags
 /// html    one self-contained page: spans in colours, or tags above their tokens
 class TagWriter {
  public:
@@ -43,6 +45,7 @@ class TagWriter {
                     std::size_t token, std::string& out) const;
   void append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+  void append_slashed(const Sentence& s, const PredictedTags& predicted, std::string& out) const;
   void append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   Json column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p, const PlacedText& placed) const;

@@ -196,7 +196,7 @@ std::string TaggedSentences::place(const Entry& entry, std::size_t token) const 
 
 bool predicts_words(const Config& config) {
   const auto& columns = config.data.columns;
-  return columns.size() == 1 && (columns.front() == kWordsColumn || columns.front() == kTaggedWordsColumn);
+  return columns.size() == 1 && finds_words(columns.front());
 }
 
 void cut_words(const Config& config, Sentence& s) {

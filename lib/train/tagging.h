@@ -16,10 +16,6 @@
 
 namespace mnemo {
 
-/// The columns' names that stand for the words themselves: their characters are the tokens, tagged B, M, E and S, or
-/// B-TAG, M-TAG, E-TAG and S-TAG with each word's own tag.
-inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
-
 /// Sentences with their columns of tags, in the order of the files.
 struct TaggedSentences {
   struct Entry {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/model_file.h"
@@ -16,6 +17,11 @@
 #include "train/word_table.h"
 
 namespace mnemo {
+
+/// The columns' names that stand for the words themselves: their characters are the tokens, tagged B, M, E and S, or
+/// B-TAG, M-TAG, E-TAG and S-TAG with each word's own tag.
+inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
+inline bool finds_words(std::string_view column) { return column == kWordsColumn || column == kTaggedWordsColumn; }
 
 /// A column that is predicted.
 struct TagColumn {

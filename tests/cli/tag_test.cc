@@ -178,6 +178,7 @@ TEST_CASE("tag appends its column to what was there, in order, in the scheme of 
   INFO(o.err);
   REQUIRE(o.code == 0);
   CHECK(o.out == "in IN O\nRome NNP I-LOC\nParis NNP B-LOC\n\n# a comment\nAlan\tNNP\tI-PER\nByron\tNNP\tI-PER\n\n");
+  CHECK(f.mnemo({"tag", f.model(), "--format", "slashed"}, "in IN\nRome NNP\n").out == "in/O Rome/I-LOC\n");
   // What a sentence gets does not depend on what it is tagged with, nor on threads.
   std::string all;
   for (int i = 0; i < 40; ++i) all += "in IN\nRome NNP\nParis NNP\n\n";
@@ -277,6 +278,8 @@ TEST_CASE("words are found as tagged characters") {
   REQUIRE(trained.code == 0);
   CHECK(f.mnemo({"tag", f.path("words/model.safetensors"), "--raw"}, "我们爱天\n").out ==
         "我\tB\n们\tE\n爱\tS\n天\tS\n\n");
+  CHECK(f.mnemo({"tag", f.path("words/model.safetensors"), "--raw", "--format", "slashed"}, "我们爱天\n\n天\n").out ==
+        "我们 爱 天\n\n天\n");
   const json found = json::parse(
       f.mnemo({"evaluate", f.path("words/model.safetensors"), f.path("words.txt"), "--format", "json"}).out);
   CHECK(found["metrics"]["f1"] == 1.0);
@@ -290,6 +293,7 @@ TEST_CASE("words are found as tagged characters") {
   REQUIRE(tagged.code == 0);
   const std::string model = f.path("tagged/model.safetensors");
   CHECK(f.mnemo({"tag", model, "--raw"}, "我们爱天\n").out == "我\tB-r\n们\tE-r\n爱\tS-v\n天\tS-n\n\n");
+  CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我们爱天\n").out == "我们/r 爱/v 天/n\n");
   const json spans = json::parse(f.mnemo({"tag", model, "--raw", "--format", "jsonl"}, "今天 好\n").out)["spans"];
   REQUIRE(spans.size() == 2);
   CHECK(spans[0]["type"] == "t");
