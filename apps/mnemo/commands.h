@@ -15,6 +15,7 @@ void add_evaluate(CLI::App& app, Command& chosen);
 void add_classify(CLI::App& app, Command& chosen);
 void add_tag(CLI::App& app, Command& chosen);
 void add_generate(CLI::App& app, Command& chosen);
+void add_score(CLI::App& app, Command& chosen);
 void add_quantize(CLI::App& app, Command& chosen);
 void add_inspect(CLI::App& app, Command& chosen);
 void add_config(CLI::App& app, Command& chosen);

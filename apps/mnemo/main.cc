@@ -61,6 +61,7 @@ int run(int argc, char** argv) {
   add_classify(app, chosen);
   add_tag(app, chosen);
   add_generate(app, chosen);
+  add_score(app, chosen);
   add_quantize(app, chosen);
   add_inspect(app, chosen);
   add_config(app, chosen);
@@ -80,7 +81,7 @@ int run(int argc, char** argv) {
   }
   if (!chosen) {
     std::fputs(
-        "mnemo: a command is missing: train, evaluate, classify, tag, generate, quantize, inspect, config "
+        "mnemo: a command is missing: train, evaluate, classify, tag, generate, score, quantize, inspect, config "
         "or bench (mnemo --help)\n",
         stderr);
     return 2;

@@ -406,6 +406,7 @@ void dry_run(const Config& config, const std::string& config_path, const Tagging
   const std::pair<const char*, const TaggedSentences*> parts[] = {
       {"train", &data.train}, {"dev", &data.dev}, {"test", &data.test}};
   std::vector<std::vector<std::string>> texts;
+  texts.reserve(std::size(parts));
   for (const auto& [name, sentences] : parts) texts.push_back(joined_sentences(*sentences));
   std::vector<RepeatedTexts> repeated;
   for (std::size_t i = 0; i < std::size(parts); ++i) {

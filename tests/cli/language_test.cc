@@ -200,3 +200,45 @@ TEST_CASE("evaluate tells perplexity, nats and bits of every unit, with an inter
   CHECK(json::parse(compared.out)["comparison"]["difference"]["high"].get<double>() < 0.0);
   CHECK(f.mnemo({"evaluate", model}, "").code == 1);
 }
+
+TEST_CASE("score gives each line's log-probability by itself, in order, and rescores lists of candidates") {
+  const LanguageFixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const Outcome o = f.mnemo({"score", model}, "to be or not to be\n\n春眠不觉晓\nbe to\n");
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("4 lines, 32 units, 0 unknown; perplexity"));
+  std::vector<std::string> lines;
+  std::istringstream in(o.out);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  REQUIRE(lines.size() == 4);
+  CHECK(lines[0].starts_with("1\t19\t-"));
+  CHECK(lines[1].starts_with("2\t1\t-"));
+  CHECK(lines[2].starts_with("3\t6\t-"));
+  // A line's score does not depend on the others, or on threads.
+  CHECK(f.mnemo({"score", model, "--threads", "3"}, "to be or not to be\n").out == lines[0] + "\n");
+  const Outcome units = f.mnemo({"score", model, "--format", "jsonl"}, "春眠\n");
+  const json found = json::parse(units.out);
+  double sum = 0;
+  for (const json& unit : found["unit_log_probs"]) sum += unit[1].get<double>();
+  CHECK(found["unit_log_probs"].size() == 3);
+  CHECK(found["unit_log_probs"][2][0] == "\n");
+  CHECK(sum == Approx(found["log_prob"].get<double>()));
+
+  write_text(f.path("nbest.txt"), "7 ||| to be or not to be ||| x=1\n7 ||| not or be to be to\n");
+  const Outcome nbest = f.mnemo({"score", model, "--nbest", f.path("nbest.txt")});
+  INFO(nbest.err);
+  std::istringstream scored(nbest.out);
+  std::string good, bad;
+  std::getline(scored, good);
+  std::getline(scored, bad);
+  CHECK(good.starts_with("7 ||| to be or not to be ||| x=1 ||| -"));
+  CHECK(std::stod(good.substr(good.rfind(' '))) > std::stod(bad.substr(bad.rfind(' '))));
+  const Outcome wrong = f.mnemo({"score", model, "--nbest", f.path("train.txt")});
+  CHECK(wrong.code == 1);
+  CHECK_THAT(wrong.err, contains_text("train.txt:1: expected ID ||| TEXT"));
+  // Longer than a block of steps.
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "to be ";
+  CHECK(f.mnemo({"score", model}, text + "\nto be\n").out.starts_with("1\t30001\t-"));
+}

@@ -1,0 +1,163 @@
+// mnemo score: what a language model says of each line.
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+#include "text/line_reader.h"
+#include "train/language_modelling.h"
+
+namespace mnemo {
+namespace {
+
+// Lines that are scored at once: enough for the products, little enough for memory.
+constexpr std::size_t kBlockLines = 512;
+constexpr std::size_t kBlockUnits = 1 << 15;
+constexpr std::string_view kBar = " ||| ";
+
+struct ScoreOptions {
+  std::string model, nbest, format = "tsv", invalid_utf8 = "error";
+  std::vector<std::string> files;
+  int threads = 1;
+};
+
+class Scoring {
+ public:
+  explicit Scoring(const ScoreOptions& o) : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)) {}
+
+  void run() {
+    std::vector<std::string> files = o_.files;
+    if (!o_.nbest.empty()) files = {o_.nbest};
+    if (files.empty()) files = {"-"};
+    for (const std::string& file : files) {
+      LineReader lines(file, *invalid_utf8_from_name(o_.invalid_utf8));
+      std::string line;
+      try {
+        while (lines.next(line)) {
+          add(line, lines);
+          if (lines_.size() >= kBlockLines || ids_.size() >= kBlockUnits || !lines.next_is_ready()) answer();
+        }
+      } catch (...) {
+        answer();  // what was read before the error
+        throw;
+      }
+      answer();
+    }
+    const double nats = units_ > 0 ? -log_probability_ / static_cast<double>(units_) : 0;
+    say(fmt::format("{} lines, {} units, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit",
+                    line_number_, units_, unknown_, std::exp(nats), nats, nats / std::log(2.0)));
+  }
+
+ private:
+  void add(const std::string& line, const LineReader& lines) {
+    std::string_view text = line;
+    if (!o_.nbest.empty()) {
+      const std::size_t begin = line.find(kBar);
+      if (begin == std::string::npos)
+        fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
+      text = text.substr(begin + kBar.size());
+      text = text.substr(0, text.find(kBar));
+    }
+    line_unknown_.push_back(model_->encode_line(text, tokens_, ids_));
+    starts_.push_back(std::ssize(ids_));
+    lines_.push_back(line);
+  }
+
+  void answer() {
+    std::vector<double> log_p(ids_.size());
+    StreamLoss(starts_).measure(
+        *model_,
+        [&](std::int64_t first, std::span<std::int32_t> out) {
+          std::copy_n(ids_.begin() + first, out.size(), out.begin());
+        },
+        pool_, [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; });
+    for (std::size_t i = 0; i < lines_.size(); ++i)
+      show(i, std::span(log_p).subspan(starts_[i], starts_[i + 1] - starts_[i]));
+    lines_.clear();
+    line_unknown_.clear();
+    ids_.clear();
+    starts_.assign(1, 0);
+    if (std::fwrite(out_.data(), 1, out_.size(), stdout) != out_.size() || std::fflush(stdout) != 0)
+      fail("standard output: cannot write: {}", std::strerror(errno));
+    out_.clear();
+  }
+
+  void show(std::size_t i, std::span<const double> log_p) {
+    double sum = 0;
+    for (const double one : log_p) sum += one;
+    ++line_number_;
+    units_ += std::ssize(log_p);
+    unknown_ += line_unknown_[i];
+    log_probability_ += sum;
+    const double perplexity = std::exp(-sum / static_cast<double>(log_p.size()));
+    if (!o_.nbest.empty()) {
+      out_ += fmt::format("{}{}{:.6f}\n", lines_[i], kBar, sum);
+    } else if (o_.format == "jsonl") {
+      nlohmann::ordered_json record{{"line", line_number_},
+                                    {"units", log_p.size()},
+                                    {"unknown", line_unknown_[i]},
+                                    {"log_prob", sum},
+                                    {"perplexity", perplexity}};
+      for (std::size_t t = 0; t < log_p.size(); ++t)
+        record["unit_log_probs"].push_back(
+            {model_->vocabulary().text(ids_[static_cast<std::size_t>(starts_[i]) + t]), log_p[t]});
+      out_ += record.dump() + "\n";
+    } else {
+      out_ += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", line_number_, log_p.size(), sum, perplexity);
+    }
+  }
+
+  const ScoreOptions& o_;
+  ThreadPool pool_;
+  std::unique_ptr<TextLanguageModel> model_;
+  Tokens tokens_;
+  std::vector<std::string> lines_;
+  std::vector<std::int64_t> line_unknown_, starts_{0};
+  std::vector<std::int32_t> ids_;
+  std::string out_;
+  std::int64_t line_number_ = 0, units_ = 0, unknown_ = 0;
+  double log_probability_ = 0;
+};
+
+int run_score(const ScoreOptions& o) {
+  Scoring(o).run();
+  return 0;
+}
+
+}  // namespace
+
+void add_score(CLI::App& app, Command& chosen) {
+  auto* command = app.add_subcommand("score", "Log-probability and perplexity of each line by a language model");
+  command->footer(
+      "Examples:\n  mnemo score run/model.safetensors lines.txt\n"
+      "  mnemo score run/model.safetensors --format jsonl < lines.txt     every unit's log-probability too\n"
+      "  mnemo score run/model.safetensors --nbest candidates.txt         ID ||| TEXT, the score is appended\n\n"
+      "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY between tabs, in nats. Each line is scored by itself, as if it began the "
+      "text, its end being a unit. What all lines have together goes to standard error.");
+  auto o = std::make_shared<ScoreOptions>();
+  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
+  auto* files = command->add_option("files", o->files, "Lines of text; - or none is standard input")->type_name("FILE");
+  command
+      ->add_option("--nbest", o->nbest, "Lines of ID ||| TEXT, with or without more behind another |||, to be rescored")
+      ->type_name("FILE")
+      ->excludes(files);
+  command->add_option("--format", o->format, "tsv or jsonl")
+      ->check(CLI::IsMember({"tsv", "jsonl"}))
+      ->capture_default_str();
+  command
+      ->add_option("--invalid-utf8", o->invalid_utf8,
+                   "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
+      ->check(CLI::IsMember({"error", "replace", "skip"}))
+      ->capture_default_str();
+  add_threads(command, o->threads);
+  command->callback([&chosen, o] { chosen = [o] { return run_score(*o); }; });
+}
+
+}  // namespace mnemo
