@@ -56,7 +56,7 @@ class Classification {
       DataFile file;
       file.format = options_.input.format_in;
       DataConfig data = trained;
-      if (options_.input.format_in != trained.format) forget_columns(data);
+      if (options_.input.format_in != trained.format) forget_columns(data, options_.input.format_in);
       record_options = mnemo::record_options(data, file, options_.input.policy());
       record_options.phrases = false;
     }

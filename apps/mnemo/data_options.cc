@@ -30,8 +30,8 @@ LabelledTexts read_labelled(const std::string& path, const TextClassifier& model
   DataConfig data = model.config().data;
   if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels");
   if (!options.format_in.empty() && options.format_in != data.format) {
+    forget_columns(data, options.format_in);
     data.format = options.format_in;
-    forget_columns(data);
   }
   data.dir.clear();
   return read_texts({named_file(path)}, data, "", options.policy(), what, say);
@@ -42,14 +42,17 @@ TaggedSentences read_tagged(const std::string& path, const TextTagger& model, co
   Config config = model.config();
   if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no tags");
   if (!options.format_in.empty() && options.format_in != config.data.format) {
+    forget_columns(config.data, options.format_in);
     config.data.format = options.format_in;
-    forget_columns(config.data);
   }
   config.data.dir.clear();
   return read_sentences({named_file(path)}, config, "", options.policy(), what, say);
 }
 
-void forget_columns(DataConfig& data) {
+void forget_columns(DataConfig& data, const std::string& format) {
+  // Of conllu columns have names, elsewhere numbers; what stands for the words is the same everywhere.
+  const bool words = data.columns.size() == 1 && finds_words(data.columns.front());
+  if (!words && (data.format == "conllu") != (format == "conllu") && data.columns.size() < 2) data.columns.clear();
   data.label = data.text = data.separator = "";
   data.header.reset();
   data.phrases = data.multi_label = data.strip_position = false;

@@ -36,7 +36,7 @@ LabelledTexts read_labelled(const std::string& path, const TextClassifier& model
 TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
                             const std::string& what);
 
-/// Clears the keys that say where in a record of another format label and text are.
-void forget_columns(DataConfig& data);
+/// Clears the keys that say where in a record of data.format label and text are, as it is to be read as `format`.
+void forget_columns(DataConfig& data, const std::string& format);
 
 }  // namespace mnemo

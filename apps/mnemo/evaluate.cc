@@ -92,6 +92,7 @@ int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const 
 int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
   ThreadPool pool(o.threads);
   const auto model = TextTagger::from_contents(std::move(contents));
+  for (const Minimum& minimum : minimums) check_tag_metric(minimum.metric, model->columns());
   const TaggedSentences sentences = read_tagged(o.data, *model, o.input, "data");
   TaggedSentences train;
   if (!o.train.empty()) train = read_tagged(o.train, *model, o.input, "train");
@@ -99,13 +100,19 @@ int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std:
   report.model = o.model;
   report.data = o.data == "-" ? "standard input" : o.data;
   if (!o.compare.empty()) {
-    TagReport other = report_tagger(*TextTagger::load(o.compare), sentences, nullptr, o.metric, pool);
+    const auto compared = TextTagger::load(o.compare);
+    try {
+      check_tags(sentences, compared->columns());
+    } catch (const Error& error) {
+      fail("{} cannot be compared: {}", o.compare, error.what());
+    }
+    TagReport other = report_tagger(*compared, sentences, nullptr, o.metric, pool);
     other.model = o.compare;
     add_comparison(report, other);
   }
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
   if (!o.report.empty()) write_file(o.report, report_html(report, log_of(o.model)));
-  return check_minimums(minimums, join_metrics(report.columns, report.evaluations));
+  return check_minimums(minimums, report_metrics(report));
 }
 
 int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {

@@ -9,6 +9,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "train/tag_writer.h"
@@ -59,12 +60,12 @@ class Tagging {
       file.format = options_.input.format_in;
     Config config = model_->config();
     // Keys of the format that the model was trained on say nothing of another one.
-    if (file.format && *file.format != config.data.format) forget_columns(config.data);
+    if (file.format && *file.format != config.data.format) forget_columns(config.data, *file.format);
     return sentence_options(config, file, options_.input.policy(), false);
   }
 
   TagWriterOptions writer_options() const {
-    const bool rows = input_.format == SentenceFormat::kConllu && !words_;
+    const bool rows = input_.format == SentenceFormat::kConllu && !words_ && model_->config().data.format == "conllu";
     TagWriterOptions out{.format = rows ? TagFormat::kConllu : TagFormat::kConll,
                          .marginals = options_.marginals,
                          .least = options_.least};
@@ -74,8 +75,13 @@ class Tagging {
     if (options_.format == "html") out.format = TagFormat::kHtml;
     if (options_.format == "slashed") out.format = TagFormat::kSlashed;
     if (options_.format == "conllu" && !rows)
-      throw UsageError("--format conllu: the input is not conllu, of which the other columns would come");
-    out.colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
+      throw UsageError("--format conllu: needs a model that was trained on conllu, and conllu for the other columns");
+    const bool told = out.format == TagFormat::kConll || out.format == TagFormat::kJsonl;
+    for (const auto& [given, name] : {std::pair{options_.marginals, "--marginals"}, {options_.best > 0, "--nbest"}})
+      if (given && !told) throw UsageError(fmt::format("{}: with --format conll or jsonl", name));
+    out.separator = input_.separator;
+    out.best = options_.best;
+    out.colour = isatty(STDOUT_FILENO) != 0 && !no_colour();
     return out;
   }
 

@@ -47,6 +47,11 @@ bool is_terminal() {
 
 }  // namespace
 
+bool no_colour() {
+  const char* value = std::getenv("NO_COLOR");
+  return value && *value != '\0';
+}
+
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
 std::string shell_quoted(const std::string& word) {
@@ -63,8 +68,7 @@ std::string duration_text(double seconds) {
                   : fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
 }
 
-ProgressBar::ProgressBar()
-    : terminal_(is_terminal()), colour_(terminal_ && !std::getenv("NO_COLOR")), last_(Clock::now()) {}
+ProgressBar::ProgressBar() : terminal_(is_terminal()), colour_(terminal_ && !no_colour()), last_(Clock::now()) {}
 
 ProgressBar::~ProgressBar() { clear(); }
 

@@ -11,6 +11,9 @@ namespace mnemo {
 /// How the program was called, so that a command that it prints can be run.
 inline std::string program_name = "mnemo";
 
+/// Whether NO_COLOR is set to something.
+bool no_colour();
+
 /// One line to stderr.
 void say(const std::string& line);
 

@@ -274,7 +274,8 @@ std::vector<Option> declare_options() {
           "data.format", MNEMO_MEMBER(data.format), data_formats(),
           "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
           "spaced: label, blank, text. trees: Penn brackets with labels. For tag: conll: a token and its tags a line; "
-          "conllu; slashed: word/tag; jsonl: an object with spans of characters. A .gz file is read as what it holds."),
+          "conllu; slashed: word/tag, the tag behind the last slash; jsonl: an object with spans of characters. A .gz "
+          "file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
              "Column (from 1, or its name in the header) or JSON key of the label, of tag of the spans; empty: the "
              "format's usual one."),
@@ -560,6 +561,10 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
     errors.push_back(fmt::format("training.early_stopping.metric: {} is not for the task {}", metric, c.task));
   if (c.task != "classify" && c.data.multi_label)
     errors.push_back(fmt::format("data.multi_label: not for the task {}", c.task));
+  for (std::size_t i = 0; i < c.data.columns.size(); ++i)
+    if (std::find(c.data.columns.begin(), c.data.columns.begin() + static_cast<std::ptrdiff_t>(i), c.data.columns[i]) !=
+        c.data.columns.begin() + static_cast<std::ptrdiff_t>(i))
+      errors.push_back(fmt::format("data.columns: {} stands there twice", c.data.columns[i]));
   if (c.task != "tag" && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
   if (c.task != "generate") {
     if (c.model.tied) errors.emplace_back("model.tied: only for the task generate");

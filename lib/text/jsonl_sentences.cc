@@ -112,8 +112,9 @@ class JsonlSentences : public SentenceReader {
       if (!type.is_string() || type.get_ref<const std::string&>().empty())
         fail_here("the type of a span is {}, expected a text", type.is_string() ? "empty" : described_type(type));
       types_.push_back(type.get<std::string>());
-      const auto begin = std::find_if(s.places.begin(), s.places.end(), [&](auto p) { return p.second > bytes.first; });
-      const auto end = std::find_if(begin, s.places.end(), [&](auto p) { return p.first >= bytes.second; });
+      const auto begin =
+          std::partition_point(s.places.begin(), s.places.end(), [&](auto p) { return p.second <= bytes.first; });
+      const auto end = std::partition_point(begin, s.places.end(), [&](auto p) { return p.first < bytes.second; });
       if (begin == end) fail_here("span {} holds no token", span.dump());
       if (begin->first != bytes.first || (end - 1)->second != bytes.second) {
         if (widened_spans_++ == 0)
@@ -144,6 +145,8 @@ class JsonlSentences : public SentenceReader {
       const json* own =
           t < tokens.size() && tokens[t].is_object() && tokens[t].contains("tag") ? &tokens[t]["tag"] : nullptr;
       const json* tag = tags ? &(*tags)[t] : own;
+      if (tag && tag->is_string() && tag->get_ref<const std::string&>().empty())
+        fail_here("the tag of token {} is empty", t + 1);
       if (tag && !tag->is_string())
         fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
       if (!tag && options_.require_tags) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, spans_key_);

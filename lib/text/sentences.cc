@@ -80,7 +80,9 @@ class RowReader : public SentenceReader {
         continue;
       }
       if (line.find_first_not_of(kBlanks) == std::string::npos) {
-        if (finish(s)) return true;
+        // Before the first row a block of `#` lines is a comment most likely: it belongs to the sentence behind it.
+        if (options_.format == SentenceFormat::kConll && columns_ == 0 && !only_hashes(s) && finish(s)) return true;
+        if ((options_.format != SentenceFormat::kConll || columns_ > 0) && finish(s)) return true;
         continue;
       }
       if (s.lines.empty()) s.line = lines_.line_number();
@@ -91,6 +93,10 @@ class RowReader : public SentenceReader {
   }
 
  private:
+  static bool only_hashes(const Sentence& s) {
+    return std::all_of(s.lines.begin(), s.lines.end(), [](const std::string& line) { return line[0] == '#'; });
+  }
+
   void split(const std::string& line) {
     if (options_.format == SentenceFormat::kConllu)
       split_at(line, '\t', fields_);
@@ -136,6 +142,7 @@ class RowReader : public SentenceReader {
       for (std::size_t k = 0; k < columns; ++k) {
         const std::size_t at = tags_.empty() ? fields_.size() - 1 : tags_[k];
         const bool there = at < fields_.size() && at != token_;
+        if (there && fields_[at].empty()) fail_at(s.line + i, fmt::format("the tag in column {} is empty", at + 1));
         s.tags[k].emplace_back(there ? fields_[at] : kMissing);
       }
     }

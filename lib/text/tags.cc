@@ -110,14 +110,17 @@ std::vector<TagSpan> strict_spans(std::span<const std::string> tags, TagScheme s
   return out;
 }
 
+std::string letter_tag(char letter, std::string_view type) {
+  std::string out(1, letter);
+  if (!type.empty()) out.append("-").append(type);
+  return out;
+}
+
 std::vector<std::string> spell_spans(std::span<const TagSpan> spans, std::size_t tokens, TagScheme scheme) {
   std::vector<std::string> out(tokens, "O");
   const bool closed = scheme == TagScheme::kBioes || scheme == TagScheme::kBmes;
   const char inner = scheme == TagScheme::kBmes ? 'M' : 'I';
-  const auto set = [&](std::size_t i, char letter, std::string_view type) {
-    out[i] = letter;
-    if (!type.empty()) out[i].append("-").append(type);
-  };
+  const auto set = [&](std::size_t i, char letter, std::string_view type) { out[i] = letter_tag(letter, type); };
   for (std::size_t s = 0; s < spans.size(); ++s) {
     const TagSpan& span = spans[s];
     const bool touches = s > 0 && spans[s - 1].end == span.begin && spans[s - 1].type == span.type;

@@ -1,10 +1,13 @@
 // Tags that spell spans of tokens: the schemes of named entities and of word segmentation.
 //
 // A tag is a letter, or a letter, `-` and a type: B-PER, I-PER, O; or for words alone B, M, E, S.
+// clang-format off
 //   iob1   I-X for tokens of a span; B-X only for the first one of a span that follows another of its type
 //   bio    B-X for the first token, I-X for the others (IOB2)
-//   bioes  B-X, I-X, E-X for first, inner and last token, S-X for a single one (also called IOBES, BILOU by other
-//   letters) bmes   the same with M for I none   tags stand for themselves: parts of speech
+//   bioes  B-X, I-X, E-X for first, inner and last token, S-X for a single one (also called IOBES)
+//   bmes   the same with M for I
+//   none   tags stand for themselves: parts of speech
+// clang-format on
 #pragma once
 
 #include <cstddef>
@@ -27,6 +30,9 @@ struct TagParts {
   char letter;
   std::string_view type;
 };
+
+/// The tag of a letter and a type, which may be empty.
+std::string letter_tag(char letter, std::string_view type);
 
 /// Nothing if the tag is not one of the scheme's. Every scheme but none has O.
 std::optional<TagParts> split_tag(std::string_view tag, TagScheme scheme);

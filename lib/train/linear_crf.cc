@@ -26,7 +26,7 @@ std::uint64_t feature(int number, std::string_view first, std::string_view secon
   return hash;
 }
 
-std::string shape_of(std::string_view word) {
+std::string letter_shape(std::string_view word) {
   std::string out;
   for (std::size_t at = 0, n = 0; at < word.size() && n < kShapeLength; ++n) {
     const CodePoint c = decode_utf8(word.data() + at);
@@ -83,7 +83,7 @@ std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string
   std::vector<std::string> lower, shapes;
   for (const std::string& token : tokens) {
     lower.push_back(to_lower(std::string_view(token)));
-    shapes.push_back(shape_of(token));
+    shapes.push_back(letter_shape(token));
   }
   std::vector<std::vector<std::uint64_t>> out(tokens.size());
   for (std::ptrdiff_t i = 0; i < size; ++i) {

@@ -57,6 +57,13 @@ class Calibrator {
   std::vector<CalibrationBin> bins_;  // sums, until the end
 };
 
+// Whether a span is among others, which are in order.
+bool contains(const std::vector<TagSpan>& spans, const TagSpan& span) {
+  const auto found =
+      std::partition_point(spans.begin(), spans.end(), [&](const TagSpan& s) { return s.begin < span.begin; });
+  return found != spans.end() && *found == span;
+}
+
 void add_calibration(Calibrator& calibrator, const TagColumn& column, const PredictedTags& predicted,
                      const std::vector<std::string>& gold) {
   if (column.data_scheme == TagScheme::kNone) {
@@ -66,9 +73,7 @@ void add_calibration(Calibrator& calibrator, const TagColumn& column, const Pred
   }
   const auto spans = conlleval_spans(gold);
   for (const auto& span : predicted.spans)
-    calibrator.add(span.probability, std::any_of(spans.begin(), spans.end(), [&](const TagSpan& s) {
-                     return s.begin == span.begin && s.end == span.end && s.type == span.type;
-                   }));
+    calibrator.add(span.probability, contains(spans, {span.type, span.begin, span.end}));
 }
 
 // A metric as the quotient of two sums over sentences.
@@ -114,7 +119,7 @@ std::vector<TextMark> marks_of(const std::vector<std::string>& tags, const std::
   const auto other_spans = conlleval_spans(others);
   for (const TagSpan& span : conlleval_spans(tags))
     out.push_back({placed.places[span.begin].first, placed.places[span.end - 1].second, std::string(span.type),
-                   std::find(other_spans.begin(), other_spans.end(), span) != other_spans.end()});
+                   contains(other_spans, span)});
   return out;
 }
 
@@ -196,6 +201,7 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
   out.columns = model.columns();
   out.main_metric = checked_metric(main_metric, out.columns.front().data_scheme);
   check_tags(sentences, out.columns);
+  if (train) check_tags(*train, out.columns);
   std::unordered_set<std::string> known;
   for (std::size_t i = 0; train && i < train->entries.size(); ++i)
     known.insert(train->entries[i].tokens.begin(), train->entries[i].tokens.end());
@@ -228,12 +234,33 @@ void add_comparison(TagReport& report, const TagReport& other) {
   report.comparison = compare_ratios(report.main, other.main, report.main_metric);
 }
 
+Metrics report_metrics(const TagReport& report) {
+  Metrics out = join_metrics(report.columns, report.evaluations);
+  for (std::size_t k = 0; k < report.columns.size(); ++k) {
+    const double ece = report.calibrations[k].ece;
+    if (k == 0) out["ece"] = ece;
+    if (report.columns.size() > 1) out[report.columns[k].name + ".ece"] = ece;
+  }
+  return out;
+}
+
+void check_tag_metric(const std::string& name, const std::vector<TagColumn>& columns) {
+  static const std::vector<std::string> known{"precision",      "recall",           "f1", "strict_f1",
+                                              "token_accuracy", "unknown_accuracy", "ece"};
+  std::string own = name;
+  for (const TagColumn& column : columns)
+    if (columns.size() > 1 && name.starts_with(column.name + ".")) own = name.substr(column.name.size() + 1);
+  if (std::find(known.begin(), known.end(), own) == known.end())
+    throw UsageError(fmt::format("metric {}: a tagger has {}{}", name, fmt::join(known, ", "),
+                                 columns.size() > 1 ? ", of a column with its name and a dot before" : ""));
+}
+
 Json report_json(const TagReport& report) {
   Json out{{"model", report.model},
            {"data", report.data},
            {"records", report.evaluations.front().sentences},
            {"tokens", report.evaluations.front().tokens},
-           {"metrics", Json(join_metrics(report.columns, report.evaluations))},
+           {"metrics", Json(report_metrics(report))},
            {"interval",
             {{"metric", report.main_metric},
              {"value", report.interval.value},
@@ -321,9 +348,8 @@ std::string report_html(const TagReport& report, const std::string& log_file) {
   data.main_metric = report.main_metric;
   data.interval = report.interval;
   data.scores.records = first.sentences;
-  data.scores.metrics = join_metrics(report.columns, report.evaluations);
+  data.scores.metrics = report_metrics(report);
   for (const auto& [name, value] : data.scores.metrics) data.scores.listed.push_back(name);
-  data.scores.metrics["ece"] = report.calibrations.front().ece;
   data.scores.bins = report.calibrations.front().bins;
   for (const auto& [type, c] : first.per_type)
     data.scores.per_class.push_back({type, c.precision(), c.recall(), c.f1(), c.gold, c.predicted});

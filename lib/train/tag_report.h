@@ -51,6 +51,11 @@ TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, con
 /// measured by the same metric.
 void add_comparison(TagReport& report, const TagReport& other);
 
+/// All metrics of all columns, with the calibration error `ece`.
+Metrics report_metrics(const TagReport& report);
+/// Throws UsageError if a report of these columns cannot have a metric of this name.
+void check_tag_metric(const std::string& name, const std::vector<TagColumn>& columns);
+
 Json report_json(const TagReport& report);
 std::string report_text(const TagReport& report);
 /// The page; learning curves come from the log of the run that the model lies in, if there is one.

@@ -50,7 +50,9 @@ std::string TagWriter::head() const {
 std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
 
 void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {
-  for (std::size_t k = 0; k < predicted.size(); ++k) drop_unlikely(columns_[k], predicted[k]);
+  // Words stay words where only their tags are left out.
+  const bool words = options_.format == TagFormat::kSlashed && finds_words(columns_.front().name);
+  for (std::size_t k = 0; k < predicted.size() && !words; ++k) drop_unlikely(columns_[k], predicted[k]);
   switch (options_.format) {
     case TagFormat::kConll:
       return append_conll(sentence, predicted, out);
@@ -76,23 +78,22 @@ void TagWriter::drop_unlikely(const TagColumn& column, PredictedTags& p) const {
   std::vector<TagSpan> spans;
   for (const auto& span : p.spans) spans.push_back({span.type, span.begin, span.end});
   p.tags = spell_spans(spans, p.tags.size(), column.data_scheme);
+  // Where each token is in a span there is no tag for one that is not.
+  if (std::find(column.tags.begin(), column.tags.end(), "O") == column.tags.end())
+    std::replace(p.tags.begin(), p.tags.end(), std::string("O"), std::string("_"));
 }
 
 std::string TagWriter::marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const {
-  const std::size_t K = column.tags.size();
+  const auto tags = shown_tags(column);
   std::string out;
-  for (std::size_t k = 0; k < K; ++k)
-    out += fmt::format("{}{}={:.6f}", k == 0 ? "" : "|", column.tags[k], p.marginals[token * K + k]);
+  for (std::size_t k = 0; k < tags.size(); ++k)
+    out += fmt::format("{}{}={:.6f}", k == 0 ? "" : "|", tags[k], p.marginals[token * tags.size() + k]);
   return out;
 }
 
 // A type's place among those of all columns.
 std::size_t TagWriter::colour_of(std::string_view type) const {
-  std::set<std::string_view> types;
-  for (const TagColumn& column : columns_)
-    for (const std::string& tag : column.tags)
-      if (const auto parts = split_tag(tag, column.scheme); parts && parts->letter != 'O') types.insert(parts->type);
-  return static_cast<std::size_t>(std::distance(types.begin(), types.find(type))) % std::size(kColours);
+  return static_cast<std::size_t>(std::distance(types_.begin(), types_.find(type))) % std::size(kColours);
 }
 
 void TagWriter::append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
@@ -107,7 +108,8 @@ void TagWriter::append_token(std::string_view before, char separator, const std:
     else
       out += p.tags[token];
     if (options_.marginals) out.append(1, separator).append(marginals_of(columns_[k], p, token));
-    for (std::size_t n = 1; n < p.best.size(); ++n) out.append(1, separator).append(p.best[n].tags[token]);
+    for (std::size_t n = 1; n < static_cast<std::size_t>(options_.best); ++n)
+      out.append(1, separator).append(n < p.best.size() ? p.best[n].tags[token] : "_");
   }
   out += '\n';
 }
@@ -119,7 +121,11 @@ void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>
       if (s.line_tokens[i] < 0)
         out.append(line).append(1, '\n');
       else
-        append_token(line, line.find('\t') != std::string::npos ? '\t' : ' ', predicted, s.line_tokens[i], out);
+        append_token(line,
+                     !options_.separator.empty()            ? options_.separator[0]
+                     : line.find('\t') != std::string::npos ? '\t'
+                                                            : ' ',
+                     predicted, s.line_tokens[i], out);
     }
   } else {
     for (std::size_t t = 0; t < s.tokens.size(); ++t) append_token(s.tokens[t], '\t', predicted, t, out);
@@ -160,11 +166,11 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
     out += text;
     if (!tag.empty()) out.append("/").append(tag);
   };
-  const PlacedText placed = place(s);
   if (finds_words(columns_.front().name)) {
     for (const auto& word : predicted.spans) {
-      const std::uint32_t begin = placed.places[word.begin].first, end = placed.places[word.end - 1].second;
-      add(std::string_view(placed.text).substr(begin, end - begin), word.type);
+      std::string text;
+      for (std::size_t t = word.begin; t < word.end; ++t) text += s.tokens[t];
+      add(text, word.type.empty() || word.probability >= options_.least ? word.type : "_");
     }
   } else {
     for (std::size_t t = 0; t < s.tokens.size(); ++t) add(s.tokens[t], predicted.tags[t]);
@@ -187,14 +193,14 @@ Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const Pr
                             const PlacedText& placed) const {
   const std::vector<std::uint32_t> before = count_before(placed.text);
   Json tokens = Json::array(), spans = Json::array();
+  const auto shown = options_.marginals ? shown_tags(column) : std::vector<std::string>();
   for (std::size_t t = 0; t < s.tokens.size(); ++t) {
     Json token{{"text", s.tokens[t]},
                {"start", before[placed.places[t].first]},
                {"end", before[placed.places[t].second]},
                {"tag", p.tags[t]},
                {"probability", p.probabilities[t]}};
-    for (std::size_t j = 0; j < column.tags.size() && options_.marginals; ++j)
-      token["marginals"][column.tags[j]] = p.marginals[t * column.tags.size() + j];
+    for (std::size_t j = 0; j < shown.size(); ++j) token["marginals"][shown[j]] = p.marginals[t * shown.size() + j];
     tokens.push_back(std::move(token));
   }
   for (const auto& span : p.spans) {

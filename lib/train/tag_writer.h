@@ -1,6 +1,9 @@
 // Sentences with what a tagger says of them, in the forms that `mnemo tag` writes.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,19 +20,27 @@ struct TagWriterOptions {
   bool marginals = false;  ///< every tag's probability; the predictions must have them
   double least = 0;        ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
   bool colour = false;     ///< conll: spans' tags in colours of a terminal
+  std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
+  std::int64_t best = 0;   ///< sequences that were asked for; conll rows get `_` for those that there are not
 };
 
 /// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the
 ///         tags of the second and further sequences, where these were asked for; comments stay
 /// conllu  the lines as they were read, the predicted columns replaced
 /// jsonl   {"text", "tokens", "spans", "nbest"}; with several columns also "columns"
-/// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words and,
-///         if it has found them too, their tags
+/// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words,
+/// each
+///         with its tag if it finds these too, or `_` if that is too unlikely
 /// html    one self-contained page: spans in colours, or tags above their tokens
 class TagWriter {
  public:
   TagWriter(const std::vector<TagColumn>& columns, bool characters, const TagWriterOptions& options)
-      : columns_(columns), characters_(characters), options_(options) {}
+      : columns_(columns), characters_(characters), options_(options) {
+    for (const TagColumn& column : columns)
+      for (const std::string& tag : column.tags)
+        if (const auto parts = split_tag(tag, column.scheme); parts && parts->letter != 'O')
+          types_.insert(std::string(parts->type));
+  }
 
   /// What stands before the first and behind the last sentence.
   std::string head() const;
@@ -55,6 +66,7 @@ class TagWriter {
   const std::vector<TagColumn>& columns_;
   bool characters_;  // tokens are characters, without blanks between them
   TagWriterOptions options_;
+  std::set<std::string, std::less<>> types_;  // of spans, of all columns
 };
 
 }  // namespace mnemo

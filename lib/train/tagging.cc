@@ -120,8 +120,35 @@ class TaggingTask : public TrainingTask {
   std::vector<std::int32_t> word_rows_, letter_rows_, shape_rows_;
 };
 
+// Says so where most tags of a column look as if they spelled spans but one does not, so that all stand for themselves;
+// and where tokens have no tag but conllu's mark for none.
+void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::string& name, const Log& log) {
+  const auto spells = [](const std::string& tag) {
+    return tag == "O" || (tag.size() > 2 && tag[1] == '-' && std::string_view("BIESMLU").find(tag[0]) < 7);
+  };
+  std::int64_t spelled = 0, spans = 0, others = 0, missing = 0;
+  std::string first;
+  for (const auto& entry : train.entries)
+    for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+      const std::string& tag = entry.tags[k][t];
+      missing += tag == "_" ? 1 : 0;
+      spelled += spells(tag) ? 1 : 0;
+      spans += spells(tag) && tag != "O" ? 1 : 0;
+      if (!spells(tag) && others++ == 0) first = fmt::format("\"{}\" at {}", tag, train.place(entry, t));
+    }
+  if (spans > 0 && spelled > 9 * others)
+    log(fmt::format(
+        "column {}: its tags stand for themselves, as they are of no scheme of spans ({}); data.scheme would "
+        "name one: iob1, bio, bioes or bmes",
+        name,
+        others > 0 ? fmt::format("{} of {} are not, the first {}", others, others + spelled, first)
+                   : "letters of several schemes"));
+  if (missing > 0)
+    log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", name, missing));
+}
+
 // The columns of train: their schemes, and the tags of the model.
-std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences& train) {
+std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences& train, const Log& log) {
   std::vector<std::string> names = config.data.columns;
   if (names.empty()) names.emplace_back(config.data.format == "conllu" ? "upos" : "tag");
   std::vector<TagColumn> out;
@@ -133,6 +160,8 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
       found.insert(entry.tags[k].begin(), entry.tags[k].end());
     }
     TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guess.scheme()), TagScheme::kNone, {}};
+    if (column.data_scheme == TagScheme::kNone && config.data.scheme == "auto")
+      report_near_scheme(train, k, names[k], log);
     column.scheme = model_scheme(config, column.data_scheme);
     column.tags = model_tags({found.begin(), found.end()}, column.data_scheme, column.scheme);
     out.push_back(std::move(column));
@@ -191,7 +220,8 @@ void keep_dev_out(const Config& config, TaggingData& data) {
 }  // namespace
 
 std::string TaggedSentences::place(const Entry& entry, std::size_t token) const {
-  return fmt::format("{}:{}", files[entry.file].path, entry.lines[token]);
+  const std::string& path = files[entry.file].path;
+  return fmt::format("{}:{}", path == "-" ? "standard input" : path, entry.lines[token]);
 }
 
 bool predicts_words(const Config& config) {
@@ -213,9 +243,8 @@ void cut_words(const Config& config, Sentence& s) {
       const std::size_t end = at + utf8_length(word[at]);
       out.tokens.push_back(word.substr(at, end - at));
       const bool first = at == 0, last = end == word.size();
-      std::string tag = first && last ? "S" : first ? "B" : last ? "E" : "M";
-      if (tagged) tag.append("-").append(s.tags[0][t]);
-      out.tags[0].push_back(std::move(tag));
+      const char letter = first && last ? 'S' : first ? 'B' : last ? 'E' : 'M';
+      out.tags[0].push_back(letter_tag(letter, tagged ? s.tags[0][t] : ""));
       if (out.text) out.places.emplace_back(s.places[t].first + at, s.places[t].first + end);
       at = end;
     }
@@ -256,12 +285,18 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, config.data.dir, config_path);
     out.files.push_back(describe_file(path));
-    const auto reader = SentenceReader::open(path, sentence_options(config, file, invalid_utf8, true));
+    const SentenceOptions options = sentence_options(config, file, invalid_utf8, true);
+    const auto reader = SentenceReader::open(path, options);
+    const std::size_t columns = std::max<std::size_t>(1, config.data.columns.size());
     Sentence s;
     while (reader->next(s)) {
+      if (s.tags.size() != columns)
+        fail("{}: {} has one column of tags, the model {}: {}", reader->name(), name_of(options.format), columns,
+             fmt::join(config.data.columns, ", "));
       if (predicts_words(config)) cut_words(config, s);
-      std::vector<std::size_t> lines;
-      for (std::size_t t = 0; t < s.tokens.size(); ++t) lines.push_back(s.line_of(t));
+      std::vector<std::size_t> lines(s.tokens.size(), s.line);
+      for (std::size_t i = 0; i < s.line_tokens.size(); ++i)
+        if (s.line_tokens[i] >= 0) lines[s.line_tokens[i]] = s.line + i;
       tokens += s.tokens.size();
       out.entries.push_back(
           {std::move(s.tokens), std::move(s.tags), std::move(lines), static_cast<std::uint32_t>(out.files.size() - 1)});
@@ -325,7 +360,7 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
       throw UsageError(fmt::format("data.columns: {} stands alone, as its tokens are characters", name));
   TaggingData out;
   out.train = read_sentences(d.train, config, config_path, invalid_utf8, "train", log);
-  out.columns = find_columns(config, out.train);
+  out.columns = find_columns(config, out.train, log);
   if (!d.dev.empty()) out.dev = read_sentences(d.dev, config, config_path, invalid_utf8, "dev", log);
   if (!d.test.empty()) out.test = read_sentences(d.test, config, config_path, invalid_utf8, "test", log);
   check_tags(out.train, out.columns);

@@ -89,7 +89,7 @@ Json columns_json(const std::vector<TagColumn>& columns) {
   return out;
 }
 
-std::vector<TagColumn> parse_columns(const Json& json, const std::string& path) {
+std::vector<TagColumn> parse_columns(const Json& json, const Config& config, const std::string& path) {
   std::vector<TagColumn> out;
   try {
     for (const Json& c : json) {
@@ -101,14 +101,20 @@ std::vector<TagColumn> parse_columns(const Json& json, const std::string& path) 
       const bool spelled = std::all_of(column.tags.begin(), column.tags.end(), [&](const std::string& tag) {
         return column.scheme == TagScheme::kNone || split_tag(tag, column.scheme).has_value();
       });
-      if (!data_scheme || !scheme || column.tags.empty() || distinct.size() != column.tags.size() || !spelled)
-        fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
+      const bool sound = data_scheme && scheme && *scheme == model_scheme(config, *data_scheme) && spelled &&
+                         std::is_sorted(column.tags.begin(), column.tags.end()) &&
+                         distinct.size() == column.tags.size();
+      const AllowedMoves allowed = moves_of(column);
+      bool alone = false;  // a tag that a sentence of one token can have
+      for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
+      if (!sound || !alone) fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
       out.push_back(std::move(column));
     }
   } catch (const nlohmann::json::exception&) {
     fail("{}: damaged model: a column is no object of name, data_scheme, scheme and tags", path);
   }
-  if (out.empty()) fail("{}: damaged model: no columns", path);
+  if (out.size() != std::max<std::size_t>(1, config.data.columns.size()))
+    fail("{}: damaged model: {} columns, the configuration has {}", path, out.size(), config.data.columns.size());
   return out;
 }
 
@@ -133,9 +139,28 @@ std::vector<std::string> model_tags(const std::vector<std::string>& found, TagSc
   }
   const std::string_view letters = scheme == TagScheme::kBmes ? "BMES" : scheme == TagScheme::kBioes ? "BIES" : "BI";
   for (const std::string& type : types)
-    for (const char letter : letters) out.insert(type.empty() ? std::string(1, letter) : letter + ("-" + type));
+    for (const char letter : letters) out.insert(letter_tag(letter, type));
   if (outside) out.insert("O");
   return {out.begin(), out.end()};
+}
+
+std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place) {
+  std::vector<std::string> names;
+  for (const std::string& tag : column.tags) {
+    const auto parts = split_tag(tag, column.scheme);
+    const bool spans = column.scheme != TagScheme::kNone && parts && parts->letter != 'O';
+    std::string name = tag;
+    if (spans && column.data_scheme == TagScheme::kIob1) name = letter_tag('I', parts->type);
+    if (spans && column.data_scheme == TagScheme::kBio)
+      name = letter_tag(parts->letter == 'B' || parts->letter == 'S' ? 'B' : 'I', parts->type);
+    names.push_back(std::move(name));
+  }
+  std::vector<std::string> out = names;
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  for (std::size_t j = 0; place && j < names.size(); ++j)
+    place->push_back(static_cast<std::size_t>(std::lower_bound(out.begin(), out.end(), names[j]) - out.begin()));
+  return out;
 }
 
 TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
@@ -165,7 +190,7 @@ std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
   Vocabulary words = WordTable::read_vocabulary(file, config);
   const TensorView* letters = file.find(format::kLetters);
   if (!letters) fail("{}: damaged model: tensor {} is missing", path, format::kLetters);
-  std::vector<TagColumn> columns = parse_columns(contents.metadata.columns, path);
+  std::vector<TagColumn> columns = parse_columns(contents.metadata.columns, config, path);
   const TaggerOptions options = network_options(config, columns, 0, config.model.embedding, 1);
   double weights = recurrent_parameters(with_input(options.recurrent, options.input()));
   const double char_input = static_cast<double>(options.chars.embedding),
@@ -348,18 +373,22 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   PredictedTags out;
   out.tags = data_tags(k, path.tags);
   if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
-  std::vector<double> marginal(K);
+  std::vector<std::size_t> place;
+  const std::size_t shown = shown_tags(column, &place).size();
+  std::vector<double> marginal(K), sum(shown);
   for (Index t = 0; t < T; ++t) {
     chain.marginals(sums, t, marginal.data());
-    out.probabilities.push_back(marginal[path.tags[t]]);
-    if (request.marginals) out.marginals.insert(out.marginals.end(), marginal.begin(), marginal.end());
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (Index j = 0; j < K; ++j) sum[place[j]] += marginal[j];
+    out.probabilities.push_back(sum[place[path.tags[t]]]);
+    if (request.marginals) out.marginals.insert(out.marginals.end(), sum.begin(), sum.end());
   }
   if (column.scheme != TagScheme::kNone) {
     std::vector<std::string> tags;
     for (const std::int32_t id : path.tags) tags.push_back(column.tags[id]);
     for (const TagSpan& span : conlleval_spans(tags)) {
       // In bio a span goes on where I of its type follows.
-      const std::string inner = column.scheme == TagScheme::kBio ? "I-" + std::string(span.type) : "";
+      const std::string inner = column.scheme == TagScheme::kBio ? letter_tag('I', span.type) : "";
       const auto barred = std::find(column.tags.begin(), column.tags.end(), inner);
       const std::span<const std::int32_t> ids(path.tags.data() + span.begin, span.end - span.begin);
       out.spans.push_back(

@@ -35,6 +35,12 @@ struct TagColumn {
 /// letter of each type, so that whatever is spelled can be predicted.
 std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme);
 
+/// The tags whose probabilities are shown, sorted: those of the model, brought into the spelling of the data where one
+/// of the model's is always the same one of the data's. Of bio data B-X is the model's B-X and S-X, I-X its I-X and
+/// E-X; of iob1 data I-X stands for all that is in a span of X, as its B-X depends on the token before. `place`, if not
+/// null, gets the place of each of the model's tags among them.
+std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place = nullptr);
+
 /// Sentences as rows of the network's tables.
 class TaggerCorpus {
  public:
@@ -56,14 +62,14 @@ class TaggerCorpus {
 /// What a column's decoding gives for a sentence, in the data's scheme.
 struct PredictedTags {
   std::vector<std::string> tags;
-  std::vector<double> probabilities;  ///< [tokens] of the tag that the model chose
+  std::vector<double> probabilities;  ///< [tokens] of the one of shown_tags that holds what the model chose
   struct Span {
     std::string type;
     std::size_t begin, end;  ///< tokens
     double probability;      ///< that exactly this span is there
   };
   std::vector<Span> spans;        ///< empty where tags spell none
-  std::vector<double> marginals;  ///< [tokens, model's tags], if asked for
+  std::vector<double> marginals;  ///< [tokens, shown_tags], if asked for
   struct Sequence {
     std::vector<std::string> tags;
     double probability;

@@ -294,6 +294,10 @@ TEST_CASE("words are found as tagged characters") {
   const std::string model = f.path("tagged/model.safetensors");
   CHECK(f.mnemo({"tag", model, "--raw"}, "我们爱天\n").out == "我\tB-r\n们\tE-r\n爱\tS-v\n天\tS-n\n\n");
   CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我们爱天\n").out == "我们/r 爱/v 天/n\n");
+  CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我 们爱天\n").out == "我们/r 爱/v 天/n\n");
+  CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed", "--min-confidence", "1"}, "我们爱天\n").out ==
+        "我们/_ 爱/_ 天/_\n");
+  CHECK(f.mnemo({"tag", model, "--raw", "--min-confidence", "1"}, "我们\n").out == "我\t_\n们\t_\n\n");
   const json spans = json::parse(f.mnemo({"tag", model, "--raw", "--format", "jsonl"}, "今天 好\n").out)["spans"];
   REQUIRE(spans.size() == 2);
   CHECK(spans[0]["type"] == "t");
@@ -356,6 +360,116 @@ TEST_CASE(
   CHECK(f.mnemo({"tag", f.model(), "--format", "conllu"}, "a NN\n").code == 2);
 }
 
+TEST_CASE("data whose columns or tags are not the model's are refused by file and line, everywhere") {
+  const TagFixture& f = tagger();
+  write_text(f.path("more.conll"), tiny_sentences() + "foo NNP I-ZZZ\n");
+  const Outcome train = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--train", f.path("more.conll")});
+  CHECK(train.code == 1);
+  CHECK_THAT(train.err, contains_text("tag \"I-ZZZ\" of column tag does not occur in train"));
+  REQUIRE(f.train("two", {"--set", "data.columns=[2, 3]", "--set", "training.epochs=1"}).code == 0);
+  const Outcome slashed =
+      f.mnemo({"evaluate", f.path("two/model.safetensors"), "--format-in", "slashed"}, "the/DET dog/NOUN\n");
+  CHECK(slashed.code == 1);
+  CHECK_THAT(slashed.err, contains_text("standard input: slashed has one column of tags, the model 2: 2, 3"));
+  CHECK_THAT(f.refused("a/X b/Y\n", 1, {"--set", "data.format=slashed", "--set", "data.columns=[\"a\", \"b\"]"}),
+             contains_text("slashed has one column of tags"));
+  CHECK_THAT(f.refused("a X\n", 2, {"--set", "data.columns=[2, 2]"}),
+             contains_text("data.columns: 2 stands there twice"));
+  const Outcome minimum = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "accuracy=0.5"});
+  CHECK(minimum.code == 2);
+  CHECK_THAT(minimum.err, contains_text("token_accuracy"));
+  CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "ece=0.5"}).code == 0);
+  // conllu read by a model of conll keeps its words, and the answer is no column of it.
+  const Outcome conllu = f.mnemo({"tag", f.model(), "--format-in", "conllu"}, "1\tRome\t_\t_\t_\t_\t_\t_\t_\t_\n\n");
+  INFO(conllu.err);
+  CHECK(conllu.out == "1\tRome\t_\t_\t_\t_\t_\t_\t_\t_\tI-LOC\n\n");
+}
+
+TEST_CASE("answers stand behind the separator that the model reads, and rows stay as wide as each other") {
+  const TagFixture f;
+  std::string text = tiny_sentences();
+  std::replace(text.begin(), text.end(), ' ', '|');
+  write_text(f.path("bars.conll"), text);
+  const Outcome trained = f.train("bars", {"--set", "data.separator=|", "--set", "data.train=bars.conll", "--set",
+                                           "data.dev=bars.conll", "--set", "training.epochs=10"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const std::string model = f.path("bars/model.safetensors");
+  CHECK(f.mnemo({"tag", model}, "in|IN\n").out == "in|IN|O\n\n");
+  // One token has fewer sequences of tags than are asked for.
+  const std::string best = f.mnemo({"tag", model, "--nbest", "9"}, "in|IN\n").out;
+  CHECK(std::count(best.begin(), best.end(), '|') == 10);
+  CHECK_THAT(best, contains_text("|_|_"));
+  CHECK_THAT(f.refused("a|X\nb|\n", 1, {"--set", "data.separator=|"}),
+             contains_text("bad.conll:2: the tag in column 2 is empty"));
+  CHECK(f.mnemo({"tag", model, "--nbest", "2", "--format", "html"}, "in|IN\n").code == 2);
+}
+
+TEST_CASE("a span's probability is the sum over all sequences that have exactly this span, types or none") {
+  const TagFixture f;
+  std::string text;
+  for (int i = 0; i < 12; ++i)
+    text += i % 3 == 0 ? "a B\nb I\nc O\n\n" : i % 3 == 1 ? "a B\na B\nb I\n\n" : "c O\nc O\na B\n\n";
+  write_text(f.path("plain.conll"), text);
+  for (const std::string scheme : {"bio", "bioes"}) {
+    const Outcome trained =
+        f.train(scheme, {"--set", "data.train=plain.conll", "--set", "data.dev=plain.conll", "--set", "data.scheme=bio",
+                         "--set", "model.scheme=" + scheme, "--set", "training.epochs=2"});
+    INFO(trained.err);
+    REQUIRE(trained.code == 0);
+    const std::string model = f.path(scheme + "/model.safetensors");
+    for (const char* line : {"a b c", "a a b", "b a a", "c b a b"}) {
+      const json found = json::parse(
+          f.mnemo({"tag", model, "--raw", "--format", "jsonl", "--nbest", "300"}, std::string(line) + "\n").out);
+      for (const json& span : found["spans"]) {
+        // Tokens are letters with blanks between them.
+        const std::size_t begin = span["start"].get<std::size_t>() / 2, end = (span["end"].get<std::size_t>() + 1) / 2;
+        double sum = 0;
+        for (const json& sequence : found["nbest"]) {
+          const auto tags = sequence["tags"].get<std::vector<std::string>>();
+          bool exact = tags[begin] == "B" && (end == tags.size() || tags[end] != "I");
+          for (std::size_t t = begin + 1; t < end; ++t) exact = exact && tags[t] == "I";
+          if (exact) sum += sequence["probability"].get<double>();
+        }
+        CHECK(span["probability"].get<double>() == Approx(sum).epsilon(1e-6));
+      }
+    }
+  }
+}
+
+TEST_CASE("marginals are of the data's spelling, and hold the tag that was chosen") {
+  const TagFixture& f = tagger();
+  const json found = json::parse(
+      f.mnemo({"tag", f.model(), "--raw", "--marginals", "--format", "jsonl"}, "Alan Byron saw Rome\n").out);
+  for (const json& token : found["tokens"]) {
+    double sum = 0, largest = 0;
+    for (const auto& [tag, p] : token["marginals"].items()) {
+      CHECK((tag == "O" || tag.starts_with("I-")));
+      sum += p.get<double>();
+      largest = std::max(largest, p.get<double>());
+    }
+    CHECK(sum == Approx(1.0).epsilon(1e-9));
+    CHECK(token["marginals"][token["tag"].get<std::string>()] == token["probability"]);
+    CHECK(token["probability"] == largest);
+  }
+}
+
+TEST_CASE("a tag that is spelled like no other is named, and comments before the first row belong to its sentence") {
+  const TagFixture f;
+  std::string text = tiny_sentences();
+  const Outcome odd = f.train("odd", {"--dry-run", "--set", "data.train=odd.conll"});
+  CHECK(odd.code == 1);
+  write_text(f.path("odd.conll"), text + "Bo NNP B_PER\n");
+  const Outcome named = f.train("odd", {"--dry-run", "--set", "data.train=odd.conll", "--set", "data.dev=[]"});
+  INFO(named.err);
+  CHECK(named.code == 0);
+  CHECK_THAT(named.err, contains_text("1 of 121 are not, the first \"B_PER\" at "));
+  write_text(f.path("comment.conll"), "# a corpus of names\n\n" + text);
+  const Outcome comment = f.train("odd", {"--dry-run", "--set", "data.train=comment.conll"});
+  CHECK_THAT(comment.err, contains_text("scheme iob1"));
+  CHECK_THAT(comment.out, contains_text("train: 24 texts, 120 units"));
+}
+
 TEST_CASE("an empty sentence and an empty input come out as they went in") {
   const TagFixture& f = tagger();
   CHECK(f.mnemo({"tag", f.model()}, "").out.empty());
@@ -372,4 +486,8 @@ TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {
   const Outcome o = f.mnemo({"tag", f.model()}, text);
   CHECK(o.code == 0);
   CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 100001);
+  write_text(f.path("long.conll"), o.out);
+  const Outcome evaluated = f.mnemo({"evaluate", f.model(), f.path("long.conll"), "--format", "json"});
+  INFO(evaluated.err);
+  CHECK(json::parse(evaluated.out)["tokens"] == 100000);
 }
