@@ -17,11 +17,11 @@ enum class TagFormat { kConll, kConllu, kJsonl, kHtml, kSlashed };
 
 struct TagWriterOptions {
   TagFormat format = TagFormat::kConll;
-  bool marginals = false;  ///< every tag's probability; the predictions must have them
-  double least = 0;        ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
-  bool colour = false;     ///< conll: spans' tags in colours of a terminal
+  bool marginals = false;      ///< every tag's probability; the predictions must have them
+  double least = 0;            ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
+  bool colour = false;         ///< conll: spans' tags in colours of a terminal
   std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
-  std::int64_t best = 0;   ///< sequences that were asked for; conll rows get `_` for those that there are not
+  std::int64_t best = 0;       ///< sequences that were asked for; conll rows get `_` for those that there are not
 };
 
 /// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the
