@@ -19,8 +19,8 @@ namespace mnemo {
 namespace {
 
 // A block of sentences that is tagged at once: enough for the products, little enough for memory.
-constexpr std::int64_t kBlockSentences = 512;
-constexpr std::int64_t kBlockTokens = 1 << 14;
+constexpr std::int64_t kBlockSentences = 4096;
+constexpr std::int64_t kBlockTokens = 1 << 16;
 
 struct TagOptions {
   std::string model, format;
@@ -104,7 +104,8 @@ class Tagging {
   }
 
   void answer() {
-    const auto predicted = model_->predict(corpus_, {options_.marginals, options_.best}, pool_, arena_);
+    const auto predicted =
+        model_->predict(corpus_, {options_.marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
     for (std::size_t i = 0; i < sentences_.size(); ++i) writer_.append(sentences_[i], predicted[i], out_);
     corpus_ = TaggerCorpus();
     sentences_.clear();

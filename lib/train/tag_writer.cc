@@ -47,6 +47,11 @@ std::string TagWriter::head() const {
   return out + "</style></head><body>\n";
 }
 
+bool TagWriter::needs_tags_alone() const {
+  const bool rows = options_.format == TagFormat::kConll || options_.format == TagFormat::kConllu;
+  return rows && options_.least <= 0 && !options_.marginals && options_.best == 0;
+}
+
 std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
 
 void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {

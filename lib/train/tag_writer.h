@@ -42,6 +42,9 @@ class TagWriter {
           types_.insert(std::string(parts->type));
   }
 
+  /// Whether what is written needs neither probabilities nor spans.
+  bool needs_tags_alone() const;
+
   /// What stands before the first and behind the last sentence.
   std::string head() const;
   std::string tail() const;

@@ -368,10 +368,11 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   const TagColumn& column = columns_[k];
   const Index T = scores.length(), K = chain.tags();
   const TagPath path = chain.best(scores);
-  ChainSums sums;
-  chain.sum(scores, sums);
   PredictedTags out;
   out.tags = data_tags(k, path.tags);
+  if (request.tags_alone) return out;
+  ChainSums sums;
+  chain.sum(scores, sums);
   if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
   std::vector<std::size_t> place;
   const std::size_t shown = shown_tags(column, &place).size();

@@ -82,6 +82,7 @@ struct PredictedTags {
 struct TagRequest {
   bool marginals = false;
   std::int64_t best = 0;
+  bool tags_alone = false;  ///< neither probabilities nor spans, which need sums over all sequences
 };
 
 class TextTagger {
