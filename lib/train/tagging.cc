@@ -435,6 +435,7 @@ void dry_run(const Config& config, const std::string& config_path, const Tagging
     for (const auto& entry : data.train.entries)
       for (const std::string& tag : entry.tags[k]) ++counts[tag];
     std::vector<std::string> shown;
+    shown.reserve(counts.size());
     for (const auto& [tag, count] : counts) shown.push_back(fmt::format("{} {}", tag, count));
     print(fmt::format("tags of column {} in train: {}", data.columns[k].name, fmt::join(shown, ", ")));
   }
