@@ -62,8 +62,7 @@ class Steps {
         inputs_(sequences * model.options().embedding),
         scores_(sequences * model.options().units) {
     std::vector<Index> from(sequences, 0);
-    state_ = read.state;
-    reorder(from, 1);
+    reorder(read.state, from, 1);
     for (Index b = 0; b < sequences; ++b)
       std::copy(read.scores.begin(), read.scores.end(), scores_.begin() + b * model.options().units);
   }
@@ -74,10 +73,7 @@ class Steps {
   }
 
   /// Sequence b goes on as what was sequence `from[b]`.
-  void reorder(std::span<const Index> from) {
-    state_ = session_.state();
-    reorder(from, session_.sequences());
-  }
+  void reorder(std::span<const Index> from) { reorder(session_.state(), from, session_.sequences()); }
 
   void step(std::span<const std::int32_t> units) {
     const Index E = model_.options().embedding, B = std::ssize(units);
@@ -88,11 +84,11 @@ class Steps {
   }
 
  private:
-  // From state_, which is of `sequences`.
-  void reorder(std::span<const Index> from, Index sequences) {
+  // `state` is of `sequences`.
+  void reorder(const SessionState& state, std::span<const Index> from, Index sequences) {
     SessionState out;
     const Index layers = model_.options().recurrent.layers;
-    for (const auto& [source, target] : {std::pair{&state_.h, &out.h}, {&state_.c, &out.c}}) {
+    for (const auto& [source, target] : {std::pair{&state.h, &out.h}, {&state.c, &out.c}}) {
       const Index columns = std::ssize(*source) / (layers * sequences);
       for (Index l = 0; l < layers && columns > 0; ++l)
         for (const Index b : from) {
@@ -105,7 +101,6 @@ class Steps {
 
   LanguageModel& model_;
   RecurrentSession session_;
-  SessionState state_;
   std::vector<float> inputs_, scores_;
 };
 

@@ -81,8 +81,8 @@ class RowReader : public SentenceReader {
       }
       if (line.find_first_not_of(kBlanks) == std::string::npos) {
         // Before the first row a block of `#` lines is a comment most likely: it belongs to the sentence behind it.
-        if (options_.format == SentenceFormat::kConll && columns_ == 0 && !only_hashes(s) && finish(s)) return true;
-        if ((options_.format != SentenceFormat::kConll || columns_ > 0) && finish(s)) return true;
+        const bool comment = options_.format == SentenceFormat::kConll && columns_ == 0 && only_hashes(s);
+        if (!comment && finish(s)) return true;
         continue;
       }
       if (s.lines.empty()) s.line = lines_.line_number();

@@ -58,6 +58,10 @@ std::int64_t count_units(const Config& config, const std::string& config_path, I
 
 void silent(const std::string&) {}
 
+ReadUnits reader_of(const UnitStream& units) {
+  return [&units](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
+}
+
 DataPart part_of(const UnitText& text) { return {text.files, text.units.size()}; }
 
 class LanguageTask : public TrainingTask {
@@ -68,7 +72,8 @@ class LanguageTask : public TrainingTask {
         model_(model),
         streams_(std::min(config.training.batch_size, data.train.units.size())),
         longest_((data.train.units.size() + streams_ - 1) / streams_),
-        state_(model.network().options().recurrent, streams_) {}
+        state_(model.network().options().recurrent, streams_),
+        begun_(state_) {}
 
   void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
   void weights_changed() override { model_.network().weights_changed(); }
@@ -78,22 +83,15 @@ class LanguageTask : public TrainingTask {
   // Stream b holds units [first(b), first(b + 1)); the first ones are a unit longer than the others.
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
     const std::int64_t done = batch * steps(), size = data_.train.units.size(), longer = size % streams_;
-    std::vector<std::int32_t> lengths(streams_), units;
+    std::vector<std::int32_t> lengths(streams_);
     const auto first = [&](std::int64_t b) { return b * (size / streams_) + std::min(b, longer); };
     for (std::int64_t b = 0; b < streams_; ++b)
       lengths[b] = static_cast<std::int32_t>(std::clamp<std::int64_t>(first(b + 1) - first(b) - done, 0, steps()));
     Packing packing(lengths);
     std::vector<std::int32_t> ids(packing.tokens()), targets(packing.tokens());
-    for (std::int64_t b = 0; b < streams_; ++b) {
-      // The unit before each, and before the first of all a line's end.
-      units.assign(lengths[b] + 1, model_.line_end());
-      const std::int64_t begin = first(b) + done, before = begin > 0 ? 1 : 0;
-      data_.train.units.read(begin - before, std::span(units).subspan(1 - before));
-      for (std::int64_t t = 0; t < lengths[b]; ++t) {
-        ids[packing.row(b, t)] = units[t];
-        targets[packing.row(b, t)] = units[t + 1];
-      }
-    }
+    for (std::int64_t b = 0; b < streams_; ++b)
+      place_units(reader_of(data_.train.units), first(b) + done, lengths[b], model_.line_end(), packing, b, ids,
+                  targets);
     batch_ =
         model_.network().batch(std::move(packing), ids, std::move(targets), true,
                                static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(step));
@@ -112,11 +110,11 @@ class LanguageTask : public TrainingTask {
   }
 
   double forward(Tape& tape) override {
-    const RecurrentState initial = state_.view();
+    // What the batch began with is read again on the way back.
+    begun_ = state_;
+    const RecurrentState initial = begun_.view();
     const Recurrent::Output output = model_.network().forward(tape, batch_, &initial);
-    // What the batch began with is needed on the way back, so the state behind it is copied aside first.
-    next_ = output.final;
-    tape.record([this] { state_.take(next_); });
+    state_.take(output.final);
     return model_.network().loss(tape, batch_, output.y);
   }
 
@@ -129,10 +127,7 @@ class LanguageTask : public TrainingTask {
 
   Metrics evaluate_dev(ThreadPool& pool) override {
     return language_metrics(
-        StreamLoss(data_.dev.units.size(), kDevLanes, kWarmUp)
-            .measure(
-                model_, [&](std::int64_t first, std::span<std::int32_t> out) { data_.dev.units.read(first, out); },
-                pool));
+        StreamLoss(data_.dev.units.size(), kDevLanes, kWarmUp).measure(model_, reader_of(data_.dev.units), pool));
   }
 
   void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
@@ -150,8 +145,7 @@ class LanguageTask : public TrainingTask {
   const LanguageData& data_;
   TextLanguageModel& model_;
   std::int64_t streams_, longest_;
-  CarriedState state_;
-  RecurrentState next_;
+  CarriedState state_, begun_;
   LanguageModel::Batch batch_{Packing({}), {}, {}};
   std::vector<std::int32_t> rows_;
 };
@@ -228,17 +222,15 @@ RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, Threa
   RecordRatio out;
   bool line_begins = true;
   StreamLoss(text.units.size(), 1, 0)
-      .measure(
-          model, [&](std::int64_t first, std::span<std::int32_t> to) { text.units.read(first, to); }, pool,
-          [&](std::int32_t unit, std::int64_t, double log_p) {
-            if (line_begins) {
-              out.parts.push_back(0);
-              out.wholes.push_back(0);
-            }
-            out.parts.back() -= log_p;
-            out.wholes.back() += 1;
-            line_begins = unit == model.line_end();
-          });
+      .measure(model, reader_of(text.units), pool, [&](std::int32_t unit, std::int64_t, double log_p) {
+        if (line_begins) {
+          out.parts.push_back(0);
+          out.wholes.push_back(0);
+        }
+        out.parts.back() -= log_p;
+        out.wholes.back() += 1;
+        line_begins = unit == model.line_end();
+      });
   return out;
 }
 

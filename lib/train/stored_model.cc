@@ -39,6 +39,18 @@ void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors
   });
 }
 
+Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,
+                  const std::vector<std::size_t>& lengths) {
+  Json out = Json::array();
+  auto begin = values.begin();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto end = begin + static_cast<std::ptrdiff_t>(lengths[i]);
+    out.push_back({{"text", texts[i]}, {"probabilities", std::vector<float>(begin, end)}});
+    begin = end;
+  }
+  return out;
+}
+
 std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<std::string>& texts) {
   if (metadata.self_test.empty()) throw Error("the model holds no samples to verify");
   std::vector<float> out;

@@ -1,6 +1,7 @@
 // What reading and writing the model files of all tasks have in common.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ void check_stored_weights(const ModelContents& contents, double weights);
 /// Views of a network's parameters, its matrices (`visit_narrow`) in the narrower numbers.
 void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors& narrow,
                     std::vector<TensorView>& tensors);
+
+/// ModelMetadata::self_test of texts and their values one behind the other, `lengths` of each.
+Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,
+                  const std::vector<std::size_t>& lengths);
 
 /// The stored samples: their texts, and all their values one behind the other. Throws Error if there are none, or if
 /// they are damaged.

@@ -97,12 +97,7 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
   }
   Arena arena;
   const std::vector<float> expected = probabilities(logits(corpus, pool, arena), true);
-  const std::size_t K = labels_.size();
-  for (std::size_t i = 0; i < samples.size(); ++i)
-    m.self_test.push_back(
-        {{"text", samples[i]},
-         {"probabilities", std::vector<float>(expected.begin() + static_cast<std::ptrdiff_t>(i * K),
-                                              expected.begin() + static_cast<std::ptrdiff_t>((i + 1) * K))}});
+  m.self_test = samples_json(samples, expected, std::vector<std::size_t>(samples.size(), labels_.size()));
   m.numbers = metadata_.numbers;
   std::vector<TensorView> tensors;
   NarrowTensors narrow(m.numbers);

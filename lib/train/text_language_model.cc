@@ -107,12 +107,7 @@ void TextLanguageModel::save(const std::string& path, const Json& metrics, const
   }
   std::vector<std::size_t> lengths;
   const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
-  for (std::size_t i = 0, at = 0; i < texts.size(); at += lengths[i++]) {
-    const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(at);
-    m.self_test.push_back(
-        {{"text", texts[i]},
-         {"probabilities", std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(lengths[i]))}});
-  }
+  m.self_test = samples_json(texts, expected, lengths);
   m.numbers = metadata_.numbers;
   std::vector<TensorView> tensors;
   NarrowTensors narrow(m.numbers);
@@ -174,6 +169,18 @@ std::string UnitJoiner::add(std::int32_t id) {
   return (blank ? " " : "") + std::string(text);
 }
 
+void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t line_end,
+                 const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets) {
+  if (length == 0) return;
+  std::vector<std::int32_t> units(length + 1, line_end);
+  const std::int64_t before = first > 0 ? 1 : 0;
+  read(first - before, std::span(units).subspan(1 - before));
+  for (std::int64_t t = 0; t < length; ++t) {
+    ids[packing.row(b, t)] = units[t];
+    targets[packing.row(b, t)] = units[t + 1];
+  }
+}
+
 StreamLoss::StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up) {
   lanes = std::max<std::int64_t>(1, std::min(lanes, units / std::max<std::int64_t>(1, warm_up)));
   for (std::int64_t i = 0; i < lanes; ++i) {
@@ -193,14 +200,14 @@ void StreamLoss::sort() {
                    [](const Lane& a, const Lane& b) { return a.end - a.begin > b.end - b.begin; });
 }
 
-double StreamLoss::measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use) const {
+double StreamLoss::measure(TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool, const Use& use) const {
   LanguageModel& network = model.network();
   const auto lanes = std::ssize(lanes_);
   if (lanes == 0) return 0;
   CarriedState state(network.options().recurrent, lanes);
   Arena arena;
   std::vector<double> sums(lanes, 0.0);
-  std::vector<std::int32_t> lengths(lanes), units, ids, targets;
+  std::vector<std::int32_t> lengths(lanes), ids, targets;
   std::int64_t counted = 0;
   for (std::int64_t done = 0; done < lanes_.front().end - lanes_.front().begin; done += kBlockSteps) {
     for (std::ptrdiff_t b = 0; b < lanes; ++b)
@@ -209,18 +216,8 @@ double StreamLoss::measure(TextLanguageModel& model, const Read& read, ThreadPoo
     Packing packing(lengths);
     ids.assign(packing.tokens(), 0);
     targets.assign(packing.tokens(), 0);
-    for (std::ptrdiff_t b = 0; b < lanes; ++b) {
-      const std::int64_t first = lanes_[b].begin + done, length = lengths[b];
-      if (length == 0) continue;
-      // The unit before each, and before the first of all a line's end.
-      units.assign(length + 1, model.line_end());
-      const std::int64_t before = first > 0 ? 1 : 0;
-      read(first - before, std::span(units).subspan(1 - before));
-      for (std::int64_t t = 0; t < length; ++t) {
-        ids[packing.row(b, t)] = units[t];
-        targets[packing.row(b, t)] = units[t + 1];
-      }
-    }
+    for (std::ptrdiff_t b = 0; b < lanes; ++b)
+      place_units(read, lanes_[b].begin + done, lengths[b], model.line_end(), packing, b, ids, targets);
     arena.reset();
     Tape tape(pool, arena, Tape::Mode::kInference);
     const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);

@@ -91,6 +91,14 @@ class UnitJoiner {
   bool line_begins_ = true;
 };
 
+/// Gives units [first, first + out.size()) of a row of them.
+using ReadUnits = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
+
+/// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each,
+/// which for the first of all is a line's end, into `ids`.
+void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t line_end,
+                 const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets);
+
 /// What a row of units costs a model: all of them predicted, each after those before it.
 class StreamLoss {
  public:
@@ -102,12 +110,10 @@ class StreamLoss {
   /// must be a line's end.
   explicit StreamLoss(std::span<const std::int64_t> starts);
 
-  /// Gives units [first, first + out.size()) of the stream.
-  using Read = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
   /// Called with a unit, its place and its log p, lane by lane within a block.
   using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
   /// The mean of -log p over all units, in nats; 0 without any.
-  double measure(TextLanguageModel& model, const Read& read, ThreadPool& pool, const Use& use = nullptr) const;
+  double measure(TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool, const Use& use = nullptr) const;
 
  private:
   struct Lane {

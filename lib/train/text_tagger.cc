@@ -220,12 +220,7 @@ void TextTagger::save(const std::string& path, const Json& metrics, const Json& 
   const std::vector<std::string> texts = words_.sample_texts();
   std::vector<std::size_t> lengths;
   const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
-  for (std::size_t i = 0, at = 0; i < texts.size(); at += lengths[i++]) {
-    const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(at);
-    m.self_test.push_back(
-        {{"text", texts[i]},
-         {"probabilities", std::vector<float>(begin, begin + static_cast<std::ptrdiff_t>(lengths[i]))}});
-  }
+  m.self_test = samples_json(texts, expected, lengths);
   m.numbers = metadata_.numbers;
   std::vector<TensorView> tensors;
   NarrowTensors narrow(m.numbers);
