@@ -537,7 +537,7 @@ void apply_task_defaults(Config& c) {
   c.model.bidirectional = false;
   c.text.unit = "char";
   // A state that is carried on for ten thousands of steps drifts away in the first epoch where gates begin by
-  // remembering and weights by keeping its length: 512 units, tinyshakespeare, dev 3.3 nats against 2.4 of these.
+  // remembering and weights by keeping its length: 512 units, tinyshakespeare, dev 3.07 nats against 2.42 of these.
   c.model.initializer = "uniform";
   c.model.forget_bias = 0.0;
 }
