@@ -1,0 +1,338 @@
+#include "decode/poem_form.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/error.h"
+#include "decode/tunes.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+// The four lines of regulated verse, by their last five places; o is oblique, - level. An even line of a couplet ends
+// level. Wang Li, Hanyu shilüxue (1958), names them a, A, b, B.
+struct RegulatedLine {
+  std::string_view strict;
+  std::vector<std::string_view> loose;  // . is free
+  std::vector<std::string_view> given_first;
+};
+
+const RegulatedLine& regulated_line(char type) {
+  static const std::map<char, RegulatedLine> lines{
+      {'a', {"oo--o", {".o.-o"}, {".o--o"}}},
+      // A level third place would make three level tones at the end.
+      {'A', {"ooo--", {".oo--"}, {".oo--"}}},
+      {'b', {"---oo", {".-.oo"}, {".--oo"}}},
+      // An oblique first place leaves the second as a lone level tone, unless the third makes up for it.
+      {'B', {"--oo-", {"--.o-", "o--o-"}, {"--oo-", "o--o-"}}}};
+  return lines.at(type);
+}
+
+TonePattern pattern_of(std::string_view places, int first = 0) {
+  TonePattern out;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::uint32_t bit = std::uint32_t{1} << (first + static_cast<int>(i));
+    if (places[i] == '.') continue;
+    out.fixed |= bit;
+    if (places[i] == 'o') out.oblique |= bit;
+  }
+  return out;
+}
+
+LineRule regulated_rule(char type, int length, ToneRule tones, bool rhymes) {
+  LineRule out;
+  out.rhyme = rhymes ? 0 : -1;
+  out.rhyme_tone = kLevel;
+  if (tones == ToneRule::kOff) {
+    out.patterns = out.given_first = {TonePattern()};
+    return out;
+  }
+  const RegulatedLine& line = regulated_line(type);
+  // Seven places begin with two of the tones that the five do not begin with.
+  const bool opposite = line.strict[1] == 'o';
+  const int before = length - 5;
+  const auto whole = [&](std::string_view tail, char first, char second) {
+    return before == 0 ? pattern_of(tail) : pattern_of(std::string{first, second} + std::string(tail));
+  };
+  const char tone = opposite ? '-' : 'o';
+  if (tones == ToneRule::kStrict) {
+    out.patterns = {whole(line.strict, tone, tone)};
+    if (before > 0)
+      out.given_first = {whole(line.strict, '.', tone)};
+    else
+      for (const std::string_view tail : line.given_first) out.given_first.push_back(whole(tail, '.', tone));
+  } else {
+    for (const std::string_view tail : line.loose) out.patterns.push_back(whole(tail, '.', tone));
+    out.given_first = out.patterns;
+  }
+  return out;
+}
+
+// Couplets are joined: the second line of one and the first of the next have the same tones at the second place. So
+// there are four poems, by their first couplet.
+PoemForm regulated_form(std::string name, int count, int length, ToneRule tones) {
+  PoemForm out;
+  out.name = std::move(name);
+  out.rhymes = 1;
+  out.mixed = {false};
+  for (int l = 0; l < count; ++l) {
+    PoemForm::Line line{length, std::vector<std::string>(static_cast<std::size_t>(length))};
+    line.marks.back() = l % 2 == 0 ? "，" : l + 1 < count ? "。\n" : "。";
+    out.lines.push_back(std::move(line));
+  }
+  for (const std::string_view first : {"aB", "bA", "AB", "BA"}) {
+    // The second line of each couplet in turn: B A B A, or A B A B.
+    std::vector<LineRule> rules;
+    for (int l = 0; l < count; ++l) {
+      const bool second_is_B = (first[1] == 'B') == (l / 2 % 2 == 0);
+      const char type = l == 0 ? first[0] : l % 2 == 1 ? (second_is_B ? 'B' : 'A') : (second_is_B ? 'a' : 'b');
+      // Without tones the first line's end says nothing of whether it rhymes.
+      const bool rhymes = l % 2 == 1 || (l == 0 && (first[0] == 'A' || first[0] == 'B'));
+      rules.push_back(regulated_rule(type, length, tones, rhymes));
+    }
+    out.alternatives.push_back(std::move(rules));
+  }
+  return out;
+}
+
+struct Regulated {
+  std::string_view name, traditional;
+  int lines, length;
+};
+constexpr std::array<Regulated, 4> kRegulated{
+    {{"五绝", "五絕", 4, 5}, {"七绝", "七絕", 4, 7}, {"五律", "五律", 8, 5}, {"七律", "七律", 8, 7}}};
+
+// The first line of a tune's text that is not empty.
+std::string_view tune_name(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of("\n ");
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+bool is_end(std::u32string_view marks, char32_t c) { return marks.find(c) != std::u32string_view::npos; }
+
+constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t　\n";
+constexpr int kLongestLine = 31;
+
+std::string tone_name(Tones tone) { return tone == kLevel ? "level" : "oblique"; }
+
+std::string text_of(char32_t c) {
+  std::string out;
+  append_utf8(out, c);
+  return out;
+}
+
+// Faults of a line against one pattern.
+std::vector<std::string> pattern_faults(const TonePattern& pattern, const std::u32string& line, const RhymeTable& table,
+                                        bool given_first) {
+  std::vector<std::string> out;
+  for (int place = 0; place < static_cast<int>(line.size()); ++place) {
+    const Tones wanted = pattern.at(place), has = table.tones(line[place]);
+    if (wanted == kAnyTone || (has & wanted) != 0 || (has == 0 && given_first && place == 0)) continue;
+    out.push_back(has == 0 ? fmt::format("place {}: the tone of {} is unknown", place + 1, text_of(line[place]))
+                           : fmt::format("place {}: {} is {}, expected {}", place + 1, text_of(line[place]),
+                                         tone_name(has), tone_name(wanted)));
+  }
+  return out;
+}
+
+PoemCheck check_alternative(const PoemForm& form, const std::vector<LineRule>& rules,
+                            const std::vector<std::u32string>& lines, const RhymeTable& table, bool given_first) {
+  PoemCheck out;
+  std::vector<std::vector<std::size_t>> rhyming(form.rhymes);
+  for (std::size_t l = 0; l < rules.size() && l < lines.size(); ++l) {
+    if (static_cast<int>(lines[l].size()) != form.lines[l].length) continue;
+    const auto& patterns = given_first ? rules[l].given_first : rules[l].patterns;
+    std::vector<std::string> fewest;
+    for (std::size_t p = 0; p < patterns.size(); ++p) {
+      auto faults = pattern_faults(patterns[p], lines[l], table, given_first);
+      if (p == 0 || faults.size() < fewest.size()) fewest = std::move(faults);
+    }
+    for (std::string& one : fewest) out.faults.push_back({static_cast<int>(l), std::move(one)});
+    if (rules[l].rhyme >= 0) rhyming[rules[l].rhyme].push_back(l);
+  }
+  // The key that most lines of a rhyme have is the rhyme, of several the first line's.
+  for (int r = 0; r < form.rhymes; ++r) {
+    const auto keys_of = [&](std::size_t l) {
+      RhymeKeys keys;
+      for (const std::uint8_t reading : table.readings(lines[l].back()))
+        if ((table.classes()[reading].tone & rules[l].rhyme_tone) != 0)
+          keys.set(rhyme_key(table, reading, form.mixed[r]));
+      return keys;
+    };
+    std::map<int, int> counts;
+    for (const std::size_t l : rhyming[r])
+      for (int key = 0; key < kRhymeKeys; ++key)
+        if (keys_of(l).test(key)) counts[key] += l == rhyming[r].front() ? 3 : 2;
+    const auto best = std::max_element(counts.begin(), counts.end(),
+                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    for (const std::size_t l : rhyming[r]) {
+      const std::string character = text_of(lines[l].back());
+      if (table.readings(lines[l].back()).empty())
+        out.faults.push_back({static_cast<int>(l), fmt::format("the rhyme of {} is unknown", character)});
+      else if (best == counts.end() || !keys_of(l).test(best->first))
+        out.faults.push_back({static_cast<int>(l), fmt::format("{} does not rhyme with the others", character)});
+    }
+    if (best == counts.end()) continue;
+    const auto& classes = table.classes();
+    const auto named = std::find_if(classes.begin(), classes.end(), [&](const RhymeClass& c) {
+      return form.mixed[r] ? c.sound == best->first : &c == &classes[best->first];
+    });
+    out.rhyme += (out.rhyme.empty() ? "" : ", ") + named->name;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<ToneRule> tone_rule_from_name(std::string_view name) {
+  if (name == "strict") return ToneRule::kStrict;
+  if (name == "loose") return ToneRule::kLoose;
+  if (name == "off") return ToneRule::kOff;
+  return std::nullopt;
+}
+
+int PoemForm::characters() const {
+  int out = 0;
+  for (const Line& line : lines) out += line.length;
+  return out;
+}
+
+std::optional<PoemForm> form_from_name(std::string_view name, ToneRule tones) {
+  for (const Regulated& form : kRegulated)
+    if (name == form.name || name == form.traditional)
+      return regulated_form(std::string(form.name), form.lines, form.length, tones);
+  for (const std::string_view tune : kTunes)
+    if (tune_name(tune) == name) return parse_tune(tune, std::string(name), tones);
+  return std::nullopt;
+}
+
+std::vector<std::string> form_names() {
+  std::vector<std::string> out;
+  for (const Regulated& form : kRegulated) out.emplace_back(form.name);
+  for (const std::string_view tune : kTunes) out.emplace_back(tune_name(tune));
+  return out;
+}
+
+PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones) {
+  PoemForm out;
+  std::vector<LineRule> rules(1);
+  TonePattern pattern;
+  PoemForm::Line line;
+  std::map<char32_t, int> letters;
+  std::vector<Tones> rhyme_tones;
+  const auto end_line = [&] {
+    if (line.length == 0) return;
+    rules.back().patterns = rules.back().given_first = {tones == ToneRule::kOff ? TonePattern() : pattern};
+    out.lines.push_back(std::move(line));
+    line = {};
+    pattern = {};
+    rules.emplace_back();
+  };
+  std::size_t number = 1;
+  const auto wrong = [&](const std::string& what) { fail("{}:{}: {}", name, number, what); };
+  for (std::size_t at = 0; at < text.size(); ++number) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view row = text.substr(at, end - at);
+    at = end + 1;
+    row = row.substr(0, row.find('#'));
+    if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (out.name.empty()) {
+      out.name = row.substr(0, row.find_last_not_of(" \t\r") + 1);
+      continue;
+    }
+    for (std::size_t i = 0; i < row.size();) {
+      const auto [c, length] = decode_utf8(row.data() + i);
+      i += length;
+      if (c == U' ' || c == U'\t' || c == U'\r') continue;
+      const Tones tone = c == U'平' ? kLevel : c == U'仄' ? kOblique : c == U'中' ? kAnyTone : 0;
+      if (tone != 0) {
+        if (line.length == kLongestLine) wrong(fmt::format("a line of more than {} places", kLongestLine));
+        if (rules.back().rhyme >= 0) end_line();
+        const std::uint32_t bit = std::uint32_t{1} << line.length;
+        if (tone != kAnyTone) pattern.fixed |= bit;
+        if (tone == kOblique) pattern.oblique |= bit;
+        ++line.length;
+        line.marks.emplace_back();
+      } else if (c >= U'A' && c <= U'Z') {
+        if (line.length == 0) wrong("a rhyme before the line's first place");
+        const Tones last = pattern.at(line.length - 1);
+        if (last == kAnyTone) wrong("a rhyme needs a place that is level or oblique");
+        const auto [found, made] = letters.emplace(c, static_cast<int>(letters.size()));
+        if (made) rhyme_tones.push_back(0);
+        rhyme_tones[found->second] = static_cast<Tones>(rhyme_tones[found->second] | last);
+        rules.back().rhyme = found->second;
+        rules.back().rhyme_tone = last;
+      } else if (c == U'、' || is_end(U"，。；！？", c)) {
+        // A mark behind a line that ended with its rhyme still belongs to it.
+        if (line.length == 0) wrong("punctuation before the line's first place");
+        append_utf8(line.marks.back(), c);
+        if (c != U'、') end_line();
+      } else {
+        wrong(fmt::format("expected 平, 仄, 中, A to Z or one of 、，。；！？, found {}", text_of(c)));
+      }
+    }
+    end_line();
+    if (!out.lines.empty()) out.lines.back().marks.back() += "\n";
+  }
+  if (out.lines.empty()) fail("{}: a pattern without a place", name);
+  rules.pop_back();
+  std::string& last = out.lines.back().marks.back();
+  if (last.ends_with('\n')) last.pop_back();
+  out.rhymes = static_cast<int>(letters.size());
+  for (const Tones both : rhyme_tones) out.mixed.push_back(both == kAnyTone);
+  out.alternatives.push_back(std::move(rules));
+  return out;
+}
+
+std::vector<std::u32string> verse_lines(std::string_view text) {
+  std::vector<std::u32string> out(1);
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [c, length] = decode_utf8(text.data() + i);
+    i += length;
+    if (is_end(kVerseEnds, c)) {
+      if (!out.back().empty()) out.emplace_back();
+    } else if (c != U'、' && c != U'\r') {
+      out.back().push_back(c);
+    }
+  }
+  if (out.back().empty()) out.pop_back();
+  return out;
+}
+
+PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, RhymeBook book, bool allow_repeats,
+                     bool given_first) {
+  const RhymeTable& table = RhymeTable::of(book);
+  PoemCheck best;
+  for (std::size_t i = 0; i < form.alternatives.size(); ++i) {
+    PoemCheck one = check_alternative(form, form.alternatives[i], lines, table, given_first);
+    if (i == 0 || one.faults.size() < best.faults.size()) best = std::move(one);
+  }
+  if (lines.size() != form.lines.size())
+    best.faults.push_back({-1, fmt::format("{} lines, expected {}", lines.size(), form.lines.size())});
+  for (std::size_t l = 0; l < lines.size(); ++l) {
+    if (l < form.lines.size() && static_cast<int>(lines[l].size()) != form.lines[l].length)
+      best.faults.push_back(
+          {static_cast<int>(l), fmt::format("{} characters, expected {}", lines[l].size(), form.lines[l].length)});
+    std::string tones;
+    for (const char32_t c : lines[l]) {
+      const Tones tone = table.tones(c);
+      tones += tone == kLevel ? "平" : tone == kOblique ? "仄" : tone == kAnyTone ? "通" : "？";
+    }
+    best.tones.push_back(std::move(tones));
+  }
+  std::map<char32_t, std::size_t> first;
+  for (std::size_t l = 0; l < lines.size() && !allow_repeats; ++l)
+    for (const char32_t c : lines[l]) {
+      const auto [found, made] = first.emplace(c, l);
+      if (!made)
+        best.faults.push_back(
+            {static_cast<int>(l), fmt::format("{} stands in line {} already", text_of(c), found->second + 1)});
+    }
+  std::stable_sort(best.faults.begin(), best.faults.end(),
+                   [](const PoemFault& a, const PoemFault& b) { return a.line < b.line; });
+  return best;
+}
+
+}  // namespace mnemo
