@@ -131,7 +131,7 @@ int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, co
   LanguageReport report = report_of(*TextLanguageModel::from_contents(std::move(contents)), o.model);
   if (!o.compare.empty()) add_comparison(report, report_of(*TextLanguageModel::load(o.compare), o.compare));
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
-  return check_minimums(minimums, language_metrics(mean_nats(report.lines)));
+  return check_minimums(minimums, language_metrics(mean_nats(report.records)));
 }
 
 int run_evaluate(const EvaluateOptions& o) {

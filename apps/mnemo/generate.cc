@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -9,10 +10,13 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/poem_options.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "decode/generate.h"
+#include "decode/parallelism.h"
+#include "decode/poem_constraint.h"
 #include "text/line_reader.h"
 #include "train/text_language_model.h"
 
@@ -21,8 +25,11 @@ namespace {
 
 struct GenerateCommand {
   std::string model, prompt, prompt_file, format = "text", invalid_utf8 = "error";
+  std::string title, author, acrostic;
+  PoemFormOptions poem;
+  bool repeats = false;
   GenerateOptions options;
-  std::int64_t beam = 0;
+  std::int64_t beam = 0, candidates = 1;
   int threads = 1;
 };
 
@@ -43,52 +50,102 @@ std::string read_prompt_text(const GenerateCommand& o) {
   return out;
 }
 
-// Before the prompt stands a line's end. Throws Error that names the first unit that the model does not know.
-std::vector<std::int32_t> encode_prompt(const TextLanguageModel& model, const std::string& prompt) {
-  std::vector<std::int32_t> out{model.line_end()};
-  Tokens tokens;
-  const Tokenizer tokenizer(model.tokenizer_options());
-  for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
-    const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
-    tokenizer.tokenize(std::string_view(prompt).substr(at, end - at), tokens);
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      out.push_back(model.vocabulary().find(tokens.text(i)));
-      if (out.back() == Vocabulary::kUnknown && tokens.text(i) != Vocabulary::kUnknownText)
-        fail("prompt, line {}, unit {}: the model does not know \"{}\"; it was not in its training data", number, i + 1,
-             tokens.text(i));
+// What the text goes on from: its end as the unit before it, what is told of it, and the prompt. Throws Error that
+// names the first unit that the model does not know.
+class Beginning {
+ public:
+  Beginning(const TextLanguageModel& model, const GenerateCommand& o, const std::string& form)
+      : model_(model), units_{model.text_end()} {
+    if (model.tells()) {
+      Tokens tokens;
+      const Tokenizer tokenizer(model.tokenizer_options());
+      const Poem told{.title = o.title, .author = o.author, .form = form, .body = {}};
+      for_record_units(told, true, tokenizer, tokens, [&](Section section, std::string_view unit) {
+        if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
+        if (section == Section::kBody) return;
+        add(unit, section == Section::kAuthor ? "--author" : "--title");
+      });
+    } else if (!o.title.empty() || !o.author.empty()) {
+      throw UsageError(
+          fmt::format("{}: was not told titles and authors in training, as models of poems-json are", o.model));
     }
-    if (end < prompt.size()) out.push_back(model.line_end());
-    at = end + 1;
+    prompt_begins_ = units_.size();
   }
-  return out;
-}
+
+  // In lines; the last one goes on.
+  void add_prompt(const std::string& prompt) {
+    Tokens tokens;
+    const Tokenizer tokenizer(model_.tokenizer_options());
+    for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
+      const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
+      tokenizer.tokenize(std::string_view(prompt).substr(at, end - at), tokens);
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+        add(tokens.text(i), fmt::format("prompt, line {}, unit {}", number, i + 1));
+      if (end < prompt.size()) units_.push_back(model_.line_end());
+      at = end + 1;
+    }
+  }
+
+  const std::vector<std::int32_t>& units() const { return units_; }
+  std::span<const std::int32_t> prompt() const { return std::span(units_).subspan(prompt_begins_); }
+
+ private:
+  void add(std::string_view unit, const std::string& where) {
+    units_.push_back(model_.vocabulary().find(unit));
+    if (units_.back() == Vocabulary::kUnknown && unit != Vocabulary::kUnknownText)
+      fail("{}: the model does not know \"{}\"; it was not in its training data", where, unit);
+  }
+
+  const TextLanguageModel& model_;
+  std::vector<std::int32_t> units_;
+  std::size_t prompt_begins_ = 0;
+};
 
 class Generation {
  public:
   explicit Generation(const GenerateCommand& o)
-      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), prompt_(read_prompt_text(o)) {
-    units_ = encode_prompt(*model_, prompt_);
+      : o_(o),
+        form_(read_form(o.poem)),
+        pool_(o.threads),
+        model_(TextLanguageModel::load(o.model)),
+        prompt_(read_prompt_text(o)),
+        beginning_(*model_, o, form_ ? form_->name : o.poem.form) {
+    beginning_.add_prompt(prompt_);
+    if (form_) constrain();
+    options_ = o.options;
+    options_.blocked.assign(static_cast<std::size_t>(model_->vocabulary().size()), 0);
+    options_.blocked[Vocabulary::kUnknown] = 1;
+    for (std::int32_t v = 1; v < model_->vocabulary().size(); ++v)
+      if (model_->vocabulary().text(v).size() > 1 && model_->vocabulary().text(v).front() == '\n')
+        options_.blocked[static_cast<std::size_t>(v)] = 1;
+    if (model_->has_records() && !form_) {
+      options_.end = model_->text_end();
+      options_.blocked[static_cast<std::size_t>(options_.end)] = 0;
+    }
+    options_.constraint = constraint_.get();
+    if (form_) options_.length = std::max<std::int64_t>(options_.length, 4 * form_->characters());
   }
 
   void run() {
-    GenerateOptions options = o_.options;
-    options.blocked.assign(model_->vocabulary().size(), 0);
-    options.blocked[Vocabulary::kUnknown] = 1;
     if (o_.beam > 0) {
-      const BeamOptions beam{o_.beam, options.length, options.blocked, -1, options.sampling.no_repeat};
-      auto texts = beam_search(model_->network(), units_, beam, pool_);
-      texts.resize(std::min<std::size_t>(texts.size(), static_cast<std::size_t>(options.samples)));
+      const BeamOptions beam{
+          o_.beam, options_.length, options_.blocked, options_.end, options_.sampling.no_repeat, options_.constraint};
+      auto texts = beam_search(model_->network(), beginning_.units(), beam, pool_);
+      texts.resize(std::min<std::size_t>(texts.size(), static_cast<std::size_t>(options_.samples)));
       show(texts);
       return;
     }
     // The first sample is written as it grows.
-    const bool grows = o_.format == "text" && options.samples == 1;
-    if (!grows) return show(generate(model_->network(), units_, options, pool_));
+    const bool grows = o_.format == "text" && options_.samples == 1 && o_.candidates == 1;
+    if (!grows) {
+      options_.samples *= o_.candidates;
+      return show(generate(model_->network(), beginning_.units(), options_, pool_));
+    }
     UnitJoiner joiner = begun();
     write(prompt_);
     const bool at_once = isatty(STDOUT_FILENO) != 0;
     std::string waiting;
-    generate(model_->network(), units_, options, pool_, [&](std::int32_t unit) {
+    generate(model_->network(), beginning_.units(), options_, pool_, [&](std::int32_t unit) {
       waiting += joiner.add(unit);
       if (at_once || waiting.size() >= kWaiting) write(std::exchange(waiting, {}));
       return true;
@@ -99,23 +156,100 @@ class Generation {
  private:
   static constexpr std::size_t kWaiting = 1 << 12;
 
+  // Units that may come, by the form and by what stands there already.
+  void constrain() {
+    if (model_->config().text.unit != "char" && model_->config().text.unit != "grapheme")
+      throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", o_.model));
+    std::vector<std::string_view> texts;
+    for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
+    poem_units_ = std::make_unique<PoemUnits>(texts, *rhyme_book_from_name(rhyme_book(o_.poem, *form_)));
+    constraint_ = std::make_unique<PoemConstraint>(
+        *poem_units_, *form_, PoemOptions{.acrostic = code_points(o_.acrostic), .allow_repeats = o_.repeats});
+    std::vector<std::uint8_t> blocked(texts.size());
+    for (std::size_t i = 0; i < beginning_.prompt().size(); ++i) {
+      const std::int32_t unit = beginning_.prompt()[i];
+      std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
+      if (!constraint_->ended()) constraint_->block(blocked);
+      if (constraint_->ended() || blocked[static_cast<std::size_t>(unit)] != 0)
+        fail("prompt, unit {}: \"{}\" does not keep the form {}", i + 1, texts[static_cast<std::size_t>(unit)],
+             form_->name);
+      constraint_->note(unit);
+    }
+  }
+
   // A joiner that has joined the prompt.
   UnitJoiner begun() const {
     UnitJoiner joiner(*model_);
-    for (const std::int32_t unit : units_) joiner.add(unit);
+    for (const std::int32_t unit : beginning_.prompt()) joiner.add(unit);
     return joiner;
   }
 
-  void show(const std::vector<GeneratedText>& texts) const {
+  // The mean over the couplets that the form wants parallel.
+  double parallelism_of(const GeneratedText& text) {
+    const auto couplets = parallel_couplets(*form_);
+    if (couplets.empty()) return 0;
+    if (!vectors_) {
+      std::vector<bool> characters;
+      for (const PoemUnits::Unit& unit : poem_units_->units()) characters.push_back(unit.character != 0);
+      vectors_ = std::make_unique<CentredVectors>(model_->network().embedding().weight, characters);
+    }
+    std::vector<std::int32_t> units;
+    const auto add = [&](std::int32_t unit) {
+      if (poem_units_->units()[static_cast<std::size_t>(unit)].character != 0) units.push_back(unit);
+    };
+    for (const std::int32_t unit : beginning_.prompt()) add(unit);
+    for (const std::int32_t unit : text.units) add(unit);
+    double sum = 0;
+    for (const std::size_t first : couplets) {
+      std::size_t at = 0;
+      for (std::size_t l = 0; l < first; ++l) at += static_cast<std::size_t>(form_->lines[l].length);
+      const auto length = static_cast<std::size_t>(form_->lines[first].length);
+      sum +=
+          parallelism(*vectors_, std::span(units).subspan(at, length), std::span(units).subspan(at + length, length));
+    }
+    return sum / static_cast<double>(couplets.size());
+  }
+
+  // The best of each number of candidates: by log p a unit and, where the form wants it, parallelism.
+  std::vector<GeneratedText> best(std::vector<GeneratedText> texts) {
+    if (o_.candidates == 1) return texts;
+    std::vector<GeneratedText> out;
+    for (std::size_t first = 0; first < texts.size(); first += static_cast<std::size_t>(o_.candidates)) {
+      std::size_t chosen = first;
+      double most = -INFINITY;
+      for (std::size_t i = first; i < first + static_cast<std::size_t>(o_.candidates) && i < texts.size(); ++i) {
+        const double worth =
+            texts[i].log_probability / static_cast<double>(std::max<std::size_t>(1, texts[i].units.size())) +
+            (form_ ? parallelism_of(texts[i]) : 0);
+        if (worth > most) {
+          most = worth;
+          chosen = i;
+        }
+      }
+      out.push_back(std::move(texts[chosen]));
+    }
+    return out;
+  }
+
+  void show(std::vector<GeneratedText> all) {
+    const std::vector<GeneratedText> texts = best(std::move(all));
     for (std::size_t i = 0; i < texts.size(); ++i) {
       UnitJoiner joiner = begun();
       std::string text = prompt_;
       for (const std::int32_t unit : texts[i].units) text += joiner.add(unit);
       if (o_.format == "jsonl") {
-        const nlohmann::ordered_json record{{"text", text},
-                                            {"prompt", prompt_},
-                                            {"units", texts[i].units.size()},
-                                            {"log_prob", texts[i].log_probability}};
+        nlohmann::ordered_json record{{"text", text},
+                                      {"prompt", prompt_},
+                                      {"units", texts[i].units.size()},
+                                      {"log_prob", texts[i].log_probability}};
+        if (model_->tells()) {
+          record["title"] = o_.title;
+          record["author"] = o_.author;
+        }
+        if (form_) {
+          record["form"] = form_->name;
+          if (!parallel_couplets(*form_).empty()) record["parallelism"] = parallelism_of(texts[i]);
+        }
         write(record.dump() + "\n");
       } else {
         write((i > 0 ? "\n" : "") + text + "\n");
@@ -124,10 +258,15 @@ class Generation {
   }
 
   const GenerateCommand& o_;
+  std::optional<PoemForm> form_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
   std::string prompt_;
-  std::vector<std::int32_t> units_;
+  Beginning beginning_;
+  GenerateOptions options_;
+  std::unique_ptr<PoemUnits> poem_units_;
+  std::unique_ptr<PoemConstraint> constraint_;
+  std::unique_ptr<CentredVectors> vectors_;
 };
 
 int run_generate(const GenerateCommand& o) {
@@ -142,7 +281,8 @@ void add_generate(CLI::App& app, Command& chosen) {
   command->footer(
       "Examples:\n  mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300\n"
       "  mnemo generate run/model.safetensors --samples 8 --temperature 0.8 --top-p 0.95 --format jsonl\n"
-      "  mnemo generate run/model.safetensors --prompt-file - --beam 8 < beginning.txt\n\n"
+      "  mnemo generate run/model.safetensors --prompt-file - --beam 8 < beginning.txt\n"
+      "  mnemo generate tang/model.safetensors --form 七律 --title 秋思 --author 杜甫 --candidates 16\n\n"
       "The same seed gives the same text, whatever else is generated beside it. log_prob is the model's own for what "
       "follows the prompt, whatever the options.");
   auto o = std::make_shared<GenerateCommand>();
@@ -180,6 +320,19 @@ void add_generate(CLI::App& app, Command& chosen) {
   command
       ->add_option("--beam", o->beam, "Search the most probable texts with a beam of B instead of sampling; 0: sample")
       ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  add_poem_form(command, o->poem, "Write in this form");
+  command->add_option("--title", o->title, "Title of the poem, for models of poems-json")->type_name("TEXT");
+  command->add_option("--author", o->author, "Author whose manner it has, for models of poems-json")->type_name("NAME");
+  command
+      ->add_option("--acrostic", o->acrostic,
+                   "With --form: characters that begin the lines, or with half as many every other line")
+      ->type_name("TEXT");
+  command->add_flag("--allow-repeats", o->repeats, "With --form: a character may stand in the poem twice");
+  command
+      ->add_option("--candidates", o->candidates,
+                   "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
+      ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command->add_option("--format", o->format, "text or jsonl")
       ->check(CLI::IsMember({"text", "jsonl"}))

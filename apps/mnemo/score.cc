@@ -30,7 +30,8 @@ struct ScoreOptions {
 
 class Scoring {
  public:
-  explicit Scoring(const ScoreOptions& o) : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)) {}
+  explicit Scoring(const ScoreOptions& o)
+      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), before_(model_->tells() ? 1 : 0) {}
 
   void run() {
     std::vector<std::string> files = o_.files;
@@ -72,14 +73,17 @@ class Scoring {
 
   void answer() {
     std::vector<double> log_p(ids_.size());
-    StreamLoss(starts_).measure(
-        *model_,
-        [&](std::int64_t first, std::span<std::int32_t> out) {
-          std::copy_n(ids_.begin() + first, out.size(), out.begin());
-        },
-        pool_, [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; });
+    std::vector<StreamLoss::Lane> lanes;
+    for (std::size_t i = 0; i < lines_.size(); ++i) lanes.push_back({starts_[i], starts_[i] + before_, starts_[i + 1]});
+    StreamLoss(std::move(lanes))
+        .measure(
+            *model_,
+            [&](std::int64_t first, std::span<std::int32_t> out) {
+              std::copy_n(ids_.begin() + first, out.size(), out.begin());
+            },
+            pool_, [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; });
     for (std::size_t i = 0; i < lines_.size(); ++i)
-      show(i, std::span(log_p).subspan(starts_[i], starts_[i + 1] - starts_[i]));
+      show(i, std::span(log_p).subspan(starts_[i] + before_, starts_[i + 1] - starts_[i] - before_));
     lines_.clear();
     line_unknown_.clear();
     ids_.clear();
@@ -107,7 +111,7 @@ class Scoring {
                                     {"perplexity", perplexity}};
       for (std::size_t t = 0; t < log_p.size(); ++t)
         record["unit_log_probs"].push_back(
-            {model_->vocabulary().text(ids_[static_cast<std::size_t>(starts_[i]) + t]), log_p[t]});
+            {model_->vocabulary().text(ids_[static_cast<std::size_t>(starts_[i] + before_) + t]), log_p[t]});
       out_ += record.dump() + "\n";
     } else {
       out_ += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", line_number_, log_p.size(), sum, perplexity);
@@ -117,6 +121,7 @@ class Scoring {
   const ScoreOptions& o_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
+  std::int64_t before_;  // units of a line that are not scored
   Tokens tokens_;
   std::vector<std::string> lines_;
   std::vector<std::int64_t> line_unknown_, starts_{0};

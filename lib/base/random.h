@@ -22,6 +22,7 @@ enum class Purpose : std::uint32_t {
   kBench = 7,
   kTest = 8,
   kSample = 9,
+  kConditions = 10,
 };
 
 /// The Philox 4x32-10 block function.

@@ -41,7 +41,7 @@ struct DataConfig {
   bool multi_label = false, phrases = false;
   std::vector<std::string> columns;
   std::string scheme = "auto";
-  bool strip_position = false;
+  bool strip_position = false, records = false;
   double dev_fraction = 0.1;
   std::int64_t dev_seed = 1;
 };
@@ -80,7 +80,7 @@ struct ModelConfig {
   bool crf = true;
   std::string scheme = "bioes";
   bool tied = false;
-  double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0;
+  double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0, condition_dropout = 0.2;
 };
 
 struct EarlyStoppingConfig {

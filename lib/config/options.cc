@@ -120,8 +120,8 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
 }
 
 const Choices& data_formats() {
-  static const Choices names{"tsv",   "csv",   "jsonl",  "fasttext", "spaced",
-                             "trees", "conll", "conllu", "slashed",  "lines"};
+  static const Choices names{"tsv",   "csv",    "jsonl",   "fasttext", "spaced",    "trees",
+                             "conll", "conllu", "slashed", "lines",    "poems-json"};
   return names;
 }
 
@@ -287,6 +287,9 @@ std::vector<Option> declare_options() {
           "words: the words themselves, found in their characters; tagged-words: with the tag that each has."),
       option("data.scheme", MNEMO_MEMBER(data.scheme), Choices{"auto", "none", "iob1", "bio", "bioes", "bmes"},
              "tag: how tags spell spans; none: they stand for themselves; auto: as the tags of train look."),
+      option("data.records", MNEMO_MEMBER(data.records), any,
+             "generate: each line is a text of its own, with a beginning and an end, in place of one stream over all; "
+             "poems-json always is."),
       option("data.strip_position", MNEMO_MEMBER(data.strip_position), any,
              "conll: drop one digit at the end of tokens of two characters and more."),
       option("data.header", MNEMO_MEMBER(data.header), any,
@@ -408,6 +411,9 @@ std::vector<Option> declare_options() {
              "generate: weight of the mean square of the last outputs after dropout in the loss (Merity et al. 2017)."),
       option("model.slowness_penalty", MNEMO_MEMBER(model.slowness_penalty), Range{0, 1e6},
              "generate: weight of the mean square of their change from step to step."),
+      option("model.condition_dropout", MNEMO_MEMBER(model.condition_dropout), Range{0, 1},
+             "generate: share of poems in training that are not told their form, their author, their title, each by "
+             "itself, so that text can be made without."),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
@@ -526,7 +532,7 @@ const std::map<std::string, TaskTraits>& task_traits() {
        {{"tsv", "csv", "jsonl", "fasttext", "spaced", "trees"},
         {"accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc"}}},
       {"tag", {{"conll", "conllu", "slashed", "jsonl"}, {"f1", "token_accuracy"}}},
-      {"generate", {{"lines"}, {"nats"}}}};
+      {"generate", {{"lines", "poems-json"}, {"nats"}}}};
   return traits;
 }
 

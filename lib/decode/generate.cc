@@ -53,6 +53,14 @@ Read read_prompt(LanguageModel& model, std::span<const std::int32_t> prompt, Thr
   return out;
 }
 
+// What may not come next, by the caller and by a constraint.
+void blocked_now(const std::vector<std::uint8_t>& always, const Constraint& constraint, Index units,
+                 std::vector<std::uint8_t>& out) {
+  out = always;
+  out.resize(static_cast<std::size_t>(units), 0);
+  constraint.block(out);
+}
+
 // Sequences that go on side by side, one unit at a time.
 class Steps {
  public:
@@ -119,9 +127,12 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
     const std::int64_t first = group * options.samples / groups, last = (group + 1) * options.samples / groups;
     Steps steps(model, read, last - first, pool);
     std::vector<Sampler> samplers;
+    std::vector<std::unique_ptr<Constraint>> constraints;
+    std::vector<std::uint8_t> blocked;
     for (std::int64_t i = first; i < last; ++i) {
       samplers.emplace_back(options.sampling, model.options().units, options.seed, static_cast<std::uint64_t>(i));
       for (const std::int32_t unit : prompt) samplers.back().note(unit);
+      if (options.constraint) constraints.push_back(options.constraint->clone());
     }
     std::vector<std::int32_t> units(last - first, prompt.back());
     std::vector<bool> ended(last - first, false);
@@ -129,7 +140,10 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
       bool going = false;
       for (std::int64_t b = 0; b < last - first; ++b) {
         if (ended[b]) continue;
-        const std::int32_t unit = samplers[b].next(steps.scores(b), options.blocked);
+        if (options.constraint) blocked_now(options.blocked, *constraints[b], model.options().units, blocked);
+        const std::int32_t unit = samplers[b].next(steps.scores(b), options.constraint ? blocked : options.blocked);
+        if (unit < 0 && options.constraint)
+          throw Error("no unit is left that keeps the form; the vocabulary is too small");
         GeneratedText& text = out[first + b];
         text.log_probability = samplers[b].log_probability();
         ended[b] = unit < 0 || unit == options.end;
@@ -137,6 +151,10 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
         going = true;
         units[b] = unit;
         text.units.push_back(unit);
+        if (options.constraint) {
+          constraints[b]->note(unit);
+          ended[b] = constraints[b]->ended();
+        }
         if (first + b == 0 && give && !give(unit)) stopped = true;
       }
       if (!going) break;
@@ -156,7 +174,14 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
     Index from;
     std::int32_t unit;
   };
-  std::vector<GeneratedText> beam(1), done;
+  struct Hypothesis {
+    GeneratedText text;
+    std::unique_ptr<Constraint> constraint;
+  };
+  std::vector<Hypothesis> beam(1);
+  std::vector<GeneratedText> done;
+  if (options.constraint) beam[0].constraint = options.constraint->clone();
+  std::vector<std::uint8_t> blocked = options.blocked;
   std::vector<float> exponentials(V);
   const auto repeats = [&](const GeneratedText& text, std::int32_t unit) {
     const std::int64_t n = options.no_repeat;
@@ -175,32 +200,42 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
       const double log_sum =
           std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials.data())));
       std::vector<std::int32_t> order;
+      if (beam[b].constraint) blocked_now(options.blocked, *beam[b].constraint, V, blocked);
       for (std::int32_t v = 0; v < V; ++v)
-        if (options.blocked.empty() || !options.blocked[v]) order.push_back(v);
+        if (blocked.empty() || !blocked[v]) order.push_back(v);
       // More than the beam has room for, as some may repeat what stood before.
       const auto wanted = std::min<std::ptrdiff_t>(std::ssize(order), 2 * B + 8);
       std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
                         [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
       for (std::ptrdiff_t i = 0; i < wanted; ++i)
-        if (!repeats(beam[b], order[i]))
+        if (!repeats(beam[b].text, order[i]))
           candidates.push_back(
-              {beam[b].log_probability + static_cast<double>(scores[order[i]] - largest) - log_sum, b, order[i]});
+              {beam[b].text.log_probability + static_cast<double>(scores[order[i]] - largest) - log_sum, b, order[i]});
     }
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const auto& a, const auto& b) { return a.log_probability > b.log_probability; });
-    std::vector<GeneratedText> next;
+    std::vector<Hypothesis> next;
     std::vector<Index> from;
     std::vector<std::int32_t> units;
     for (const Candidate& c : candidates) {
       if (std::ssize(next) == B) break;
-      GeneratedText text = beam[c.from];
+      GeneratedText text = beam[c.from].text;
       text.log_probability = c.log_probability;
       if (c.unit == options.end) {
         done.push_back(std::move(text));
         continue;
       }
       text.units.push_back(c.unit);
-      next.push_back(std::move(text));
+      std::unique_ptr<Constraint> constraint;
+      if (options.constraint) {
+        constraint = beam[c.from].constraint->clone();
+        constraint->note(c.unit);
+        if (constraint->ended()) {
+          done.push_back(std::move(text));
+          continue;
+        }
+      }
+      next.push_back({std::move(text), std::move(constraint)});
       from.push_back(c.from);
       units.push_back(c.unit);
     }
@@ -211,7 +246,9 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
     steps.reorder(from);
     steps.step(units);
   }
-  done.insert(done.end(), beam.begin(), beam.end());
+  // What a constraint has not ended does not keep it.
+  for (Hypothesis& one : beam)
+    if (!one.constraint) done.push_back(std::move(one.text));
   const auto worth = [&](const GeneratedText& text) {
     if (options.end < 0) return text.log_probability;
     return text.log_probability / static_cast<double>(std::max<std::size_t>(1, text.units.size()));

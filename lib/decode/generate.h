@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "decode/constraint.h"
 #include "decode/sampler.h"
 #include "models/language_model.h"
 
@@ -23,11 +24,13 @@ struct GenerateOptions {
   std::int64_t length = 500;  ///< units of a sample at the most
   std::int64_t samples = 1;
   std::uint64_t seed = 1;
-  std::vector<std::uint8_t> blocked;  ///< [V] 1: a unit that is never given; empty: none
-  std::int32_t end = -1;              ///< the unit that ends a sample, and is not part of it
+  std::vector<std::uint8_t> blocked;       ///< [V] 1: a unit that is never given; empty: none
+  std::int32_t end = -1;                   ///< the unit that ends a sample, and is not part of it
+  const Constraint* constraint = nullptr;  ///< each sample keeps to a copy of it, and ends with it
 };
 
-/// Goes on after `prompt`, of at least one unit, from a state of zero. A sample depends on seed and number alone, not
+/// Goes on after `prompt`, of at least one unit, from a state of zero. Throws Error where a constraint leaves no unit.
+/// A sample depends on seed and number alone, not
 /// on how many are made or on threads. `give` is told of each unit of sample 0 as soon as it is chosen; it returns
 /// false to stop.
 std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
@@ -40,6 +43,7 @@ struct BeamOptions {
   std::vector<std::uint8_t> blocked;
   std::int32_t end = -1;
   std::int64_t no_repeat = 0;  ///< as SamplingOptions::no_repeat
+  const Constraint* constraint = nullptr;
 };
 
 /// The most probable continuations that a beam of that width finds, the best first by their log p, at most `beam`. With

@@ -112,7 +112,6 @@ std::string_view tune_name(std::string_view text) {
 
 bool is_end(std::u32string_view marks, char32_t c) { return marks.find(c) != std::u32string_view::npos; }
 
-constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t　\n";
 constexpr int kLongestLine = 31;
 
 std::string tone_name(Tones tone) { return tone == kLevel ? "level" : "oblique"; }
@@ -283,21 +282,6 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
   out.rhymes = static_cast<int>(letters.size());
   for (const Tones both : rhyme_tones) out.mixed.push_back(both == kAnyTone);
   out.alternatives.push_back(std::move(rules));
-  return out;
-}
-
-std::vector<std::u32string> verse_lines(std::string_view text) {
-  std::vector<std::u32string> out(1);
-  for (std::size_t i = 0; i < text.size();) {
-    const auto [c, length] = decode_utf8(text.data() + i);
-    i += length;
-    if (is_end(kVerseEnds, c)) {
-      if (!out.back().empty()) out.emplace_back();
-    } else if (c != U'、' && c != U'\r') {
-      out.back().push_back(c);
-    }
-  }
-  if (out.back().empty()) out.pop_back();
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/poems.h"
 #include "text/rhyme.h"
 
 namespace mnemo {
@@ -74,9 +75,6 @@ struct PoemFault {
   int line = -1;  ///< of verse, from 0; -1: of the poem
   std::string message;
 };
-
-/// The poem's lines of verse: pieces between punctuation, blanks and line breaks; 、 is no end.
-std::vector<std::u32string> verse_lines(std::string_view text);
 
 struct PoemCheck {
   std::vector<PoemFault> faults;

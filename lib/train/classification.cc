@@ -126,7 +126,7 @@ class ClassificationTask : public TrainingTask {
   static DataPart part(const LabelledTexts& texts) { return {texts.files, std::ssize(texts.entries)}; }
 
   void plan(std::int64_t epoch) {
-    batches_ = make_batches(corpus_, config_.training.batch_size, config_.training.batch_tokens,
+    batches_ = make_batches(corpus_.lengths(), config_.training.batch_size, config_.training.batch_tokens,
                             static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(epoch));
   }
 

@@ -43,24 +43,29 @@ Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, const UnknownUn
   return out;
 }
 
-std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::int64_t batch_size,
+std::vector<std::int32_t> Corpus::lengths() const {
+  std::vector<std::int32_t> out;
+  for (std::int64_t text = 0; text < size(); ++text) out.push_back(length(text));
+  return out;
+}
+
+std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
                                                     std::int64_t batch_tokens, std::uint64_t seed,
                                                     std::uint64_t epoch) {
   RandomStream random(seed, Purpose::kShuffle, epoch);
-  std::vector<std::int64_t> order(corpus.size());
+  std::vector<std::int64_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0);
   random.shuffle(order);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return corpus.length(a) < corpus.length(b); });
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return lengths[a] < lengths[b]; });
   std::vector<std::vector<std::int64_t>> batches;
   std::int64_t units = 0;
   for (std::int64_t text : order) {
-    units += corpus.length(text);
+    units += lengths[text];
     const bool full =
         batches.empty() || (batch_tokens > 0 ? units > batch_tokens : std::ssize(batches.back()) >= batch_size);
     if (full) {
       batches.emplace_back();
-      units = corpus.length(text);
+      units = lengths[text];
     }
     batches.back().push_back(text);
   }

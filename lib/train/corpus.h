@@ -21,6 +21,7 @@ class Corpus {
   std::int32_t length(std::int64_t text) const {
     return static_cast<std::int32_t>(text_starts_[text + 1] - text_starts_[text]);
   }
+  std::vector<std::int32_t> lengths() const;
   std::int64_t units() const { return text_starts_.back(); }
   std::int64_t unknown_units() const { return unknown_; }
 
@@ -54,10 +55,11 @@ class Corpus {
   std::int64_t unknown_ = 0;
 };
 
-/// Batches of texts of similar length, in random order: texts are sorted by length, equal lengths at random, cut into
-/// batches of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than that, at
-/// least one), and the batches shuffled; all by `seed` and `epoch`. The number of batches does not depend on the epoch.
-std::vector<std::vector<std::int64_t>> make_batches(const Corpus& corpus, std::int64_t batch_size,
+/// Batches of texts of similar length [texts], in random order: texts are sorted by length, equal lengths at random,
+/// cut into batches of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than
+/// that, at least one), and the batches shuffled; all by `seed` and `epoch`. The number of batches does not depend on
+/// the epoch.
+std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
                                                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
 
 /// Batches for inference: all texts by length, cut where a batch would have more units than fill the products' tiles.

@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "text/line_reader.h"
+#include "base/random.h"
+#include "train/corpus.h"
 #include "train/evaluation.h"
 #include "train/network_options.h"
 #include "train/trial.h"
@@ -17,66 +18,65 @@ namespace {
 // Dev is read in so many parts side by side during training, each with a beginning that is not counted.
 constexpr std::int64_t kDevLanes = 16, kWarmUp = 256;
 
-// Calls `use` for every unit of the files, lines' ends included, until it returns false. `files` gets what was read.
-void for_units(const std::vector<DataFile>& names, const Config& config, const std::string& config_path,
-               InvalidUtf8 invalid_utf8, std::vector<SourceFile>& files, const Log& log,
-               const std::function<bool(std::string_view unit)>& use) {
-  const Tokenizer tokenizer(tokenizer_options(config.text));
-  Tokens tokens;
-  std::string line;
-  for (const DataFile& name : names) {
-    const std::string path = data_path(name.file, config.data.dir, config_path);
-    files.push_back(describe_file(path));
-    LineReader lines(path, invalid_utf8);
-    while (lines.next(line)) {
-      ++files.back().records;
-      tokenizer.tokenize(line, tokens);
-      for (std::size_t i = 0; i < tokens.size(); ++i)
-        if (!use(tokens.text(i))) return;
-      if (!use(TextLanguageModel::kLineEnd)) return;
-    }
-    if (lines.had_bom()) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
-    if (lines.crlf_lines() > 0) log(fmt::format("{}: {} lines end in CRLF", path, lines.crlf_lines()));
-    if (lines.invalid_sequences() > 0)
-      log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, lines.invalid_sequences()));
-  }
-}
-
-// How many units are there, and their vocabulary, of the first `limit` units or all.
-std::int64_t count_units(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
-                         std::int64_t limit, VocabularyBuilder* builder, const Log& log) {
-  std::int64_t count = 0;
-  std::vector<SourceFile> files;
-  for_units(config.data.train, config, config_path, invalid_utf8, files, log, [&](std::string_view unit) {
-    if (count == limit) return false;
-    ++count;
-    if (builder) builder->add(unit);
-    return true;
-  });
-  return count;
-}
-
-void silent(const std::string&) {}
-
-ReadUnits reader_of(const UnitStream& units) {
-  return [&units](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
-}
-
 DataPart part_of(const UnitText& text) { return {text.files, text.units.size()}; }
 
+// What training on a stream and on records have in common.
 class LanguageTask : public TrainingTask {
  public:
   LanguageTask(const Config& config, const LanguageData& data, TextLanguageModel& model)
-      : config_(config),
-        data_(data),
-        model_(model),
+      : config_(config), data_(data), model_(model) {}
+
+  void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
+  void weights_changed() override { model_.network().weights_changed(); }
+
+  void visit_sparse(const SparseVisitor& visitor) override {
+    Parameter& table = model_.network().embedding().weight;
+    if (table.sparse) visitor(table, rows_);
+  }
+
+  std::string data_identity() const override {
+    return mnemo::data_identity({}, part_of(data_.train), part_of(data_.dev));
+  }
+  std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
+  std::string metric() const override { return language_metric(config_); }
+  bool has_dev() const override { return data_.dev.units.size() > 0; }
+
+  void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
+    Json provenance{{"seed", config_.training.seed}};
+    provenance.update(data_provenance(part_of(data_.train), part_of(data_.dev)));
+    provenance["train_units"] = data_.train.units.size();
+    provenance.update(progress);
+    model_.save(path, metrics, provenance, pool);
+  }
+
+ protected:
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(config_.training.seed); }
+
+  void set_batch(Packing packing, std::span<const std::int32_t> ids, std::vector<std::int32_t> targets,
+                 std::int64_t step) {
+    batch_ = model_.network().batch(std::move(packing), ids, std::move(targets), true, seed(),
+                                    static_cast<std::uint64_t>(step));
+    rows_ = distinct_rows(batch_.units, model_.vocabulary().size());
+  }
+
+  const Config& config_;
+  const LanguageData& data_;
+  TextLanguageModel& model_;
+  LanguageModel::Batch batch_{Packing({}), {}, {}};
+
+ private:
+  std::vector<std::int32_t> rows_;
+};
+
+class StreamTask : public LanguageTask {
+ public:
+  StreamTask(const Config& config, const LanguageData& data, TextLanguageModel& model)
+      : LanguageTask(config, data, model),
         streams_(std::min(config.training.batch_size, data.train.units.size())),
         longest_((data.train.units.size() + streams_ - 1) / streams_),
         state_(model.network().options().recurrent, streams_),
         begun_(state_) {}
 
-  void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
-  void weights_changed() override { model_.network().weights_changed(); }
   std::int64_t batches() const override { return (longest_ + steps() - 1) / steps(); }
   void begin_epoch(std::int64_t) override { state_.clear(); }
 
@@ -90,18 +90,9 @@ class LanguageTask : public TrainingTask {
     Packing packing(lengths);
     std::vector<std::int32_t> ids(packing.tokens()), targets(packing.tokens());
     for (std::int64_t b = 0; b < streams_; ++b)
-      place_units(reader_of(data_.train.units), first(b) + done, lengths[b], model_.line_end(), packing, b, ids,
-                  targets);
-    batch_ =
-        model_.network().batch(std::move(packing), ids, std::move(targets), true,
-                               static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(step));
-    rows_ = distinct_rows(batch_.units, model_.vocabulary().size());
+      place_units(data_.train.reader(), first(b) + done, lengths[b], model_.text_end(), packing, b, ids, targets);
+    set_batch(std::move(packing), ids, std::move(targets), step);
     return batch_.packing.tokens();
-  }
-
-  void visit_sparse(const SparseVisitor& visitor) override {
-    Parameter& table = model_.network().embedding().weight;
-    if (table.sparse) visitor(table, rows_);
   }
 
   void visit_carried(const CarriedVisitor& visitor) override {
@@ -118,37 +109,88 @@ class LanguageTask : public TrainingTask {
     return model_.network().loss(tape, batch_, output.y);
   }
 
-  std::string data_identity() const override {
-    return mnemo::data_identity({}, part_of(data_.train), part_of(data_.dev));
-  }
-  std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
-  std::string metric() const override { return language_metric(config_); }
-  bool has_dev() const override { return data_.dev.units.size() > 0; }
-
   Metrics evaluate_dev(ThreadPool& pool) override {
     return language_metrics(
-        StreamLoss(data_.dev.units.size(), kDevLanes, kWarmUp).measure(model_, reader_of(data_.dev.units), pool));
-  }
-
-  void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
-    Json provenance{{"seed", config_.training.seed}};
-    provenance.update(data_provenance(part_of(data_.train), part_of(data_.dev)));
-    provenance["train_units"] = data_.train.units.size();
-    provenance.update(progress);
-    model_.save(path, metrics, provenance, pool);
+        StreamLoss(data_.dev.units.size(), kDevLanes, kWarmUp).measure(model_, data_.dev.reader(), pool));
   }
 
  private:
   std::int64_t steps() const { return config_.training.bptt; }
 
-  const Config& config_;
-  const LanguageData& data_;
-  TextLanguageModel& model_;
   std::int64_t streams_, longest_;
   CarriedState state_, begun_;
-  LanguageModel::Batch batch_{Packing({}), {}, {}};
-  std::vector<std::int32_t> rows_;
 };
+
+class RecordTask : public LanguageTask {
+ public:
+  RecordTask(const Config& config, const LanguageData& data, TextLanguageModel& model)
+      : LanguageTask(config, data, model) {
+    for (const UnitText::Record& record : data.train.records)
+      lengths_.push_back(static_cast<std::int32_t>(record.end() - record.begin));
+    begin_epoch(0);
+  }
+
+  std::int64_t batches() const override { return std::ssize(batches_); }
+  void begin_epoch(std::int64_t epoch) override {
+    batches_ = make_batches(lengths_, config_.training.batch_size, config_.training.batch_tokens, seed(),
+                            static_cast<std::uint64_t>(epoch));
+  }
+
+  // Sections that are not told are chosen anew for every batch.
+  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
+    const auto& chosen = batches_[static_cast<std::size_t>(batch)];
+    RandomStream random(seed(), Purpose::kConditions, static_cast<std::uint64_t>(step));
+    std::vector<std::vector<std::int32_t>> sequences;
+    std::vector<std::int32_t> lengths;
+    for (const std::int64_t index : chosen) {
+      const UnitText::Record& record = data_.train.records[static_cast<std::size_t>(index)];
+      std::vector<std::int32_t> units{model_.text_end()};
+      std::int64_t at = record.begin;
+      for (const std::int32_t length : record.lengths) {
+        const bool body = at == record.body();
+        if (body || random.uniform() >= config_.model.condition_dropout) {
+          const std::size_t before = units.size();
+          units.resize(before + static_cast<std::size_t>(length));
+          data_.train.units.read(at, std::span(units).subspan(before));
+        } else if (at + length == record.body() && length > 0) {
+          units.push_back(model_.vocabulary().find(TextLanguageModel::kBody));
+        }
+        at += length;
+      }
+      lengths.push_back(static_cast<std::int32_t>(units.size()) - 1);
+      sequences.push_back(std::move(units));
+    }
+    Packing packing(lengths);
+    std::vector<std::int32_t> ids(packing.tokens()), targets(packing.tokens());
+    for (Index b = 0; b < packing.sequences(); ++b) {
+      const auto& units = sequences[static_cast<std::size_t>(packing.original(b))];
+      for (Index t = 0; t < packing.length(b); ++t) {
+        ids[packing.row(b, t)] = units[static_cast<std::size_t>(t)];
+        targets[packing.row(b, t)] = units[static_cast<std::size_t>(t) + 1];
+      }
+    }
+    set_batch(std::move(packing), ids, std::move(targets), step);
+    return batch_.packing.tokens();
+  }
+
+  double forward(Tape& tape) override {
+    const Recurrent::Output output = model_.network().forward(tape, batch_, nullptr);
+    return model_.network().loss(tape, batch_, output.y);
+  }
+
+  Metrics evaluate_dev(ThreadPool& pool) override {
+    return language_metrics(mean_nats(evaluate_units(model_, data_.dev, pool)));
+  }
+
+ private:
+  std::vector<std::int32_t> lengths_;  // with all that is told
+  std::vector<std::vector<std::int64_t>> batches_;
+};
+
+std::unique_ptr<LanguageTask> make_task(const Config& config, const LanguageData& data, TextLanguageModel& model) {
+  if (data.train.records.empty()) return std::make_unique<StreamTask>(config, data, model);
+  return std::make_unique<RecordTask>(config, data, model);
+}
 
 }  // namespace
 
@@ -161,68 +203,26 @@ std::string language_metric(const Config& config) {
   return metric == "auto" ? "nats" : metric;
 }
 
-LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
-                                const Log& log) {
-  const DataConfig& d = config.data;
-  if (d.train.empty())
-    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
-  LanguageData out;
-  VocabularyBuilder builder;
-  constexpr std::int64_t kAll = std::int64_t{1} << 62;
-  std::int64_t kept = kAll;
-  if (d.dev.empty() && d.dev_fraction > 0) {
-    const std::int64_t all = count_units(config, config_path, invalid_utf8, kAll, nullptr, silent);
-    kept = static_cast<std::int64_t>(std::floor(static_cast<double>(all) * (1.0 - d.dev_fraction)));
-  }
-  const std::int64_t units = count_units(config, config_path, invalid_utf8, kept, &builder, silent);
-  const std::string first_file = data_path(d.train.front().file, d.dir, config_path);
-  if (units < 2) fail("{}: train has no text of at least two units", first_file);
-  // A corpus of one line that is cut short has no line's end of its own.
-  builder.add(TextLanguageModel::kLineEnd, 0);
-  out.vocabulary =
-      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
-  out.vocabulary.add(TextLanguageModel::kLineEnd);
-  log(fmt::format("vocabulary: {} of {} units", out.vocabulary.size() - 1, builder.distinct()));
-
-  const auto encode = [&](const std::vector<DataFile>& files, std::int64_t first_units, UnitText& into,
-                          UnitText* beyond) {
-    for_units(files, config, config_path, invalid_utf8, into.files, log, [&](std::string_view unit) {
-      UnitText& to = into.units.size() < first_units ? into : *beyond;
-      const std::int32_t id = out.vocabulary.find(unit);
-      to.units.add(id);
-      to.unknown += id == Vocabulary::kUnknown ? 1 : 0;
-      return true;
-    });
-  };
-  encode(d.train, kept, out.train, &out.dev);
-  if (kept != kAll) out.dev.files = out.train.files;
-  if (!d.dev.empty()) encode(d.dev, kAll, out.dev, nullptr);
-  if (!d.test.empty()) encode(d.test, kAll, out.test, nullptr);
-  for (const auto& [name, text] : {std::pair{"train", &out.train}, {"dev", &out.dev}, {"test", &out.test}})
-    if (text->units.size() > 0) log(fmt::format("{}: {} units, {} unknown", name, text->units.size(), text->unknown));
-  return out;
-}
-
-UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log) {
-  UnitText out;
-  DataFile file;
-  file.file = path;
-  Config config = model.config();
-  config.data.dir.clear();
-  for_units({file}, config, "", invalid_utf8, out.files, log, [&](std::string_view unit) {
-    const std::int32_t id = model.vocabulary().find(unit);
-    out.units.add(id);
-    out.unknown += id == Vocabulary::kUnknown ? 1 : 0;
-    return true;
-  });
-  return out;
-}
-
 RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
   RecordRatio out;
+  if (!text.records.empty()) {
+    out.parts.assign(text.records.size(), 0);
+    out.wholes.assign(text.records.size(), 0);
+    std::vector<StreamLoss::Lane> lanes;
+    for (const UnitText::Record& record : text.records) lanes.push_back({record.begin, record.body(), record.end()});
+    StreamLoss(std::move(lanes))
+        .measure(model, text.reader(), pool, [&](std::int32_t, std::int64_t place, double log_p) {
+          const auto next = std::upper_bound(text.records.begin(), text.records.end(), place,
+                                             [](std::int64_t p, const auto& record) { return p < record.begin; });
+          const auto record = static_cast<std::size_t>(next - text.records.begin()) - 1;
+          out.parts[record] -= log_p;
+          out.wholes[record] += 1;
+        });
+    return out;
+  }
   bool line_begins = true;
   StreamLoss(text.units.size(), 1, 0)
-      .measure(model, reader_of(text.units), pool, [&](std::int32_t unit, std::int64_t, double log_p) {
+      .measure(model, text.reader(), pool, [&](std::int32_t unit, std::int64_t, double log_p) {
         if (line_begins) {
           out.parts.push_back(0);
           out.wholes.push_back(0);
@@ -234,9 +234,9 @@ RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, Threa
   return out;
 }
 
-double mean_nats(const RecordRatio& lines) {
-  const double sum = std::accumulate(lines.parts.begin(), lines.parts.end(), 0.0),
-               units = std::accumulate(lines.wholes.begin(), lines.wholes.end(), 0.0);
+double mean_nats(const RecordRatio& records) {
+  const double sum = std::accumulate(records.parts.begin(), records.parts.end(), 0.0),
+               units = std::accumulate(records.wholes.begin(), records.wholes.end(), 0.0);
   return units > 0 ? sum / units : 0;
 }
 
@@ -245,24 +245,25 @@ LanguageReport report_language_model(TextLanguageModel& model, const UnitText& t
   if (text.units.size() == 0) fail("{}: no units to evaluate on", text.files.front().path);
   out.units = text.units.size();
   out.unknown = text.unknown;
-  out.lines = evaluate_units(model, text, pool);
-  out.interval = bootstrap_ratio(out.lines);
+  out.pieces = text.records.empty() ? "lines" : "records";
+  out.records = evaluate_units(model, text, pool);
+  out.interval = bootstrap_ratio(out.records);
   return out;
 }
 
 void add_comparison(LanguageReport& report, const LanguageReport& other) {
-  if (report.lines.wholes != other.lines.wholes)
+  if (report.records.wholes != other.records.wholes)
     fail("{} cuts the text into other units than {}: their nats a unit cannot be compared", other.model, report.model);
   report.other_model = other.model;
-  report.comparison = compare_ratios(report.lines, other.lines, "nats");
+  report.comparison = compare_ratios(report.records, other.records, "nats");
 }
 
 Json report_json(const LanguageReport& report) {
-  Metrics metrics = language_metrics(mean_nats(report.lines));
+  Metrics metrics = language_metrics(mean_nats(report.records));
   metrics.erase("loss");
   Json out{{"model", report.model},
            {"data", report.data},
-           {"records", report.lines.wholes.size()},
+           {"records", report.records.wholes.size()},
            {"units", report.units},
            {"unknown_units", report.unknown},
            {"metrics", Json(metrics)},
@@ -277,12 +278,12 @@ Json report_json(const LanguageReport& report) {
 }
 
 std::string report_text(const LanguageReport& report) {
-  const Metrics metrics = language_metrics(mean_nats(report.lines));
-  std::string out = fmt::format("{} on {}: {} lines, {} units, {} unknown to the model\n\n", report.model, report.data,
-                                report.lines.wholes.size(), report.units, report.unknown);
-  out += fmt::format("perplexity {:.3f} a unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by lines), {:.4f} bits\n",
+  const Metrics metrics = language_metrics(mean_nats(report.records));
+  std::string out = fmt::format("{} on {}: {} {}, {} units, {} unknown to the model\n\n", report.model, report.data,
+                                report.records.wholes.size(), report.pieces, report.units, report.unknown);
+  out += fmt::format("perplexity {:.3f} a unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by {}), {:.4f} bits\n",
                      metrics.at("perplexity"), metrics.at("nats"), report.interval.low, report.interval.high,
-                     metrics.at("bits"));
+                     report.pieces, metrics.at("bits"));
   if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
   return out;
 }
@@ -290,8 +291,8 @@ std::string report_text(const LanguageReport& report) {
 LanguageResult train_language_model(const Config& config, const LanguageData& data, TextLanguageModel& model,
                                     const TrainerOptions& options, ThreadPool& pool) {
   make_folders(options.folder);
-  LanguageTask task(config, data, model);
-  LanguageResult out{train(task, config, options, pool), std::nullopt};
+  const auto task = make_task(config, data, model);
+  LanguageResult out{train(*task, config, options, pool), std::nullopt};
   if (out.outcome.end == TrainingOutcome::End::kSignal || data.test.units.size() == 0) return out;
   const auto best = TextLanguageModel::load(model_path(options.folder));
   out.test = language_metrics(mean_nats(evaluate_units(*best, data.test, pool)));
@@ -304,9 +305,9 @@ void dry_run(const Config& config, const std::string&, const LanguageData& data,
       print(fmt::format("{}: {} units, unknown {:.2f}%", name, text->units.size(),
                         100.0 * static_cast<double>(text->unknown) / static_cast<double>(text->units.size())));
   TextLanguageModel model(config, data.vocabulary);
-  LanguageTask task(config, data, model);
-  task.begin_epoch(0);
-  report_cost(config, task, data.train.units.size(), pool, print);
+  const auto task = make_task(config, data, model);
+  task->begin_epoch(0);
+  report_cost(config, *task, data.train.units.size(), pool, print);
 }
 
 }  // namespace mnemo

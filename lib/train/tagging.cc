@@ -106,7 +106,7 @@ class TaggingTask : public TrainingTask {
 
  private:
   void plan(std::int64_t epoch) {
-    batches_ = make_batches(corpus_.words, config_.training.batch_size, config_.training.batch_tokens,
+    batches_ = make_batches(corpus_.words.lengths(), config_.training.batch_size, config_.training.batch_tokens,
                             static_cast<std::uint64_t>(config_.training.seed), static_cast<std::uint64_t>(epoch));
   }
 

@@ -15,6 +15,8 @@ namespace {
 
 // Steps that are read at once where nothing is learned, and units of a sample of the self-test.
 constexpr std::int64_t kBlockSteps = 256;
+// Lanes that are read side by side.
+constexpr std::ptrdiff_t kLanes = 128;
 constexpr int kSampleUnits = 8;
 
 LanguageModelOptions network_options(const Config& c, std::int32_t units) {
@@ -30,6 +32,39 @@ LanguageModelOptions network_options(const Config& c, std::int32_t units) {
           .activation_penalty = number(m.activation_penalty),
           .slowness_penalty = number(m.slowness_penalty),
           .embedding_deviation = number(m.embedding_deviation)};
+}
+
+// Reads lanes, the longest first, side by side.
+void measure_group(TextLanguageModel& model, std::span<const StreamLoss::Lane> lanes, const ReadUnits& read,
+                   ThreadPool& pool, Arena& arena, const StreamLoss::Use& use) {
+  LanguageModel& network = model.network();
+  const auto count = std::ssize(lanes);
+  CarriedState state(network.options().recurrent, count);
+  std::vector<std::int32_t> lengths(count), ids, targets;
+  for (std::int64_t done = 0; done < lanes.front().end - lanes.front().begin; done += kBlockSteps) {
+    for (std::ptrdiff_t b = 0; b < count; ++b)
+      lengths[b] =
+          static_cast<std::int32_t>(std::clamp<std::int64_t>(lanes[b].end - lanes[b].begin - done, 0, kBlockSteps));
+    Packing packing(lengths);
+    ids.assign(packing.tokens(), 0);
+    targets.assign(packing.tokens(), 0);
+    for (std::ptrdiff_t b = 0; b < count; ++b)
+      place_units(read, lanes[b].begin + done, lengths[b], model.text_end(), packing, b, ids, targets);
+    arena.reset();
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
+    const RecurrentState initial = state.view();
+    const Recurrent::Output output = network.forward(tape, batch, &initial);
+    std::vector<double> log_p(targets.size());
+    network.output().log_probabilities(pool, output.y.value, targets, log_p.data());
+    state.take(output.final);
+    for (std::ptrdiff_t b = 0; b < count; ++b)
+      for (std::int64_t t = 0; t < lengths[b]; ++t) {
+        const std::int64_t place = lanes[b].begin + done + t;
+        const std::int64_t row = batch.packing.row(b, t);
+        if (place >= lanes[b].counted) use(targets[row], place, log_p[row]);
+      }
+  }
 }
 
 Index cell_columns(const RecurrentOptions& o) { return cell_traits(o.cell).cell_state ? o.hidden : 0; }
@@ -58,6 +93,32 @@ void CarriedState::take(const RecurrentState& state) {
 void CarriedState::clear() {
   std::fill(h_.begin(), h_.end(), 0.0f);
   std::fill(c_.begin(), c_.end(), 0.0f);
+}
+
+void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer, Tokens& tokens,
+                      const std::function<void(Section, std::string_view unit)>& use) {
+  const auto add = [&](Section section, std::string_view text) {
+    tokenizer.tokenize(text, tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i) use(section, tokens.text(i));
+  };
+  if (told) {
+    if (!record.form.empty()) use(Section::kForm, std::string(TextLanguageModel::kForm) + record.form);
+    for (const auto& [section, control, text] :
+         {std::tuple{Section::kAuthor, TextLanguageModel::kAuthor, std::string_view(record.author)},
+          {Section::kTitle, TextLanguageModel::kTitle, std::string_view(record.title)}})
+      if (!text.empty()) {
+        use(section, control);
+        add(section, text);
+      }
+    use(Section::kTitle, TextLanguageModel::kBody);
+  }
+  for (std::size_t at = 0; at <= record.body.size();) {
+    const std::size_t end = std::min(record.body.find('\n', at), record.body.size());
+    add(Section::kBody, std::string_view(record.body).substr(at, end - at));
+    if (end < record.body.size()) use(Section::kBody, TextLanguageModel::kLineEnd);
+    at = end + 1;
+  }
+  use(Section::kBody, TextLanguageModel::kRecordEnd);
 }
 
 TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary)
@@ -100,7 +161,7 @@ void TextLanguageModel::save(const std::string& path, const Json& metrics, const
   m.provenance = provenance;
   std::vector<std::string> texts{""};
   for (std::int32_t id = 1; id < std::min(vocabulary_.size(), 1 + 2 * kSampleUnits); ++id) {
-    if (id == line_end_) continue;
+    if (vocabulary_.text(id).front() == '\n') continue;
     if (id == 1 + kSampleUnits) texts.emplace_back();
     if (config_.text.unit == "word" && !texts.back().empty()) texts.back() += ' ';
     texts.back() += vocabulary_.text(id);
@@ -121,12 +182,13 @@ void TextLanguageModel::save(const std::string& path, const Json& metrics, const
 std::int64_t TextLanguageModel::encode_line(std::string_view line, Tokens& tokens,
                                             std::vector<std::int32_t>& ids) const {
   std::int64_t unknown = 0;
+  if (tells()) ids.push_back(vocabulary_.find(kBody));
   tokenizer_.tokenize(line, tokens);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     ids.push_back(vocabulary_.find(tokens.text(i)));
     unknown += ids.back() == Vocabulary::kUnknown ? 1 : 0;
   }
-  ids.push_back(line_end_);
+  ids.push_back(text_end());
   return unknown;
 }
 
@@ -169,10 +231,10 @@ std::string UnitJoiner::add(std::int32_t id) {
   return (blank ? " " : "") + std::string(text);
 }
 
-void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t line_end,
+void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,
                  const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets) {
   if (length == 0) return;
-  std::vector<std::int32_t> units(length + 1, line_end);
+  std::vector<std::int32_t> units(length + 1, text_end);
   const std::int64_t before = first > 0 ? 1 : 0;
   read(first - before, std::span(units).subspan(1 - before));
   for (std::int64_t t = 0; t < length; ++t) {
@@ -190,10 +252,7 @@ StreamLoss::StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm
   sort();
 }
 
-StreamLoss::StreamLoss(std::span<const std::int64_t> starts) {
-  for (std::size_t i = 0; i + 1 < starts.size(); ++i) lanes_.push_back({starts[i], starts[i], starts[i + 1]});
-  sort();
-}
+StreamLoss::StreamLoss(std::vector<Lane> lanes) : lanes_(std::move(lanes)) { sort(); }
 
 void StreamLoss::sort() {
   std::stable_sort(lanes_.begin(), lanes_.end(),
@@ -201,43 +260,17 @@ void StreamLoss::sort() {
 }
 
 double StreamLoss::measure(TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool, const Use& use) const {
-  LanguageModel& network = model.network();
-  const auto lanes = std::ssize(lanes_);
-  if (lanes == 0) return 0;
-  CarriedState state(network.options().recurrent, lanes);
-  Arena arena;
-  std::vector<double> sums(lanes, 0.0);
-  std::vector<std::int32_t> lengths(lanes), ids, targets;
-  std::int64_t counted = 0;
-  for (std::int64_t done = 0; done < lanes_.front().end - lanes_.front().begin; done += kBlockSteps) {
-    for (std::ptrdiff_t b = 0; b < lanes; ++b)
-      lengths[b] =
-          static_cast<std::int32_t>(std::clamp<std::int64_t>(lanes_[b].end - lanes_[b].begin - done, 0, kBlockSteps));
-    Packing packing(lengths);
-    ids.assign(packing.tokens(), 0);
-    targets.assign(packing.tokens(), 0);
-    for (std::ptrdiff_t b = 0; b < lanes; ++b)
-      place_units(read, lanes_[b].begin + done, lengths[b], model.line_end(), packing, b, ids, targets);
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kInference);
-    const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
-    const RecurrentState initial = state.view();
-    const Recurrent::Output output = network.forward(tape, batch, &initial);
-    std::vector<double> log_p(targets.size());
-    network.output().log_probabilities(pool, output.y.value, targets, log_p.data());
-    state.take(output.final);
-    for (std::ptrdiff_t b = 0; b < lanes; ++b)
-      for (std::int64_t t = 0; t < lengths[b]; ++t) {
-        const std::int64_t place = lanes_[b].begin + done + t;
-        if (place < lanes_[b].counted) continue;
-        const double one = log_p[batch.packing.row(b, t)];
-        sums[b] -= one;
-        ++counted;
-        if (use) use(targets[batch.packing.row(b, t)], place, one);
-      }
-  }
   double sum = 0;
-  for (const double lane : sums) sum += lane;
+  std::int64_t counted = 0;
+  Arena arena;
+  for (std::ptrdiff_t first = 0; first < std::ssize(lanes_); first += kLanes) {
+    const auto group = std::span(lanes_).subspan(first, std::min(kLanes, std::ssize(lanes_) - first));
+    measure_group(model, group, read, pool, arena, [&](std::int32_t unit, std::int64_t place, double log_p) {
+      sum -= log_p;
+      ++counted;
+      if (use) use(unit, place, log_p);
+    });
+  }
   return counted > 0 ? sum / static_cast<double>(counted) : 0;
 }
 

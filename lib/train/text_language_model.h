@@ -12,6 +12,7 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "models/language_model.h"
+#include "text/poems.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -34,11 +35,23 @@ class CarriedState {
   std::vector<float> h_, c_;
 };
 
+/// Parts of a record: what it is told of, and its text.
+enum class Section { kForm, kAuthor, kTitle, kBody };
+
+/// Calls `use` with each unit of a record in turn. A record that is told has a control unit before its form's name, its
+/// author, its title, where these are known, and its body. Each record ends with TextLanguageModel::kRecordEnd.
+/// Controls begin with a line's end, which no other unit has but that itself.
+void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer, Tokens& tokens,
+                      const std::function<void(Section, std::string_view unit)>& use);
+
 class TextLanguageModel {
  public:
   static constexpr const char* kTask = "generate";  ///< its name in configurations and model files
   /// The unit that ends every line.
   static constexpr std::string_view kLineEnd = "\n";
+  /// Units of records that are no text.
+  static constexpr std::string_view kRecordEnd = "\nend", kForm = "\nform ", kAuthor = "\nauthor", kTitle = "\ntitle",
+                                    kBody = "\nbody";
 
   /// With first weights by the configuration's seed. The vocabulary must have kLineEnd.
   TextLanguageModel(const Config& config, Vocabulary vocabulary);
@@ -49,10 +62,17 @@ class TextLanguageModel {
 
   void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
 
-  /// Appends the ids of a line of valid UTF-8 and of its end. Returns how many of them are unknown.
+  /// Whether it was trained on records, and whether these are told of.
+  bool has_records() const { return vocabulary_.contains(kRecordEnd); }
+  bool tells() const { return vocabulary_.contains(kBody); }
+  /// The unit that stands before a text's first one, and ends it: of a record its end, else a line's.
+  std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }
+
+  /// Appends the ids of a line of valid UTF-8, as a text of which nothing is told, and of the text's end. Returns how
+  /// many of them are unknown. Of a model that is told of its texts the first id is kBody.
   std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
 
-  /// log p of each unit of a text after the units before it and, before the first, a line's end. The state begins as
+  /// log p of each unit of a text after the units before it and, before the first, the text's end. The state begins as
   /// zero and is carried over all.
   std::vector<double> log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool);
 
@@ -95,8 +115,8 @@ class UnitJoiner {
 using ReadUnits = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
 
 /// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each,
-/// which for the first of all is a line's end, into `ids`.
-void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t line_end,
+/// which for the first of all is `text_end`, into `ids`.
+void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,
                  const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets);
 
 /// What a row of units costs a model: all of them predicted, each after those before it.
@@ -106,19 +126,19 @@ class StreamLoss {
   /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
   /// exact.
   StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
-  /// Reads pieces [starts[i], starts[i + 1]) side by side, each as if nothing stood before it. The unit before each
-  /// must be a line's end.
-  explicit StreamLoss(std::span<const std::int64_t> starts);
+  /// Units [begin, end) of a row are read, those from `counted` on are measured.
+  struct Lane {
+    std::int64_t begin, counted, end;
+  };
+  /// Reads pieces each as if nothing stood before it. The unit before each must be a text's end.
+  explicit StreamLoss(std::vector<Lane> lanes);
 
-  /// Called with a unit, its place and its log p, lane by lane within a block.
+  /// Called with a unit, its place and its log p; of one lane in order.
   using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
   /// The mean of -log p over all units, in nats; 0 without any.
   double measure(TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool, const Use& use = nullptr) const;
 
  private:
-  struct Lane {
-    std::int64_t begin, counted, end;  // units [begin, end) are read, those from `counted` on are measured
-  };
   void sort();
 
   std::vector<Lane> lanes_;  // longest first

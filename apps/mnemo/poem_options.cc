@@ -1,0 +1,56 @@
+#include "apps/mnemo/poem_options.h"
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+
+void add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help, const std::string& tones) {
+  options.tones = tones;
+  command
+      ->add_option("--form", options.form,
+                   fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")))
+      ->type_name("FORM");
+  command->add_option("--rhyme", options.rhyme, "With --form: the book of rhymes; of tunes cilin, else pingshui")
+      ->check(CLI::IsMember({"pingshui", "xinyun", "cilin"}));
+  command
+      ->add_option(
+          "--tones", options.tones,
+          "With --form: strict as the pattern, loose where even places count but neither a lone level tone nor "
+          "three at the end may stand, or off")
+      ->check(CLI::IsMember({"strict", "loose", "off"}))
+      ->capture_default_str();
+}
+
+std::optional<PoemForm> read_form(const PoemFormOptions& options) {
+  if (options.form.empty()) return std::nullopt;
+  if (find_invalid_utf8(options.form)) throw UsageError("--form: is no valid UTF-8");
+  const ToneRule tones = *tone_rule_from_name(options.tones);
+  if (auto form = form_from_name(options.form, tones)) return form;
+  if (!file_exists(options.form))
+    throw UsageError(
+        fmt::format("--form {}: neither a form nor a file; forms are {}", options.form, fmt::join(form_names(), ", ")));
+  const std::string text = read_file(options.form);
+  if (find_invalid_utf8(text)) fail("{}: is no valid UTF-8", options.form);
+  return parse_tune(text, options.form, tones);
+}
+
+std::string rhyme_book(const PoemFormOptions& options, const PoemForm& form) {
+  if (!options.rhyme.empty()) return options.rhyme;
+  return form.alternatives.size() == 1 ? "cilin" : "pingshui";
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [c, length] = decode_utf8(text.data() + i);
+    out.push_back(c);
+    i += length;
+  }
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,31 @@
+// The options that name a poem's form.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "decode/poem_form.h"
+
+namespace mnemo {
+
+struct PoemFormOptions {
+  std::string form, rhyme, tones;
+};
+
+/// `tones`: the rule that holds by default.
+void add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
+                   const std::string& tones = "strict");
+
+/// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is
+/// neither, and for options that need a form.
+std::optional<PoemForm> read_form(const PoemFormOptions& options);
+
+/// The book that is named, or the customary one: of tunes cilin, else pingshui.
+std::string rhyme_book(const PoemFormOptions& options, const PoemForm& form);
+
+/// Valid UTF-8 as code points.
+std::u32string code_points(std::string_view text);
+
+}  // namespace mnemo

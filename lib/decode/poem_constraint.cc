@@ -1,0 +1,226 @@
+#include "decode/poem_constraint.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+// Unified ideographs, with the compatibility ones and those of the supplementary planes.
+bool is_ideograph(char32_t c) {
+  return (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
+}
+
+std::string text_of(char32_t c) {
+  std::string out;
+  append_utf8(out, c);
+  return out;
+}
+
+bool fits(const TonePattern& pattern, std::ptrdiff_t place, Tones tones) {
+  const Tones wanted = pattern.at(static_cast<int>(place));
+  return wanted == kAnyTone || (tones & wanted) != 0;
+}
+
+bool holds(std::span<const std::uint8_t> readings, std::uint8_t one) {
+  return std::find(readings.begin(), readings.end(), one) != readings.end();
+}
+
+}  // namespace
+
+PoemUnits::PoemUnits(const std::vector<std::string_view>& texts, RhymeBook book)
+    : table_(RhymeTable::of(book)), units_(texts.size()), count_(table_.classes().size(), 0) {
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].empty()) continue;
+    const auto [c, length] = decode_utf8(texts[i].data());
+    if (length != texts[i].size()) continue;
+    by_code_point_.emplace(c, static_cast<std::int32_t>(i));
+    if (!is_ideograph(c)) continue;
+    units_[i] = {c, table_.tones(c), table_.readings(c)};
+    for (const std::uint8_t reading : units_[i].readings) ++count_[reading];
+  }
+}
+
+std::int32_t PoemUnits::find(char32_t code_point) const {
+  const auto found = by_code_point_.find(code_point);
+  return found == by_code_point_.end() ? -1 : found->second;
+}
+
+PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, const PoemOptions& options)
+    : units_(&units),
+      form_(&form),
+      allow_repeats_(options.allow_repeats),
+      acrostic_(form.lines.size(), -1),
+      used_(units.units().size(), 0),
+      unused_(units.count()) {
+  const std::size_t given = options.acrostic.size(), lines = form.lines.size();
+  if (given != 0 && given != lines && given * 2 != lines)
+    throw Error(
+        fmt::format("the acrostic has {} characters: {} has {} lines, and takes {} or, for every other line, {}", given,
+                    form.name, lines, lines, lines / 2));
+  for (std::size_t i = 0; i < given; ++i) {
+    const std::int32_t unit = units.find(options.acrostic[i]);
+    if (unit < 0 || units.units()[unit].character == 0)
+      throw Error(
+          fmt::format("the acrostic's {} is no Chinese character that the model knows", text_of(options.acrostic[i])));
+    acrostic_[i * (lines / given)] = unit;
+    if (std::exchange(used_[unit], 1) == 0)
+      for (const std::uint8_t reading : units.units()[unit].readings) --unused_[reading];
+  }
+  for (const PoemForm::Line& line : form.lines)
+    for (const std::string& marks : line.marks)
+      for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
+        if (units.find(decode_utf8(marks.data() + i).value) < 0)
+          throw Error(fmt::format("the model does not know \"{}\", which {} needs; it was not in its training data",
+                                  marks[i] == '\n' ? "line break" : text_of(decode_utf8(marks.data() + i).value),
+                                  form.name));
+  for (std::size_t a = 0; a < form.alternatives.size(); ++a) {
+    const auto& rules = form.alternatives[a];
+    needed_.emplace_back(lines + 1, std::vector<std::array<int, 2>>(static_cast<std::size_t>(form.rhymes), {0, 0}));
+    for (std::size_t l = lines; l-- > 0;) {
+      needed_[a][l] = needed_[a][l + 1];
+      if (rules[l].rhyme >= 0)
+        ++needed_[a][l][static_cast<std::size_t>(rules[l].rhyme)][rules[l].rhyme_tone == kOblique];
+    }
+    bool open = true;
+    for (std::size_t l = 0; l < lines; ++l) {
+      const auto& patterns = rules[l].given_first;
+      const Tones tones = acrostic_[l] < 0 ? kAnyTone : units.units()[acrostic_[l]].tones;
+      open = open && (tones == 0 || std::any_of(patterns.begin(), patterns.end(),
+                                                [&](const TonePattern& p) { return fits(p, 0, tones); }));
+    }
+    Way way{a, {}, std::vector<RhymeKeys>(static_cast<std::size_t>(form.rhymes), RhymeKeys().set())};
+    if (open) ways_.push_back(std::move(way));
+  }
+  if (ways_.empty()) throw Error(fmt::format("no way of writing {} has the acrostic's tones", form.name));
+  std::erase_if(ways_, [&](const Way& way) { return !rhymes_left(way, {}); });
+  if (ways_.empty())
+    throw Error(fmt::format("no rhyme has enough characters for {} in the model's vocabulary", form.name));
+  begin_line();
+}
+
+std::int32_t PoemConstraint::given() const { return place_ == 0 ? acrostic_[line_] : -1; }
+
+void PoemConstraint::begin_line() {
+  if (ended()) return;
+  for (Way& way : ways_) way.patterns = acrostic_[line_] >= 0 ? rule(way).given_first : rule(way).patterns;
+}
+
+// Characters that are left for a rhyme at places of that tone, if one with the readings `taken` is not.
+int PoemConstraint::left(int rhyme, int key, Tones tone, std::span<const std::uint8_t> taken) const {
+  const auto& classes = units_->table().classes();
+  const auto of_class = [&](int c) {
+    if (allow_repeats_) return units_->count()[c] > 0 ? form_->characters() : 0;
+    return unused_[c] - (holds(taken, static_cast<std::uint8_t>(c)) ? 1 : 0);
+  };
+  if (!form_->mixed[static_cast<std::size_t>(rhyme)])
+    return key < std::ssize(classes) && classes[key].tone == tone ? of_class(key) : 0;
+  int out = 0;
+  for (int c = 0; c < std::ssize(classes); ++c)
+    if (classes[c].sound == key && classes[c].tone == tone) out += of_class(c);
+  return out;
+}
+
+// Whether each rhyme has a key with enough characters for what is still needed behind this place, and `spare` more.
+bool PoemConstraint::rhymes_left(const Way& way, std::span<const std::uint8_t> taken, int spare) const {
+  const bool last = place_ + 1 == form_->lines[line_].length && !taken.empty();
+  const auto& needed = needed_[way.alternative][line_ + (last ? 1 : 0)];
+  for (int r = 0; r < form_->rhymes; ++r) {
+    const auto [level, oblique] = needed[r];
+    if (level + oblique == 0) continue;
+    bool any = false;
+    for (int key = 0; key < kRhymeKeys && !any; ++key)
+      any = way.keys[r].test(key) && (level == 0 || left(r, key, kLevel, taken) >= level + spare) &&
+            (oblique == 0 || left(r, key, kOblique, taken) >= oblique + spare);
+    if (!any) return false;
+  }
+  return true;
+}
+
+// The keys that the unit's readings have for the rhyme at this place.
+RhymeKeys PoemConstraint::keys_of(const Way& way, std::int32_t unit) const {
+  const LineRule& r = rule(way);
+  RhymeKeys out;
+  for (const std::uint8_t reading : units_->units()[unit].readings)
+    if ((units_->table().classes()[reading].tone & r.rhyme_tone) != 0)
+      out.set(static_cast<std::size_t>(
+          rhyme_key(units_->table(), reading, form_->mixed[static_cast<std::size_t>(r.rhyme)])));
+  return out;
+}
+
+// `plenty`: no choice here can leave too few characters for the rhymes.
+bool PoemConstraint::accepts(const Way& way, std::int32_t unit, bool plenty) const {
+  const PoemUnits::Unit& u = units_->units()[unit];
+  const bool of_poet = given() == unit && u.tones == 0;
+  if (!of_poet && std::none_of(way.patterns.begin(), way.patterns.end(),
+                               [&](const TonePattern& p) { return fits(p, place_, u.tones); }))
+    return false;
+  const LineRule& r = rule(way);
+  if (r.rhyme >= 0 && place_ + 1 == form_->lines[line_].length) {
+    if ((way.keys[r.rhyme] & keys_of(way, unit)).none()) return false;
+    Way next = way;
+    take(next, unit);
+    return rhymes_left(next, u.readings);
+  }
+  // The poet's own are counted as taken from the beginning.
+  return plenty || given() == unit || u.readings.empty() || rhymes_left(way, u.readings);
+}
+
+// What the unit leaves open.
+void PoemConstraint::take(Way& way, std::int32_t unit) const {
+  const PoemUnits::Unit& u = units_->units()[unit];
+  if (u.tones != 0 || given() != unit)
+    std::erase_if(way.patterns, [&](const TonePattern& p) { return !fits(p, place_, u.tones); });
+  const LineRule& r = rule(way);
+  if (r.rhyme < 0 || place_ + 1 != form_->lines[line_].length) return;
+  way.keys[r.rhyme] &= keys_of(way, unit);
+  // Another rhyme is another sound.
+  if (way.keys[r.rhyme].count() == 1)
+    for (int other = 0; other < form_->rhymes; ++other)
+      if (other != r.rhyme && form_->mixed[other] == form_->mixed[r.rhyme]) way.keys[other] &= ~way.keys[r.rhyme];
+}
+
+void PoemConstraint::block(std::span<std::uint8_t> blocked) const {
+  const std::int32_t only = !marks_.empty() ? marks_.back() : given();
+  std::vector<bool> plenty;
+  for (const Way& way : ways_) plenty.push_back(rhymes_left(way, {}, 1));
+  const auto any_accepts = [&](std::int32_t v) {
+    for (std::size_t w = 0; w < ways_.size(); ++w)
+      if (accepts(ways_[w], v, plenty[w])) return true;
+    return false;
+  };
+  for (std::int32_t v = 0; v < std::ssize(blocked); ++v) {
+    if (blocked[v] && v != only) continue;
+    bool allowed;
+    if (only >= 0)
+      allowed = v == only;
+    else
+      allowed = units_->units()[v].character != 0 && (allow_repeats_ || !used_[v]) && any_accepts(v);
+    blocked[v] = allowed ? 0 : 1;
+  }
+}
+
+void PoemConstraint::note(std::int32_t unit) {
+  if (!marks_.empty()) {
+    marks_.pop_back();
+  } else {
+    const PoemUnits::Unit& u = units_->units()[unit];
+    std::erase_if(ways_, [&](const Way& way) { return !accepts(way, unit); });
+    if (ways_.empty()) throw Error(fmt::format("{} does not fit there", text_of(u.character)));
+    for (Way& way : ways_) take(way, unit);
+    if (std::exchange(used_[unit], 1) == 0)
+      for (const std::uint8_t reading : u.readings) --unused_[reading];
+    const std::string& marks = form_->lines[line_].marks[place_];
+    for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
+      marks_.insert(marks_.begin(), units_->find(decode_utf8(marks.data() + i).value));
+    if (++place_ < form_->lines[line_].length) return;
+  }
+  if (!marks_.empty() || place_ < form_->lines[line_].length) return;
+  ++line_;
+  place_ = 0;
+  begin_line();
+}
+
+}  // namespace mnemo

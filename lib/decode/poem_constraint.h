@@ -1,0 +1,94 @@
+// Poems that keep their form because no unit is ever chosen that breaks it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "decode/constraint.h"
+#include "decode/poem_form.h"
+
+namespace mnemo {
+
+/// A vocabulary's characters with their tones and rhymes.
+class PoemUnits {
+ public:
+  /// `texts` [V] spell the units.
+  PoemUnits(const std::vector<std::string_view>& texts, RhymeBook book);
+
+  struct Unit {
+    char32_t character = 0;  ///< 0: not one Chinese character
+    Tones tones = 0;
+    std::span<const std::uint8_t> readings;
+  };
+  const std::vector<Unit>& units() const { return units_; }
+  const RhymeTable& table() const { return table_; }
+  /// The unit of that spelling, or -1.
+  std::int32_t find(char32_t code_point) const;
+  /// How many units have each class.
+  const std::vector<int>& count() const { return count_; }
+
+ private:
+  const RhymeTable& table_;
+  std::vector<Unit> units_;
+  std::vector<int> count_;
+  std::unordered_map<char32_t, std::int32_t> by_code_point_;
+};
+
+struct PoemOptions {
+  /// Begins the lines, or every other line, of the poem; empty: none.
+  std::u32string acrostic;
+  bool allow_repeats = false;  ///< a character may stand twice
+};
+
+/// One poem in the making. Lines, tones and rhyme follow the form: every way of writing it that what stands there
+/// already leaves open is kept in mind, and a rhyme only goes to a class that has characters left for all places that
+/// need it. Characters of the acrostic stand where they must and nowhere else.
+class PoemConstraint : public Constraint {
+ public:
+  /// `units` and `form` must outlive it. Throws Error if the form cannot be written: an acrostic of another number of
+  /// characters than lines or couplets, with a character that the vocabulary lacks, or whose tones no way of writing
+  /// the form has there; no punctuation in the vocabulary; no rhyme class with enough characters.
+  PoemConstraint(const PoemUnits& units, const PoemForm& form, const PoemOptions& options);
+
+  std::unique_ptr<Constraint> clone() const override { return std::make_unique<PoemConstraint>(*this); }
+  void block(std::span<std::uint8_t> blocked) const override;
+  void note(std::int32_t unit) override;
+  bool ended() const override { return line_ == std::ssize(form_->lines); }
+
+ private:
+  // A way of writing the form that is still open.
+  struct Way {
+    std::size_t alternative;
+    std::vector<TonePattern> patterns;  // of this line, those that fit so far
+    std::vector<RhymeKeys> keys;        // [rhymes] that are open
+  };
+
+  bool accepts(const Way& way, std::int32_t unit, bool plenty = false) const;
+  bool rhymes_left(const Way& way, std::span<const std::uint8_t> taken, int spare = 0) const;
+  RhymeKeys keys_of(const Way& way, std::int32_t unit) const;
+  int left(int rhyme, int key, Tones tone, std::span<const std::uint8_t> taken) const;
+  void take(Way& way, std::int32_t unit) const;
+  void begin_line();
+  std::int32_t given() const;
+  const LineRule& rule(const Way& way) const { return form_->alternatives[way.alternative][line_]; }
+
+  const PoemUnits* units_;
+  const PoemForm* form_;
+  bool allow_repeats_;
+  std::ptrdiff_t line_ = 0, place_ = 0;
+  std::vector<std::int32_t> acrostic_;  // [lines] units, -1: free
+  std::vector<std::int32_t> marks_;     // that come next, the last one first
+  std::vector<Way> ways_;
+  std::vector<std::uint8_t> used_;  // [V]
+  std::vector<int> unused_;         // [classes] units that have it
+  // [alternative][line][rhyme]: places at level and at oblique tones from that line on.
+  std::vector<std::vector<std::vector<std::array<int, 2>>>> needed_;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,126 @@
+#include "text/poems.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "text/json_line.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+using nlohmann::json;
+
+bool is_one_of(std::u32string_view characters, char32_t c) { return characters.find(c) != std::u32string_view::npos; }
+
+constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t\r\n\u3000";
+constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*";
+constexpr char32_t kLost = U'□';
+
+// The text without what editors put into it. False if characters are lost.
+bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
+  int depth = 0;
+  bool whole = true;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [c, length] = decode_utf8(text.data() + i);
+    if (c == U'（' || c == U'(') {
+      counts.notes += depth == 0 ? 1 : 0;
+      ++depth;
+    } else if (c == U'）' || c == U')') {
+      depth = std::max(0, depth - 1);
+    } else if (depth == 0) {
+      // {艹/尔} describes a character that has no code point.
+      if (c == kLost || c == U'{' || c == U'}' || c == U'/')
+        whole = false;
+      else if (is_one_of(kMarks, c))
+        ++counts.marks;
+      else
+        out.append(text.substr(i, length));
+    }
+    i += length;
+  }
+  return whole;
+}
+
+}  // namespace
+
+std::vector<std::u32string> verse_lines(std::string_view text) {
+  std::vector<std::u32string> out(1);
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [c, length] = decode_utf8(text.data() + i);
+    i += length;
+    if (is_one_of(kVerseEnds, c)) {
+      if (!out.back().empty()) out.emplace_back();
+    } else if (c != U'、') {
+      out.back().push_back(c);
+    }
+  }
+  if (out.back().empty()) out.pop_back();
+  return out;
+}
+
+std::string form_by_lines(std::string_view body) {
+  const auto lines = verse_lines(body);
+  if (lines.empty()) return "杂言";
+  const std::size_t length = lines.front().size();
+  const bool equal = std::all_of(lines.begin(), lines.end(), [&](const auto& line) { return line.size() == length; });
+  if (!equal || (length != 5 && length != 7)) return "杂言";
+  const std::string start = length == 5 ? "五" : "七";
+  return start + (lines.size() == 4 ? "绝" : lines.size() == 8 ? "律" : "言");
+}
+
+PoemReader::PoemReader(const std::string& path, InvalidUtf8 invalid_utf8) : lines_(path, invalid_utf8) {
+  std::string text, line;
+  while (lines_.next(line)) text.append(line) += '\n';
+  json array;
+  try {
+    array = json::parse(text);
+  } catch (const json::exception& error) {
+    fail("{}: no valid JSON: {}", lines_.name(), error.what());
+  }
+  if (!array.is_array()) fail("{}: expected an array of poems, found {}", lines_.name(), described_type(array));
+  for (auto item = array.rbegin(); item != array.rend(); ++item) objects_.push_back(item->dump());
+}
+
+bool PoemReader::next(Poem& poem) {
+  while (!objects_.empty()) {
+    const json object = json::parse(objects_.back());
+    objects_.pop_back();
+    ++number_;
+    const auto wrong = [&](const std::string& what) { fail("{}: poem {}: {}", lines_.name(), number_, what); };
+    if (!object.is_object()) wrong(fmt::format("expected an object, found {}", described_type(object)));
+    const auto text = [&](const char* key) {
+      const auto found = object.find(key);
+      if (found == object.end() || found->is_null()) return std::string();
+      if (!found->is_string()) wrong(fmt::format("\"{}\" is {}, expected a string", key, described_type(*found)));
+      std::string value = found->get<std::string>();
+      std::replace(value.begin(), value.end(), '\n', ' ');
+      return value;
+    };
+    poem = {.title = text("title"), .author = text("author"), .form = text("rhythmic"), .body = {}};
+    const auto paragraphs = object.find("paragraphs");
+    if (paragraphs == object.end()) wrong("no key \"paragraphs\"");
+    if (!paragraphs->is_array())
+      wrong(fmt::format("\"paragraphs\" is {}, expected an array", described_type(*paragraphs)));
+    bool whole = true;
+    for (const json& paragraph : *paragraphs) {
+      if (!paragraph.is_string()) wrong(fmt::format("a paragraph is {}, expected a string", described_type(paragraph)));
+      std::string cleaned;
+      whole = clean(paragraph.get_ref<const std::string&>(), cleaned, counts_) && whole;
+      if (!cleaned.empty()) poem.body += (poem.body.empty() ? "" : "\n") + cleaned;
+    }
+    if (!whole) {
+      ++counts_.gaps;
+    } else if (poem.body.empty()) {
+      ++counts_.empty;
+    } else {
+      if (poem.form.empty()) poem.form = form_by_lines(poem.body);
+      ++counts_.poems;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,262 @@
+#include "train/language_data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "text/line_reader.h"
+#include "text/poems.h"
+#include "train/network_options.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::int64_t kAll = std::int64_t{1} << 62;
+
+void silent(const std::string&) {}
+
+void report_lines(const LineReader& lines, const Log& log) {
+  if (lines.had_bom()) log(fmt::format("{}: begins with a byte order mark, which was dropped", lines.name()));
+  if (lines.crlf_lines() > 0) log(fmt::format("{}: {} lines end in CRLF", lines.name(), lines.crlf_lines()));
+  if (lines.invalid_sequences() > 0)
+    log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", lines.name(), lines.invalid_sequences()));
+}
+
+// The files of one part of the data, and how they are read.
+struct Source {
+  const std::vector<DataFile>& names;
+  const Config& config;
+  const std::string& config_path;
+  InvalidUtf8 invalid_utf8;
+
+  std::string path(const DataFile& file) const { return data_path(file.file, config.data.dir, config_path); }
+  const std::string& format(const DataFile& file) const { return file.format ? *file.format : config.data.format; }
+};
+
+// Calls `use` for every unit of the files, lines' ends included, until it returns false. `files` gets what was read.
+void for_units(const Source& source, std::vector<SourceFile>& files, const Log& log,
+               const std::function<bool(std::string_view unit)>& use) {
+  const Tokenizer tokenizer(tokenizer_options(source.config.text));
+  Tokens tokens;
+  std::string line;
+  for (const DataFile& name : source.names) {
+    const std::string path = source.path(name);
+    files.push_back(describe_file(path));
+    LineReader lines(path, source.invalid_utf8);
+    while (lines.next(line)) {
+      ++files.back().records;
+      tokenizer.tokenize(line, tokens);
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+        if (!use(tokens.text(i))) return;
+      if (!use(TextLanguageModel::kLineEnd)) return;
+    }
+    report_lines(lines, log);
+  }
+}
+
+// Every record of the files; lines are bodies of which nothing is told.
+std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& files, const Log& log) {
+  std::vector<Poem> out;
+  for (const DataFile& name : source.names) {
+    const std::string path = source.path(name);
+    files.push_back(describe_file(path));
+    const std::size_t before = out.size();
+    if (source.format(name) == "lines") {
+      LineReader lines(path, source.invalid_utf8);
+      std::size_t empty = 0;
+      for (std::string line; lines.next(line);) {
+        if (line.empty())
+          ++empty;
+        else
+          out.push_back({{}, {}, {}, line});
+      }
+      report_lines(lines, log);
+      if (empty > 0) log(fmt::format("{}: {} empty lines skipped", path, empty));
+    } else {
+      PoemReader poems(path, source.invalid_utf8);
+      for (Poem poem; poems.next(poem);) out.push_back(std::move(poem));
+      report_lines(poems.lines(), log);
+      const PoemCounts& c = poems.counts();
+      if (c.marks + c.notes + c.gaps + c.empty > 0)
+        log(
+            fmt::format("{}: {} poems; {} editors' marks and {} notes dropped, {} poems with lost characters and {} "
+                        "without text left out",
+                        path, c.poems, c.marks, c.notes, c.gaps, c.empty));
+    }
+    files.back().records = static_cast<std::int64_t>(out.size() - before);
+  }
+  return out;
+}
+
+void add_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit) {
+  const std::int32_t id = vocabulary.find(unit);
+  to.units.add(id);
+  to.unknown += id == Vocabulary::kUnknown ? 1 : 0;
+}
+
+void add_records(const std::vector<Poem>& poems, bool told, const Config& config, const Vocabulary& vocabulary,
+                 UnitText& to) {
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  Tokens tokens;
+  for (const Poem& poem : poems) {
+    UnitText::Record record;
+    record.begin = to.units.size();
+    for_record_units(poem, told, tokenizer, tokens, [&](Section section, std::string_view unit) {
+      add_unit(to, vocabulary, unit);
+      ++record.lengths[static_cast<std::size_t>(section)];
+    });
+    to.records.push_back(record);
+  }
+}
+
+// Leaves out what stands in train, to the letter.
+void drop_known(std::vector<Poem>& poems, const std::vector<Poem>& train, const std::string& what, const Log& log) {
+  std::unordered_set<std::string_view> known;
+  for (const Poem& poem : train) known.insert(poem.body);
+  const std::size_t before = poems.size();
+  std::erase_if(poems, [&](const Poem& poem) { return known.contains(poem.body); });
+  if (poems.size() < before)
+    log(fmt::format("{}: {} records whose text stands in train left out", what, before - poems.size()));
+}
+
+void check_train(std::int64_t units, const Config& config, const std::string& config_path) {
+  if (units < 2)
+    fail("{}: train has no text of at least two units",
+         data_path(config.data.train.front().file, config.data.dir, config_path));
+}
+
+void build_vocabulary(VocabularyBuilder& builder, const Config& config, Vocabulary& vocabulary, const Log& log) {
+  // A corpus of one line that is cut short has no line's end of its own.
+  builder.add(TextLanguageModel::kLineEnd, 0);
+  vocabulary =
+      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  vocabulary.add(TextLanguageModel::kLineEnd);
+  log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
+}
+
+bool tells(const Config& config) {
+  if (config.data.format != "lines") return true;
+  return std::any_of(config.data.train.begin(), config.data.train.end(),
+                     [](const DataFile& file) { return file.format && *file.format != "lines"; });
+}
+
+void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
+                  LanguageData& out) {
+  const DataConfig& d = config.data;
+  const auto read = [&](const std::vector<DataFile>& names, UnitText& into) {
+    return read_records({names, config, config_path, invalid_utf8}, into.files, log);
+  };
+  std::vector<Poem> train = read(d.train, out.train), dev = read(d.dev, out.dev), test = read(d.test, out.test);
+  if (d.dev.empty() && d.dev_fraction > 0) {
+    std::vector<std::string_view> bodies;
+    for (const Poem& poem : train) bodies.push_back(poem.body);
+    const std::vector<int> parts =
+        split_by_text(bodies, {1 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
+    std::vector<Poem> kept;
+    for (std::size_t i = 0; i < train.size(); ++i) (parts[i] == 1 ? dev : kept).push_back(std::move(train[i]));
+    train = std::move(kept);
+    out.dev.files = out.train.files;
+  }
+  drop_known(dev, train, "dev", log);
+  drop_known(test, train, "test", log);
+  const bool told = tells(config);
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  Tokens tokens;
+  VocabularyBuilder builder;
+  std::vector<std::string> controls;
+  std::int64_t units = 0;
+  for (const Poem& poem : train)
+    for_record_units(poem, told, tokenizer, tokens, [&](Section, std::string_view unit) {
+      // Controls are no units of a text, and are known whatever text.min_count says.
+      if (unit.size() > 1 && unit.front() == '\n') {
+        if (std::find(controls.begin(), controls.end(), unit) == controls.end()) controls.emplace_back(unit);
+        return;
+      }
+      builder.add(unit);
+      ++units;
+    });
+  check_train(units, config, config_path);
+  build_vocabulary(builder, config, out.vocabulary, log);
+  std::sort(controls.begin(), controls.end());
+  for (const std::string& control : controls) out.vocabulary.add(control);
+  add_records(train, told, config, out.vocabulary, out.train);
+  add_records(dev, told, config, out.vocabulary, out.dev);
+  add_records(test, told, config, out.vocabulary, out.test);
+}
+
+void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
+                 LanguageData& out) {
+  const DataConfig& d = config.data;
+  const Source train{d.train, config, config_path, invalid_utf8};
+  // How many units there are, of the first `limit` units or all, and what they are.
+  const auto count_units = [&](std::int64_t limit, VocabularyBuilder* builder) {
+    std::int64_t count = 0;
+    std::vector<SourceFile> files;
+    for_units(train, files, silent, [&](std::string_view unit) {
+      if (count == limit) return false;
+      ++count;
+      if (builder) builder->add(unit);
+      return true;
+    });
+    return count;
+  };
+  std::int64_t kept = kAll;
+  if (d.dev.empty() && d.dev_fraction > 0) {
+    const auto all = static_cast<double>(count_units(kAll, nullptr));
+    kept = static_cast<std::int64_t>(std::floor(all * (1.0 - d.dev_fraction)));
+  }
+  VocabularyBuilder builder;
+  check_train(count_units(kept, &builder), config, config_path);
+  build_vocabulary(builder, config, out.vocabulary, log);
+  const auto encode = [&](const std::vector<DataFile>& names, UnitText& into, UnitText* beyond) {
+    for_units({names, config, config_path, invalid_utf8}, into.files, log, [&](std::string_view unit) {
+      add_unit(!beyond || into.units.size() < kept ? into : *beyond, out.vocabulary, unit);
+      return true;
+    });
+  };
+  encode(d.train, out.train, &out.dev);
+  if (kept != kAll) out.dev.files = out.train.files;
+  if (!d.dev.empty()) encode(d.dev, out.dev, nullptr);
+  if (!d.test.empty()) encode(d.test, out.test, nullptr);
+}
+
+}  // namespace
+
+bool has_records(const Config& config) { return config.data.records || tells(config); }
+
+LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
+                                const Log& log) {
+  if (config.data.train.empty())
+    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+  LanguageData out;
+  if (has_records(config))
+    load_records(config, config_path, invalid_utf8, log, out);
+  else
+    load_stream(config, config_path, invalid_utf8, log, out);
+  for (const auto& [name, text] : {std::pair{"train", &out.train}, {"dev", &out.dev}, {"test", &out.test}})
+    if (text->units.size() > 0)
+      log(fmt::format("{}: {}{} units, {} unknown", name,
+                      text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()),
+                      text->units.size(), text->unknown));
+  return out;
+}
+
+UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log) {
+  UnitText out;
+  std::vector<DataFile> files(1);
+  files[0].file = path;
+  Config config = model.config();
+  config.data.dir.clear();
+  const Source source{files, config, "", invalid_utf8};
+  if (model.has_records())
+    add_records(read_records(source, out.files, log), model.tells(), config, model.vocabulary(), out);
+  else
+    for_units(source, out.files, log, [&](std::string_view unit) {
+      add_unit(out, model.vocabulary(), unit);
+      return true;
+    });
+  return out;
+}
+
+}  // namespace mnemo
