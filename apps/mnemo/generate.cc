@@ -11,13 +11,16 @@
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/poem_options.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "decode/generate.h"
+#include "decode/overlap.h"
 #include "decode/parallelism.h"
 #include "decode/poem_constraint.h"
 #include "text/line_reader.h"
+#include "train/language_data.h"
 #include "train/text_language_model.h"
 
 namespace mnemo {
@@ -25,7 +28,7 @@ namespace {
 
 struct GenerateCommand {
   std::string model, prompt, prompt_file, format = "text", invalid_utf8 = "error";
-  std::string title, author, acrostic;
+  std::string title, author, acrostic, overlap;
   PoemFormOptions poem;
   bool repeats = false;
   GenerateOptions options;
@@ -136,7 +139,7 @@ class Generation {
       return;
     }
     // The first sample is written as it grows.
-    const bool grows = o_.format == "text" && options_.samples == 1 && o_.candidates == 1;
+    const bool grows = o_.format == "text" && options_.samples == 1 && o_.candidates == 1 && o_.overlap.empty();
     if (!grows) {
       options_.samples *= o_.candidates;
       return show(generate(model_->network(), beginning_.units(), options_, pool_));
@@ -162,6 +165,8 @@ class Generation {
       throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", o_.model));
     std::vector<std::string_view> texts;
     for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
+    for (const auto& [name, text] : {std::pair{"--acrostic", &o_.acrostic}})
+      if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
     poem_units_ = std::make_unique<PoemUnits>(texts, *rhyme_book_from_name(rhyme_book(o_.poem, *form_)));
     constraint_ = std::make_unique<PoemConstraint>(
         *poem_units_, *form_, PoemOptions{.acrostic = code_points(o_.acrostic), .allow_repeats = o_.repeats});
@@ -171,8 +176,8 @@ class Generation {
       std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
       if (!constraint_->ended()) constraint_->block(blocked);
       if (constraint_->ended() || blocked[static_cast<std::size_t>(unit)] != 0)
-        fail("prompt, unit {}: \"{}\" does not keep the form {}", i + 1, texts[static_cast<std::size_t>(unit)],
-             form_->name);
+        fail("prompt, unit {}: \"{}\" does not keep the form {} with --tones {}", i + 1,
+             texts[static_cast<std::size_t>(unit)], form_->name, o_.poem.tones);
       constraint_->note(unit);
     }
   }
@@ -231,8 +236,51 @@ class Generation {
     return out;
   }
 
+  // What each text, its prompt left out, shares with the corpus.
+  std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) {
+    std::vector<std::vector<std::int32_t>> units;
+    for (const GeneratedText& text : texts) units.push_back(text.units);
+    OverlapFinder finder(units);
+    for_corpus_units(o_.overlap, *model_, *invalid_utf8_from_name(o_.invalid_utf8), say, [&](std::int32_t unit) {
+      if (unit == Vocabulary::kUnknown || (model_->has_records() && unit == model_->text_end()))
+        finder.end_text();
+      else
+        finder.read(unit);
+    });
+    std::vector<Overlap> out = finder.find();
+    std::int64_t longest = 0;
+    Overlap all;
+    for (const Overlap& one : out) {
+      longest = std::max(longest, one.longest);
+      for (std::size_t n = 0; n < one.known.size(); ++n) {
+        all.known[n] += one.known[n];
+        all.ngrams[n] += one.ngrams[n];
+      }
+    }
+    std::string line = fmt::format("shared with {}: longest run {} units; known", o_.overlap, longest);
+    for (std::size_t n = 0; n < all.known.size(); ++n)
+      line += fmt::format(
+          "{} {}-grams {:.1f}%", n > 0 ? "," : "", Overlap::kLengths[n],
+          100.0 * static_cast<double>(all.known[n]) / static_cast<double>(std::max<std::int64_t>(1, all.ngrams[n])));
+    say(line);
+    return out;
+  }
+
+  nlohmann::ordered_json overlap_json(const Overlap& overlap, const GeneratedText& text) const {
+    UnitJoiner joiner(*model_);
+    std::string run;
+    for (std::int64_t i = 0; i < overlap.longest; ++i)
+      run += joiner.add(text.units[static_cast<std::size_t>(overlap.begin + i)]);
+    nlohmann::ordered_json out{{"longest", overlap.longest}, {"run", run}};
+    for (std::size_t n = 0; n < overlap.known.size(); ++n)
+      out["known"][std::to_string(Overlap::kLengths[n])] =
+          overlap.ngrams[n] > 0 ? static_cast<double>(overlap.known[n]) / static_cast<double>(overlap.ngrams[n]) : 0.0;
+    return out;
+  }
+
   void show(std::vector<GeneratedText> all) {
     const std::vector<GeneratedText> texts = best(std::move(all));
+    const std::vector<Overlap> shared = o_.overlap.empty() ? std::vector<Overlap>() : overlaps(texts);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       UnitJoiner joiner = begun();
       std::string text = prompt_;
@@ -250,6 +298,7 @@ class Generation {
           record["form"] = form_->name;
           if (!parallel_couplets(*form_).empty()) record["parallelism"] = parallelism_of(texts[i]);
         }
+        if (!shared.empty()) record["overlap"] = overlap_json(shared[i], texts[i]);
         write(record.dump() + "\n");
       } else {
         write((i > 0 ? "\n" : "") + text + "\n");
@@ -321,19 +370,24 @@ void add_generate(CLI::App& app, Command& chosen) {
       ->add_option("--beam", o->beam, "Search the most probable texts with a beam of B instead of sampling; 0: sample")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  add_poem_form(command, o->poem, "Write in this form");
+  CLI::Option* form = add_poem_form(command, o->poem, "Write in this form");
   command->add_option("--title", o->title, "Title of the poem, for models of poems-json")->type_name("TEXT");
   command->add_option("--author", o->author, "Author whose manner it has, for models of poems-json")->type_name("NAME");
   command
       ->add_option("--acrostic", o->acrostic,
                    "With --form: characters that begin the lines, or with half as many every other line")
-      ->type_name("TEXT");
-  command->add_flag("--allow-repeats", o->repeats, "With --form: a character may stand in the poem twice");
+      ->type_name("TEXT")
+      ->needs(form);
+  command->add_flag("--allow-repeats", o->repeats, "With --form: a character may stand in the poem twice")->needs(form);
   command
       ->add_option("--candidates", o->candidates,
                    "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  command
+      ->add_option("--overlap", o->overlap,
+                   "Tell the longest run that each text shares with this corpus, and the share of known n-grams")
+      ->type_name("CORPUS");
   command->add_option("--format", o->format, "text or jsonl")
       ->check(CLI::IsMember({"text", "jsonl"}))
       ->capture_default_str();

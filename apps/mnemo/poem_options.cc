@@ -8,12 +8,14 @@
 
 namespace mnemo {
 
-void add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help, const std::string& tones) {
+CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
+                           const std::string& tones) {
   options.tones = tones;
-  command
-      ->add_option("--form", options.form,
-                   fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")))
-      ->type_name("FORM");
+  CLI::Option* form =
+      command
+          ->add_option("--form", options.form,
+                       fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")))
+          ->type_name("FORM");
   command->add_option("--rhyme", options.rhyme, "With --form: the book of rhymes; of tunes cilin, else pingshui")
       ->check(CLI::IsMember({"pingshui", "xinyun", "cilin"}));
   command
@@ -23,6 +25,7 @@ void add_poem_form(CLI::App* command, PoemFormOptions& options, const std::strin
           "three at the end may stand, or off")
       ->check(CLI::IsMember({"strict", "loose", "off"}))
       ->capture_default_str();
+  return form;
 }
 
 std::optional<PoemForm> read_form(const PoemFormOptions& options) {

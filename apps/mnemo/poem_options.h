@@ -14,8 +14,8 @@ struct PoemFormOptions {
   std::string form, rhyme, tones;
 };
 
-/// `tones`: the rule that holds by default.
-void add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
+/// `tones`: the rule that holds by default. Returns --form.
+CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
                    const std::string& tones = "strict");
 
 /// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is

@@ -1,4 +1,6 @@
 // mnemo score: what a language model says of each line.
+#include <fmt/ranges.h>
+
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -8,10 +10,12 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/poem_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "text/line_reader.h"
+#include "text/utf8.h"
 #include "train/language_modelling.h"
 
 namespace mnemo {
@@ -24,6 +28,7 @@ constexpr std::string_view kBar = " ||| ";
 
 struct ScoreOptions {
   std::string model, nbest, format = "tsv", invalid_utf8 = "error";
+  PoemFormOptions poem;
   std::vector<std::string> files;
   int threads = 1;
 };
@@ -131,8 +136,113 @@ class Scoring {
   double log_probability_ = 0;
 };
 
+// Poems against a form: those of a file are parted by empty lines.
+class PoemScoring {
+ public:
+  explicit PoemScoring(const ScoreOptions& o)
+      : o_(o),
+        form_(*read_form(o.poem)),
+        book_(*rhyme_book_from_name(rhyme_book(o.poem, form_))),
+        pool_(o.threads),
+        model_(TextLanguageModel::load(o.model)) {}
+
+  void run() {
+    for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) {
+      LineReader lines(file, *invalid_utf8_from_name(o_.invalid_utf8));
+      std::string line, poem;
+      const auto check_one = [&] {
+        if (!poem.empty()) check(poem);
+        poem.clear();
+      };
+      while (lines.next(line)) {
+        if (line.empty())
+          check_one();
+        else
+          poem += (poem.empty() ? "" : "\n") + line;
+      }
+      check_one();
+    }
+    say(fmt::format("{} poems, {} keep the form {} with --tones {}", poems_, kept_, form_.name, o_.poem.tones));
+  }
+
+ private:
+  void check(const std::string& text) {
+    ++poems_;
+    const auto lines = verse_lines(text);
+    const PoemCheck found = check_poem(form_, lines, book_, true);
+    kept_ += found.faults.empty() ? 1 : 0;
+    const auto [log_p, units] = log_probability(text);
+    const auto faults_of = [&](int line) {
+      std::vector<std::string> out;
+      for (const PoemFault& fault : found.faults)
+        if (fault.line == line) out.push_back(fault.message);
+      return out;
+    };
+    const double perplexity = std::exp(-log_p / static_cast<double>(units));
+    if (o_.format == "jsonl") {
+      nlohmann::ordered_json record{{"poem", poems_},           {"ok", found.faults.empty()},
+                                    {"rhyme", found.rhyme},     {"faults", faults_of(-1)},
+                                    {"units", units},           {"log_prob", log_p},
+                                    {"perplexity", perplexity}, {"lines", nlohmann::ordered_json::array()}};
+      for (std::size_t l = 0; l < lines.size(); ++l)
+        record["lines"].push_back(
+            {{"text", utf8(lines[l])}, {"tones", found.tones[l]}, {"faults", faults_of(static_cast<int>(l))}});
+      return write(record.dump() + "\n");
+    }
+    const auto verdict = [](const std::vector<std::string>& faults) {
+      return faults.empty() ? std::string("ok") : fmt::format("{}", fmt::join(faults, "; "));
+    };
+    std::string out =
+        fmt::format("{}\t0\t{:.6f}\t{:.4f}\t{}\t{}\n", poems_, log_p, perplexity, found.rhyme, verdict(faults_of(-1)));
+    for (std::size_t l = 0; l < lines.size(); ++l)
+      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", poems_, l + 1, utf8(lines[l]), found.tones[l],
+                         verdict(faults_of(static_cast<int>(l))));
+    write(out);
+  }
+
+  // What the model says of the poem, of which it is told nothing but the form.
+  std::pair<double, std::int64_t> log_probability(const std::string& text) {
+    std::vector<std::int32_t> ids;
+    std::int64_t before = 0;
+    Tokens tokens;
+    const Tokenizer tokenizer(model_->tokenizer_options());
+    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = text};
+    for_record_units(poem, model_->tells(), tokenizer, tokens, [&](Section section, std::string_view unit) {
+      if (section == Section::kForm && !model_->vocabulary().contains(unit)) return;
+      if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model_->text_end());
+      ids.push_back(model_->vocabulary().find(unit));
+      before += section == Section::kBody ? 0 : 1;
+    });
+    double sum = 0;
+    const std::vector<double> log_p = model_->log_probabilities(ids, pool_);
+    for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) sum += one;
+    return {sum, std::ssize(ids) - before};
+  }
+
+  static std::string utf8(const std::u32string& text) {
+    std::string out;
+    for (const char32_t c : text) append_utf8(out, c);
+    return out;
+  }
+
+  static void write(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+      fail("standard output: cannot write: {}", std::strerror(errno));
+  }
+
+  const ScoreOptions& o_;
+  PoemForm form_;
+  RhymeBook book_;
+  ThreadPool pool_;
+  std::unique_ptr<TextLanguageModel> model_;
+  std::int64_t poems_ = 0, kept_ = 0;
+};
+
 int run_score(const ScoreOptions& o) {
-  Scoring(o).run();
+  if (o.poem.form.empty())
+    Scoring(o).run();
+  else
+    PoemScoring(o).run();
   return 0;
 }
 
@@ -143,9 +253,13 @@ void add_score(CLI::App& app, Command& chosen) {
   command->footer(
       "Examples:\n  mnemo score run/model.safetensors lines.txt\n"
       "  mnemo score run/model.safetensors --format jsonl < lines.txt     every unit's log-probability too\n"
-      "  mnemo score run/model.safetensors --nbest candidates.txt         ID ||| TEXT, the score is appended\n\n"
+      "  mnemo score run/model.safetensors --nbest candidates.txt         ID ||| TEXT, the score is appended\n"
+      "  mnemo score tang/model.safetensors --form 七绝 poems.txt          which rule is broken where\n\n"
       "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY between tabs, in nats. Each line is scored by itself, as if it began the "
-      "text, its end being a unit. What all lines have together goes to standard error.");
+      "text, its end being a unit. What all lines have together goes to standard error. With --form, poems are parted "
+      "by "
+      "empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for each line of verse POEM, LINE, TEXT, "
+      "TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok where no rule is broken.");
   auto o = std::make_shared<ScoreOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   auto* files = command->add_option("files", o->files, "Lines of text; - or none is standard input")->type_name("FILE");
@@ -153,6 +267,7 @@ void add_score(CLI::App& app, Command& chosen) {
       ->add_option("--nbest", o->nbest, "Lines of ID ||| TEXT, with or without more behind another |||, to be rescored")
       ->type_name("FILE")
       ->excludes(files);
+  add_poem_form(command, o->poem, "Check poems of this form", "loose");
   command->add_option("--format", o->format, "tsv or jsonl")
       ->check(CLI::IsMember({"tsv", "jsonl"}))
       ->capture_default_str();

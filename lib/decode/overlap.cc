@@ -68,8 +68,7 @@ std::vector<Overlap> OverlapFinder::find() const {
   std::vector<std::int32_t> matched, order(states_.size());
   for (const State& state : states_) matched.push_back(state.matched);
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](auto a, auto b) { return states_[a].length > states_[b].length; });
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return states_[a].length > states_[b].length; });
   for (const std::int32_t s : order)
     if (const std::int32_t link = states_[s].link; link >= 0 && matched[s] > 0)
       matched[link] = std::max(matched[link], std::min(matched[s], states_[link].length));

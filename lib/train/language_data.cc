@@ -242,17 +242,50 @@ LanguageData load_language_data(const Config& config, const std::string& config_
   return out;
 }
 
+namespace {
+
+// The one file that a model reads, with the configuration of its own.
+struct ModelSource {
+  ModelSource(const std::string& path, const TextLanguageModel& model, InvalidUtf8 policy)
+      : files(1), config(model.config()), invalid_utf8(policy) {
+    files[0].file = path;
+    config.data.dir.clear();
+  }
+  Source source() const { return {files, config, none, invalid_utf8}; }
+
+  std::vector<DataFile> files;
+  Config config;
+  std::string none;
+  InvalidUtf8 invalid_utf8;
+};
+
+}  // namespace
+
+void for_corpus_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log,
+                      const std::function<void(std::int32_t unit)>& use) {
+  const ModelSource one(path, model, invalid_utf8);
+  std::vector<SourceFile> files;
+  if (!model.has_records()) {
+    for_units(one.source(), files, log, [&](std::string_view unit) {
+      use(model.vocabulary().find(unit));
+      return true;
+    });
+    return;
+  }
+  const Tokenizer tokenizer(model.tokenizer_options());
+  Tokens tokens;
+  for (const Poem& poem : read_records(one.source(), files, log))
+    for_record_units(poem, false, tokenizer, tokens,
+                     [&](Section, std::string_view unit) { use(model.vocabulary().find(unit)); });
+}
+
 UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log) {
   UnitText out;
-  std::vector<DataFile> files(1);
-  files[0].file = path;
-  Config config = model.config();
-  config.data.dir.clear();
-  const Source source{files, config, "", invalid_utf8};
+  const ModelSource one(path, model, invalid_utf8);
   if (model.has_records())
-    add_records(read_records(source, out.files, log), model.tells(), config, model.vocabulary(), out);
+    add_records(read_records(one.source(), out.files, log), model.tells(), one.config, model.vocabulary(), out);
   else
-    for_units(source, out.files, log, [&](std::string_view unit) {
+    for_units(one.source(), out.files, log, [&](std::string_view unit) {
       add_unit(out, model.vocabulary(), unit);
       return true;
     });

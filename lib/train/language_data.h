@@ -1,7 +1,10 @@
 // The texts that a language model is trained and measured on.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,6 +49,11 @@ bool has_records(const Config& config);
 /// left out. Throws as the readers do, and if train or what is kept out of it has no unit.
 LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
                                 const Log& log);
+
+/// Calls `use` with each unit of a file, or of standard input for "-", that is read as the model's training data were;
+/// memory does not grow with a stream's length.
+void for_corpus_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log,
+                      const std::function<void(std::int32_t unit)>& use);
 
 /// Reads a file, or standard input for "-", as the model's training data were. `log` is told what was unusual.
 UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log);

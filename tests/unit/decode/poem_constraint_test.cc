@@ -62,8 +62,7 @@ void check_random_poems(const std::string& form_name, RhymeBook book, ToneRule t
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     const std::string poem = random_poem(start, words, seed);
     INFO(form_name << ": " << poem);
-    const PoemCheck check =
-        check_poem(form, verse_lines(poem), book, options.allow_repeats, !options.acrostic.empty());
+    const PoemCheck check = check_poem(form, verse_lines(poem), book, options.allow_repeats, !options.acrostic.empty());
     CHECK((check.faults.empty() ? "" : check.faults[0].message) == "");
     for (std::size_t i = 0; i < options.acrostic.size(); ++i)
       CHECK(verse_lines(poem)[i * (form.lines.size() / options.acrostic.size())][0] == options.acrostic[i]);
@@ -112,7 +111,8 @@ TEST_CASE("a rhyme goes only where enough characters are left") {
 }
 
 TEST_CASE("forms that cannot be written are refused with the reason") {
-  CHECK_THAT(message("五绝", kCharacters, {.acrostic = U"春夏秋冬春"}), Contains("5 characters") && Contains("4 lines"));
+  CHECK_THAT(message("五绝", kCharacters, {.acrostic = U"春夏秋冬春"}),
+             Contains("5 characters") && Contains("4 lines"));
   CHECK_THAT(message("五绝", kCharacters, {.acrostic = U"春夏秋龘"}), Contains("龘"));
   CHECK_THAT(message("五绝", U"月日水白落夜遠草鳥樹", {}), Contains("no rhyme has enough characters"));
   const std::vector<std::string_view> no_marks{"<unk>", "東", "風", "月"};

@@ -1,0 +1,280 @@
+// Poems from the shell.
+#include <csignal>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/program.h"
+#include "tests/temporary_folder.h"
+
+namespace {
+
+using nlohmann::json;
+
+// Quatrains that stand in every anthology of the Tang, with titles and authors.
+const std::vector<std::array<std::string, 3>> kPoems{
+    {"李白", "靜夜思", "牀前看月光，疑是地上霜。|舉頭望山月，低頭思故鄉。"},
+    {"王之渙", "登鸛雀樓", "白日依山盡，黃河入海流。|欲窮千里目，更上一層樓。"},
+    {"孟浩然", "春曉", "春眠不覺曉，處處聞啼鳥。|夜來風雨聲，花落知多少。"},
+    {"王維", "鹿柴", "空山不見人，但聞人語響。|返景入深林，復照青苔上。"},
+    {"王維", "相思", "紅豆生南國，春來發幾枝。|願君多采擷，此物最相思。"},
+    {"柳宗元", "江雪", "千山鳥飛絕，萬徑人蹤滅。|孤舟蓑笠翁，獨釣寒江雪。"},
+    {"李白", "早發白帝城", "朝辭白帝彩雲間，千里江陵一日還。|兩岸猿聲啼不住，輕舟已過萬重山。"},
+    {"杜甫", "絕句", "兩箇黃鸝鳴翠柳，一行白鷺上青天。|窗含西嶺千秋雪，門泊東吳萬里船。"},
+    {"張繼", "楓橋夜泊", "月落烏啼霜滿天，江楓漁火對愁眠。|姑蘇城外寒山寺，夜半鐘聲到客船。"},
+    {"王昌齡", "出塞", "秦時明月漢時關，萬里長征人未還。|但使龍城飛將在，不教胡馬度陰山。"},
+    {"杜牧", "山行", "遠上寒山石徑斜，白雲深處有人家。|停車坐愛楓林晚，霜葉紅於二月花。"},
+    {"王翰", "涼州詞", "葡萄美酒夜光杯，欲飲琵琶馬上催。|醉臥沙場君莫笑，古來征戰幾人回。"}};
+
+json collection(std::size_t first, std::size_t last) {
+  json out = json::array();
+  for (std::size_t i = first; i < last; ++i) {
+    const auto& [author, title, body] = kPoems[i % kPoems.size()];
+    const std::size_t bar = body.find('|');
+    out.push_back({{"author", author}, {"title", title}, {"paragraphs", {body.substr(0, bar), body.substr(bar + 1)}}});
+  }
+  return out;
+}
+
+class PoemFixture {
+ public:
+  PoemFixture() {
+    write_text(path("train.json"), collection(0, 12).dump());
+    json dev = collection(0, 3);
+    dev.push_back({{"paragraphs", {"日暮蒼山遠，天寒白屋貧。", "柴門聞犬吠，風雪夜歸人。"}}, {"author", "劉長卿"}});
+    write_text(path("dev.json"), dev.dump());
+    write_text(path("c.json"), R"({"task": "generate", "data": {"train": "train.json", "dev": "dev.json",
+ "format": "poems-json"}, "model": {"embedding": 16, "hidden": 32, "dropout": 0.0, "embedding_dropout": 0.0},
+ "training": {"epochs": 10, "batch_size": 4, "learning_rate": 0.02}})");
+  }
+  std::string path(const std::string& name) const { return folder_ / name; }
+  std::string bytes(const std::string& name) const { return Process::text(path(name)); }
+  Outcome mnemo(const std::vector<std::string>& arguments, const std::string& input = "") const {
+    return run(arguments, folder_.path(), input);
+  }
+  Outcome train(const std::string& output, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all{"train", path("c.json"), "--set", "output.dir=" + path(output)};
+    all.insert(all.end(), more.begin(), more.end());
+    return mnemo(all);
+  }
+  std::string model() const { return path("run/model.safetensors"); }
+  Outcome generate(std::vector<std::string> more) const {
+    more.insert(more.begin(), {"generate", model()});
+    return mnemo(more);
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+const PoemFixture& trained() {
+  static const PoemFixture* const fixture = [] {
+    auto* made = new PoemFixture;
+    const Outcome outcome = made->train("run");
+    if (outcome.code != 0) throw std::runtime_error("training the tiny model of poems: " + outcome.err);
+    return made;
+  }();
+  return *fixture;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out(1);
+  for (const char c : text)
+    if (c == '\n')
+      out.emplace_back();
+    else
+      out.back() += c;
+  out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("poems: what stands in train is left out of dev, and only bodies are measured") {
+  const PoemFixture f;
+  const Outcome o = f.train("run");
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("dev: 3 records whose text stands in train left out"));
+  CHECK_THAT(o.err, contains_text("train: 12 records"));
+  CHECK_THAT(o.err, contains_text("dev: 1 records"));
+  const Outcome e = f.mnemo({"evaluate", f.model(), f.path("train.json"), "--format", "json"});
+  INFO(e.err);
+  REQUIRE(e.code == 0);
+  const json report = json::parse(e.out);
+  CHECK(report["records"] == 12);
+  CHECK(report["metrics"]["perplexity"].get<double>() > 1.0);
+}
+
+TEST_CASE("poems: the same bytes for any number of threads, and after an interruption within an epoch") {
+  const PoemFixture f;
+  const std::vector<std::string> more{"--set", "training.save_every=2 steps"};
+  const auto with = [&](std::vector<std::string> others) {
+    others.insert(others.end(), more.begin(), more.end());
+    return others;
+  };
+  REQUIRE(f.train("one", with({"--threads", "1"})).code == 0);
+  REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("three/model.safetensors"));
+  // Killed in the middle of an epoch of three steps.
+  Process process({"train", f.path("c.json"), "--set", "output.dir=" + f.path("cut"), "--set",
+                   "training.save_every=2 steps", "--set", "training.epochs=10"},
+                  f.path(""));
+  while (!std::filesystem::exists(f.path("cut/resume.safetensors"))) usleep(1000);
+  process.send(SIGKILL);
+  process.wait();
+  REQUIRE(f.train("cut", with({"--resume"})).code == 0);
+  CHECK(f.bytes("cut/model.safetensors") == f.bytes("one/model.safetensors"));
+}
+
+TEST_CASE("poems in a form keep it, and are told with their title and author") {
+  const auto& f = trained();
+  const Outcome o = f.generate({"--form", "五绝", "--title", "春曉", "--author", "王維", "--samples", "20", "--tones",
+                                "loose", "--allow-repeats", "--format", "jsonl"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const auto poems = lines_of(o.out);
+  REQUIRE(poems.size() == 20);
+  std::string all;
+  for (const std::string& poem : poems) {
+    const json one = json::parse(poem);
+    CHECK(one["title"] == "春曉");
+    CHECK(one["author"] == "王維");
+    CHECK(one["form"] == "五绝");
+    CHECK(one["log_prob"].get<double>() < 0);
+    all += one["text"].get<std::string>() + "\n\n";
+  }
+  const Outcome s = f.mnemo({"score", f.model(), "--form", "五绝", "--tones", "loose"}, all);
+  CHECK_THAT(s.err, contains_text("20 poems, 20 keep the form 五绝"));
+  CHECK(f.generate({"--form", "五绝", "--seed", "3", "--tones", "loose", "--allow-repeats"}).out ==
+        f.generate({"--form", "五绝", "--seed", "3", "--tones", "loose", "--allow-repeats"}).out);
+  const Outcome beam = f.generate({"--form", "五绝", "--beam", "4", "--tones", "off"});
+  CHECK(beam.code == 0);
+  const Outcome checked = f.mnemo({"score", f.model(), "--form", "五绝", "--tones", "off"}, beam.out);
+  CHECK_THAT(checked.err, contains_text("1 poems, 1 keep the form"));
+}
+
+TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
+  const auto& f = trained();
+  const Outcome o = f.generate({"--form", "七绝", "--acrostic", "春江月夜", "--tones", "loose", "--allow-repeats"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(o.out.starts_with("春"));
+  for (const std::string c : {"，江", "\n月", "，夜"}) CHECK(o.out.find(c) != std::string::npos);
+  // The best of eight has at least the log p of each alone, as quatrains want no parallel couplets.
+  const std::vector<std::string> form{"--form", "五绝", "--tones", "off", "--format", "jsonl"};
+  const auto log_p = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), form.begin(), form.end());
+    std::vector<double> out;
+    for (const std::string& line : lines_of(f.generate(more).out))
+      out.push_back(json::parse(line)["log_prob"].get<double>());
+    return out;
+  };
+  const auto best = log_p({"--candidates", "8"}), all = log_p({"--samples", "8"});
+  REQUIRE(best.size() == 1);
+  REQUIRE(all.size() == 8);
+  CHECK(best[0] == *std::max_element(all.begin(), all.end()));
+}
+
+TEST_CASE("forms that cannot be, and models that cannot, are refused") {
+  const auto& f = trained();
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& text, int code = 1) {
+    const Outcome o = f.generate(arguments);
+    INFO(o.err);
+    CHECK(o.code == code);
+    CHECK(o.out.empty());
+    CHECK_THAT(o.err, contains_text(text));
+  };
+  refused({"--form", "五绝", "--acrostic", "春江月夜春"}, "5 characters");
+  refused({"--form", "五绝", "--acrostic", "春江月龘"}, "龘");
+  refused({"--form", "八绝"}, "neither a form nor a file", 2);
+  refused({"--acrostic", "春"}, "--acrostic requires --form", 2);
+  refused({"--form", "五绝", "--prompt", "月光"}, "prompt, unit", 1);
+  refused({"--author", "龘"}, "--author: the model does not know \"龘\"");
+  write_text(f.path("bad.txt"), "试\n平x\n");
+  refused({"--form", f.path("bad.txt")}, "bad.txt:2");
+  // A rhyme needs characters that the tables know.
+  write_text(f.path("lines.txt"), "abc，de。\nabc，fg。\n");
+  write_text(f.path("plain.json"),
+             R"({"task": "generate", "data": {"train": "lines.txt", "dev_fraction": 0}, "model": {"hidden": 8,
+ "embedding": 8}, "training": {"epochs": 1, "batch_size": 2}})");
+  REQUIRE(f.mnemo({"train", f.path("plain.json"), "--set", "output.dir=" + f.path("plain")}).code == 0);
+  const auto plain = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", f.path("plain/model.safetensors")});
+    return f.mnemo(more);
+  };
+  CHECK_THAT(plain({"--form", "五绝"}).err, contains_text("no rhyme has enough characters"));
+  CHECK_THAT(plain({"--title", "abc"}).err, contains_text("was not told titles and authors"));
+}
+
+TEST_CASE("a tune from a file, and from the product's own") {
+  const auto& f = trained();
+  write_text(f.path("tune.txt"), "试\n中平A，中中平A。\n");
+  const Outcome o = f.generate({"--form", f.path("tune.txt"), "--format", "jsonl", "--rhyme", "xinyun"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const std::string text = json::parse(o.out)["text"];
+  CHECK(text.size() == 7 * 3);
+  CHECK_THAT(f.mnemo({"score", f.model(), "--form", f.path("tune.txt"), "--rhyme", "xinyun"}, text + "\n").err,
+             contains_text("1 poems, 1 keep the form 试"));
+}
+
+TEST_CASE("score names the rules that a poem breaks, line by line") {
+  const auto& f = trained();
+  const std::string poems =
+      "白日依山盡，黃河入海流。\n欲窮千里目，更上一層山。\n\n千山鳥飛絕，萬徑人蹤滅。\n孤舟蓑笠翁，獨釣寒江雪。\n";
+  const Outcome o = f.mnemo({"score", f.model(), "--form", "五绝"}, poems);
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const auto lines = lines_of(o.out);
+  REQUIRE(lines.size() == 10);
+  CHECK_THAT(lines[0], contains_text("1\t0\t-"));
+  CHECK(lines[1] == "1\t1\t白日依山盡\t仄仄平平仄\tok");
+  CHECK_THAT(lines[4], contains_text("山 does not rhyme with the others"));
+  CHECK_THAT(o.err, contains_text("2 poems, 0 keep the form"));
+  const json second =
+      json::parse(lines_of(f.mnemo({"score", f.model(), "--form", "五绝", "--format", "jsonl"}, poems).out)[1]);
+  CHECK(second["ok"] == false);
+  CHECK(second["lines"].size() == 4);
+}
+
+TEST_CASE("overlap tells what generated text shares with a corpus") {
+  const auto& f = trained();
+  const Outcome o =
+      f.generate({"--samples", "3", "--length", "40", "--format", "jsonl", "--overlap", f.path("train.json")});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("longest run"));
+  double known = 0;
+  for (const std::string& line : lines_of(o.out)) {
+    const json one = json::parse(line);
+    const std::string run = one["overlap"]["run"];
+    CHECK(one["text"].get<std::string>().find(run) != std::string::npos);
+    known += one["overlap"]["known"]["2"].get<double>();
+  }
+  CHECK(known > 0);
+}
+
+TEST_CASE("lines as records: each a text of its own that ends by itself") {
+  const PoemFixture f;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += i % 2 == 0 ? "abcd\n" : "xyz\n";
+  write_text(f.path("lines.txt"), text);
+  write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
+ "dev_fraction": 0.1}, "model": {"hidden": 16, "embedding": 8, "dropout": 0, "embedding_dropout": 0},
+ "training": {"epochs": 30, "batch_size": 8, "learning_rate": 0.03}})");
+  // Two different texts: one may be train alone.
+  const Outcome o = f.mnemo(
+      {"train", f.path("records.json"), "--set", "output.dir=" + f.path("records"), "--set", "data.dev=lines.txt"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("dev: 40 records whose text stands in train left out"));
+  const Outcome g = f.mnemo({"generate", f.path("records/model.safetensors"), "--samples", "20", "--temperature", "0.3",
+                             "--format", "jsonl"});
+  for (const std::string& line : lines_of(g.out)) {
+    const std::string one = json::parse(line)["text"];
+    CHECK((one == "abcd" || one == "xyz"));
+  }
+  const Outcome s = f.mnemo({"score", f.path("records/model.safetensors")}, "abcd\nzzz\n");
+  CHECK(s.code == 0);
+  CHECK(lines_of(s.out).size() == 2);
+}
