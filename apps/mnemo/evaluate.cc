@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/mnemo/adaptation_options.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
@@ -23,6 +24,7 @@ struct EvaluateOptions {
   std::string model, data = "-", train, compare, format = "text", report, metric;
   std::vector<std::string> minimums;
   DataOptions input;
+  AdaptationOptions adaptation;
   int threads = 1;
 };
 
@@ -123,13 +125,16 @@ int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, co
     if (given) throw UsageError(fmt::format("{}: not for language models, and {} is one", name, o.model));
   ThreadPool pool(o.threads);
   const auto report_of = [&](TextLanguageModel& model, const std::string& name) {
-    LanguageReport out = report_language_model(model, read_units(o.data, model, o.input.policy(), say), pool);
+    LanguageReport out =
+        report_language_model(model, read_units(o.data, model, o.input.policy(), say), pool, o.adaptation);
     out.model = name;
     out.data = o.data == "-" ? "standard input" : o.data;
     return out;
   };
-  LanguageReport report = report_of(*TextLanguageModel::from_contents(std::move(contents)), o.model);
-  if (!o.compare.empty()) add_comparison(report, report_of(*TextLanguageModel::load(o.compare), o.compare));
+  LanguageReport report = report_of(*load_for(o.adaptation, std::move(contents)), o.model);
+  if (!o.compare.empty())
+    add_comparison(report,
+                   report_of(*load_for(o.adaptation, read_model(o.compare, TextLanguageModel::kTask)), o.compare));
   print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
   return check_minimums(minimums, language_metrics(mean_nats(report.records)));
 }
@@ -138,6 +143,8 @@ int run_evaluate(const EvaluateOptions& o) {
   std::vector<Minimum> minimums;
   for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
   ModelContents contents = read_model(o.model, "");
+  if (o.adaptation.any() && contents.metadata.task != TextLanguageModel::kTask)
+    throw UsageError(fmt::format("--cache, --dynamic: for language models, and {} is none", o.model));
   if (contents.metadata.task == TextTagger::kTask) return evaluate_tagger(o, std::move(contents), minimums);
   if (contents.metadata.task == TextLanguageModel::kTask)
     return evaluate_language_model(o, std::move(contents), minimums);
@@ -170,6 +177,7 @@ void add_evaluate(CLI::App& app, Command& chosen) {
   std::vector<std::string> formats = kTextFormats;
   for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
   add_data_options(command, o->input, formats, "Format of the data (default: the one of the configuration)");
+  add_adaptation(command, o->adaptation);
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_evaluate(*o); }; });
 }

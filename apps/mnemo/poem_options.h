@@ -16,7 +16,7 @@ struct PoemFormOptions {
 
 /// `tones`: the rule that holds by default. Returns --form.
 CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
-                   const std::string& tones = "strict");
+                           const std::string& tones = "strict");
 
 /// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is
 /// neither, and for options that need a form.

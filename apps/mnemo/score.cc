@@ -7,7 +7,9 @@
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "apps/mnemo/adaptation_options.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/poem_options.h"
@@ -29,6 +31,7 @@ constexpr std::string_view kBar = " ||| ";
 struct ScoreOptions {
   std::string model, nbest, format = "tsv", invalid_utf8 = "error";
   PoemFormOptions poem;
+  AdaptationOptions adaptation;
   std::vector<std::string> files;
   int threads = 1;
 };
@@ -36,7 +39,12 @@ struct ScoreOptions {
 class Scoring {
  public:
   explicit Scoring(const ScoreOptions& o)
-      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), before_(model_->tells() ? 1 : 0) {}
+      : o_(o),
+        pool_(o.threads),
+        model_(load_for(o.adaptation, read_model(o.model, TextLanguageModel::kTask))),
+        before_(model_->tells() ? 1 : 0) {
+    if (o.adaptation.any()) adaptive_.emplace(*model_, o.adaptation, pool_);
+  }
 
   void run() {
     std::vector<std::string> files = o_.files;
@@ -80,13 +88,14 @@ class Scoring {
     std::vector<double> log_p(ids_.size());
     std::vector<StreamLoss::Lane> lanes;
     for (std::size_t i = 0; i < lines_.size(); ++i) lanes.push_back({starts_[i], starts_[i] + before_, starts_[i + 1]});
-    StreamLoss(std::move(lanes))
-        .measure(
-            *model_,
-            [&](std::int64_t first, std::span<std::int32_t> out) {
-              std::copy_n(ids_.begin() + first, out.size(), out.begin());
-            },
-            pool_, [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; });
+    const ReadUnits read = [&](std::int64_t first, std::span<std::int32_t> out) {
+      std::copy_n(ids_.begin() + first, out.size(), out.begin());
+    };
+    const StreamLoss::Use use = [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; };
+    if (adaptive_)
+      for (const StreamLoss::Lane& lane : lanes) adaptive_->measure(read, lane, use);
+    else
+      StreamLoss(std::move(lanes)).measure(*model_, read, pool_, use);
     for (std::size_t i = 0; i < lines_.size(); ++i)
       show(i, std::span(log_p).subspan(starts_[i] + before_, starts_[i + 1] - starts_[i] - before_));
     lines_.clear();
@@ -127,6 +136,7 @@ class Scoring {
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
   std::int64_t before_;  // units of a line that are not scored
+  std::optional<AdaptiveLoss> adaptive_;
   Tokens tokens_;
   std::vector<std::string> lines_;
   std::vector<std::int64_t> line_unknown_, starts_{0};
@@ -256,7 +266,8 @@ void add_score(CLI::App& app, Command& chosen) {
       "  mnemo score run/model.safetensors --nbest candidates.txt         ID ||| TEXT, the score is appended\n"
       "  mnemo score tang/model.safetensors --form 七绝 poems.txt          which rule is broken where\n\n"
       "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY between tabs, in nats. Each line is scored by itself, as if it began the "
-      "text, its end being a unit. What all lines have together goes to standard error. With --form, poems are parted "
+      "text, its end being a unit; with --cache or --dynamic the later ones by what the earlier ones taught. What all "
+      "lines have together goes to standard error. With --form, poems are parted "
       "by "
       "empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for each line of verse POEM, LINE, TEXT, "
       "TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok where no rule is broken.");
@@ -276,6 +287,7 @@ void add_score(CLI::App& app, Command& chosen) {
                    "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
       ->check(CLI::IsMember({"error", "replace", "skip"}))
       ->capture_default_str();
+  add_adaptation(command, o->adaptation);
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_score(*o); }; });
 }

@@ -17,6 +17,7 @@
 #include "train/evaluation.h"
 #include "train/language_modelling.h"
 #include "train/network_options.h"
+#include "train/pretraining.h"
 #include "train/tag_report.h"
 #include "train/tagging.h"
 #include "train/trial.h"
@@ -139,8 +140,12 @@ class Run {
     if (o_.dry) return dry(data);
     begin();
     if (o_.folds > 0) return folds(data);
-    const auto model = built([&] { return build_classifier(config_, o_.config, data, say); });
-    if (!o_.init_from.empty()) {
+    const auto language_model = language_model_to_start_from();
+    const auto model = built([&] { return build_classifier(config_, o_.config, data, say, language_model.get()); });
+    if (language_model) {
+      start(*language_model, model->vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
+      model->network().weights_changed();
+    } else if (!o_.init_from.empty()) {
       const auto [words, labels] = initialise_from(*model, o_.init_from, say);
       say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o_.init_from, words,
                       model->vocabulary().size() - 1, labels, model->labels().size()));
@@ -160,7 +165,7 @@ class Run {
   }
 
   int language_model() {
-    if (!o_.init_from.empty()) throw UsageError("--init-from: for the task classify");
+    if (!o_.init_from.empty()) throw UsageError("--init-from: for the tasks classify and tag");
     if (o_.folds > 0) throw UsageError("--folds: not for the task generate");
     const auto data = load_language_data(config_, o_.config, o_.data.policy(), say);
     if (o_.dry) return dry(data);
@@ -178,12 +183,18 @@ class Run {
   }
 
   int tagger() {
-    if (!o_.init_from.empty()) throw UsageError("--init-from: for the task classify");
     const auto data = load_tagging_data(config_, o_.config, o_.data.policy(), say);
     if (o_.dry) return dry(data);
     begin();
     if (o_.folds > 0) return folds(data);
-    const auto model = built([&] { return build_tagger(config_, o_.config, data, say); });
+    const auto language_model = language_model_to_start_from();
+    if (!o_.init_from.empty() && !language_model)
+      throw UsageError(fmt::format("--init-from: {}: a tagger starts from a language model", o_.init_from));
+    const auto model = built([&] { return build_tagger(config_, o_.config, data, say, language_model.get()); });
+    if (language_model) {
+      start(*language_model, model->words().vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
+      model->network().weights_changed();
+    }
     if (o_.overwrite) remove_runs(o_, folder_);
     const auto result = train_tagger(config_, data, *model, options_, pool_);
     if (const int code = report(result.outcome)) return code;
@@ -198,6 +209,20 @@ class Run {
   }
 
  private:
+  // The model of --init-from, if it is one.
+  std::unique_ptr<TextLanguageModel> language_model_to_start_from() const {
+    if (o_.init_from.empty()) return nullptr;
+    ModelContents contents = read_model(o_.init_from, "");
+    if (contents.metadata.task != TextLanguageModel::kTask) return nullptr;
+    return TextLanguageModel::from_contents(std::move(contents));
+  }
+
+  void start(TextLanguageModel& from, const Vocabulary& vocabulary, const Visit& visit) const {
+    const CarriedOver carried = start_from(from, o_.init_from, config_, vocabulary, "embedding.weight", visit);
+    say(fmt::format("{}: vectors of {} of {} units and {} layers carried over", o_.init_from, carried.units,
+                    vocabulary.size() - 1, carried.layers));
+  }
+
   static void begin() {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);

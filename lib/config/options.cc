@@ -461,6 +461,9 @@ std::vector<Option> declare_options() {
       option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
              "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
              "2018); 0: it is the weights themselves."),
+      option("training.average_after", MNEMO_MEMBER(training.average_after), Range{0, 1e6},
+             "From where dev was worse than at all but the last so many evaluations on, the model is the mean of the "
+             "weights at all steps since (NT-ASGD, Merity et al. 2017); 0: it is not. Not with average_from."),
       option("training.class_weight", MNEMO_MEMBER(training.class_weight), any,
              "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
@@ -509,6 +512,8 @@ void check_whole(const Config& c, std::vector<std::string>& errors) {
         fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", c.training.optimizer));
   if (c.training.nesterov && c.training.momentum == 0)
     errors.push_back("training.nesterov: needs training.momentum above 0");
+  if (c.training.average_after > 0 && c.training.average_from > 0)
+    errors.push_back("training.average_after: not with training.average_from");
   if (c.training.warmup.unit == Every::Unit::kMinutes)
     errors.push_back("training.warmup: expected epochs or steps, found minutes");
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")

@@ -1,6 +1,7 @@
 #include "train/classification.h"
 #include "train/network_options.h"
 #include "train/pretrained.h"
+#include "train/pretraining.h"
 #include "train/trial.h"
 
 #include <algorithm>
@@ -201,7 +202,8 @@ ClassificationData load_classification_data(const Config& config, const std::str
 }
 
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std::string& config_path,
-                                                 const ClassificationData& data, const Log& log) {
+                                                 const ClassificationData& data, const Log& log,
+                                                 const TextLanguageModel* units) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
   VocabularyBuilder builder;
   Tokens tokens;
@@ -211,6 +213,7 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std
   }
   Vocabulary vocabulary =
       builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  if (units) add_units(*units, vocabulary);
   log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
   if (config.text.pretrained.empty())
     return std::make_unique<TextClassifier>(config, data.labels, std::move(vocabulary), nullptr);

@@ -12,6 +12,7 @@
 #include "train/data.h"
 #include "train/metrics.h"
 #include "train/text_classifier.h"
+#include "train/text_language_model.h"
 #include "train/trainer.h"
 
 namespace mnemo {
@@ -32,8 +33,10 @@ ClassificationData load_classification_data(const Config& config, const std::str
                                             InvalidUtf8 invalid_utf8, const Log& log);
 
 /// A new model: vocabulary of train, pretrained vectors if any, seeded weights. What was found goes to `log`.
+/// `units`: a language model whose units are known beside those of train.
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std::string& config_path,
-                                                 const ClassificationData& data, const Log& log);
+                                                 const ClassificationData& data, const Log& log,
+                                                 const TextLanguageModel* units = nullptr);
 
 /// Begins a new model with an old one's weights: the rows of words that both know, those of hashed n-grams if both
 /// hash into as many, the recurrent layers, and the output of labels that both have. Throws Error where the layers

@@ -203,34 +203,42 @@ std::string language_metric(const Config& config) {
   return metric == "auto" ? "nats" : metric;
 }
 
-RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
+RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
+                           const AdaptationOptions& adaptation) {
   RecordRatio out;
-  if (!text.records.empty()) {
-    out.parts.assign(text.records.size(), 0);
-    out.wholes.assign(text.records.size(), 0);
-    std::vector<StreamLoss::Lane> lanes;
-    for (const UnitText::Record& record : text.records) lanes.push_back({record.begin, record.body(), record.end()});
-    StreamLoss(std::move(lanes))
-        .measure(model, text.reader(), pool, [&](std::int32_t, std::int64_t place, double log_p) {
-          const auto next = std::upper_bound(text.records.begin(), text.records.end(), place,
-                                             [](std::int64_t p, const auto& record) { return p < record.begin; });
-          const auto record = static_cast<std::size_t>(next - text.records.begin()) - 1;
-          out.parts[record] -= log_p;
-          out.wholes[record] += 1;
-        });
+  const auto count = [&](std::size_t piece, double log_p) {
+    out.parts[piece] -= log_p;
+    out.wholes[piece] += 1;
+  };
+  const auto measure = [&](std::vector<StreamLoss::Lane> lanes, const StreamLoss::Use& use) {
+    if (!adaptation.any()) {
+      StreamLoss(std::move(lanes)).measure(model, text.reader(), pool, use);
+      return;
+    }
+    AdaptiveLoss loss(model, adaptation, pool);
+    for (const StreamLoss::Lane& lane : lanes) loss.measure(text.reader(), lane, use);
+  };
+  if (text.records.empty()) {
+    bool line_begins = true;
+    measure({{0, 0, text.units.size()}}, [&](std::int32_t unit, std::int64_t, double log_p) {
+      if (line_begins) {
+        out.parts.push_back(0);
+        out.wholes.push_back(0);
+      }
+      count(out.parts.size() - 1, log_p);
+      line_begins = unit == model.line_end();
+    });
     return out;
   }
-  bool line_begins = true;
-  StreamLoss(text.units.size(), 1, 0)
-      .measure(model, text.reader(), pool, [&](std::int32_t unit, std::int64_t, double log_p) {
-        if (line_begins) {
-          out.parts.push_back(0);
-          out.wholes.push_back(0);
-        }
-        out.parts.back() -= log_p;
-        out.wholes.back() += 1;
-        line_begins = unit == model.line_end();
-      });
+  out.parts.assign(text.records.size(), 0);
+  out.wholes.assign(text.records.size(), 0);
+  std::vector<StreamLoss::Lane> lanes;
+  for (const UnitText::Record& record : text.records) lanes.push_back({record.begin, record.body(), record.end()});
+  measure(std::move(lanes), [&](std::int32_t, std::int64_t place, double log_p) {
+    const auto next = std::upper_bound(text.records.begin(), text.records.end(), place,
+                                       [](std::int64_t p, const auto& record) { return p < record.begin; });
+    count(static_cast<std::size_t>(next - text.records.begin()) - 1, log_p);
+  });
   return out;
 }
 
@@ -240,13 +248,14 @@ double mean_nats(const RecordRatio& records) {
   return units > 0 ? sum / units : 0;
 }
 
-LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
+LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
+                                     const AdaptationOptions& adaptation) {
   LanguageReport out;
   if (text.units.size() == 0) fail("{}: no units to evaluate on", text.files.front().path);
   out.units = text.units.size();
   out.unknown = text.unknown;
   out.pieces = text.records.empty() ? "lines" : "records";
-  out.records = evaluate_units(model, text, pool);
+  out.records = evaluate_units(model, text, pool, adaptation);
   out.interval = bootstrap_ratio(out.records);
   return out;
 }

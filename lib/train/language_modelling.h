@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "train/adaptation.h"
 #include "train/bootstrap.h"
 #include "train/data.h"
 #include "train/language_data.h"
@@ -32,8 +33,9 @@ LanguageResult train_language_model(const Config& config, const LanguageData& da
                                     const TrainerOptions& options, ThreadPool& pool);
 
 /// -log p of all units in nats, each predicted after all that stand before it, and how many there are: by line, or by
-/// record, of which only the body is counted.
-RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+/// record, of which only the body is counted. `adaptation`: as AdaptiveLoss, which asks something of the model.
+RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
+                           const AdaptationOptions& adaptation = {});
 /// The sum of the one over the sum of the other.
 double mean_nats(const RecordRatio& records);
 
@@ -47,7 +49,8 @@ struct LanguageReport {
   std::optional<Comparison> comparison;
   std::string other_model;
 };
-LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+LanguageReport report_language_model(TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
+                                     const AdaptationOptions& adaptation = {});
 /// Adds a paired test against another model's report on the same text. Throws Error if that cut it into other units.
 void add_comparison(LanguageReport& report, const LanguageReport& other);
 Json report_json(const LanguageReport& report);

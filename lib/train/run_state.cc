@@ -28,6 +28,8 @@ Json to_json(const RunState& s) {
           {"finished", s.finished},
           {"end", s.end},
           {"averaged", s.averaged},
+          {"average_begun", s.average_begun},
+          {"dev_values", s.dev_values},
           {"since_log", {s.since_log.loss, s.since_log.norm, s.since_log.clipped, s.since_log.steps}},
           {"schedule_scale", s.schedule.scale},
           {"schedule_waited", s.schedule.waited}};
@@ -43,6 +45,8 @@ RunState from_json(const Json& json) {
   json.at("finished").get_to(s.finished);
   json.at("end").get_to(s.end);
   json.at("averaged").get_to(s.averaged);
+  json.at("average_begun").get_to(s.average_begun);
+  json.at("dev_values").get_to(s.dev_values);
   const Json& since = json.at("since_log");
   s.since_log = {since.at(0).get<double>(), since.at(1).get<double>(), since.at(2).get<std::int64_t>(),
                  since.at(3).get<std::int64_t>()};

@@ -28,8 +28,10 @@ struct RunState {
   Metrics best;
   double seconds = 0;  ///< of training so far
   bool finished = false;
-  int end = 0;                ///< TrainingOutcome::End of a finished run
-  std::int64_t averaged = 0;  ///< evaluations whose weights the average holds
+  int end = 0;                     ///< TrainingOutcome::End of a finished run
+  std::int64_t averaged = 0;       ///< evaluations, or steps, whose weights the average holds
+  bool average_begun = false;      ///< the mean of all steps, as training.average_after
+  std::vector<double> dev_values;  ///< the metric at each evaluation, where training.average_after needs them
   SinceLog since_log;
   Schedule::State schedule;
 };

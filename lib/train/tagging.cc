@@ -11,6 +11,7 @@
 #include "text/utf8.h"
 #include "train/network_options.h"
 #include "train/pretrained.h"
+#include "train/pretraining.h"
 #include "train/trial.h"
 
 namespace mnemo {
@@ -395,7 +396,7 @@ std::string tagging_metric(const Config& config, const std::vector<TagColumn>& c
 }
 
 std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string& config_path, const TaggingData& data,
-                                         const Log& log) {
+                                         const Log& log, const TextLanguageModel* units) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
   VocabularyBuilder words, letters;
   Tokens folded;
@@ -409,6 +410,7 @@ std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string
   Vocabulary vocabulary =
       words.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
   Vocabulary known_letters = letters.build(1, 0);
+  if (units) add_units(*units, vocabulary);
   log(fmt::format("vocabulary: {} of {} words, {} characters", vocabulary.size() - 1, words.distinct(),
                   known_letters.size() - 1));
   if (config.text.pretrained.empty())

@@ -11,6 +11,7 @@
 #include "text/sentences.h"
 #include "train/data.h"
 #include "train/tag_metrics.h"
+#include "train/text_language_model.h"
 #include "train/text_tagger.h"
 #include "train/trainer.h"
 
@@ -64,8 +65,9 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
 std::string tagging_metric(const Config& config, const std::vector<TagColumn>& columns);
 
 /// A new model: vocabularies of train, pretrained vectors if any, seeded weights.
+/// `units`: a language model whose units are known beside those of train.
 std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string& config_path, const TaggingData& data,
-                                         const Log& log);
+                                         const Log& log, const TextLanguageModel* units = nullptr);
 
 struct TaggingResult {
   TrainingOutcome outcome;

@@ -178,6 +178,10 @@ class Trainer {
     optimizer_.step(learning_rate, clipped ? clip / norm : 1.0, pool_);
     task_.weights_changed();
     ++state_.step;
+    if (state_.average_begun) {
+      optimizer_.catch_up_all(pool_);
+      kept_.average.average_in(task_, state_.averaged++);
+    }
     epoch_tokens_ += tokens;
     epoch_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
     note_step(loss, norm, clipped, learning_rate);
@@ -267,6 +271,7 @@ class Trainer {
     if (std::isnan(value)) fail("training.early_stopping.metric: {} is not defined on dev", metric());
     const bool better = state_.best_step < 0 || (higher_is_better(metric()) ? value > state_.best.at(metric())
                                                                             : value < state_.best.at(metric()));
+    begin_average_after(value);
     schedule_.evaluated(better);
     state_.waited = better ? 0 : state_.waited + 1;
     Json line = common("eval");
@@ -280,6 +285,16 @@ class Trainer {
       save_model();
     }
     show(schedule_.rate(std::max<std::int64_t>(1, state_.step)), &found);
+  }
+
+  // Begins the mean of all steps where dev is worse than it was at all but the last training.average_after evaluations.
+  void begin_average_after(double value) {
+    const std::int64_t after = config_.training.average_after;
+    if (after == 0) return;
+    std::vector<double>& values = state_.dev_values;
+    for (std::int64_t i = 0; i < std::ssize(values) - after && !state_.average_begun; ++i)
+      state_.average_begun = higher_is_better(metric()) ? value < values[i] : value > values[i];
+    values.push_back(value);
   }
 
   void save_model() {

@@ -81,7 +81,7 @@ void report_cost(const Config& config, TrainingTask& task, std::int64_t units, T
   // forms of the recurrent weights, and what a batch needs.
   Index dense = 0;
   task.visit([&](Parameter& p) { dense += p.sparse ? 0 : p.size(); });
-  const double copies = config.training.average_from > 0 ? 6.0 : 4.0;
+  const double copies = config.training.average_from > 0 || config.training.average_after > 0 ? 6.0 : 4.0;
   const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
                         static_cast<double>(arena.bytes());
   print(fmt::format(

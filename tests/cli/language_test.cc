@@ -1,5 +1,7 @@
 // Language models from the shell.
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/cli/program.h"
 #include "tests/temporary_folder.h"
@@ -241,4 +243,87 @@ TEST_CASE("score gives each line's log-probability by itself, in order, and resc
   std::string text;
   for (int i = 0; i < 5000; ++i) text += "to be ";
   CHECK(f.mnemo({"score", model}, text + "\nto be\n").out.starts_with("1\t30001\t-"));
+}
+
+TEST_CASE("a classifier and a tagger start from a language model, and refuse one that does not fit") {
+  const LanguageFixture f;
+  write_text(f.path("words.json"), R"({"task": "generate", "data": {"train": "train.txt", "dev_fraction": 0},
+ "text": {"unit": "word"}, "model": {"embedding": 12, "hidden": 10}, "training": {"epochs": 1, "batch_size": 2}})");
+  REQUIRE(f.mnemo({"train", f.path("words.json"), "--set", "output.dir=" + f.path("lm")}).code == 0);
+  write_text(f.path("reviews.tsv"), "good\tto be kind\nbad\tnot to be\ngood\tkind or kind\nbad\tnot not\n");
+  write_text(f.path("tags.txt"), "to X\nbe Y\n\nkind Y\nnot X\n");
+  write_text(f.path("classify.json"), R"({"task": "classify", "data": {"train": "reviews.tsv", "dev_fraction": 0},
+ "model": {"embedding": 12, "hidden": 10}, "training": {"epochs": 1, "batch_size": 2}})");
+  write_text(f.path("tag.json"), R"({"task": "tag", "data": {"train": "tags.txt", "dev_fraction": 0, "scheme": "none"},
+ "model": {"embedding": 12, "hidden": 10, "char_encoder": {"kind": "cnn", "embedding": 4, "hidden": 5}},
+ "training": {"epochs": 1, "batch_size": 2}})");
+  const auto start = [&](const std::string& config, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all{"train",
+                                 f.path(config),
+                                 "--overwrite",
+                                 "--init-from",
+                                 f.path("lm/model.safetensors"),
+                                 "--set",
+                                 "output.dir=" + f.path("started")};
+    all.insert(all.end(), more.begin(), more.end());
+    return f.mnemo(all);
+  };
+  for (const std::string config : {"classify.json", "tag.json"}) {
+    const Outcome o = start(config);
+    INFO(o.err);
+    CHECK(o.code == 0);
+    // to, be, not, or and the Chinese line are the language model's; kind is not.
+    CHECK_THAT(o.err, contains_text("vectors of 5 of 6 units and 1 layers carried over"));
+    const Outcome wide = start(config, {"--set", "model.hidden=11"});
+    CHECK(wide.code == 1);
+    CHECK_THAT(wide.err, contains_text("model.hidden is 11, its is 10"));
+  }
+  CHECK(f.mnemo({"train", f.path("words.json"), "--init-from", f.path("lm/model.safetensors")}).code == 2);
+}
+
+TEST_CASE("evaluate and score go on learning where they are asked to") {
+  const auto& f = trained();
+  const auto nats = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all{"evaluate", f.path("run/model.safetensors"), f.path("other.txt"), "--format", "json"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome o = f.mnemo(all);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return json::parse(o.out)["metrics"]["nats"].get<double>();
+  };
+  std::string text;
+  for (int i = 0; i < 30; ++i) text += "question question the the\n";
+  write_text(f.path("other.txt"), text);
+  const double plain = nats({});
+  CHECK(nats({"--cache", "100", "--cache-share", "0.5"}) < plain - 0.3);
+  CHECK(nats({"--dynamic", "0.5"}) < plain - 0.5);
+  const Outcome s = f.mnemo({"score", f.path("run/model.safetensors"), "--dynamic", "0.5"}, text);
+  REQUIRE(s.code == 0);
+  const auto log_p = [&](std::size_t line) {
+    std::istringstream all(s.out);
+    std::string one;
+    for (std::size_t i = 0; i < line; ++i) std::getline(all, one);
+    return std::stod(one.substr(one.find('\t', one.find('\t') + 1) + 1));
+  };
+  CHECK(log_p(30) > log_p(1) + 5);
+}
+
+TEST_CASE("the mean of all steps begins where dev no longer improves, and is resumed to the bit") {
+  const LanguageFixture f;
+  const std::vector<std::string> more{"--set", "training.average_after=2",   "--set", "training.optimizer=sgd",
+                                      "--set", "training.learning_rate=5.0", "--set", "training.epochs=30",
+                                      "--set", "training.save_every=2 steps"};
+  REQUIRE(f.train("one", more).code == 0);
+  Process process(f.arguments("cut", more), f.path(""));
+  usleep(150000);
+  process.send(SIGKILL);
+  process.wait();
+  auto again = more;
+  again.push_back("--resume");
+  REQUIRE(f.train("cut", again).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("cut/model.safetensors"));
+  // Without it the last weights are others.
+  const Outcome both = f.train("both", {"--set", "training.average_after=2", "--set", "training.average_from=1"});
+  CHECK(both.code == 2);
+  CHECK_THAT(both.err, contains_text("training.average_after: not with training.average_from"));
 }

@@ -30,23 +30,26 @@ class OneNumber : public TrainingTask {
   bool has_dev() const override { return true; }
   Metrics evaluate_dev(ThreadPool&) override {
     ++evaluations;
-    return {{"loss", static_cast<double>(number_.value[0])}, {"accuracy", 0.5}};
+    measured.push_back(number_.value[0]);
+    return {{"loss", static_cast<double>(number_.value[0])}, {"accuracy", accuracy(evaluations)}};
   }
   void save_model(const std::string&, const Json&, const Json&, ThreadPool&) override { ++saves; }
 
   int evaluations = 0, saves = 0;
+  std::vector<float> measured;  // the number at each evaluation
+  std::function<double(int)> accuracy = [](int) { return 0.5; };
 
  private:
   float gradient_;
   Parameter number_;
 };
 
-TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate) {
-  Config config;
+TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate, const Config& start = {}) {
+  Config config = start;
   config.training.optimizer = "sgd";
   config.training.learning_rate = rate;
   config.training.clip_norm = 0;
-  config.training.epochs = 2;
+  if (config.training.average_after == 0) config.training.epochs = 2;
   ThreadPool pool(1);
   TrainerOptions options;
   options.folder = folder;
@@ -73,4 +76,19 @@ TEST_CASE("every epoch is evaluated, and the first of equally good models is kep
   CHECK(outcome.best_step == 1);
   CHECK(task.evaluations == 2);
   CHECK(task.saves == 1);
+}
+
+TEST_CASE("the mean of all steps begins behind an evaluation that is worse than all but the last ones") {
+  const TemporaryFolder folder;
+  OneNumber task(1.0f);
+  // Worse at the fourth evaluation than at the first two; the third, which is worse too, has only one to look back to.
+  task.accuracy = [](int evaluation) { return evaluation < 3 ? 0.9 : 0.5; };
+  Config config;
+  config.training.average_after = 2;
+  config.training.epochs = 7;
+  run_loop(task, folder.path(), 0.1, config);
+  // The weight goes 0.9, 0.8, ...; what is measured is, from the fifth on, the mean since then.
+  const std::vector<float> expected{0.9f, 0.8f, 0.7f, 0.6f, 0.5f, 0.45f, 0.4f};
+  REQUIRE(task.measured.size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) CHECK(task.measured[i] == Approx(expected[i]).epsilon(1e-5));
 }

@@ -1,0 +1,15 @@
+// The options by which a language model goes on learning from what it measures.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "train/adaptation.h"
+
+namespace mnemo {
+
+void add_adaptation(CLI::App* command, AdaptationOptions& options);
+
+/// Loads a model as the options ask.
+std::unique_ptr<TextLanguageModel> load_for(const AdaptationOptions& options, ModelContents contents);
+
+}  // namespace mnemo

@@ -1,0 +1,72 @@
+#include "train/pretraining.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "train/stored_model.h"
+
+namespace mnemo {
+namespace {
+
+// Options that must be as the language model's, or its weights would mean something else.
+std::vector<std::string> differences(const Config& config, const Config& theirs) {
+  const Json mine = config_to_json(config), other = config_to_json(theirs);
+  std::vector<std::string> out;
+  for (const char* key : {"/text/unit", "/text/normalize", "/text/lowercase", "/text/digits", "/model/cell",
+                          "/model/reset_after", "/model/activation", "/model/layer_norm", "/model/projection",
+                          "/model/hidden", "/model/embedding", "/model/residual", "/model/learned_initial"}) {
+    const Json::json_pointer at(key);
+    if (mine.at(at) != other.at(at)) {
+      std::string name(key + 1);
+      std::replace(name.begin(), name.end(), '/', '.');
+      out.push_back(fmt::format("{} is {}, its is {}", name, mine.at(at).dump(), other.at(at).dump()));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_units(const TextLanguageModel& from, Vocabulary& vocabulary) {
+  for (std::int32_t id = 1; id < from.vocabulary().size(); ++id)
+    if (from.vocabulary().text(id).front() != '\n') vocabulary.add(from.vocabulary().text(id));
+}
+
+CarriedOver start_from(TextLanguageModel& from, const std::string& path, const Config& config,
+                       const Vocabulary& vocabulary, const std::string& table, const Visit& visit) {
+  if (!config.text.pretrained.empty())
+    throw UsageError("--init-from: a language model brings its own vectors, and text.pretrained others; leave one out");
+  if (const auto found = differences(config, from.config()); !found.empty())
+    fail("{}: cannot start this configuration: {}", path, fmt::join(found, "; "));
+  CarriedOver out;
+  std::unordered_map<std::string, Parameter*> theirs;
+  from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
+  visit([&](Parameter& p) {
+    if (p.name == table) {
+      const Parameter& vectors = *theirs.at("embedding.weight");
+      for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
+        const std::int32_t other = from.vocabulary().find(vocabulary.text(id));
+        if (id > 0 && other == Vocabulary::kUnknown) continue;
+        std::copy_n(vectors.value.data() + other * vectors.row_size(), vectors.row_size(),
+                    p.value.data() + id * p.row_size());
+        out.units += id > 0 ? 1 : 0;
+      }
+      return;
+    }
+    const auto found = theirs.find(p.name);
+    if (found == theirs.end() || !p.name.starts_with("rnn.") || p.name.find("initial") != std::string::npos) return;
+    const Parameter& same = *found->second;
+    const Index columns = same.row_size();
+    if (p.rows() != same.rows() || p.row_size() < columns)
+      fail("{}: {} is {}, which does not fit {}", path, p.name, shape_text(same.shape), shape_text(p.shape));
+    for (Index row = 0; row < p.rows(); ++row)
+      std::copy_n(same.value.data() + row * columns, columns, p.value.data() + row * p.row_size());
+    out.layers += p.name.starts_with("rnn.weight_ih_l") ? 1 : 0;
+  });
+  return out;
+}
+
+}  // namespace mnemo

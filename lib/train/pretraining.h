@@ -1,0 +1,30 @@
+// Classifiers and taggers that begin with what a language model knows (Dai & Le 2015, "Semi-supervised Sequence
+// Learning").
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "text/vocabulary.h"
+#include "train/text_language_model.h"
+
+namespace mnemo {
+
+/// Appends the units that only the language model knows.
+void add_units(const TextLanguageModel& from, Vocabulary& vocabulary);
+
+struct CarriedOver {
+  std::int64_t units = 0;   ///< of the new vocabulary whose vector is the language model's
+  std::int64_t layers = 0;  ///< recurrent layers of which the forward direction begins with its weights
+};
+
+/// Fills what a network and the language model have in common: vectors of units (`table` names the network's), and the
+/// forward direction of the recurrent layers from the first on. A layer of the network may have more inputs than the
+/// language model's; those keep their first weights. Throws Error if the sizes, the cell or the units differ; `path`
+/// names the language model in messages.
+CarriedOver start_from(TextLanguageModel& from, const std::string& path, const Config& config,
+                       const Vocabulary& vocabulary, const std::string& table, const Visit& visit);
+
+}  // namespace mnemo

@@ -1,0 +1,92 @@
+#include "train/pretraining.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "tests/catch.h"
+#include "train/text_classifier.h"
+
+using namespace mnemo;
+using Catch::Matchers::Contains;
+
+namespace {
+
+Vocabulary vocabulary(const std::vector<std::string>& units) {
+  Vocabulary out;
+  for (const std::string& unit : units) out.add(unit);
+  return out;
+}
+
+Config config(const std::string& task, const std::string& model, const std::string& text = "") {
+  return parse_config(R"({"task": ")" + task + R"(", "text": {"unit": "word")" + text + R"(}, "model": {"hidden": 6,
+ "embedding": 4)" + model +
+                          "}}",
+                      "test");
+}
+
+std::map<std::string, Parameter*> parameters(TextClassifier& model) {
+  std::map<std::string, Parameter*> out;
+  model.network().visit([&](Parameter& p) { out[p.name] = &p; });
+  return out;
+}
+
+CarriedOver start(TextLanguageModel& from, const Config& c, TextClassifier& model) {
+  return start_from(from, "lm", c, model.vocabulary(), "embedding.weight",
+                    [&](const ParameterVisitor& v) { model.network().visit(v); });
+}
+
+}  // namespace
+
+TEST_CASE("a classifier starts from a language model: vectors by unit, forward layers from the first on") {
+  TextLanguageModel from(config("generate", R"(, "layers": 2)"), vocabulary({"b", "c", "\n", "x"}));
+  std::map<std::string, Parameter*> theirs;
+  from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
+  const Config c = config("classify", R"(, "layers": 3, "bidirectional": true)");
+  Vocabulary units = vocabulary({"a", "b", "c"});
+  add_units(from, units);
+  CHECK(units.size() == 5);
+  CHECK(units.contains("x"));
+  CHECK_FALSE(units.contains("\n"));
+  TextClassifier model(c, {"n", "y"}, units, nullptr);
+  const auto mine = parameters(model);
+  const float before = mine.at("rnn.weight_ih_l1")->value[4];
+  const float a = mine.at("embedding.weight")->value[4];
+  const CarriedOver carried = start(from, c, model);
+  CHECK(carried.units == 3);
+  CHECK(carried.layers == 2);
+  const auto vector = [&](Parameter* table, std::int32_t id) {
+    return std::vector<float>(table->value.data() + id * 4, table->value.data() + id * 4 + 4);
+  };
+  for (const char* unit : {"b", "c", "x"})
+    CHECK(vector(mine.at("embedding.weight"), units.find(unit)) ==
+          vector(theirs.at("embedding.weight"), from.vocabulary().find(unit)));
+  CHECK(mine.at("embedding.weight")->value[4] == a);
+  for (Index i = 0; i < 24 * 6; ++i)
+    REQUIRE(mine.at("rnn.weight_hh_l1")->value[i] == theirs.at("rnn.weight_hh_l1")->value[i]);
+  // The second layer reads both directions: the forward one's columns come first.
+  CHECK(mine.at("rnn.weight_ih_l1")->value[0] == theirs.at("rnn.weight_ih_l1")->value[0]);
+  CHECK(mine.at("rnn.weight_ih_l1")->value[12] == theirs.at("rnn.weight_ih_l1")->value[6]);
+  CHECK(mine.at("rnn.weight_ih_l1")->value[4] != before);
+  CHECK(mine.at("rnn.weight_hh_l0_reverse")->value[0] != theirs.at("rnn.weight_hh_l0")->value[0]);
+}
+
+TEST_CASE("a language model of other sizes or units starts nothing") {
+  TextLanguageModel from(config("generate", ""), vocabulary({"b", "\n"}));
+  const auto refused = [&](const Config& c) {
+    TextClassifier model(c, {"n", "y"}, vocabulary({"b"}), nullptr);
+    try {
+      start(from, c, model);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refused(config("classify", "")).empty());
+  CHECK_THAT(refused(config("classify", "", R"(, "lowercase": true)")),
+             Contains("text.lowercase is true, its is false"));
+  CHECK_THAT(refused(config("classify", R"(, "cell": "gru")")), Contains("model.cell"));
+  Config wide = config("classify", "");
+  wide.model.hidden = 7;
+  CHECK_THAT(refused(wide), Contains("model.hidden is 7, its is 6"));
+}
