@@ -80,6 +80,7 @@ struct ModelConfig {
   bool crf = true;
   std::string scheme = "bioes";
   bool tied = false;
+  std::vector<std::int64_t> cutoffs;
   double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0, condition_dropout = 0.2;
 };
 

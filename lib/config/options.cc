@@ -34,6 +34,16 @@ std::int64_t read_value(const Json& value, std::int64_t, const Range& range) {
   return value.is_number_float() ? static_cast<std::int64_t>(value.get<double>()) : value.get<std::int64_t>();
 }
 
+std::vector<std::int64_t> read_value(const Json& value, const std::vector<std::int64_t>&, const Range& range) {
+  if (!value.is_array()) fail("expected an array of whole numbers, found {}", found(value));
+  std::vector<std::int64_t> out;
+  for (const Json& item : value) {
+    out.push_back(read_value(item, std::int64_t{}, range));
+    if (out.size() > 1 && out[out.size() - 2] >= out.back()) fail("expected ascending numbers, found {}", found(value));
+  }
+  return out;
+}
+
 double read_value(const Json& value, double, const Range& range) {
   if (!value.is_number()) fail("expected a number, found {}", found(value));
   const double v = value.get<double>();
@@ -204,6 +214,9 @@ Json write_value(const T& v) {
 }
 
 Json schema_of(std::int64_t, const Range& r) { return {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}}; }
+Json schema_of(const std::vector<std::int64_t>&, const Range& r) {
+  return {{"type", "array"}, {"items", {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}}}};
+}
 Json schema_of(double, const Range& r) { return {{"type", "number"}, {"minimum", r.low}, {"maximum", r.high}}; }
 Json schema_of(bool, Anything) { return {{"type", "boolean"}}; }
 Json schema_of(const std::string&, Anything) { return {{"type", "string"}}; }
@@ -404,6 +417,10 @@ std::vector<Option> declare_options() {
       option("model.tied", MNEMO_MEMBER(model.tied), any,
              "generate: the output's weight is the table of embeddings (Press & Wolf 2017); model.embedding is then as "
              "many as the last layer's outputs."),
+      option("model.cutoffs", MNEMO_MEMBER(model.cutoffs), Range{1, 1e9},
+             "generate: an adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent "
+             "units share the first softmax, and where each next cluster begins, as [2000, 20000]; [] is one softmax "
+             "over all."),
       option("model.unit_dropout", MNEMO_MEMBER(model.unit_dropout), Range{0, 0.95},
              "generate: share of the vocabulary whose vectors are zero in training, chosen anew for each batch (Merity "
              "et al. 2017)."),
@@ -579,11 +596,14 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
   if (c.task != "tag" && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
   if (c.task != "generate") {
     if (c.model.tied) errors.emplace_back("model.tied: only for the task generate");
+    if (!c.model.cutoffs.empty()) errors.emplace_back("model.cutoffs: only for the task generate");
     return;
   }
   if (c.model.bidirectional)
     errors.emplace_back("model.bidirectional: a language model reads forward alone; set it to false");
   const std::int64_t outputs = c.model.projection > 0 ? c.model.projection : c.model.hidden;
+  if (c.model.tied && !c.model.cutoffs.empty())
+    errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
   if (c.model.tied && c.model.embedding != outputs)
     errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
                                  c.model.embedding, outputs));

@@ -49,7 +49,7 @@ Read read_prompt(LanguageModel& model, std::span<const std::int32_t> prompt, Thr
   }
   out.scores.resize(model.options().units);
   model.output().prepare(pool);
-  model.output().apply(1, last.data(), 0, model.output().panels(), out.scores.data());
+  model.output().scores(1, last.data(), out.scores.data());
   return out;
 }
 
@@ -88,7 +88,7 @@ class Steps {
     for (Index b = 0; b < B; ++b)
       std::copy_n(model_.embedding().weight.value.data() + units[b] * E, E, inputs_.data() + b * E);
     const float* y = session_.step(inputs_.data());
-    model_.output().apply(B, y, 0, model_.output().panels(), scores_.data());
+    model_.output().scores(B, y, scores_.data());
   }
 
  private:

@@ -4,7 +4,9 @@
 
 #include "base/random.h"
 #include "kernels/elementwise.h"
+#include "nn/adaptive_softmax.h"
 #include "nn/dropout.h"
+#include "nn/softmax_output.h"
 
 namespace mnemo {
 namespace {
@@ -34,43 +36,49 @@ void penalise_changes(Tape& tape, const Packing& packing, const Activation& y, f
     }
 }
 
+std::unique_ptr<OutputLayer> make_output(const LanguageModelOptions& options, Parameter& table) {
+  const Index in = options.recurrent.output();
+  if (!options.cutoffs.empty()) return std::make_unique<AdaptiveSoftmax>("output", in, options.units, options.cutoffs);
+  return std::make_unique<SoftmaxOutput>("output", in, options.units, options.tied ? &table : nullptr);
+}
+
 }  // namespace
 
 LanguageModel::LanguageModel(const LanguageModelOptions& options)
     : options_(options),
       embedding_("embedding", options.units, options.embedding, options.tied),
       rnn_("rnn", with_input(options.recurrent, options.embedding)),
-      output_("output", options.recurrent.output(), options.units, options.tied ? &embedding_.weight : nullptr) {
-  output_.set_training_numbers(options.recurrent.training_numbers);
-  output_.set_numbers(options.recurrent.numbers);
+      output_(make_output(options, embedding_.weight)) {
+  output_->set_training_numbers(options.recurrent.training_numbers);
+  output_->set_numbers(options.recurrent.numbers);
 }
 
 void LanguageModel::initialise(std::uint64_t seed) {
   embedding_.initialise(options_.embedding_deviation, seed);
   rnn_.initialise(seed);
-  output_.initialise(options_.recurrent.initialiser, seed);
+  output_->initialise(options_.recurrent.initialiser, seed);
 }
 
 void LanguageModel::visit(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   rnn_.visit(visitor);
-  output_.visit(visitor);
+  output_->visit(visitor);
 }
 
 void LanguageModel::visit_narrow(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   rnn_.visit_factors(visitor);
-  if (!options_.tied) visitor(output_.weight());
+  output_->visit_narrow(visitor);
 }
 
 void LanguageModel::weights_changed() {
   rnn_.weights_changed();
-  output_.weights_changed();
+  output_->weights_changed();
 }
 
 void LanguageModel::set_numbers(kernels::Numbers numbers) {
   rnn_.set_numbers(numbers);
-  output_.set_numbers(numbers);
+  output_->set_numbers(numbers);
 }
 
 LanguageModel::Batch LanguageModel::batch(Packing packing, std::span<const std::int32_t> ids,
@@ -106,7 +114,7 @@ double LanguageModel::loss(Tape& tape, const Batch& batch, const Activation& y) 
   penalise_changes(tape, batch.packing, y, options_.slowness_penalty);
   const Activation dropped = dropout(tape, y, options_.dropout, kOutputMask, shared);
   penalise_size(tape, dropped, options_.activation_penalty);
-  return output_.loss(tape, dropped, batch.targets);
+  return output_->loss(tape, dropped, batch.targets);
 }
 
 }  // namespace mnemo

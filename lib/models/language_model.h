@@ -2,21 +2,24 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "nn/embedding.h"
+#include "nn/output_layer.h"
 #include "nn/packing.h"
 #include "nn/recurrent.h"
-#include "nn/softmax_output.h"
 
 namespace mnemo {
 
 struct LanguageModelOptions {
   Index units = 0, embedding = 0;
   RecurrentOptions recurrent;  ///< of one direction; the input's size is the embedding's
-  bool tied = false;           ///< the output's weight is the embedding's table; embedding = recurrent.output() then
-  float dropout = 0.0f;        ///< on the last layer's output
+  /// Classes from where on the output is an adaptive softmax's clusters; empty: a softmax over all. Not tied.
+  std::vector<Index> cutoffs = {};
+  bool tied = false;     ///< the output's weight is the embedding's table; embedding = recurrent.output() then
+  float dropout = 0.0f;  ///< on the last layer's output
   float embedding_dropout = 0.0f;
   float unit_dropout = 0.0f;  ///< share of the vocabulary that is read as zero, one choice a batch (Merity et al. 2017)
   /// Weights of the penalties on the last layer's output (Merity, McCann & Socher 2017): of the mean square of what
@@ -56,13 +59,13 @@ class LanguageModel {
   const LanguageModelOptions& options() const { return options_; }
   Embedding& embedding() { return embedding_; }
   Recurrent& recurrent() { return rnn_; }
-  SoftmaxOutput& output() { return output_; }
+  OutputLayer& output() { return *output_; }
 
  private:
   LanguageModelOptions options_;
   Embedding embedding_;
   Recurrent rnn_;
-  SoftmaxOutput output_;
+  std::unique_ptr<OutputLayer> output_;
 };
 
 }  // namespace mnemo

@@ -50,6 +50,10 @@ void SoftmaxOutput::visit(const ParameterVisitor& visitor) {
   visitor(bias);
 }
 
+void SoftmaxOutput::visit_narrow(const ParameterVisitor& visitor) {
+  for (Parameter& p : own_) visitor(p);
+}
+
 void SoftmaxOutput::set_numbers(kernels::Numbers numbers) {
   numbers_ = numbers;
   weights_changed();
@@ -176,8 +180,9 @@ void SoftmaxOutput::prepare(ThreadPool& pool) {
   packed_ = true;
 }
 
-void SoftmaxOutput::apply(Index rows, const float* x, Index first, Index last, float* y) const {
-  kernels::multiply_rows(rows, x, inputs(), panels_, first, last, Start::kBias, bias.value.data(), y, classes());
+void SoftmaxOutput::scores(Index rows, const float* x, float* out) const {
+  kernels::multiply_rows(rows, x, inputs(), panels_, 0, panels_.panels(), Start::kBias, bias.value.data(), out,
+                         classes());
 }
 
 }  // namespace mnemo

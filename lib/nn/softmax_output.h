@@ -1,6 +1,4 @@
-// The last layer of a language model: a softmax over all units of the vocabulary, its loss and gradients in one.
-//
-// Letters: N rows, H inputs, V classes.
+// A softmax over all units of the vocabulary, its loss and gradients in one.
 #pragma once
 
 #include <cstdint>
@@ -9,9 +7,7 @@
 #include <vector>
 
 #include "kernels/product.h"
-#include "nn/initialise.h"
-#include "nn/parameter.h"
-#include "nn/tape.h"
+#include "nn/output_layer.h"
 
 namespace mnemo {
 
@@ -21,30 +17,22 @@ namespace mnemo {
 /// The rows of a batch are worked on in chunks, whose scores [V, rows] are the only ones that are ever kept: they
 /// become exponentials in place, and both gradients are products of these. The weights are multiplied by as they lie in
 /// memory, and need not be packed in training.
-class SoftmaxOutput {
+class SoftmaxOutput : public OutputLayer {
  public:
   SoftmaxOutput(const std::string& name, Index in, Index classes, Parameter* tied = nullptr);
 
-  void initialise(Initialiser initialiser, std::uint64_t seed);
-  /// Does not visit tied weights, which belong to another layer.
-  void visit(const ParameterVisitor& visitor);
-  void weights_changed() { packed_ = false; }
-  /// Of the products in training (kFloat32 or kBfloat16) and in inference.
-  void set_training_numbers(kernels::Numbers numbers) { training_numbers_ = numbers; }
-  void set_numbers(kernels::Numbers numbers);
-
-  /// The mean of -log p(target | x) over rows, in nats. In training also adds `share` times its gradients to those of
-  /// x, W and b: at once, not on the tape's way back.
-  double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0);
-
-  /// log p(target | x) of each row of x [N, H].
-  void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out);
-
-  /// Packs the weights for `apply` if they changed.
-  void prepare(ThreadPool& pool);
-  /// Scores W x + b [rows, V] of x [rows, H], panels [first, last) of 'panels()', on the calling thread.
-  void apply(Index rows, const float* x, Index first, Index last, float* y) const;
-  Index panels() const { return panels_.panels(); }
+  void initialise(Initialiser initialiser, std::uint64_t seed) override;
+  void visit(const ParameterVisitor& visitor) override;
+  void visit_narrow(const ParameterVisitor& visitor) override;
+  void weights_changed() override { packed_ = false; }
+  void set_training_numbers(kernels::Numbers numbers) override { training_numbers_ = numbers; }
+  void set_numbers(kernels::Numbers numbers) override;
+  /// Adds its gradients at once.
+  double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
+  void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out) override;
+  void prepare(ThreadPool& pool) override;
+  /// W x + b.
+  void scores(Index rows, const float* x, float* out) const override;
 
   Index classes() const { return bias.rows(); }
   Index inputs() const { return weight().row_size(); }

@@ -21,10 +21,13 @@ constexpr int kSampleUnits = 8;
 
 LanguageModelOptions network_options(const Config& c, std::int32_t units) {
   const ModelConfig& m = c.model;
+  if (!m.cutoffs.empty() && m.cutoffs.back() >= units)
+    throw Error(fmt::format("model.cutoffs: {} is no less than the vocabulary's {} units", m.cutoffs.back(), units));
   const auto number = [](double value) { return static_cast<float>(value); };
   return {.units = units,
           .embedding = m.embedding,
           .recurrent = recurrent_options(c),
+          .cutoffs = m.cutoffs,
           .tied = m.tied,
           .dropout = number(m.dropout),
           .embedding_dropout = number(m.embedding_dropout),

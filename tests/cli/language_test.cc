@@ -327,3 +327,23 @@ TEST_CASE("the mean of all steps begins where dev no longer improves, and is res
   CHECK(both.code == 2);
   CHECK_THAT(both.err, contains_text("training.average_after: not with training.average_from"));
 }
+
+TEST_CASE("an adaptive softmax learns, generates and is loaded as it was saved") {
+  const LanguageFixture f;
+  const Outcome o = f.train("run", {"--set", "model.cutoffs=[5, 12]"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(f.last_line("run")["metrics"]["nats"].get<double>() < 0.5);
+  CHECK(f.mnemo({"inspect", f.path("run/model.safetensors"), "--verify"}).code == 0);
+  CHECK_THAT(f.mnemo({"generate", f.path("run/model.safetensors"), "--prompt", "to be or", "--temperature", "0",
+                      "--length", "10"})
+                 .out,
+             contains_text("to be or not to be"));
+  const Outcome large = f.train("large", {"--set", "model.cutoffs=[5, 1000]"});
+  CHECK(large.code == 1);
+  CHECK_THAT(large.err, contains_text("model.cutoffs: 1000 is no less than the vocabulary's"));
+  CHECK(f.train("bad", {"--set", "model.cutoffs=[5, 3]"}).code == 2);
+  CHECK(
+      f.train("bad", {"--set", "model.cutoffs=[5]", "--set", "model.tied=true", "--set", "model.embedding=24"}).code ==
+      2);
+}

@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <numeric>
 
 #include "base/random.h"
 #include "models/classifier.h"
 #include "models/language_model.h"
 #include "models/tagger.h"
+#include "nn/adaptive_softmax.h"
 #include "nn/crf.h"
 #include "nn/dropout.h"
 #include "nn/embedding.h"
@@ -571,6 +573,80 @@ TEST_CASE("softmax output: loss as the reference's, gradients of input, weights 
   }
 }
 
+TEST_CASE("adaptive softmax: probabilities as its definition, which sum to 1, and gradients of input and weights") {
+  constexpr Index kIn = 8, kClasses = 15, kRows = 11;
+  const std::vector<Index> cutoffs{4, 9};
+  const std::vector<std::int32_t> targets{2, 0, 6, 14, 9, 5, 0, 1, 13, 4, 8};
+  AdaptiveSoftmax layer("output", kIn, kClasses, cutoffs);
+  layer.initialise(Initialiser::kUniform, 1);
+  auto x = random_values(kRows * kIn, 4);
+  std::vector<float> dx(x.size());
+  ThreadPool pool(2);
+  Arena arena;
+  const auto loss = [&](bool training) {
+    arena.reset();
+    Tape tape(pool, arena, training ? Tape::Mode::kTraining : Tape::Mode::kInference);
+    const double out = layer.loss(tape, {x.data(), dx.data(), kRows, kIn}, targets);
+    if (training) tape.backward();
+    return out;
+  };
+  std::map<std::string, Parameter*> p;
+  layer.visit([&](Parameter& one) { p[one.name] = &one; });
+  CHECK(p.at("output.tail.0.weight")->shape == std::vector<Index>{5, 2});
+  CHECK(p.at("output.tail.1.weight")->shape == std::vector<Index>{6, 1});
+  // W v + b in double precision.
+  const auto dense = [&](const std::string& name, const std::vector<double>& v) {
+    const Parameter &w = *p.at(name + ".weight"), &b = *p.at(name + ".bias");
+    std::vector<double> out;
+    for (Index k = 0; k < w.rows(); ++k) {
+      out.push_back(static_cast<double>(b.value[k]));
+      for (Index i = 0; i < w.row_size(); ++i)
+        out.back() += static_cast<double>(w.value[k * w.row_size() + i]) * v[static_cast<std::size_t>(i)];
+    }
+    return out;
+  };
+  double expected = 0;
+  std::vector<double> log_p(kRows);
+  layer.log_probabilities(pool, x.data(), targets, log_p.data());
+  layer.prepare(pool);
+  for (Index r = 0; r < kRows; ++r) {
+    const std::vector<double> row(x.begin() + r * kIn, x.begin() + (r + 1) * kIn);
+    const auto head = reference::log_softmax(dense("output.head", row), 6);
+    std::vector<double> all(head.begin(), head.begin() + 4);
+    for (const auto& [tail, size] : {std::pair{0, 5}, {1, 6}}) {
+      const std::string name = "output.tail." + std::to_string(tail);
+      for (const double one :
+           reference::log_softmax(dense(name, dense(name + ".projection", row)), static_cast<std::size_t>(size)))
+        all.push_back(one + head[static_cast<std::size_t>(4 + tail)]);
+    }
+    expected -= all[static_cast<std::size_t>(targets[static_cast<std::size_t>(r)])] / kRows;
+    CHECK(log_p[static_cast<std::size_t>(r)] ==
+          Approx(all[static_cast<std::size_t>(targets[static_cast<std::size_t>(r)])]).epsilon(1e-5));
+    std::vector<float> scores(kClasses);
+    layer.scores(1, x.data() + r * kIn, scores.data());
+    double sum = 0;
+    for (Index k = 0; k < kClasses; ++k) {
+      CHECK(scores[static_cast<std::size_t>(k)] == Approx(all[static_cast<std::size_t>(k)]).epsilon(1e-4));
+      sum += std::exp(static_cast<double>(scores[static_cast<std::size_t>(k)]));
+    }
+    CHECK(sum == Approx(1.0).epsilon(1e-5));
+  }
+  CHECK(loss(false) == Approx(expected).epsilon(1e-6));
+  for (auto& [name, one] : p) one->clear_gradient();
+  CHECK(loss(true) == Approx(expected).epsilon(1e-6));
+  const auto changed_loss = [&] {
+    layer.weights_changed();
+    return loss(false);
+  };
+  const std::vector<float> found_dx = dx;
+  CHECK(gradient_error(x.data(), found_dx.data(), std::ssize(x), changed_loss, kStep) < kTolerance);
+  for (auto& [name, one] : p) {
+    INFO(name);
+    const std::vector<float> found(one->gradient.data(), one->gradient.data() + one->size());
+    CHECK(gradient_error(one->value.data(), found.data(), one->size(), changed_loss, kStep) < kTolerance);
+  }
+}
+
 TEST_CASE("softmax output: many rows and classes in chunks, the same bits for any threads, scores of inference") {
   constexpr Index kIn = 20, kClasses = 50000;  // chunks of 128 rows
   constexpr Index kRows = 300;
@@ -607,7 +683,7 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   layer.prepare(pool);
   std::vector<float> scores(kClasses);
   for (const Index r : {Index{0}, Index{150}, kRows - 1}) {
-    layer.apply(1, x.data() + r * kIn, 0, layer.panels(), scores.data());
+    layer.scores(1, x.data() + r * kIn, scores.data());
     const auto exact = reference::log_softmax({scores.begin(), scores.end()}, kClasses);
     CHECK(log_p[r] == Approx(exact[targets[r]]).epsilon(1e-5));
   }

@@ -1,0 +1,49 @@
+// The last layer of a language model: what it asks of any way to spread probability over the units of a vocabulary.
+//
+// Letters: N rows, H inputs, V classes.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/product.h"
+#include "nn/initialise.h"
+#include "nn/parameter.h"
+#include "nn/tape.h"
+
+namespace mnemo {
+
+class OutputLayer {
+ public:
+  virtual ~OutputLayer() = default;
+
+  virtual void initialise(Initialiser initialiser, std::uint64_t seed) = 0;
+  /// Does not visit tied weights, which belong to another layer.
+  virtual void visit(const ParameterVisitor& visitor) = 0;
+  /// The matrices of `visit` that narrower numbers round.
+  virtual void visit_narrow(const ParameterVisitor& visitor) = 0;
+  virtual void weights_changed() = 0;
+  /// Of the products in training (kFloat32 or kBfloat16) and in inference.
+  virtual void set_training_numbers(kernels::Numbers numbers) = 0;
+  virtual void set_numbers(kernels::Numbers numbers) = 0;
+
+  /// The mean of -log p(target | x) over rows, in nats. In training also adds `share` times its gradients to those of
+  /// x and the parameters: at once, or on the tape's way back.
+  virtual double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) = 0;
+
+  /// log p(target | x) of each row of x [N, H].
+  virtual void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
+                                 double* out) = 0;
+
+  /// Packs the weights for `scores` if they changed.
+  virtual void prepare(ThreadPool& pool) = 0;
+  /// [rows, V] of x [rows, H], on the calling thread: their softmax is p.
+  virtual void scores(Index rows, const float* x, float* out) const = 0;
+
+ protected:
+  OutputLayer() = default;
+  OutputLayer(const OutputLayer&) = default;
+  OutputLayer& operator=(const OutputLayer&) = default;
+};
+
+}  // namespace mnemo
