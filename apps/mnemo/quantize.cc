@@ -3,14 +3,19 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/product.h"
 #include "train/evaluation.h"
+#include "train/language_modelling.h"
+#include "train/tag_report.h"
+#include "train/tagging.h"
 
 namespace mnemo {
 namespace {
@@ -25,39 +30,124 @@ struct QuantizeOptions {
 
 // What is shown of the model before and after.
 struct Side {
-  double megabytes = 0, texts_per_s = 0, metric = 0;
+  double megabytes = 0, per_s = 0, metric = 0;
 };
 
-// Reading aside: tokens and network, the best of a few passes.
-double texts_per_second(TextClassifier& model, const LabelledTexts& texts, ThreadPool& pool) {
+// A model of any task, with the data that it is measured on.
+struct Subject {
+  std::string metric, counted;  // by which the model was chosen; what its speed counts
+  double count = 0;             // of that in the data
+  std::function<void()> work;   // what its speed is of
+  std::function<Metrics()> measure;
+  std::function<void(kernels::Numbers)> quantize;
+  std::function<void(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool&)> save;
+  const ModelMetadata* metadata = nullptr;
+  std::vector<SourceFile> files;
+  std::int64_t records = 0;
+  std::shared_ptr<void> model;  // that all these are of
+};
+
+template <class Model>
+void fill(Subject& subject, const std::shared_ptr<Model>& model) {
+  subject.model = model;
+  subject.metadata = &model->metadata();
+  subject.quantize = [&m = *model](kernels::Numbers numbers) { m.quantize(numbers); };
+  subject.save = [&m = *model](const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
+    m.save(path, metrics, provenance, pool);
+  };
+}
+
+Subject classifier_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
+  const std::shared_ptr<TextClassifier> model = TextClassifier::from_contents(std::move(contents));
+  const auto texts = std::make_shared<LabelledTexts>(read_labelled(o.dev, *model, o.input, "dev"));
+  Subject out;
+  fill(out, model);
+  out.metric = report_model(*model, *texts, "", pool).main_metric;
+  out.counted = "texts";
+  out.count = static_cast<double>(texts->entries.size());
+  out.records = std::ssize(texts->entries);
+  out.files = texts->files;
+  out.work = [&m = *model, texts, &pool] {
+    Arena arena;
+    m.logits(encode_corpus(m, *texts), pool, arena);
+  };
+  out.measure = [&m = *model, texts, &pool] { return report_model(m, *texts, "", pool).evaluation.metrics(); };
+  return out;
+}
+
+Subject tagger_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
+  const std::shared_ptr<TextTagger> model = TextTagger::from_contents(std::move(contents));
+  const auto sentences = std::make_shared<TaggedSentences>(read_tagged(o.dev, *model, o.input, "dev"));
+  Subject out;
+  fill(out, model);
+  out.metric = report_tagger(*model, *sentences, nullptr, "", pool).main_metric;
+  out.counted = "tokens";
+  for (const auto& entry : sentences->entries) out.count += static_cast<double>(entry.tokens.size());
+  out.records = std::ssize(sentences->entries);
+  out.files = sentences->files;
+  out.work = [&m = *model, sentences, &pool] { predict_tags(m, *sentences, pool); };
+  out.measure = [&m = *model, sentences, &pool] {
+    return report_metrics(report_tagger(m, *sentences, nullptr, "", pool));
+  };
+  return out;
+}
+
+Subject language_model_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
+  if (!o.input.format_in.empty()) throw UsageError("--format-in: not for language models");
+  const std::shared_ptr<TextLanguageModel> model = TextLanguageModel::from_contents(std::move(contents));
+  const auto text = std::make_shared<UnitText>(read_units(o.dev, *model, o.input.policy(), say));
+  if (text->units.size() == 0) fail("{}: no units to measure on", o.dev);
+  Subject out;
+  fill(out, model);
+  out.metric = language_metric(model->config());
+  out.counted = "units";
+  out.count = static_cast<double>(text->units.size());
+  out.records = text->units.size();
+  out.files = text->files;
+  out.work = [&m = *model, text, &pool] { evaluate_units(m, *text, pool); };
+  out.measure = [&m = *model, text, &pool] { return language_metrics(mean_nats(evaluate_units(m, *text, pool))); };
+  return out;
+}
+
+Subject open_subject(const QuantizeOptions& o, ThreadPool& pool) {
+  ModelContents contents = read_model(o.model, "");
+  if (const auto numbers = contents.metadata.numbers; numbers != kernels::Numbers::kFloat32)
+    fail("{}: the model's numbers are {} already; start from the float32 model", o.model,
+         kernels::numbers_name(numbers));
+  if (contents.metadata.task == TextTagger::kTask) return tagger_subject(o, std::move(contents), pool);
+  if (contents.metadata.task == TextLanguageModel::kTask) return language_model_subject(o, std::move(contents), pool);
+  return classifier_subject(o, std::move(contents), pool);
+}
+
+// Reading aside: units and network, the best of a few passes.
+double rate_of(const Subject& subject) {
   using Clock = std::chrono::steady_clock;
-  Arena arena;
   double best = 0;
   for (int pass = 0; pass < 3; ++pass) {
     const auto start = Clock::now();
-    model.logits(encode_corpus(model, texts), pool, arena);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::max(best, static_cast<double>(texts.entries.size()) / seconds);
+    subject.work();
+    best = std::max(best, subject.count / std::chrono::duration<double>(Clock::now() - start).count());
   }
   return best;
 }
 
 double file_megabytes(const std::string& path) { return static_cast<double>(std::filesystem::file_size(path)) * 1e-6; }
 
-void print(const QuantizeOptions& o, const std::string& metric, const Side& before, const Side& after) {
+void print(const QuantizeOptions& o, const Subject& subject, const Side& before, const Side& after) {
+  const std::string rate = subject.counted + (o.format == "json" ? "_per_s" : "/s");
   if (o.format == "json") {
     const auto side = [&](const Side& s) {
-      return Json{{"megabytes", s.megabytes}, {"texts_per_s", s.texts_per_s}, {metric, s.metric}};
+      return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric, s.metric}};
     };
     std::puts(Json{{"model", o.out}, {"numbers", o.numbers}, {"before", side(before)}, {"after", side(after)}}
                   .dump(-1, ' ', false, Json::error_handler_t::replace)
                   .c_str());
     return;
   }
-  std::printf("%-12s %12s %12s\n", "", "float32", o.numbers.c_str());
-  std::printf("%-12s %12.2f %12.2f\n", "size, MB", before.megabytes, after.megabytes);
-  std::printf("%-12s %12.0f %12.0f\n", "texts/s", before.texts_per_s, after.texts_per_s);
-  std::printf("%-12s %12.4f %12.4f\n", metric.c_str(), before.metric, after.metric);
+  std::printf("%-14s %12s %12s\n", "", "float32", o.numbers.c_str());
+  std::printf("%-14s %12.2f %12.2f\n", "size, MB", before.megabytes, after.megabytes);
+  std::printf("%-14s %12.0f %12.0f\n", rate.c_str(), before.per_s, after.per_s);
+  std::printf("%-14s %12.4f %12.4f\n", subject.metric.c_str(), before.metric, after.metric);
 }
 
 int run_quantize(const QuantizeOptions& o) {
@@ -66,44 +156,33 @@ int run_quantize(const QuantizeOptions& o) {
   if (std::filesystem::exists(o.out) && !o.overwrite)
     fail("{}: exists already; --overwrite replaces it, or name another file", o.out);
   ThreadPool pool(o.threads);
-  const auto model = TextClassifier::load(o.model);
-  if (const auto numbers = model->metadata().numbers; numbers != kernels::Numbers::kFloat32)
-    fail("{}: the model's numbers are {} already; start from the float32 model", o.model,
-         kernels::numbers_name(numbers));
-  const LabelledTexts texts = read_labelled(o.dev, *model, o.input, "dev");
+  const Subject subject = open_subject(o, pool);
+  Metrics metrics;
   const auto measure = [&](Side& side) {
-    side.texts_per_s = texts_per_second(*model, texts, pool);
-    return report_model(*model, texts, "", pool);
+    side.per_s = rate_of(subject);
+    metrics = subject.measure();
+    const auto found = metrics.find(subject.metric);
+    if (found == metrics.end())
+      fail("{}: {}, by which the model was chosen, is not defined on this data", o.dev, subject.metric);
+    side.metric = found->second;
   };
   Side before, after;
   before.megabytes = file_megabytes(o.model);
-  ModelReport report = measure(before);
-  const std::string metric = report.main_metric;
-  const auto value = [&] {
-    const auto metrics = report.evaluation.metrics();
-    const auto found = metrics.find(metric);
-    if (found == metrics.end())
-      fail("{}: {}, by which the model was chosen, is not defined on this data", o.dev, metric);
-    return found->second;
-  };
-  before.metric = value();
-  model->quantize(*kernels::inference_numbers(o.numbers));
-  report = measure(after);
-  after.metric = value();
-  const double drop = drop_of(metric, before.metric, after.metric);
+  measure(before);
+  subject.quantize(*kernels::inference_numbers(o.numbers));
+  measure(after);
+  const double drop = drop_of(subject.metric, before.metric, after.metric);
   if (!(drop <= o.max_drop))
     fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, and --max-drop allows {:g}: {} was not written{}",
-         o.model, metric, before.metric, after.metric, o.numbers, drop, o.max_drop, o.out,
+         o.model, subject.metric, before.metric, after.metric, o.numbers, drop, o.max_drop, o.out,
          o.numbers == "int8" ? "; --numbers bfloat16 loses less" : "");
-  Json metrics = Json::object();
-  for (const auto& [name, number] : report.evaluation.metrics()) metrics[name] = number;
   // What the metrics are of.
-  Json provenance = model->metadata().provenance;
-  provenance["dev"] = files_json(texts.files);
-  provenance["dev_records"] = texts.entries.size();
-  model->save(o.out, metrics, provenance, pool);
+  Json provenance = subject.metadata->provenance;
+  provenance["dev"] = files_json(subject.files);
+  provenance["dev_records"] = subject.records;
+  subject.save(o.out, Json(metrics), provenance, pool);
   after.megabytes = file_megabytes(o.out);
-  print(o, metric, before, after);
+  print(o, subject, before, after);
   return 0;
 }
 
@@ -118,11 +197,12 @@ void add_quantize(CLI::App& app, Command& chosen) {
       "times the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single "
       "steps "
       "faster, and batches a little slower. "
-      "The embedding's table and the recurrent layers' weights are narrowed, the last layer stays float32. Exit code "
+      "The embedding's table, the recurrent layers' weights and a language model's last layer are narrowed, other last "
+      "layers stay float32. Exit code "
       "1, and no file: the metric by which the model was chosen gets worse on the data by more than --max-drop.");
   auto o = std::make_shared<QuantizeOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_option("--dev", o->dev, "Labelled data on which both are measured; - is standard input")
+  command->add_option("--dev", o->dev, "Data on which both are measured; - is standard input")
       ->required()
       ->type_name("DATA");
   command->add_option("-o,--output", o->out, "The new model file")->required()->type_name("FILE");
@@ -136,7 +216,9 @@ void add_quantize(CLI::App& app, Command& chosen) {
   command->add_option("--format", o->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  add_data_options(command, o->input, kTextFormats, "Format of the data (default: the one of the configuration)");
+  std::vector<std::string> formats = kTextFormats;
+  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
+  add_data_options(command, o->input, formats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_quantize(*o); }; });
 }

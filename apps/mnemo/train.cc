@@ -192,7 +192,8 @@ class Run {
       throw UsageError(fmt::format("--init-from: {}: a tagger starts from a language model", o_.init_from));
     const auto model = built([&] { return build_tagger(config_, o_.config, data, say, language_model.get()); });
     if (language_model) {
-      start(*language_model, model->words().vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
+      start(*language_model, model->words().vocabulary(),
+            [&](const ParameterVisitor& v) { model->network().visit(v); });
       model->network().weights_changed();
     }
     if (o_.overwrite) remove_runs(o_, folder_);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "config/options.h"
+#include "kernels/elementwise.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -37,6 +38,16 @@ void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors
     else
       tensors.push_back(float_tensor(p.name, p.shape, p.value.data()));
   });
+}
+
+void round_network(const Visit& visit, const Visit& visit_narrow, kernels::Numbers numbers, ModelMetadata& metadata) {
+  if (metadata.numbers != kernels::Numbers::kFloat32)
+    fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata.numbers));
+  visit([](Parameter& p) {
+    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
+  });
+  visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
+  metadata.numbers = numbers;
 }
 
 Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,

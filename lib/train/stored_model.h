@@ -21,6 +21,10 @@ void check_stored_weights(const ModelContents& contents, double weights);
 void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors& narrow,
                     std::vector<TensorView>& tensors);
 
+/// Rounds a network's matrices to the narrower numbers, and says so in the metadata; the caller tells the network.
+/// Throws Error if they are narrow already, or if a weight is not finite.
+void round_network(const Visit& visit, const Visit& visit_narrow, kernels::Numbers numbers, ModelMetadata& metadata);
+
 /// ModelMetadata::self_test of texts and their values one behind the other, `lengths` of each.
 Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,
                   const std::vector<std::size_t>& lengths);

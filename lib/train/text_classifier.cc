@@ -109,15 +109,10 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
 }
 
 void TextClassifier::quantize(kernels::Numbers numbers) {
-  if (metadata_.numbers != kernels::Numbers::kFloat32)
-    fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata_.numbers));
-  network_->visit([](Parameter& p) {
-    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
-  });
-  network_->visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
+  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
   words_.round(numbers);
   network_->set_numbers(numbers);
-  metadata_.numbers = numbers;
 }
 
 void TextClassifier::encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }

@@ -182,6 +182,12 @@ void TextLanguageModel::save(const std::string& path, const Json& metrics, const
   write_model(path, m, std::move(tensors));
 }
 
+void TextLanguageModel::quantize(kernels::Numbers numbers) {
+  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
+  network_->set_numbers(numbers);
+}
+
 std::int64_t TextLanguageModel::encode_line(std::string_view line, Tokens& tokens,
                                             std::vector<std::int32_t>& ids) const {
   std::int64_t unknown = 0;

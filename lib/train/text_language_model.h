@@ -62,6 +62,10 @@ class TextLanguageModel {
 
   void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
 
+  /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
+  /// one is not finite.
+  void quantize(kernels::Numbers numbers);
+
   /// Whether it was trained on records, and whether these are told of.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }
   bool tells() const { return vocabulary_.contains(kBody); }

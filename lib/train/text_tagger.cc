@@ -232,6 +232,13 @@ void TextTagger::save(const std::string& path, const Json& metrics, const Json& 
   write_model(path, m, std::move(tensors));
 }
 
+void TextTagger::quantize(kernels::Numbers numbers) {
+  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
+  words_.round(numbers);
+  network_->set_numbers(numbers);
+}
+
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus) const {
   EncodedText encoded;
   words_.encode_units(tokens, encoded);

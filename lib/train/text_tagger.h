@@ -100,6 +100,10 @@ class TextTagger {
 
   void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
 
+  /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
+  /// one is not finite.
+  void quantize(kernels::Numbers numbers);
+
   /// Adds a sentence of tokens that are valid UTF-8.
   void encode(std::span<const std::string> tokens, TaggerCorpus& corpus) const;
 

@@ -347,3 +347,25 @@ TEST_CASE("an adaptive softmax learns, generates and is loaded as it was saved")
       f.train("bad", {"--set", "model.cutoffs=[5]", "--set", "model.tied=true", "--set", "model.embedding=24"}).code ==
       2);
 }
+
+TEST_CASE("quantize narrows language models, which then say nearly the same") {
+  const auto& f = trained();
+  const std::string model = f.path("run/model.safetensors"), out = f.path("small.safetensors");
+  const Outcome o = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--max-drop", "0.05", "-o", out,
+                             "--overwrite", "--format", "json"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const json told = json::parse(o.out);
+  CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
+  CHECK(told["after"]["nats"].get<double>() == Approx(told["before"]["nats"].get<double>()).margin(0.05));
+  CHECK(told["before"]["units_per_s"] > 0.0);
+  CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
+  const std::vector<std::string> more{"--prompt", "to be", "--temperature", "0", "--length", "12"};
+  const auto generate = [&](const std::string& from) {
+    std::vector<std::string> all{"generate", from};
+    all.insert(all.end(), more.begin(), more.end());
+    return f.mnemo(all).out;
+  };
+  CHECK(generate(out) == generate(model));
+  CHECK(f.mnemo({"evaluate", out, f.path("train.txt"), "--dynamic", "0.1"}).code == 1);
+}

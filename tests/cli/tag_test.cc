@@ -491,3 +491,20 @@ TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {
   INFO(evaluated.err);
   CHECK(json::parse(evaluated.out)["tokens"] == 100000);
 }
+
+TEST_CASE("quantize narrows taggers, which then tag as before") {
+  const auto& f = tagger();
+  const std::string out = f.path("small.safetensors");
+  for (const std::string numbers : {"int8", "bfloat16"}) {
+    const Outcome o = f.mnemo({"quantize", f.model(), "--dev", f.path("train.conll"), "--numbers", numbers, "-o", out,
+                               "--overwrite", "--format", "json"});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    const json told = json::parse(o.out);
+    CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
+    CHECK(told["after"]["f1"].get<double>() >= told["before"]["f1"].get<double>() - 0.01);
+    CHECK(told["before"]["tokens_per_s"] > 0.0);
+    CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
+    CHECK(f.mnemo({"tag", out, f.path("dev.conll")}).out == f.mnemo({"tag", f.model(), f.path("dev.conll")}).out);
+  }
+}
