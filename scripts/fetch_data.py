@@ -144,7 +144,7 @@ def fetch_poems(folder):
         write(path, json.dumps(splits[split], ensure_ascii=False, indent=1) + "\n")
         characters = sum(len(line) for poem in splits[split] for line in poem["paragraphs"])
         print(f"{path}: {len(splits[split])} poems, {characters} characters")
-    write(folder / NOTE, "Poems of the Tang and Song dynasties, as the system's package fortunes-zh has them. The poems "
+    write(folder / NOTE, "Poems of the Tang and Song dynasties, as the system's package fortunes-zh has them. They "
                          f"are in the public domain.\n\nThe package's licence:\n\n{licence.strip()}\n")
     print(f"from fortunes-zh: see {folder / NOTE}")
 

@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
 """Measures what docs/results.md reports: a layer against the processor's peak, whole training, start, memory, size.
 
-usage: scripts/measure.py layer | training | start | memory | size | all
+usage: scripts/measure.py layer | training | start | memory | size | all | language | generation
        --model FILE   that start, memory and size are measured with (default: the quickstart's English one)
-       --data FOLDER  the SST-2 folder, for training
+       --data FOLDER  the SST-2 folder, for training; for language the folder that holds lm/
        --peer COMMAND trains the same recipe in another tool and prints "tokens_per_s" as JSON; run in turn
+                      (language: its options --data and --max-updates are added; generation: prints the "ms" of
+                      a step of each layer, for float32 and for int8, one a line)
        --runs N       repetitions of which the median counts (default 5)
+
+language: a language model's training, 2x512 characters and 2x200 words; generation: `mnemo generate` by --model, one
+sample on one thread and 64 on two, the first character, and by its int8 twin, measured on --dev FILE.
 
 Nothing else should run on the machine meanwhile. Each line of output is a JSON object.
 """
@@ -67,6 +72,78 @@ def training(options):
         emit(what="ratio", **spread([a / b for a, b in zip(ours, theirs)]))
 
 
+LANGUAGE_WORK = {
+    "tinyshakespeare": ("input.txt", "char", ["model.embedding=128", "model.hidden=512", "training.batch_size=32",
+                                              "training.bptt=128"], ["--batch", "32", "--steps", "128"]),
+    "ptb": ("ptb.train.txt", "word", ["model.embedding=200", "model.hidden=200", "training.batch_size=20",
+                                      "training.bptt=20"],
+            ["--embedding", "200", "--hidden", "200", "--batch", "20", "--steps", "20", "--dropout", "0"]),
+}
+
+
+def language(options):
+    for work, (file, unit, sets, theirs_options) in LANGUAGE_WORK.items():
+        ours, theirs = {"float32": [], "bfloat16": []}, []
+        dropout = "0.3" if work == "tinyshakespeare" else "0"
+        sets = [*sets, "model.layers=2", f"model.dropout={dropout}", f"model.layer_dropout={dropout}",
+                f"model.embedding_dropout={dropout}", f"text.unit={unit}", "data.dev_fraction=0", "training.epochs=1",
+                "training.max_minutes=0.3", "training.clip_norm=1",
+                f"data.train={pathlib.Path(options.data).resolve()}/lm/{work}/{file}"]
+        for _ in range(options.runs):
+            for numbers, rates in ours.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    pathlib.Path(folder, "c.json").write_text('{"task": "generate"}', encoding="utf-8")
+                    every = [part for one in [*sets, f"training.numbers={numbers}", f"output.dir={folder}/run"]
+                             for part in ("--set", one)]
+                    run(MNEMO, "train", f"{folder}/c.json", "--threads", "2", *every)
+                    lines = open(f"{folder}/run/log.jsonl", encoding="utf-8").read().splitlines()
+                    rates.append(json.loads(lines[-1])["tokens_per_s"])
+            if options.peer:
+                peer = [*shlex.split(options.peer), "--data", work, "--max-updates", "60", *theirs_options]
+                theirs.append(json.loads(run(*peer).stdout)["tokens_per_s"])
+        for numbers, rates in ours.items():
+            emit(what="tokens_per_s", work=work, numbers=numbers, threads=2, **spread(rates))
+            if theirs:
+                emit(what="ratio to the peer", work=work, numbers=numbers,
+                     **spread([a / b for a, b in zip(rates, theirs)]))
+        if theirs:
+            emit(what="tokens_per_s of the peer", work=work, **spread(theirs))
+
+
+def seconds(*command):
+    begin = time.perf_counter()
+    run(*command)
+    return time.perf_counter() - begin
+
+
+def generation(options):
+    def rate(model, length, samples, threads):
+        command = [MNEMO, "generate", model, "--samples", str(samples), "--threads", str(threads), "--length"]
+        return samples * (length - 1) / (seconds(*command, str(length)) - seconds(*command, "1"))
+
+    with tempfile.TemporaryDirectory() as folder:
+        small = f"{folder}/int8.safetensors"
+        run(MNEMO, "quantize", options.model, "--dev", options.dev, "--max-drop", "1", "-o", small)
+        models = {"float32": options.model, "int8": small}
+        ours, theirs, many, first = {key: [] for key in models}, {key: [] for key in models}, [], []
+        for _ in range(options.runs):
+            for numbers, model in models.items():
+                ours[numbers].append(rate(model, 8000, 1, 1))
+            many.append(rate(options.model, 2000, 64, 2) / ours["float32"][-1])
+            first.append(1e3 * seconds(MNEMO, "generate", options.model, "--length", "1", "--threads", "1"))
+            if options.peer:
+                lines = [json.loads(line) for line in run(*shlex.split(options.peer)).stdout.splitlines()]
+                for numbers in models:
+                    theirs[numbers].append(1e3 / sum(line["ms"] for line in lines if line["numbers"] == numbers))
+        for numbers in models:
+            emit(what="characters a second", numbers=numbers, **spread(ours[numbers]))
+            if options.peer:
+                emit(what="steps a second of the peer", numbers=numbers, **spread(theirs[numbers]))
+                emit(what="ratio", numbers=numbers, **spread([a / b for a, b in zip(ours[numbers], theirs[numbers])]))
+        emit(what="64 samples on 2 threads to one on one", **spread(many))
+        emit(what="ms from the start to the end of one character", **spread(first))
+
+
 def milliseconds(command, text, runs):
     times = []
     for _ in range(runs):
@@ -121,15 +198,17 @@ def size(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = {"layer": layer, "training": training, "start": start, "memory": memory, "size": size}
-    parser.add_argument("what", choices=[*parts, "all"])
+    alone = {"language": language, "generation": generation}
+    parser.add_argument("what", choices=[*parts, "all", *alone])
+    parser.add_argument("--dev")
     parser.add_argument("--model", default=str(ROOT / "build/quickstart/en/run/model.safetensors"))
     parser.add_argument("--data", default=str(ROOT / "../shared/data/classification/sst2"))
     parser.add_argument("--peer")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     try:
-        for name, part in parts.items():
-            if options.what in (name, "all"):
+        for name, part in (parts | alone).items():
+            if options.what == name or (options.what == "all" and name in parts):
                 part(options)
     except subprocess.CalledProcessError as error:
         sys.exit(f"{shlex.join(error.cmd)}: exit {error.returncode}: {error.stderr}")

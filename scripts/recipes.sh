@@ -10,9 +10,11 @@ data="${MNEMO_DATA:-../shared/data}"
 mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
 all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp
-  conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words)
+  conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
+  tinyshakespeare ptb-small ptb-awd tang)
 
-# The set's folder, the file that is tested on, its format and the metric, by recipe.
+# The set's folder, the file that is tested on (- is dev, of a set without test), its format (- is the configuration's)
+# and the metric, by recipe.
 describe() {
   case "$1" in
     sst2-*) echo classification/sst2 stsa.binary.test spaced accuracy ;;
@@ -25,6 +27,9 @@ describe() {
     ud-english-ewt*) echo pos/ud-english-ewt en_ewt-ud-test.conllu conllu token_accuracy ;;
     ud-chinese-pos) echo pos/ud-chinese-1.4 zh-ud-test.conllu conllu token_accuracy ;;
     ud-chinese-words) echo pos/ud-chinese-1.4 zh-ud-test.conllu conllu f1 ;;
+    tinyshakespeare) echo lm/tinyshakespeare - - nats ;;
+    ptb-*) echo lm/ptb ptb.test.txt - perplexity ;;
+    tang) echo poetry/chinese-poetry-tang poet.tang.19000.json - perplexity ;;
     *) return 1 ;;
   esac
 }
@@ -55,8 +60,14 @@ for recipe in "${recipes[@]}"; do
     echo "$recipe, seed $seed" >&2
     "$mnemo" train "configs/$recipe.json" --set data.dir="$data/$folder" --set training.seed="$seed" \
       --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
-    "$mnemo" evaluate "$run/model.safetensors" "$data/$folder/$test_file" --format json --format-in "$format" \
-      >"$run/test.tmp"
+    if [[ "$test_file" == - ]]; then
+      tail -n 1 "$run/log.jsonl" >"$run/test.tmp"
+    else
+      read_as=()
+      [[ "$format" == - ]] || read_as=(--format-in "$format")
+      "$mnemo" evaluate "$run/model.safetensors" "$data/$folder/$test_file" --format json "${read_as[@]}" \
+        >"$run/test.tmp"
+    fi
     mv "$run/test.tmp" "$run/test.json"
     rm -f "$run/resume.safetensors"
   done
@@ -74,16 +85,17 @@ for measured in sys.argv[1:]:
     tests, devs, seconds, rates, sizes = [], [], [], [], []
     for path in sorted(glob.glob(f"build/recipes/{recipe}/*/test.json")):
         folder = path.rsplit("/", 1)[0]
-        tests.append(100 * json.load(open(path))["metrics"][metric])
+        scale = 1 if metric in ("nats", "perplexity") else 100
+        tests.append(scale * json.load(open(path))["metrics"][metric])
         end = [json.loads(line) for line in open(folder + "/log.jsonl")][-1]
-        devs.append(100 * end["metrics"][metric])
+        devs.append(scale * end["metrics"][metric])
         seconds.append(end["seconds"])
         rates.append(end["tokens_per_s"])
         sizes.append(len(open(folder + "/model.safetensors", "rb").read()) / 1e6)
     if not tests:
         continue
     spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
-    print(f"| `{recipe}` | {metric} | {statistics.mean(tests):.2f} | {spread:.2f} | {len(tests)} | "
-          f"{statistics.mean(devs):.2f} | "
+    print(f"| `{recipe}` | {metric} | {statistics.mean(tests):.3f} | {spread:.3f} | {len(tests)} | "
+          f"{statistics.mean(devs):.3f} | "
           f"{statistics.median(seconds):.0f} | {statistics.median(rates):.0f} | {statistics.median(sizes):.1f} |")
 SUMMARY

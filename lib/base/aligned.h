@@ -4,25 +4,42 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <utility>
 
 namespace mnemo {
 
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Asks the system to keep what of the memory are whole huge pages in such. A refusal costs speed only.
+inline void advise_huge_pages(void* memory, std::size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage,
+                       last = (begin + bytes) / kHugePage * kHugePage;
+  if (first < last) static_cast<void>(::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE));
+#else
+  static_cast<void>(memory);
+  static_cast<void>(bytes);
+#endif
+}
+
 /// A growable array of floats that begins on a cache line and is not initialised. Growing drops the content.
 class AlignedVector {
  public:
   static constexpr std::size_t kAlignment = 64;
-  static constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
   AlignedVector() = default;
-  ~AlignedVector() { std::free(data_); }
+  ~AlignedVector() { std::free(memory_); }
   AlignedVector(AlignedVector&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
+      : memory_(std::exchange(other.memory_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         capacity_(std::exchange(other.capacity_, 0)) {}
   AlignedVector& operator=(AlignedVector&& other) noexcept {
+    std::swap(memory_, other.memory_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
@@ -32,20 +49,17 @@ class AlignedVector {
   /// Makes room for `count` floats. Throws std::bad_alloc.
   void resize(std::size_t count) {
     if (count > capacity_) {
-      const std::size_t wanted = count * sizeof(float);
-      const std::size_t alignment = wanted >= 2 * kHugePage ? kHugePage : kAlignment;
-      const std::size_t bytes = (wanted + alignment - 1) / alignment * alignment;
-      void* memory = std::aligned_alloc(alignment, bytes);
-      if (!memory) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-      // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds. A refusal
-      // costs speed only.
-      if (alignment == kHugePage) static_cast<void>(::madvise(memory, bytes, MADV_HUGEPAGE));
-#endif
-      std::free(data_);
-      data_ = static_cast<float*>(memory);
-      capacity_ = bytes / sizeof(float);
+      const std::size_t alignment = alignment_of(count);
+      const std::size_t bytes = (count * sizeof(float) + alignment - 1) / alignment * alignment;
+      take(std::aligned_alloc(alignment, bytes), bytes, alignment);
     }
+    size_ = count;
+  }
+
+  /// Drops what is there for `count` zeros. Memory that the system gives anew is not touched until it is used.
+  void resize_zeroed(std::size_t count) {
+    const std::size_t alignment = alignment_of(count), bytes = count * sizeof(float);
+    take(std::calloc(1, bytes + alignment), bytes, alignment);
     size_ = count;
   }
 
@@ -56,6 +70,22 @@ class AlignedVector {
   float operator[](std::size_t i) const { return data_[i]; }
 
  private:
+  static std::size_t alignment_of(std::size_t count) {
+    return count * sizeof(float) >= 2 * kHugePage ? kHugePage : kAlignment;
+  }
+
+  void take(void* memory, std::size_t bytes, std::size_t alignment) {
+    if (!memory) throw std::bad_alloc();
+    std::free(memory_);
+    memory_ = memory;
+    const auto address = reinterpret_cast<std::uintptr_t>(memory);
+    data_ = reinterpret_cast<float*>((address + alignment - 1) / alignment * alignment);
+    capacity_ = bytes / sizeof(float);
+    // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds.
+    advise_huge_pages(data_, bytes);
+  }
+
+  void* memory_ = nullptr;
   float* data_ = nullptr;
   std::size_t size_ = 0, capacity_ = 0;
 };

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/aligned.h"
 #include "base/error.h"
 
 namespace mnemo {
@@ -38,6 +39,7 @@ std::string read_file(const std::string& path) {
   // Through a small buffer: to clear the whole string first would touch a large file's memory once more.
   std::string bytes;
   bytes.reserve(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)));
+  advise_huge_pages(bytes.data(), bytes.capacity());
   std::vector<char> buffer(std::size_t{1} << 18);
   for (;;) {
     const ssize_t got = ::read(file.value, buffer.data(), buffer.size());

@@ -58,6 +58,7 @@ struct TextConfig {
   std::string pretrained, pretrained_vocabulary = "train";
   std::int64_t pretrained_limit = 0;
   bool pretrained_tune = true;
+  double pretrained_rate = 1.0;
 };
 
 struct CharEncoderConfig {

@@ -351,6 +351,8 @@ std::vector<Option> declare_options() {
       option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any,
              "Whether the vectors that the file has for words of train are trained on; other words and n-grams always "
              "are."),
+      option("text.pretrained_rate", MNEMO_MEMBER(text.pretrained_rate), Range{0, 1},
+             "With text.pretrained: what training.learning_rate is multiplied by for the table of vectors."),
 
       option("model.cell", MNEMO_MEMBER(model.cell),
              Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"},

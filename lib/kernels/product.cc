@@ -129,9 +129,8 @@ double chain_flop_per_round() { return 2.0 * kLanes * (kLanes >= 16 || HWY_ARCH_
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <cblas.h>
-
 #include "base/error.h"
+#include "kernels/blas.h"
 #include "kernels/targets.h"
 
 namespace mnemo::kernels {
@@ -158,14 +157,6 @@ Index row_groups(Index m) { return even_parts(m, kRowsPerTask); }
 
 int blas_size(Index value) { return static_cast<int>(value); }
 
-void use_one_thread() {
-  static const bool once = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-  (void)once;
-}
-
 // multiply_transposed by OpenBLAS, a product a task.
 void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch) {
   std::vector<Index> places;
@@ -175,7 +166,6 @@ void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> 
     for (const auto& right : p.right) size += right.b_rows ? p.rows * right.n : 0;
   }
   scratch.resize(size);
-  use_one_thread();
   pool.parallel_for(std::ssize(products), [&](std::int64_t i) {
     const TransposedProduct& p = products[i];
     float* gathered = scratch.data() + places[i];
@@ -313,21 +303,19 @@ std::string product_provider() {
   return fmt::format("{}; OpenBLAS core {}",
                      openblas_serves() ? "OpenBLAS for weight gradients, mnemo's scalar kernels for the rest"
                                        : "mnemo's packed panels, " + current_target(),
-                     openblas_get_corename());
+                     blas().corename());
 }
 
 void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, Index lda, const float* b, Index ldb,
                                   float* c, Index ldc) {
-  use_one_thread();
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(rows), 1.0f, a,
-              blas_size(lda), b, blas_size(ldb), 1.0f, c, blas_size(ldc));
+  blas().sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(rows), 1.0f, a,
+               blas_size(lda), b, blas_size(ldb), 1.0f, c, blas_size(ldc));
 }
 
 void openblas_multiply(Index m, Index n, Index k, const float* a, Index lda, const float* b, Index ldb, float* c,
                        Index ldc) {
-  use_one_thread();
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(k), 1.0f, a,
-              blas_size(lda), b, blas_size(ldb), 0.0f, c, blas_size(ldc));
+  blas().sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, blas_size(m), blas_size(n), blas_size(k), 1.0f, a,
+               blas_size(lda), b, blas_size(ldb), 0.0f, c, blas_size(ldc));
 }
 
 double multiply_adds(double milliseconds) {

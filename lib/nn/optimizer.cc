@@ -65,7 +65,8 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   const Index E = p.row_size(), at = row * E;
   // The sums of steps long past are no longer kept up to date: what is left to do is their decay.
   const std::int64_t kept_until = std::min(steps_, last + kMissedSteps);
-  const double sum = missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
+  const double sum =
+      static_cast<double>(p.rate) * missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
   const float keep = slot.decay == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
   if (is_adam(options_)) {
     kernels::adam_missed({.rate = static_cast<float>(sum),
@@ -114,6 +115,7 @@ void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index 
   float* m = const_cast<float*>(slot.m.data()) + at;
   const float keep = static_cast<float>(1.0 - static_cast<double>(slot.decay) * rate);
   const float scale = static_cast<float>(gradient_scale);
+  rate *= static_cast<double>(slot.parameter->rate);
   if (is_adam(options_)) {
     const double correct1 = 1.0 - beta_power(options_.beta1, steps_ + 1);
     const double correct2 = 1.0 - beta_power(options_.beta2, steps_ + 1);

@@ -8,9 +8,8 @@ namespace mnemo {
 Parameter::Parameter(std::string its_name, std::vector<Index> its_shape, bool is_sparse)
     : name(std::move(its_name)), shape(std::move(its_shape)), sparse(is_sparse) {
   value.resize(size());
-  if (sparse) return;
-  gradient.resize(size());
-  clear_gradient();
+  // A model that only answers never touches it.
+  if (!sparse) gradient.resize_zeroed(size());
 }
 
 Index Parameter::size() const { return std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>()); }

@@ -31,6 +31,7 @@ struct Parameter {
   std::vector<Index> shape;
   bool sparse;
   bool frozen = false;  ///< the optimiser leaves it alone
+  float rate = 1.0f;    ///< what the optimiser's rate is multiplied by; weight decay is not
   AlignedVector value;
   AlignedVector gradient;                // dense: [shape]; sparse: [touched, row_size]
   std::vector<std::uint8_t> fixed_rows;  ///< sparse: where 1, the row is not trained; empty: all are

@@ -40,6 +40,7 @@ class LanguageTask : public TrainingTask {
   std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
   std::string metric() const override { return language_metric(config_); }
   bool has_dev() const override { return data_.dev.units.size() > 0; }
+  Metrics evaluate_dev(ThreadPool& pool) override { return language_metrics(dev_nats(model_, data_.dev, pool)); }
 
   void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override {
     Json provenance{{"seed", config_.training.seed}};
@@ -109,11 +110,6 @@ class StreamTask : public LanguageTask {
     return model_.network().loss(tape, batch_, output.y);
   }
 
-  Metrics evaluate_dev(ThreadPool& pool) override {
-    return language_metrics(
-        StreamLoss(data_.dev.units.size(), kDevLanes, kWarmUp).measure(model_, data_.dev.reader(), pool));
-  }
-
  private:
   std::int64_t steps() const { return config_.training.bptt; }
 
@@ -178,10 +174,6 @@ class RecordTask : public LanguageTask {
     return model_.network().loss(tape, batch_, output.y);
   }
 
-  Metrics evaluate_dev(ThreadPool& pool) override {
-    return language_metrics(mean_nats(evaluate_units(model_, data_.dev, pool)));
-  }
-
  private:
   std::vector<std::int32_t> lengths_;  // with all that is told
   std::vector<std::vector<std::int64_t>> batches_;
@@ -240,6 +232,11 @@ RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, Threa
     count(static_cast<std::size_t>(next - text.records.begin()) - 1, log_p);
   });
   return out;
+}
+
+double dev_nats(TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
+  if (!text.records.empty()) return mean_nats(evaluate_units(model, text, pool));
+  return StreamLoss(text.units.size(), kDevLanes, kWarmUp).measure(model, text.reader(), pool);
 }
 
 double mean_nats(const RecordRatio& records) {

@@ -36,6 +36,9 @@ LanguageResult train_language_model(const Config& config, const LanguageData& da
 /// record, of which only the body is counted. `adaptation`: as AdaptiveLoss, which asks something of the model.
 RecordRatio evaluate_units(TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
                            const AdaptationOptions& adaptation = {});
+/// The mean of -log p of a text's units in nats as it is measured in training: a stream is read in parts side by side,
+/// each with a beginning that is not counted.
+double dev_nats(TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
 /// The sum of the one over the sum of the other.
 double mean_nats(const RecordRatio& records);
 

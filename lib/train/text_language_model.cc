@@ -124,12 +124,15 @@ void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer,
   use(Section::kBody, TextLanguageModel::kRecordEnd);
 }
 
-TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary)
+TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled)
     : config_(config),
       vocabulary_(std::move(vocabulary)),
       tokenizer_(mnemo::tokenizer_options(config.text)),
       line_end_(vocabulary_.find(kLineEnd)),
-      network_(std::make_unique<LanguageModel>(network_options(config_, vocabulary_.size()))) {
+      network_(std::make_unique<LanguageModel>(network_options(config_, vocabulary_.size()))) {}
+
+TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary)
+    : TextLanguageModel(config, std::move(vocabulary), Unfilled()) {
   network_->initialise(static_cast<std::uint64_t>(config.training.seed));
 }
 
@@ -147,7 +150,7 @@ std::unique_ptr<TextLanguageModel> TextLanguageModel::from_contents(ModelContent
   const LanguageModelOptions options = network_options(config, vocabulary.size());
   check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)) +
                                      static_cast<double>(options.units) * static_cast<double>(options.embedding));
-  std::unique_ptr<TextLanguageModel> out(new TextLanguageModel(config, std::move(vocabulary)));
+  std::unique_ptr<TextLanguageModel> out(new TextLanguageModel(config, std::move(vocabulary), Unfilled()));
   load_parameters(
       file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
       [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });

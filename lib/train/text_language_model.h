@@ -91,6 +91,10 @@ class TextLanguageModel {
   const ModelMetadata& metadata() const { return metadata_; }
 
  private:
+  /// Without first weights, which a file is to give.
+  struct Unfilled {};
+  TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled);
+
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                           std::vector<std::size_t>& lengths);
 

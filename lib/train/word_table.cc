@@ -35,6 +35,7 @@ void WordTable::initialise(Embedding& embedding, const PretrainedVectors* vector
   Parameter& table = embedding.weight;
   std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
   if (!vectors) return;
+  table.rate = static_cast<float>(text_.pretrained_rate);
   const Index E = table.row_size();
   for (std::int32_t id = 1; id < vocabulary_.size(); ++id) {
     const std::int64_t at = vectors->find_relaxed(vocabulary_.text(id));

@@ -166,6 +166,18 @@ TEST_CASE("generate reads its prompt from a file or a pipe, and refuses what the
   CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
 }
 
+TEST_CASE("a full disk or a closed pipe ends generation and scoring with the reason") {
+  const auto& f = trained();
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"generate", f.path("run/model.safetensors"), "--length", "100000"},
+        {"score", f.path("run/model.safetensors"), f.path("train.txt")}}) {
+    Process process(arguments, f.path(""), "/dev/null", "/dev/full");
+    const Outcome o = process.wait();
+    CHECK(o.code == 1);
+    CHECK_THAT(o.err, contains_text("standard output: cannot write"));
+  }
+}
+
 TEST_CASE("words are joined by blanks, and never the unknown one") {
   const LanguageFixture f;
   const Outcome o = f.train("words", {"--set", "text.unit=word", "--set", "text.min_count=25"});

@@ -117,6 +117,29 @@ TEST_CASE("a sparse parameter ends where the dense one does, though rows are tou
   }
 }
 
+TEST_CASE("a parameter's own rate is a share of the optimiser's, in missed steps too") {
+  for (const auto& o : {options_of(OptimizerKind::kSgd, 0.9f), options_of(OptimizerKind::kAdam)}) {
+    // The same with a fourth of the rate, and dense.
+    Parameter own("own", {6, 2}, true), whole("whole", {6, 2});
+    own.rate = 0.25f;
+    for (int i = 0; i < 12; ++i) own.value[i] = whole.value[i] = 0.1f * static_cast<float>(i);
+    Optimizer first(o, [&](const ParameterVisitor& v) { v(own); });
+    Optimizer second(o, [&](const ParameterVisitor& v) { v(whole); });
+    ThreadPool pool(1);
+    for (int t = 1; t <= 30; ++t) {
+      const std::int32_t row = t % 3;
+      first.catch_up(own, {row}, pool);
+      own.touched = {row};
+      own.gradient.resize(2);
+      for (int e = 0; e < 2; ++e) own.gradient[e] = whole.gradient[row * 2 + e] = 0.3f * static_cast<float>(t % 5 + e);
+      first.step(0.04, 1.0, pool);
+      second.step(0.01, 1.0, pool);
+    }
+    first.catch_up_all(pool);
+    for (int i = 0; i < 12; ++i) CHECK(own.value[i] == Approx(whole.value[i]).margin(2e-5));
+  }
+}
+
 TEST_CASE("the gradient's norm is that of all parameters, and the same for any number of threads") {
   Parameter dense("dense", {50, 1000}), sparse("sparse", {9, 4}, true);
   RandomStream random(3, Purpose::kTest);
