@@ -164,6 +164,7 @@ class Generation {
     if (model_->config().text.unit != "char" && model_->config().text.unit != "grapheme")
       throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", o_.model));
     std::vector<std::string_view> texts;
+    texts.reserve(static_cast<std::size_t>(model_->vocabulary().size()));
     for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
     for (const auto& [name, text] : {std::pair{"--acrostic", &o_.acrostic}})
       if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
@@ -239,6 +240,7 @@ class Generation {
   // What each text, its prompt left out, shares with the corpus.
   std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) {
     std::vector<std::vector<std::int32_t>> units;
+    units.reserve(texts.size());
     for (const GeneratedText& text : texts) units.push_back(text.units);
     OverlapFinder finder(units);
     for_corpus_units(o_.overlap, *model_, *invalid_utf8_from_name(o_.invalid_utf8), say, [&](std::int32_t unit) {

@@ -16,10 +16,11 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 /// Asks the system to keep what of the memory are whole huge pages in such. A refusal costs speed only.
 inline void advise_huge_pages(void* memory, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
-  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
-  const std::uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage,
-                       last = (begin + bytes) / kHugePage * kHugePage;
-  if (first < last) static_cast<void>(::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE));
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  const std::size_t before = (kHugePage - address % kHugePage) % kHugePage;
+  if (bytes < before + kHugePage) return;
+  const std::size_t whole = (bytes - before) / kHugePage * kHugePage;
+  static_cast<void>(::madvise(static_cast<char*>(memory) + before, whole, MADV_HUGEPAGE));
 #else
   static_cast<void>(memory);
   static_cast<void>(bytes);
@@ -78,8 +79,9 @@ class AlignedVector {
     if (!memory) throw std::bad_alloc();
     std::free(memory_);
     memory_ = memory;
-    const auto address = reinterpret_cast<std::uintptr_t>(memory);
-    data_ = reinterpret_cast<float*>((address + alignment - 1) / alignment * alignment);
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(memory) % alignment;
+    void* const first = static_cast<char*>(memory) + (past > 0 ? alignment - past : 0);
+    data_ = static_cast<float*>(first);
     capacity_ = bytes / sizeof(float);
     // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds.
     advise_huge_pages(data_, bytes);

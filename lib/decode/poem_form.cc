@@ -209,6 +209,7 @@ std::optional<PoemForm> form_from_name(std::string_view name, ToneRule tones) {
 
 std::vector<std::string> form_names() {
   std::vector<std::string> out;
+  out.reserve(kRegulated.size() + kTunes.size());
   for (const Regulated& form : kRegulated) out.emplace_back(form.name);
   for (const std::string_view tune : kTunes) out.emplace_back(tune_name(tune));
   return out;

@@ -41,7 +41,6 @@ class AdaptiveLoss {
   ThreadPool& pool_;
   Arena arena_;
   std::unique_ptr<Optimizer> optimizer_;
-  std::int64_t steps_ = 0;
   // The last options.cache outputs [., H], the oldest first, and the unit that came behind each.
   std::vector<float> outputs_;
   std::vector<std::int32_t> units_;

@@ -150,6 +150,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   std::vector<Poem> train = read(d.train, out.train), dev = read(d.dev, out.dev), test = read(d.test, out.test);
   if (d.dev.empty() && d.dev_fraction > 0) {
     std::vector<std::string_view> bodies;
+    bodies.reserve(train.size());
     for (const Poem& poem : train) bodies.push_back(poem.body);
     const std::vector<int> parts =
         split_by_text(bodies, {1 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
