@@ -162,7 +162,7 @@ void SchemeGuess::add(std::span<const std::string> tags) {
       return;
     }
     const TagParts now = *found;
-    spans_ = spans_ || now.letter != 'O';
+    spans_ = spans_ || (now.letter != 'O' && (now.letter != 'S' || !now.type.empty()));
     m_ = m_ || now.letter == 'M';
     ends_ = ends_ || now.letter == 'E' || now.letter == 'S';
     if (now.letter == 'B') ++b_begins_;

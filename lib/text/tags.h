@@ -66,8 +66,8 @@ bool may_follow(std::string_view before, std::string_view tag, TagScheme scheme)
 class SchemeGuess {
  public:
   void add(std::span<const std::string> tags);
-  /// none where some tag has no letter of a scheme, or all are O. B and I alone are iob1 if more spans begin with I
-  /// than with B.
+  /// none where some tag has no letter of a scheme, or all are O or a bare S, which parts of speech may be. B and I
+  /// alone are iob1 if more spans begin with I than with B.
   TagScheme scheme() const;
 
  private:

@@ -68,6 +68,9 @@ TEST_CASE("tags: the scheme of parts of speech is none, that of a few wrong sequ
   };
   CHECK(guessed({{"NOUN", "VERB"}}) == TagScheme::kNone);
   CHECK(guessed({{"O", "O"}}) == TagScheme::kNone);
+  CHECK(guessed({{"S", "O"}, {"S"}}) == TagScheme::kNone);
+  CHECK(guessed({{"S", "O"}, {"B", "E"}}) == TagScheme::kBioes);
+  CHECK(guessed({{"S-PER", "O"}}) == TagScheme::kBioes);
   CHECK(guessed({{"B-A", "I-A"}, {"I-A"}, {"B-A"}}) == TagScheme::kBio);
   CHECK(guessed({{"I-A", "I-A"}, {"I-A", "B-A"}, {"O", "I-A"}}) == TagScheme::kIob1);
   CHECK(guessed({{"B-A", "E-A"}}) == TagScheme::kBioes);
