@@ -29,25 +29,40 @@ class Descriptor {
   const int value;
 };
 
-}  // namespace
-
-std::string read_file(const std::string& path) {
+// Calls `begin` with the size that the file has, if it has one, then `use` with its bytes block by block.
+void read_blocks(const std::string& path, const std::function<void(std::size_t size)>& begin,
+                 const std::function<void(std::string_view block)>& use) {
   Descriptor file(path, O_RDONLY);
   if (file.value < 0) fail("{}: cannot open: {}", path, std::strerror(errno));
   struct stat status {};
   if (::fstat(file.value, &status) == 0 && S_ISDIR(status.st_mode)) fail("{}: is a folder, expected a file", path);
-  // Through a small buffer: to clear the whole string first would touch a large file's memory once more.
-  std::string bytes;
-  bytes.reserve(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)));
-  advise_huge_pages(bytes.data(), bytes.capacity());
+  begin(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)));
   std::vector<char> buffer(std::size_t{1} << 18);
   for (;;) {
     const ssize_t got = ::read(file.value, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) fail("{}: cannot read: {}", path, std::strerror(errno));
-    if (got == 0) return bytes;
-    bytes.append(buffer.data(), static_cast<std::size_t>(got));
+    if (got == 0) return;
+    use({buffer.data(), static_cast<std::size_t>(got)});
   }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  std::string bytes;
+  // Through a small buffer: to clear the whole string first would touch a large file's memory once more.
+  const auto begin = [&](std::size_t size) {
+    bytes.reserve(size);
+    advise_huge_pages(bytes.data(), bytes.capacity());
+  };
+  read_blocks(path, begin, [&](std::string_view block) { bytes.append(block); });
+  return bytes;
+}
+
+void read_file_in_blocks(const std::string& path, const std::function<void(std::string_view block)>& use) {
+  read_blocks(
+      path, [](std::size_t) {}, use);
 }
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,8 @@ namespace mnemo {
 
 /// The bytes of a file. Throws Error if it cannot be opened or read.
 std::string read_file(const std::string& path);
+/// The same block by block, for files of any size. Throws as `read_file` does.
+void read_file_in_blocks(const std::string& path, const std::function<void(std::string_view block)>& use);
 
 bool file_exists(const std::string& path);
 

@@ -27,9 +27,10 @@ SourceFile describe_file(const std::string& path) {
   SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
-  const std::string bytes = read_file(path);
-  out.bytes = static_cast<std::int64_t>(bytes.size());
-  for (unsigned char byte : bytes) out.hash = (out.hash ^ byte) * 0x100000001b3ull;
+  read_file_in_blocks(path, [&](std::string_view block) {
+    out.bytes += std::ssize(block);
+    for (const char byte : block) out.hash = (out.hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+  });
   return out;
 }
 
