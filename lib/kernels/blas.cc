@@ -17,7 +17,7 @@ Function find(void* library, const char* name) {
 }
 
 Blas load() {
-  void* const library = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+  void* const library = ::dlopen(kLibrary, RTLD_LAZY | RTLD_LOCAL);
   if (!library) fail("OpenBLAS cannot be loaded: {}", ::dlerror());
   find<decltype(&openblas_set_num_threads)>(library, "openblas_set_num_threads")(1);
   return {find<decltype(&cblas_sgemm)>(library, "cblas_sgemm"),
