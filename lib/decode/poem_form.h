@@ -55,7 +55,7 @@ struct PoemForm {
   int characters() const;
 };
 
-/// 五绝, 七绝, 五律, 七律, also in traditional characters, and the tunes of `tune_names`. Nothing if there is none of
+/// 五绝, 七绝, 五律, 七律, also in traditional characters, and the tunes of `form_names`. Nothing if there is none of
 /// that name.
 std::optional<PoemForm> form_from_name(std::string_view name, ToneRule tones);
 
