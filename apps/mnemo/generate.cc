@@ -168,7 +168,7 @@ class Generation {
     for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
     for (const auto& [name, text] : {std::pair{"--acrostic", &o_.acrostic}})
       if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
-    poem_units_ = std::make_unique<PoemUnits>(texts, *rhyme_book_from_name(rhyme_book(o_.poem, *form_)));
+    poem_units_ = std::make_unique<PoemUnits>(texts, rhyme_book(o_.poem, *form_));
     constraint_ = std::make_unique<PoemConstraint>(
         *poem_units_, *form_, PoemOptions{.acrostic = code_points(o_.acrostic), .allow_repeats = o_.repeats});
     std::vector<std::uint8_t> blocked(texts.size());

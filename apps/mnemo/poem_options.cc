@@ -17,7 +17,8 @@ CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const st
                        fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")))
           ->type_name("FORM");
   command->add_option("--rhyme", options.rhyme, "With --form: the book of rhymes; of tunes cilin, else pingshui")
-      ->check(CLI::IsMember({"pingshui", "xinyun", "cilin"}));
+      ->check(CLI::IsMember({"pingshui", "xinyun", "cilin"}))
+      ->needs(form);
   command
       ->add_option(
           "--tones", options.tones,
@@ -41,9 +42,9 @@ std::optional<PoemForm> read_form(const PoemFormOptions& options) {
   return parse_tune(text, options.form, tones);
 }
 
-std::string rhyme_book(const PoemFormOptions& options, const PoemForm& form) {
-  if (!options.rhyme.empty()) return options.rhyme;
-  return form.alternatives.size() == 1 ? "cilin" : "pingshui";
+RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form) {
+  if (!options.rhyme.empty()) return *rhyme_book_from_name(options.rhyme);
+  return form.alternatives.size() == 1 ? RhymeBook::kCilin : RhymeBook::kPingshui;
 }
 
 std::u32string code_points(std::string_view text) {

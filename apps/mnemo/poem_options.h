@@ -23,7 +23,7 @@ CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const st
 std::optional<PoemForm> read_form(const PoemFormOptions& options);
 
 /// The book that is named, or the customary one: of tunes cilin, else pingshui.
-std::string rhyme_book(const PoemFormOptions& options, const PoemForm& form);
+RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form);
 
 /// Valid UTF-8 as code points.
 std::u32string code_points(std::string_view text);

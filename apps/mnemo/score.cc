@@ -152,7 +152,7 @@ class PoemScoring {
   explicit PoemScoring(const ScoreOptions& o)
       : o_(o),
         form_(*read_form(o.poem)),
-        book_(*rhyme_book_from_name(rhyme_book(o.poem, form_))),
+        book_(rhyme_book(o.poem, form_)),
         pool_(o.threads),
         model_(TextLanguageModel::load(o.model)) {}
 

@@ -3,8 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <span>
 #include <unordered_map>
 #include <vector>
 

@@ -30,10 +30,10 @@ const RegulatedLine& regulated_line(char type) {
   return lines.at(type);
 }
 
-TonePattern pattern_of(std::string_view places, int first = 0) {
+TonePattern pattern_of(std::string_view places) {
   TonePattern out;
   for (std::size_t i = 0; i < places.size(); ++i) {
-    const std::uint32_t bit = std::uint32_t{1} << (first + static_cast<int>(i));
+    const std::uint32_t bit = std::uint32_t{1} << i;
     if (places[i] == '.') continue;
     out.fixed |= bit;
     if (places[i] == 'o') out.oblique |= bit;

@@ -66,8 +66,20 @@ std::optional<RhymeBook> rhyme_book_from_name(std::string_view name) {
 }
 
 const RhymeTable& RhymeTable::of(RhymeBook book) {
-  static const RhymeTable pingshui(RhymeBook::kPingshui), xinyun(RhymeBook::kXinyun), cilin(RhymeBook::kCilin);
-  return book == RhymeBook::kPingshui ? pingshui : book == RhymeBook::kXinyun ? xinyun : cilin;
+  // Each by itself: most runs need one.
+  const auto pingshui = []() -> const RhymeTable& {
+    static const RhymeTable table(RhymeBook::kPingshui);
+    return table;
+  };
+  const auto xinyun = []() -> const RhymeTable& {
+    static const RhymeTable table(RhymeBook::kXinyun);
+    return table;
+  };
+  const auto cilin = []() -> const RhymeTable& {
+    static const RhymeTable table(RhymeBook::kCilin);
+    return table;
+  };
+  return book == RhymeBook::kPingshui ? pingshui() : book == RhymeBook::kXinyun ? xinyun() : cilin();
 }
 
 RhymeTable::RhymeTable(RhymeBook book) {
