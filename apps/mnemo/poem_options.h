@@ -19,7 +19,7 @@ CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const st
                            const std::string& tones = "strict");
 
 /// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is
-/// neither, and for options that need a form.
+/// neither.
 std::optional<PoemForm> read_form(const PoemFormOptions& options);
 
 /// The book that is named, or the customary one: of tunes cilin, else pingshui.

@@ -249,6 +249,8 @@ class PoemScoring {
 };
 
 int run_score(const ScoreOptions& o) {
+  if (!o.poem.form.empty() && (!o.nbest.empty() || o.adaptation.any()))
+    throw UsageError("--form: not with --nbest, --cache or --dynamic");
   if (o.poem.form.empty())
     Scoring(o).run();
   else
