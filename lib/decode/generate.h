@@ -30,8 +30,8 @@ struct GenerateOptions {
 };
 
 /// Goes on after `prompt`, of at least one unit, from a state of zero. Throws Error where a constraint leaves no unit.
-/// A sample depends on seed and number alone, not on how many are made or on threads. `give` is told of each unit of sample 0 as soon as it is chosen; it returns
-/// false to stop.
+/// A sample depends on seed and number alone, not on how many are made or on threads. `give` is told of each unit of
+/// sample 0 as soon as it is chosen; it returns false to stop.
 std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give = nullptr);
