@@ -193,9 +193,10 @@ void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, In
 void pack_bfloat16(const float* b, Index ldb, bool transposed, Index p, PackedMatrix& out) {
   const Index begin = p * kWidth, columns = std::min<Index>(kWidth, out.n - begin), k = out.k;
   float* to = out.data.data() + p * out.panel_rows() * kWidth;
-  if (columns < kWidth) std::fill_n(to, out.panel_rows() * kWidth, 0.0f);
+  const Index elements = out.elements(), first_empty = columns < kWidth ? 0 : elements;
+  std::fill_n(to + first_empty * kWidth, (out.panel_rows() - first_empty) * kWidth, 0.0f);
   if (!transposed) {
-    for (Index e = 0; e < out.panel_rows(); ++e) {
+    for (Index e = 0; e < elements; ++e) {
       const float* even = b + 2 * e * ldb + begin;
       const float* odd = 2 * e + 1 < k ? even + ldb : nullptr;
       for (Index j = 0; j < columns; ++j)
@@ -205,13 +206,13 @@ void pack_bfloat16(const float* b, Index ldb, bool transposed, Index p, PackedMa
   }
   // A cache line of each column at a time.
   constexpr Index kRun = 8;
-  for (Index from = 0; from < out.panel_rows(); from += kRun) {
+  for (Index from = 0; from < elements; from += kRun) {
     const Index whole = std::min(k / 2, from + kRun);
     for (Index j = 0; j < columns; ++j) {
       const float* row = b + (begin + j) * ldb;
       for (Index e = from; e < whole; ++e)
         to[e * kWidth + j] = std::bit_cast<float>(bfloat16_bits(row[2 * e]) | bfloat16_bits(row[2 * e + 1]) << 16);
-      if (k % 2 == 1 && from + kRun >= out.panel_rows())
+      if (k % 2 == 1 && from + kRun >= elements)
         to[k / 2 * kWidth + j] = std::bit_cast<float>(bfloat16_bits(row[k - 1]));
     }
   }

@@ -170,7 +170,7 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
         step = panels_for(static_cast<int>(rows));
         function = wide_tile_of<A>(rows);
       }
-      function({.k = b.panel_rows(),
+      function({.k = b.elements(),
                 .a = a.at + r * a.stride,
                 .row_stride = a.stride,
                 .b = reinterpret_cast<const char*>(b.panel(p)),
@@ -190,20 +190,43 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
 
 // Sums over rows, for arithmetics that also say
 //
-//   copy_group(rows, column, to)       kRows elements from `column` on, of kDepth rows (the last ones may be null) into
-//                                      kRows elements, of which whole vectors may be written
+//   copy_group(rows, column, to)       kGroup elements from `column` on, of kDepth rows (the last ones may be null)
+//   into
+//                                      kGroup elements, of which whole vectors may be written
 //   copy_run(rows, column, count, to)  `count` elements
+//   kGroup                             columns of a that are packed together, and make the rows of one tile of c
+//   kPadding                           what the number of elements is padded to a multiple of, with zeros
+//   arrange(packed, elements)          brings a packed group into the order of its tile
+//   packed_tile(rows, operands)        the product of a packed group and a panel
 //
 // They go in blocks whose two packed operands stay in the caches: a block of b's panel in the first level, the tile of
 // a in the second.
 constexpr Index kGradientTile = 8 * kRows;  // columns of a for one task
 
+constexpr Index kBlockElements = 256;
 template <class A>
-constexpr Index kBlock = 256 * A::kDepth;  // rows
+constexpr Index kBlock = kBlockElements* A::kDepth;  // rows
+
+// For an arithmetic whose groups are the register tile's rows.
+template <class A>
+struct VectorGroups {
+  static constexpr Index kGroup = kRows, kPadding = 1;
+  static HWY_INLINE void arrange(float* /*packed*/, Index /*elements*/) {}
+  static HWY_INLINE void packed_tile(Index rows, const Operands& o) { tile_of<A, true>(rows)(o); }
+};
+
+// Elements of a packed block of rows, with what pads them.
+template <class A>
+constexpr Index elements_of(Index rows) {
+  return ((rows + A::kDepth - 1) / A::kDepth + A::kPadding - 1) / A::kPadding * A::kPadding;
+}
 
 // One group of a's columns in a block of rows, packed; the padding takes the last row's store of whole vectors.
 constexpr Index kGroupVectors = (kRows + kLanes - 1) / kLanes;
-constexpr Index group_size(Index elements) { return elements * kRows + kGroupVectors * kLanes; }
+template <class A>
+constexpr Index group_size(Index elements) {
+  return elements * A::kGroup + kGroupVectors * kLanes;
+}
 
 // Rows r to r + kDepth of `row_at`, null from `end` on.
 template <class A>
@@ -215,15 +238,17 @@ struct RowsOfElement {
   const float* at[A::kDepth];
 };
 
-// Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kRows columns, [group, element, kRows],
+// Packs rows [from, to) of a's columns [begin, begin + columns) as groups of kGroup columns, [group, element, kGroup],
 // and adds each column to `sum` on the way.
 template <class A>
 void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin, Index columns, float* out,
                   float* sum) {
-  const Index whole = columns / kRows, rest = columns % kRows;
-  const Index elements = (to - from + A::kDepth - 1) / A::kDepth;
+  constexpr Index kGroup = A::kGroup;
+  const Index whole = columns / kGroup, rest = columns % kGroup;
+  const Index elements = elements_of<A>(to - from), filled = (to - from + A::kDepth - 1) / A::kDepth;
+  const auto group = [&](Index g) { return out + g * group_size<A>(elements); };
   constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
-  for (Index e = 0; e < elements; ++e) {
+  for (Index e = 0; e < filled; ++e) {
     const RowsOfElement<A> rows([&](Index r) { return t.a + r * t.lda + begin; }, from + e * A::kDepth, to);
     for (const float* row : rows.at) {
       if (!row) continue;
@@ -231,8 +256,12 @@ void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin,
         for (Index j = 0; j < columns; j += 16) hwy::Prefetch(row + kAhead * t.lda + j);
       for (Index j = 0; j < columns; ++j) sum[j] += row[j];
     }
-    for (Index g = 0; g < whole; ++g) A::copy_group(rows.at, g * kRows, out + g * group_size(elements) + e * kRows);
-    if (rest > 0) A::copy_run(rows.at, whole * kRows, rest, out + whole * group_size(elements) + e * kRows);
+    for (Index g = 0; g < whole; ++g) A::copy_group(rows.at, g * kGroup, group(g) + e * kGroup);
+    if (rest > 0) A::copy_run(rows.at, whole * kGroup, rest, group(whole) + e * kGroup);
+  }
+  for (Index g = 0; g * kGroup < columns; ++g) {
+    std::fill_n(group(g) + filled * kGroup, (elements - filled) * kGroup, 0.0f);
+    A::arrange(group(g), elements);
   }
 }
 
@@ -248,9 +277,9 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
     o.ldc = right.ldc;
     // What follows a full panel of the first is not its own.
     if (begin < first.n) o.columns = std::min<Index>(o.columns, first.n - begin);
-    return tile_of<A, true>(rows)(o);
+    return A::packed_tile(rows, o);
   }
-  alignas(64) float copy[kRows * kWidth];
+  alignas(64) float copy[A::kGroup * kWidth];
   const Index left = first.n - begin, rest = end - first.n;
   for (Index r = 0; r < rows; ++r) {
     std::memcpy(copy + r * kWidth, first.c + (row + r) * first.ldc + begin, left * sizeof(float));
@@ -258,7 +287,7 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
   }
   o.c = copy;
   o.ldc = kWidth;
-  tile_of<A, true>(rows)(o);
+  A::packed_tile(rows, o);
   for (Index r = 0; r < rows; ++r) {
     std::memcpy(first.c + (row + r) * first.ldc + begin, copy + r * kWidth, left * sizeof(float));
     std::memcpy(second.c + (row + r) * second.ldc, copy + r * kWidth + left, rest * sizeof(float));
@@ -268,21 +297,21 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
 // c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows_of writes it.
 template <class A>
 void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
-  alignas(64) float packed_a[kGradientTile / kRows * group_size(kBlock<A> / A::kDepth)];
+  alignas(64) float packed_a[kGradientTile / A::kGroup * group_size<A>(kBlockElements)];
   alignas(64) float sum[kGradientTile] = {};
   if (t.a_sum) std::memcpy(sum, t.a_sum + begin, columns * sizeof(float));
-  const Index panels = (t.n() + kWidth - 1) / kWidth, groups = (columns + kRows - 1) / kRows;
-  const Index panel_rows = (t.rows + A::kDepth - 1) / A::kDepth;
+  const Index panels = (t.n() + kWidth - 1) / kWidth, groups = (columns + A::kGroup - 1) / A::kGroup;
+  const Index panel_rows = elements_of<A>(t.rows);
   for (Index from = 0; from < t.rows; from += kBlock<A>) {
-    const Index to = std::min<Index>(t.rows, from + kBlock<A>), elements = (to - from + A::kDepth - 1) / A::kDepth;
+    const Index to = std::min<Index>(t.rows, from + kBlock<A>), elements = elements_of<A>(to - from);
     pack_columns<A>(t, from, to, begin, columns, packed_a, sum);
     for (Index p = 0; p < panels; ++p)
       for (Index g = 0; g < groups; ++g) {
-        const Index rows = std::min<Index>(kRows, columns - g * kRows);
+        const Index rows = std::min<Index>(A::kGroup, columns - g * A::kGroup);
         gradient_tile_at<A>(
-            t, begin + g * kRows, p, rows,
+            t, begin + g * A::kGroup, p, rows,
             {.k = elements,
-             .a = reinterpret_cast<const char*>(packed_a + g * group_size(elements)),
+             .a = reinterpret_cast<const char*>(packed_a + g * group_size<A>(elements)),
              .row_stride = 0,
              .b = reinterpret_cast<const char*>(packed_b + (p * panel_rows + from / A::kDepth) * kWidth),
              .panel_stride = 0,
@@ -302,7 +331,7 @@ void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Inde
 // Packs rows [from, to) of b into every panel of [panels, elements of rows, kWidth]; `from` is a multiple of kDepth.
 template <class A>
 void pack_gradient_rows_of(const TransposedProduct& t, Index from, Index to, float* out) {
-  const Index panels = (t.n() + kWidth - 1) / kWidth, panel_rows = (t.rows + A::kDepth - 1) / A::kDepth;
+  const Index panels = (t.n() + kWidth - 1) / kWidth, panel_rows = elements_of<A>(t.rows);
   for (Index r = from; r < to; r += A::kDepth) {
     // Element j of both rows side by side.
     const auto place = [&](Index j) { return out + (j / kWidth * panel_rows + r / A::kDepth) * kWidth + j % kWidth; };
@@ -322,6 +351,9 @@ void pack_gradient_rows_of(const TransposedProduct& t, Index from, Index to, flo
     }
     if (at < panels * kWidth) std::fill_n(place(at), panels * kWidth - at, 0.0f);
   }
+  const Index filled = (t.rows + A::kDepth - 1) / A::kDepth;
+  for (Index p = 0; p < panels && to == t.rows; ++p)
+    std::fill_n(out + (p * panel_rows + filled) * kWidth, (panel_rows - filled) * kWidth, 0.0f);
 }
 
 // NOLINTEND(misc-definitions-in-headers)

@@ -33,7 +33,7 @@ constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : kLanes >= 8 ? 6 : 
 
 // D: the vectors' tag.
 template <class D>
-struct Float32 {
+struct Float32 : VectorGroups<Float32<D>> {
   using Sum = hn::Vec<D>;
   using Right = Sum;
   using Left = Sum;
@@ -247,20 +247,21 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
     const TransposedProduct* product;
     Index begin, end, packed;  // rows of b to pack, then columns of a; `packed` is the product's place in scratch
   };
-  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), tile = HWY_DYNAMIC_DISPATCH(gradient_tile)(),
-              rows = HWY_DYNAMIC_DISPATCH(tile_rows)();
+  const Index width = HWY_DYNAMIC_DISPATCH(panel_width)(), tile = HWY_DYNAMIC_DISPATCH(gradient_tile)();
   constexpr Index kPackRows = 128;
   std::vector<Task> packs, tiles;
   Index packed = 0;
   for (const TransposedProduct& p : products) {
+    const auto [group, elements] =
+        narrow ? avx512::gradient_shape(p.rows) : avx512::GradientShape{HWY_DYNAMIC_DISPATCH(tile_rows)(), p.rows};
     for (Index r = 0; r < p.rows; r += kPackRows) packs.push_back({&p, r, std::min(p.rows, r + kPackRows), packed});
     // Bounds at whole register tiles, by the problem alone.
-    const Index parts = even_parts(p.m, tile), groups = (p.m + rows - 1) / rows;
+    const Index parts = even_parts(p.m, tile), groups = (p.m + group - 1) / group;
     for (Index i = 0; i < parts; ++i) {
-      const Index begin = i * groups / parts * rows, end = std::min(p.m, (i + 1) * groups / parts * rows);
+      const Index begin = i * groups / parts * group, end = std::min(p.m, (i + 1) * groups / parts * group);
       if (begin < end) tiles.push_back({&p, begin, end, packed});
     }
-    packed += (p.n() + width - 1) / width * width * (narrow ? (p.rows + 1) / 2 : p.rows);
+    packed += (p.n() + width - 1) / width * width * elements;
   }
   scratch.resize(packed);
   pool.parallel_for(std::ssize(packs), [&](std::int64_t i) {
@@ -300,10 +301,10 @@ std::string no_bfloat16_products() {
 bool openblas_serves() { return current_target() == "scalar"; }
 
 std::string product_provider() {
-  return fmt::format("{}; OpenBLAS core {}",
+  return fmt::format("{}{}; OpenBLAS core {}",
                      openblas_serves() ? "OpenBLAS for weight gradients, mnemo's scalar kernels for the rest"
                                        : "mnemo's packed panels, " + current_target(),
-                     blas().corename());
+                     bfloat16_tiles() ? " and AMX" : "", blas().corename());
 }
 
 void openblas_multiply_transposed(Index rows, Index m, Index n, const float* a, Index lda, const float* b, Index ldb,

@@ -4,10 +4,11 @@
 // from one row to the next).
 //
 // Every element of a result is one chain of fused multiply-adds over k in ascending order, begun with the bias or with
-// the value that the result held. It does not depend on how many rows or columns are computed together, nor on the
-// number of threads. Maximum error against double precision: kProductUlp units in the last place of
-// sum_k |a_k b_k| + |initial|, times sqrt(k); of narrower numbers, against double precision of the rounded operands.
-// The integers that kInt8 sums are the same to the bit on every path; each row of a gets a scale of its own.
+// the value that the result held (of kBfloat16 by tiles, a chain of sums over blocks of 32 k). It does not depend on
+// how many rows or columns are computed together, nor on the number of threads. Maximum error against double precision:
+// kProductUlp units in the last place of sum_k |a_k b_k| + |initial|, times sqrt(k); of narrower numbers, against
+// double precision of the rounded operands. The integers that kInt8 sums are the same to the bit on every path; each
+// row of a gets a scale of its own.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ std::string no_bfloat16_products();
 
 /// A [k, n] matrix cut into panels of `width` columns. Each panel is stored row after row in elements of 32 bits, which
 /// hold one value of a column (kFloat32), two of consecutive k (bfloat16) or four (int8): element (i, j) lies at
-/// data[(j / width) * panel_rows() * width + i * width + j % width]. Rows and columns beyond k and n are zero.
+/// data[(j / width) * panel_rows() * width + i * width + j % width]. Rows and columns beyond k and n are zero; of
+/// kBfloat16 a panel has whole blocks of 16 rows, which is what tiles take.
 struct PackedMatrix {
   Numbers numbers = Numbers::kFloat32;
   Index k = 0, n = 0, width = 0;
@@ -60,7 +62,8 @@ struct PackedMatrix {
   std::vector<std::int32_t> offsets;  // [panels * width] of kInt8: -128 times a column's sum
 
   Index depth() const { return 4 / numbers_bytes(numbers); }
-  Index panel_rows() const { return (k + depth() - 1) / depth(); }
+  Index elements() const { return (k + depth() - 1) / depth(); }
+  Index panel_rows() const { return numbers == Numbers::kBfloat16 ? (elements() + 15) / 16 * 16 : elements(); }
   Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
   const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }
 };

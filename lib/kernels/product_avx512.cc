@@ -7,7 +7,9 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/product_amx.h"
 #include "kernels/product_left.h"
+#include "kernels/targets.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -44,7 +46,7 @@ HWY_INLINE __m512i pair_rows(const float* const* rows, Index column, __mmask16 m
 }
 HWY_INLINE __mmask16 first(Index count) { return static_cast<__mmask16>((1U << count) - 1U); }
 
-struct Bfloat16 {
+struct Bfloat16 : VectorGroups<Bfloat16> {
   using Sum = __m512;
   using Right = __m512i;
   using Left = __m512i;
@@ -71,6 +73,72 @@ struct Bfloat16 {
     for (Index j = 0; j < count; j += kLanes) {
       const __mmask16 mask = count - j >= kLanes ? first(kLanes) : first(count - j);
       _mm512_mask_storeu_epi32(to + j, mask, pair_rows(rows, column + j, mask));
+    }
+  }
+};
+
+// Gradients by tiles: of 16 elements and 32 of a's columns each block is packed as two tiles, a column of a its row.
+struct Bfloat16Tiles {
+  static constexpr int kDepth = 2;
+  static constexpr Index kGroup = 2 * amx::kTile, kPadding = amx::kTile;
+
+  static HWY_INLINE void copy_group(const float* const* rows, Index column, float* to) {
+    copy_run(rows, column, kGroup, to);
+  }
+  static HWY_INLINE void copy_run(const float* const* rows, Index column, Index count, float* to) {
+    Bfloat16::copy_run(rows, column, count, to);
+  }
+
+  static HWY_INLINE void arrange(float* packed, Index elements) {
+    for (Index e = 0; e < elements; e += amx::kTile, packed += amx::kTile * kGroup) {
+      __m512i left[amx::kTile], right[amx::kTile];
+      for (Index i = 0; i < amx::kTile; ++i) {
+        left[i] = _mm512_load_si512(packed + i * kGroup);
+        right[i] = _mm512_load_si512(packed + i * kGroup + amx::kTile);
+      }
+      store_transposed(left, packed);
+      store_transposed(right, packed + amx::kTile * amx::kTile);
+    }
+  }
+  static HWY_INLINE void packed_tile(Index rows, const Operands& o) {
+    constexpr Index kRow = amx::kTile * 4;
+    amx::multiply({.rows = rows,
+                   .blocks = o.k / amx::kTile,
+                   .a = o.a,
+                   .row_stride = kRow,
+                   .block_stride = kGroup * kRow,
+                   .b = o.b,
+                   .panel_stride = 0,
+                   .panels = 1,
+                   .columns = o.columns,
+                   .start = o.start,
+                   .bias = nullptr,
+                   .c = o.c,
+                   .ldc = o.ldc});
+  }
+
+ private:
+  // Sixteen rows as columns: pairs of 32 bits, of 64, then quarters of a vector change places.
+  static HWY_INLINE void store_transposed(const __m512i* rows, float* to) {
+    __m512i a[16], b[16];
+    for (int i = 0; i < 16; i += 2) {
+      a[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+      a[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4)
+      for (int j = 0; j < 2; ++j) {
+        b[i + 2 * j] = _mm512_unpacklo_epi64(a[i + j], a[i + j + 2]);
+        b[i + 2 * j + 1] = _mm512_unpackhi_epi64(a[i + j], a[i + j + 2]);
+      }
+    // b[4 g + j] holds, in quarter q, column 4 q + j of rows 4 g to 4 g + 4.
+    for (int j = 0; j < 4; ++j) {
+      const __m512i low = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88), high = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
+      const __m512i low2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
+      const __m512i high2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
+      _mm512_store_si512(to + j * 16, _mm512_shuffle_i32x4(low, low2, 0x88));
+      _mm512_store_si512(to + (8 + j) * 16, _mm512_shuffle_i32x4(low, low2, 0xdd));
+      _mm512_store_si512(to + (4 + j) * 16, _mm512_shuffle_i32x4(high, high2, 0x88));
+      _mm512_store_si512(to + (12 + j) * 16, _mm512_shuffle_i32x4(high, high2, 0xdd));
     }
   }
 };
@@ -158,16 +226,43 @@ void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, In
   thread_local AlignedVector room;
   if (b.numbers == Numbers::kInt8)
     multiply_left<Int8>(int8_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
-  else
+  else if (!bfloat16_tiles())
     multiply_left<Bfloat16>(bfloat16_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
+  else {
+    const LeftRows left = bfloat16_rows(m, b.k, a, lda, room);
+    amx::multiply({.rows = m,
+                   .blocks = b.panel_rows() / amx::kTile,
+                   .a = left.at,
+                   .row_stride = left.stride,
+                   .block_stride = amx::kTile * 4,
+                   .b = reinterpret_cast<const char*>(b.panel(first_panel)),
+                   .panel_stride = b.panel_rows() * kWidth * 4,
+                   .panels = last_panel - first_panel,
+                   .columns = b.n - first_panel * kWidth,
+                   .start = start,
+                   .bias = bias ? bias + first_panel * kWidth : nullptr,
+                   .c = c + first_panel * kWidth,
+                   .ldc = ldc});
+  }
+}
+
+GradientShape gradient_shape(Index rows) {
+  return bfloat16_tiles() ? GradientShape{Bfloat16Tiles::kGroup, elements_of<Bfloat16Tiles>(rows)}
+                          : GradientShape{Bfloat16::kGroup, elements_of<Bfloat16>(rows)};
 }
 
 void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out) {
-  pack_gradient_rows_of<Bfloat16>(t, from, to, out);
+  if (bfloat16_tiles())
+    pack_gradient_rows_of<Bfloat16Tiles>(t, from, to, out);
+  else
+    pack_gradient_rows_of<Bfloat16>(t, from, to, out);
 }
 
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
-  gradient_columns_of<Bfloat16>(t, packed_b, begin, columns);
+  if (bfloat16_tiles())
+    gradient_columns_of<Bfloat16Tiles>(t, packed_b, begin, columns);
+  else
+    gradient_columns_of<Bfloat16>(t, packed_b, begin, columns);
 }
 
 }  // namespace mnemo::kernels::avx512
@@ -184,6 +279,7 @@ namespace mnemo::kernels::avx512 {
 bool has_bfloat16() { return false; }
 bool has_vnni() { return false; }
 void multiply_rows(Index, const float*, Index, const PackedMatrix&, Index, Index, Start, const float*, float*, Index) {}
+GradientShape gradient_shape(Index) { return {}; }
 void pack_gradient_rows(const TransposedProduct&, Index, Index, float*) {}
 void gradient_columns(const TransposedProduct&, const float*, Index, Index) {}
 }  // namespace mnemo::kernels::avx512

@@ -56,7 +56,13 @@ bool has_vnni();
 // kernels::multiply_rows for kBfloat16 and kInt8.
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc);
-// As those of product.cc, for kBfloat16. The tile is that of float32.
+// What a transposed product of kBfloat16 takes: how many of a's columns go together, and how many elements the packed
+// columns of b have.
+struct GradientShape {
+  Index group, elements;
+};
+GradientShape gradient_shape(Index rows);
+// As those of product.cc, for kBfloat16. A task's columns of a are at most those of float32.
 void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out);
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns);
 

@@ -17,6 +17,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include "base/error.h"
+#include "kernels/product_amx.h"
 #include "kernels/product_left.h"
 
 namespace mnemo::kernels {
@@ -31,9 +32,11 @@ std::string name_of(std::int64_t target) {
   return hwy::TargetName(target);
 }
 
-bool narrow_allowed = true;
+NarrowProducts allowed = NarrowProducts::kTiles;
 
-bool avx512_with(bool (*has)()) { return narrow_allowed && HWY_DYNAMIC_DISPATCH(this_target)() == HWY_AVX3 && has(); }
+bool avx512_with(NarrowProducts products, bool (*has)()) {
+  return allowed >= products && HWY_DYNAMIC_DISPATCH(this_target)() == HWY_AVX3 && has();
+}
 
 std::int64_t usable() { return hwy::SupportedTargets() & HWY_TARGETS; }
 }  // namespace
@@ -50,11 +53,12 @@ std::vector<std::string> available_targets() {
 
 std::string current_target() { return name_of(HWY_DYNAMIC_DISPATCH(this_target)()); }
 
-bool bfloat16_instructions() { return avx512_with(avx512::has_bfloat16); }
-bool int8_instructions() { return avx512_with(avx512::has_vnni); }
+bool bfloat16_instructions() { return avx512_with(NarrowProducts::kVectors, avx512::has_bfloat16); }
+bool int8_instructions() { return avx512_with(NarrowProducts::kVectors, avx512::has_vnni); }
+bool bfloat16_tiles() { return bfloat16_instructions() && avx512_with(NarrowProducts::kTiles, amx::has_bfloat16); }
 
-void use_target(const std::string& name, bool narrow) {
-  narrow_allowed = narrow;
+void use_target(const std::string& name, NarrowProducts narrow) {
+  allowed = narrow;
   hwy::SetSupportedTargetsForTest(0);
   for (int bit = 0; bit < 63; ++bit) {
     const std::int64_t target = std::int64_t{1} << bit;

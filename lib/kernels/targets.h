@@ -12,13 +12,18 @@ std::vector<std::string> available_targets();
 /// The instruction set in use.
 std::string current_target();
 
-/// Uses one of `available_targets()` from now on, in the whole process; throws UsageError for another name. Without
-/// `narrow` AVX-512 is used without its products of bfloat16 and int8, as older processors have it.
+/// How much of what AVX-512 has for bfloat16 and int8 is used, where the processor has it.
+enum class NarrowProducts { kNone, kVectors, kTiles };
+
+/// Uses one of `available_targets()` from now on, in the whole process; throws UsageError for another name. Less than
+/// all narrow products is what older processors have.
 /// Matrices packed before must be packed anew: the width of a panel belongs to the instruction set.
-void use_target(const std::string& name, bool narrow = true);
+void use_target(const std::string& name, NarrowProducts narrow = NarrowProducts::kTiles);
 
 /// Whether the processor's own products of bfloat16 (vdpbf16ps) and of int8 (vpdpbusd) are in use.
 bool bfloat16_instructions();
 bool int8_instructions();
+/// Whether products of bfloat16 go by tiles (AMX).
+bool bfloat16_tiles();
 
 }  // namespace mnemo::kernels

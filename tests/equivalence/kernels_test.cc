@@ -45,10 +45,25 @@ void on_every_target(const Body& body) {
 template <class Body>
 void on_every_path(const Body& body) {
   on_every_target(body);
-  use_target(available_targets().front(), false);
+  use_target(available_targets().front(), NarrowProducts::kNone);
   INFO("without products of narrow numbers");
   body();
   use_target(available_targets().front());
+}
+
+// With the processor's products of bfloat16, by vectors and, where it has them, by tiles.
+template <class Body>
+void on_every_bfloat16_path(const Body& body) {
+  if (!no_bfloat16_products().empty()) {
+    WARN("skipped: " << no_bfloat16_products());
+    return;
+  }
+  if (!bfloat16_tiles()) WARN("no tiles (AMX) here: by vectors alone");
+  for (const NarrowProducts narrow : {NarrowProducts::kVectors, NarrowProducts::kTiles}) {
+    use_target(available_targets().front(), narrow);
+    INFO((bfloat16_tiles() ? "tiles" : "vectors"));
+    body();
+  }
 }
 
 // The header's bound for one element: kProductUlp units of the sum of magnitudes, times sqrt(k).
@@ -223,72 +238,68 @@ TEST_CASE("products of bfloat16 weights keep the error bound, and the bits in an
 }
 
 TEST_CASE("products of bfloat16 keep the error bound of their rounded factors") {
-  if (!no_bfloat16_products().empty()) {
-    WARN("skipped: " << no_bfloat16_products());
-    return;
-  }
-  ThreadPool pool(2);
-  for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}})
-    for (Index k : {Index{1}, Index{2}, Index{31}, Index{33}, Index{200}})
-      for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
-        const auto start = static_cast<Start>((m + k + n) % 3);
-        const bool transposed = (m + n) % 2 == 0;
-        auto a = random_values(m * k, 1), b = random_values(k * n, 2);
-        const auto bias = random_values(n, 3);
-        PackedMatrix packed;
-        pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, Numbers::kBfloat16);
-        auto c = random_values(m * n, 4), alone = c;
-        const auto before = c;
-        multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
-        for (Index i = 0; i < m; ++i)
-          multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n,
-                        n);
-        for (auto* factor : {&a, &b})
-          for (float& value : *factor) value = round_to_bfloat16(value);
-        INFO("m " << m << " k " << k << " n " << n);
-        CHECK(c == alone);
-        CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
-      }
+  on_every_bfloat16_path([] {
+    ThreadPool pool(2);
+    for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}, Index{64}})
+      for (Index k : {Index{1}, Index{2}, Index{31}, Index{33}, Index{200}})
+        for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
+          const auto start = static_cast<Start>((m + k + n) % 3);
+          const bool transposed = (m + n) % 2 == 0;
+          auto a = random_values(m * k, 1), b = random_values(k * n, 2);
+          const auto bias = random_values(n, 3);
+          PackedMatrix packed;
+          pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, Numbers::kBfloat16);
+          auto c = random_values(m * n, 4), alone = c;
+          const auto before = c;
+          multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
+          for (Index i = 0; i < m; ++i)
+            multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n,
+                          n);
+          for (auto* factor : {&a, &b})
+            for (float& value : *factor) value = round_to_bfloat16(value);
+          INFO("m " << m << " k " << k << " n " << n);
+          CHECK(c == alone);
+          CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
+        }
+  });
 }
 
 TEST_CASE("transposed products of bfloat16 against double precision of the rounded factors") {
-  if (!no_bfloat16_products().empty()) {
-    WARN("skipped: " << no_bfloat16_products());
-    return;
-  }
-  ThreadPool pool(2);
-  for (Index rows : {Index{1}, Index{7}, Index{512}, Index{513}, Index{1201}})
-    for (Index m : {Index{1}, Index{12}, Index{13}, Index{100}})
-      for (Index n : {Index{1}, Index{33}, Index{70}}) {
-        auto a = random_values(rows * m, 1), b = random_values(rows * n, 2), other = random_values(rows * 21, 5);
-        auto c = random_values(m * n, 3), beside = std::vector<float>(m * 21, 1.0f);
-        std::vector<float> sum(m, 0.0f);
-        const auto before = c;
-        AlignedVector scratch;
-        const TransposedProduct product{
-            .rows = rows,
-            .m = m,
-            .a = a.data(),
-            .lda = m,
-            .right = {{.n = n, .b = b.data(), .ldb = n, .b_rows = nullptr, .c = c.data(), .ldc = n},
-                      {.n = 21, .b = other.data(), .ldb = 21, .b_rows = nullptr, .c = beside.data(), .ldc = 21}},
-            .a_sum = sum.data()};
-        multiply_transposed(pool, {&product, 1}, scratch, Numbers::kBfloat16);
-        std::vector<float> at(m * rows);
-        for (Index r = 0; r < rows; ++r)
-          for (Index i = 0; i < m; ++i) {
-            sum[i] -= a[r * m + i];
-            at[i * rows + r] = round_to_bfloat16(a[r * m + i]);
-          }
-        for (auto* factor : {&b, &other})
-          for (float& value : *factor) value = round_to_bfloat16(value);
-        INFO("rows " << rows << " m " << m << " n " << n);
-        CHECK(product_within_bound(m, rows, n, at, b, false, Start::kResult, {}, before, c));
-        CHECK(product_within_bound(m, rows, 21, at, other, false, Start::kResult, {}, std::vector<float>(m * 21, 1.0f),
-                                   beside));
-        // Column sums are of the values as they are.
-        for (float value : sum) CHECK(std::abs(value) < 1e-3f);
-      }
+  on_every_bfloat16_path([] {
+    ThreadPool pool(2);
+    for (Index rows : {Index{1}, Index{7}, Index{512}, Index{513}, Index{1201}})
+      for (Index m : {Index{1}, Index{12}, Index{33}, Index{100}})
+        for (Index n : {Index{1}, Index{33}, Index{70}}) {
+          auto a = random_values(rows * m, 1), b = random_values(rows * n, 2), other = random_values(rows * 21, 5);
+          auto c = random_values(m * n, 3), beside = std::vector<float>(m * 21, 1.0f);
+          std::vector<float> sum(m, 0.0f);
+          const auto before = c;
+          AlignedVector scratch;
+          const TransposedProduct product{
+              .rows = rows,
+              .m = m,
+              .a = a.data(),
+              .lda = m,
+              .right = {{.n = n, .b = b.data(), .ldb = n, .b_rows = nullptr, .c = c.data(), .ldc = n},
+                        {.n = 21, .b = other.data(), .ldb = 21, .b_rows = nullptr, .c = beside.data(), .ldc = 21}},
+              .a_sum = sum.data()};
+          multiply_transposed(pool, {&product, 1}, scratch, Numbers::kBfloat16);
+          std::vector<float> at(m * rows);
+          for (Index r = 0; r < rows; ++r)
+            for (Index i = 0; i < m; ++i) {
+              sum[i] -= a[r * m + i];
+              at[i * rows + r] = round_to_bfloat16(a[r * m + i]);
+            }
+          for (auto* factor : {&b, &other})
+            for (float& value : *factor) value = round_to_bfloat16(value);
+          INFO("rows " << rows << " m " << m << " n " << n);
+          CHECK(product_within_bound(m, rows, n, at, b, false, Start::kResult, {}, before, c));
+          CHECK(product_within_bound(m, rows, 21, at, other, false, Start::kResult, {},
+                                     std::vector<float>(m * 21, 1.0f), beside));
+          // Column sums are of the values as they are.
+          for (float value : sum) CHECK(std::abs(value) < 1e-3f);
+        }
+  });
 }
 
 TEST_CASE("integer products are the same to the bit on every path, and exact") {
