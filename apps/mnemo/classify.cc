@@ -1,6 +1,5 @@
 // mnemo classify: one record out for each record in, in order, in steady memory.
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -9,6 +8,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "text/records.h"
@@ -85,8 +85,7 @@ class Classification {
       for (std::int64_t i = 0; i < corpus_.size(); ++i) append(p.data() + i * K);
       corpus_.clear();
     }
-    if (std::fwrite(out_.data(), 1, out_.size(), stdout) != out_.size() || std::fflush(stdout) != 0)
-      fail("standard output: cannot write: {}", std::strerror(errno));
+    put(out_);
     out_.clear();
   }
 

@@ -43,11 +43,6 @@ Minimum parse_minimum(const std::string& text) {
   return {text.substr(0, equals), value};
 }
 
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    fail("standard output: cannot write");
-}
-
 std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 // The exit code: kMinimumMissed if a metric is worse than its minimum.
@@ -86,7 +81,7 @@ int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const 
     const auto other = TextClassifier::load(o.compare);
     add_comparison(report, *model, *other, o.compare, texts, pool);
   }
-  print(o.format == "json" ? json_line(report_json(report)) : report_text(report, model->labels()));
+  put(o.format == "json" ? json_line(report_json(report)) : report_text(report, model->labels()));
   if (!o.report.empty()) write_file(o.report, report_html(report, *model, texts, log_of(o.model)));
   return check_minimums(minimums, report.evaluation.metrics());
 }
@@ -112,7 +107,7 @@ int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std:
     other.model = o.compare;
     add_comparison(report, other);
   }
-  print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
+  put(o.format == "json" ? json_line(report_json(report)) : report_text(report));
   if (!o.report.empty()) write_file(o.report, report_html(report, log_of(o.model)));
   return check_minimums(minimums, report_metrics(report));
 }
@@ -135,7 +130,7 @@ int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, co
   if (!o.compare.empty())
     add_comparison(report,
                    report_of(*load_for(o.adaptation, read_model(o.compare, TextLanguageModel::kTask)), o.compare));
-  print(o.format == "json" ? json_line(report_json(report)) : report_text(report));
+  put(o.format == "json" ? json_line(report_json(report)) : report_text(report));
   return check_minimums(minimums, language_metrics(mean_nats(report.records)));
 }
 

@@ -1,10 +1,8 @@
 // mnemo generate: a text goes on.
 #include <unistd.h>
 
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -35,11 +33,6 @@ struct GenerateCommand {
   std::int64_t beam = 0, candidates = 1;
   int threads = 1;
 };
-
-void write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    fail("standard output: cannot write: {}", std::strerror(errno));
-}
 
 // The prompt as it was given, its last line without an end.
 std::string read_prompt_text(const GenerateCommand& o) {
@@ -145,15 +138,15 @@ class Generation {
       return show(generate(model_->network(), beginning_.units(), options_, pool_));
     }
     UnitJoiner joiner = begun();
-    write(prompt_);
+    put(prompt_);
     const bool at_once = isatty(STDOUT_FILENO) != 0;
     std::string waiting;
     generate(model_->network(), beginning_.units(), options_, pool_, [&](std::int32_t unit) {
       waiting += joiner.add(unit);
-      if (at_once || waiting.size() >= kWaiting) write(std::exchange(waiting, {}));
+      if (at_once || waiting.size() >= kWaiting) put(std::exchange(waiting, {}));
       return true;
     });
-    write(waiting + "\n");
+    put(waiting + "\n");
   }
 
  private:
@@ -166,11 +159,10 @@ class Generation {
     std::vector<std::string_view> texts;
     texts.reserve(static_cast<std::size_t>(model_->vocabulary().size()));
     for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
-    for (const auto& [name, text] : {std::pair{"--acrostic", &o_.acrostic}})
-      if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
+    if (find_invalid_utf8(o_.acrostic)) throw UsageError("--acrostic: is no valid UTF-8");
     poem_units_ = std::make_unique<PoemUnits>(texts, rhyme_book(o_.poem, *form_));
     constraint_ = std::make_unique<PoemConstraint>(
-        *poem_units_, *form_, PoemOptions{.acrostic = code_points(o_.acrostic), .allow_repeats = o_.repeats});
+        *poem_units_, *form_, PoemOptions{.acrostic = to_code_points(o_.acrostic), .allow_repeats = o_.repeats});
     std::vector<std::uint8_t> blocked(texts.size());
     for (std::size_t i = 0; i < beginning_.prompt().size(); ++i) {
       const std::int32_t unit = beginning_.prompt()[i];
@@ -301,9 +293,9 @@ class Generation {
           if (!parallel_couplets(*form_).empty()) record["parallelism"] = parallelism_of(texts[i]);
         }
         if (!shared.empty()) record["overlap"] = overlap_json(shared[i], texts[i]);
-        write(record.dump() + "\n");
+        put(record.dump() + "\n");
       } else {
-        write((i > 0 ? "\n" : "") + text + "\n");
+        put((i > 0 ? "\n" : "") + text + "\n");
       }
     }
   }
@@ -368,10 +360,11 @@ void add_generate(CLI::App& app, Command& chosen) {
   command->add_option("--no-repeat", s.no_repeat, "No sequence of N units occurs twice; 0: any may")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  command
-      ->add_option("--beam", o->beam, "Search the most probable texts with a beam of B instead of sampling; 0: sample")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
+  auto* beam = command
+                   ->add_option("--beam", o->beam,
+                                "Search the most probable texts with a beam of B instead of sampling; 0: sample")
+                   ->check(CLI::Range(0, 1000))
+                   ->capture_default_str();
   CLI::Option* form = add_poem_form(command, o->poem, "Write in this form");
   command->add_option("--title", o->title, "Title of the poem, for models of poems-json")->type_name("TEXT");
   command->add_option("--author", o->author, "Author whose manner it has, for models of poems-json")->type_name("NAME");
@@ -386,6 +379,9 @@ void add_generate(CLI::App& app, Command& chosen) {
                    "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  // What a beam, which draws nothing, would leave without effect.
+  for (const char* name : {"--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
+    beam->excludes(command->get_option(name));
   command
       ->add_option("--overlap", o->overlap,
                    "Tell the longest run that each text shares with this corpus, and the share of known n-grams")

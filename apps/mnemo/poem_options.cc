@@ -47,14 +47,4 @@ RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form) {
   return form.alternatives.size() == 1 ? RhymeBook::kCilin : RhymeBook::kPingshui;
 }
 
-std::u32string code_points(std::string_view text) {
-  std::u32string out;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto [c, length] = decode_utf8(text.data() + i);
-    out.push_back(c);
-    i += length;
-  }
-  return out;
-}
-
 }  // namespace mnemo

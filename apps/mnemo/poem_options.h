@@ -25,7 +25,4 @@ std::optional<PoemForm> read_form(const PoemFormOptions& options);
 /// The book that is named, or the customary one: of tunes cilin, else pingshui.
 RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form);
 
-/// Valid UTF-8 as code points.
-std::u32string code_points(std::string_view text);
-
 }  // namespace mnemo

@@ -1,10 +1,8 @@
 // mnemo score: what a language model says of each line.
 #include <fmt/ranges.h>
 
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -102,8 +100,7 @@ class Scoring {
     line_unknown_.clear();
     ids_.clear();
     starts_.assign(1, 0);
-    if (std::fwrite(out_.data(), 1, out_.size(), stdout) != out_.size() || std::fflush(stdout) != 0)
-      fail("standard output: cannot write: {}", std::strerror(errno));
+    put(out_);
     out_.clear();
   }
 
@@ -196,8 +193,8 @@ class PoemScoring {
                                     {"perplexity", perplexity}, {"lines", nlohmann::ordered_json::array()}};
       for (std::size_t l = 0; l < lines.size(); ++l)
         record["lines"].push_back(
-            {{"text", utf8(lines[l])}, {"tones", found.tones[l]}, {"faults", faults_of(static_cast<int>(l))}});
-      return write(record.dump() + "\n");
+            {{"text", to_utf8(lines[l])}, {"tones", found.tones[l]}, {"faults", faults_of(static_cast<int>(l))}});
+      return put(record.dump() + "\n");
     }
     const auto verdict = [](const std::vector<std::string>& faults) {
       return faults.empty() ? std::string("ok") : fmt::format("{}", fmt::join(faults, "; "));
@@ -205,9 +202,9 @@ class PoemScoring {
     std::string out =
         fmt::format("{}\t0\t{:.6f}\t{:.4f}\t{}\t{}\n", poems_, log_p, perplexity, found.rhyme, verdict(faults_of(-1)));
     for (std::size_t l = 0; l < lines.size(); ++l)
-      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", poems_, l + 1, utf8(lines[l]), found.tones[l],
+      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", poems_, l + 1, to_utf8(lines[l]), found.tones[l],
                          verdict(faults_of(static_cast<int>(l))));
-    write(out);
+    put(out);
   }
 
   // What the model says of the poem, of which it is told nothing but the form.
@@ -227,17 +224,6 @@ class PoemScoring {
     const std::vector<double> log_p = model_->log_probabilities(ids, pool_);
     for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) sum += one;
     return {sum, std::ssize(ids) - before};
-  }
-
-  static std::string utf8(const std::u32string& text) {
-    std::string out;
-    for (const char32_t c : text) append_utf8(out, c);
-    return out;
-  }
-
-  static void write(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-      fail("standard output: cannot write: {}", std::strerror(errno));
   }
 
   const ScoreOptions& o_;

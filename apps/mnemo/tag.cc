@@ -1,10 +1,8 @@
 // mnemo tag: every sentence comes out as it went in, in order, with its tags.
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
@@ -113,8 +111,7 @@ class Tagging {
   }
 
   void write() {
-    if (std::fwrite(out_.data(), 1, out_.size(), stdout) != out_.size() || std::fflush(stdout) != 0)
-      fail("standard output: cannot write: {}", std::strerror(errno));
+    put(out_);
     out_.clear();
   }
 

@@ -17,6 +17,9 @@ bool no_colour();
 /// One line to stderr.
 void say(const std::string& line);
 
+/// Text to stdout, at once. Throws Error if it cannot be written.
+void put(const std::string& text);
+
 class ProgressBar {
  public:
   ProgressBar();

@@ -13,12 +13,6 @@ bool is_ideograph(char32_t c) {
   return (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
 }
 
-std::string text_of(char32_t c) {
-  std::string out;
-  append_utf8(out, c);
-  return out;
-}
-
 bool fits(const TonePattern& pattern, std::ptrdiff_t place, Tones tones) {
   const Tones wanted = pattern.at(static_cast<int>(place));
   return wanted == kAnyTone || (tones & wanted) != 0;
@@ -64,7 +58,7 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
     const std::int32_t unit = units.find(options.acrostic[i]);
     if (unit < 0 || units.units()[unit].character == 0)
       throw Error(
-          fmt::format("the acrostic's {} is no Chinese character that the model knows", text_of(options.acrostic[i])));
+          fmt::format("the acrostic's {} is no Chinese character that the model knows", to_utf8(options.acrostic[i])));
     acrostic_[i * (lines / given)] = unit;
     if (std::exchange(used_[unit], 1) == 0)
       for (const std::uint8_t reading : units.units()[unit].readings) --unused_[reading];
@@ -74,7 +68,7 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
       for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
         if (units.find(decode_utf8(marks.data() + i).value) < 0)
           throw Error(fmt::format("the model does not know \"{}\", which {} needs; it was not in its training data",
-                                  marks[i] == '\n' ? "line break" : text_of(decode_utf8(marks.data() + i).value),
+                                  marks[i] == '\n' ? "line break" : to_utf8(decode_utf8(marks.data() + i).value),
                                   form.name));
   for (std::size_t a = 0; a < form.alternatives.size(); ++a) {
     const auto& rules = form.alternatives[a];
@@ -208,7 +202,7 @@ void PoemConstraint::note(std::int32_t unit) {
   } else {
     const PoemUnits::Unit& u = units_->units()[unit];
     std::erase_if(ways_, [&](const Way& way) { return !accepts(way, unit); });
-    if (ways_.empty()) throw Error(fmt::format("{} does not fit there", text_of(u.character)));
+    if (ways_.empty()) throw Error(fmt::format("{} does not fit there", to_utf8(u.character)));
     for (Way& way : ways_) take(way, unit);
     if (std::exchange(used_[unit], 1) == 0)
       for (const std::uint8_t reading : u.readings) --unused_[reading];

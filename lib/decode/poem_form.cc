@@ -116,12 +116,6 @@ constexpr int kLongestLine = 31;
 
 std::string tone_name(Tones tone) { return tone == kLevel ? "level" : "oblique"; }
 
-std::string text_of(char32_t c) {
-  std::string out;
-  append_utf8(out, c);
-  return out;
-}
-
 // Faults of a line against one pattern.
 std::vector<std::string> pattern_faults(const TonePattern& pattern, const std::u32string& line, const RhymeTable& table,
                                         bool given_first) {
@@ -129,8 +123,8 @@ std::vector<std::string> pattern_faults(const TonePattern& pattern, const std::u
   for (int place = 0; place < static_cast<int>(line.size()); ++place) {
     const Tones wanted = pattern.at(place), has = table.tones(line[place]);
     if (wanted == kAnyTone || (has & wanted) != 0 || (has == 0 && given_first && place == 0)) continue;
-    out.push_back(has == 0 ? fmt::format("place {}: the tone of {} is unknown", place + 1, text_of(line[place]))
-                           : fmt::format("place {}: {} is {}, expected {}", place + 1, text_of(line[place]),
+    out.push_back(has == 0 ? fmt::format("place {}: the tone of {} is unknown", place + 1, to_utf8(line[place]))
+                           : fmt::format("place {}: {} is {}, expected {}", place + 1, to_utf8(line[place]),
                                          tone_name(has), tone_name(wanted)));
   }
   return out;
@@ -167,7 +161,7 @@ PoemCheck check_alternative(const PoemForm& form, const std::vector<LineRule>& r
     const auto best = std::max_element(counts.begin(), counts.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
     for (const std::size_t l : rhyming[r]) {
-      const std::string character = text_of(lines[l].back());
+      const std::string character = to_utf8(lines[l].back());
       if (table.readings(lines[l].back()).empty())
         out.faults.push_back({static_cast<int>(l), fmt::format("the rhyme of {} is unknown", character)});
       else if (best == counts.end() || !keys_of(l).test(best->first))
@@ -270,7 +264,7 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
         append_utf8(line.marks.back(), c);
         if (c != U'、') end_line();
       } else {
-        wrong(fmt::format("expected 平, 仄, 中, A to Z or one of 、，。；！？, found {}", text_of(c)));
+        wrong(fmt::format("expected 平, 仄, 中, A to Z or one of 、，。；！？, found {}", to_utf8(c)));
       }
     }
     end_line();
@@ -313,7 +307,7 @@ PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& li
       const auto [found, made] = first.emplace(c, l);
       if (!made)
         best.faults.push_back(
-            {static_cast<int>(l), fmt::format("{} stands in line {} already", text_of(c), found->second + 1)});
+            {static_cast<int>(l), fmt::format("{} stands in line {} already", to_utf8(c), found->second + 1)});
     }
   std::stable_sort(best.faults.begin(), best.faults.end(),
                    [](const PoemFault& a, const PoemFault& b) { return a.line < b.line; });

@@ -43,6 +43,34 @@ bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
   return whole;
 }
 
+// False if characters are lost. `wrong` throws.
+template <class Wrong>
+bool read_poem(const json& object, const Wrong& wrong, Poem& poem, PoemCounts& counts) {
+  if (!object.is_object()) wrong(fmt::format("expected an object, found {}", described_type(object)));
+  const auto text = [&](const char* key) {
+    const auto found = object.find(key);
+    if (found == object.end() || found->is_null()) return std::string();
+    if (!found->is_string()) wrong(fmt::format("\"{}\" is {}, expected a string", key, described_type(*found)));
+    std::string value = found->template get<std::string>();
+    std::replace(value.begin(), value.end(), '\n', ' ');
+    return value;
+  };
+  poem = {.title = text("title"), .author = text("author"), .form = text("rhythmic"), .body = {}};
+  const auto paragraphs = object.find("paragraphs");
+  if (paragraphs == object.end()) wrong("no key \"paragraphs\"");
+  if (!paragraphs->is_array())
+    wrong(fmt::format("\"paragraphs\" is {}, expected an array", described_type(*paragraphs)));
+  bool whole = true;
+  for (const json& paragraph : *paragraphs) {
+    if (!paragraph.is_string()) wrong(fmt::format("a paragraph is {}, expected a string", described_type(paragraph)));
+    std::string cleaned;
+    whole = clean(paragraph.get_ref<const std::string&>(), cleaned, counts) && whole;
+    if (!cleaned.empty()) poem.body += (poem.body.empty() ? "" : "\n") + cleaned;
+  }
+  if (poem.form.empty()) poem.form = form_by_lines(poem.body);
+  return whole;
+}
+
 }  // namespace
 
 std::vector<std::u32string> verse_lines(std::string_view text) {
@@ -70,57 +98,30 @@ std::string form_by_lines(std::string_view body) {
   return start + (lines.size() == 4 ? "绝" : lines.size() == 8 ? "律" : "言");
 }
 
-PoemReader::PoemReader(const std::string& path, InvalidUtf8 invalid_utf8) : lines_(path, invalid_utf8) {
-  std::string text, line;
-  while (lines_.next(line)) text.append(line) += '\n';
+std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts) {
+  std::string text;
+  for (std::string line; lines.next(line);) text.append(line) += '\n';
   json array;
   try {
     array = json::parse(text);
   } catch (const json::exception& error) {
-    fail("{}: no valid JSON: {}", lines_.name(), error.what());
+    fail("{}: no valid JSON: {}", lines.name(), error.what());
   }
-  if (!array.is_array()) fail("{}: expected an array of poems, found {}", lines_.name(), described_type(array));
-  for (auto item = array.rbegin(); item != array.rend(); ++item) objects_.push_back(item->dump());
-}
-
-bool PoemReader::next(Poem& poem) {
-  while (!objects_.empty()) {
-    const json object = json::parse(objects_.back());
-    objects_.pop_back();
-    ++number_;
-    const auto wrong = [&](const std::string& what) { fail("{}: poem {}: {}", lines_.name(), number_, what); };
-    if (!object.is_object()) wrong(fmt::format("expected an object, found {}", described_type(object)));
-    const auto text = [&](const char* key) {
-      const auto found = object.find(key);
-      if (found == object.end() || found->is_null()) return std::string();
-      if (!found->is_string()) wrong(fmt::format("\"{}\" is {}, expected a string", key, described_type(*found)));
-      std::string value = found->get<std::string>();
-      std::replace(value.begin(), value.end(), '\n', ' ');
-      return value;
-    };
-    poem = {.title = text("title"), .author = text("author"), .form = text("rhythmic"), .body = {}};
-    const auto paragraphs = object.find("paragraphs");
-    if (paragraphs == object.end()) wrong("no key \"paragraphs\"");
-    if (!paragraphs->is_array())
-      wrong(fmt::format("\"paragraphs\" is {}, expected an array", described_type(*paragraphs)));
-    bool whole = true;
-    for (const json& paragraph : *paragraphs) {
-      if (!paragraph.is_string()) wrong(fmt::format("a paragraph is {}, expected a string", described_type(paragraph)));
-      std::string cleaned;
-      whole = clean(paragraph.get_ref<const std::string&>(), cleaned, counts_) && whole;
-      if (!cleaned.empty()) poem.body += (poem.body.empty() ? "" : "\n") + cleaned;
-    }
-    if (!whole) {
-      ++counts_.gaps;
+  if (!array.is_array()) fail("{}: expected an array of poems, found {}", lines.name(), described_type(array));
+  std::vector<Poem> out;
+  for (std::size_t i = 0; i < array.size(); ++i) {
+    const auto wrong = [&](const std::string& what) { fail("{}: poem {}: {}", lines.name(), i + 1, what); };
+    Poem poem;
+    if (!read_poem(array[i], wrong, poem, counts)) {
+      ++counts.gaps;
     } else if (poem.body.empty()) {
-      ++counts_.empty;
+      ++counts.empty;
     } else {
-      if (poem.form.empty()) poem.form = form_by_lines(poem.body);
-      ++counts_.poems;
-      return true;
+      ++counts.poems;
+      out.push_back(std::move(poem));
     }
   }
-  return false;
+  return out;
 }
 
 }  // namespace mnemo

@@ -33,22 +33,8 @@ struct PoemCounts {
 };
 
 /// Reads the form of the collection chinese-poetry: a JSON array of objects {"title", "author", "paragraphs": [...]},
-/// for ci "rhythmic" in place of "title". Other keys are skipped.
-class PoemReader {
- public:
-  /// Throws Error if the file cannot be read or is no such array.
-  PoemReader(const std::string& path, InvalidUtf8 invalid_utf8);
-
-  /// False at the end. Throws Error "FILE: poem N: ..." for one that does not fit.
-  bool next(Poem& poem);
-  const PoemCounts& counts() const { return counts_; }
-  const LineReader& lines() const { return lines_; }
-
- private:
-  LineReader lines_;
-  std::vector<std::string> objects_;  // as text, the last one first
-  std::size_t number_ = 0;
-  PoemCounts counts_;
-};
+/// for ci "rhythmic" in place of "title". Other keys are skipped. Throws Error if the text is no such array, "FILE: poem
+/// N: ..." for a poem that does not fit.
+std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts);
 
 }  // namespace mnemo

@@ -127,4 +127,22 @@ void append_utf8(std::string& text, char32_t value) {
   text.append(bytes, encode_utf8(value, bytes));
 }
 
+std::string to_utf8(char32_t value) { return to_utf8(std::u32string_view(&value, 1)); }
+
+std::string to_utf8(std::u32string_view values) {
+  std::string out;
+  for (const char32_t c : values) append_utf8(out, c);
+  return out;
+}
+
+std::u32string to_code_points(std::string_view text) {
+  std::u32string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [c, length] = decode_utf8(text.data() + i);
+    out.push_back(c);
+    i += length;
+  }
+  return out;
+}
+
 }  // namespace mnemo

@@ -61,4 +61,9 @@ std::uint32_t encode_utf8(char32_t value, char* to);
 /// Appends the code point to `text`.
 void append_utf8(std::string& text, char32_t value);
 
+/// Scalar values as UTF-8, and valid UTF-8 as code points.
+std::string to_utf8(char32_t value);
+std::string to_utf8(std::u32string_view values);
+std::u32string to_code_points(std::string_view text);
+
 }  // namespace mnemo

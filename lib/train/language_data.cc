@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -74,10 +75,11 @@ std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& fi
       report_lines(lines, log);
       if (empty > 0) log(fmt::format("{}: {} empty lines skipped", path, empty));
     } else {
-      PoemReader poems(path, source.invalid_utf8);
-      for (Poem poem; poems.next(poem);) out.push_back(std::move(poem));
-      report_lines(poems.lines(), log);
-      const PoemCounts& c = poems.counts();
+      LineReader lines(path, source.invalid_utf8);
+      PoemCounts c;
+      std::vector<Poem> poems = read_poems(lines, c);
+      std::move(poems.begin(), poems.end(), std::back_inserter(out));
+      report_lines(lines, log);
       if (c.marks + c.notes + c.gaps + c.empty > 0)
         log(
             fmt::format("{}: {} poems; {} editors' marks and {} notes dropped, {} poems with lost characters and {} "

@@ -1,6 +1,8 @@
 // A tiny labelled set and a model trained on it once for all tests of this program.
 #pragma once
 
+#include <memory>
+
 #include "tests/cli/program.h"
 #include "tests/temporary_folder.h"
 
@@ -50,8 +52,8 @@ class Fixture {
 
 /// The one that has a trained model in `run`.
 inline const Fixture& trained() {
-  static const Fixture* const fixture = [] {
-    auto* made = new Fixture;
+  static const std::unique_ptr<const Fixture> fixture = [] {
+    auto made = std::make_unique<Fixture>();
     const Outcome outcome = made->train("run");
     if (outcome.code != 0) throw std::runtime_error("training the tiny model: " + outcome.err);
     return made;

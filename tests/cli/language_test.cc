@@ -1,5 +1,6 @@
 // Language models from the shell.
 #include <csignal>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -43,8 +44,8 @@ class LanguageFixture {
 };
 
 const LanguageFixture& trained() {
-  static const LanguageFixture* const fixture = [] {
-    auto* made = new LanguageFixture;
+  static const std::unique_ptr<const LanguageFixture> fixture = [] {
+    auto made = std::make_unique<LanguageFixture>();
     const Outcome outcome = made->train("run");
     if (outcome.code != 0) throw std::runtime_error("training the tiny language model: " + outcome.err);
     return made;
@@ -123,6 +124,9 @@ TEST_CASE("generate goes on with a prompt: the same seed the same text, whatever
   CHECK(greedy.out == "春眠不觉晓\n\n");
   const Outcome beam = f.mnemo({"generate", model, "--prompt", "to be o", "--beam", "3", "--length", "11"});
   CHECK(beam.out == "to be or not to be\n");
+  // A beam draws nothing.
+  for (const char* option : {"--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
+    CHECK(f.mnemo({"generate", model, "--beam", "3", option, "1"}).code == 2);
 
   const auto lines = [&](const std::string& seed, const std::vector<std::string>& more) {
     std::vector<std::string> all{"generate", model,   "--length",      "30", "--seed", seed,

@@ -1,6 +1,7 @@
 // Poems from the shell.
 #include <csignal>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program.h"
@@ -67,8 +68,8 @@ class PoemFixture {
 };
 
 const PoemFixture& trained() {
-  static const PoemFixture* const fixture = [] {
-    auto* made = new PoemFixture;
+  static const std::unique_ptr<const PoemFixture> fixture = [] {
+    auto made = std::make_unique<PoemFixture>();
     const Outcome outcome = made->train("run");
     if (outcome.code != 0) throw std::runtime_error("training the tiny model of poems: " + outcome.err);
     return made;

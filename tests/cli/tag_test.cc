@@ -1,4 +1,5 @@
 // Taggers from the shell: trained, asked and measured on sentences that a few words tell apart.
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/program.h"
@@ -61,8 +62,8 @@ class TagFixture {
 };
 
 const TagFixture& tagger() {
-  static const TagFixture* const fixture = [] {
-    auto* made = new TagFixture;
+  static const std::unique_ptr<const TagFixture> fixture = [] {
+    auto made = std::make_unique<TagFixture>();
     const Outcome outcome = made->train("run");
     if (outcome.code != 0) throw std::runtime_error("training the tiny tagger: " + outcome.err);
     return made;

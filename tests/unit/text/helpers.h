@@ -35,12 +35,6 @@ inline std::string gzip(const std::string& bytes) {
   return packed;
 }
 
-inline std::string utf8(std::u32string_view code_points) {
-  std::string text;
-  for (const char32_t c : code_points) mnemo::append_utf8(text, c);
-  return text;
-}
-
 /// The message of the exception that `call` throws; empty if it throws none.
 template <class Exception, class Call>
 std::string message_of(const Call& call) {

@@ -56,16 +56,16 @@ std::u32string full_decomposition(char32_t c) {
 }  // namespace
 
 TEST_CASE("every character normalises in its place as in the whole") {
-  for_all_scalars([](char32_t c) { check_right(utf8(std::u32string{U'a', c, U'b', c, 0x308, c})); });
+  for_all_scalars([](char32_t c) { check_right(mnemo::to_utf8(std::u32string{U'a', c, U'b', c, 0x308, c})); });
 }
 
 TEST_CASE("every canonical decomposition composes again as the library does it") {
   for_all_scalars([](char32_t c) {
     const auto parts = full_decomposition(c);
     if (parts.size() < 2) return;
-    check_right(utf8(U"x" + parts + U"y"));
-    check_right(utf8(parts + parts + parts.back() + parts));
-    check_right(utf8(parts.substr(0, 1) + U"\u0323\u0301" + parts.substr(1)));
+    check_right(mnemo::to_utf8(U"x" + parts + U"y"));
+    check_right(mnemo::to_utf8(parts + parts + parts.back() + parts));
+    check_right(mnemo::to_utf8(parts.substr(0, 1) + U"\u0323\u0301" + parts.substr(1)));
   });
 }
 

@@ -18,10 +18,9 @@ struct Read {
 Read read(const std::string& json) {
   const TemporaryFolder folder;
   write_file(folder / "p.json", json);
-  PoemReader reader(folder / "p.json", InvalidUtf8::kError);
+  LineReader lines(folder / "p.json", InvalidUtf8::kError);
   Read out;
-  for (Poem poem; reader.next(poem);) out.poems.push_back(poem);
-  out.counts = reader.counts();
+  out.poems = read_poems(lines, out.counts);
   return out;
 }
 
