@@ -78,6 +78,7 @@ class Tagging {
     for (const auto& [given, name] : {std::pair{options_.marginals, "--marginals"}, {options_.best > 0, "--nbest"}})
       if (given && !told) throw UsageError(fmt::format("{}: with --format conll or jsonl", name));
     out.separator = input_.separator;
+    out.keys = input_.format == SentenceFormat::kJsonl;
     out.best = options_.best;
     out.colour = isatty(STDOUT_FILENO) != 0 && !no_colour();
     return out;
@@ -88,6 +89,9 @@ class Tagging {
     Sentence sentence;
     try {
       while (reader->next(sentence)) {
+        if (const std::string* token = writer_.unwritable(sentence))
+          fail("{}:{}: the token \"{}\" has blanks in it, which this --format cannot hold; jsonl can", reader->name(),
+               sentence.line, *token);
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
         model_->encode(sentence.tokens, corpus_);
         sentences_.push_back(std::move(sentence));

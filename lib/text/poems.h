@@ -33,8 +33,8 @@ struct PoemCounts {
 };
 
 /// Reads the form of the collection chinese-poetry: a JSON array of objects {"title", "author", "paragraphs": [...]},
-/// for ci "rhythmic" in place of "title". Other keys are skipped. Throws Error if the text is no such array, "FILE: poem
-/// N: ..." for a poem that does not fit.
+/// for ci "rhythmic" in place of "title". Other keys are skipped. Throws Error if the text is no such array, "FILE:
+/// poem N: ..." for a poem that does not fit.
 std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts);
 
 }  // namespace mnemo

@@ -52,6 +52,14 @@ bool TagWriter::needs_tags_alone() const {
   return rows && options_.least <= 0 && !options_.marginals && options_.best == 0;
 }
 
+const std::string* TagWriter::unwritable(const Sentence& s) const {
+  const bool slashed = options_.format == TagFormat::kSlashed;
+  if (!slashed && (options_.format != TagFormat::kConll || holds_rows(s))) return nullptr;
+  for (const std::string& token : s.tokens)
+    if (token.find_first_of(slashed ? " \t\r\n" : "\t\r\n") != std::string::npos) return &token;
+  return nullptr;
+}
+
 std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
 
 void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {
@@ -185,7 +193,9 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
 
 void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
   const PlacedText placed = place(s);
-  Json record{{"text", placed.text}};
+  Json record = options_.keys ? Json::parse(s.lines.front()) : Json::object();
+  for (const char* own : {"tokens", "spans", "nbest", "columns"}) record.erase(own);
+  record["text"] = placed.text;
   for (std::size_t k = 0; k < predicted.size(); ++k) {
     const Json part = column_json(s, columns_[k], predicted[k], placed);
     if (k == 0) record.update(part);

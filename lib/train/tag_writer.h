@@ -21,6 +21,7 @@ struct TagWriterOptions {
   double least = 0;            ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
   bool colour = false;         ///< conll: spans' tags in colours of a terminal
   std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
+  bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys stay
   std::int64_t best = 0;       ///< sequences that were asked for; conll rows get `_` for those that there are not
 };
 
@@ -29,8 +30,7 @@ struct TagWriterOptions {
 /// conllu  the lines as they were read, the predicted columns replaced
 /// jsonl   {"text", "tokens", "spans", "nbest"}; with several columns also "columns"
 /// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words,
-/// each
-///         with its tag if it finds these too, or `_` if that is too unlikely
+///         each with its tag if it finds these too, or `_` if that is too unlikely
 /// html    one self-contained page: spans in colours, or tags above their tokens
 class TagWriter {
  public:
@@ -44,6 +44,9 @@ class TagWriter {
 
   /// Whether what is written needs neither probabilities nor spans.
   bool needs_tags_alone() const;
+
+  /// The first token that the format cannot hold, as blanks in it would part it; null if there is none.
+  const std::string* unwritable(const Sentence& sentence) const;
 
   /// What stands before the first and behind the last sentence.
   std::string head() const;

@@ -153,6 +153,16 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   INFO(again.err);
   CHECK(json::parse(again.out)["metrics"]["f1"] == 1.0);
   CHECK(f.mnemo({"tag", model}, "{\"text\": \"\"}\n").out == "{\"text\":\"\",\"tokens\":[],\"spans\":[]}\n");
+  // Keys that are not the tagger's own stay.
+  const json kept = json::parse(f.mnemo({"tag", model}, R"({"id": 7, "spans": [], "text": "Ada saw Paris."})").out);
+  CHECK(kept["id"] == 7);
+  CHECK(kept["spans"] == first["spans"]);
+  // A token that columns cannot hold.
+  const std::string wide = R"({"text": "Ada\tsaw", "tokens": ["Ada\tsaw"]})";
+  const Outcome refused = f.mnemo({"tag", model, "--format", "conll"}, wide);
+  CHECK(refused.code == 1);
+  CHECK(refused.err.find("the token \"Ada\tsaw\" has blanks in it") != std::string::npos);
+  CHECK(f.mnemo({"tag", model}, wide).code == 0);
 }
 
 TEST_CASE("a tagger's data are described before it is trained, and cross-validated") {
