@@ -11,13 +11,13 @@ namespace {
 
 std::int64_t allowed_for_test = 0;
 
-// The instruction sets of kernels/highway.h, with all that the compiler may use for each.
+// The instruction sets of kernels/highway.h, with all that the compiler may use for each (F16C, of which not every
+// compiler can ask, came before AVX2).
 std::int64_t detect() {
   __builtin_cpu_init();
   std::int64_t targets = HWY_STATIC_TARGET;
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("aes") &&
-                    __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("f16c");
+                    __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
   if (!avx2) return targets;
   targets |= HWY_AVX2;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
