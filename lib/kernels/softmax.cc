@@ -14,25 +14,24 @@ HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
 namespace {
 
-// exp(x) of x <= 0; a NaN stays one.
+// exp(x), of what lies beyond -87 and 88 that of these; a NaN stays one.
 HWY_INLINE Vector exp_of(Vector x) {
-  const Vector limited = hn::Max(hn::Set(kTag, -87.0f), x);
+  const Vector limited = hn::Min(hn::Set(kTag, 88.0f), hn::Max(hn::Set(kTag, -87.0f), x));
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(kTag, limited));
 }
 
 }  // namespace
 
-void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest) {
+void largest_of_columns(Index classes, Index n, const float* bias, const float* x, Index ldx, float* largest) {
   for_units(classes, n, [&](Index k, Index j, auto at) {
-    const Vector y = hn::Add(at.load(x + k * ldx + j), hn::Set(kTag, bias[k]));
-    at.store(y, x + k * ldx + j);
-    at.store(hn::Max(at.load(largest + j), y), largest + j);
+    at.store(hn::Max(at.load(largest + j), hn::Add(at.load(x + k * ldx + j), hn::Set(kTag, bias[k]))), largest + j);
   });
 }
 
-void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums) {
+void exp_columns(Index classes, Index n, const float* bias, const float* shifts, float* x, Index ldx, float* sums) {
   for_units(classes, n, [&](Index k, Index j, auto at) {
-    const Vector y = exp_of(hn::Sub(at.load(x + k * ldx + j), at.load(largest + j)));
+    const Vector score = hn::Add(at.load(x + k * ldx + j), hn::Set(kTag, bias[k]));
+    const Vector y = exp_of(hn::Sub(score, at.load(shifts + j)));
     at.store(y, x + k * ldx + j);
     at.store(hn::Add(at.load(sums + j), y), sums + j);
   });
@@ -82,18 +81,18 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mnemo::kernels {
 
-HWY_EXPORT(add_bias_and_max);
+HWY_EXPORT(largest_of_columns);
 HWY_EXPORT(exp_columns);
 HWY_EXPORT(row_dots);
 HWY_EXPORT(largest_of_row);
 HWY_EXPORT(exp_row);
 
-void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest) {
-  HWY_DYNAMIC_DISPATCH(add_bias_and_max)(classes, n, bias, x, ldx, largest);
+void largest_of_columns(Index classes, Index n, const float* bias, const float* x, Index ldx, float* largest) {
+  HWY_DYNAMIC_DISPATCH(largest_of_columns)(classes, n, bias, x, ldx, largest);
 }
 
-void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums) {
-  HWY_DYNAMIC_DISPATCH(exp_columns)(classes, n, largest, x, ldx, sums);
+void exp_columns(Index classes, Index n, const float* bias, const float* shifts, float* x, Index ldx, float* sums) {
+  HWY_DYNAMIC_DISPATCH(exp_columns)(classes, n, bias, shifts, x, ldx, sums);
 }
 
 void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out) {

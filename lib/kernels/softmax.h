@@ -8,15 +8,15 @@ namespace mnemo::kernels {
 
 using Index = std::int64_t;
 
-/// Largest relative error of the kernel's exponential function, of arguments from -87 to 0; below -87 it is at most
-/// 2e-38.
+/// Largest relative error of the kernel's exponential function, of arguments from -87 to 88; below -87 it is at most
+/// 2e-38, above 88 that of 88.
 inline constexpr double kExpRelativeError = 3e-7;
 
-/// x[k, j] += bias[k], and largest[j] = max(largest[j], x[k, j]), for k < classes and j < n.
-void add_bias_and_max(Index classes, Index n, const float* bias, float* x, Index ldx, float* largest);
+/// largest[j] = max(largest[j], x[k, j] + bias[k]), for k < classes and j < n.
+void largest_of_columns(Index classes, Index n, const float* bias, const float* x, Index ldx, float* largest);
 
-/// x[k, j] = exp(x[k, j] - largest[j]), and sums[j] += x[k, j], class after class.
-void exp_columns(Index classes, Index n, const float* largest, float* x, Index ldx, float* sums);
+/// x[k, j] = exp(x[k, j] + bias[k] - shifts[j]), and sums[j] += x[k, j], class after class.
+void exp_columns(Index classes, Index n, const float* bias, const float* shifts, float* x, Index ldx, float* sums);
 
 /// out[k] += sum_j x[k, j] * factors[j], in a fixed order.
 void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out);

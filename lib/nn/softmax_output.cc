@@ -25,8 +25,17 @@ Index blocks_of(Index classes) { return (classes + kBlock - 1) / kBlock; }
 // What a chunk of rows has got.
 struct SoftmaxOutput::Chunk {
   Index rows = 0;
-  std::vector<float> largest;  // [rows] of the scores
-  std::vector<double> sums;    // [rows] of the exponentials of scores less the largest
+  std::vector<Index> by_target;  // [rows] in the order of their targets
+  std::vector<float> shifts;     // [rows] what is taken from the scores before they become exponentials
+  std::vector<double> sums;      // [rows] of the exponentials
+
+  // Calls `use` with each row whose target lies in [begin, end).
+  template <class Use>
+  void for_targets(std::span<const std::int32_t> targets, Index begin, Index end, const Use& use) const {
+    const auto from =
+        std::lower_bound(by_target.begin(), by_target.end(), begin, [&](Index r, Index v) { return targets[r] < v; });
+    for (auto r = from; r != by_target.end() && targets[*r] < end; ++r) use(*r);
+  }
 };
 
 SoftmaxOutput::SoftmaxOutput(const std::string& name, Index in, Index classes, Parameter* tied)
@@ -61,36 +70,59 @@ void SoftmaxOutput::set_numbers(kernels::Numbers numbers) {
 
 Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScores / classes()); }
 
-// Scores of the chunk's rows, then their exponentials, in scores_ [V, rows]; log p of each row's target.
+// The chunk's exponentials, in scores_ [V, rows]; log p of each row's target. A block's scores become exponentials
+// while they are in the cache: any shift near the largest score will do, and the target's score, which is known before,
+// nearly always is. Where sums show that it is not, all is made anew with the largest.
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                                  kernels::Numbers numbers, Chunk& chunk, double* log_p) {
+  constexpr double kLargestSum = 1e12;
   const Index R = chunk.rows, V = classes(), H = inputs(), blocks = blocks_of(V);
   kernels::pack(pool, x, H, true, H, R, inputs_, numbers);
   scores_.resize(V * R);
   block_rows_.resize(blocks * R);
-  float* scores = scores_.data();
-  const auto for_blocks = [&](const auto& body) {
+  chunk.by_target.resize(R);
+  std::iota(chunk.by_target.begin(), chunk.by_target.end(), 0);
+  std::stable_sort(chunk.by_target.begin(), chunk.by_target.end(),
+                   [&](Index a, Index b) { return targets[a] < targets[b]; });
+  // Scores without their bias, block by block, each with a row of its own in block_rows_.
+  const auto for_scores = [&](const auto& body) {
     pool.parallel_for(blocks, [&](std::int64_t block) {
-      body(block * kBlock, std::min(V, (block + 1) * kBlock) - block * kBlock, block_rows_.data() + block * R);
+      const Index first = block * kBlock, end = std::min(V, first + kBlock);
+      kernels::multiply_rows(end - first, weight().value.data() + first * H, H, inputs_, 0, inputs_.panels(),
+                             Start::kZero, nullptr, scores_.data() + first * R, R);
+      body(first, end, scores_.data() + first * R, block_rows_.data() + block * R);
     });
   };
-  for_blocks([&](Index first, Index count, float* largest) {
-    kernels::multiply_rows(count, weight().value.data() + first * H, H, inputs_, 0, inputs_.panels(), Start::kZero,
-                           nullptr, scores + first * R, R);
-    std::fill_n(largest, R, -INFINITY);
-    kernels::add_bias_and_max(count, R, bias.value.data() + first, scores + first * R, R, largest);
+  const auto exponentiate = [&] {
+    for_scores([&](Index first, Index end, float* scores, float* sums) {
+      chunk.for_targets(targets, first, end, [&](Index r) {
+        const float score = scores[(targets[r] - first) * R + r] + bias.value[targets[r]];
+        log_p[r] = static_cast<double>(score) - static_cast<double>(chunk.shifts[r]);
+      });
+      std::fill_n(sums, R, 0.0f);
+      kernels::exp_columns(end - first, R, bias.value.data() + first, chunk.shifts.data(), scores, R, sums);
+    });
+    chunk.sums.assign(R, 0.0);
+    for (Index block = 0; block < blocks; ++block)
+      for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(block_rows_[block * R + r]);
+  };
+  chunk.shifts.resize(R);
+  kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
+    for (Index r = begin; r < begin + rows; ++r)
+      chunk.shifts[r] = std::inner_product(x + r * H, x + (r + 1) * H, weight().value.data() + targets[r] * H,
+                                           bias.value[targets[r]]);
   });
-  chunk.largest.assign(R, -INFINITY);
-  for (Index block = 0; block < blocks; ++block)
-    for (Index r = 0; r < R; ++r) chunk.largest[r] = std::max(chunk.largest[r], block_rows_[block * R + r]);
-  for (Index r = 0; r < R; ++r) log_p[r] = static_cast<double>(scores[targets[r] * R + r] - chunk.largest[r]);
-  for_blocks([&](Index first, Index count, float* sums) {
-    std::fill_n(sums, R, 0.0f);
-    kernels::exp_columns(count, R, chunk.largest.data(), scores + first * R, R, sums);
-  });
-  chunk.sums.assign(R, 0.0);
-  for (Index block = 0; block < blocks; ++block)
-    for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(block_rows_[block * R + r]);
+  exponentiate();
+  if (std::any_of(chunk.sums.begin(), chunk.sums.end(), [](double sum) { return !(sum < kLargestSum); })) {
+    for_scores([&](Index first, Index end, float* scores, float* largest) {
+      std::fill_n(largest, R, -INFINITY);
+      kernels::largest_of_columns(end - first, R, bias.value.data() + first, scores, R, largest);
+    });
+    chunk.shifts.assign(R, -INFINITY);
+    for (Index block = 0; block < blocks; ++block)
+      for (Index r = 0; r < R; ++r) chunk.shifts[r] = std::max(chunk.shifts[r], block_rows_[block * R + r]);
+    exponentiate();
+  }
   for (Index r = 0; r < R; ++r) log_p[r] -= std::log(chunk.sums[r]);
 }
 
@@ -110,9 +142,6 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
       kernels::add_scaled(scales[r], values + r * H, scaled_.data() + r * H, H);
   });
   kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_numbers_);
-  std::vector<Index> by_target(R);
-  std::iota(by_target.begin(), by_target.end(), 0);
-  std::stable_sort(by_target.begin(), by_target.end(), [&](Index a, Index b) { return targets[a] < targets[b]; });
   float* gradient = weight().gradient.data();
   pool.parallel_for(blocks_of(V), [&](std::int64_t block) {
     const Index begin = block * kBlock, end = std::min(V, begin + kBlock);
@@ -120,12 +149,10 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
     kernels::multiply_rows(end - begin, scores, R, scaled_panels_, 0, scaled_panels_.panels(), Start::kResult, nullptr,
                            gradient + begin * H, H);
     kernels::row_dots(end - begin, R, scores, R, scales.data(), bias.gradient.data() + begin);
-    const auto from =
-        std::lower_bound(by_target.begin(), by_target.end(), begin, [&](Index r, Index v) { return targets[r] < v; });
-    for (auto r = from; r != by_target.end() && targets[*r] < end; ++r) {
-      kernels::add_scaled(negative, values + *r * H, gradient + targets[*r] * H, H);
-      bias.gradient[targets[*r]] += negative;
-    }
+    chunk.for_targets(targets, begin, end, [&](Index r) {
+      kernels::add_scaled(negative, values + r * H, gradient + targets[r] * H, H);
+      bias.gradient[targets[r]] += negative;
+    });
   });
   if (!x.gradient) return;
   products_.resize(R * H);

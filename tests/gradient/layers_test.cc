@@ -682,10 +682,31 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   CHECK(-std::accumulate(log_p.begin(), log_p.end(), 0.0) / kRows == Approx(kept_loss).epsilon(1e-9));
   layer.prepare(pool);
   std::vector<float> scores(kClasses);
-  for (const Index r : {Index{0}, Index{150}, kRows - 1}) {
-    layer.scores(1, x.data() + r * kIn, scores.data());
-    const auto exact = reference::log_softmax({scores.begin(), scores.end()}, kClasses);
-    CHECK(log_p[r] == Approx(exact[targets[r]]).epsilon(1e-5));
+  const auto check = [&] {
+    for (const Index r : {Index{0}, Index{150}, kRows - 1}) {
+      layer.scores(1, x.data() + r * kIn, scores.data());
+      const auto exact = reference::log_softmax({scores.begin(), scores.end()}, kClasses);
+      CHECK(log_p[r] == Approx(exact[targets[r]]).epsilon(1e-5));
+    }
+  };
+  check();
+  // Targets that are all but impossible: their scores are no shift for the others' exponentials.
+  layer.bias.value[7] = 300.0f;
+  layer.log_probabilities(pool, x.data(), targets, log_p.data());
+  CHECK(log_p[0] < -250);
+  check();
+  Arena arena;
+  Tape tape(pool, arena, Tape::Mode::kTraining);
+  std::vector<float> dx(x.size());
+  layer.visit([](Parameter& p) { p.clear_gradient(); });
+  const double loss = layer.loss(tape, {x.data(), dx.data(), kRows, kIn}, targets);
+  CHECK(loss == Approx(-std::accumulate(log_p.begin(), log_p.end(), 0.0) / kRows).epsilon(1e-9));
+  // Class 7 has all of the probability.
+  CHECK(layer.bias.gradient[7] == Approx(1.0).epsilon(1e-6));
+  for (Index i = 0; i < kIn; ++i) {
+    const double exact =
+        static_cast<double>(layer.weight().value[7 * kIn + i] - layer.weight().value[targets[0] * kIn + i]) / kRows;
+    CHECK(static_cast<double>(dx[i]) == Approx(exact).epsilon(1e-4).margin(1e-7));
   }
 }
 
