@@ -19,6 +19,7 @@ namespace {
 // A block of sentences that is tagged at once: enough for the products, little enough for memory.
 constexpr std::int64_t kBlockSentences = 4096;
 constexpr std::int64_t kBlockTokens = 1 << 16;
+constexpr std::int64_t kBlockLetters = 1 << 20;  // of the distinct tokens
 
 struct TagOptions {
   std::string model, format;
@@ -63,8 +64,9 @@ class Tagging {
   }
 
   TagWriterOptions writer_options() const {
-    const bool rows = input_.format == SentenceFormat::kConllu && !words_ && model_->config().data.format == "conllu";
-    TagWriterOptions out{.format = rows ? TagFormat::kConllu : TagFormat::kConll,
+    const bool columns =
+        input_.format == SentenceFormat::kConllu && !words_ && model_->config().data.format == "conllu";
+    TagWriterOptions out{.format = columns ? TagFormat::kConllu : TagFormat::kConll,
                          .marginals = options_.marginals,
                          .least = options_.least};
     if (input_.format == SentenceFormat::kJsonl) out.format = TagFormat::kJsonl;
@@ -72,12 +74,14 @@ class Tagging {
     if (options_.format == "jsonl") out.format = TagFormat::kJsonl;
     if (options_.format == "html") out.format = TagFormat::kHtml;
     if (options_.format == "slashed") out.format = TagFormat::kSlashed;
-    if (options_.format == "conllu" && !rows)
-      throw UsageError("--format conllu: needs a model that was trained on conllu, and conllu for the other columns");
+    if (options_.format == "conllu" && !columns)
+      throw UsageError(
+          "--format conllu: needs a model of columns of conllu, not of words, and conllu for the other columns");
     const bool told = out.format == TagFormat::kConll || out.format == TagFormat::kJsonl;
     for (const auto& [given, name] : {std::pair{options_.marginals, "--marginals"}, {options_.best > 0, "--nbest"}})
       if (given && !told) throw UsageError(fmt::format("{}: with --format conll or jsonl", name));
     out.separator = input_.separator;
+    out.rows = (input_.format == SentenceFormat::kConll || input_.format == SentenceFormat::kConllu) && !words_;
     out.keys = input_.format == SentenceFormat::kJsonl;
     out.best = options_.best;
     out.colour = isatty(STDOUT_FILENO) != 0 && !no_colour();
@@ -93,9 +97,11 @@ class Tagging {
           fail("{}:{}: the token \"{}\" has blanks in it, which this --format cannot hold; jsonl can", reader->name(),
                sentence.line, *token);
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
-        model_->encode(sentence.tokens, corpus_);
+        model_->encode(sentence.tokens, corpus_, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
         sentences_.push_back(std::move(sentence));
-        const bool full = corpus_.size() >= kBlockSentences || corpus_.words.units() >= kBlockTokens;
+        const bool full = corpus_.size() >= kBlockSentences ||
+                          corpus_.words.units() * std::max<std::int64_t>(1, options_.best / 8) >= kBlockTokens ||
+                          std::ssize(corpus_.letters) >= kBlockLetters;
         if (full || !reader->next_is_ready()) answer();
       }
     } catch (...) {
@@ -103,11 +109,14 @@ class Tagging {
       throw;
     }
     answer();
+    report_reader(*reader, say);
   }
 
   void answer() {
+    // What takes the place of a tag that is left out has a probability too.
+    const bool marginals = options_.marginals || options_.least > 0;
     const auto predicted =
-        model_->predict(corpus_, {options_.marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
+        model_->predict(corpus_, {marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
     for (std::size_t i = 0; i < sentences_.size(); ++i) writer_.append(sentences_[i], predicted[i], out_);
     corpus_ = TaggerCorpus();
     sentences_.clear();
@@ -146,7 +155,7 @@ void add_tag(CLI::App& app, Command& chosen) {
       "  mnemo tag run/model.safetensors --raw --nbest 3 --marginals --format jsonl < lines.txt\n\n"
       "conll: the input's columns with the prediction behind them. conllu: the predicted column replaced. slashed: "
       "token/tag between blanks, or the words that were found. --raw: plain text, a sentence a line, cut into tokens "
-      "by the configuration's text.unit.");
+      "by the configuration's text.unit; where that is word, by Unicode's rules for words.");
   auto o = std::make_shared<TagOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
   command

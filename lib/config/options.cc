@@ -286,7 +286,8 @@ std::vector<Option> declare_options() {
       option(
           "data.format", MNEMO_MEMBER(data.format), data_formats(),
           "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
-          "spaced: label, blank, text. trees: Penn brackets with labels. For tag: conll: a token and its tags a line; "
+          "spaced: label, blank, text. trees: Penn brackets with labels. For tag conll, its default: a token and its "
+          "tags a line; "
           "conllu; slashed: word/tag, the tag behind the last slash; jsonl: an object with spans of characters. A .gz "
           "file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
@@ -592,6 +593,13 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
     errors.push_back(fmt::format("training.early_stopping.metric: {} is not for the task {}", metric, c.task));
   if (c.task != "classify" && c.data.multi_label)
     errors.push_back(fmt::format("data.multi_label: not for the task {}", c.task));
+  if (c.task != "classify" && c.model.pooling != ModelConfig().pooling)
+    errors.push_back(fmt::format("model.pooling: not for the task {}", c.task));
+  if (c.task != "classify" && !(c.training.class_weight == ClassWeight()))
+    errors.push_back(fmt::format("training.class_weight: not for the task {}", c.task));
+  if (c.training.label_smoothing > 0 && (c.task == "generate" || (c.task == "tag" && c.model.crf)))
+    errors.push_back(c.task == "tag" ? "training.label_smoothing: not with model.crf"
+                                     : "training.label_smoothing: not for the task generate");
   for (std::size_t i = 0; i < c.data.columns.size(); ++i)
     if (std::find(c.data.columns.begin(), c.data.columns.begin() + static_cast<std::ptrdiff_t>(i), c.data.columns[i]) !=
         c.data.columns.begin() + static_cast<std::ptrdiff_t>(i))

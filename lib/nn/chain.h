@@ -29,10 +29,12 @@ struct AllowedMoves {
 /// A sentence's scores as the recursions read them.
 class ChainScores {
  public:
-  /// [length, tags], to be filled by `row`.
+  /// [length, tags], to be filled by `set_row`.
   void resize(Index length, Index tags);
   /// Copies K scores of token t.
   void set_row(Index t, const float* scores);
+
+  void add(Index t, Index tag, double score) { values_[t * stride_ + tag] += score; }
 
   Index length() const { return length_; }
   const double* row(Index t) const { return values_.data() + t * stride_; }
@@ -53,7 +55,7 @@ struct ChainSums {
   double log_sum = 0;            ///< the logarithm of the sum over all sequences
   std::vector<double> forward;   // [T, stride]: over all beginnings that end in a tag, its own score included
   std::vector<double> backward;  // [T, stride]: over all continuations, the tag's own score not included
-  std::vector<double> room;      // [stride]
+  std::vector<double> room;      // [2, stride]
 };
 
 class Chain {

@@ -29,7 +29,6 @@ class Crf {
 
   /// For decoding with the weights as they are.
   Chain chain() const;
-  const AllowedMoves& allowed() const { return allowed_; }
 
   Parameter transitions, start, end;
 

@@ -27,7 +27,9 @@ class JsonlSentences : public SentenceReader {
     read_text(object, s);
     read_tokens(object, s);
     s.tags.resize(1);
-    if (object.contains(spans_key_))
+    if (!options_.require_tags)
+      s.tags[0].assign(s.tokens.size(), "_");
+    else if (object.contains(spans_key_))
       read_spans(object[spans_key_], s);
     else
       read_tags(object, s);
@@ -149,8 +151,8 @@ class JsonlSentences : public SentenceReader {
         fail_here("the tag of token {} is empty", t + 1);
       if (tag && !tag->is_string())
         fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
-      if (!tag && options_.require_tags) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, spans_key_);
-      s.tags[0].push_back(tag ? tag->get<std::string>() : "_");
+      if (!tag) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, spans_key_);
+      s.tags[0].push_back(tag->get<std::string>());
     }
   }
 

@@ -60,6 +60,11 @@ void split_at(std::string_view line, char separator, std::vector<std::string_vie
   }
 }
 
+// "# key = value", which says something of a sentence.
+bool is_note(const std::vector<std::string_view>& fields) {
+  return fields[0] == "#" && fields.size() >= 3 && fields[2] == "=";
+}
+
 // What conll and conllu share: sentences of rows.
 class RowReader : public SentenceReader {
  public:
@@ -75,10 +80,7 @@ class RowReader : public SentenceReader {
   bool read(Sentence& s) override {
     std::string line;
     while (lines_.next(line)) {
-      if (options_.format == SentenceFormat::kConll && line.starts_with("-DOCSTART-")) {
-        ++documents_;
-        continue;
-      }
+      if (options_.format == SentenceFormat::kConll && line.starts_with("-DOCSTART-")) continue;
       if (line.find_first_not_of(kBlanks) == std::string::npos) {
         // Before the first row a block of `#` lines is a comment most likely: it belongs to the sentence behind it.
         const bool comment = options_.format == SentenceFormat::kConll && columns_ == 0 && only_hashes(s);
@@ -110,7 +112,9 @@ class RowReader : public SentenceReader {
   bool aside(const std::string& line) const {
     if (options_.format == SentenceFormat::kConllu)
       return line[0] == '#' || fields_[0].find_first_of("-.") != std::string_view::npos;
-    return line[0] == '#' && columns_ > 0 && fields_.size() != columns_;
+    if (line[0] != '#') return false;
+    // Where no other line has told the number of columns, one word alone is a token.
+    return columns_ > 0 ? fields_.size() != columns_ || is_note(fields_) : fields_.size() > 1;
   }
 
   // The number of columns is that of the first line that cannot be a comment.
@@ -262,9 +266,10 @@ std::optional<SentenceFormat> sentence_format_from_name(std::string_view name) {
 
 std::size_t conllu_column(const std::string& name) { return column(name, SentenceFormat::kConllu, "data.columns"); }
 
-std::size_t Sentence::line_of(std::size_t token) const {
-  const auto found = std::find(line_tokens.begin(), line_tokens.end(), static_cast<std::int32_t>(token));
-  return found == line_tokens.end() ? line : line + static_cast<std::size_t>(found - line_tokens.begin());
+std::vector<std::uint8_t> blanks_before(const Sentence& s) {
+  std::vector<std::uint8_t> out(s.tokens.size());
+  for (std::size_t t = 1; t < s.places.size(); ++t) out[t] = s.places[t].first > s.places[t - 1].second ? 1 : 0;
+  return out;
 }
 
 PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view between) {
@@ -304,8 +309,8 @@ bool SentenceReader::next(Sentence& sentence) {
 }
 
 SentenceCounts SentenceReader::counts() const {
-  return {sentences_,     lines_.crlf_lines(), lines_.invalid_sequences(), documents_, lines_.had_bom(),
-          widened_spans_, first_widened_};
+  return {sentences_,       lines_.crlf_lines(), lines_.invalid_sequences(),
+          lines_.had_bom(), widened_spans_,      first_widened_};
 }
 
 void SentenceReader::fail_at(std::size_t line, const std::string& message) const {

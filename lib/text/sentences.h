@@ -48,7 +48,7 @@ struct SentenceOptions {
   std::string separator = {};
   /// conll: drop one ASCII digit at the end of tokens of two characters and more.
   bool strip_position = false;
-  /// If false, tags may be missing: a conll row may end before them.
+  /// If false, tags may be missing: a conll row may end before them, and jsonl's are not read.
   bool require_tags = true;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
   /// lines and jsonl: how texts are cut; tokens that are white space alone are left out.
@@ -64,10 +64,10 @@ struct Sentence {
   std::optional<std::string> text;                              ///< lines, and jsonl if it has one
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< [tokens] bytes of the text, if there is one
   std::size_t line = 0;                                         ///< number of the first line
-
-  /// The number of the line that holds a token.
-  std::size_t line_of(std::size_t token) const;
 };
+
+/// [tokens] 1 for those before which the sentence's text, if it has one, has a blank.
+std::vector<std::uint8_t> blanks_before(const Sentence& sentence);
 
 /// A text and where its tokens lie in it, in bytes.
 struct PlacedText {
@@ -78,7 +78,7 @@ struct PlacedText {
 PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view between);
 
 struct SentenceCounts {
-  std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0, documents = 0;  ///< documents: -DOCSTART- lines
+  std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0;
   bool had_bom = false;
   std::size_t widened_spans = 0;  ///< jsonl: spans that cut a token
   std::string first_widened;      ///< "FILE:LINE: ..." of the first one
@@ -94,8 +94,10 @@ class SentenceReader {
   SentenceReader(const SentenceReader&) = delete;
   SentenceReader& operator=(const SentenceReader&) = delete;
 
-  /// The next sentence, or false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence, an empty one
-  /// has no tokens. Throws Error on a row that does not fit.
+  /// The next sentence, or false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence; an empty one
+  /// has no tokens, and is wrong in `jsonl`. In `conll` lines that begin with # are comments if they are of the form
+  /// `# key = value` or have another number of columns than the rows; -DOCSTART- lines are dropped. Throws Error on a
+  /// row that does not fit.
   bool next(Sentence& sentence);
   /// True if `next` most likely returns without waiting for input.
   bool next_is_ready() { return lines_.next_is_ready(); }
@@ -111,7 +113,7 @@ class SentenceReader {
 
   LineReader lines_;
   SentenceOptions options_;
-  std::size_t documents_ = 0, widened_spans_ = 0;
+  std::size_t widened_spans_ = 0;
   std::string first_widened_;
 
  private:

@@ -73,7 +73,7 @@ std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t
   return batches;
 }
 
-std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus) {
+std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus, std::span<const std::int64_t> costs) {
   constexpr std::int64_t kUnits = 4096;
   std::vector<std::int64_t> order(corpus.size());
   std::iota(order.begin(), order.end(), 0);
@@ -82,10 +82,11 @@ std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus) {
   std::vector<std::vector<std::int64_t>> out;
   std::int64_t units = 0;
   for (const std::int64_t text : order) {
-    units += corpus.length(text);
+    const std::int64_t cost = costs.empty() ? corpus.length(text) : costs[text];
+    units += cost;
     if (out.empty() || units > kUnits) {
       out.emplace_back();
-      units = corpus.length(text);
+      units = cost;
     }
     out.back().push_back(text);
   }

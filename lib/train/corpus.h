@@ -63,6 +63,8 @@ std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t
                                                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
 
 /// Batches for inference: all texts by length, cut where a batch would have more units than fill the products' tiles.
-std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus);
+/// `costs` [texts], if not empty, counts units that take more memory than usual as more than one.
+std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus,
+                                                         std::span<const std::int64_t> costs = {});
 
 }  // namespace mnemo

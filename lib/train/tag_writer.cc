@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -33,9 +35,7 @@ std::vector<std::uint32_t> count_before(const std::string& text) {
   return out;
 }
 
-bool holds_rows(const Sentence& s) {
-  return std::any_of(s.line_tokens.begin(), s.line_tokens.end(), [](auto token) { return token >= 0; });
-}
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
@@ -54,7 +54,7 @@ bool TagWriter::needs_tags_alone() const {
 
 const std::string* TagWriter::unwritable(const Sentence& s) const {
   const bool slashed = options_.format == TagFormat::kSlashed;
-  if (!slashed && (options_.format != TagFormat::kConll || holds_rows(s))) return nullptr;
+  if (!slashed && (options_.format != TagFormat::kConll || options_.rows)) return nullptr;
   for (const std::string& token : s.tokens)
     if (token.find_first_of(slashed ? " \t\r\n" : "\t\r\n") != std::string::npos) return &token;
   return nullptr;
@@ -84,23 +84,36 @@ void TagWriter::drop_unlikely(const TagColumn& column, PredictedTags& p) const {
   if (options_.least <= 0) return;
   if (column.data_scheme == TagScheme::kNone) {
     for (std::size_t t = 0; t < p.tags.size(); ++t)
-      if (p.probabilities[t] < options_.least) p.tags[t] = "_";
+      if (p.probabilities[t] < options_.least) {
+        p.tags[t] = "_";
+        p.probabilities[t] = kUnknown;
+      }
     return;
   }
   std::erase_if(p.spans, [&](const auto& span) { return span.probability < options_.least; });
   std::vector<TagSpan> spans;
-  for (const auto& span : p.spans) spans.push_back({span.type, span.begin, span.end});
+  std::vector<bool> inside(p.tags.size());
+  for (const auto& span : p.spans) {
+    spans.push_back({span.type, span.begin, span.end});
+    std::fill(inside.begin() + static_cast<std::ptrdiff_t>(span.begin),
+              inside.begin() + static_cast<std::ptrdiff_t>(span.end), true);
+  }
   p.tags = spell_spans(spans, p.tags.size(), column.data_scheme);
   // Where each token is in a span there is no tag for one that is not.
   if (std::find(column.tags.begin(), column.tags.end(), "O") == column.tags.end())
     std::replace(p.tags.begin(), p.tags.end(), std::string("O"), std::string("_"));
+  // What is in no span any more has the probability of O, where there is one.
+  const auto tags = shown_tags(column);
+  const auto outside = static_cast<std::size_t>(std::find(tags.begin(), tags.end(), "O") - tags.begin());
+  for (std::size_t t = 0; t < p.tags.size(); ++t)
+    if (!inside[t]) p.probabilities[t] = outside < tags.size() ? p.marginals[t * tags.size() + outside] : kUnknown;
 }
 
 std::string TagWriter::marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const {
   const auto tags = shown_tags(column);
   std::string out;
   for (std::size_t k = 0; k < tags.size(); ++k)
-    out += fmt::format("{}{}={:.6f}", k == 0 ? "" : "|", tags[k], p.marginals[token * tags.size() + k]);
+    out += fmt::format("{}{}={:.8f}", k == 0 ? "" : "|", tags[k], p.marginals[token * tags.size() + k]);
   return out;
 }
 
@@ -128,7 +141,7 @@ void TagWriter::append_token(std::string_view before, char separator, const std:
 }
 
 void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
-  if (holds_rows(s)) {
+  if (options_.rows) {
     for (std::size_t i = 0; i < s.lines.size(); ++i) {
       const std::string& line = s.lines[i];
       if (s.line_tokens[i] < 0)
@@ -194,7 +207,7 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
 void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
   const PlacedText placed = place(s);
   Json record = options_.keys ? Json::parse(s.lines.front()) : Json::object();
-  for (const char* own : {"tokens", "spans", "nbest", "columns"}) record.erase(own);
+  for (const char* own : {"tokens", "tags", "spans", "nbest", "columns"}) record.erase(own);
   record["text"] = placed.text;
   for (std::size_t k = 0; k < predicted.size(); ++k) {
     const Json part = column_json(s, columns_[k], predicted[k], placed);
@@ -214,7 +227,7 @@ Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const Pr
                {"start", before[placed.places[t].first]},
                {"end", before[placed.places[t].second]},
                {"tag", p.tags[t]},
-               {"probability", p.probabilities[t]}};
+               {"probability", std::isnan(p.probabilities[t]) ? Json() : Json(p.probabilities[t])}};
     for (std::size_t j = 0; j < shown.size(); ++j) token["marginals"][shown[j]] = p.marginals[t * shown.size() + j];
     tokens.push_back(std::move(token));
   }
@@ -227,7 +240,8 @@ Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const Pr
                      {"byte_end", end},
                      {"probability", span.probability}});
   }
-  Json out{{"tokens", tokens}, {"spans", spans}};
+  Json out{{"tokens", tokens}};
+  if (column.data_scheme != TagScheme::kNone) out["spans"] = spans;
   for (const auto& sequence : p.best)
     out["nbest"].push_back({{"tags", sequence.tags}, {"probability", sequence.probability}});
   return out;
@@ -254,7 +268,8 @@ void TagWriter::append_html(const Sentence& s, const std::vector<PredictedTags>&
       upto(placed.places[span.begin].first);
       out += fmt::format("<mark class=\"c{}\">", colour_of(span.type));
       upto(placed.places[span.end - 1].second);
-      out += fmt::format("<small>{} {:.2f}</small></mark>", escape_html(span.type), span.probability);
+      out += fmt::format("<small>{}{}{:.2f}</small></mark>", escape_html(span.type), span.type.empty() ? "" : " ",
+                         span.probability);
     }
   }
   upto(text.size());

@@ -21,6 +21,7 @@ struct TagWriterOptions {
   double least = 0;            ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
   bool colour = false;         ///< conll: spans' tags in colours of a terminal
   std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
+  bool rows = false;           ///< sentences were read as rows of tokens, which conll and conllu write again
   bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys stay
   std::int64_t best = 0;       ///< sequences that were asked for; conll rows get `_` for those that there are not
 };
@@ -28,7 +29,7 @@ struct TagWriterOptions {
 /// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the
 ///         tags of the second and further sequences, where these were asked for; comments stay
 /// conllu  the lines as they were read, the predicted columns replaced
-/// jsonl   {"text", "tokens", "spans", "nbest"}; with several columns also "columns"
+/// jsonl   {"text", "tokens", "spans", "nbest"}, no spans where tags spell none; with several columns also "columns"
 /// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words,
 ///         each with its tag if it finds these too, or `_` if that is too unlikely
 /// html    one self-contained page: spans in colours, or tags above their tokens

@@ -170,7 +170,8 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
   return out;
 }
 
-// Sequences that the scheme would spell otherwise: how many, and the first one.
+}  // namespace
+
 void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log) {
   for (std::size_t k = 0; k < columns.size(); ++k) {
     if (columns[k].data_scheme == TagScheme::kNone) continue;
@@ -184,11 +185,12 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
       if (repaired++ == 0) first = fmt::format("{}: {} read as {}", sentences.place(entry, at), tags[at], spelled[at]);
     }
     if (repaired > 0)
-      log(fmt::format(
-          "{} sentences of column {} are no sequences of {}, and are read by conlleval's rule; the first: {}", repaired,
-          columns[k].name, name_of(columns[k].data_scheme), first));
+      log(fmt::format("sentences whose column {} is no sequence of {}, read by conlleval's rule: {}; the first: {}",
+                      columns[k].name, name_of(columns[k].data_scheme), repaired, first));
   }
 }
+
+namespace {
 
 std::vector<std::string> joined_sentences(const TaggedSentences& sentences) {
   std::vector<std::string> out;
@@ -266,8 +268,8 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
   const bool objects = out.format == SentenceFormat::kJsonl;
   if (rows || objects) out.token = file.text.value_or(config.data.text);
   if (objects) out.spans = file.label.value_or(config.data.label);
-  if (rows && !predicts_words(config)) out.tags = config.data.columns;
-  if (rows && out.tags.empty() && !file.label.value_or(config.data.label).empty())
+  if (rows && tags && !predicts_words(config)) out.tags = config.data.columns;
+  if (rows && tags && out.tags.empty() && !file.label.value_or(config.data.label).empty())
     out.tags = {file.label.value_or(config.data.label)};
   if (out.format == SentenceFormat::kConll) {
     out.separator = file.separator.value_or(config.data.separator);
@@ -277,6 +279,17 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
   out.tokenizer = tokenizer_options(config.text);
   if (config.text.unit == "word") out.tokenizer.unit = Unit::kUnicodeWord;
   return out;
+}
+
+void report_reader(const SentenceReader& reader, const Log& log) {
+  const SentenceCounts counts = reader.counts();
+  if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", reader.name()));
+  if (counts.crlf_lines > 0) log(fmt::format("{}: lines that end in CRLF: {}", reader.name(), counts.crlf_lines));
+  if (counts.invalid_sequences > 0)
+    log(fmt::format("{}: invalid UTF-8 sequences replaced or skipped: {}", reader.name(), counts.invalid_sequences));
+  if (counts.widened_spans > 0)
+    log(fmt::format("spans that cut a token, widened to it: {}; the first: {}", counts.widened_spans,
+                    counts.first_widened));
 }
 
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,
@@ -302,17 +315,15 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
       out.entries.push_back(
           {std::move(s.tokens), std::move(s.tags), std::move(lines), static_cast<std::uint32_t>(out.files.size() - 1)});
     }
-    const SentenceCounts counts = reader->counts();
-    out.files.back().records = static_cast<std::int64_t>(counts.sentences);
-    if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
-    if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
-    if (counts.invalid_sequences > 0)
-      log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, counts.invalid_sequences));
-    if (counts.widened_spans > 0)
-      log(fmt::format("{} spans cut a token and were widened to it; the first: {}", counts.widened_spans,
-                      counts.first_widened));
+    out.files.back().records = static_cast<std::int64_t>(reader->counts().sentences);
+    report_reader(*reader, log);
   }
-  if (tokens == 0) fail("{}: {} has no tokens", out.files.empty() ? "data." + what : out.files.front().path, what);
+  if (tokens == 0)
+    fail("{}: {} has no tokens",
+         out.files.empty()               ? "data." + what
+         : out.files.front().path == "-" ? "standard input"
+                                         : out.files.front().path,
+         what);
   return out;
 }
 
@@ -359,6 +370,8 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
   for (const char* name : {kWordsColumn, kTaggedWordsColumn})
     if (d.columns.size() > 1 && std::find(d.columns.begin(), d.columns.end(), name) != d.columns.end())
       throw UsageError(fmt::format("data.columns: {} stands alone, as its tokens are characters", name));
+  if (predicts_words(config) && config.text.unit != "char")
+    throw UsageError(fmt::format("data.columns: {} are found in characters; set text.unit to char", d.columns.front()));
   TaggingData out;
   out.train = read_sentences(d.train, config, config_path, invalid_utf8, "train", log);
   out.columns = find_columns(config, out.train, log);

@@ -46,12 +46,18 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
 bool predicts_words(const Config& config);
 void cut_words(const Config& config, Sentence& sentence);
 
+/// Says what a reader found that is no error: a byte order mark, CRLF, bytes that are not UTF-8, spans that cut tokens.
+void report_reader(const SentenceReader& reader, const Log& log);
+
 /// Reads all files. Throws as the readers do, and if there is no token in all of them.
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,
                                InvalidUtf8 invalid_utf8, const std::string& what, const Log& log);
 
 /// Throws Error that names file, line and tag for a tag that is none of a column's scheme, or whose type train lacks.
 void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);
+
+/// Says how many sentences the scheme would spell otherwise, and where the first one stands.
+void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log);
 
 /// Sentences with their true tags as rows of the network's tables.
 TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences);

@@ -118,6 +118,17 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
   return out;
 }
 
+// At a break a span ends and another begins: what does not is made all but impossible, yet by a finite number, as it
+// may be that nothing else is allowed.
+void keep_breaks(const AllowedMoves& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
+  constexpr double kNearlyNever = -1e5;
+  for (Index t = 1; t < std::ssize(breaks); ++t)
+    for (Index k = 0; k < allowed.tags && breaks[t]; ++k) {
+      if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
+      if (!allowed.end[k]) scores.add(t - 1, k, kNearlyNever);
+    }
+}
+
 }  // namespace
 
 TagScheme model_scheme(const Config& config, TagScheme data_scheme) {
@@ -239,7 +250,9 @@ void TextTagger::quantize(kernels::Numbers numbers) {
   network_->set_numbers(numbers);
 }
 
-void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus) const {
+void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
+                        std::span<const std::uint8_t> breaks) const {
+  corpus.breaks.insert(corpus.breaks.end(), breaks.begin(), breaks.end());
   EncodedText encoded;
   words_.encode_units(tokens, encoded);
   corpus.words.add(encoded);
@@ -289,7 +302,15 @@ TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::i
 }
 
 void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use) {
-  for (const auto& sentences : inference_batches(corpus.words)) {
+  // Memory goes with the letters where words are very long.
+  constexpr std::int64_t kLettersOfUnit = 32;
+  std::vector<std::int64_t> costs(corpus.size());
+  for (std::int64_t i = 0; i < corpus.size(); ++i)
+    for (std::int64_t t = corpus.words.first_unit(i); t < corpus.words.first_unit(i) + corpus.words.length(i); ++t) {
+      const std::int32_t type = corpus.types[t];
+      costs[i] += 1 + (corpus.letter_starts[type + 1] - corpus.letter_starts[type]) / kLettersOfUnit;
+    }
+  for (const auto& sentences : inference_batches(corpus.words, costs)) {
     const TaggerBatch input = batch(corpus, sentences, {});
     arena.reset();
     Tape tape(pool, arena, Tape::Mode::kInference);
@@ -335,8 +356,11 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
 std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                             ThreadPool& pool, Arena& arena) {
   std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
-  std::vector<Chain> chains;
-  for (std::size_t k = 0; k < columns_.size(); ++k) chains.push_back(network_->chain(k));
+  std::vector<Decoder> decoders;
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    decoders.push_back({network_->chain(k), {}, 0});
+    decoders.back().shown = shown_tags(columns_[k], &decoders.back().place).size();
+  }
   for_scores(
       corpus, pool, arena,
       [&](std::span<const std::int64_t> sentences, const Packing& packing, const std::vector<Activation>& scores) {
@@ -348,7 +372,11 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
             std::span<const std::int32_t> gold;
             if (!corpus.gold.empty())
               gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
-            out[i][k] = decode(k, chains[k], sentence, request, gold);
+            if (!corpus.breaks.empty())
+              keep_breaks(allowed_moves(k),
+                          std::span(corpus.breaks).subspan(corpus.words.first_unit(i), corpus.words.length(i)),
+                          sentence);
+            out[i][k] = decode(k, decoders[k], sentence, request, gold);
           }
         });
       });
@@ -365,8 +393,9 @@ std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const st
   return spell_spans(conlleval_spans(tags), tags.size(), column.data_scheme);
 }
 
-PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainScores& scores,
+PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const ChainScores& scores,
                                  const TagRequest& request, std::span<const std::int32_t> gold) const {
+  const auto& [chain, place, shown] = decoder;
   const TagColumn& column = columns_[k];
   const Index T = scores.length(), K = chain.tags();
   const TagPath path = chain.best(scores);
@@ -376,8 +405,6 @@ PredictedTags TextTagger::decode(std::size_t k, const Chain& chain, const ChainS
   ChainSums sums;
   chain.sum(scores, sums);
   if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
-  std::vector<std::size_t> place;
-  const std::size_t shown = shown_tags(column, &place).size();
   std::vector<double> marginal(K), sum(shown);
   for (Index t = 0; t < T; ++t) {
     chain.marginals(sums, t, marginal.data());

@@ -53,6 +53,7 @@ class TaggerCorpus {
   std::vector<std::int64_t> letter_starts{0};
   std::vector<std::int32_t> letters;
   std::vector<std::vector<std::int32_t>> gold;  // [columns][tokens], or empty
+  std::vector<std::uint8_t> breaks;             // [tokens] 1: a word begins here for certain; or empty
 
  private:
   friend class TextTagger;
@@ -104,8 +105,10 @@ class TextTagger {
   /// one is not finite.
   void quantize(kernels::Numbers numbers);
 
-  /// Adds a sentence of tokens that are valid UTF-8.
-  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus) const;
+  /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens with which a
+  /// span begins for certain, so that none reaches over the place before them.
+  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
+              std::span<const std::uint8_t> breaks = {}) const;
 
   /// A batch of sentences; the tokens' rows and the characters that the batch uses.
   TaggerBatch batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
@@ -147,14 +150,20 @@ class TextTagger {
   const Config& config() const { return config_; }
   const std::vector<TagColumn>& columns() const { return columns_; }
   const WordTable& words() const { return words_; }
-  const Vocabulary& letters() const { return letters_; }
   const ModelMetadata& metadata() const { return metadata_; }
 
  private:
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              std::int64_t dimension);
 
-  PredictedTags decode(std::size_t k, const Chain& chain, const ChainScores& scores, const TagRequest& request,
+  // What decodes a column, made once for many sentences.
+  struct Decoder {
+    Chain chain;
+    std::vector<std::size_t> place;  // [K] of the model's tags among those that are shown
+    std::size_t shown;
+  };
+
+  PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                           std::vector<std::size_t>& lengths);

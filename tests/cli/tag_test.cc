@@ -88,6 +88,11 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK(found["per_class"].size() == 2);
   CHECK(found["baselines"][0]["metrics"]["token_accuracy"].get<double>() > 0.8);
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "token_accuracy=1.1"}).code == 3);
+  // Where the strict count does not differ it is the usual one.
+  CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "strict_f1=0.99"}).code == 0);
+  const Outcome unknown = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "unknown_accuracy=0.1"});
+  CHECK(unknown.code == 2);
+  CHECK_THAT(unknown.err, contains_text("needs --train"));
   CHECK(f.mnemo({"inspect", f.model(), "--verify"}).code == 0);
   REQUIRE(f.train("worse", {"--set", "training.epochs=1", "--set", "training.learning_rate=1e-6"}).code == 0);
   const Outcome compared = f.mnemo(
@@ -157,6 +162,8 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   const json kept = json::parse(f.mnemo({"tag", model}, R"({"id": 7, "spans": [], "text": "Ada saw Paris."})").out);
   CHECK(kept["id"] == 7);
   CHECK(kept["spans"] == first["spans"]);
+  // Spans that are there are not its business.
+  CHECK(f.mnemo({"tag", model}, R"({"spans": null, "tags": 3, "text": "Ada saw Paris."})").code == 0);
   // A token that columns cannot hold.
   const std::string wide = R"({"text": "Ada\tsaw", "tokens": ["Ada\tsaw"]})";
   const Outcome refused = f.mnemo({"tag", model, "--format", "conll"}, wide);
@@ -234,6 +241,27 @@ TEST_CASE("plain text is cut into tokens, with the places of spans in bytes and 
         "Ada\tO\nByron\tO\nsaw\tO\nRome\tO\n.\tO\n\n");
 }
 
+TEST_CASE("where a span is left out its tokens have the probability of being in none") {
+  const TagFixture& f = tagger();
+  const std::string line = "Ada saw Rome\n";
+  const json all = json::parse(f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl", "--marginals"}, line).out);
+  const json none =
+      json::parse(f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl", "--min-confidence", "1"}, line).out);
+  REQUIRE(all["spans"].size() == 2);
+  CHECK(none["spans"].empty());
+  for (std::size_t t = 0; t < 3; ++t) {
+    CHECK(none["tokens"][t]["tag"] == "O");
+    CHECK(none["tokens"][t]["probability"] == all["tokens"][t]["marginals"]["O"]);
+  }
+}
+
+TEST_CASE("comments of rows come out as they went in, also where there is no token") {
+  const TagFixture& f = tagger();
+  const std::string rows = "# sent_id = 1\nRome NNP I-LOC\n\n# of nothing else\n\nRome NNP I-LOC\n\n";
+  const Outcome o = f.mnemo({"tag", f.model()}, rows);
+  CHECK(o.out == "# sent_id = 1\nRome NNP I-LOC I-LOC\n\n# of nothing else\n\nRome NNP I-LOC I-LOC\n\n");
+}
+
 TEST_CASE("a page shows spans, and escapes what was in the text") {
   const TagFixture& f = tagger();
   const Outcome o = f.mnemo({"tag", f.model(), "--raw", "--format", "html"}, "<b> Ada Byron & saw Rome.\n");
@@ -274,6 +302,14 @@ TEST_CASE("several columns of conllu are predicted by one model, and replaced in
       json::parse(f.mnemo({"evaluate", f.path("pos/model.safetensors"), f.path("pos.conllu"), "--format", "json"}).out);
   CHECK(found["metrics"]["xpos.token_accuracy"] == 1.0);
   CHECK(found["columns"].size() == 2);
+  // Tokens alone need no columns of tags.
+  CHECK(f.mnemo({"tag", f.path("pos/model.safetensors"), "--format-in", "conll"}, "do\nn't\ngo\n").out ==
+        "do AUX VBP\nn't PART RB\ngo VERB VB\n\n");
+  // Where tags spell no spans the answers have none, and are read again by their tokens' tags.
+  const Outcome lines = f.mnemo({"tag", f.path("pos/model.safetensors"), "--format", "jsonl"}, untagged);
+  const json first = json::parse(lines.out.substr(0, lines.out.find('\n')));
+  CHECK_FALSE(first.contains("spans"));
+  CHECK(first["columns"]["xpos"]["tokens"][0]["tag"] == "VBP");
 }
 
 TEST_CASE("words are found as tagged characters") {
@@ -305,7 +341,11 @@ TEST_CASE("words are found as tagged characters") {
   const std::string model = f.path("tagged/model.safetensors");
   CHECK(f.mnemo({"tag", model, "--raw"}, "我们爱天\n").out == "我\tB-r\n们\tE-r\n爱\tS-v\n天\tS-n\n\n");
   CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我们爱天\n").out == "我们/r 爱/v 天/n\n");
-  CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我 们爱天\n").out == "我们/r 爱/v 天/n\n");
+  // No word reaches over a blank.
+  const std::string apart = f.mnemo({"tag", model, "--raw", "--format", "slashed"}, "我 们爱天\n").out;
+  INFO(apart);
+  CHECK(apart.starts_with("我/"));
+  CHECK(apart.find(" 们/") != std::string::npos);
   CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed", "--min-confidence", "1"}, "我们爱天\n").out ==
         "我们/_ 爱/_ 天/_\n");
   CHECK(f.mnemo({"tag", model, "--raw", "--min-confidence", "1"}, "我们\n").out == "我\t_\n们\t_\n\n");
@@ -358,8 +398,14 @@ TEST_CASE(
                                       "data.dev=" + f.path("wrong.conll"), "--set", "training.epochs=1"});
   INFO(o.err);
   CHECK(o.code == 0);
-  CHECK_THAT(o.err, contains_text("1 sentences of column tag are no sequences of bio"));
+  CHECK_THAT(o.err, contains_text("sentences whose column tag is no sequence of bio, read by conlleval's rule: 1"));
   CHECK_THAT(o.err, contains_text("wrong.conll:4: I-X read as B-X"));
+  CHECK_THAT(f.mnemo({"evaluate", f.path("wrong/model.safetensors"), f.path("wrong.conll")}).err,
+             contains_text("wrong.conll:4: I-X read as B-X"));
+  // What a tagger would leave without effect.
+  for (const std::string set : {"training.label_smoothing=0.1", "training.class_weight=balanced", "model.pooling=mean"})
+    CHECK_THAT(f.refused("a B\n", 2, {"--set", set}), contains_text(set.substr(0, set.find('='))));
+  CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.columns=words"}), contains_text("set text.unit to char"));
 
   write_text(f.path("unseen.conll"), "Rome NNP I-PLANET\n");
   const Outcome unseen = f.mnemo({"evaluate", f.model(), f.path("unseen.conll")});

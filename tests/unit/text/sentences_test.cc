@@ -36,9 +36,22 @@ TEST_CASE("sentences: conll with any blanks, document lines, comments and a miss
   CHECK(found[0].tags == std::vector<Texts>{{"B-ORG", "O"}});
   CHECK(found[0].lines.size() == 3);
   CHECK(found[0].line_tokens == std::vector<std::int32_t>{-1, 0, 1});
-  CHECK(found[0].line_of(1) == 5);
   // A hash mark is a token where its line has as many columns as others.
   CHECK(found[1].tokens == Texts{"#", "3"});
+
+  // Of that form it is a comment whatever the number of columns, also before the first row and in a block of its own.
+  const auto noted = read_all("# sent_id = 1\nEU B NP O\n\n# sent_id = 2\n# text = x\n\n# alone\n\nUN B NP O\n",
+                              {.format = SentenceFormat::kConll});
+  REQUIRE(noted.size() == 4);
+  CHECK(noted[0].tokens == Texts{"EU"});
+  CHECK(noted[1].tokens.empty());
+  CHECK(noted[1].lines == Texts{"# sent_id = 2", "# text = x"});
+  CHECK(noted[2].lines == Texts{"# alone"});
+  CHECK(noted[3].tokens == Texts{"UN"});
+  const auto alone = read_all("# a comment\n", {.format = SentenceFormat::kConll, .require_tags = false});
+  REQUIRE(alone.size() == 1);
+  CHECK(alone[0].tokens.empty());
+  CHECK(read_all("#\n", {.format = SentenceFormat::kConll, .require_tags = false})[0].tokens == Texts{"#"});
 
   const auto columns = read_all("a X 1\nb Y 2\n", {.format = SentenceFormat::kConll, .token = "1", .tags = {"3", "2"}});
   CHECK(columns[0].tags == std::vector<Texts>{{"1", "2"}, {"X", "Y"}});
