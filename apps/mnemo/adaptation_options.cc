@@ -1,5 +1,7 @@
 #include "apps/mnemo/adaptation_options.h"
 
+#include "apps/mnemo/commands.h"
+
 namespace mnemo {
 
 void add_adaptation(CLI::App* command, AdaptationOptions& options) {
@@ -11,16 +13,16 @@ void add_adaptation(CLI::App* command, AdaptationOptions& options) {
       ->check(CLI::Range(0, 10000000))
       ->capture_default_str();
   command->add_option("--cache-flatness", options.flatness, "With --cache: what states' similarity is multiplied by")
-      ->check(CLI::Range(0.0, 1000.0))
+      ->check(number_from(0.0, 1000.0))
       ->capture_default_str();
   command->add_option("--cache-share", options.share, "With --cache: its share of the probability")
-      ->check(CLI::Range(0.0, 0.999))
+      ->check(number_from(0.0, 0.999))
       ->capture_default_str();
   command
       ->add_option("--dynamic", options.rate,
                    "Language models: learn from what was measured, at this rate (dynamic evaluation, Mikolov et al. "
                    "2010); 0: do not")
-      ->check(CLI::Range(0.0, 1000.0))
+      ->check(number_from(0.0, 1000.0))
       ->capture_default_str();
   command->add_option("--dynamic-steps", options.steps, "With --dynamic: units between two steps of learning")
       ->check(CLI::Range(1, 100000))

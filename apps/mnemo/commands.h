@@ -24,6 +24,9 @@ void add_bench(CLI::App& app, Command& chosen);
 /// Adds `--threads N`, by default the cores that the process may use.
 void add_threads(CLI::App* command, int& threads);
 
+/// Accepts numbers from `low` to `high`, and so no NaN, which CLI::Range lets pass.
+CLI::Validator number_from(double low, double high);
+
 /// What `--version` prints: version, compiler, instruction set, who serves the matrix products, format version.
 std::string version_text();
 

@@ -46,7 +46,9 @@ TaggedSentences read_tagged(const std::string& path, const TextTagger& model, co
     config.data.format = options.format_in;
   }
   config.data.dir.clear();
-  return read_sentences({named_file(path)}, config, "", options.policy(), what, say);
+  TaggedSentences out = read_sentences({named_file(path)}, config, "", options.policy(), what, say);
+  respell_spans(out, model.columns());
+  return out;
 }
 
 void forget_columns(DataConfig& data, const std::string& format) {

@@ -343,19 +343,19 @@ void add_generate(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--seed", o->options.seed, "Seed of the choices")->capture_default_str();
   command->add_option("--temperature", s.temperature, "Below 1 likelier, above 1 less likely units; 0: the likeliest")
-      ->check(CLI::Range(0.0, 1000.0))
+      ->check(number_from(0.0, 1000.0))
       ->capture_default_str();
   command->add_option("--top-k", s.top_k, "Only the K most probable units; 0: all")
       ->check(CLI::Range(0, 1000000000))
       ->capture_default_str();
   command->add_option("--top-p", s.top_p, "The fewest units that together have this probability")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_from(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--min-p", s.min_p, "Units at least this share as probable as the most probable one")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_from(0.0, 1.0))
       ->capture_default_str();
   command->add_option("--repetition-penalty", s.repetition_penalty, "Above 1: units that occurred become less probable")
-      ->check(CLI::Range(0.01, 100.0))
+      ->check(number_from(0.01, 100.0))
       ->capture_default_str();
   command->add_option("--no-repeat", s.no_repeat, "No sequence of N units occurs twice; 0: any may")
       ->check(CLI::Range(0, 1000))

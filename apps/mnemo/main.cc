@@ -21,6 +21,15 @@ void add_threads(CLI::App* command, int& threads) {
       ->capture_default_str();
 }
 
+CLI::Validator number_from(double low, double high) {
+  return {[=](std::string& text) {
+            double value = 0;
+            const bool good = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+            return good ? std::string() : fmt::format("{} is no number from {} to {}", text, low, high);
+          },
+          fmt::format("FLOAT in [{} - {}]", low, high)};
+}
+
 std::string version_text() {
 #if defined(__clang__)
   const std::string compiler = "Clang " __clang_version__;

@@ -83,6 +83,8 @@ class Tagging {
     out.separator = input_.separator;
     out.rows = (input_.format == SentenceFormat::kConll || input_.format == SentenceFormat::kConllu) && !words_;
     out.keys = input_.format == SentenceFormat::kJsonl;
+    if (out.keys && !input_.token.empty()) out.text_key = input_.token;
+    if (out.keys && !input_.spans.empty()) out.spans_key = input_.spans;
     out.best = options_.best;
     out.colour = isatty(STDOUT_FILENO) != 0 && !no_colour();
     return out;
@@ -170,7 +172,7 @@ void add_tag(CLI::App& app, Command& chosen) {
   command->add_flag("--marginals", o->marginals, "Every tag's probability at every token");
   command->add_option("--nbest", o->best, "The N most probable sequences of tags")->check(CLI::Range(1, 1000));
   command->add_option("--min-confidence", o->least, "Leave spans out that are less probable; of tags without spans: _")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_from(0.0, 1.0))
       ->capture_default_str();
   add_data_options(command, o->input, kSentenceFormats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);

@@ -1,5 +1,8 @@
 #include "models/tagger.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "nn/dropout.h"
 #include "nn/loss.h"
 #include "nn/rows.h"
@@ -55,6 +58,38 @@ void CharEncoder::set_numbers(kernels::Numbers numbers) {
 }
 
 Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) {
+  // Each word's vector is its own, so that without gradients they can be made in turns.
+  constexpr Index kLetters = Index{1} << 18;
+  if (tape.training() || words.tokens() <= kLetters) return encode(tape, words, letters);
+  const Activation y = tape.allocate(words.sequences(), options_.output());
+  Arena room;
+  for (Index begin = 0, end = 0; begin < words.rows_at(0); begin = end) {
+    std::vector<std::int32_t> lengths;
+    for (Index total = 0; end < words.rows_at(0) && (end == begin || total + words.length(end) <= kLetters); ++end) {
+      lengths.push_back(static_cast<std::int32_t>(words.length(end)));
+      total += words.length(end);
+    }
+    const Packing some(lengths);
+    Bags bags;
+    for (Index t = 0; t < some.steps(); ++t)
+      for (Index b = 0; b < some.rows_at(t); ++b) {
+        const Index from = words.row(begin + b, t);
+        for (std::int32_t i = letters.starts[from]; i < letters.starts[from + 1]; ++i) {
+          bags.rows.push_back(letters.rows[i]);
+          bags.weights.push_back(letters.weights[i]);
+        }
+        bags.starts.push_back(static_cast<std::int32_t>(bags.rows.size()));
+      }
+    room.reset();
+    Tape turn(tape.pool, room, Tape::Mode::kInference);
+    const Activation part = encode(turn, some, bags);
+    for (Index b = begin; b < end; ++b)
+      std::copy_n(part.value + (b - begin) * part.columns, part.columns, y.value + words.original(b) * y.columns);
+  }
+  return y;
+}
+
+Activation CharEncoder::encode(Tape& tape, const Packing& words, const Bags& letters) {
   Activation x = embedding_.forward(tape, letters);
   tape.watch("chars.embedding", x);
   x = dropout(tape, x, options_.dropout, kCharMask);

@@ -56,6 +56,8 @@ class CharEncoder {
   Embedding& embedding() { return embedding_; }
 
  private:
+  Activation encode(Tape& tape, const Packing& words, const Bags& letters);
+
   CharEncoderOptions options_;
   Embedding embedding_;
   std::unique_ptr<Linear> convolution_;  // [F, 3 E]

@@ -72,7 +72,7 @@ Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScor
 
 // The chunk's exponentials, in scores_ [V, rows]; log p of each row's target. A block's scores become exponentials
 // while they are in the cache: any shift near the largest score will do, and the target's score, which is known before,
-// nearly always is. Where sums show that it is not, all is made anew with the largest.
+// nearly always is. Where its sum shows that it is not, a row is made anew with the largest.
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                                  kernels::Numbers numbers, Chunk& chunk, double* log_p) {
   constexpr double kLargestSum = 1e12;
@@ -118,9 +118,13 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
       std::fill_n(largest, R, -INFINITY);
       kernels::largest_of_columns(end - first, R, bias.value.data() + first, scores, R, largest);
     });
-    chunk.shifts.assign(R, -INFINITY);
-    for (Index block = 0; block < blocks; ++block)
-      for (Index r = 0; r < R; ++r) chunk.shifts[r] = std::max(chunk.shifts[r], block_rows_[block * R + r]);
+    // Of the rows that need it alone: what a row gets does not depend on the others.
+    for (Index r = 0; r < R; ++r) {
+      if (chunk.sums[r] < kLargestSum) continue;
+      chunk.shifts[r] = block_rows_[r];
+      for (Index block = 1; block < blocks; ++block)
+        chunk.shifts[r] = std::max(chunk.shifts[r], block_rows_[block * R + r]);
+    }
     exponentiate();
   }
   for (Index r = 0; r < R; ++r) log_p[r] -= std::log(chunk.sums[r]);

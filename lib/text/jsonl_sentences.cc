@@ -27,12 +27,14 @@ class JsonlSentences : public SentenceReader {
     read_text(object, s);
     read_tokens(object, s);
     s.tags.resize(1);
-    if (!options_.require_tags)
+    if (!options_.read_tags)
       s.tags[0].assign(s.tokens.size(), "_");
     else if (object.contains(spans_key_))
       read_spans(object[spans_key_], s);
-    else
+    else if (options_.require_tags)
       read_tags(object, s);
+    else
+      s.tags[0].assign(s.tokens.size(), "_");
     s.lines.push_back(line_);
     s.line_tokens.push_back(-1);
     return true;
@@ -111,7 +113,7 @@ class JsonlSentences : public SentenceReader {
       const auto bytes = row ? bytes_of(span[0], span[1]) : bytes_of(span);
       const char* key = !row && !span.contains("type") ? "label" : "type";
       const json type = row ? span[2] : span.contains(key) ? span[key] : json();
-      if (!type.is_string() || type.get_ref<const std::string&>().empty())
+      if (!type.is_string() || (type.get_ref<const std::string&>().empty() && !options_.spans_are_words))
         fail_here("the type of a span is {}, expected a text", type.is_string() ? "empty" : described_type(type));
       types_.push_back(type.get<std::string>());
       const auto begin =
@@ -132,6 +134,7 @@ class JsonlSentences : public SentenceReader {
         fail_here("spans of {} and {} share the token \"{}\", which can have one tag", found[i - 1].type, found[i].type,
                   s.tokens[found[i].begin]);
     s.tags[0] = spell_spans(found, s.tokens.size(), TagScheme::kBio);
+    s.by_spans = true;
     types_.clear();
   }
 

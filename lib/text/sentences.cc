@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "text/sentence_readers.h"
+#include "text/utf8.h"
+#include "text/word_break.h"
 
 namespace mnemo {
 namespace {
@@ -61,9 +63,7 @@ void split_at(std::string_view line, char separator, std::vector<std::string_vie
 }
 
 // "# key = value", which says something of a sentence.
-bool is_note(const std::vector<std::string_view>& fields) {
-  return fields[0] == "#" && fields.size() >= 3 && fields[2] == "=";
-}
+bool is_note(std::string_view line) { return line.starts_with("# ") && line.find(" = ", 2) != std::string_view::npos; }
 
 // What conll and conllu share: sentences of rows.
 class RowReader : public SentenceReader {
@@ -113,8 +113,9 @@ class RowReader : public SentenceReader {
     if (options_.format == SentenceFormat::kConllu)
       return line[0] == '#' || fields_[0].find_first_of("-.") != std::string_view::npos;
     if (line[0] != '#') return false;
+    if (is_note(line)) return true;
     // Where no other line has told the number of columns, one word alone is a token.
-    return columns_ > 0 ? fields_.size() != columns_ || is_note(fields_) : fields_.size() > 1;
+    return columns_ > 0 ? fields_.size() != columns_ : fields_.size() > 1;
   }
 
   // The number of columns is that of the first line that cannot be a comment.
@@ -232,6 +233,12 @@ void check(const SentenceOptions& o) {
     throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", o.separator));
 }
 
+bool is_white_space(std::string_view text) {
+  if (is_ascii(text.substr(0, 1))) return false;  // blanks of ASCII are gone
+  const WordSegment segment = next_word_segment(text, 0);
+  return segment.white_space_only && segment.end == text.size();
+}
+
 // Tokens are taken from the text itself; the model brings them into the form to look up.
 TokenizerOptions places_alone(TokenizerOptions options) {
   options.normalize = Normalization::kNone;
@@ -246,9 +253,12 @@ TextCutter::TextCutter(const TokenizerOptions& options) : tokenizer_(places_alon
 void TextCutter::cut(Sentence& s) {
   tokenizer_.tokenize(*s.text, tokens_);
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const std::uint32_t begin = tokens_.begin(i), end = tokens_.end(i);
+    std::uint32_t begin = tokens_.begin(i);
+    const std::uint32_t end = tokens_.end(i);
+    // A mark that has nothing but a blank to stand on leaves it.
+    begin = static_cast<std::uint32_t>(std::min<std::size_t>(s.text->find_first_not_of(" \t\v\f\r\n", begin), end));
     const std::string_view text = std::string_view(*s.text).substr(begin, end - begin);
-    if (text.find_first_not_of(" \t\v\f\r\n") == std::string_view::npos || text == "\u3000") continue;
+    if (text.empty() || is_white_space(text)) continue;
     s.places.emplace_back(begin, end);
     s.tokens.emplace_back(text);
   }

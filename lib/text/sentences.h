@@ -48,8 +48,12 @@ struct SentenceOptions {
   std::string separator = {};
   /// conll: drop one ASCII digit at the end of tokens of two characters and more.
   bool strip_position = false;
-  /// If false, tags may be missing: a conll row may end before them, and jsonl's are not read.
+  /// If false, tags may be missing: a conll row may end before them.
   bool require_tags = true;
+  /// If false, jsonl's tags and spans are not read.
+  bool read_tags = true;
+  /// jsonl: spans are words, which may have an empty type.
+  bool spans_are_words = false;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
   /// lines and jsonl: how texts are cut; tokens that are white space alone are left out.
   TokenizerOptions tokenizer = {};
@@ -64,6 +68,7 @@ struct Sentence {
   std::optional<std::string> text;                              ///< lines, and jsonl if it has one
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< [tokens] bytes of the text, if there is one
   std::size_t line = 0;                                         ///< number of the first line
+  bool by_spans = false;                                        ///< jsonl: tags spell, as bio, spans that were read
 };
 
 /// [tokens] 1 for those before which the sentence's text, if it has one, has a blank.

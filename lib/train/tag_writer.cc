@@ -207,8 +207,10 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
 void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
   const PlacedText placed = place(s);
   Json record = options_.keys ? Json::parse(s.lines.front()) : Json::object();
-  for (const char* own : {"tokens", "tags", "spans", "nbest", "columns"}) record.erase(own);
-  record["text"] = placed.text;
+  for (const std::string& own :
+       {std::string("tokens"), std::string("tags"), options_.spans_key, std::string("nbest"), std::string("columns")})
+    record.erase(own);
+  record[options_.text_key] = placed.text;
   for (std::size_t k = 0; k < predicted.size(); ++k) {
     const Json part = column_json(s, columns_[k], predicted[k], placed);
     if (k == 0) record.update(part);
@@ -241,7 +243,7 @@ Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const Pr
                      {"probability", span.probability}});
   }
   Json out{{"tokens", tokens}};
-  if (column.data_scheme != TagScheme::kNone) out["spans"] = spans;
+  if (column.data_scheme != TagScheme::kNone) out[options_.spans_key] = spans;
   for (const auto& sequence : p.best)
     out["nbest"].push_back({{"tags", sequence.tags}, {"probability", sequence.probability}});
   return out;

@@ -23,7 +23,8 @@ struct TagWriterOptions {
   std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
   bool rows = false;           ///< sentences were read as rows of tokens, which conll and conllu write again
   bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys stay
-  std::int64_t best = 0;       ///< sequences that were asked for; conll rows get `_` for those that there are not
+  std::string text_key = "text", spans_key = "spans";  ///< jsonl: under which they are written
+  std::int64_t best = 0;  ///< sequences that were asked for; conll rows get `_` for those that there are not
 };
 
 /// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the

@@ -232,8 +232,36 @@ bool predicts_words(const Config& config) {
   return columns.size() == 1 && finds_words(columns.front());
 }
 
+namespace {
+
+// Makes each span one token, whose tag is the span's type.
+void join_spans(Sentence& s) {
+  const std::vector<std::string> tags = std::move(s.tags[0]);
+  const std::vector<std::string> pieces = std::move(s.tokens);
+  const auto places = std::move(s.places);
+  s.tags[0].clear();
+  s.tokens.clear();
+  s.places.clear();
+  std::size_t done = 0;
+  const auto add = [&](std::size_t begin, std::size_t end, std::string_view type) {
+    s.tokens.push_back(s.text->substr(places[begin].first, places[end - 1].second - places[begin].first));
+    s.tags[0].emplace_back(type);
+    s.places.emplace_back(places[begin].first, places[end - 1].second);
+    done = end;
+  };
+  for (const TagSpan& span : conlleval_spans(tags)) {
+    while (done < span.begin) add(done, done + 1, "_");
+    add(span.begin, span.end, span.type);
+  }
+  while (done < pieces.size()) add(done, done + 1, "_");
+  s.by_spans = false;
+}
+
+}  // namespace
+
 void cut_words(const Config& config, Sentence& s) {
   const bool tagged = config.data.columns.front() == kTaggedWordsColumn;
+  if (s.by_spans) join_spans(s);
   Sentence out;
   out.lines = std::move(s.lines);
   out.line_tokens.assign(out.lines.size(), -1);
@@ -264,6 +292,8 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
   out.invalid_utf8 = invalid_utf8;
   const bool words_alone = config.data.columns == std::vector<std::string>{kWordsColumn};
   out.require_tags = tags && !words_alone;
+  out.read_tags = tags;
+  out.spans_are_words = words_alone;
   const bool rows = out.format == SentenceFormat::kConll || out.format == SentenceFormat::kConllu;
   const bool objects = out.format == SentenceFormat::kJsonl;
   if (rows || objects) out.token = file.text.value_or(config.data.text);
@@ -308,12 +338,13 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
         fail("{}: {} has one column of tags, the model {}: {}", reader->name(), name_of(options.format), columns,
              fmt::join(config.data.columns, ", "));
       if (predicts_words(config)) cut_words(config, s);
+      std::vector<std::uint8_t> breaks = predicts_words(config) ? blanks_before(s) : std::vector<std::uint8_t>();
       std::vector<std::size_t> lines(s.tokens.size(), s.line);
       for (std::size_t i = 0; i < s.line_tokens.size(); ++i)
         if (s.line_tokens[i] >= 0) lines[s.line_tokens[i]] = s.line + i;
       tokens += s.tokens.size();
-      out.entries.push_back(
-          {std::move(s.tokens), std::move(s.tags), std::move(lines), static_cast<std::uint32_t>(out.files.size() - 1)});
+      out.entries.push_back({std::move(s.tokens), std::move(s.tags), std::move(lines), std::move(breaks),
+                             static_cast<std::uint32_t>(out.files.size() - 1), s.by_spans});
     }
     out.files.back().records = static_cast<std::int64_t>(reader->counts().sentences);
     report_reader(*reader, log);
@@ -325,6 +356,16 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
                                          : out.files.front().path,
          what);
   return out;
+}
+
+void respell_spans(TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
+  const TagScheme scheme = columns.front().data_scheme;
+  if (scheme == TagScheme::kNone || scheme == TagScheme::kBio) return;
+  for (auto& entry : sentences.entries) {
+    if (!entry.by_spans) continue;
+    const std::vector<std::string> tags = std::move(entry.tags[0]);
+    entry.tags[0] = spell_spans(conlleval_spans(tags), tags.size(), scheme);
+  }
 }
 
 void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
@@ -353,7 +394,7 @@ TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& se
   TaggerCorpus corpus;
   corpus.gold.resize(model.columns().size());
   for (const auto& entry : sentences.entries) {
-    model.encode(entry.tokens, corpus);
+    model.encode(entry.tokens, corpus, entry.breaks);
     for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
       const auto ids = model.tag_ids(k, entry.tags[k]);
       corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
@@ -377,6 +418,7 @@ TaggingData load_tagging_data(const Config& config, const std::string& config_pa
   out.columns = find_columns(config, out.train, log);
   if (!d.dev.empty()) out.dev = read_sentences(d.dev, config, config_path, invalid_utf8, "dev", log);
   if (!d.test.empty()) out.test = read_sentences(d.test, config, config_path, invalid_utf8, "test", log);
+  for (TaggedSentences* part : {&out.train, &out.dev, &out.test}) respell_spans(*part, out.columns);
   check_tags(out.train, out.columns);
   for (const TagColumn& column : out.columns) {
     if (column.tags.size() < 2)

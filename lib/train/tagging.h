@@ -23,7 +23,9 @@ struct TaggedSentences {
     std::vector<std::string> tokens;
     std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]
     std::vector<std::size_t> lines;              ///< [tokens] of the file
+    std::vector<std::uint8_t> breaks;            ///< as TextTagger::encode takes them
     std::uint32_t file;                          ///< index into files
+    bool by_spans;                               ///< as Sentence::by_spans
   };
   std::vector<Entry> entries;
   std::vector<SourceFile> files;
@@ -52,6 +54,9 @@ void report_reader(const SentenceReader& reader, const Log& log);
 /// Reads all files. Throws as the readers do, and if there is no token in all of them.
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const std::string& config_path,
                                InvalidUtf8 invalid_utf8, const std::string& what, const Log& log);
+
+/// Spells what was read as spans in the scheme of the first column.
+void respell_spans(TaggedSentences& sentences, const std::vector<TagColumn>& columns);
 
 /// Throws Error that names file, line and tag for a tag that is none of a column's scheme, or whose type train lacks.
 void check_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);

@@ -120,13 +120,19 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
 
 // At a break a span ends and another begins: what does not is made all but impossible, yet by a finite number, as it
 // may be that nothing else is allowed.
+constexpr double kNearlyNever = -1e5;
 void keep_breaks(const AllowedMoves& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
-  constexpr double kNearlyNever = -1e5;
   for (Index t = 1; t < std::ssize(breaks); ++t)
     for (Index k = 0; k < allowed.tags && breaks[t]; ++k) {
       if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
       if (!allowed.end[k]) scores.add(t - 1, k, kNearlyNever);
     }
+}
+
+// Empty where the corpus has none.
+std::span<const std::uint8_t> breaks_of(const TaggerCorpus& corpus, std::int64_t sentence) {
+  if (corpus.breaks.empty()) return {};
+  return std::span(corpus.breaks).subspan(corpus.words.first_unit(sentence), corpus.words.length(sentence));
 }
 
 }  // namespace
@@ -252,7 +258,12 @@ void TextTagger::quantize(kernels::Numbers numbers) {
 
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
                         std::span<const std::uint8_t> breaks) const {
-  corpus.breaks.insert(corpus.breaks.end(), breaks.begin(), breaks.end());
+  // Sentences with and without breaks stand side by side.
+  if (!breaks.empty()) corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()));
+  if (!breaks.empty() || !corpus.breaks.empty()) {
+    corpus.breaks.insert(corpus.breaks.end(), breaks.begin(), breaks.end());
+    corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()) + tokens.size());
+  }
   EncodedText encoded;
   words_.encode_units(tokens, encoded);
   corpus.words.add(encoded);
@@ -340,6 +351,7 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
       ChainScores sentence;
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
+        keep_breaks(allowed_moves(k), breaks_of(corpus, sentences[packing.original(b)]), sentence);
         out.tags[sentences[packing.original(b)]][k] = data_tags(k, chains[k].best(sentence).tags);
       }
     });
@@ -372,10 +384,7 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
             std::span<const std::int32_t> gold;
             if (!corpus.gold.empty())
               gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
-            if (!corpus.breaks.empty())
-              keep_breaks(allowed_moves(k),
-                          std::span(corpus.breaks).subspan(corpus.words.first_unit(i), corpus.words.length(i)),
-                          sentence);
+            keep_breaks(allowed_moves(k), breaks_of(corpus, i), sentence);
             out[i][k] = decode(k, decoders[k], sentence, request, gold);
           }
         });
@@ -430,7 +439,8 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
   }
   if (request.best > 0)
     for (const TagPath& one : chain.best(scores, request.best))
-      out.best.push_back({data_tags(k, one.tags), std::exp(one.score - sums.log_sum)});
+      if (one.score - sums.log_sum > kNearlyNever / 2)
+        out.best.push_back({data_tags(k, one.tags), std::exp(one.score - sums.log_sum)});
   return out;
 }
 

@@ -162,6 +162,33 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   const json kept = json::parse(f.mnemo({"tag", model}, R"({"id": 7, "spans": [], "text": "Ada saw Paris."})").out);
   CHECK(kept["id"] == 7);
   CHECK(kept["spans"] == first["spans"]);
+  CHECK(f.mnemo({"tag", model, "--min-confidence", "nan"}, lines).code == 2);
+  const std::string deep = R"({"text": "a", "x": )" + std::string(100000, '[') + std::string(100000, ']') + "}";
+  const Outcome too_deep = f.mnemo({"tag", model}, deep);
+  CHECK(too_deep.code == 1);
+  CHECK_THAT(too_deep.err, contains_text("standard input:1: JSON of more than 1000 levels"));
+  // Spans are of no scheme: they are spelled in the model's, and read under the keys that it was told.
+  for (const std::string scheme : {"bioes", "bmes", "iob1"}) {
+    const std::string folder = "by-" + scheme;
+    std::string rows;
+    for (const char* name : {"Ada", "Alan", "Kurt"})
+      rows += std::string(name) + (scheme == "iob1" ? " I-PER" : " S-PER") + "\nsaw " +
+              (scheme == "bmes" ? "S-V" : "O") + "\n" +
+              (scheme == "iob1"   ? "New I-LOC\nYork I-LOC\n\n"
+               : scheme == "bmes" ? "New B-LOC\nYork E-LOC\n\n"
+                                  : "New B-LOC\nYork E-LOC\n\n");
+    write_text(f.path("rows.conll"), rows);
+    REQUIRE(f.train(folder, {"--set", "data.train=" + f.path("rows.conll"), "--set", "data.dev=" + f.path("rows.conll"),
+                             "--set", "data.text=1"})
+                .code == 0);
+    const std::string own = f.path(folder + "/model.safetensors");
+    write_text(f.path("own.jsonl"), f.mnemo({"tag", own, "--format", "jsonl"}, rows).out);
+    const Outcome read = f.mnemo({"evaluate", own, f.path("own.jsonl"), "--format-in", "jsonl", "--format", "json"});
+    INFO(scheme << read.err);
+    REQUIRE(read.code == 0);
+    CHECK(json::parse(read.out)["metrics"]["token_accuracy"] == 1.0);
+    CHECK(read.err.find("conlleval") == std::string::npos);
+  }
   // Spans that are there are not its business.
   CHECK(f.mnemo({"tag", model}, R"({"spans": null, "tags": 3, "text": "Ada saw Paris."})").code == 0);
   // A token that columns cannot hold.
@@ -346,6 +373,15 @@ TEST_CASE("words are found as tagged characters") {
   INFO(apart);
   CHECK(apart.starts_with("我/"));
   CHECK(apart.find(" 们/") != std::string::npos);
+  // Answers in JSON have the words as spans, and are read so again, with their blanks.
+  write_text(f.path("own.jsonl"), f.mnemo({"tag", model, "--raw", "--format", "jsonl"}, "我 们爱天\n我们爱天\n").out);
+  const Outcome read = f.mnemo({"evaluate", model, f.path("own.jsonl"), "--format-in", "jsonl", "--format", "json"});
+  INFO(read.err);
+  CHECK(json::parse(read.out)["metrics"]["f1"] == 1.0);
+  // No sequence reaches over a blank, even where there are no others to give.
+  const json few = json::parse(f.mnemo({"tag", model, "--raw", "--format", "jsonl", "--nbest", "1000"}, "我 们\n").out);
+  for (const json& sequence : few["nbest"])
+    for (const json& tag : sequence["tags"]) CHECK(tag.get<std::string>()[0] == 'S');
   CHECK(f.mnemo({"tag", model, "--raw", "--format", "slashed", "--min-confidence", "1"}, "我们爱天\n").out ==
         "我们/_ 爱/_ 天/_\n");
   CHECK(f.mnemo({"tag", model, "--raw", "--min-confidence", "1"}, "我们\n").out == "我\t_\n们\t_\n\n");

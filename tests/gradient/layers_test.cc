@@ -695,6 +695,16 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   layer.log_probabilities(pool, x.data(), targets, log_p.data());
   CHECK(log_p[0] < -250);
   check();
+  // A row's answer is its own, whatever stands beside it.
+  layer.bias.value[7] = 0.0f;
+  std::vector<double> apart(2), together(2);
+  std::vector<float> beside(2 * kIn, 40.0f);
+  std::copy_n(x.data(), kIn, beside.data());
+  layer.log_probabilities(pool, beside.data(), std::span(targets).first(1), apart.data());
+  layer.log_probabilities(pool, beside.data(), std::span(targets).first(2), together.data());
+  CHECK(together[1] < -30);
+  CHECK(together[0] == apart[0]);
+  layer.bias.value[7] = 300.0f;
   Arena arena;
   Tape tape(pool, arena, Tape::Mode::kTraining);
   std::vector<float> dx(x.size());
@@ -1081,4 +1091,33 @@ TEST_CASE("steps that another use of their layers packs other weights under are 
   steps.step({x.data(), nullptr, 2, 2});
   layer.forward(peek, packing, {x.data(), nullptr, packing.tokens(), 2});
   CHECK_THROWS_WITH(steps.step({x.data() + 4, nullptr, 2, 2}), contains_text("packed anew"));
+}
+
+TEST_CASE("characters of very long words are read in turns, with the bits of each word alone") {
+  ThreadPool pool(2);
+  for (const auto kind : {CharEncoderKind::kCnn, CharEncoderKind::kBilstm}) {
+    CharEncoder encoder("chars", {.kind = kind, .rows = 5, .embedding = 2, .hidden = 3});
+    encoder.initialise(Initialiser::kUniform, 1);
+    const std::vector<std::int32_t> lengths{150000, 7, 130000, 1};
+    const auto letter = [](Index word, Index t) { return static_cast<std::int32_t>((word + t * t) % 5); };
+    const auto read = [&](const std::vector<std::int32_t>& some, const std::vector<Index>& words) {
+      const Packing packing(some);
+      Bags letters;
+      for (Index t = 0; t < packing.steps(); ++t)
+        for (Index b = 0; b < packing.rows_at(t); ++b) {
+          letters.rows.push_back(letter(words[packing.original(b)], t));
+          letters.weights.push_back(1.0f);
+          letters.starts.push_back(static_cast<std::int32_t>(letters.rows.size()));
+        }
+      Arena arena;
+      Tape tape(pool, arena, Tape::Mode::kInference);
+      const Activation y = encoder.forward(tape, packing, letters);
+      return std::vector<float>(y.value, y.value + y.size());
+    };
+    const auto together = read(lengths, {0, 1, 2, 3});
+    for (Index word = 0; word < 4; ++word) {
+      const auto alone = read({lengths[word]}, {word});
+      CHECK(std::equal(alone.begin(), alone.end(), together.begin() + word * std::ssize(alone)));
+    }
+  }
 }

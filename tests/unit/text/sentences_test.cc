@@ -48,6 +48,9 @@ TEST_CASE("sentences: conll with any blanks, document lines, comments and a miss
   CHECK(noted[1].lines == Texts{"# sent_id = 2", "# text = x"});
   CHECK(noted[2].lines == Texts{"# alone"});
   CHECK(noted[3].tokens == Texts{"UN"});
+  CHECK(read_all("# newdoc id = w\nEU B NP O O\n", {.format = SentenceFormat::kConll})[0].tokens == Texts{"EU"});
+  CHECK(read_all("# text = EU, UN\nEU,O\n", {.format = SentenceFormat::kConll, .separator = ","})[0].tokens ==
+        Texts{"EU"});
   const auto alone = read_all("# a comment\n", {.format = SentenceFormat::kConll, .require_tags = false});
   REQUIRE(alone.size() == 1);
   CHECK(alone[0].tokens.empty());
@@ -92,6 +95,7 @@ TEST_CASE("sentences: plain text with the places of its tokens") {
   CHECK(found[1].tokens.empty());
   const SentenceOptions characters{.format = SentenceFormat::kLines, .tokenizer = {.unit = Unit::kChar}};
   CHECK(read_all("我 爱\u3000北\n", characters)[0].tokens == Texts{"我", "爱", "北"});
+  CHECK(read_all("我\u00a0爱\u2003北\n", characters)[0].tokens == Texts{"我", "爱", "北"});
 }
 
 TEST_CASE("sentences: JSON lines with spans of characters, as objects, arrays, or behind a key of their own") {
