@@ -27,14 +27,13 @@ class JsonlSentences : public SentenceReader {
     read_text(object, s);
     read_tokens(object, s);
     s.tags.resize(1);
-    if (!options_.read_tags)
+    const bool spans = object.contains(spans_key_);
+    if (!options_.read_tags || (!spans && !options_.require_tags))
       s.tags[0].assign(s.tokens.size(), "_");
-    else if (object.contains(spans_key_))
+    else if (spans)
       read_spans(object[spans_key_], s);
-    else if (options_.require_tags)
-      read_tags(object, s);
     else
-      s.tags[0].assign(s.tokens.size(), "_");
+      read_tags(object, s);
     s.lines.push_back(line_);
     s.line_tokens.push_back(-1);
     return true;
