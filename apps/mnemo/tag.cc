@@ -3,7 +3,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <memory>
+#include <utility>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
@@ -17,8 +19,8 @@ namespace mnemo {
 namespace {
 
 // A block of sentences that is tagged at once: enough for the products, little enough for memory.
-constexpr std::int64_t kBlockSentences = 4096;
-constexpr std::int64_t kBlockTokens = 1 << 16;
+constexpr std::int64_t kBlockSentences = 2048;
+constexpr std::int64_t kBlockTokens = 1 << 14;
 constexpr std::int64_t kBlockLetters = 1 << 20;  // of the distinct tokens
 
 struct TagOptions {
@@ -45,8 +47,7 @@ class Tagging {
     out_ = writer_.head();
     const std::vector<std::string> standard_input{"-"};
     for (const std::string& file : options_.files.empty() ? standard_input : options_.files) tag(file);
-    out_ += writer_.tail();
-    write();
+    put(out_ + writer_.tail());
   }
 
  private:
@@ -90,44 +91,66 @@ class Tagging {
     return out;
   }
 
+  // Sentences that are tagged at once.
+  struct Block {
+    TaggerCorpus corpus;
+    std::vector<Sentence> sentences;
+
+    bool full(std::int64_t best) const {
+      return corpus.size() >= kBlockSentences ||
+             corpus.words.units() * std::max<std::int64_t>(1, best / 8) >= kBlockTokens ||
+             std::ssize(corpus.letters) >= kBlockLetters;
+    }
+  };
+
   void tag(const std::string& path) {
     const auto reader = SentenceReader::open(path, input_);
     Sentence sentence;
+    Block block;
     try {
       while (reader->next(sentence)) {
         if (const std::string* token = writer_.unwritable(sentence))
           fail("{}:{}: the token \"{}\" has blanks in it, which this --format cannot hold; jsonl can", reader->name(),
                sentence.line, *token);
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
-        model_->encode(sentence.tokens, corpus_, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
-        sentences_.push_back(std::move(sentence));
-        const bool full = corpus_.size() >= kBlockSentences ||
-                          corpus_.words.units() * std::max<std::int64_t>(1, options_.best / 8) >= kBlockTokens ||
-                          std::ssize(corpus_.letters) >= kBlockLetters;
-        if (full || !reader->next_is_ready()) answer();
+        model_->encode(sentence.tokens, block.corpus, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
+        block.sentences.push_back(std::move(sentence));
+        if (!reader->next_is_ready())
+          answer(std::exchange(block, {}));
+        else if (block.full(options_.best))
+          answer_meanwhile(std::exchange(block, {}));
       }
     } catch (...) {
-      answer();  // what was read before the error
+      answer(std::move(block));  // what was read before the error
       throw;
     }
-    answer();
+    answer(std::move(block));
     report_reader(*reader, say);
   }
 
-  void answer() {
+  // While the next block is read, if there is more than one thread.
+  void answer_meanwhile(Block block) {
+    finish();
+    if (options_.threads == 1) return write(block);
+    meanwhile_ = std::async(std::launch::async, [this, block = std::move(block)] { write(block); });
+  }
+
+  void answer(Block block) {
+    finish();
+    write(block);
+  }
+
+  void finish() {
+    if (meanwhile_.valid()) meanwhile_.get();
+  }
+
+  void write(const Block& block) {
     // What takes the place of a tag that is left out has a probability too.
     const bool marginals = options_.marginals || options_.least > 0;
     const auto predicted =
-        model_->predict(corpus_, {marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
-    for (std::size_t i = 0; i < sentences_.size(); ++i) writer_.append(sentences_[i], predicted[i], out_);
-    corpus_ = TaggerCorpus();
-    sentences_.clear();
-    write();
-  }
-
-  void write() {
-    put(out_);
-    out_.clear();
+        model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
+    for (std::size_t i = 0; i < block.sentences.size(); ++i) writer_.append(block.sentences[i], predicted[i], out_);
+    put(std::exchange(out_, {}));
   }
 
   const TagOptions& options_;
@@ -137,9 +160,8 @@ class Tagging {
   bool words_;
   SentenceOptions input_;
   TagWriter writer_;
-  TaggerCorpus corpus_;
-  std::vector<Sentence> sentences_;
   std::string out_;
+  std::future<void> meanwhile_;  // the last member: it ends before what it uses
 };
 
 int run_tag(const TagOptions& o) {
