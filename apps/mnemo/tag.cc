@@ -121,10 +121,10 @@ class Tagging {
           answer_meanwhile(std::exchange(block, {}));
       }
     } catch (...) {
-      answer(std::move(block));  // what was read before the error
+      answer(block);  // what was read before the error
       throw;
     }
-    answer(std::move(block));
+    answer(block);
     report_reader(*reader, say);
   }
 
@@ -135,7 +135,7 @@ class Tagging {
     meanwhile_ = std::async(std::launch::async, [this, block = std::move(block)] { write(block); });
   }
 
-  void answer(Block block) {
+  void answer(const Block& block) {
     finish();
     write(block);
   }
