@@ -177,7 +177,7 @@ void multiply(const TileProduct& product) {
     p.c += row * p.ldc + panel * kPanelTiles * kTile;
     return p;
   };
-  const Index whole = product.rows / kTile * kTile, pairs = whole / (2 * kTile) * (2 * kTile);
+  const Index pairs = product.rows / (2 * kTile) * (2 * kTile);
   if (pairs > 0) configuration.set_rows(kTile);
   for (Index panel = 0; panel < product.panels && pairs > 0; ++panel)
     for (Index row = 0; row < pairs; row += 2 * kTile) tiles<2, kPanelTiles>(at(row, panel, 2 * kTile));

@@ -343,16 +343,15 @@ std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corp
 TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena) {
   BestTags out;
   out.tags.assign(corpus.size(), std::vector<std::vector<std::string>>(columns_.size()));
-  std::vector<Chain> chains;
-  for (std::size_t k = 0; k < columns_.size(); ++k) chains.push_back(network_->chain(k));
+  const std::vector<Decoder> decoders = this->decoders();
   double weight = 0;
   for_scores(corpus, pool, arena, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
     pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
       ChainScores sentence;
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
-        keep_breaks(allowed_moves(k), breaks_of(corpus, sentences[packing.original(b)]), sentence);
-        out.tags[sentences[packing.original(b)]][k] = data_tags(k, chains[k].best(sentence).tags);
+        keep_breaks(decoders[k].allowed, breaks_of(corpus, sentences[packing.original(b)]), sentence);
+        out.tags[sentences[packing.original(b)]][k] = data_tags(k, decoders[k].chain.best(sentence).tags);
       }
     });
     if (corpus.gold.empty()) return;
@@ -368,11 +367,7 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
 std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                             ThreadPool& pool, Arena& arena) {
   std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
-  std::vector<Decoder> decoders;
-  for (std::size_t k = 0; k < columns_.size(); ++k) {
-    decoders.push_back({network_->chain(k), {}, 0});
-    decoders.back().shown = shown_tags(columns_[k], &decoders.back().place).size();
-  }
+  const std::vector<Decoder> decoders = this->decoders();
   for_scores(
       corpus, pool, arena,
       [&](std::span<const std::int64_t> sentences, const Packing& packing, const std::vector<Activation>& scores) {
@@ -384,7 +379,7 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
             std::span<const std::int32_t> gold;
             if (!corpus.gold.empty())
               gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
-            keep_breaks(allowed_moves(k), breaks_of(corpus, i), sentence);
+            keep_breaks(decoders[k].allowed, breaks_of(corpus, i), sentence);
             out[i][k] = decode(k, decoders[k], sentence, request, gold);
           }
         });
@@ -402,9 +397,18 @@ std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const st
   return spell_spans(conlleval_spans(tags), tags.size(), column.data_scheme);
 }
 
+std::vector<TextTagger::Decoder> TextTagger::decoders() const {
+  std::vector<Decoder> out;
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    out.push_back({network_->chain(k), allowed_moves(k), {}, 0});
+    out.back().shown = shown_tags(columns_[k], &out.back().place).size();
+  }
+  return out;
+}
+
 PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const ChainScores& scores,
                                  const TagRequest& request, std::span<const std::int32_t> gold) const {
-  const auto& [chain, place, shown] = decoder;
+  const auto& [chain, allowed, place, shown] = decoder;
   const TagColumn& column = columns_[k];
   const Index T = scores.length(), K = chain.tags();
   const TagPath path = chain.best(scores);

@@ -159,10 +159,12 @@ class TextTagger {
   // What decodes a column, made once for many sentences.
   struct Decoder {
     Chain chain;
+    AllowedMoves allowed;
     std::vector<std::size_t> place;  // [K] of the model's tags among those that are shown
     std::size_t shown;
   };
 
+  std::vector<Decoder> decoders() const;
   PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
