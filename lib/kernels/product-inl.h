@@ -191,8 +191,7 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
 // Sums over rows, for arithmetics that also say
 //
 //   copy_group(rows, column, to)       kGroup elements from `column` on, of kDepth rows (the last ones may be null)
-//   into
-//                                      kGroup elements, of which whole vectors may be written
+//                                      into kGroup elements, of which whole vectors may be written
 //   copy_run(rows, column, count, to)  `count` elements
 //   kGroup                             columns of a that are packed together, and make the rows of one tile of c
 //   kPadding                           what the number of elements is padded to a multiple of, with zeros
