@@ -15,6 +15,8 @@
 // NOLINTBEGIN(misc-definitions-in-headers): what is defined here belongs to the source that includes it.
 
 constexpr int kSums = 2 * kRows;
+constexpr Index kLine = 64;            // bytes of a cache line
+constexpr Index kNearBytes = 3 << 18;  // of a matrix that stays in the second level beside what it is multiplied with
 
 // With few rows, several panels side by side keep enough independent sums in flight to hide the multiply-add's latency.
 constexpr int panels_for(int rows) {
@@ -34,6 +36,8 @@ struct Operands {
   float* c;
   Index ldc;
   Index columns;                // of c that exist, from the first panel's first on
+  const char* ahead;            // cache lines to bring into the second level, one for each of k
+  Index ahead_step;             // bytes from one of them to the next
   const float* row_scales;      // [rows] of integer products: what a's integers stand for
   const float* scales;          // [columns, padded] the same of b's
   const std::int32_t* offsets;  // [columns, padded] what integer sums begin with
@@ -55,6 +59,7 @@ HWY_INLINE void add_products(Sums<A, R, V>& in, const Operands& o) {
   const char* a = o.a;
   const char* a6 = a + 6 * o.row_stride;
   const char* b = o.b;
+  const char* ahead = o.ahead;
   const Index stride = o.row_stride, panel_stride = o.panel_stride;
   constexpr Index kStep = (kPackedA ? kRows : 1) * A::kLeft;
   for (Index i = o.k; i > 0; --i) {
@@ -67,6 +72,8 @@ HWY_INLINE void add_products(Sums<A, R, V>& in, const Operands& o) {
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) sums.at[r][v] = A::add(left, right[v], sums.at[r][v]);
     }
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += o.ahead_step;
     a += kStep;
     a6 += kStep;
     b += Index{kWidth} * 4;
@@ -160,7 +167,8 @@ template <class A>
 void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index first_panel, Index last_panel, Start start,
                    const float* bias, float* c, Index ldc) {
   // Blocks of nearly equal height: 16 rows as 8 + 8, not 12 + 4.
-  const Index blocks = (m + kRows - 1) / kRows;
+  const Index blocks = (m + kRows - 1) / kRows, panel_bytes = b.panel_rows() * kWidth * 4;
+  const bool far = blocks > 1 && b.panels() * panel_bytes > kNearBytes;
   for (Index p = first_panel; p < last_panel;) {
     Index step = 1;
     for (Index block = 0; block < blocks; ++block) {
@@ -170,16 +178,23 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
         step = panels_for(static_cast<int>(rows));
         function = wide_tile_of<A>(rows);
       }
+      // Where panels lie beyond the second level the first block waits for them, so all blocks bring the next panel
+      // nearer meanwhile, each a part.
+      const Index part = block * b.elements() * kLine;
+      const bool next = far && part + b.elements() * kLine <= panel_bytes;
+      const Index from = !next ? p : p + step < last_panel ? p + step : first_panel;
       function({.k = b.elements(),
                 .a = a.at + r * a.stride,
                 .row_stride = a.stride,
                 .b = reinterpret_cast<const char*>(b.panel(p)),
-                .panel_stride = b.panel_rows() * kWidth * 4,
+                .panel_stride = panel_bytes,
                 .start = start,
                 .bias = bias ? bias + p * kWidth : nullptr,
                 .c = c + r * ldc + p * kWidth,
                 .ldc = ldc,
                 .columns = b.n - p * kWidth,
+                .ahead = reinterpret_cast<const char*>(b.panel(from)) + (next ? part : 0),
+                .ahead_step = next ? kLine : 0,
                 .row_scales = a.scales ? a.scales + r : nullptr,
                 .scales = A::kScaled ? b.scales.data() + p * kWidth : nullptr,
                 .offsets = A::kScaled ? b.offsets.data() + p * kWidth : nullptr});
@@ -293,6 +308,15 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
   }
 }
 
+// Begins to load c's tile of panel p, rows [row, row + rows), of which each starts on a page of its own.
+inline void prefetch_gradient_tile(const TransposedProduct& t, Index row, Index p, Index rows) {
+  const Index begin = p * kWidth, before = begin < t.right[0].n ? 0 : t.right[0].n;
+  const auto& right = before == 0 ? t.right[0] : t.right[1];
+  const float* c = right.c + row * right.ldc + begin - before;
+  for (Index r = 0; r < rows; ++r, c += right.ldc)
+    for (Index j = 0; j < kWidth; j += kLine / 4) __builtin_prefetch(c + j, 1);
+}
+
 // c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows_of writes it.
 template <class A>
 void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
@@ -304,24 +328,34 @@ void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Inde
   for (Index from = 0; from < t.rows; from += kBlock<A>) {
     const Index to = std::min<Index>(t.rows, from + kBlock<A>), elements = elements_of<A>(to - from);
     pack_columns<A>(t, from, to, begin, columns, packed_a, sum);
+    const auto rows_of = [&](Index g) { return std::min<Index>(A::kGroup, columns - g * A::kGroup); };
+    const auto block_of = [&](Index p) {
+      return reinterpret_cast<const char*>(packed_b + (p * panel_rows + from / A::kDepth) * kWidth);
+    };
     for (Index p = 0; p < panels; ++p)
       for (Index g = 0; g < groups; ++g) {
-        const Index rows = std::min<Index>(A::kGroup, columns - g * A::kGroup);
-        gradient_tile_at<A>(
-            t, begin + g * A::kGroup, p, rows,
-            {.k = elements,
-             .a = reinterpret_cast<const char*>(packed_a + g * group_size<A>(elements)),
-             .row_stride = 0,
-             .b = reinterpret_cast<const char*>(packed_b + (p * panel_rows + from / A::kDepth) * kWidth),
-             .panel_stride = 0,
-             .start = Start::kResult,
-             .bias = nullptr,
-             .c = nullptr,
-             .ldc = 0,
-             .columns = t.n() - p * kWidth,
-             .row_scales = nullptr,
-             .scales = nullptr,
-             .offsets = nullptr});
+        // What the next tiles read comes nearer meanwhile: the first groups bring a part of b's next block each.
+        if (g + 1 < groups)
+          prefetch_gradient_tile(t, begin + (g + 1) * A::kGroup, p, rows_of(g + 1));
+        else if (p + 1 < panels)
+          prefetch_gradient_tile(t, begin, p + 1, rows_of(0));
+        const bool next = p + 1 < panels && (g + 1) * kLine <= kWidth * 4;
+        gradient_tile_at<A>(t, begin + g * A::kGroup, p, rows_of(g),
+                            {.k = elements,
+                             .a = reinterpret_cast<const char*>(packed_a + g * group_size<A>(elements)),
+                             .row_stride = 0,
+                             .b = block_of(p),
+                             .panel_stride = 0,
+                             .start = Start::kResult,
+                             .bias = nullptr,
+                             .c = nullptr,
+                             .ldc = 0,
+                             .columns = t.n() - p * kWidth,
+                             .ahead = next ? block_of(p + 1) + g * elements * kLine : block_of(p),
+                             .ahead_step = next ? kLine : 0,
+                             .row_scales = nullptr,
+                             .scales = nullptr,
+                             .offsets = nullptr});
       }
   }
   if (t.a_sum) std::memcpy(t.a_sum + begin, sum, columns * sizeof(float));
