@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <numeric>
+#include <iterator>
 
 #include "base/error.h"
+#include "decode/repeat_guard.h"
 #include "kernels/softmax.h"
 #include "nn/session.h"
 
@@ -14,6 +15,10 @@ namespace {
 
 // Units of a prompt that are read at once.
 constexpr std::int64_t kPromptBlock = 256;
+// Samples that one thread has in hand at a time: enough for the products, few enough for memory, as each has scores.
+constexpr std::int64_t kSideBySide = 64;
+
+constexpr const char* kNothingLeft = "no unit of the vocabulary is left that keeps the form";
 
 // The state behind a prompt and the scores of what follows.
 struct Read {
@@ -122,7 +127,8 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
   std::vector<GeneratedText> out(options.samples);
   std::atomic<bool> stopped{false};
   // Each thread takes some samples to their end: nobody waits for another one's step.
-  const std::int64_t groups = std::min<std::int64_t>(options.samples, pool.threads());
+  const std::int64_t groups = std::max(std::min<std::int64_t>(options.samples, pool.threads()),
+                                       (options.samples + kSideBySide - 1) / kSideBySide);
   pool.parallel_for(groups, [&](std::int64_t group) {
     const std::int64_t first = group * options.samples / groups, last = (group + 1) * options.samples / groups;
     Steps steps(model, read, last - first, pool);
@@ -142,8 +148,7 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
         if (ended[b]) continue;
         if (options.constraint) blocked_now(options.blocked, *constraints[b], model.options().units, blocked);
         const std::int32_t unit = samplers[b].next(steps.scores(b), options.constraint ? blocked : options.blocked);
-        if (unit < 0 && options.constraint)
-          throw Error("no unit is left that keeps the form; the vocabulary is too small");
+        if (unit < 0 && options.constraint) throw Error(kNothingLeft);
         GeneratedText& text = out[first + b];
         text.log_probability = samplers[b].log_probability();
         ended[b] = unit < 0 || unit == options.end;
@@ -177,20 +182,34 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
   struct Hypothesis {
     GeneratedText text;
     std::unique_ptr<Constraint> constraint;
+    RepeatGuard guard;
   };
-  std::vector<Hypothesis> beam(1);
-  std::vector<GeneratedText> done;
-  if (options.constraint) beam[0].constraint = options.constraint->clone();
+  std::vector<Hypothesis> beam;
+  beam.push_back({{}, options.constraint ? options.constraint->clone() : nullptr, RepeatGuard(options.no_repeat)});
+  for (const std::int32_t unit : prompt) beam[0].guard.note(unit);
+  std::vector<GeneratedText> ended;
+  const auto worth = [&](const GeneratedText& text) {
+    if (options.end < 0) return text.log_probability;
+    return text.log_probability / static_cast<double>(std::max<std::size_t>(1, text.units.size()));
+  };
+  const auto keep_best = [&](std::vector<GeneratedText>& texts) {
+    std::stable_sort(texts.begin(), texts.end(),
+                     [&](const GeneratedText& a, const GeneratedText& b) { return worth(a) > worth(b); });
+    if (std::ssize(texts) > B) texts.resize(B);
+  };
   std::vector<std::uint8_t> blocked = options.blocked;
   std::vector<float> exponentials(V);
-  const auto repeats = [&](const GeneratedText& text, std::int32_t unit) {
-    const std::int64_t n = options.no_repeat;
-    if (n <= 0) return false;
-    std::vector<std::int32_t> all(prompt.begin(), prompt.end());
-    all.insert(all.end(), text.units.begin(), text.units.end());
-    all.push_back(unit);
-    if (std::ssize(all) <= n) return false;
-    return std::search(all.begin(), all.end() - 1, all.end() - n, all.end()) != all.end() - 1;
+  std::vector<std::int32_t> order;
+  // The units that may come next; what would repeat a sequence only if nothing else may.
+  const auto choose_from = [&](const Hypothesis& one) {
+    if (one.constraint) blocked_now(options.blocked, *one.constraint, V, blocked);
+    for (const RepeatGuard::Units* repeating :
+         {one.guard.repeating(), static_cast<const RepeatGuard::Units*>(nullptr)}) {
+      order.clear();
+      for (std::int32_t v = 0; v < V; ++v)
+        if ((blocked.empty() || !blocked[v]) && (!repeating || !repeating->contains(v))) order.push_back(v);
+      if (!order.empty()) return;
+    }
   };
   for (std::int64_t at = 0; at < options.length && !beam.empty(); ++at) {
     std::vector<Candidate> candidates;
@@ -199,18 +218,14 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
       const float largest = kernels::largest_of_row(V, scores.data());
       const double log_sum =
           std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials.data())));
-      std::vector<std::int32_t> order;
-      if (beam[b].constraint) blocked_now(options.blocked, *beam[b].constraint, V, blocked);
-      for (std::int32_t v = 0; v < V; ++v)
-        if (blocked.empty() || !blocked[v]) order.push_back(v);
-      // More than the beam has room for, as some may repeat what stood before.
-      const auto wanted = std::min<std::ptrdiff_t>(std::ssize(order), 2 * B + 8);
+      choose_from(beam[b]);
+      // One may be an end, which takes no place in the beam.
+      const auto wanted = std::min<std::ptrdiff_t>(std::ssize(order), B + 1);
       std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
                         [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
       for (std::ptrdiff_t i = 0; i < wanted; ++i)
-        if (!repeats(beam[b].text, order[i]))
-          candidates.push_back(
-              {beam[b].text.log_probability + static_cast<double>(scores[order[i]] - largest) - log_sum, b, order[i]});
+        candidates.push_back(
+            {beam[b].text.log_probability + static_cast<double>(scores[order[i]] - largest) - log_sum, b, order[i]});
     }
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const auto& a, const auto& b) { return a.log_probability > b.log_probability; });
@@ -222,7 +237,7 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
       GeneratedText text = beam[c.from].text;
       text.log_probability = c.log_probability;
       if (c.unit == options.end) {
-        done.push_back(std::move(text));
+        ended.push_back(std::move(text));
         continue;
       }
       text.units.push_back(c.unit);
@@ -231,32 +246,37 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
         constraint = beam[c.from].constraint->clone();
         constraint->note(c.unit);
         if (constraint->ended()) {
-          done.push_back(std::move(text));
+          ended.push_back(std::move(text));
           continue;
         }
       }
-      next.push_back({std::move(text), std::move(constraint)});
+      RepeatGuard guard = beam[c.from].guard;
+      guard.note(c.unit);
+      next.push_back({std::move(text), std::move(constraint), std::move(guard)});
       from.push_back(c.from);
       units.push_back(c.unit);
     }
     beam = std::move(next);
-    if (std::ssize(done) >= B || beam.empty()) break;
+    keep_best(ended);
+    // More can come of an open text only while it is worth more than the least of those that ended.
+    const bool open = std::any_of(beam.begin(), beam.end(), [&](const Hypothesis& one) {
+      return std::ssize(ended) < B || worth(one.text) > worth(ended.back());
+    });
+    if (!open) break;
     from.resize(B, 0);
     units.resize(B, units.front());
     steps.reorder(from);
     steps.step(units);
   }
-  // What a constraint has not ended does not keep it.
-  for (Hypothesis& one : beam)
-    if (!one.constraint) done.push_back(std::move(one.text));
-  const auto worth = [&](const GeneratedText& text) {
-    if (options.end < 0) return text.log_probability;
-    return text.log_probability / static_cast<double>(std::max<std::size_t>(1, text.units.size()));
-  };
-  std::stable_sort(done.begin(), done.end(),
-                   [&](const GeneratedText& a, const GeneratedText& b) { return worth(a) > worth(b); });
-  if (std::ssize(done) > B) done.resize(B);
-  return done;
+  if (!options.constraint && std::ssize(ended) < B) {
+    std::vector<GeneratedText> cut;
+    for (Hypothesis& one : beam) cut.push_back(std::move(one.text));
+    keep_best(cut);
+    cut.resize(std::min<std::size_t>(cut.size(), static_cast<std::size_t>(B) - ended.size()));
+    std::move(cut.begin(), cut.end(), std::back_inserter(ended));
+  }
+  if (ended.empty() && options.constraint) throw Error(kNothingLeft);
+  return ended;
 }
 
 }  // namespace mnemo

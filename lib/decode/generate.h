@@ -46,7 +46,8 @@ struct BeamOptions {
 };
 
 /// The most probable continuations that a beam of that width finds, the best first by their log p, at most `beam`. With
-/// an end unit by the log p a unit, as they have different lengths.
+/// an end unit by the log p a unit, as they have different lengths; texts that the length cut off then stand behind
+/// those that ended. Throws Error where a constraint leaves no unit.
 std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool);
 

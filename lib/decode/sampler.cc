@@ -7,26 +7,20 @@
 #include "kernels/softmax.h"
 
 namespace mnemo {
+namespace {
+constexpr double kHighestInverse = 1e30;
+}  // namespace
 
 Sampler::Sampler(const SamplingOptions& options, std::int64_t classes, std::uint64_t seed, std::uint64_t stream)
-    : options_(options), random_(seed, Purpose::kSample, stream), scores_(classes), exponentials_(classes) {}
+    : options_(options),
+      random_(seed, Purpose::kSample, stream),
+      scores_(classes),
+      exponentials_(classes),
+      guard_(options.no_repeat) {}
 
 void Sampler::note(std::int32_t unit) {
   if (options_.repetition_penalty != 1.0) seen_.insert(unit);
-  const std::int64_t n = options_.no_repeat;
-  if (n <= 0) return;
-  if (std::ssize(history_) >= n - 1) followers_[last_].insert(unit);
-  history_.push_back(unit);
-  if (std::ssize(history_) < n - 1) return;
-  // The last n - 1 units, mixed in order.
-  last_ = 0;
-  for (auto at = history_.end() - (n - 1); at != history_.end(); ++at)
-    last_ = (last_ ^ static_cast<std::uint32_t>(*at)) * 0x9e3779b97f4a7c15 + 1;
-}
-
-bool Sampler::repeats(std::int32_t unit) const {
-  const auto found = followers_.find(last_);
-  return std::ssize(history_) >= options_.no_repeat - 1 && found != followers_.end() && found->second.contains(unit);
+  guard_.note(unit);
 }
 
 std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::uint8_t> blocked) {
@@ -36,8 +30,9 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
     float& score = scores_[unit];
     score = score > 0 ? score / penalty : score * penalty;
   }
-  std::int32_t unit = choose(blocked, false);
-  if (unit < 0 && options_.no_repeat > 0) unit = choose(blocked, true);
+  const RepeatGuard::Units* repeating = guard_.repeating();
+  std::int32_t unit = choose(blocked, repeating);
+  if (unit < 0 && repeating) unit = choose(blocked, nullptr);
   if (unit < 0) return unit;
   const auto V = std::ssize(scores);
   const float largest = kernels::largest_of_row(V, scores.data());
@@ -47,15 +42,14 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
   return unit;
 }
 
-std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, bool also_repeats) {
+std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating) {
   const auto V = std::ssize(scores_);
-  const bool all = blocked.empty() && (options_.no_repeat <= 0 || also_repeats);
+  const bool all = blocked.empty() && !repeating;
   const bool cut = options_.top_k > 0 || options_.top_p < 1.0 || options_.min_p > 0.0;
   kept_.clear();
   if (!all || cut || options_.temperature <= 0) {
     for (std::int32_t v = 0; v < V; ++v)
-      if ((blocked.empty() || !blocked[v]) && (options_.no_repeat <= 0 || also_repeats || !repeats(v)))
-        kept_.push_back(v);
+      if ((blocked.empty() || !blocked[v]) && (!repeating || !repeating->contains(v))) kept_.push_back(v);
     if (kept_.empty()) return -1;
   }
   if (options_.temperature <= 0)
@@ -76,8 +70,10 @@ std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, bool also_re
   }
   std::int64_t count = kept_.empty() ? V : std::ssize(kept_);
   const float largest = kernels::largest_of_row(count, exponentials_.data());
-  double sum = static_cast<double>(kernels::exp_row(
-      count, exponentials_.data(), largest, static_cast<float>(1.0 / options_.temperature), exponentials_.data()));
+  // A temperature whose inverse is no float is that of the likeliest.
+  const auto inverse = static_cast<float>(std::min(1.0 / options_.temperature, kHighestInverse));
+  double sum =
+      static_cast<double>(kernels::exp_row(count, exponentials_.data(), largest, inverse, exponentials_.data()));
   if (options_.top_p < 1.0 || options_.min_p > 0.0) {
     double taken = 0;
     std::int64_t keep = 0;

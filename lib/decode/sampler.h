@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "base/random.h"
+#include "decode/repeat_guard.h"
 
 namespace mnemo {
 
@@ -40,19 +40,16 @@ class Sampler {
   double log_probability() const { return log_probability_; }
 
  private:
-  bool repeats(std::int32_t unit) const;
-  std::int32_t choose(std::span<const std::uint8_t> blocked, bool also_repeats);
+  // Of the units that are neither blocked nor in `repeating`.
+  std::int32_t choose(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating);
 
   SamplingOptions options_;
   RandomStream random_;
   double log_probability_ = 0;
   std::vector<float> scores_, exponentials_;
   std::vector<std::int32_t> kept_;
-  std::vector<std::int32_t> history_;
   std::unordered_set<std::int32_t> seen_;
-  /// The hash of the last n - 1 units, and the units that came behind such.
-  std::unordered_map<std::uint64_t, std::unordered_set<std::int32_t>> followers_;
-  std::uint64_t last_ = 0;
+  RepeatGuard guard_;
 };
 
 }  // namespace mnemo

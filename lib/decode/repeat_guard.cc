@@ -1,0 +1,24 @@
+#include "decode/repeat_guard.h"
+
+#include <iterator>
+
+namespace mnemo {
+
+void RepeatGuard::note(std::int32_t unit) {
+  if (n_ <= 0) return;
+  if (std::ssize(history_) >= n_ - 1) followers_[last_].insert(unit);
+  history_.push_back(unit);
+  if (std::ssize(history_) < n_ - 1) return;
+  // The last n - 1 units, mixed in order.
+  last_ = 0;
+  for (auto at = history_.end() - (n_ - 1); at != history_.end(); ++at)
+    last_ = (last_ ^ static_cast<std::uint32_t>(*at)) * 0x9e3779b97f4a7c15 + 1;
+}
+
+const RepeatGuard::Units* RepeatGuard::repeating() const {
+  if (n_ <= 0 || std::ssize(history_) < n_ - 1) return nullptr;
+  const auto found = followers_.find(last_);
+  return found == followers_.end() ? nullptr : &found->second;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,156 @@
+#include "decode/generate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <numeric>
+
+#include "tests/catch.h"
+
+using namespace mnemo;
+
+namespace {
+
+constexpr std::int32_t kEnd = 1;
+constexpr std::int64_t kUnits = 5;
+
+LanguageModel small_model() {
+  LanguageModel model({.units = kUnits,
+                       .embedding = 3,
+                       .recurrent = {.input = 3, .hidden = 6, .initialiser = Initialiser::kUniform},
+                       .embedding_deviation = 2.0f});
+  model.initialise(3);
+  // Peaked enough that the orders differ from step to step.
+  model.visit([](Parameter& p) {
+    for (Index i = 0; i < p.size(); ++i) p.value[i] *= 4.0f;
+  });
+  model.weights_changed();
+  return model;
+}
+
+// Sum of log p of units behind the prompt, each sequence read whole.
+double log_probability(LanguageModel& model, ThreadPool& pool, std::vector<std::int32_t> units, std::size_t prompt) {
+  std::vector<std::int32_t> targets(units.begin() + 1, units.end());
+  units.pop_back();
+  const auto length = static_cast<std::int32_t>(units.size());
+  Arena arena;
+  Tape tape(pool, arena, Tape::Mode::kInference);
+  const auto batch = model.batch(Packing({&length, 1}), units, targets, false, 0, 0);
+  const Recurrent::Output output = model.forward(tape, batch, nullptr);
+  std::vector<double> log_p(targets.size());
+  model.output().prepare(pool);
+  model.output().log_probabilities(pool, output.y.value, targets, log_p.data());
+  return std::accumulate(log_p.begin() + static_cast<std::ptrdiff_t>(prompt) - 1, log_p.end(), 0.0);
+}
+
+// All texts of at most `length` units that end, or if there is no end those of that length, with their log p.
+std::map<std::vector<std::int32_t>, double> all_texts(LanguageModel& model, ThreadPool& pool,
+                                                      const std::vector<std::int32_t>& prompt, std::size_t length,
+                                                      std::int32_t end) {
+  std::map<std::vector<std::int32_t>, double> out;
+  const std::function<void(std::vector<std::int32_t>)> grow = [&](const std::vector<std::int32_t>& text) {
+    std::vector<std::int32_t> all = prompt;
+    all.insert(all.end(), text.begin(), text.end());
+    if (end >= 0 && text.size() < length) {
+      all.push_back(end);
+      out[text] = log_probability(model, pool, all, prompt.size());
+    } else if (end < 0 && text.size() == length) {
+      out[text] = log_probability(model, pool, all, prompt.size());
+    }
+    for (std::int32_t v = 0; v < kUnits && text.size() < length; ++v)
+      if (v != end) {
+        auto longer = text;
+        longer.push_back(v);
+        grow(longer);
+      }
+  };
+  grow({});
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a beam wide enough finds the most probable of all texts, in order") {
+  ThreadPool pool(2);
+  LanguageModel model = small_model();
+  const std::vector<std::int32_t> prompt{2, 4};
+  const auto worth = [](const auto& text, std::int32_t end) {
+    return end < 0 ? text.second : text.second / static_cast<double>(std::max<std::size_t>(1, text.first.size()));
+  };
+  for (const std::int32_t end : {-1, kEnd}) {
+    const auto every = all_texts(model, pool, prompt, 3, end);
+    std::vector<std::pair<std::vector<std::int32_t>, double>> order(every.begin(), every.end());
+    std::stable_sort(order.begin(), order.end(),
+                     [&](const auto& a, const auto& b) { return worth(a, end) > worth(b, end); });
+    const auto found = beam_search(model, prompt, {.beam = 125, .length = 3, .blocked = {}, .end = end}, pool);
+    REQUIRE(found.size() >= order.size());
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      CHECK(found[i].units == order[i].first);
+      CHECK(found[i].log_probability == Approx(order[i].second).epsilon(1e-5));
+    }
+    // Behind those that ended stand those that the length cut off.
+    for (std::size_t i = order.size(); i < found.size(); ++i) CHECK(found[i].units.size() == 3);
+  }
+}
+
+TEST_CASE("what a narrow beam gives with an end has ended, and its log p is that of the whole text") {
+  ThreadPool pool(1);
+  LanguageModel model = small_model();
+  const std::vector<std::int32_t> prompt{3};
+  for (const std::int64_t width : {1, 2, 3}) {
+    const auto found = beam_search(model, prompt, {.beam = width, .length = 60, .blocked = {}, .end = kEnd}, pool);
+    REQUIRE_FALSE(found.empty());
+    CHECK(std::ssize(found) <= width);
+    for (const GeneratedText& text : found) {
+      if (text.units.size() == 60) continue;
+      std::vector<std::int32_t> all = prompt;
+      all.insert(all.end(), text.units.begin(), text.units.end());
+      all.push_back(kEnd);
+      CHECK(text.log_probability == Approx(log_probability(model, pool, all, 1)).epsilon(1e-5));
+    }
+    const auto mean = [](const GeneratedText& text) {
+      return text.log_probability / static_cast<double>(text.units.size());
+    };
+    for (std::size_t i = 1; i < found.size(); ++i)
+      if (found[i].units.size() < 60) CHECK(mean(found[i - 1]) >= mean(found[i]));
+  }
+}
+
+TEST_CASE("a beam repeats a sequence only where nothing else is left") {
+  ThreadPool pool(1);
+  LanguageModel model = small_model();
+  const auto found = beam_search(model, std::vector<std::int32_t>{0},
+                                 {.beam = 3, .length = 12, .blocked = {}, .end = -1, .no_repeat = 2}, pool);
+  REQUIRE(found.size() == 3);
+  for (const GeneratedText& text : found) {
+    std::vector<std::int32_t> all{0};
+    all.insert(all.end(), text.units.begin(), text.units.end());
+    std::map<std::pair<std::int32_t, std::int32_t>, int> pairs;
+    for (std::size_t i = 1; i < all.size(); ++i) CHECK(++pairs[{all[i - 1], all[i]}] == 1);
+  }
+  // Of five units no more than five are new.
+  const auto forced = beam_search(model, std::vector<std::int32_t>{0},
+                                  {.beam = 2, .length = 9, .blocked = {}, .end = -1, .no_repeat = 1}, pool);
+  REQUIRE(forced.size() == 2);
+  for (const GeneratedText& text : forced) {
+    REQUIRE(text.units.size() == 9);
+    std::vector<std::int32_t> first(text.units.begin(), text.units.begin() + 4);
+    std::sort(first.begin(), first.end());
+    CHECK(first == std::vector<std::int32_t>{1, 2, 3, 4});
+  }
+}
+
+TEST_CASE("a sample does not depend on how many are made") {
+  ThreadPool one(1), two(2);
+  LanguageModel model = small_model();
+  const std::vector<std::int32_t> prompt{2};
+  const auto many = generate(model, prompt, {.sampling = {}, .length = 9, .samples = 150, .blocked = {}}, two);
+  const auto few = generate(model, prompt, {.sampling = {}, .length = 9, .samples = 3, .blocked = {}}, one);
+  REQUIRE(many.size() == 150);
+  for (std::size_t i = 0; i < few.size(); ++i) {
+    CHECK(many[i].units == few[i].units);
+    CHECK(many[i].log_probability == few[i].log_probability);
+  }
+  CHECK(many[0].units != many[149].units);
+}
