@@ -8,6 +8,7 @@ pingshui-simplified.json, xinyun-simplified.json and cilin-simplified.json (gith
 all under the MIT licence; what character rhymes with what is a fact of the old books. UNICODE holds the files of the
 Unihan database as Debian's package unicode-data has them (default: /usr/share/unicode). A character that a book lacks
 gets the groups of its variants there: of the same character in another shape, or in traditional or simplified form.
+An old character that in simplified texts stands for others too (听 for 聽, 种 for 種) has the pingshui groups of both.
 What the new rhymes still lack gets the group of its customary reading in Mandarin, what the rhymes of the ci lack that
 of its pingshui group, where nearly all of that group's characters stand in one.
 """
@@ -74,6 +75,21 @@ def pingshui(folder):
     for name, characters in zip([name for name in groups if name != NOT_SIMPLIFIED], simplified.values(), strict=True):
         groups[name] |= {c for c in characters if c not in known}
     return groups
+
+
+def add_simplified(groups, folder):
+    """An old character that in simplified texts stands for others too gets their groups beside its own."""
+    of = {}
+    for name, characters in groups.items():
+        for c in characters:
+            of.setdefault(c, set()).add(name)
+    with bz2.open(folder + "/Unihan_Variants.txt.bz2", "rt", encoding="utf-8") as file:
+        fields = (line.rstrip("\n").split("\t") for line in file)
+        forms = {chr(int(f[0][2:], 16)): {chr(int(code, 16)) for code in re.findall(r"U\+([0-9A-F]+)", f[2])}
+                 for f in fields if len(f) == 3 and f[1] == "kTraditionalVariant"}
+    for c in sorted(of.keys() & forms.keys()):
+        for name in set().union(*(of.get(other, set()) for other in forms[c])):
+            groups[name].add(c)
 
 
 # Parts of the new rhymes by the final of a syllable in pinyin (v for u with two dots), as the book defines them.
@@ -145,6 +161,7 @@ def main():
     for name, characters in old.items():
         if name in by_old:
             books["kCilin"][by_old[name]] |= characters - have
+    add_simplified(old, unicode)
     print("// Made by scripts/make_rhyme_tables.py, which names the sources.")
     for book, groups in books.items():
         print(f"constexpr Group {book}[] = {{")

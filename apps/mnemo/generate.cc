@@ -24,6 +24,8 @@
 namespace mnemo {
 namespace {
 
+constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  // as training.seed
+
 struct GenerateCommand {
   std::string model, prompt, prompt_file, format = "text", invalid_utf8 = "error";
   std::string title, author, acrostic, overlap;
@@ -36,10 +38,7 @@ struct GenerateCommand {
 
 // The prompt as it was given, its last line without an end.
 std::string read_prompt_text(const GenerateCommand& o) {
-  if (o.prompt_file.empty()) {
-    if (const auto bad = find_invalid_utf8(o.prompt)) throw UsageError("--prompt: is no valid UTF-8");
-    return o.prompt;
-  }
+  if (o.prompt_file.empty()) return o.prompt;
   LineReader lines(o.prompt_file, *invalid_utf8_from_name(o.invalid_utf8));
   std::string out, line;
   while (lines.next(line)) out += (lines.line_number() > 1 ? "\n" : "") + line;
@@ -119,7 +118,7 @@ class Generation {
       options_.blocked[static_cast<std::size_t>(options_.end)] = 0;
     }
     options_.constraint = constraint_.get();
-    if (form_) options_.length = std::max<std::int64_t>(options_.length, 4 * form_->characters());
+    if (form_) options_.length = 4 * form_->characters();
   }
 
   void run() {
@@ -159,7 +158,6 @@ class Generation {
     std::vector<std::string_view> texts;
     texts.reserve(static_cast<std::size_t>(model_->vocabulary().size()));
     for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
-    if (find_invalid_utf8(o_.acrostic)) throw UsageError("--acrostic: is no valid UTF-8");
     poem_units_ = std::make_unique<PoemUnits>(texts, rhyme_book(o_.poem, *form_));
     constraint_ = std::make_unique<PoemConstraint>(
         *poem_units_, *form_, PoemOptions{.acrostic = to_code_points(o_.acrostic), .allow_repeats = o_.repeats});
@@ -168,9 +166,13 @@ class Generation {
       const std::int32_t unit = beginning_.prompt()[i];
       std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
       if (!constraint_->ended()) constraint_->block(blocked);
-      if (constraint_->ended() || blocked[static_cast<std::size_t>(unit)] != 0)
-        fail("prompt, unit {}: \"{}\" does not keep the form {} with --tones {}", i + 1,
-             texts[static_cast<std::size_t>(unit)], form_->name, o_.poem.tones);
+      const std::string_view text = texts[static_cast<std::size_t>(unit)];
+      if (constraint_->ended()) fail("prompt, unit {}: \"{}\" stands behind the end of {}", i + 1, text, form_->name);
+      if (blocked[static_cast<std::size_t>(unit)] != 0)
+        fail(
+            "prompt, unit {}: \"{}\" does not keep the form {}: there it breaks its length, --tones {}, the rhyme, the "
+            "acrostic, or stands twice",
+            i + 1, text, form_->name, o_.poem.tones);
       constraint_->note(unit);
     }
   }
@@ -313,6 +315,12 @@ class Generation {
 };
 
 int run_generate(const GenerateCommand& o) {
+  for (const auto& [name, text] :
+       {std::pair{"--prompt", &o.prompt}, {"--title", &o.title}, {"--author", &o.author}, {"--acrostic", &o.acrostic}})
+    if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
+  if (o.beam > 0 && o.options.samples > o.beam)
+    throw UsageError(
+        fmt::format("--samples {}: a beam of {} finds no more than {} texts", o.options.samples, o.beam, o.beam));
   Generation(o).run();
   return 0;
 }
@@ -335,13 +343,16 @@ void add_generate(CLI::App& app, Command& chosen) {
   command->add_option("--prompt-file", o->prompt_file, "The same from a file; - is standard input")
       ->type_name("FILE")
       ->excludes(prompt);
-  command->add_option("--length", o->options.length, "Units at the most: characters or words, as the model's")
-      ->check(CLI::Range(0, 1000000000))
-      ->capture_default_str();
+  auto* length =
+      command->add_option("--length", o->options.length, "Units at the most: characters or words, as the model's")
+          ->check(CLI::Range(0, 1000000000))
+          ->capture_default_str();
   command->add_option("--samples", o->options.samples, "How many texts; generated side by side")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command->add_option("--seed", o->options.seed, "Seed of the choices")->capture_default_str();
+  command->add_option("--seed", o->options.seed, "Seed of the choices")
+      ->check(CLI::Range(std::int64_t{0}, kLargestSeed))
+      ->capture_default_str();
   command->add_option("--temperature", s.temperature, "Below 1 likelier, above 1 less likely units; 0: the likeliest")
       ->check(number_from(0.0, 1000.0))
       ->capture_default_str();
@@ -366,6 +377,7 @@ void add_generate(CLI::App& app, Command& chosen) {
                    ->check(CLI::Range(0, 1000))
                    ->capture_default_str();
   CLI::Option* form = add_poem_form(command, o->poem, "Write in this form");
+  form->excludes(length);
   command->add_option("--title", o->title, "Title of the poem, for models of poems-json")->type_name("TEXT");
   command->add_option("--author", o->author, "Author whose manner it has, for models of poems-json")->type_name("NAME");
   command
@@ -380,7 +392,8 @@ void add_generate(CLI::App& app, Command& chosen) {
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   // What a beam, which draws nothing, would leave without effect.
-  for (const char* name : {"--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
+  for (const char* name :
+       {"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
     beam->excludes(command->get_option(name));
   command
       ->add_option("--overlap", o->overlap,

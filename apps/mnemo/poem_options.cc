@@ -25,6 +25,7 @@ CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const st
           "With --form: strict as the pattern, loose where even places count but neither a lone level tone nor "
           "three at the end may stand, or off")
       ->check(CLI::IsMember({"strict", "loose", "off"}))
+      ->needs(form)
       ->capture_default_str();
   return form;
 }
@@ -44,7 +45,7 @@ std::optional<PoemForm> read_form(const PoemFormOptions& options) {
 
 RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form) {
   if (!options.rhyme.empty()) return *rhyme_book_from_name(options.rhyme);
-  return form.alternatives.size() == 1 ? RhymeBook::kCilin : RhymeBook::kPingshui;
+  return form.is_tune() ? RhymeBook::kCilin : RhymeBook::kPingshui;
 }
 
 }  // namespace mnemo

@@ -24,6 +24,7 @@ namespace {
 // Lines that are scored at once: enough for the products, little enough for memory.
 constexpr std::size_t kBlockLines = 512;
 constexpr std::size_t kBlockUnits = 1 << 15;
+constexpr const char* kBlanks = " \t\u3000";  // of which a line that parts poems may consist
 constexpr std::string_view kBar = " ||| ";
 
 struct ScoreOptions {
@@ -162,23 +163,25 @@ class PoemScoring {
         poem.clear();
       };
       while (lines.next(line)) {
-        if (line.empty())
+        if (line.find_first_not_of(kBlanks) == std::string::npos)
           check_one();
         else
           poem += (poem.empty() ? "" : "\n") + line;
       }
       check_one();
     }
-    say(fmt::format("{} poems, {} keep the form {} with --tones {}", poems_, kept_, form_.name, o_.poem.tones));
+    say(fmt::format("{} poems, {} keep the form {} with --tones {}; {} unknown units", poems_, kept_, form_.name,
+                    o_.poem.tones, unknown_));
   }
 
  private:
   void check(const std::string& text) {
     ++poems_;
-    const auto lines = verse_lines(text);
+    const auto lines = lines_of(form_, text);
     const PoemCheck found = check_poem(form_, lines, book_, true);
     kept_ += found.faults.empty() ? 1 : 0;
-    const auto [log_p, units] = log_probability(text);
+    const auto [log_p, units, unknown] = log_probability(text);
+    unknown_ += unknown;
     const auto faults_of = [&](int line) {
       std::vector<std::string> out;
       for (const PoemFault& fault : found.faults)
@@ -187,10 +190,15 @@ class PoemScoring {
     };
     const double perplexity = std::exp(-log_p / static_cast<double>(units));
     if (o_.format == "jsonl") {
-      nlohmann::ordered_json record{{"poem", poems_},           {"ok", found.faults.empty()},
-                                    {"rhyme", found.rhyme},     {"faults", faults_of(-1)},
-                                    {"units", units},           {"log_prob", log_p},
-                                    {"perplexity", perplexity}, {"lines", nlohmann::ordered_json::array()}};
+      nlohmann::ordered_json record{{"poem", poems_},
+                                    {"ok", found.faults.empty()},
+                                    {"rhyme", found.rhyme},
+                                    {"faults", faults_of(-1)},
+                                    {"units", units},
+                                    {"unknown", unknown},
+                                    {"log_prob", log_p},
+                                    {"perplexity", perplexity},
+                                    {"lines", nlohmann::ordered_json::array()}};
       for (std::size_t l = 0; l < lines.size(); ++l)
         record["lines"].push_back(
             {{"text", to_utf8(lines[l])}, {"tones", found.tones[l]}, {"faults", faults_of(static_cast<int>(l))}});
@@ -207,23 +215,30 @@ class PoemScoring {
     put(out);
   }
 
+  struct Judged {
+    double log_probability = 0;
+    std::int64_t units = 0, unknown = 0;
+  };
+
   // What the model says of the poem, of which it is told nothing but the form.
-  std::pair<double, std::int64_t> log_probability(const std::string& text) {
+  Judged log_probability(const std::string& text) {
     std::vector<std::int32_t> ids;
     std::int64_t before = 0;
     Tokens tokens;
     const Tokenizer tokenizer(model_->tokenizer_options());
-    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = text};
+    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = without_marks(text)};
+    Judged out;
     for_record_units(poem, model_->tells(), tokenizer, tokens, [&](Section section, std::string_view unit) {
       if (section == Section::kForm && !model_->vocabulary().contains(unit)) return;
       if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model_->text_end());
       ids.push_back(model_->vocabulary().find(unit));
-      before += section == Section::kBody ? 0 : 1;
+      if (section != Section::kBody) ++before;
+      if (ids.back() == Vocabulary::kUnknown) ++out.unknown;
     });
-    double sum = 0;
     const std::vector<double> log_p = model_->log_probabilities(ids, pool_);
-    for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) sum += one;
-    return {sum, std::ssize(ids) - before};
+    for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) out.log_probability += one;
+    out.units = std::ssize(ids) - before;
+    return out;
   }
 
   const ScoreOptions& o_;
@@ -231,12 +246,13 @@ class PoemScoring {
   RhymeBook book_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
-  std::int64_t poems_ = 0, kept_ = 0;
+  std::int64_t poems_ = 0, kept_ = 0, unknown_ = 0;
 };
 
 int run_score(const ScoreOptions& o) {
   if (!o.poem.form.empty() && (!o.nbest.empty() || o.adaptation.any()))
     throw UsageError("--form: not with --nbest, --cache or --dynamic");
+  if (!o.nbest.empty() && o.format != "tsv") throw UsageError("--nbest: gives its lines back, whatever --format says");
   if (o.poem.form.empty())
     Scoring(o).run();
   else

@@ -40,8 +40,7 @@ double parallelism(const CentredVectors& vectors, std::span<const std::int32_t> 
 }
 
 std::vector<std::size_t> parallel_couplets(const PoemForm& form) {
-  // Tunes have one way of being written, regulated verse several.
-  if (form.lines.size() != 8 || form.alternatives.size() == 1) return {};
+  if (form.lines.size() != 8 || form.is_tune()) return {};
   return {2, 4};
 }
 

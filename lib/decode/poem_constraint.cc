@@ -90,6 +90,17 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
   }
   if (ways_.empty()) throw Error(fmt::format("no way of writing {} has the acrostic's tones", form.name));
   std::erase_if(ways_, [&](const Way& way) { return !rhymes_left(way, {}); });
+  // Different rhymes are different classes of the book.
+  const auto& classes = units.table().classes();
+  for (const Tones tone : {kLevel, kOblique}) {
+    const auto has = std::count_if(classes.begin(), classes.end(), [&](const RhymeClass& c) { return c.tone == tone; });
+    std::ptrdiff_t asks = 0;
+    for (std::size_t r = 0; r < static_cast<std::size_t>(form.rhymes); ++r)
+      asks += needed_[0][0][r][tone == kOblique] > 0 && !form.mixed[r] ? 1 : 0;
+    if (asks > has)
+      throw Error(fmt::format("{} asks for {} different {} rhymes: the book has {}", form.name, asks,
+                              tone == kLevel ? "level" : "oblique", has));
+  }
   if (ways_.empty())
     throw Error(fmt::format("no rhyme has enough characters for {} in the model's vocabulary", form.name));
   begin_line();

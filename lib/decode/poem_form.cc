@@ -104,13 +104,25 @@ struct Regulated {
 constexpr std::array<Regulated, 4> kRegulated{
     {{"五绝", "五絕", 4, 5}, {"七绝", "七絕", 4, 7}, {"五律", "五律", 8, 5}, {"七律", "七律", 8, 7}}};
 
+bool is_one_of(std::u32string_view marks, char32_t c) { return marks.find(c) != std::u32string_view::npos; }
+
+// A blank of the pattern's own.
+bool is_blank(char32_t c) { return c == U' ' || c == U'\t' || c == U'\r' || c == U'\u3000'; }
+
+bool is_pattern(std::string_view row) {
+  for (std::size_t i = 0; i < row.size();) {
+    const auto [c, length] = decode_utf8(row.data() + i);
+    if (!is_blank(c) && !is_one_of(U"平仄中、，。；！？", c) && !(c >= U'A' && c <= U'Z')) return false;
+    i += length;
+  }
+  return true;
+}
+
 // The first line of a tune's text that is not empty.
 std::string_view tune_name(std::string_view text) {
   const std::size_t begin = text.find_first_not_of("\n ");
   return text.substr(begin, text.find('\n', begin) - begin);
 }
-
-bool is_end(std::u32string_view marks, char32_t c) { return marks.find(c) != std::u32string_view::npos; }
 
 constexpr int kLongestLine = 31;
 
@@ -196,6 +208,9 @@ std::optional<PoemForm> form_from_name(std::string_view name, ToneRule tones) {
   for (const Regulated& form : kRegulated)
     if (name == form.name || name == form.traditional)
       return regulated_form(std::string(form.name), form.lines, form.length, tones);
+  const auto traditional =
+      std::find_if(kTraditionalNames.begin(), kTraditionalNames.end(), [&](const auto& one) { return one[0] == name; });
+  if (traditional != kTraditionalNames.end()) name = (*traditional)[1];
   for (const std::string_view tune : kTunes)
     if (tune_name(tune) == name) return parse_tune(tune, std::string(name), tones);
   return std::nullopt;
@@ -224,6 +239,8 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
     pattern = {};
     rules.emplace_back();
   };
+  constexpr std::string_view kByteOrderMark = "\ufeff";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   std::size_t number = 1;
   const auto wrong = [&](const std::string& what) { fail("{}:{}: {}", name, number, what); };
   for (std::size_t at = 0; at < text.size(); ++number) {
@@ -233,13 +250,14 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
     row = row.substr(0, row.find('#'));
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     if (out.name.empty()) {
+      if (is_pattern(row)) wrong("expected the tune's name, found a pattern");
       out.name = row.substr(0, row.find_last_not_of(" \t\r") + 1);
       continue;
     }
     for (std::size_t i = 0; i < row.size();) {
       const auto [c, length] = decode_utf8(row.data() + i);
       i += length;
-      if (c == U' ' || c == U'\t' || c == U'\r') continue;
+      if (is_blank(c)) continue;
       const Tones tone = c == U'平' ? kLevel : c == U'仄' ? kOblique : c == U'中' ? kAnyTone : 0;
       if (tone != 0) {
         if (line.length == kLongestLine) wrong(fmt::format("a line of more than {} places", kLongestLine));
@@ -251,6 +269,7 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
         line.marks.emplace_back();
       } else if (c >= U'A' && c <= U'Z') {
         if (line.length == 0) wrong("a rhyme before the line's first place");
+        if (rules.back().rhyme >= 0) wrong("a place of two rhymes");
         const Tones last = pattern.at(line.length - 1);
         if (last == kAnyTone) wrong("a rhyme needs a place that is level or oblique");
         const auto [found, made] = letters.emplace(c, static_cast<int>(letters.size()));
@@ -258,7 +277,7 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
         rhyme_tones[found->second] = static_cast<Tones>(rhyme_tones[found->second] | last);
         rules.back().rhyme = found->second;
         rules.back().rhyme_tone = last;
-      } else if (c == U'、' || is_end(U"，。；！？", c)) {
+      } else if (c == U'、' || is_one_of(U"，。；！？", c)) {
         // A mark behind a line that ended with its rhyme still belongs to it.
         if (line.length == 0) wrong("punctuation before the line's first place");
         append_utf8(line.marks.back(), c);
@@ -278,6 +297,20 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
   for (const Tones both : rhyme_tones) out.mixed.push_back(both == kAnyTone);
   out.alternatives.push_back(std::move(rules));
   return out;
+}
+
+std::vector<std::u32string> lines_of(const PoemForm& form, std::string_view text) {
+  std::vector<std::u32string> as_marked = verse_lines(text);
+  if (!form.is_tune()) return as_marked;
+  const std::vector<std::u32string> pieces = verse_lines(text, true);
+  std::vector<std::u32string> out;
+  std::size_t next = 0;
+  for (const PoemForm::Line& line : form.lines) {
+    std::u32string& verse = out.emplace_back();
+    while (next < pieces.size() && verse.size() < static_cast<std::size_t>(line.length)) verse += pieces[next++];
+    if (verse.size() != static_cast<std::size_t>(line.length)) return as_marked;
+  }
+  return next == pieces.size() ? out : as_marked;
 }
 
 PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, RhymeBook book, bool allow_repeats,

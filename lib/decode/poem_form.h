@@ -53,22 +53,28 @@ struct PoemForm {
   std::vector<bool> mixed;  ///< [rhymes] stands at level and at oblique places, which have the sound in common
 
   int characters() const;
+  /// Regulated verse has several ways of being written, a tune one.
+  bool is_tune() const { return alternatives.size() == 1; }
 };
 
-/// 五绝, 七绝, 五律, 七律, also in traditional characters, and the tunes of `form_names`. Nothing if there is none of
+/// 五绝, 七绝, 五律, 七律 and the tunes of `form_names`, also in traditional characters. Nothing if there is none of
 /// that name.
 std::optional<PoemForm> form_from_name(std::string_view name, ToneRule tones);
 
 /// Names of all forms that are known.
 std::vector<std::string> form_names();
 
-/// Reads a tune's pattern. A line of the file is a line of text; blanks, empty lines and what follows # are skipped,
-/// but the first line that is not empty is the tune's name. 平, 仄 and 中 are places of a level, an oblique, a free
-/// tone. A letter A to Z behind a place says that it rhymes with the others of that letter; it ends a line of verse, as
-/// does any of ，。；！？ and the line's end; 、 is a pause within one. A letter at level and at oblique places asks
-/// for the same sound in both. Throws Error with `name` and the line for what cannot be read, and a pattern without a
-/// place or with a line of more than 31.
+/// Reads a tune's pattern. A line of the file is a line of text; blanks, empty lines, a byte order mark and what
+/// follows # are skipped, but the first line that is not empty is the tune's name. 平, 仄 and 中 are places of a level,
+/// an oblique, a free tone. A letter A to Z behind a place says that it rhymes with the others of that letter; it ends
+/// a line of verse, as does any of ，。；！？ and the line's end; 、 is a pause within one. A letter at level and at
+/// oblique places asks for the same sound in both. Throws Error with `name` and the line for what cannot be read, and a
+/// pattern without a name, without a place or with a line of more than 31.
 PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones);
+
+/// The lines of verse of a poem that is to have the form. How a tune's pauses are marked differs from edition to
+/// edition: where pieces between any marks make up its lines one after the other, they are taken so.
+std::vector<std::u32string> lines_of(const PoemForm& form, std::string_view text);
 
 /// A rule that a poem breaks.
 struct PoemFault {

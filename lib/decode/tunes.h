@@ -54,4 +54,15 @@ inline constexpr std::array<std::string_view, 11> kTunes{
 中平中仄C，中仄中平平仄仄C。中仄平平D，中仄平平中仄平D。
 )"};
 
+/// Names in traditional characters, and the tunes' own.
+inline constexpr std::array<std::array<std::string_view, 2>, 9> kTraditionalNames{{{"水調歌頭", "水调歌头"},
+                                                                                   {"鷓鴣天", "鹧鸪天"},
+                                                                                   {"菩薩蠻", "菩萨蛮"},
+                                                                                   {"滿江紅", "满江红"},
+                                                                                   {"念奴嬌", "念奴娇"},
+                                                                                   {"臨江仙", "临江仙"},
+                                                                                   {"蝶戀花", "蝶恋花"},
+                                                                                   {"沁園春", "沁园春"},
+                                                                                   {"減字木蘭花", "减字木兰花"}}};
+
 }  // namespace mnemo

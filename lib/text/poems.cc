@@ -16,6 +16,7 @@ bool is_one_of(std::u32string_view characters, char32_t c) { return characters.f
 
 constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t\r\n\u3000";
 constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*";
+constexpr std::u32string_view kDashes = U"…—·～（）()";
 constexpr char32_t kLost = U'□';
 
 // The text without what editors put into it. False if characters are lost.
@@ -73,18 +74,25 @@ bool read_poem(const json& object, const Wrong& wrong, Poem& poem, PoemCounts& c
 
 }  // namespace
 
-std::vector<std::u32string> verse_lines(std::string_view text) {
+std::vector<std::u32string> verse_lines(std::string_view text, bool at_pauses) {
   std::vector<std::u32string> out(1);
   for (std::size_t i = 0; i < text.size();) {
     const auto [c, length] = decode_utf8(text.data() + i);
     i += length;
-    if (is_one_of(kVerseEnds, c)) {
+    if (is_one_of(kVerseEnds, c) || (at_pauses && c == U'、')) {
       if (!out.back().empty()) out.emplace_back();
-    } else if (c != U'、') {
+    } else if (c != U'、' && !is_one_of(kMarks, c) && !is_one_of(kDashes, c)) {
       out.back().push_back(c);
     }
   }
   if (out.back().empty()) out.pop_back();
+  return out;
+}
+
+std::string without_marks(std::string_view text) {
+  std::string out;
+  PoemCounts counts;
+  clean(text, out, counts);
   return out;
 }
 

@@ -18,8 +18,12 @@ struct Poem {
   std::string body;  ///< paragraphs with "\n" between them
 };
 
-/// A poem's lines of verse: pieces between punctuation, blanks and line breaks; 、 is a pause within one.
-std::vector<std::u32string> verse_lines(std::string_view text);
+/// A poem's lines of verse: pieces between punctuation, blanks and line breaks. Brackets, quotes, dashes and ellipses
+/// are no characters of a line. 、 is a pause within a line, or where `at_pauses`, cuts like the others.
+std::vector<std::u32string> verse_lines(std::string_view text, bool at_pauses = false);
+
+/// The text without what editors put into it, as `read_poems` drops it.
+std::string without_marks(std::string_view text);
 
 /// The form by lines alone, as Poem::form says.
 std::string form_by_lines(std::string_view body);

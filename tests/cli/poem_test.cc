@@ -193,6 +193,16 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   refused({"--author", "龘"}, "--author: the model does not know \"龘\"");
   write_text(f.path("bad.txt"), "试\n平x\n");
   refused({"--form", f.path("bad.txt")}, "bad.txt:2");
+  std::string many = "试\n";
+  for (char letter = 'A'; letter <= 'O'; ++letter) many += std::string("中平") + letter + "，";
+  write_text(f.path("many.txt"), many);
+  refused({"--form", f.path("many.txt")}, "asks for 15 different level rhymes: the book has 14");
+  refused({"--form", "五绝", "--title", "\xff"}, "--title: is no valid UTF-8", 2);
+  refused({"--form", "五绝", "--author", "\xe7"}, "--author: is no valid UTF-8", 2);
+  refused({"--form", "五绝", "--length", "3"}, "--length excludes --form", 2);
+  refused({"--tones", "off"}, "--tones requires --form", 2);
+  refused({"--beam", "2", "--samples", "3"}, "a beam of 2 finds no more than 2 texts", 2);
+  refused({"--seed", "-1"}, "--seed", 2);
   // A rhyme needs characters that the tables know.
   write_text(f.path("lines.txt"), "abc，de。\nabc，fg。\n");
   write_text(f.path("plain.json"),
@@ -236,6 +246,13 @@ TEST_CASE("score names the rules that a poem breaks, line by line") {
       json::parse(lines_of(f.mnemo({"score", f.model(), "--form", "五绝", "--format", "jsonl"}, poems).out)[1]);
   CHECK(second["ok"] == false);
   CHECK(second["lines"].size() == 4);
+  CHECK(second["unknown"] == 0);
+  CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, "龘日依山盡，黃河入海龘。\n").err,
+             contains_text("; 2 unknown units"));
+  // A line of blanks parts poems too.
+  const std::string parted = "白日依山盡，黃河入海流。\n \n白日依山盡，黃河入海流。\n";
+  CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, parted).err, contains_text("2 poems, 0 keep the form"));
+  CHECK(f.mnemo({"score", f.model(), "--cache-share", "0.2"}, poems).code == 2);
 }
 
 TEST_CASE("overlap tells what generated text shares with a corpus") {

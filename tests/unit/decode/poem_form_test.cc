@@ -14,8 +14,8 @@ namespace {
 std::vector<std::string> faults(const std::string& form, ToneRule tones, const std::string& poem,
                                 RhymeBook book = RhymeBook::kPingshui, bool allow_repeats = true) {
   std::vector<std::string> out;
-  for (const PoemFault& fault :
-       check_poem(form_from_name(form, tones).value(), verse_lines(poem), book, allow_repeats).faults)
+  const PoemForm rules = form_from_name(form, tones).value();
+  for (const PoemFault& fault : check_poem(rules, lines_of(rules, poem), book, allow_repeats).faults)
     out.push_back(std::to_string(fault.line + 1) + ": " + fault.message);
   return out;
 }
@@ -81,6 +81,34 @@ TEST_CASE("a poem's faults are named with their line and place") {
   CHECK_FALSE(faults("五绝", ToneRule::kLoose, "白日依山盡，黃河入海流。更上一層目，欲窮千里樓。").empty());
   CHECK(faults("五绝", ToneRule::kLoose, "白日依山盡，黃河入海流。欲窮千里日，更上一層樓。", RhymeBook::kPingshui,
                false) == std::vector<std::string>{"3: 日 stands in line 1 already"});
+}
+
+TEST_CASE("a simplified character that is also an old one rhymes as both") {
+  // Wen Tingyun's Lizhou nandu ends in 機, which in simplified characters is 机, an old name of a tree.
+  const std::string of_wen =
+      "澹然空水对斜晖，曲岛苍茫接翠微。波上马嘶看棹去，柳边人歇待船归。"
+      "数丛沙草群鸥散，万顷江田一鹭飞。谁解乘舟寻范蠡，五湖烟水独忘机。";
+  CHECK(faults("七律", ToneRule::kLoose, of_wen) == std::vector<std::string>{});
+  const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui);
+  CHECK(table.tones(U'种') == kAnyTone);
+  CHECK((table.tones(U'坏') & kOblique) != 0);
+  CHECK((table.tones(U'宁') & kLevel) != 0);
+  CHECK(table.tones(U'種') == kOblique);
+  // 花 is no simplification of anything.
+  CHECK(table.tones(U'花') == kLevel);
+}
+
+TEST_CASE("editors' marks are no characters, and a tune's pauses may be marked in any way") {
+  CHECK(faults("五绝", ToneRule::kLoose, "《登鸛雀樓》“白日依山盡，黃河入海流……欲窮千里目——更上一層樓。”").size() > 0);
+  CHECK(faults("五绝", ToneRule::kLoose, "“白日依山盡，黃河入海流。欲窮千里目，更上一層樓……”").empty());
+  const std::string liu =
+      "伫倚危楼风细细，望极春愁，黯黯生天际。草色烟光残照里，无言谁会凭阑意。"
+      "拟把疏狂图一醉，对酒当歌，强乐还无味。衣带渐宽终不悔，为伊消得人憔悴。";
+  CHECK(faults("蝶戀花", ToneRule::kStrict, liu, RhymeBook::kCilin) == std::vector<std::string>{});
+  // A line that is too short stays a fault of its own.
+  CHECK(faults("蝶恋花", ToneRule::kStrict, liu.substr(0, liu.find("里，")) + "，" + liu.substr(liu.find("无言")),
+               RhymeBook::kCilin)
+            .size() > 1);
 }
 
 TEST_CASE("loose tones forbid a lone level tone and three level ones at the end") {
@@ -158,6 +186,10 @@ TEST_CASE("a tune's pattern is read, and what cannot be read is named with its l
   CHECK_THAT(message("试\n中A\n"), Contains("f.txt:2: a rhyme needs a place"));
   CHECK_THAT(message("试\nA平\n"), Contains("f.txt:2: a rhyme before"));
   CHECK_THAT(message("试\n，平\n"), Contains("f.txt:2: punctuation before"));
+  CHECK_THAT(message("试\n平AB\n"), Contains("f.txt:2: a place of two rhymes"));
+  CHECK_THAT(message("\n平仄，\n平\n"), Contains("f.txt:2: expected the tune's name"));
+  CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).name == "试");
+  CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).characters() == 2);
   CHECK_THAT(message("试\n"), Contains("without a place"));
   CHECK_THAT(message(""), Contains("without a place"));
   std::string many = "试\n";
