@@ -25,10 +25,19 @@ DataFile named_file(const std::string& path) {
 
 }  // namespace
 
+bool is_unlabelled(const std::string& format) { return format == "lines" || format == "poems-json"; }
+
+TextSource language_source(const DataOptions& options) {
+  if (!options.format_in.empty() && !is_unlabelled(options.format_in))
+    throw UsageError(fmt::format("--format-in {}: language models read lines or poems-json", options.format_in));
+  return {options.policy(), options.format_in};
+}
+
 LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
                             const std::string& what) {
   DataConfig data = model.config().data;
-  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no labels");
+  if (is_unlabelled(options.format_in))
+    throw UsageError(fmt::format("--format-in {}: has no labels", options.format_in));
   if (!options.format_in.empty() && options.format_in != data.format) {
     forget_columns(data, options.format_in);
     data.format = options.format_in;
@@ -40,7 +49,7 @@ LabelledTexts read_labelled(const std::string& path, const TextClassifier& model
 TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
                             const std::string& what) {
   Config config = model.config();
-  if (options.format_in == "lines") throw UsageError("--format-in lines: lines have no tags");
+  if (is_unlabelled(options.format_in)) throw UsageError(fmt::format("--format-in {}: has no tags", options.format_in));
   if (!options.format_in.empty() && options.format_in != config.data.format) {
     forget_columns(config.data, options.format_in);
     config.data.format = options.format_in;

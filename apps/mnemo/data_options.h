@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "text/utf8.h"
 #include "train/data.h"
+#include "train/language_data.h"
 #include "train/tagging.h"
 #include "train/text_classifier.h"
 
@@ -23,8 +24,10 @@ struct DataOptions {
 /// Adds `--invalid-utf8` and `--format-in` with the formats that it may name.
 void add_data_options(CLI::App* command, DataOptions& options, const std::vector<std::string>& formats,
                       const std::string& help);
-/// The same for texts, and for sentences of tokens.
+/// The formats of texts, of all tasks, and of sentences of tokens.
 inline const std::vector<std::string> kTextFormats{"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
+inline const std::vector<std::string> kDataFormats{"lines", "tsv",   "csv",    "jsonl",   "fasttext",  "spaced",
+                                                   "trees", "conll", "conllu", "slashed", "poems-json"};
 inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed", "jsonl"};
 
 /// Labelled texts from a file of the command line, or from standard input for "-", read as the model's training data
@@ -35,6 +38,12 @@ LabelledTexts read_labelled(const std::string& path, const TextClassifier& model
 /// The same of sentences with tags, for a tagger.
 TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
                             const std::string& what);
+
+/// Whether the format is one of texts alone.
+bool is_unlabelled(const std::string& format);
+
+/// How a language model's texts are read. Throws UsageError for a format of labelled data.
+TextSource language_source(const DataOptions& options);
 
 /// Clears the keys that say where in a record of data.format label and text are, as it is to be read as `format`.
 void forget_columns(DataConfig& data, const std::string& format);

@@ -126,15 +126,13 @@ int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std:
 }
 
 int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
-  for (const auto& [given, name] : {std::pair{!o.report.empty(), "--report"},
-                                    {!o.metric.empty(), "--metric"},
-                                    {!o.train.empty(), "--train"},
-                                    {!o.input.format_in.empty(), "--format-in"}})
+  for (const auto& [given, name] :
+       {std::pair{!o.report.empty(), "--report"}, {!o.metric.empty(), "--metric"}, {!o.train.empty(), "--train"}})
     if (given) throw UsageError(fmt::format("{}: not for language models, and {} is one", name, o.model));
+  const TextSource source = language_source(o.input);
   ThreadPool pool(o.threads);
   const auto report_of = [&](TextLanguageModel& model, const std::string& name) {
-    LanguageReport out =
-        report_language_model(model, read_units(o.data, model, o.input.policy(), say), pool, o.adaptation);
+    LanguageReport out = report_language_model(model, read_units(o.data, model, source, say), pool, o.adaptation);
     out.model = name;
     out.data = o.data == "-" ? "standard input" : o.data;
     return out;
@@ -183,9 +181,7 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command->add_option("--report", o->report, "Write a self-contained page")->type_name("FILE.html");
   command->add_option("--min", o->minimums, "Exit with 3 if a metric is worse")->type_name("METRIC=VALUE");
-  std::vector<std::string> formats = kTextFormats;
-  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
-  add_data_options(command, o->input, formats, "Format of the data (default: the one of the configuration)");
+  add_data_options(command, o->input, kDataFormats, "Format of the data (default: the one of the configuration)");
   add_adaptation(command, o->adaptation);
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_evaluate(*o); }; });

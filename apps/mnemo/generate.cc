@@ -27,7 +27,7 @@ namespace {
 constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  // as training.seed
 
 struct GenerateCommand {
-  std::string model, prompt, prompt_file, format = "text", invalid_utf8 = "error";
+  std::string model, prompt, prompt_file, format = "text", format_in, invalid_utf8 = "error";
   std::string title, author, acrostic, overlap;
   PoemFormOptions poem;
   bool repeats = false;
@@ -237,12 +237,13 @@ class Generation {
     units.reserve(texts.size());
     for (const GeneratedText& text : texts) units.push_back(text.units);
     OverlapFinder finder(units);
-    for_corpus_units(o_.overlap, *model_, *invalid_utf8_from_name(o_.invalid_utf8), say, [&](std::int32_t unit) {
-      if (unit == Vocabulary::kUnknown || (model_->has_records() && unit == model_->text_end()))
-        finder.end_text();
-      else
-        finder.read(unit);
-    });
+    for_corpus_units(o_.overlap, *model_, {*invalid_utf8_from_name(o_.invalid_utf8), o_.format_in}, say,
+                     [&](std::int32_t unit) {
+                       if (unit == Vocabulary::kUnknown || (model_->has_records() && unit == model_->text_end()))
+                         finder.end_text();
+                       else
+                         finder.read(unit);
+                     });
     std::vector<Overlap> out = finder.find();
     std::int64_t longest = 0;
     Overlap all;
@@ -395,16 +396,22 @@ void add_generate(CLI::App& app, Command& chosen) {
   for (const char* name :
        {"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
     beam->excludes(command->get_option(name));
+  auto* overlap =
+      command
+          ->add_option("--overlap", o->overlap,
+                       "Tell the longest run that each text shares with this corpus, and the share of known n-grams")
+          ->type_name("CORPUS");
   command
-      ->add_option("--overlap", o->overlap,
-                   "Tell the longest run that each text shares with this corpus, and the share of known n-grams")
-      ->type_name("CORPUS");
+      ->add_option("--format-in", o->format_in,
+                   "Of the corpus: lines or poems-json (default: that of the training data)")
+      ->check(CLI::IsMember({"lines", "poems-json"}))
+      ->needs(overlap);
   command->add_option("--format", o->format, "text or jsonl")
       ->check(CLI::IsMember({"text", "jsonl"}))
       ->capture_default_str();
   command
       ->add_option("--invalid-utf8", o->invalid_utf8,
-                   "Of the prompt's file: error stops, replace puts U+FFFD, skip drops")
+                   "Of the prompt's file and the corpus: error stops, replace puts U+FFFD, skip drops")
       ->check(CLI::IsMember({"error", "replace", "skip"}))
       ->capture_default_str();
   add_threads(command, o->threads);

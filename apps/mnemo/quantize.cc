@@ -93,16 +93,15 @@ Subject tagger_subject(const QuantizeOptions& o, ModelContents contents, ThreadP
 }
 
 Subject language_model_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
-  if (!o.input.format_in.empty()) throw UsageError("--format-in: not for language models");
   const std::shared_ptr<TextLanguageModel> model = TextLanguageModel::from_contents(std::move(contents));
-  const auto text = std::make_shared<UnitText>(read_units(o.dev, *model, o.input.policy(), say));
-  if (text->units.size() == 0) fail("{}: no units to measure on", o.dev);
+  const auto text = std::make_shared<UnitText>(read_units(o.dev, *model, language_source(o.input), say));
+  if (text->measured == 0) fail("{}: no units to measure on", o.dev);
   Subject out;
   fill(out, model);
   out.metric = language_metric(model->config());
   out.counted = "units";
-  out.count = static_cast<double>(text->units.size());
-  out.records = text->units.size();
+  out.count = static_cast<double>(text->measured);
+  out.records = text->measured;
   out.files = text->files;
   // Read in parts side by side, as dev is in training.
   const auto nats = [&m = *model, text, &pool] { return dev_nats(m, *text, pool); };
@@ -218,9 +217,7 @@ void add_quantize(CLI::App& app, Command& chosen) {
   command->add_option("--format", o->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  std::vector<std::string> formats = kTextFormats;
-  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
-  add_data_options(command, o->input, formats, "Format of the data (default: the one of the configuration)");
+  add_data_options(command, o->input, kDataFormats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o] { chosen = [o] { return run_quantize(*o); }; });
 }

@@ -165,12 +165,18 @@ class Run {
   }
 
   int language_model() {
-    if (!o_.init_from.empty()) throw UsageError("--init-from: for the tasks classify and tag");
     if (o_.folds > 0) throw UsageError("--folds: not for the task generate");
-    const auto data = load_language_data(config_, o_.config, o_.data.policy(), say);
+    const auto from = language_model_to_start_from();
+    if (!o_.init_from.empty() && !from)
+      throw UsageError(fmt::format("--init-from: {}: a language model starts from another one", o_.init_from));
+    const auto data = load_language_data(config_, o_.config, o_.data.policy(), say, from.get());
     if (o_.dry) return dry(data);
     begin();
     const auto model = built([&] { return std::make_unique<TextLanguageModel>(config_, data.vocabulary); });
+    if (from) {
+      start(*from, model->vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
+      model->network().weights_changed();
+    }
     if (o_.overwrite) remove_runs(o_, folder_);
     const auto result = train_language_model(config_, data, *model, options_, pool_);
     if (const int code = report(result.outcome)) return code;
@@ -289,7 +295,10 @@ class Run {
 int run_train(const TrainOptions& o) {
   Config config = load_model_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
-  if (o.data.format_in == "lines") throw UsageError("--format-in lines: lines have no labels to train on");
+  if (config.task != TextLanguageModel::kTask && is_unlabelled(o.data.format_in))
+    throw UsageError(
+        fmt::format("--format-in {}: for language models; {} needs labels", o.data.format_in, config.task));
+  if (config.task == TextLanguageModel::kTask) language_source(o.data);
   if (config.training.numbers == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
       throw UsageError("training.numbers: bfloat16: " + reason + "; expected float32 here");
@@ -322,9 +331,7 @@ void add_train(CLI::App& app, Command& chosen) {
       ->excludes(dry_run);
   dry_run->excludes(init_from);
   resume->excludes(init_from);
-  std::vector<std::string> formats = kTextFormats;
-  for (const char* format : {"conll", "conllu", "slashed"}) formats.emplace_back(format);
-  add_data_options(command, o->data, formats, "Format of the data (default: the one of the configuration)");
+  add_data_options(command, o->data, kDataFormats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o, command] {
     o->threads_given = command->count("--threads") > 0;

@@ -2,6 +2,7 @@
 // the default is the member's initial value here.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -44,6 +45,15 @@ struct DataConfig {
   bool strip_position = false, records = false;
   double dev_fraction = 0.1;
   std::int64_t dev_seed = 1;
+
+  /// Of a language model: whether records of train come with what is told of them, as those of poems-json.
+  bool tells() const {
+    return format != "lines" || std::any_of(train.begin(), train.end(), [](const DataFile& file) {
+             return file.format && *file.format != "lines";
+           });
+  }
+  /// Of a language model: whether train is records, not one stream.
+  bool has_records() const { return records || tells(); }
 };
 
 struct NgramConfig {

@@ -618,6 +618,13 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
   if (c.model.tied && c.model.embedding != outputs)
     errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
                                  c.model.embedding, outputs));
+  if (c.model.word_dropout > 0)
+    errors.emplace_back("model.word_dropout: not for the task generate, which has model.unit_dropout");
+  if (!c.data.label.empty()) errors.emplace_back("data.label: not for the task generate");
+  if (!c.data.has_records() && c.training.batch_tokens > 0)
+    errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
+  if (!c.data.has_records() && c.model.learned_initial)
+    errors.emplace_back("model.learned_initial: one stream begins once; it needs data.records");
   if (c.text.unit == "unicode-word")
     errors.emplace_back(
         "text.unit: unicode-word loses the blanks between units; generate takes char, grapheme or word");

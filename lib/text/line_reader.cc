@@ -13,6 +13,7 @@ namespace mnemo {
 namespace {
 
 constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
+constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
@@ -28,6 +29,18 @@ std::string hex(std::string_view line, InvalidSequence bad) {
 
 bool looks_like_utf16(std::string_view line) {
   return line.substr(0, 2) == "\xFF\xFE" || line.substr(0, 2) == "\xFE\xFF";
+}
+
+// The last place behind `from` that no unit spans: before a blank or an ideograph, and behind ASCII or what lies from
+// U+3000 to U+9FFF, of which nothing joins what follows. 0: none.
+std::size_t last_cut(std::string_view line, std::size_t from, bool words) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(line[i]); };
+  for (std::size_t i = line.size(); i-- > std::max<std::size_t>(from, 3);) {
+    const bool before = (byte(i) == ' ' && byte(i - 1) != ' ') || (!words && byte(i) >= 0xE4 && byte(i) <= 0xE9);
+    const bool behind = byte(i - 1) < 0x80 || (byte(i - 1) < 0xC0 && byte(i - 3) >= 0xE3 && byte(i - 3) <= 0xE9);
+    if (before && behind) return i;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -47,20 +60,47 @@ LineReader& LineReader::operator=(LineReader&&) noexcept = default;
 LineReader::~LineReader() = default;
 
 bool LineReader::next(std::string& line) {
-  if (!take_line(line)) return false;
+  bool whole = true;
+  if (!take_line(line, std::string::npos, false, whole)) return false;
   ++line_number_;
-  if (const auto bad = find_invalid_utf8(line)) {
-    if (policy_ == InvalidUtf8::kError) fail_invalid(line, *bad);
-    repair(line);
-  }
+  check(line);
   return true;
 }
 
-// The bytes up to the next LF or the end.
-bool LineReader::take_line(std::string& line) {
+bool LineReader::next_piece(std::string& piece, bool words, bool& ends) {
+  if (!take_line(piece, kPieceBytes, words, ends)) return false;
+  if (!inside_) ++line_number_;
+  check(piece);
+  inside_ = !ends;
+  code_points_ = ends ? 0 : code_points_ + count_code_points(piece);
+  return true;
+}
+
+void LineReader::check(std::string& piece) {
+  if (const auto bad = find_invalid_utf8(piece)) {
+    if (policy_ == InvalidUtf8::kError) fail_invalid(piece, *bad);
+    repair(piece);
+  }
+}
+
+// The bytes up to the next LF or the end, or of a line of more than `most` those up to the last place where it may be
+// cut; `whole`: it was not.
+bool LineReader::take_line(std::string& line, std::size_t most, bool words, bool& whole) {
   line.clear();
+  line.swap(rest_);
   bool ended = false;
+  whole = true;
+  std::size_t searched = 0;
   while (!ended) {
+    if (line.size() > most) {
+      if (const std::size_t cut = last_cut(line, searched, words); cut > 0) {
+        rest_.assign(line, cut);
+        line.resize(cut);
+        whole = false;
+        break;
+      }
+      searched = line.size();
+    }
     if (begin_ == end_) {
       if (at_end_) break;
       begin_ = end_ = 0;
@@ -74,7 +114,7 @@ bool LineReader::take_line(std::string& line) {
     begin_ += length + (newline ? 1 : 0);
     ended = newline != nullptr;
   }
-  if (line_number_ == 0 && line.starts_with(kByteOrderMark)) {
+  if (line_number_ == 0 && !inside_ && line.starts_with(kByteOrderMark)) {
     line.erase(0, kByteOrderMark.size());
     had_bom_ = true;
   }
@@ -127,10 +167,10 @@ void LineReader::repair(std::string& line) {
   line.swap(good);
 }
 
-void LineReader::fail_invalid(const std::string& line, InvalidSequence bad) const {
-  const std::size_t column = count_code_points(std::string_view(line).substr(0, bad.offset)) + 1;
-  const bool utf16 = line_number_ == 1 && looks_like_utf16(line);
-  mnemo::fail("{}:{}:{}: invalid UTF-8 (bytes {}); {}", name_, line_number_, column, hex(line, bad),
+void LineReader::fail_invalid(const std::string& piece, InvalidSequence bad) const {
+  const std::size_t column = code_points_ + count_code_points(std::string_view(piece).substr(0, bad.offset)) + 1;
+  const bool utf16 = line_number_ == 1 && looks_like_utf16(piece);
+  mnemo::fail("{}:{}:{}: invalid UTF-8 (bytes {}); {}", name_, line_number_, column, hex(piece, bad),
               utf16 ? "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
                     : "convert the file to UTF-8, or use --invalid-utf8 replace or skip");
 }

@@ -32,6 +32,11 @@ class LineReader {
   /// ...", the column counted in code points from 1).
   bool next(std::string& line);
 
+  /// Reads on in the line, up to its end or, of a long one, to a place that no unit of text spans: before a blank or,
+  /// unless units are what stands between blanks (`words`), before an ideograph. `ends` says whether it was the line's
+  /// end. Memory does not grow with a line's length where it has such places.
+  bool next_piece(std::string& piece, bool words, bool& ends);
+
   /// True if `next` would return without waiting: a whole line is here, or the end is. May read what is there already.
   bool next_is_ready();
 
@@ -48,10 +53,11 @@ class LineReader {
  private:
   LineReader(std::string name, std::unique_ptr<ByteSource> source, InvalidUtf8 policy);
 
-  bool take_line(std::string& line);
+  bool take_line(std::string& line, std::size_t most, bool words, bool& whole);
+  void check(std::string& piece);
   void fill();
   void repair(std::string& line);
-  [[noreturn]] void fail_invalid(const std::string& line, InvalidSequence bad) const;
+  [[noreturn]] void fail_invalid(const std::string& piece, InvalidSequence bad) const;
 
   std::string name_;
   std::unique_ptr<ByteSource> source_;
@@ -60,6 +66,9 @@ class LineReader {
   std::size_t begin_ = 0, end_ = 0;  // what of buffer_ is still to be read
   bool at_end_ = false;              // the source has no more
   std::size_t line_number_ = 0;
+  std::string rest_;             // of the line in hand, behind the pieces that were given
+  bool inside_ = false;          // a line of which pieces were given
+  std::size_t code_points_ = 0;  // of those pieces
   bool had_bom_ = false;
   std::size_t crlf_lines_ = 0;
   std::size_t invalid_sequences_ = 0;

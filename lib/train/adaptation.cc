@@ -41,7 +41,7 @@ void AdaptiveLoss::measure(const ReadUnits& read, const StreamLoss::Lane& lane, 
     const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
     begun = state;
     const RecurrentState initial = begun.view();
-    const Recurrent::Output output = network.forward(tape, batch, &initial);
+    const Recurrent::Output output = network.forward(tape, batch, at > lane.begin ? &initial : nullptr);
     std::vector<double> log_p(targets.size());
     network.output().log_probabilities(pool_, output.y.value, targets, log_p.data());
     if (options_.cache > 0) mix_cache(output.y.value, targets, log_p);

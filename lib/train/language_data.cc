@@ -9,6 +9,7 @@
 #include "text/line_reader.h"
 #include "text/poems.h"
 #include "train/network_options.h"
+#include "train/pretraining.h"
 
 namespace mnemo {
 namespace {
@@ -45,11 +46,12 @@ void for_units(const Source& source, std::vector<SourceFile>& files, const Log& 
     const std::string path = source.path(name);
     files.push_back(describe_file(path));
     LineReader lines(path, source.invalid_utf8);
-    while (lines.next(line)) {
-      ++files.back().records;
+    for (bool ends = false; lines.next_piece(line, source.config.text.unit == "word", ends);) {
       tokenizer.tokenize(line, tokens);
       for (std::size_t i = 0; i < tokens.size(); ++i)
         if (!use(tokens.text(i))) return;
+      if (!ends) continue;
+      ++files.back().records;
       if (!use(TextLanguageModel::kLineEnd)) return;
     }
     report_lines(lines, log);
@@ -91,10 +93,16 @@ std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& fi
   return out;
 }
 
-void add_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit) {
+// `measured`: it is of the text itself, not of what a model is told.
+void add_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit, bool measured) {
   const std::int32_t id = vocabulary.find(unit);
   to.units.add(id);
-  to.unknown += id == Vocabulary::kUnknown ? 1 : 0;
+  to.unknown += measured && id == Vocabulary::kUnknown ? 1 : 0;
+}
+
+void add_stream_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit) {
+  add_unit(to, vocabulary, unit, true);
+  ++to.measured;
 }
 
 void add_records(const std::vector<Poem>& poems, bool told, const Config& config, const Vocabulary& vocabulary,
@@ -105,9 +113,10 @@ void add_records(const std::vector<Poem>& poems, bool told, const Config& config
     UnitText::Record record;
     record.begin = to.units.size();
     for_record_units(poem, told, tokenizer, tokens, [&](Section section, std::string_view unit) {
-      add_unit(to, vocabulary, unit);
+      add_unit(to, vocabulary, unit, section == Section::kBody);
       ++record.lengths[static_cast<std::size_t>(section)];
     });
+    to.measured += record.end() - record.body();
     to.records.push_back(record);
   }
 }
@@ -128,23 +137,22 @@ void check_train(std::int64_t units, const Config& config, const std::string& co
          data_path(config.data.train.front().file, config.data.dir, config_path));
 }
 
-void build_vocabulary(VocabularyBuilder& builder, const Config& config, Vocabulary& vocabulary, const Log& log) {
+void build_vocabulary(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
+                      Vocabulary& vocabulary, const Log& log) {
   // A corpus of one line that is cut short has no line's end of its own.
   builder.add(TextLanguageModel::kLineEnd, 0);
   vocabulary =
       builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
   vocabulary.add(TextLanguageModel::kLineEnd);
   log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
-}
-
-bool tells(const Config& config) {
-  if (config.data.format != "lines") return true;
-  return std::any_of(config.data.train.begin(), config.data.train.end(),
-                     [](const DataFile& file) { return file.format && *file.format != "lines"; });
+  if (!from) return;
+  const std::int32_t before = vocabulary.size();
+  add_units(*from, vocabulary);
+  if (vocabulary.size() > before) log(fmt::format("{} more of the model to begin with", vocabulary.size() - before));
 }
 
 void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                  LanguageData& out) {
+                  const TextLanguageModel* from, LanguageData& out) {
   const DataConfig& d = config.data;
   const auto read = [&](const std::vector<DataFile>& names, UnitText& into) {
     return read_records({names, config, config_path, invalid_utf8}, into.files, log);
@@ -163,7 +171,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   }
   drop_known(dev, train, "dev", log);
   drop_known(test, train, "test", log);
-  const bool told = tells(config);
+  const bool told = config.data.tells();
   const Tokenizer tokenizer(tokenizer_options(config.text));
   Tokens tokens;
   VocabularyBuilder builder;
@@ -180,7 +188,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
       ++units;
     });
   check_train(units, config, config_path);
-  build_vocabulary(builder, config, out.vocabulary, log);
+  build_vocabulary(builder, config, from, out.vocabulary, log);
   std::sort(controls.begin(), controls.end());
   for (const std::string& control : controls) out.vocabulary.add(control);
   add_records(train, told, config, out.vocabulary, out.train);
@@ -189,7 +197,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
 }
 
 void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                 LanguageData& out) {
+                 const TextLanguageModel* from, LanguageData& out) {
   const DataConfig& d = config.data;
   const Source train{d.train, config, config_path, invalid_utf8};
   // How many units there are, of the first `limit` units or all, and what they are.
@@ -211,10 +219,10 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
   }
   VocabularyBuilder builder;
   check_train(count_units(kept, &builder), config, config_path);
-  build_vocabulary(builder, config, out.vocabulary, log);
+  build_vocabulary(builder, config, from, out.vocabulary, log);
   const auto encode = [&](const std::vector<DataFile>& names, UnitText& into, UnitText* beyond) {
     for_units({names, config, config_path, invalid_utf8}, into.files, log, [&](std::string_view unit) {
-      add_unit(!beyond || into.units.size() < kept ? into : *beyond, out.vocabulary, unit);
+      add_stream_unit(!beyond || into.units.size() < kept ? into : *beyond, out.vocabulary, unit);
       return true;
     });
   };
@@ -226,22 +234,26 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
 
 }  // namespace
 
-bool has_records(const Config& config) { return config.data.records || tells(config); }
-
 LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
-                                const Log& log) {
+                                const Log& log, const TextLanguageModel* from) {
   if (config.data.train.empty())
     throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
   LanguageData out;
-  if (has_records(config))
-    load_records(config, config_path, invalid_utf8, log, out);
+  if (config.data.has_records())
+    load_records(config, config_path, invalid_utf8, log, from, out);
   else
-    load_stream(config, config_path, invalid_utf8, log, out);
-  for (const auto& [name, text] : {std::pair{"train", &out.train}, {"dev", &out.dev}, {"test", &out.test}})
-    if (text->units.size() > 0)
+    load_stream(config, config_path, invalid_utf8, log, from, out);
+  for (const auto& [name, text, files] : {std::tuple{"train", &out.train, &config.data.train},
+                                          {"dev", &out.dev, &config.data.dev},
+                                          {"test", &out.test, &config.data.test}}) {
+    if (text->measured > 0)
       log(fmt::format("{}: {}{} units, {} unknown", name,
-                      text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()),
-                      text->units.size(), text->unknown));
+                      text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()), text->measured,
+                      text->unknown));
+    else if (!files->empty())
+      fail("{}: {} has no text{}", data_path(files->front().file, config.data.dir, config_path), name,
+           config.data.has_records() ? " that does not stand in train" : "");
+  }
   return out;
 }
 
@@ -249,10 +261,14 @@ namespace {
 
 // The one file that a model reads, with the configuration of its own.
 struct ModelSource {
-  ModelSource(const std::string& path, const TextLanguageModel& model, InvalidUtf8 policy)
-      : files(1), config(model.config()), invalid_utf8(policy) {
+  ModelSource(const std::string& path, const TextLanguageModel& model, const TextSource& from)
+      : files(1), config(model.config()), invalid_utf8(from.invalid_utf8) {
     files[0].file = path;
     config.data.dir.clear();
+    if (from.format.empty()) return;
+    if (from.format != "lines" && !model.has_records())
+      throw UsageError(fmt::format("--format-in {}: the model reads one stream of lines", from.format));
+    config.data.format = from.format;
   }
   Source source() const { return {files, config, none, invalid_utf8}; }
 
@@ -264,9 +280,9 @@ struct ModelSource {
 
 }  // namespace
 
-void for_corpus_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log,
+void for_corpus_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log,
                       const std::function<void(std::int32_t unit)>& use) {
-  const ModelSource one(path, model, invalid_utf8);
+  const ModelSource one(path, model, from);
   std::vector<SourceFile> files;
   if (!model.has_records()) {
     for_units(one.source(), files, log, [&](std::string_view unit) {
@@ -282,14 +298,14 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, I
                      [&](Section, std::string_view unit) { use(model.vocabulary().find(unit)); });
 }
 
-UnitText read_units(const std::string& path, const TextLanguageModel& model, InvalidUtf8 invalid_utf8, const Log& log) {
+UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log) {
   UnitText out;
-  const ModelSource one(path, model, invalid_utf8);
+  const ModelSource one(path, model, from);
   if (model.has_records())
     add_records(read_records(one.source(), out.files, log), model.tells(), one.config, model.vocabulary(), out);
   else
     for_units(one.source(), out.files, log, [&](std::string_view unit) {
-      add_unit(out, model.vocabulary(), unit);
+      add_stream_unit(out, model.vocabulary(), unit);
       return true;
     });
   return out;

@@ -249,7 +249,7 @@ LanguageReport report_language_model(TextLanguageModel& model, const UnitText& t
                                      const AdaptationOptions& adaptation) {
   LanguageReport out;
   if (text.units.size() == 0) fail("{}: no units to evaluate on", text.files.front().path);
-  out.units = text.units.size();
+  out.units = text.measured;
   out.unknown = text.unknown;
   out.pieces = text.records.empty() ? "lines" : "records";
   out.records = evaluate_units(model, text, pool, adaptation);
@@ -308,8 +308,8 @@ LanguageResult train_language_model(const Config& config, const LanguageData& da
 void dry_run(const Config& config, const std::string&, const LanguageData& data, ThreadPool& pool, const Log& print) {
   for (const auto& [name, text] : {std::pair{"train", &data.train}, {"dev", &data.dev}, {"test", &data.test}})
     if (text->units.size() > 0)
-      print(fmt::format("{}: {} units, unknown {:.2f}%", name, text->units.size(),
-                        100.0 * static_cast<double>(text->unknown) / static_cast<double>(text->units.size())));
+      print(fmt::format("{}: {} units, unknown {:.2f}%", name, text->measured,
+                        100.0 * static_cast<double>(text->unknown) / static_cast<double>(text->measured)));
   TextLanguageModel model(config, data.vocabulary);
   const auto task = make_task(config, data, model);
   task->begin_epoch(0);

@@ -45,14 +45,17 @@ CarriedOver start_from(TextLanguageModel& from, const std::string& path, const C
   std::unordered_map<std::string, Parameter*> theirs;
   from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
   visit([&](Parameter& p) {
-    if (p.name == table) {
-      const Parameter& vectors = *theirs.at("embedding.weight");
+    const bool output = p.name.starts_with("output.") && config.task == TextLanguageModel::kTask &&
+                        config.model.cutoffs.empty() && from.config().model.cutoffs.empty() &&
+                        p.rows() == vocabulary.size() && theirs.contains(p.name);
+    if (p.name == table || output) {
+      const Parameter& vectors = *theirs.at(output ? p.name : "embedding.weight");
       for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
-        const std::int32_t other = from.vocabulary().find(vocabulary.text(id));
+        const std::int32_t other = id == 0 ? 0 : from.vocabulary().find(vocabulary.text(id));
         if (id > 0 && other == Vocabulary::kUnknown) continue;
         std::copy_n(vectors.value.data() + other * vectors.row_size(), vectors.row_size(),
                     p.value.data() + id * p.row_size());
-        out.units += id > 0 ? 1 : 0;
+        out.units += id > 0 && !output ? 1 : 0;
       }
       return;
     }

@@ -1,5 +1,5 @@
-// Classifiers and taggers that begin with what a language model knows (Dai & Le 2015, "Semi-supervised Sequence
-// Learning").
+// Classifiers, taggers and language models that begin with what a language model knows (Dai & Le 2015, "Semi-supervised
+// Sequence Learning").
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,9 @@ struct CarriedOver {
   std::int64_t layers = 0;  ///< recurrent layers of which the forward direction begins with its weights
 };
 
-/// Fills what a network and the language model have in common: vectors of units (`table` names the network's), and the
-/// forward direction of the recurrent layers from the first on. A layer of the network may have more inputs than the
+/// Fills what a network and the language model have in common: vectors of units (`table` names the network's), the
+/// forward direction of the recurrent layers from the first on, and where both are language models with a softmax over
+/// all units its weights. A layer of the network may have more inputs than the
 /// language model's; those keep their first weights. Throws Error if the sizes, the cell or the units differ; `path`
 /// names the language model in messages.
 CarriedOver start_from(TextLanguageModel& from, const std::string& path, const Config& config,

@@ -57,7 +57,7 @@ void measure_group(TextLanguageModel& model, std::span<const StreamLoss::Lane> l
     Tape tape(pool, arena, Tape::Mode::kInference);
     const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
     const RecurrentState initial = state.view();
-    const Recurrent::Output output = network.forward(tape, batch, &initial);
+    const Recurrent::Output output = network.forward(tape, batch, done > 0 ? &initial : nullptr);
     std::vector<double> log_p(targets.size());
     network.output().log_probabilities(pool, output.y.value, targets, log_p.data());
     state.take(output.final);

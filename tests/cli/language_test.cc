@@ -294,7 +294,31 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
     CHECK(wide.code == 1);
     CHECK_THAT(wide.err, contains_text("model.hidden is 11, its is 10"));
   }
-  CHECK(f.mnemo({"train", f.path("words.json"), "--init-from", f.path("lm/model.safetensors")}).code == 2);
+  // A language model goes on with other text, and keeps the units that only the old one has.
+  write_text(f.path("new.txt"), "kind to be kind\n");
+  const Outcome again = start("words.json", {"--set", "data.train=new.txt"});
+  INFO(again.err);
+  CHECK(again.code == 0);
+  CHECK_THAT(again.err, contains_text("vocabulary: 4 of 4 units"));
+  CHECK_THAT(again.err, contains_text("3 more of the model to begin with"));
+  CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layers carried over"));
+  const Outcome other = f.mnemo({"train", f.path("words.json"), "--init-from", f.path("started/model.safetensors"),
+                                 "--set", "model.hidden=11", "--set", "output.dir=" + f.path("other")});
+  CHECK(other.code == 1);
+  // A classifier starts no language model.
+  REQUIRE(f.mnemo({"train", f.path("classify.json"), "--set", "output.dir=" + f.path("classifier")}).code == 0);
+  CHECK(f.mnemo({"train", f.path("words.json"), "--init-from", f.path("classifier/model.safetensors"), "--set",
+                 "output.dir=" + f.path("other")})
+            .code == 2);
+  for (const std::string set : {"model.word_dropout=0.5", "data.label=x", "training.batch_tokens=100"})
+    CHECK(f.mnemo({"train", f.path("words.json"), "--set", set, "--set", "output.dir=" + f.path("other")}).code == 2);
+  write_text(f.path("empty.txt"), "");
+  for (const std::string part : {"data.dev", "data.test"}) {
+    const Outcome empty = f.mnemo(
+        {"train", f.path("words.json"), "--set", part + "=empty.txt", "--set", "output.dir=" + f.path("other")});
+    CHECK(empty.code == 1);
+    CHECK_THAT(empty.err, contains_text("empty.txt: " + part.substr(5) + " has no text"));
+  }
 }
 
 TEST_CASE("evaluate and score go on learning where they are asked to") {

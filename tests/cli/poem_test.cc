@@ -4,8 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/file.h"
 #include "tests/cli/program.h"
 #include "tests/temporary_folder.h"
+#include "text/utf8.h"
 
 namespace {
 
@@ -88,6 +90,12 @@ std::vector<std::string> lines_of(const std::string& text) {
   return out;
 }
 
+// The log p that `score` gives a line.
+double scored(const PoemFixture& f, const std::string& run, const std::string& line) {
+  const Outcome o = f.mnemo({"score", f.path(run + "/model.safetensors"), "--format", "jsonl"}, line + "\n");
+  return json::parse(o.out)["log_prob"];
+}
+
 }  // namespace
 
 TEST_CASE("poems: what stands in train is left out of dev, and only bodies are measured") {
@@ -103,6 +111,23 @@ TEST_CASE("poems: what stands in train is left out of dev, and only bodies are m
   REQUIRE(e.code == 0);
   const json report = json::parse(e.out);
   CHECK(report["records"] == 12);
+  // The units that were measured: those of the bodies, with each one's end.
+  std::int64_t body = 0;
+  for (const json& poem : json::parse(mnemo::read_file(f.path("train.json")))) {
+    for (const std::string paragraph : poem["paragraphs"])
+      body += static_cast<std::int64_t>(mnemo::count_code_points(paragraph)) + 1;
+  }
+  CHECK(report["units"] == body);
+  write_text(f.path("plain.txt"), "白日依山盡\n黃河入海流龘\n");
+  CHECK(f.mnemo({"evaluate", f.model(), f.path("plain.txt")}).code == 1);
+  const Outcome lines =
+      f.mnemo({"evaluate", f.model(), f.path("plain.txt"), "--format-in", "lines", "--format", "json"});
+  REQUIRE(lines.code == 0);
+  CHECK(json::parse(lines.out)["units"] == 13);
+  CHECK(json::parse(lines.out)["unknown_units"] == 1);
+  CHECK(f.mnemo({"evaluate", f.model(), f.path("plain.txt"), "--format-in", "tsv"}).code == 2);
+  const Outcome overlap = f.generate({"--length", "5", "--overlap", f.path("plain.txt"), "--format-in", "lines"});
+  CHECK(overlap.code == 0);
   CHECK(report["metrics"]["perplexity"].get<double>() > 1.0);
 }
 
@@ -280,9 +305,17 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
  "dev_fraction": 0.1}, "model": {"hidden": 16, "embedding": 8, "dropout": 0, "embedding_dropout": 0},
  "training": {"epochs": 30, "batch_size": 8, "learning_rate": 0.03}})");
-  // Two different texts: one may be train alone.
-  const Outcome o = f.mnemo(
-      {"train", f.path("records.json"), "--set", "output.dir=" + f.path("records"), "--set", "data.dev=lines.txt"});
+  // What stands in train is left out of dev; where nothing is left there is no dev to choose by.
+  const auto with_dev = [&](const std::string& dev) {
+    write_text(f.path("dev.txt"), dev);
+    return f.mnemo({"train", f.path("records.json"), "--overwrite", "--set", "output.dir=" + f.path("records"), "--set",
+                    "data.dev=dev.txt"});
+  };
+  const Outcome known = with_dev(text);
+  CHECK(known.code == 1);
+  CHECK_THAT(known.err, contains_text("dev.txt: dev has no text that does not stand in train"));
+  CHECK(with_dev("").code == 1);
+  const Outcome o = with_dev(text + "abyz\n");
   INFO(o.err);
   REQUIRE(o.code == 0);
   CHECK_THAT(o.err, contains_text("dev: 40 records whose text stands in train left out"));
@@ -295,4 +328,41 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   const Outcome s = f.mnemo({"score", f.path("records/model.safetensors")}, "abcd\nzzz\n");
   CHECK(s.code == 0);
   CHECK(lines_of(s.out).size() == 2);
+  // What a beam gives has ended, and its log p is that of the whole text.
+  const Outcome beam =
+      f.mnemo({"generate", f.path("records/model.safetensors"), "--beam", "3", "--samples", "2", "--format", "jsonl"});
+  REQUIRE(lines_of(beam.out).size() == 2);
+  for (const std::string& line : lines_of(beam.out)) {
+    const json one = json::parse(line);
+    const std::string found = one["text"];
+    CHECK((found == "abcd" || found == "xyz"));
+    CHECK(one["log_prob"].get<double>() == Approx(scored(f, "records", found)).margin(1e-4));
+  }
+}
+
+TEST_CASE("a learned first state is what is generated from, scored and measured with") {
+  const PoemFixture f;
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += i % 4 == 0 ? "abcd\n" : "xyz\n";
+  write_text(f.path("lines.txt"), text);
+  write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
+ "dev_fraction": 0}, "model": {"hidden": 8, "embedding": 8, "dropout": 0, "embedding_dropout": 0,
+ "learned_initial": true}, "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.03}})");
+  REQUIRE(f.mnemo({"train", f.path("records.json"), "--set", "output.dir=" + f.path("learned")}).code == 0);
+  const std::string model = f.path("learned/model.safetensors");
+  const json one = json::parse(f.mnemo({"generate", model, "--temperature", "0", "--format", "jsonl"}).out);
+  const double log_p = one["log_prob"];
+  CHECK(log_p == Approx(scored(f, "learned", one["text"])).margin(1e-4));
+  write_text(f.path("one.txt"), one["text"].get<std::string>() + "\n");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--cache", "5", "--cache-share", "0"}}) {
+    std::vector<std::string> all{"evaluate", model, f.path("one.txt"), "--format", "json"};
+    all.insert(all.end(), more.begin(), more.end());
+    const json report = json::parse(f.mnemo(all).out);
+    CHECK(report["metrics"]["nats"].get<double>() * report["units"].get<double>() == Approx(-log_p).margin(1e-4));
+  }
+  // One stream begins once: nothing could be learned.
+  const Outcome stream = f.mnemo(
+      {"train", f.path("records.json"), "--set", "data.records=false", "--set", "output.dir=" + f.path("stream")});
+  CHECK(stream.code == 2);
+  CHECK_THAT(stream.err, contains_text("model.learned_initial: one stream begins once"));
 }

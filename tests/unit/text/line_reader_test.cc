@@ -11,10 +11,14 @@
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
 #include "tests/unit/text/helpers.h"
+#include "text/tokenizer.h"
 
 using mnemo::Error;
 using mnemo::InvalidUtf8;
 using mnemo::LineReader;
+using mnemo::Tokenizer;
+using mnemo::Tokens;
+using mnemo::Unit;
 
 namespace {
 
@@ -258,4 +262,68 @@ TEST_CASE("what is ready never blocks, also for a line longer than any buffer") 
   std::string line;
   CHECK(reader.next(line));
   CHECK(line.size() == 40 * piece.size());
+}
+
+TEST_CASE("a long line is read in pieces that no unit spans") {
+  std::string english, chinese, wild;
+  for (int i = 0; i < 200000; ++i) english += i % 7 == 0 ? "  word" : " to";
+  for (int i = 0; i < 200000; ++i) chinese += i % 9 == 0 ? "，" : "山";
+  // Blanks and ideographs behind what joins: a combining mark, a joiner, a letter of two code points.
+  for (int i = 0; i < 120000; ++i)
+    wild += i % 3 == 0 ? "e\u0301 山" : i % 3 == 1 ? "\U0001F469\u200D\U0001F469 " : "\u0600山";
+  const std::string solid(900000, 'x');
+  std::string text = "\ufeffshort\r\n";
+  for (const std::string& line : {english, chinese, wild, solid}) text += line + "\n";
+  const Unit unit = GENERATE(Unit::kChar, Unit::kGrapheme, Unit::kWord);
+  const bool words = unit == Unit::kWord;
+  LineReader whole = LineReader::from_memory("w", text, InvalidUtf8::kError);
+  LineReader pieces = LineReader::from_memory("p", text, InvalidUtf8::kError);
+  std::string line, piece;
+  std::size_t most = 0, lines = 0;
+  while (whole.next(line)) {
+    std::string joined;
+    std::vector<std::string> parts;
+    for (bool ends = false; !ends;) {
+      REQUIRE(pieces.next_piece(piece, words, ends));
+      CHECK(pieces.line_number() == whole.line_number());
+      if (line == english || (line == chinese && !words)) most = std::max(most, piece.size());
+      joined += piece;
+      parts.push_back(piece);
+    }
+    CHECK((joined == line));
+    CHECK((parts.size() > 1) == (line == english || (line != solid && lines > 0 && !words)));
+    const Tokenizer tokenizer({.unit = unit});
+    std::vector<std::string> expected, found;
+    Tokens tokens;
+    tokenizer.tokenize(line, tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i) expected.emplace_back(tokens.text(i));
+    for (const std::string& part : parts) {
+      tokenizer.tokenize(part, tokens);
+      for (std::size_t i = 0; i < tokens.size(); ++i) found.emplace_back(tokens.text(i));
+    }
+    CHECK((found == expected));
+    ++lines;
+  }
+  bool ends = false;
+  CHECK_FALSE(pieces.next_piece(piece, words, ends));
+  CHECK(lines == 5);
+  CHECK(most < 600000);
+  CHECK(pieces.had_bom());
+  CHECK(pieces.crlf_lines() == 1);
+}
+
+TEST_CASE("invalid UTF-8 in a late piece is named with its place in the line") {
+  std::string text = "one\n";
+  for (int i = 0; i < 200000; ++i) text += "ab ";
+  text += "\xff\n";
+  LineReader reader = LineReader::from_memory("f", text, InvalidUtf8::kError);
+  std::string piece;
+  std::string message;
+  try {
+    for (bool ends = false; reader.next_piece(piece, true, ends);) {
+    }
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  CHECK(message.find("f:2:600001: invalid UTF-8") == 0);
 }

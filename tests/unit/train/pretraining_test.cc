@@ -71,6 +71,30 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   CHECK(mine.at("rnn.weight_hh_l0_reverse")->value[0] != theirs.at("rnn.weight_hh_l0")->value[0]);
 }
 
+TEST_CASE("a language model goes on from another: its outputs go by unit too") {
+  TextLanguageModel from(config("generate", ""), vocabulary({"b", "c", "\n", "x"}));
+  std::map<std::string, Parameter*> theirs, mine;
+  from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
+  for (Index i = 0; i < 5; ++i) theirs.at("output.bias")->value[i] = static_cast<float>(i + 1);
+  const Config c = config("generate", "");
+  TextLanguageModel model(c, vocabulary({"x", "\n", "a", "b", "c"}));
+  model.network().visit([&](Parameter& p) { mine[p.name] = &p; });
+  const float a = mine.at("output.weight")->value[3 * 6], own_bias = mine.at("output.bias")->value[3];
+  const CarriedOver carried = start_from(from, "lm", c, model.vocabulary(), "embedding.weight",
+                                         [&](const ParameterVisitor& v) { model.network().visit(v); });
+  CHECK(carried.units == 4);
+  CHECK(carried.layers == 1);
+  // Of <unk> x \n a b c: the rows of <unk> x \n b c.
+  CHECK(mine.at("output.bias")->value[0] == 1);
+  CHECK(mine.at("output.bias")->value[1] == 5);
+  CHECK(mine.at("output.bias")->value[2] == 4);
+  CHECK(mine.at("output.bias")->value[3] == own_bias);
+  CHECK(mine.at("output.bias")->value[4] == 2);
+  for (Index j = 0; j < 6; ++j)
+    CHECK(mine.at("output.weight")->value[5 * 6 + j] == theirs.at("output.weight")->value[2 * 6 + j]);
+  CHECK(mine.at("output.weight")->value[3 * 6] == a);
+}
+
 TEST_CASE("a language model of other sizes or units starts nothing") {
   TextLanguageModel from(config("generate", ""), vocabulary({"b", "\n"}));
   const auto refused = [&](const Config& c) {
