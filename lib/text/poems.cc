@@ -17,7 +17,7 @@ bool is_one_of(std::u32string_view characters, char32_t c) { return characters.f
 constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t\r\n\u3000";
 constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*";
 constexpr std::u32string_view kDashes = U"…—·～（）()";
-constexpr char32_t kLost = U'□';
+constexpr std::u32string_view kLost = U"□囗";  // the second, an old word for "enclose", stands for the first in editions
 
 // The text without what editors put into it. False if characters are lost.
 bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
@@ -32,7 +32,7 @@ bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
       depth = std::max(0, depth - 1);
     } else if (depth == 0) {
       // {艹/尔} describes a character that has no code point.
-      if (c == kLost || c == U'{' || c == U'}' || c == U'/')
+      if (is_one_of(kLost, c) || c == U'{' || c == U'}' || c == U'/')
         whole = false;
       else if (is_one_of(kMarks, c))
         ++counts.marks;

@@ -55,6 +55,7 @@ TEST_CASE("poems: what editors put in is dropped and counted, and poems with gap
   const Read r = read(R"([
     {"paragraphs": ["[爽]節在重九，物華（一作「物」）新雨餘。"]},
     {"paragraphs": ["冰□已鏤津。"]},
+    {"paragraphs": ["軍中囗囗端。"]},
     {"paragraphs": ["疲{艹/尔}竟何人。"]},
     {"paragraphs": []},
     {"paragraphs": ["（全闕）"]}])");
@@ -62,7 +63,7 @@ TEST_CASE("poems: what editors put in is dropped and counted, and poems with gap
   CHECK(r.poems[0].body == "爽節在重九，物華新雨餘。");
   CHECK(r.counts.marks == 2);
   CHECK(r.counts.notes == 2);
-  CHECK(r.counts.gaps == 2);
+  CHECK(r.counts.gaps == 3);
   CHECK(r.counts.empty == 2);
 }
 
