@@ -13,8 +13,8 @@ all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove tr
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang)
 
-# The set's folder, the file that is tested on (- is dev, of a set without test), its format (- is the configuration's)
-# and the metric, by recipe.
+# The set's folder, the file that is tested on (- is dev, of a set without test; = is the configuration's, of which
+# training leaves out what stands in train), its format (- is the configuration's) and the metric, by recipe.
 describe() {
   case "$1" in
     sst2-*) echo classification/sst2 stsa.binary.test spaced accuracy ;;
@@ -29,7 +29,7 @@ describe() {
     ud-chinese-words) echo pos/ud-chinese-1.4 zh-ud-test.conllu conllu f1 ;;
     tinyshakespeare) echo lm/tinyshakespeare - - nats ;;
     ptb-*) echo lm/ptb ptb.test.txt - perplexity ;;
-    tang) echo poetry/chinese-poetry-tang poet.tang.19000.json - perplexity ;;
+    tang) echo poetry/chinese-poetry-tang = - perplexity ;;
     *) return 1 ;;
   esac
 }
@@ -62,6 +62,8 @@ for recipe in "${recipes[@]}"; do
       --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
     if [[ "$test_file" == - ]]; then
       tail -n 1 "$run/log.jsonl" >"$run/test.tmp"
+    elif [[ "$test_file" == = ]]; then
+      sed -n 's/^test: perplexity \([0-9.]*\),.*/{"metrics": {"perplexity": \1}}/p' "$run/train.txt" >"$run/test.tmp"
     else
       read_as=()
       [[ "$format" == - ]] || read_as=(--format-in "$format")

@@ -63,7 +63,8 @@ class Scoring {
       }
       answer();
     }
-    const double nats = units_ > 0 ? -log_probability_ / static_cast<double>(units_) : 0;
+    if (units_ == 0) return say("no lines");
+    const double nats = -log_probability_ / static_cast<double>(units_);
     say(fmt::format("{} lines, {} units, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit",
                     line_number_, units_, unknown_, std::exp(nats), nats, nats / std::log(2.0)));
   }

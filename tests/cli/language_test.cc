@@ -362,7 +362,7 @@ TEST_CASE("the mean of all steps begins where dev no longer improves, and is res
   again.push_back("--resume");
   REQUIRE(f.train("cut", again).code == 0);
   CHECK(f.bytes("one/model.safetensors") == f.bytes("cut/model.safetensors"));
-  // Without it the last weights are others.
+  // One mean at a time.
   const Outcome both = f.train("both", {"--set", "training.average_after=2", "--set", "training.average_from=1"});
   CHECK(both.code == 2);
   CHECK_THAT(both.err, contains_text("training.average_after: not with training.average_from"));

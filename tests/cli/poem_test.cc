@@ -199,6 +199,20 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
   REQUIRE(best.size() == 1);
   REQUIRE(all.size() == 8);
   CHECK(best[0] == *std::max_element(all.begin(), all.end()));
+  // In verse of eight lines parallelism counts too.
+  const std::vector<std::string> eight{"--form", "五律", "--tones", "off", "--allow-repeats", "--format", "jsonl"};
+  const auto worth = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), eight.begin(), eight.end());
+    std::vector<double> out;
+    for (const std::string& line : lines_of(f.generate(more).out)) {
+      const json one = json::parse(line);
+      out.push_back(one["log_prob"].get<double>() / one["units"].get<double>() + one["parallelism"].get<double>());
+    }
+    return out;
+  };
+  const auto chosen = worth({"--candidates", "6"}), every = worth({"--samples", "6"});
+  REQUIRE(every.size() == 6);
+  CHECK(chosen == std::vector<double>{*std::max_element(every.begin(), every.end())});
 }
 
 TEST_CASE("forms that cannot be, and models that cannot, are refused") {

@@ -13,7 +13,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-// Every character of a book's first `per_class` of each class, and punctuation: a vocabulary without a model.
+// The characters and punctuation: a vocabulary without a model.
 struct Words {
   explicit Words(const std::u32string& characters) {
     texts.emplace_back("<unk>");
