@@ -17,7 +17,8 @@ bool is_one_of(std::u32string_view characters, char32_t c) { return characters.f
 constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t\r\n\u3000";
 constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*";
 constexpr std::u32string_view kDashes = U"…—·～（）()";
-constexpr std::u32string_view kLost = U"□囗";  // the second, an old word for "enclose", stands for the first in editions
+constexpr std::u32string_view kLost =
+    U"□囗";  // the second, an old word for "enclose", stands for the first in editions
 
 // The text without what editors put into it. False if characters are lost.
 bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
