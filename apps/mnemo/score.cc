@@ -178,10 +178,11 @@ class PoemScoring {
  private:
   void check(const std::string& text) {
     ++poems_;
-    const auto lines = lines_of(form_, text);
+    const std::string body = without_marks(text);
+    const auto lines = lines_of(form_, body);
     const PoemCheck found = check_poem(form_, lines, book_, true);
     kept_ += found.faults.empty() ? 1 : 0;
-    const auto [log_p, units, unknown] = log_probability(text);
+    const auto [log_p, units, unknown] = log_probability(body);
     unknown_ += unknown;
     const auto faults_of = [&](int line) {
       std::vector<std::string> out;
@@ -222,12 +223,12 @@ class PoemScoring {
   };
 
   // What the model says of the poem, of which it is told nothing but the form.
-  Judged log_probability(const std::string& text) {
+  Judged log_probability(const std::string& body) {
     std::vector<std::int32_t> ids;
     std::int64_t before = 0;
     Tokens tokens;
     const Tokenizer tokenizer(model_->tokenizer_options());
-    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = without_marks(text)};
+    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = body};
     Judged out;
     for_record_units(poem, model_->tells(), tokenizer, tokens, [&](Section section, std::string_view unit) {
       if (section == Section::kForm && !model_->vocabulary().contains(unit)) return;

@@ -18,6 +18,7 @@
 #include "train/language_modelling.h"
 #include "train/network_options.h"
 #include "train/pretraining.h"
+#include "train/run_state.h"
 #include "train/tag_report.h"
 #include "train/tagging.h"
 #include "train/trial.h"
@@ -76,6 +77,7 @@ std::string resume_command(const TrainOptions& o) {
   if (!o.data.format_in.empty()) out += " --format-in " + o.data.format_in;
   if (o.data.invalid_utf8 != "error") out += " --invalid-utf8 " + o.data.invalid_utf8;
   if (o.folds > 0) out += fmt::format(" --folds {}", o.folds);
+  if (!o.init_from.empty()) out += " --init-from " + shell_quoted(o.init_from);
   return out + " --resume";
 }
 
@@ -127,6 +129,14 @@ class Run {
         pool_(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores()) {
     options_.folder = folder_;
     options_.resume = o.resume;
+    options_.init_from = o.init_from;
+    if (o.resume) {
+      const std::string saved = saved_init_from(resume_path(folder_));
+      if (options_.init_from.empty()) options_.init_from = saved;
+      if (file_exists(resume_path(folder_)) && options_.init_from != saved)
+        throw UsageError(
+            fmt::format("--init-from: the run in {} began {}", folder_, saved.empty() ? "without" : "with " + saved));
+    }
     options_.progress = [this](const Progress& p) { bar_.show(p); };
     options_.log = [this](const std::string& line) { bar_.line(line); };
     options_.signal = &stop_signal;
@@ -145,9 +155,9 @@ class Run {
     if (language_model) {
       start(*language_model, model->vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
       model->network().weights_changed();
-    } else if (!o_.init_from.empty()) {
-      const auto [words, labels] = initialise_from(*model, o_.init_from, say);
-      say(fmt::format("{}: {} of {} words and {} of {} labels carried over", o_.init_from, words,
+    } else if (!options_.init_from.empty()) {
+      const auto [words, labels] = initialise_from(*model, options_.init_from, say);
+      say(fmt::format("{}: {} of {} words and {} of {} labels carried over", options_.init_from, words,
                       model->vocabulary().size() - 1, labels, model->labels().size()));
     }
     // Only now, when all that a new run begins with has been read.
@@ -167,8 +177,8 @@ class Run {
   int language_model() {
     if (o_.folds > 0) throw UsageError("--folds: not for the task generate");
     const auto from = language_model_to_start_from();
-    if (!o_.init_from.empty() && !from)
-      throw UsageError(fmt::format("--init-from: {}: a language model starts from another one", o_.init_from));
+    if (!options_.init_from.empty() && !from)
+      throw UsageError(fmt::format("--init-from: {}: a language model starts from another one", options_.init_from));
     const auto data = load_language_data(config_, o_.config, o_.data.policy(), say, from.get());
     if (o_.dry) return dry(data);
     begin();
@@ -194,8 +204,8 @@ class Run {
     begin();
     if (o_.folds > 0) return folds(data);
     const auto language_model = language_model_to_start_from();
-    if (!o_.init_from.empty() && !language_model)
-      throw UsageError(fmt::format("--init-from: {}: a tagger starts from a language model", o_.init_from));
+    if (!options_.init_from.empty() && !language_model)
+      throw UsageError(fmt::format("--init-from: {}: a tagger starts from a language model", options_.init_from));
     const auto model = built([&] { return build_tagger(config_, o_.config, data, say, language_model.get()); });
     if (language_model) {
       start(*language_model, model->words().vocabulary(),
@@ -218,16 +228,18 @@ class Run {
  private:
   // The model of --init-from, if it is one.
   std::unique_ptr<TextLanguageModel> language_model_to_start_from() const {
-    if (o_.init_from.empty()) return nullptr;
-    ModelContents contents = read_model(o_.init_from, "");
+    if (options_.init_from.empty()) return nullptr;
+    ModelContents contents = read_model(options_.init_from, "");
     if (contents.metadata.task != TextLanguageModel::kTask) return nullptr;
     return TextLanguageModel::from_contents(std::move(contents));
   }
 
   void start(TextLanguageModel& from, const Vocabulary& vocabulary, const Visit& visit) const {
-    const CarriedOver carried = start_from(from, o_.init_from, config_, vocabulary, "embedding.weight", visit);
-    say(fmt::format("{}: vectors of {} of {} units and {} layers carried over", o_.init_from, carried.units,
+    const CarriedOver carried = start_from(from, options_.init_from, config_, vocabulary, "embedding.weight", visit);
+    say(fmt::format("{}: vectors of {} of {} units and {} layers carried over", options_.init_from, carried.units,
                     vocabulary.size() - 1, carried.layers));
+    if (config_.task == TextLanguageModel::kTask && !config_.model.tied && !carried.output)
+      say(fmt::format("{}: its output layer does not fit and begins anew", options_.init_from));
   }
 
   static void begin() {
@@ -330,7 +342,6 @@ void add_train(CLI::App& app, Command& chosen) {
       ->excludes(init_from)
       ->excludes(dry_run);
   dry_run->excludes(init_from);
-  resume->excludes(init_from);
   add_data_options(command, o->data, kDataFormats, "Format of the data (default: the one of the configuration)");
   add_threads(command, o->threads);
   command->callback([&chosen, o, command] {

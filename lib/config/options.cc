@@ -288,8 +288,9 @@ std::vector<Option> declare_options() {
           "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
           "spaced: label, blank, text. trees: Penn brackets with labels. For tag conll, its default: a token and its "
           "tags a line; "
-          "conllu; slashed: word/tag, the tag behind the last slash; jsonl: an object with spans of characters. A .gz "
-          "file is read as what it holds."),
+          "conllu; slashed: word/tag, the tag behind the last slash; jsonl: an object with spans of characters. For "
+          "generate lines, its default: a text's lines; poems-json: an array of poems with title, author and "
+          "paragraphs, as the collection chinese-poetry has them. A .gz file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
              "Column (from 1, or its name in the header) or JSON key of the label, of tag of the spans; empty: the "
              "format's usual one."),
@@ -467,7 +468,8 @@ std::vector<Option> declare_options() {
              "plateau: factor of the rate where the metric no longer improves."),
       option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
              "plateau: evaluations without a better metric before that."),
-      option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6}, "Texts of a batch."),
+      option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6},
+             "Texts of a batch; of records for generate, so many units as that number of texts has on average."),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units of a batch, in place of batch_size; 0: by batch_size."),
       option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
@@ -621,6 +623,8 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
   if (c.model.word_dropout > 0)
     errors.emplace_back("model.word_dropout: not for the task generate, which has model.unit_dropout");
   if (!c.data.label.empty()) errors.emplace_back("data.label: not for the task generate");
+  if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
+    errors.emplace_back("model.condition_dropout: only where poems are told their form, author and title (poems-json)");
   if (!c.data.has_records() && c.training.batch_tokens > 0)
     errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
   if (!c.data.has_records() && c.model.learned_initial)

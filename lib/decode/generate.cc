@@ -141,7 +141,7 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
       if (options.constraint) constraints.push_back(options.constraint->clone());
     }
     std::vector<std::int32_t> units(last - first, prompt.back());
-    std::vector<bool> ended(last - first, false);
+    std::vector<bool> ended(last - first, options.constraint && options.constraint->ended());
     for (std::int64_t at = 0; at < options.length && !stopped; ++at) {
       bool going = false;
       for (std::int64_t b = 0; b < last - first; ++b) {
@@ -171,6 +171,7 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
 
 std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool) {
+  if (options.constraint && options.constraint->ended()) return {GeneratedText()};
   const Read read = read_prompt(model, prompt, pool);
   const Index V = model.options().units, B = options.beam;
   Steps steps(model, read, B, pool);
@@ -258,7 +259,8 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
     }
     beam = std::move(next);
     keep_best(ended);
-    // More can come of an open text only while it is worth more than the least of those that ended.
+    // As many as are wanted have ended, and no open text is worth more than the least of them as it stands. (Its mean
+    // could still rise; to wait for that would be to search to the length's end.)
     const bool open = std::any_of(beam.begin(), beam.end(), [&](const Hypothesis& one) {
       return std::ssize(ended) < B || worth(one.text) > worth(ended.back());
     });

@@ -29,7 +29,8 @@ struct GenerateOptions {
   const Constraint* constraint = nullptr;  ///< each sample keeps to a copy of it, and ends with it
 };
 
-/// Goes on after `prompt`, of at least one unit, from a state of zero. Throws Error where a constraint leaves no unit.
+/// Goes on after `prompt`, of at least one unit, from the model's first state. A sample whose constraint has ended
+/// already gets no unit. Throws Error where a constraint leaves no unit.
 /// A sample depends on seed and number alone, not on how many are made or on threads. `give` is told of each unit of
 /// sample 0 as soon as it is chosen; it returns false to stop.
 std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,

@@ -109,6 +109,22 @@ bool is_one_of(std::u32string_view marks, char32_t c) { return marks.find(c) != 
 // A blank of the pattern's own.
 bool is_blank(char32_t c) { return c == U' ' || c == U'\t' || c == U'\r' || c == U'\u3000'; }
 
+// Without blanks at its ends.
+std::string_view trimmed(std::string_view row) {
+  while (!row.empty()) {
+    const auto [c, length] = decode_utf8(row.data());
+    if (!is_blank(c)) break;
+    row.remove_prefix(length);
+  }
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < row.size();) {
+    const auto [c, length] = decode_utf8(row.data() + i);
+    i += length;
+    if (!is_blank(c)) end = i;
+  }
+  return row.substr(0, end);
+}
+
 bool is_pattern(std::string_view row) {
   for (std::size_t i = 0; i < row.size();) {
     const auto [c, length] = decode_utf8(row.data() + i);
@@ -248,10 +264,11 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
     std::string_view row = text.substr(at, end - at);
     at = end + 1;
     row = row.substr(0, row.find('#'));
-    if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    row = trimmed(row);
+    if (row.empty()) continue;
     if (out.name.empty()) {
       if (is_pattern(row)) wrong("expected the tune's name, found a pattern");
-      out.name = row.substr(0, row.find_last_not_of(" \t\r") + 1);
+      out.name = row;
       continue;
     }
     for (std::size_t i = 0; i < row.size();) {

@@ -21,8 +21,8 @@ struct SamplingOptions {
   std::int64_t no_repeat = 0;  ///< n: no sequence of n units occurs twice; 0: any may
 };
 
-/// Chooses units one after the other. The steps are taken in the order of the options above from the last to the first:
-/// repetition, then temperature, then what is cut off, each over what the one before left.
+/// Chooses units one after the other. First comes what forbids repetitions or makes them less probable, then top_k,
+/// then the temperature, by whose probabilities top_p and min_p cut off.
 class Sampler {
  public:
   /// `classes` scores; `stream` tells samples of one seed apart.

@@ -14,9 +14,9 @@ using nlohmann::json;
 
 bool is_one_of(std::u32string_view characters, char32_t c) { return characters.find(c) != std::u32string_view::npos; }
 
-constexpr std::u32string_view kVerseEnds = U"，。；！？：,.;!?: \t\r\n\u3000";
-constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*";
-constexpr std::u32string_view kDashes = U"…—·～（）()";
+constexpr std::u32string_view kVerseEnds = U"，。；！？：﹐﹒﹔﹖﹗,.;!?: \t\r\n\u3000";
+constexpr std::u32string_view kMarks = U"[]［］【】〔〕〖〗「」『』《》〈〉“”‘’\"'=*〝〞﹁﹂﹃﹄";
+constexpr std::u32string_view kDashes = U"…⋯—―–─-·～（）()";
 constexpr std::u32string_view kLost =
     U"□囗";  // the second, an old word for "enclose", stands for the first in editions
 

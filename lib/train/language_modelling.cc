@@ -120,16 +120,22 @@ class StreamTask : public LanguageTask {
 class RecordTask : public LanguageTask {
  public:
   RecordTask(const Config& config, const LanguageData& data, TextLanguageModel& model)
-      : LanguageTask(config, data, model) {
+      : LanguageTask(config, data, model), batch_units_(config.training.batch_tokens) {
     for (const UnitText::Record& record : data.train.records)
       lengths_.push_back(static_cast<std::int32_t>(record.end() - record.begin));
+    // Records of like length go together, and a batch's loss is the mean of its units: by number of records those of
+    // short ones would weigh more.
+    if (batch_units_ == 0)
+      batch_units_ = std::max<std::int64_t>(1, config.training.batch_size *
+                                                   std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0}) /
+                                                   std::ssize(lengths_));
     begin_epoch(0);
   }
 
   std::int64_t batches() const override { return std::ssize(batches_); }
   void begin_epoch(std::int64_t epoch) override {
-    batches_ = make_batches(lengths_, config_.training.batch_size, config_.training.batch_tokens, seed(),
-                            static_cast<std::uint64_t>(epoch));
+    batches_ =
+        make_batches(lengths_, config_.training.batch_size, batch_units_, seed(), static_cast<std::uint64_t>(epoch));
   }
 
   // Sections that are not told are chosen anew for every batch.
@@ -176,6 +182,7 @@ class RecordTask : public LanguageTask {
 
  private:
   std::vector<std::int32_t> lengths_;  // with all that is told
+  std::int64_t batch_units_;           // at the most, of more than one record
   std::vector<std::vector<std::int64_t>> batches_;
 };
 

@@ -17,7 +17,7 @@ std::vector<std::string> differences(const Config& config, const Config& theirs)
   std::vector<std::string> out;
   for (const char* key : {"/text/unit", "/text/normalize", "/text/lowercase", "/text/digits", "/model/cell",
                           "/model/reset_after", "/model/activation", "/model/layer_norm", "/model/projection",
-                          "/model/hidden", "/model/embedding", "/model/residual", "/model/learned_initial"}) {
+                          "/model/hidden", "/model/embedding", "/model/residual"}) {
     const Json::json_pointer at(key);
     if (mine.at(at) != other.at(at)) {
       std::string name(key + 1);
@@ -44,11 +44,13 @@ CarriedOver start_from(TextLanguageModel& from, const std::string& path, const C
   CarriedOver out;
   std::unordered_map<std::string, Parameter*> theirs;
   from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
+  const bool same_units = vocabulary.serialize() == from.vocabulary().serialize();
   visit([&](Parameter& p) {
     const bool output = p.name.starts_with("output.") && config.task == TextLanguageModel::kTask &&
                         config.model.cutoffs.empty() && from.config().model.cutoffs.empty() &&
                         p.rows() == vocabulary.size() && theirs.contains(p.name);
     if (p.name == table || output) {
+      out.output = out.output || output;
       const Parameter& vectors = *theirs.at(output ? p.name : "embedding.weight");
       for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
         const std::int32_t other = id == 0 ? 0 : from.vocabulary().find(vocabulary.text(id));
@@ -60,8 +62,17 @@ CarriedOver start_from(TextLanguageModel& from, const std::string& path, const C
       return;
     }
     const auto found = theirs.find(p.name);
-    if (found == theirs.end() || !p.name.starts_with("rnn.") || p.name.find("initial") != std::string::npos) return;
+    if (found == theirs.end()) return;
     const Parameter& same = *found->second;
+    // What is a language model's alone: the state that it begins with, and clusters of the same units.
+    const bool initial = p.name.find("initial") != std::string::npos;
+    if (initial || !p.name.starts_with("rnn.")) {
+      if (config.task == TextLanguageModel::kTask && p.shape == same.shape && (initial || same_units)) {
+        std::copy_n(same.value.data(), same.size(), p.value.data());
+        out.output = out.output || !initial;
+      }
+      return;
+    }
     const Index columns = same.row_size();
     if (p.rows() != same.rows() || p.row_size() < columns)
       fail("{}: {} is {}, which does not fit {}", path, p.name, shape_text(same.shape), shape_text(p.shape));

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "checkpoint/format.h"
 #include "config/json.h"
 #include "config/options.h"
@@ -32,7 +33,8 @@ Json to_json(const RunState& s) {
           {"dev_values", s.dev_values},
           {"since_log", {s.since_log.loss, s.since_log.norm, s.since_log.clipped, s.since_log.steps}},
           {"schedule_scale", s.schedule.scale},
-          {"schedule_waited", s.schedule.waited}};
+          {"schedule_waited", s.schedule.waited},
+          {"init_from", s.init_from}};
 }
 
 RunState from_json(const Json& json) {
@@ -52,6 +54,7 @@ RunState from_json(const Json& json) {
                  since.at(3).get<std::int64_t>()};
   json.at("schedule_scale").get_to(s.schedule.scale);
   json.at("schedule_waited").get_to(s.schedule.waited);
+  s.init_from = json.value("init_from", std::string());
   for (const auto& [name, value] : json.at("best").items())
     s.best[name] = value.is_number() ? value.get<double>() : NAN;
   if (s.step < 0 || s.best_step > s.step || (s.best_step >= 0 && s.best.empty()) || s.averaged < 0)
@@ -142,6 +145,18 @@ void WeightCopy::load(TrainingTask& task, const SafetensorsFile& file, const std
     values_.emplace_back(p.size());
     copy_tensor(file, prefix + p.name, DType::kF32, values_.back().data(), p.size());
   });
+}
+
+std::string saved_init_from(const std::string& path) {
+  if (!file_exists(path)) return "";
+  const SafetensorsFile file = SafetensorsFile::read(path);
+  const auto state = file.metadata().find(format::kState);
+  if (state == file.metadata().end()) return "";
+  try {
+    return from_json(parse_json(state->second)).init_from;
+  } catch (const std::exception&) {
+    return "";  // what is wrong `load_run` says
+  }
 }
 
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,

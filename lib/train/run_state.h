@@ -34,6 +34,7 @@ struct RunState {
   std::vector<double> dev_values;  ///< the metric at each evaluation, where training.average_after needs them
   SinceLog since_log;
   Schedule::State schedule;
+  std::string init_from;  ///< the model that the run began with, whose units are in the vocabulary; empty: none
 };
 
 /// Copies of all weights.
@@ -60,6 +61,9 @@ struct KeptWeights {
 /// Writes the state atomically.
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
               const KeptWeights& kept, Optimizer& optimizer);
+
+/// RunState::init_from of a saved run, which is needed before the rest can be read; empty where there is no run.
+std::string saved_init_from(const std::string& path);
 
 /// Throws UsageError if the model was made by another configuration, naming the keys that differ, or from other data;
 /// Error if it is damaged.

@@ -137,6 +137,7 @@ class Trainer {
 
   void resume() {
     const std::string path = resume_path(options_.folder);
+    state_.init_from = options_.init_from;
     if (!options_.resume) return;
     if (!file_exists(path)) {
       // A run that was killed between its first model and the state beside it begins anew; what is another's stays.

@@ -61,8 +61,9 @@ struct Progress {
 };
 
 struct TrainerOptions {
-  std::string folder;   ///< of the run; model.safetensors, resume.safetensors and log.jsonl lie there
-  bool resume = false;  ///< go on with what the folder holds
+  std::string folder;     ///< of the run; model.safetensors, resume.safetensors and log.jsonl lie there
+  bool resume = false;    ///< go on with what the folder holds
+  std::string init_from;  ///< the model that the run begins with, for RunState::init_from
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop

@@ -302,6 +302,24 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   CHECK_THAT(again.err, contains_text("vocabulary: 4 of 4 units"));
   CHECK_THAT(again.err, contains_text("3 more of the model to begin with"));
   CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layers carried over"));
+  // A run goes on with the vocabulary that it began with, and a finished one is left as it is.
+  for (const std::string config : {"words.json", "classify.json", "tag.json"}) {
+    INFO(config);
+    const std::vector<std::string> more =
+        config == "words.json" ? std::vector<std::string>{"--set", "data.train=new.txt"} : std::vector<std::string>{};
+    REQUIRE(start(config, more).code == 0);
+    const std::string bytes = f.bytes("started/model.safetensors");
+    const auto resumed = [&](std::vector<std::string> others) {
+      others.insert(others.begin(), {"train", f.path(config), "--resume", "--set", "output.dir=" + f.path("started")});
+      others.insert(others.end(), more.begin(), more.end());
+      return f.mnemo(others);
+    };
+    CHECK(resumed({}).code == 0);
+    CHECK(resumed({"--init-from", f.path("lm/model.safetensors")}).code == 0);
+    CHECK(resumed({"--init-from", f.path("classifier/model.safetensors")}).code == 2);
+    CHECK(f.bytes("started/model.safetensors") == bytes);
+  }
+  REQUIRE(start("words.json", {"--set", "data.train=new.txt"}).code == 0);
   const Outcome other = f.mnemo({"train", f.path("words.json"), "--init-from", f.path("started/model.safetensors"),
                                  "--set", "model.hidden=11", "--set", "output.dir=" + f.path("other")});
   CHECK(other.code == 1);

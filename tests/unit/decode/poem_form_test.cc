@@ -101,6 +101,7 @@ TEST_CASE("a simplified character that is also an old one rhymes as both") {
 TEST_CASE("editors' marks are no characters, and a tune's pauses may be marked in any way") {
   CHECK(faults("五绝", ToneRule::kLoose, "《登鸛雀樓》“白日依山盡，黃河入海流……欲窮千里目——更上一層樓。”").size() > 0);
   CHECK(faults("五绝", ToneRule::kLoose, "“白日依山盡，黃河入海流。欲窮千里目，更上一層樓……”").empty());
+  CHECK(faults("五绝", ToneRule::kLoose, "〝白日依山盡，――黃河入海流⋯⋯。欲窮千里目﹐更上一層樓。〞").empty());
   const std::string liu =
       "伫倚危楼风细细，望极春愁，黯黯生天际。草色烟光残照里，无言谁会凭阑意。"
       "拟把疏狂图一醉，对酒当歌，强乐还无味。衣带渐宽终不悔，为伊消得人憔悴。";
@@ -190,6 +191,11 @@ TEST_CASE("a tune's pattern is read, and what cannot be read is named with its l
   CHECK_THAT(message("\n平仄，\n平\n"), Contains("f.txt:2: expected the tune's name"));
   CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).name == "试");
   CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).characters() == 2);
+  const PoemForm wide = parse_tune("　\n试　\n　\n平仄A，\n　# a stanza\n　平平A。\n　\n", "f.txt", ToneRule::kStrict);
+  CHECK(wide.name == "试");
+  REQUIRE(wide.lines.size() == 2);
+  CHECK(wide.lines[0].marks[1] == "，\n");
+  CHECK(wide.lines[1].marks[1] == "。");
   CHECK_THAT(message("试\n"), Contains("without a place"));
   CHECK_THAT(message(""), Contains("without a place"));
   std::string many = "试\n";

@@ -95,6 +95,32 @@ TEST_CASE("a language model goes on from another: its outputs go by unit too") {
   CHECK(mine.at("output.weight")->value[3 * 6] == a);
 }
 
+TEST_CASE("of the same units all weights go on: clusters and the first state") {
+  const Config c = config("generate", R"(, "cutoffs": [2])");
+  Config with_records = c;
+  with_records.data.records = true;
+  with_records.model.learned_initial = true;
+  TextLanguageModel from(with_records, vocabulary({"b", "c", "\n", "x"})),
+      to(with_records, vocabulary({"b", "c", "\n", "x"}));
+  TextLanguageModel others(with_records, vocabulary({"b", "\n", "c", "x"}));
+  const auto values = [](TextLanguageModel& model) {
+    std::map<std::string, std::vector<float>> out;
+    model.network().visit([&](Parameter& p) { out[p.name].assign(p.value.data(), p.value.data() + p.size()); });
+    return out;
+  };
+  from.network().visit([](Parameter& p) {
+    for (Index i = 0; i < p.size(); ++i) p.value[i] += 0.5f;
+  });
+  const auto start_to = [&](TextLanguageModel& model) {
+    return start_from(from, "lm", with_records, model.vocabulary(), "embedding.weight",
+                      [&](const ParameterVisitor& v) { model.network().visit(v); });
+  };
+  CHECK(start_to(to).output);
+  CHECK(values(to) == values(from));
+  // Clusters of other units mean something else.
+  CHECK_FALSE(start_to(others).output);
+}
+
 TEST_CASE("a language model of other sizes or units starts nothing") {
   TextLanguageModel from(config("generate", ""), vocabulary({"b", "\n"}));
   const auto refused = [&](const Config& c) {
