@@ -272,6 +272,7 @@ std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std
   }
   if (!options.constraint && std::ssize(ended) < B) {
     std::vector<GeneratedText> cut;
+    cut.reserve(beam.size());
     for (Hypothesis& one : beam) cut.push_back(std::move(one.text));
     keep_best(cut);
     cut.resize(std::min<std::size_t>(cut.size(), static_cast<std::size_t>(B) - ended.size()));
