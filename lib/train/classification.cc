@@ -213,8 +213,8 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const std
   }
   Vocabulary vocabulary =
       builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
-  if (units) add_units(*units, vocabulary);
   log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
+  if (units) add_units(*units, vocabulary, log);
   if (config.text.pretrained.empty())
     return std::make_unique<TextClassifier>(config, data.labels, std::move(vocabulary), nullptr);
   const PretrainedVectors vectors = read_vectors(config, config_path, vocabulary, log);

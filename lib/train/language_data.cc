@@ -145,10 +145,7 @@ void build_vocabulary(VocabularyBuilder& builder, const Config& config, const Te
       builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
   vocabulary.add(TextLanguageModel::kLineEnd);
   log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
-  if (!from) return;
-  const std::int32_t before = vocabulary.size();
-  add_units(*from, vocabulary);
-  if (vocabulary.size() > before) log(fmt::format("{} more of the model to begin with", vocabulary.size() - before));
+  if (from) add_units(*from, vocabulary, log);
 }
 
 void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,

@@ -30,9 +30,11 @@ std::vector<std::string> differences(const Config& config, const Config& theirs)
 
 }  // namespace
 
-void add_units(const TextLanguageModel& from, Vocabulary& vocabulary) {
+void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log) {
+  const std::int32_t before = vocabulary.size();
   for (std::int32_t id = 1; id < from.vocabulary().size(); ++id)
     if (from.vocabulary().text(id).front() != '\n') vocabulary.add(from.vocabulary().text(id));
+  if (vocabulary.size() > before) log(fmt::format("{} more of the model to begin with", vocabulary.size() - before));
 }
 
 CarriedOver start_from(TextLanguageModel& from, const std::string& path, const Config& config,

@@ -8,12 +8,13 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "text/vocabulary.h"
+#include "train/data.h"
 #include "train/text_language_model.h"
 
 namespace mnemo {
 
-/// Appends the units that only the language model knows.
-void add_units(const TextLanguageModel& from, Vocabulary& vocabulary);
+/// Appends the units that only the language model knows, and tells `log` how many.
+void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log);
 
 struct CarriedOver {
   std::int64_t units = 0;   ///< of the new vocabulary whose vector is the language model's

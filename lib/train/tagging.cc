@@ -465,9 +465,9 @@ std::unique_ptr<TextTagger> build_tagger(const Config& config, const std::string
   Vocabulary vocabulary =
       words.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
   Vocabulary known_letters = letters.build(1, 0);
-  if (units) add_units(*units, vocabulary);
   log(fmt::format("vocabulary: {} of {} words, {} characters", vocabulary.size() - 1, words.distinct(),
                   known_letters.size() - 1));
+  if (units) add_units(*units, vocabulary, log);
   if (config.text.pretrained.empty())
     return std::make_unique<TextTagger>(config, data.columns, std::move(vocabulary), std::move(known_letters), nullptr);
   const PretrainedVectors vectors = read_vectors(config, config_path, vocabulary, log);

@@ -44,7 +44,7 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
   const Config c = config("classify", R"(, "layers": 3, "bidirectional": true)");
   Vocabulary units = vocabulary({"a", "b", "c"});
-  add_units(from, units);
+  add_units(from, units, [](const std::string&) {});
   CHECK(units.size() == 5);
   CHECK(units.contains("x"));
   CHECK_FALSE(units.contains("\n"));
