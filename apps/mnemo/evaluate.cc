@@ -160,7 +160,7 @@ int run_evaluate(const EvaluateOptions& o) {
 }  // namespace
 
 void add_evaluate(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("evaluate", "Measure a model on labelled data");
+  auto* command = app.add_subcommand("evaluate", "Measure a model on labelled data, or a language model on text");
   command->footer(
       "Examples:\n  mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html\n"
       "  mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82\n"
@@ -169,7 +169,9 @@ void add_evaluate(CLI::App& app, Command& chosen) {
       "Exit code 3: a --min was not reached.");
   auto o = std::make_shared<EvaluateOptions>();
   command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_option("data", o->data, "Labelled data; - is standard input")->type_name("DATA")->capture_default_str();
+  command->add_option("data", o->data, "Labelled data, or text; - is standard input")
+      ->type_name("DATA")
+      ->capture_default_str();
   command->add_option("--train", o->train, "Training data: two baselines are fitted to it and shown beside the model")
       ->type_name("DATA");
   command->add_option("--compare", o->compare, "Another model, for a paired test")->type_name("MODEL");

@@ -319,7 +319,8 @@ std::vector<Option> declare_options() {
              "trees: every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole "
              "sentence with its label."),
       option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9},
-             "Share of train kept out as dev where data.dev is empty; equal texts stay on one side."),
+             "Share of train kept out as dev where data.dev is empty: equal texts on one side, of one stream the last "
+             "part."),
       option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany},
              "Seed of that choice, independent of training.seed."),
 

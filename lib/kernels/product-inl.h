@@ -178,8 +178,8 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
         step = panels_for(static_cast<int>(rows));
         function = wide_tile_of<A>(rows);
       }
-      // Where panels lie beyond the second level the first block waits for them, so all blocks bring the next panel
-      // nearer meanwhile, each a part.
+      // Where panels lie beyond the second level the first block waits for them, so the blocks bring the next panel
+      // nearer meanwhile, a line for each of k each, until it is whole.
       const Index part = block * b.elements() * kLine;
       const bool next = far && part + b.elements() * kLine <= panel_bytes;
       const Index from = !next ? p : p + step < last_panel ? p + step : first_panel;
@@ -308,7 +308,8 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
   }
 }
 
-// Begins to load c's tile of panel p, rows [row, row + rows), of which each starts on a page of its own.
+// Begins to load c's tile of panel p, rows [row, row + rows): they lie far apart, where the processor does not
+// prefetch.
 inline void prefetch_gradient_tile(const TransposedProduct& t, Index row, Index p, Index rows) {
   const Index begin = p * kWidth, before = begin < t.right[0].n ? 0 : t.right[0].n;
   const auto& right = before == 0 ? t.right[0] : t.right[1];

@@ -90,6 +90,13 @@ std::vector<std::string> lines_of(const std::string& text) {
   return out;
 }
 
+// Lines of "xyz", every so-many-th "abcd".
+std::string forty_lines(int every) {
+  std::string out;
+  for (int i = 0; i < 40; ++i) out += i % every == 0 ? "abcd\n" : "xyz\n";
+  return out;
+}
+
 // The log p that `score` gives a line.
 double scored(const PoemFixture& f, const std::string& run, const std::string& line) {
   const Outcome o = f.mnemo({"score", f.path(run + "/model.safetensors"), "--format", "jsonl"}, line + "\n");
@@ -327,8 +334,7 @@ TEST_CASE("overlap tells what generated text shares with a corpus") {
 
 TEST_CASE("lines as records: each a text of its own that ends by itself") {
   const PoemFixture f;
-  std::string text;
-  for (int i = 0; i < 40; ++i) text += i % 2 == 0 ? "abcd\n" : "xyz\n";
+  const std::string text = forty_lines(2);
   write_text(f.path("lines.txt"), text);
   write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
  "dev_fraction": 0.1}, "model": {"hidden": 16, "embedding": 8, "dropout": 0, "embedding_dropout": 0},
@@ -360,6 +366,8 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   const Outcome beam =
       f.mnemo({"generate", f.path("records/model.safetensors"), "--beam", "3", "--samples", "2", "--format", "jsonl"});
   REQUIRE(lines_of(beam.out).size() == 2);
+  const std::string most = json::parse(lines_of(beam.out)[0])["text"];
+  CHECK((most == "abcd" || most == "xyz"));
   for (const std::string& line : lines_of(beam.out)) {
     const json one = json::parse(line);
     const std::string found = one["text"];
@@ -370,9 +378,7 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
 
 TEST_CASE("a learned first state is what is generated from, scored and measured with") {
   const PoemFixture f;
-  std::string text;
-  for (int i = 0; i < 40; ++i) text += i % 4 == 0 ? "abcd\n" : "xyz\n";
-  write_text(f.path("lines.txt"), text);
+  write_text(f.path("lines.txt"), forty_lines(4));
   write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
  "dev_fraction": 0}, "model": {"hidden": 8, "embedding": 8, "dropout": 0, "embedding_dropout": 0,
  "learned_initial": true}, "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.03}})");
