@@ -1,8 +1,8 @@
-# mnemo_library(NAME DEPENDS ...): the sources of the current folder as the static library mnemo_NAME. It is linked
+# mnemo_library(NAME DEPENDS ...): the sources of the current folder and those in it as the static library mnemo_NAME. It is linked
 # downwards only; `scripts/check.sh` refuses an include that goes up.
 function(mnemo_library name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;SYSTEM" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
   if(NOT sources)
     file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/none.cc "")
     set(sources ${CMAKE_CURRENT_BINARY_DIR}/none.cc)

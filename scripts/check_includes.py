@@ -21,7 +21,11 @@ BELOW = {
     "config": ["base"],
     "checkpoint": ["nn", "text", "config"],
     "decode": ["models", "text"],
-    "train": ["models", "checkpoint", "text", "config"],
+    "measure": ["nn", "text"],
+    "pipeline": ["checkpoint", "models", "decode"],
+    "train": ["measure", "checkpoint"],
+    "report": ["measure", "train"],
+    "tasks": ["pipeline", "train", "report"],
 }
 # Headers of other libraries that one folder hides from the rest.
 HIDDEN = {"kernels": re.compile(r"cblas\.h|hwy/.*")}

@@ -3,7 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "train/adaptation.h"
+#include "tasks/generate/adaptation.h"
 
 namespace mnemo {
 

@@ -11,9 +11,9 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "pipeline/text_classifier.h"
+#include "tasks/data.h"
 #include "text/records.h"
-#include "train/data.h"
-#include "train/text_classifier.h"
 
 namespace mnemo {
 namespace {

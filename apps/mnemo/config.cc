@@ -4,7 +4,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "config/options.h"
-#include "train/network_options.h"
+#include "pipeline/network_options.h"
 
 namespace mnemo {
 namespace {

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "config/config.h"
+#include "pipeline/text_classifier.h"
+#include "tasks/data.h"
+#include "tasks/generate/data.h"
+#include "tasks/tag/training.h"
 #include "text/utf8.h"
-#include "train/data.h"
-#include "train/language_data.h"
-#include "train/tagging.h"
-#include "train/text_classifier.h"
 
 namespace mnemo {
 

@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
-#include "train/evaluation.h"
-#include "train/language_modelling.h"
-#include "train/tag_report.h"
+#include "tasks/classify/report.h"
+#include "tasks/generate/training.h"
+#include "tasks/tag/report.h"
 
 namespace mnemo {
 namespace {

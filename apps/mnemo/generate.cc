@@ -17,9 +17,9 @@
 #include "decode/overlap.h"
 #include "decode/parallelism.h"
 #include "decode/poem_constraint.h"
+#include "pipeline/text_language_model.h"
+#include "tasks/generate/data.h"
 #include "text/line_reader.h"
-#include "train/language_data.h"
-#include "train/text_language_model.h"
 
 namespace mnemo {
 namespace {

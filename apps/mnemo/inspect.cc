@@ -9,9 +9,9 @@
 #include "checkpoint/format.h"
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
-#include "train/text_classifier.h"
-#include "train/text_language_model.h"
-#include "train/text_tagger.h"
+#include "pipeline/text_classifier.h"
+#include "pipeline/text_language_model.h"
+#include "pipeline/text_tagger.h"
 
 namespace mnemo {
 namespace {

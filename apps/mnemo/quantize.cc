@@ -12,10 +12,10 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/product.h"
-#include "train/evaluation.h"
-#include "train/language_modelling.h"
-#include "train/tag_report.h"
-#include "train/tagging.h"
+#include "tasks/classify/report.h"
+#include "tasks/generate/training.h"
+#include "tasks/tag/report.h"
+#include "tasks/tag/training.h"
 
 namespace mnemo {
 namespace {

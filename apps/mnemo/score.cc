@@ -14,9 +14,9 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "tasks/generate/training.h"
 #include "text/line_reader.h"
 #include "text/utf8.h"
-#include "train/language_modelling.h"
 
 namespace mnemo {
 namespace {

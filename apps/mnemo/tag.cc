@@ -12,8 +12,8 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "train/tag_writer.h"
-#include "train/tagging.h"
+#include "pipeline/tag_writer.h"
+#include "tasks/tag/training.h"
 
 namespace mnemo {
 namespace {

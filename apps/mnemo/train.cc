@@ -13,15 +13,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "config/options.h"
-#include "train/classification.h"
-#include "train/evaluation.h"
-#include "train/language_modelling.h"
-#include "train/network_options.h"
-#include "train/pretraining.h"
+#include "pipeline/network_options.h"
+#include "tasks/classify/report.h"
+#include "tasks/classify/training.h"
+#include "tasks/generate/training.h"
+#include "tasks/start_from.h"
+#include "tasks/tag/report.h"
+#include "tasks/tag/training.h"
+#include "tasks/trial.h"
 #include "train/run_state.h"
-#include "train/tag_report.h"
-#include "train/tagging.h"
-#include "train/trial.h"
 
 namespace mnemo {
 namespace {

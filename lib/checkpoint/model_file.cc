@@ -9,8 +9,8 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "checkpoint/format.h"
-#include "config/json.h"
 #include "kernels/elementwise.h"
 
 namespace mnemo {

@@ -4,17 +4,15 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "kernels/product.h"
 #include "nn/parameter.h"
 
 namespace mnemo {
-
-using Json = nlohmann::ordered_json;
 
 /// What a model file says of itself beside its tensors.
 struct ModelMetadata {

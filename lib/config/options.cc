@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "config/json.h"
+#include "base/json.h"
 #include "config/nearest.h"
 
 namespace mnemo {

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "config/config.h"
 
 namespace mnemo {
-
-using Json = nlohmann::ordered_json;
 
 /// One key of the configuration.
 struct Option {

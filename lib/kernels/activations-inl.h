@@ -13,13 +13,13 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/index.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
-
-using Index = std::int64_t;
 
 const hn::ScalableTag<float> kTag;
 using Vector = decltype(hn::Zero(kTag));

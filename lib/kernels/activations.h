@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-namespace mnemo::kernels {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo::kernels {
 
 /// Largest error of the kernels' tanh and logistic function, in the cells too: tanh relative, the logistic function
 /// absolute.

@@ -7,9 +7,9 @@
 
 #include <cstdint>
 
-namespace mnemo::kernels {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo::kernels {
 
 /// Pointers to a row's first element, and elements from one row to the next. A stride of 0 repeats one row.
 struct CellForward {

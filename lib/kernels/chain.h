@@ -6,9 +6,9 @@
 
 #include <cstdint>
 
-namespace mnemo::kernels {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo::kernels {
 
 constexpr Index kChainAlign = 8;
 constexpr Index chain_stride(Index tags) { return (tags + kChainAlign - 1) / kChainAlign * kChainAlign; }

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-namespace mnemo::kernels {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo::kernels {
 
 /// y[i] += factor * x[i], rounded once.
 void add_scaled(float factor, const float* x, float* y, Index count);

@@ -20,11 +20,10 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "base/index.h"
 #include "base/thread_pool.h"
 
 namespace mnemo::kernels {
-
-using Index = std::int64_t;
 
 inline constexpr double kProductUlp = 2.0;
 

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-namespace mnemo::kernels {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo::kernels {
 
 /// Largest relative error of the kernel's exponential function, of arguments from -87 to 88; below -87 it is at most
 /// 2e-38, above 88 that of 88.

@@ -8,11 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/index.h"
 #include "kernels/cell.h"
 
 namespace mnemo {
-
-using Index = std::int64_t;
 
 enum class CellKind {
   kLstm,

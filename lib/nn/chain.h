@@ -10,11 +10,10 @@
 #include <span>
 #include <vector>
 
+#include "base/index.h"
 #include "kernels/chain.h"
 
 namespace mnemo {
-
-using Index = std::int64_t;
 
 /// What a tagging scheme allows: 1 or 0 for each tag and move.
 struct AllowedMoves {

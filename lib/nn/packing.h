@@ -9,9 +9,9 @@
 #include <span>
 #include <vector>
 
-namespace mnemo {
+#include "base/index.h"
 
-using Index = std::int64_t;
+namespace mnemo {
 
 class Packing {
  public:

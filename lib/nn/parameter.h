@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "base/aligned.h"
+#include "base/index.h"
 
 namespace mnemo {
-
-using Index = std::int64_t;
 
 /// A named tensor of weights with its gradient.
 ///

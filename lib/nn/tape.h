@@ -8,12 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/index.h"
 #include "base/thread_pool.h"
 #include "nn/arena.h"
 
 namespace mnemo {
-
-using Index = std::int64_t;
 
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
 /// overwritten, and are null where none is wanted.

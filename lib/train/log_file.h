@@ -3,13 +3,12 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-namespace mnemo {
+#include "base/json.h"
 
-using Json = nlohmann::ordered_json;
+namespace mnemo {
 
 class LogFile {
  public:

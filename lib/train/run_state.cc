@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/format.h"
-#include "config/json.h"
 #include "config/options.h"
 
 namespace mnemo {

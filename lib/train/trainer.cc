@@ -11,8 +11,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "kernels/elementwise.h"
+#include "measure/metrics.h"
 #include "train/log_file.h"
-#include "train/metrics.h"
 #include "train/run_state.h"
 
 namespace mnemo {

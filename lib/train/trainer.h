@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/thread_pool.h"
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "nn/tape.h"
-#include "train/data.h"
 
 namespace mnemo {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "train/text_classifier.h"
+#include "pipeline/text_classifier.h"
 
 namespace {
 

@@ -1,0 +1,12 @@
+// Messages for the user. Libraries do not print: they are given a Log.
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace mnemo {
+
+/// Takes one line, without its end.
+using Log = std::function<void(const std::string& line)>;
+
+}  // namespace mnemo

@@ -1,0 +1,207 @@
+#include "measure/linear_crf.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/random.h"
+#include "kernels/chain.h"
+#include "text/normalize.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+// Weights at the most (three numbers each), and products of a feature and a tag in all epochs.
+constexpr double kMostWeights = 5e7, kMostProducts = 6e9;
+constexpr std::size_t kShapeLength = 8;
+constexpr int kAffixes = 4;
+constexpr std::uint64_t kFnvOffset = 0xcbf29ce484222325, kFnvPrime = 0x100000001b3;
+
+// FNV-1a of a template's number and its texts.
+std::uint64_t feature(int number, std::string_view first, std::string_view second = {}) {
+  std::uint64_t hash = (kFnvOffset ^ static_cast<std::uint64_t>(number)) * kFnvPrime;
+  for (const char c : first) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
+  hash = (hash ^ 0xff) * kFnvPrime;  // no byte of UTF-8
+  for (const char c : second) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
+  return hash;
+}
+
+std::string letter_shape(std::string_view word) {
+  std::string out;
+  for (std::size_t at = 0, n = 0; at < word.size() && n < kShapeLength; ++n) {
+    const CodePoint c = decode_utf8(word.data() + at);
+    if (to_lower(c.value) != c.value)
+      out += 'X';
+    else if (is_decimal_digit(c.value))
+      out += '0';
+    else if (c.value >= 'a' && c.value <= 'z')
+      out += 'x';
+    else
+      out.append(word, at, c.length);
+    at += c.length;
+  }
+  return out;
+}
+
+void add_affixes(std::string_view word, int number, std::vector<std::uint64_t>& out) {
+  std::size_t first = 0, last = word.size();
+  for (int n = 0; n < kAffixes && first < word.size(); ++n) {
+    first += utf8_length(word[first]);
+    out.push_back(feature(number + n, word.substr(0, first)));
+    do --last;
+    while (last > 0 && is_continuation(word[last]));
+    out.push_back(feature(number + kAffixes + n, word.substr(last)));
+  }
+}
+
+// A weight with what AdaGrad and the mean over all steps need: the sum of squared gradients, and the sum of its changes
+// times the step at which they were made.
+struct Weights {
+  explicit Weights(std::size_t size) : value(size), squares(size), late(size) {}
+
+  void step(std::size_t i, double gradient, double rate, double now) {
+    if (std::abs(gradient) < LinearCrf::kSmallest) return;
+    squares[i] += static_cast<float>(gradient * gradient);
+    const auto change = static_cast<float>(-rate * gradient / std::sqrt(static_cast<double>(squares[i]) + 1e-8));
+    value[i] += change;
+    late[i] += change * static_cast<float>(now);
+  }
+  // The mean of the values behind each of `steps` steps; `now` above is a share of them.
+  std::vector<float> mean() const {
+    std::vector<float> out(value.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = value[i] - late[i];
+    return out;
+  }
+
+  std::vector<float> value, squares, late;
+};
+
+}  // namespace
+
+std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string> tokens) {
+  const auto size = std::ssize(tokens);
+  std::vector<std::string> lower, shapes;
+  for (const std::string& token : tokens) {
+    lower.push_back(to_lower(std::string_view(token)));
+    shapes.push_back(letter_shape(token));
+  }
+  std::vector<std::vector<std::uint64_t>> out(tokens.size());
+  for (std::ptrdiff_t i = 0; i < size; ++i) {
+    auto& features = out[i];
+    features.push_back(feature(0, ""));
+    for (int d = -2; d <= 2; ++d) {
+      const std::ptrdiff_t at = i + d;
+      if (at < 0 || at >= size) {
+        features.push_back(feature(10 + d, ""));
+        continue;
+      }
+      features.push_back(feature(20 + d, lower[at]));
+      features.push_back(feature(30 + d, shapes[at]));
+    }
+    add_affixes(tokens[i], 40, features);
+    for (int d = -1; d <= 0; ++d)
+      if (i + d >= 0 && i + d + 1 < size) features.push_back(feature(60 + d, lower[i + d], lower[i + d + 1]));
+  }
+  return out;
+}
+
+LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& allowed, const LinearCrfOptions& options)
+    : allowed_(allowed) {
+  std::unordered_map<std::uint64_t, std::uint32_t> counts;
+  for (const Sentence& s : train)
+    for (const auto& token : s.features)
+      for (const std::uint64_t f : token) ++counts[f];
+  const Index K = allowed.tags, stride = kernels::chain_stride(K);
+  const auto tags_number = static_cast<double>(K);
+  std::uint32_t least = options.min_count;
+  double occurrences = 0;
+  for (const auto& [f, count] : counts) occurrences += static_cast<double>(count);
+  const auto kept = [&] {
+    return static_cast<double>(std::count_if(counts.begin(), counts.end(), [&](auto& c) { return c.second >= least; }));
+  };
+  while (kept() * tags_number > kMostWeights) ++least;
+  double tokens = 0;
+  for (const Sentence& s : train) tokens += static_cast<double>(s.tags.size());
+  const double products = tags_number * (occurrences + 2.0 * tags_number * tokens);
+  const int epochs = static_cast<int>(std::clamp(kMostProducts / std::max(1.0, products), 1.0, options.epochs * 1.0));
+  for (const Sentence& s : train)
+    for (const auto& token : s.features)
+      for (const std::uint64_t f : token)
+        if (counts[f] >= least) rows_.emplace(f, static_cast<std::uint32_t>(rows_.size()));
+  counts.clear();
+  std::vector<Rows> rows;
+  std::vector<std::uint32_t> order;
+  for (const Sentence& s : train) {
+    if (!s.tags.empty()) order.push_back(static_cast<std::uint32_t>(rows.size()));
+    rows.push_back(rows_of(s.features));
+  }
+  Weights weights(rows_.size() * K), begin(K), next(K * K), end(K);
+  const double steps = static_cast<double>(epochs) * static_cast<double>(order.size());
+  double done = 0;
+  ChainScores scores;
+  ChainSums sums;
+  std::vector<double> p(K), moves(K * stride);
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    RandomStream(options.seed, Purpose::kShuffle, static_cast<std::uint64_t>(epoch)).shuffle(order);
+    for (const std::uint32_t i : order) {
+      const double now = done++ / steps;
+      const auto step = [&](Weights& w, std::size_t at, double gradient) {
+        w.step(at, gradient, options.learning_rate, now);
+      };
+      const Chain chain(allowed, begin.value.data(), next.value.data(), end.value.data());
+      weights_.swap(weights.value);
+      set_scores(rows[i], scores);
+      weights_.swap(weights.value);
+      chain.sum(scores, sums);
+      std::fill(moves.begin(), moves.end(), 0.0);
+      chain.add_expected_moves(scores, sums, moves.data());
+      const auto& tags = train[i].tags;
+      const Index T = std::ssize(tags);
+      for (Index t = 0; t < T; ++t) {
+        chain.marginals(sums, t, p.data());
+        p[tags[t]] -= 1.0;
+        for (const std::uint32_t row : rows[i][t])
+          for (Index k = 0; k < K; ++k) step(weights, row * K + k, p[k]);
+        for (Index k = 0; k < K && t == 0; ++k) step(begin, k, p[k]);
+        for (Index k = 0; k < K && t == T - 1; ++k) step(end, k, p[k]);
+        if (t > 0) moves[tags[t - 1] * stride + tags[t]] -= 1.0;
+      }
+      for (Index from = 0; from < K; ++from)
+        for (Index to = 0; to < K; ++to)
+          if (allowed.next[from * K + to]) step(next, from * K + to, moves[from * stride + to]);
+    }
+  }
+  weights_ = weights.mean();
+  begin_ = begin.mean();
+  next_ = next.mean();
+  end_ = end.mean();
+}
+
+LinearCrf::Rows LinearCrf::rows_of(const std::vector<std::vector<std::uint64_t>>& features) const {
+  Rows out(features.size());
+  for (std::size_t t = 0; t < features.size(); ++t)
+    for (const std::uint64_t f : features[t])
+      if (const auto found = rows_.find(f); found != rows_.end()) out[t].push_back(found->second);
+  return out;
+}
+
+void LinearCrf::set_scores(const Rows& rows, ChainScores& out) const {
+  const Index K = allowed_.tags;
+  out.resize(std::ssize(rows), K);
+  std::vector<float> row(K);
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    std::fill(row.begin(), row.end(), 0.0f);
+    for (const std::uint32_t r : rows[t])
+      for (Index k = 0; k < K; ++k) row[k] += weights_[r * K + k];
+    out.set_row(static_cast<Index>(t), row.data());
+  }
+}
+
+std::vector<std::int32_t> LinearCrf::predict(const std::vector<std::vector<std::uint64_t>>& features) const {
+  if (features.empty()) return {};
+  ChainScores scores;
+  set_scores(rows_of(features), scores);
+  return Chain(allowed_, begin_.data(), next_.data(), end_.data()).best(scores).tags;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,65 @@
+#include "pipeline/network_options.h"
+
+#include "config/options.h"
+
+namespace mnemo {
+namespace {
+
+Initialiser initialiser(const std::string& name) {
+  return name == "orthogonal" ? Initialiser::kOrthogonal
+         : name == "glorot"   ? Initialiser::kGlorot
+                              : Initialiser::kUniform;
+}
+
+Residual residual(const std::string& name) {
+  return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
+}
+
+}  // namespace
+
+RecurrentOptions recurrent_options(const Config& c) {
+  const ModelConfig& m = c.model;
+  const auto number = [](double value) { return static_cast<float>(value); };
+  return {
+      .cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
+      .hidden = m.hidden,
+      .layers = m.layers,
+      .bidirectional = m.bidirectional,
+      .projection = m.projection,
+      .initialiser = initialiser(m.initializer),
+      .forget_bias = number(m.forget_bias),
+      .layer_dropout = number(m.layer_dropout),
+      .variational = m.variational,
+      .residual = residual(m.residual),
+      .state_dropout = number(m.state_dropout),
+      .weight_dropout = number(m.weight_dropout),
+      .zoneout_h = number(m.zoneout_h),
+      .zoneout_c = number(m.zoneout_c),
+      .training_numbers = c.training.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32,
+      .learned_initial = m.learned_initial};
+}
+
+Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
+  return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
+    const ModelConfig& m = config.model;
+    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the lstm takes it");
+    for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
+      errors.push_back("model." + conflict);
+  });
+}
+
+TokenizerOptions tokenizer_options(const TextConfig& text) {
+  return {.unit = *unit_from_name(text.unit),
+          .normalize = *normalization_from_name(text.normalize),
+          .lowercase = text.lowercase,
+          .zero_digits = text.digits == "zero"};
+}
+
+NgramOptions ngram_options(const TextConfig& text) {
+  return {.char_min = static_cast<int>(text.ngrams.char_min),
+          .char_max = static_cast<int>(text.ngrams.char_max),
+          .unit = static_cast<int>(text.ngrams.unit),
+          .buckets = static_cast<std::uint32_t>(text.ngrams.buckets)};
+}
+
+}  // namespace mnemo

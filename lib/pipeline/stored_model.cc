@@ -1,0 +1,91 @@
+#include "pipeline/stored_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "kernels/elementwise.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+
+Config model_config(const ModelContents& contents) {
+  try {
+    return parse_config(contents.metadata.config.dump(), contents.file.name());
+  } catch (const UsageError& error) {
+    std::string text = error.what();
+    std::replace(text.begin(), text.end(), '\n', ';');
+    fail("damaged model: {}", text);
+  }
+}
+
+void check_stored_weights(const ModelContents& contents, double weights) {
+  double stored = 0;
+  for (const TensorView& tensor : contents.file.tensors()) stored += static_cast<double>(tensor.bytes);
+  if (weights * static_cast<double>(kernels::numbers_bytes(contents.metadata.numbers)) > stored)
+    fail("{}: damaged model: the tensors are of another size than the sizes in model say", contents.file.name());
+}
+
+void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors& narrow,
+                    std::vector<TensorView>& tensors) {
+  std::set<const Parameter*> matrices;
+  visit_narrow([&](Parameter& p) { matrices.insert(&p); });
+  visit([&](Parameter& p) {
+    if (matrices.count(&p) > 0)
+      narrow.append(p.name, p.rows(), p.row_size(), p.value.data(), tensors);
+    else
+      tensors.push_back(float_tensor(p.name, p.shape, p.value.data()));
+  });
+}
+
+void round_network(const Visit& visit, const Visit& visit_narrow, kernels::Numbers numbers, ModelMetadata& metadata) {
+  if (metadata.numbers != kernels::Numbers::kFloat32)
+    fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata.numbers));
+  visit([](Parameter& p) {
+    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
+  });
+  visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
+  metadata.numbers = numbers;
+}
+
+Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,
+                  const std::vector<std::size_t>& lengths) {
+  Json out = Json::array();
+  auto begin = values.begin();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto end = begin + static_cast<std::ptrdiff_t>(lengths[i]);
+    out.push_back({{"text", texts[i]}, {"probabilities", std::vector<float>(begin, end)}});
+    begin = end;
+  }
+  return out;
+}
+
+std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<std::string>& texts) {
+  if (metadata.self_test.empty()) throw Error("the model holds no samples to verify");
+  std::vector<float> out;
+  try {
+    for (const Json& sample : metadata.self_test) {
+      texts.push_back(sample.at("text").get<std::string>());
+      if (find_invalid_utf8(texts.back())) throw Error("damaged model: a sample's text is no UTF-8");
+      for (const Json& value : sample.at("probabilities")) out.push_back(value.get<float>());
+    }
+  } catch (const nlohmann::json::exception&) {
+    throw Error("damaged model: a sample is no object with text and probabilities");
+  }
+  return out;
+}
+
+double largest_difference(const std::vector<float>& now, const std::vector<float>& expected) {
+  if (now.size() != expected.size()) throw Error("damaged model: the samples have another number of probabilities");
+  double largest = 0;
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(now[i]) - static_cast<double>(expected[i]));
+    if (std::isnan(difference)) return INFINITY;
+    largest = std::max(largest, difference);
+  }
+  return largest;
+}
+
+}  // namespace mnemo

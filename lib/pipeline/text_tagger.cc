@@ -1,0 +1,491 @@
+#include "pipeline/text_tagger.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <set>
+
+#include "base/error.h"
+#include "checkpoint/format.h"
+#include "config/options.h"
+#include "pipeline/network_options.h"
+#include "pipeline/stored_model.h"
+#include "text/normalize.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+CharEncoderKind char_encoder_kind(const std::string& name) {
+  return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
+}
+
+AllowedMoves moves_of(const TagColumn& column) {
+  const auto K = std::ssize(column.tags);
+  AllowedMoves out(K);
+  for (std::ptrdiff_t i = 0; i < K; ++i) {
+    out.begin[i] = may_begin(column.tags[i], column.scheme) ? 1 : 0;
+    out.end[i] = may_end(column.tags[i], column.scheme) ? 1 : 0;
+    for (std::ptrdiff_t j = 0; j < K; ++j)
+      out.next[i * K + j] = may_follow(column.tags[i], column.tags[j], column.scheme) ? 1 : 0;
+  }
+  return out;
+}
+
+TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& columns, std::int64_t rows,
+                              std::int64_t dimension, std::int32_t letters) {
+  const ModelConfig& m = c.model;
+  const auto number = [](double value) { return static_cast<float>(value); };
+  TaggerOptions out{.table_rows = rows,
+                    .embedding = dimension,
+                    .chars = {.kind = char_encoder_kind(m.char_encoder.kind),
+                              .rows = letters,
+                              .embedding = m.char_encoder.embedding,
+                              .hidden = m.char_encoder.hidden,
+                              .dropout = number(m.char_encoder.dropout),
+                              .deviation = number(m.embedding_deviation)},
+                    .shapes = TextTagger::kShapes,
+                    .shape_embedding = m.shape_embedding,
+                    .recurrent = recurrent_options(c),
+                    .columns = {},
+                    .crf = m.crf,
+                    .dropout = number(m.dropout),
+                    .embedding_dropout = number(m.embedding_dropout),
+                    .embedding_deviation = number(m.embedding_deviation)};
+  for (const TagColumn& column : columns) out.columns.push_back(moves_of(column));
+  return out;
+}
+
+// How a word is written, beside its letters: 0 no letter, 1 lower case, 2 capitalised, 3 one capital, 4 capitals alone,
+// 5 mixed; 6 digits alone, 7 letters and digits.
+std::int32_t shape_of(std::string_view word) {
+  std::int32_t upper = 0, lower = 0, digits = 0, others = 0;
+  bool first_upper = false;
+  for (std::size_t at = 0; at < word.size();) {
+    const CodePoint c = decode_utf8(word.data() + at);
+    const bool cased = to_lower(c.value) != c.value;
+    if (at == 0) first_upper = cased;
+    at += c.length;
+    if (cased)
+      ++upper;
+    else if (is_decimal_digit(c.value))
+      ++digits;
+    else if (c.value >= 0x80 || (c.value >= 'a' && c.value <= 'z'))
+      ++lower;
+    else
+      ++others;
+  }
+  if (digits > 0) return upper + lower == 0 ? 6 : 7;
+  if (upper == 0) return lower == 0 ? 0 : 1;
+  if (lower == 0) return upper == 1 && others == 0 ? 3 : 4;
+  return first_upper && upper == 1 ? 2 : 5;
+}
+
+Json columns_json(const std::vector<TagColumn>& columns) {
+  Json out = Json::array();
+  for (const TagColumn& c : columns)
+    out.push_back(
+        {{"name", c.name}, {"data_scheme", name_of(c.data_scheme)}, {"scheme", name_of(c.scheme)}, {"tags", c.tags}});
+  return out;
+}
+
+std::vector<TagColumn> parse_columns(const Json& json, const Config& config, const std::string& path) {
+  std::vector<TagColumn> out;
+  try {
+    for (const Json& c : json) {
+      const auto data_scheme = scheme_from_name(c.at("data_scheme").get<std::string>());
+      const auto scheme = scheme_from_name(c.at("scheme").get<std::string>());
+      TagColumn column{c.at("name").get<std::string>(), data_scheme.value_or(TagScheme::kNone),
+                       scheme.value_or(TagScheme::kNone), c.at("tags").get<std::vector<std::string>>()};
+      const std::set<std::string> distinct(column.tags.begin(), column.tags.end());
+      const bool spelled = std::all_of(column.tags.begin(), column.tags.end(), [&](const std::string& tag) {
+        return column.scheme == TagScheme::kNone || split_tag(tag, column.scheme).has_value();
+      });
+      const bool sound = data_scheme && scheme && *scheme == model_scheme(config, *data_scheme) && spelled &&
+                         std::is_sorted(column.tags.begin(), column.tags.end()) &&
+                         distinct.size() == column.tags.size();
+      const AllowedMoves allowed = moves_of(column);
+      bool alone = false;  // a tag that a sentence of one token can have
+      for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
+      if (!sound || !alone) fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
+      out.push_back(std::move(column));
+    }
+  } catch (const nlohmann::json::exception&) {
+    fail("{}: damaged model: a column is no object of name, data_scheme, scheme and tags", path);
+  }
+  if (out.size() != std::max<std::size_t>(1, config.data.columns.size()))
+    fail("{}: damaged model: {} columns, the configuration has {}", path, out.size(), config.data.columns.size());
+  return out;
+}
+
+// At a break a span ends and another begins: what does not is made all but impossible, yet by a finite number, as it
+// may be that nothing else is allowed.
+constexpr double kNearlyNever = -1e5;
+void keep_breaks(const AllowedMoves& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
+  for (Index t = 1; t < std::ssize(breaks); ++t)
+    for (Index k = 0; k < allowed.tags && breaks[t]; ++k) {
+      if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
+      if (!allowed.end[k]) scores.add(t - 1, k, kNearlyNever);
+    }
+}
+
+// Empty where the corpus has none.
+std::span<const std::uint8_t> breaks_of(const TaggerCorpus& corpus, std::int64_t sentence) {
+  if (corpus.breaks.empty()) return {};
+  return std::span(corpus.breaks).subspan(corpus.words.first_unit(sentence), corpus.words.length(sentence));
+}
+
+}  // namespace
+
+TagScheme model_scheme(const Config& config, TagScheme data_scheme) {
+  if (data_scheme == TagScheme::kNone || data_scheme == TagScheme::kBmes) return data_scheme;
+  return *scheme_from_name(config.model.scheme);
+}
+
+std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme) {
+  std::set<std::string> out, types;
+  bool outside = false;
+  for (const std::string& tag : found) {
+    if (scheme == TagScheme::kNone) {
+      out.insert(tag);
+      continue;
+    }
+    const auto parts = split_tag(tag, data_scheme);
+    if (parts && parts->letter != 'O') types.insert(std::string(parts->type));
+    outside = outside || (parts && parts->letter == 'O');
+  }
+  const std::string_view letters = scheme == TagScheme::kBmes ? "BMES" : scheme == TagScheme::kBioes ? "BIES" : "BI";
+  for (const std::string& type : types)
+    for (const char letter : letters) out.insert(letter_tag(letter, type));
+  if (outside) out.insert("O");
+  return {out.begin(), out.end()};
+}
+
+std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place) {
+  std::vector<std::string> names;
+  for (const std::string& tag : column.tags) {
+    const auto parts = split_tag(tag, column.scheme);
+    const bool spans = column.scheme != TagScheme::kNone && parts && parts->letter != 'O';
+    std::string name = tag;
+    if (spans && column.data_scheme == TagScheme::kIob1) name = letter_tag('I', parts->type);
+    if (spans && column.data_scheme == TagScheme::kBio)
+      name = letter_tag(parts->letter == 'B' || parts->letter == 'S' ? 'B' : 'I', parts->type);
+    names.push_back(std::move(name));
+  }
+  std::vector<std::string> out = names;
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  for (std::size_t j = 0; place && j < names.size(); ++j)
+    place->push_back(static_cast<std::size_t>(std::lower_bound(out.begin(), out.end(), names[j]) - out.begin()));
+  return out;
+}
+
+TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+                       std::int64_t dimension)
+    : config_(config),
+      columns_(std::move(columns)),
+      words_(config.text, std::move(words)),
+      letters_(std::move(letters)) {
+  config_.model.embedding = dimension;
+  network_ = std::make_unique<Tagger>(network_options(config_, columns_, words_.rows(), dimension, letters_.size()));
+}
+
+TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+                       const PretrainedVectors* vectors)
+    : TextTagger(config, std::move(columns), std::move(words), std::move(letters),
+                 vectors ? vectors->dimension() : config.model.embedding) {
+  network_->initialise(static_cast<std::uint64_t>(config.training.seed));
+  words_.initialise(network_->embedding(), vectors);
+}
+
+std::unique_ptr<TextTagger> TextTagger::load(const std::string& path) { return from_contents(read_model(path, kTask)); }
+
+std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
+  const SafetensorsFile& file = contents.file;
+  const std::string& path = file.name();
+  const Config config = model_config(contents);
+  Vocabulary words = WordTable::read_vocabulary(file, config);
+  const TensorView* letters = file.find(format::kLetters);
+  if (!letters) fail("{}: damaged model: tensor {} is missing", path, format::kLetters);
+  std::vector<TagColumn> columns = parse_columns(contents.metadata.columns, config, path);
+  const TaggerOptions options = network_options(config, columns, 0, config.model.embedding, 1);
+  double weights = recurrent_parameters(with_input(options.recurrent, options.input()));
+  const double char_input = static_cast<double>(options.chars.embedding),
+               hidden = static_cast<double>(options.chars.hidden);
+  if (options.chars.kind == CharEncoderKind::kCnn) weights += 3.0 * char_input * hidden;
+  if (options.chars.kind == CharEncoderKind::kBilstm) weights += 8.0 * hidden * (char_input + hidden);
+  check_stored_weights(contents, weights);
+  std::unique_ptr<TextTagger> out(new TextTagger(config, std::move(columns), std::move(words),
+                                                 Vocabulary::parse(letters->text()), config.model.embedding));
+  load_parameters(
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
+      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
+  out->words_.load(contents, out->network_->embedding());
+  out->network_->set_numbers(contents.metadata.numbers);
+  out->metadata_ = std::move(contents.metadata);
+  return out;
+}
+
+void TextTagger::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
+  ModelMetadata m;
+  m.task = kTask;
+  m.config = config_to_json(config_, Which::kWithoutLocal);
+  m.labels = columns_.front().tags;
+  m.columns = columns_json(columns_);
+  m.metrics = metrics;
+  m.provenance = provenance;
+  const std::vector<std::string> texts = words_.sample_texts();
+  std::vector<std::size_t> lengths;
+  const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
+  m.self_test = samples_json(texts, expected, lengths);
+  m.numbers = metadata_.numbers;
+  std::vector<TensorView> tensors;
+  NarrowTensors narrow(m.numbers);
+  append_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
+  std::deque<std::string> held;
+  words_.append(tensors, narrow, held);
+  tensors.push_back(byte_tensor(format::kLetters, held.emplace_back(letters_.serialize())));
+  write_model(path, m, std::move(tensors));
+}
+
+void TextTagger::quantize(kernels::Numbers numbers) {
+  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
+                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
+  words_.round(numbers);
+  network_->set_numbers(numbers);
+}
+
+void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
+                        std::span<const std::uint8_t> breaks) const {
+  // Sentences with and without breaks stand side by side.
+  if (!breaks.empty()) corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()));
+  if (!breaks.empty() || !corpus.breaks.empty()) {
+    corpus.breaks.insert(corpus.breaks.end(), breaks.begin(), breaks.end());
+    corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()) + tokens.size());
+  }
+  EncodedText encoded;
+  words_.encode_units(tokens, encoded);
+  corpus.words.add(encoded);
+  for (const std::string& token : tokens) {
+    const auto known = static_cast<std::int32_t>(corpus.distinct_.size());
+    const std::int32_t type = corpus.distinct_.insert(token);
+    corpus.types.push_back(type);
+    corpus.shapes.push_back(shape_of(token));
+    if (type < known) continue;
+    for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
+      corpus.letters.push_back(letters_.find(std::string_view(token).substr(at, utf8_length(token[at]))));
+    corpus.letter_starts.push_back(std::ssize(corpus.letters));
+  }
+}
+
+TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
+                              const Corpus::UnknownUnits& unknown) const {
+  Corpus::Batch base = corpus.words.batch(sentences, unknown);
+  TaggerBatch out;
+  out.packing = std::move(base.packing);
+  out.words = std::move(base.bags);
+  const auto add_row = [](Bags& bags, std::int32_t row) {
+    bags.rows.push_back(row);
+    bags.weights.push_back(1.0f);
+    bags.starts.push_back(static_cast<std::int32_t>(bags.rows.size()));
+  };
+  const bool chars = network_->chars() != nullptr, shapes = network_->shapes() != nullptr;
+  std::vector<std::int32_t> place(chars ? corpus.letter_starts.size() : 0, -1), distinct, lengths;
+  for (Index t = 0; t < out.packing.steps(); ++t)
+    for (Index b = 0; b < out.packing.rows_at(t); ++b) {
+      const std::int64_t token = corpus.words.first_unit(sentences[out.packing.original(b)]) + t;
+      if (shapes) add_row(out.shapes, corpus.shapes[token]);
+      if (!chars) continue;
+      const std::int32_t type = corpus.types[token];
+      if (place[type] < 0) {
+        place[type] = static_cast<std::int32_t>(distinct.size());
+        distinct.push_back(type);
+        lengths.push_back(static_cast<std::int32_t>(corpus.letter_starts[type + 1] - corpus.letter_starts[type]));
+      }
+      out.word.push_back(place[type]);
+    }
+  out.letters_packing = Packing(lengths);
+  for (Index t = 0; t < out.letters_packing.steps(); ++t)
+    for (Index b = 0; b < out.letters_packing.rows_at(t); ++b)
+      add_row(out.letters, corpus.letters[corpus.letter_starts[distinct[out.letters_packing.original(b)]] + t]);
+  return out;
+}
+
+void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use) {
+  // Memory goes with the letters where words are very long.
+  constexpr std::int64_t kLettersOfUnit = 32;
+  std::vector<std::int64_t> costs(corpus.size());
+  for (std::int64_t i = 0; i < corpus.size(); ++i)
+    for (std::int64_t t = corpus.words.first_unit(i); t < corpus.words.first_unit(i) + corpus.words.length(i); ++t) {
+      const std::int32_t type = corpus.types[t];
+      costs[i] += 1 + (corpus.letter_starts[type + 1] - corpus.letter_starts[type]) / kLettersOfUnit;
+    }
+  for (const auto& sentences : inference_batches(corpus.words, costs)) {
+    const TaggerBatch input = batch(corpus, sentences, {});
+    arena.reset();
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    use(sentences, input.packing, network_->forward(tape, input));
+  }
+}
+
+std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corpus,
+                                                        std::span<const std::int64_t> sentences,
+                                                        const Packing& packing) const {
+  std::vector<std::vector<std::int32_t>> out(corpus.gold.size());
+  for (std::size_t k = 0; k < out.size(); ++k)
+    for (Index t = 0; t < packing.steps(); ++t)
+      for (Index b = 0; b < packing.rows_at(t); ++b)
+        out[k].push_back(corpus.gold[k][corpus.words.first_unit(sentences[packing.original(b)]) + t]);
+  return out;
+}
+
+TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena) {
+  BestTags out;
+  out.tags.assign(corpus.size(), std::vector<std::vector<std::string>>(columns_.size()));
+  const std::vector<Decoder> decoders = this->decoders();
+  double weight = 0;
+  for_scores(corpus, pool, arena, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
+    pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+      ChainScores sentence;
+      for (std::size_t k = 0; k < columns_.size(); ++k) {
+        copy_scores(packing, b, scores[k], sentence);
+        keep_breaks(decoders[k].allowed, breaks_of(corpus, sentences[packing.original(b)]), sentence);
+        out.tags[sentences[packing.original(b)]][k] = data_tags(k, decoders[k].chain.best(sentence).tags);
+      }
+    });
+    if (corpus.gold.empty()) return;
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    const auto own = static_cast<double>(config_.model.crf ? packing.rows_at(0) : packing.tokens());
+    out.loss += own * network_->loss(tape, packing, scores, gold(corpus, sentences, packing), 0.0f);
+    weight += own;
+  });
+  if (weight > 0) out.loss /= weight;
+  return out;
+}
+
+std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
+                                                            ThreadPool& pool, Arena& arena) {
+  std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
+  const std::vector<Decoder> decoders = this->decoders();
+  for_scores(
+      corpus, pool, arena,
+      [&](std::span<const std::int64_t> sentences, const Packing& packing, const std::vector<Activation>& scores) {
+        pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+          ChainScores sentence;
+          for (std::size_t k = 0; k < columns_.size(); ++k) {
+            copy_scores(packing, b, scores[k], sentence);
+            const std::int64_t i = sentences[packing.original(b)];
+            std::span<const std::int32_t> gold;
+            if (!corpus.gold.empty())
+              gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
+            keep_breaks(decoders[k].allowed, breaks_of(corpus, i), sentence);
+            out[i][k] = decode(k, decoders[k], sentence, request, gold);
+          }
+        });
+      });
+  return out;
+}
+
+AllowedMoves TextTagger::allowed_moves(std::size_t k) const { return moves_of(columns_[k]); }
+
+std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const std::int32_t> ids) const {
+  const TagColumn& column = columns_[k];
+  std::vector<std::string> tags;
+  for (const std::int32_t id : ids) tags.push_back(column.tags[id]);
+  if (column.scheme == column.data_scheme) return tags;
+  return spell_spans(conlleval_spans(tags), tags.size(), column.data_scheme);
+}
+
+std::vector<TextTagger::Decoder> TextTagger::decoders() const {
+  std::vector<Decoder> out;
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    out.push_back({network_->chain(k), allowed_moves(k), {}, 0});
+    out.back().shown = shown_tags(columns_[k], &out.back().place).size();
+  }
+  return out;
+}
+
+PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const ChainScores& scores,
+                                 const TagRequest& request, std::span<const std::int32_t> gold) const {
+  const auto& [chain, allowed, place, shown] = decoder;
+  const TagColumn& column = columns_[k];
+  const Index T = scores.length(), K = chain.tags();
+  const TagPath path = chain.best(scores);
+  PredictedTags out;
+  out.tags = data_tags(k, path.tags);
+  if (request.tags_alone) return out;
+  ChainSums sums;
+  chain.sum(scores, sums);
+  if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
+  std::vector<double> marginal(K), sum(shown);
+  for (Index t = 0; t < T; ++t) {
+    chain.marginals(sums, t, marginal.data());
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (Index j = 0; j < K; ++j) sum[place[j]] += marginal[j];
+    out.probabilities.push_back(sum[place[path.tags[t]]]);
+    if (request.marginals) out.marginals.insert(out.marginals.end(), sum.begin(), sum.end());
+  }
+  if (column.scheme != TagScheme::kNone) {
+    std::vector<std::string> tags;
+    for (const std::int32_t id : path.tags) tags.push_back(column.tags[id]);
+    for (const TagSpan& span : conlleval_spans(tags)) {
+      // In bio a span goes on where I of its type follows.
+      const std::string inner = column.scheme == TagScheme::kBio ? letter_tag('I', span.type) : "";
+      const auto barred = std::find(column.tags.begin(), column.tags.end(), inner);
+      const std::span<const std::int32_t> ids(path.tags.data() + span.begin, span.end - span.begin);
+      out.spans.push_back(
+          {std::string(span.type), span.begin, span.end,
+           chain.probability(
+               scores, sums, static_cast<Index>(span.begin), ids,
+               barred == column.tags.end() ? -1 : static_cast<std::int32_t>(barred - column.tags.begin()))});
+    }
+  }
+  if (request.best > 0)
+    for (const TagPath& one : chain.best(scores, request.best))
+      if (one.score - sums.log_sum > kNearlyNever / 2)
+        out.best.push_back({data_tags(k, one.tags), std::exp(one.score - sums.log_sum)});
+  return out;
+}
+
+std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std::string> tags) const {
+  const TagColumn& column = columns_[k];
+  std::vector<std::string> spelled(tags.begin(), tags.end());
+  if (column.scheme != TagScheme::kNone) spelled = spell_spans(conlleval_spans(tags), tags.size(), column.scheme);
+  std::vector<std::int32_t> out;
+  for (const std::string& tag : spelled) {
+    const auto found = std::lower_bound(column.tags.begin(), column.tags.end(), tag);
+    const bool known = found != column.tags.end() && *found == tag;
+    out.push_back(known ? static_cast<std::int32_t>(found - column.tags.begin()) : -1);
+  }
+  return out;
+}
+
+// The best tags' probabilities of all samples, one behind the other.
+std::vector<float> TextTagger::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                                    std::vector<std::size_t>& lengths) {
+  const Tokenizer blanks({.unit = Unit::kWord, .normalize = Normalization::kNone});
+  TaggerCorpus corpus;
+  Tokens tokens;
+  for (const std::string& text : texts) {
+    blanks.tokenize(text, tokens);
+    std::vector<std::string> words;
+    for (std::size_t i = 0; i < tokens.size(); ++i) words.emplace_back(tokens.text(i));
+    encode(words, corpus);
+    lengths.push_back(words.size());
+  }
+  Arena arena;
+  std::vector<float> out;
+  for (const auto& sentence : predict(corpus, {}, pool, arena))
+    for (const double p : sentence.front().probabilities) out.push_back(static_cast<float>(p));
+  return out;
+}
+
+double TextTagger::verify(ThreadPool& pool) {
+  std::vector<std::string> texts;
+  const std::vector<float> expected = self_test_values(metadata_, texts);
+  std::vector<std::size_t> lengths;
+  return largest_difference(sample_probabilities(texts, pool, lengths), expected);
+}
+
+}  // namespace mnemo

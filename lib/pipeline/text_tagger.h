@@ -1,0 +1,184 @@
+// A tagger with everything it needs to answer for a sentence, as it lies in a model file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/model_file.h"
+#include "config/config.h"
+#include "models/tagger.h"
+#include "pipeline/corpus.h"
+#include "pipeline/word_table.h"
+#include "text/tags.h"
+#include "text/vectors.h"
+
+namespace mnemo {
+
+/// The columns' names that stand for the words themselves: their characters are the tokens, tagged B, M, E and S, or
+/// B-TAG, M-TAG, E-TAG and S-TAG with each word's own tag.
+inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
+inline bool finds_words(std::string_view column) { return column == kWordsColumn || column == kTaggedWordsColumn; }
+
+/// A column that is predicted.
+struct TagColumn {
+  std::string name;               ///< as the configuration names it
+  TagScheme data_scheme;          ///< of what is read and written
+  TagScheme scheme;               ///< of the model's tags
+  std::vector<std::string> tags;  ///< of the model
+};
+
+/// The tags, of the model's scheme, for a column whose tags in train are `found` of the data's scheme: with every
+/// letter of each type, so that whatever is spelled can be predicted.
+std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme);
+
+/// The tags whose probabilities are shown, sorted: those of the model, brought into the spelling of the data where one
+/// of the model's is always the same one of the data's. Of bio data B-X is the model's B-X and S-X, I-X its I-X and
+/// E-X; of iob1 data I-X stands for all that is in a span of X, as its B-X depends on the token before. `place`, if not
+/// null, gets the place of each of the model's tags among them.
+std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place = nullptr);
+
+/// Sentences as rows of the network's tables.
+class TaggerCorpus {
+ public:
+  std::int64_t size() const { return words.size(); }
+
+  Corpus words;
+  std::vector<std::int32_t> types;   // [tokens] the token's distinct word
+  std::vector<std::int32_t> shapes;  // [tokens]
+  // Characters of the distinct words: word w has letters [starts[w], starts[w + 1]).
+  std::vector<std::int64_t> letter_starts{0};
+  std::vector<std::int32_t> letters;
+  std::vector<std::vector<std::int32_t>> gold;  // [columns][tokens], or empty
+  std::vector<std::uint8_t> breaks;             // [tokens] 1: a word begins here for certain; or empty
+
+ private:
+  friend class TextTagger;
+  StringTable distinct_;
+};
+
+/// What a column's decoding gives for a sentence, in the data's scheme.
+struct PredictedTags {
+  std::vector<std::string> tags;
+  std::vector<double> probabilities;  ///< [tokens] of the one of shown_tags that holds what the model chose
+  struct Span {
+    std::string type;
+    std::size_t begin, end;  ///< tokens
+    double probability;      ///< that exactly this span is there
+  };
+  std::vector<Span> spans;        ///< empty where tags spell none
+  std::vector<double> marginals;  ///< [tokens, shown_tags], if asked for
+  struct Sequence {
+    std::vector<std::string> tags;
+    double probability;
+  };
+  std::vector<Sequence> best;  ///< the n best, if asked for
+  /// The logarithm of the true tags' probability, if the corpus has them.
+  double gold_log_probability = 0;
+};
+
+struct TagRequest {
+  bool marginals = false;
+  std::int64_t best = 0;
+  bool tags_alone = false;  ///< neither probabilities nor spans, which need sums over all sequences
+};
+
+class TextTagger {
+ public:
+  static constexpr const char* kTask = "tag";  ///< its name in configurations and model files
+  static constexpr std::int32_t kShapes = 8;   ///< kinds of capitalisation
+
+  /// With first weights by the configuration's seed. `vectors` may be null.
+  TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+             const PretrainedVectors* vectors);
+
+  /// Throws Error if the file is no sound tagger.
+  static std::unique_ptr<TextTagger> load(const std::string& path);
+  static std::unique_ptr<TextTagger> from_contents(ModelContents contents);
+
+  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
+
+  /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
+  /// one is not finite.
+  void quantize(kernels::Numbers numbers);
+
+  /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens with which a
+  /// span begins for certain, so that none reaches over the place before them.
+  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
+              std::span<const std::uint8_t> breaks = {}) const;
+
+  /// A batch of sentences; the tokens' rows and the characters that the batch uses.
+  TaggerBatch batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
+                    const Corpus::UnknownUnits& unknown) const;
+
+  /// Calls `use` with the scores [tokens, K] of each column for every batch of the corpus, in no particular order.
+  using UseScores = std::function<void(std::span<const std::int64_t> sentences, const Packing& packing,
+                                       const std::vector<Activation>& scores)>;
+  void for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use);
+
+  /// [sentences][columns], in the corpus's order. A sentence's answer does not depend on the others.
+  std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
+                                                  ThreadPool& pool, Arena& arena);
+
+  /// The corpus's gold tags of a batch, [columns][tokens] in the packing's order.
+  std::vector<std::vector<std::int32_t>> gold(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
+                                              const Packing& packing) const;
+
+  /// The best tags alone, [sentences][columns], in the data's scheme; and where the corpus has gold tags, the loss: the
+  /// mean over sentences that have tokens, without a CRF over tokens.
+  struct BestTags {
+    std::vector<std::vector<std::vector<std::string>>> tags;
+    double loss = 0;
+  };
+  BestTags best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena);
+
+  /// Model tags of column k for data tags; -1 where a tag's type is not known.
+  std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
+
+  /// Data tags for model tags of column k.
+  std::vector<std::string> data_tags(std::size_t k, std::span<const std::int32_t> ids) const;
+  /// What the scheme of column k allows.
+  AllowedMoves allowed_moves(std::size_t k) const;
+
+  /// Compares the stored samples with what the model says now; the largest difference of a probability.
+  double verify(ThreadPool& pool);
+
+  Tagger& network() { return *network_; }
+  const Config& config() const { return config_; }
+  const std::vector<TagColumn>& columns() const { return columns_; }
+  const WordTable& words() const { return words_; }
+  const ModelMetadata& metadata() const { return metadata_; }
+
+ private:
+  TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
+             std::int64_t dimension);
+
+  // What decodes a column, made once for many sentences.
+  struct Decoder {
+    Chain chain;
+    AllowedMoves allowed;
+    std::vector<std::size_t> place;  // [K] of the model's tags among those that are shown
+    std::size_t shown;
+  };
+
+  std::vector<Decoder> decoders() const;
+  PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
+                       std::span<const std::int32_t> gold) const;
+  std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                          std::vector<std::size_t>& lengths);
+
+  Config config_;
+  std::vector<TagColumn> columns_;
+  WordTable words_;
+  Vocabulary letters_;
+  std::unique_ptr<Tagger> network_;
+  ModelMetadata metadata_;
+};
+
+/// The configuration's tagger scheme for a column's data scheme.
+TagScheme model_scheme(const Config& config, TagScheme data_scheme);
+
+}  // namespace mnemo

@@ -1,0 +1,342 @@
+#include "report/html_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "report/svg.h"
+#include "text/html.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::size_t kMatrixLabels = 60;
+constexpr std::size_t kListedPairs = 30;
+constexpr std::size_t kLongClassTable = 40;
+constexpr std::size_t kMistakeCharacters = 1000;
+
+constexpr std::string_view kStyle = R"css(
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 58rem; background: #fff; color: #222;
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-top: 1rem; border-top: 1px solid #ddd; }
+h3 { font-size: 1rem; margin: 0 0 .5rem; }
+p { margin: .5rem 0; max-width: 44rem; overflow-wrap: anywhere; }
+.headline { font-size: 2.6rem; line-height: 1.1; font-weight: 600; margin: 0; font-variant-numeric: tabular-nums; }
+.headline small { font-size: 1rem; font-weight: 400; color: #555; display: inline-block; }
+.note { color: #555; font-size: .9rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1.25rem 0 0; font-size: .9rem; }
+dt { color: #555; }
+dd { margin: 0; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid #e8e8e8; vertical-align: top; }
+th:first-child, td:first-child, .words { text-align: left; }
+thead th { border-bottom: 1px solid #888; font-weight: 600; max-width: 16rem; }
+tbody th { font-weight: 400; max-width: 22rem; min-width: 7.5rem; }
+th bdi { overflow-wrap: anywhere; }
+thead th:has(bdi) { min-width: 5.5rem; }
+td.best { font-weight: 700; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+figure { margin: 0; min-width: 0; }
+svg { max-width: 100%; height: auto; font-family: inherit; }
+.scroll svg { max-width: none; }
+.key { display: inline-block; width: .8em; height: .8em; vertical-align: -.05em; }
+ol.mistakes { list-style: none; margin: 0; padding: 0; }
+ol.mistakes li { padding: .7rem 0; border-bottom: 1px solid #e8e8e8; }
+ol.mistakes p { margin: .15rem 0; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+.gold { color: #084594; font-weight: 600; }
+.wrong { color: #b23c00; font-weight: 600; }
+mark { background: #d7e6f5; color: inherit; padding: .05rem .2rem; border-radius: .2rem; }
+mark.wrong { background: #fbdcc4; font-weight: 400; color: inherit; }
+mark small { padding-left: .3rem; color: #555; }
+summary { cursor: pointer; }
+@media (max-width: 34rem) {
+  body { padding: 1rem .75rem 3rem; }
+  th, td { padding-right: .6rem; }
+  dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: .4rem; }
+}
+@media print { body { max-width: none; } h2 { break-after: avoid; } li, figure { break-inside: avoid; } }
+)css";
+
+template <class... Args>
+void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+}
+
+// A name that keeps its own direction of writing.
+std::string isolated(std::string_view text) { return fmt::format("<bdi>{}</bdi>", escape_html(text)); }
+
+std::string grouped(std::int64_t number) {
+  std::string digits = fmt::to_string(number);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string metric_title(std::string_view metric) {
+  if (metric == "auc") return "ROC AUC";
+  if (metric == "ece") return "calibration error (ECE)";
+  if (metric == "log_loss") return "log loss (nats)";
+  std::string title(metric);
+  std::ranges::replace(title, '_', ' ');
+  if (title.ends_with("f1")) title.replace(title.size() - 2, 2, "F1");
+  return escape_html(title);
+}
+
+// ---- The head of the page.
+
+std::string interval_text(const Interval& interval) {
+  return fmt::format("95% interval {:.4f} to {:.4f}", interval.low, interval.high);
+}
+
+std::string value_text(const std::map<std::string, double>& metrics, const std::string& metric) {
+  const auto found = metrics.find(metric);
+  return found == metrics.end() ? "–" : fmt::format("{:.4f}", found->second);
+}
+
+void add_headline(std::string& out, const ReportData& data) {
+  add(out, R"(<p class="headline">{} <small>{}{}; {} {}</small></p>)",
+      value_text(data.scores.metrics, data.main_metric), metric_title(data.main_metric),
+      data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.scores.records),
+      data.tagger ? "sentences" : "records");
+}
+
+// Says of a baseline that is about as good as the model that it is.
+void add_baseline_notes(std::string& out, const ReportData& data) {
+  if (!data.interval) return;
+  for (const ReportColumn& column : data.baselines) {
+    const auto found = column.metrics.find(data.main_metric);
+    if (found == column.metrics.end()) continue;
+    const bool higher = higher_is_better(data.main_metric);
+    const bool reaches = higher ? found->second >= data.interval->low : found->second <= data.interval->high;
+    const bool ahead = higher ? found->second > data.interval->high : found->second < data.interval->low;
+    if (reaches)
+      add(out, "<p>The baseline {} reaches {:.4f}: on these records the model is {}.</p>", isolated(column.name),
+          found->second, ahead ? "worse" : "not clearly better");
+  }
+}
+
+void add_comparison(std::string& out, const ReportData& data) {
+  if (!data.comparison) return;
+  const Comparison& c = *data.comparison;
+  add(out,
+      "<p>Compared with {}: {} {:.4f} against {:.4f}, difference {:+.4f} (95% interval {:+.4f} to {:+.4f}), "
+      "p = {:.3g} by the {}.</p>",
+      isolated(data.comparison_name), metric_title(c.metric), c.first, c.second, c.difference.value, c.difference.low,
+      c.difference.high, c.p_value, escape_html(c.test));
+}
+
+void add_facts(std::string& out, const ReportData& data) {
+  if (data.facts.empty()) return;
+  out += "<dl>";
+  for (const auto& [name, value] : data.facts) add(out, "<dt>{}</dt><dd>{}</dd>", escape_html(name), isolated(value));
+  out += "</dl>";
+}
+
+// ---- Tables.
+
+void add_metric_row(std::string& out, const ReportData& data, const std::string& metric) {
+  std::vector<std::string> texts = {value_text(data.scores.metrics, metric)};
+  for (const ReportColumn& column : data.baselines) texts.push_back(value_text(column.metrics, metric));
+  // Of equal width and sign, so that their order as texts is that of the numbers as printed.
+  const auto better = [&](const std::string& a, const std::string& b) {
+    return higher_is_better(metric) ? std::stod(a) < std::stod(b) : std::stod(a) > std::stod(b);
+  };
+  std::vector<std::string> numbers;
+  std::ranges::copy_if(texts, std::back_inserter(numbers), [](const std::string& text) { return text != "–"; });
+  const std::string best = numbers.size() < 2 ? "" : *std::ranges::max_element(numbers, better);
+  add(out, R"(<tr><th scope="row">{}</th>)", metric_title(metric));
+  for (const std::string& text : texts) add(out, "<td{}>{}</td>", text == best ? R"( class="best")" : "", text);
+  out += "</tr>";
+}
+
+void add_metrics(std::string& out, const ReportData& data) {
+  out +=
+      R"(<h2>Metrics</h2><div class="scroll"><table><thead><tr><th scope="col">metric</th><th scope="col">model</th>)";
+  for (const ReportColumn& column : data.baselines) add(out, R"(<th scope="col">{}</th>)", isolated(column.name));
+  out += "</tr></thead><tbody>";
+  for (const std::string& metric : data.scores.listed) add_metric_row(out, data, metric);
+  out += "</tbody></table></div>";
+  if (!data.multi_label && !data.tagger)
+    out += R"(<p class="note">With one label a record, micro precision, recall and F1 all equal accuracy.</p>)";
+}
+
+void add_class_row(std::string& out, const ClassScores& scores) {
+  add(out, R"(<tr><th scope="row">{}</th><td>{:.4f}</td><td>{:.4f}</td><td>{:.4f}</td><td>{}</td><td>{}</td></tr>)",
+      isolated(scores.label), scores.precision, scores.recall, scores.f1, grouped(scores.support),
+      grouped(scores.predicted));
+}
+
+void add_per_class(std::string& out, const ReportData& data) {
+  const auto& classes = data.scores.per_class;
+  if (classes.empty()) return;
+  out += data.tagger ? "<h2>By type</h2>" : "<h2>By class</h2>";
+  const bool folded = classes.size() > kLongClassTable;
+  if (folded) add(out, "<details><summary>All {}</summary>", classes.size());
+  out += R"(<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">precision</th>)"
+         R"(<th scope="col">recall</th><th scope="col">F1</th><th scope="col">gold</th><th scope="col">predicted</th>)"
+         "</tr></thead><tbody>";
+  for (const ClassScores& scores : classes) add_class_row(out, scores);
+  out += "</tbody></table></div>";
+  if (folded) out += "</details>";
+}
+
+// ---- Drawings.
+
+void add_learning_curves(std::string& out, const ReportData& data) {
+  std::string figures;
+  for (const CurveChart& chart : data.learning_curves) {
+    const std::string drawing = svg_line_chart(chart);
+    if (!drawing.empty()) add(figures, "<figure><h3>{}</h3>{}</figure>", escape_html(chart.title), drawing);
+  }
+  if (!figures.empty()) add(out, R"(<h2>Learning curves</h2><div class="charts">{}</div>)", figures);
+}
+
+void add_confused_pairs(std::string& out, const ReportData& data) {
+  std::vector<std::pair<std::pair<std::int32_t, std::int32_t>, std::int64_t>> pairs;
+  for (const auto& pair : data.scores.confusion)
+    if (pair.first.first != pair.first.second) pairs.push_back(pair);
+  std::ranges::stable_sort(pairs, std::greater<>(), [](const auto& pair) { return pair.second; });
+  if (pairs.empty()) return;
+  const std::size_t listed = std::min(pairs.size(), kListedPairs);
+  add(out, R"(<h2>Most confused classes</h2><p class="note">{} of {} pairs.</p>)", listed, pairs.size());
+  out +=
+      R"(<div class="scroll"><table><thead><tr><th scope="col">gold</th><th scope="col" class="words">predicted</th>)"
+      R"(<th scope="col">count</th></tr></thead><tbody>)";
+  for (std::size_t i = 0; i < listed; ++i)
+    add(out, R"(<tr><td>{}</td><td class="words">{}</td><td>{}</td></tr>)",
+        isolated(data.labels[static_cast<std::size_t>(pairs[i].first.first)]),
+        isolated(data.labels[static_cast<std::size_t>(pairs[i].first.second)]), grouped(pairs[i].second));
+  out += "</tbody></table></div>";
+}
+
+void add_confusion(std::string& out, const ReportData& data) {
+  if (data.scores.confusion.empty()) return;
+  if (data.labels.size() > kMatrixLabels) return add_confused_pairs(out, data);
+  out += R"(<h2>Confusion</h2><p class="note">A row is a gold label, a column a predicted one. <span class="key" )"
+         R"(style="background:#084594"></span> right, <span class="key" style="background:#b23c00"></span> wrong; the )"
+         R"(darker, the larger the share of the row.</p><div class="scroll">)";
+  out += svg_confusion_matrix(data.scores.confusion, data.labels);
+  out += "</div>";
+}
+
+void add_calibration(std::string& out, const ReportData& data) {
+  const std::string drawing = svg_reliability_diagram(data.scores.bins);
+  const auto ece = data.scores.metrics.find("ece");
+  if (drawing.empty() || ece == data.scores.metrics.end()) return;
+  add(out,
+      R"(<h2>Calibration</h2><p class="note">Bars: the share of answers that are right, by the confidence they were )"
+      R"(given with. On the dashed line a confidence of 0.8 is right in 80 of 100 cases; bars below it are too sure. )"
+      R"(Below: how many answers have that confidence. Expected calibration error {:.4f}.</p><figure>{}</figure>)",
+      ece->second, drawing);
+}
+
+// ---- Mistakes.
+
+std::string mistake_text(std::string_view text) {
+  std::size_t end = 0, characters = 0;
+  while (end < text.size() && characters < kMistakeCharacters) {
+    ++end, ++characters;
+    while (end < text.size() && is_continuation(text[end])) ++end;
+  }
+  std::string result = escape_html(text.substr(0, end));
+  if (end < text.size())
+    add(result, R"( <span class="note">… {} more characters</span>)",
+        grouped(static_cast<std::int64_t>(count_code_points(text.substr(end)))));
+  return result;
+}
+
+// A text with its marks; of a long one only what lies around the first wrong mark.
+std::string marked_text(std::string_view text, const std::vector<TextMark>& marks) {
+  constexpr std::size_t kBefore = 200, kLongest = 4 * kMistakeCharacters;
+  std::size_t begin = 0, end = text.size();
+  if (text.size() > kLongest) {
+    const auto wrong = std::ranges::find(marks, false, &TextMark::right);
+    if (wrong != marks.end() && wrong->begin > kBefore) begin = wrong->begin - kBefore;
+    while (begin > 0 && is_continuation(text[begin])) --begin;
+    end = std::min(text.size(), begin + kLongest);
+    while (end < text.size() && is_continuation(text[end])) --end;
+  }
+  std::string out = begin > 0 ? "… " : "";
+  std::size_t at = begin;
+  for (const TextMark& mark : marks) {
+    if (mark.begin < at || mark.end > end) continue;
+    out += escape_html(text.substr(at, mark.begin - at));
+    add(out, R"(<mark{}>{}<small>{}</small></mark>)", mark.right ? "" : R"( class="wrong")",
+        escape_html(text.substr(mark.begin, mark.end - mark.begin)), escape_html(mark.label));
+    at = mark.end;
+  }
+  out += escape_html(text.substr(at, end - at));
+  if (end < text.size()) out += " …";
+  return out;
+}
+
+void add_tagger_mistake(std::string& out, const Mistake& mistake) {
+  add(out, R"(<li><p><span class="note">Line {}, the true tags' probability {:.2g}</span></p>)",
+      grouped(mistake.record), mistake.probability);
+  for (const auto& [name, marks] : {std::pair{"gold", &mistake.gold_marks}, {"model", &mistake.predicted_marks}})
+    add(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name,
+        marked_text(mistake.text, *marks));
+  out += "</li>";
+}
+
+void add_mistakes(std::string& out, const ReportData& data) {
+  if (data.mistakes.empty()) return;
+  add(out, R"(<h2>Worst {}</h2><ol class="mistakes">)", data.tagger ? "sentences" : "mistakes");
+  for (const Mistake& mistake : data.mistakes) {
+    if (data.tagger) {
+      add_tagger_mistake(out, mistake);
+      continue;
+    }
+    add(out,
+        R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
+        R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
+        R"(<p class="text" dir="auto">{}</p></li>)",
+        grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,
+        mistake_text(mistake.text));
+  }
+  out += "</ol>";
+}
+
+}  // namespace
+
+ReportScores report_scores(const Evaluation& e, bool multi_label) {
+  ReportScores out{e.records, e.metrics(), {}, e.per_class, e.bins, e.confusion};
+  out.listed = {"accuracy",        "macro_f1",    "macro_precision", "macro_recall", "weighted_precision",
+                "weighted_recall", "weighted_f1", "log_loss",        "ece"};
+  if (multi_label) out.listed.insert(out.listed.begin() + 1, {"micro_f1", "micro_precision", "micro_recall"});
+  if (e.auc) out.listed.emplace_back("auc");
+  return out;
+}
+
+std::string html_report(const ReportData& data) {
+  std::string out;
+  add(out, R"(<!DOCTYPE html>
+<html lang="{}"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{}</title><style>{}</style></head><body><main>
+<h1>{}</h1>)",
+      escape_html(data.language), escape_html(data.title), kStyle, isolated(data.title));
+  add_headline(out, data);
+  add_baseline_notes(out, data);
+  add_comparison(out, data);
+  add_facts(out, data);
+  add_metrics(out, data);
+  add_learning_curves(out, data);
+  add_per_class(out, data);
+  add_confusion(out, data);
+  add_calibration(out, data);
+  add_mistakes(out, data);
+  out += "\n</main></body></html>\n";
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,87 @@
+// The report of an evaluation as one self-contained page.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "measure/bootstrap.h"
+#include "measure/metrics.h"
+
+namespace mnemo {
+
+/// A line of a learning curve: (step, value) in order of step.
+struct Curve {
+  std::string name;
+  std::vector<std::pair<double, double>> points;
+};
+
+/// Curves that share an axis, drawn in one chart. Values that are not finite break the line.
+struct CurveChart {
+  std::string title;
+  std::vector<Curve> curves;
+};
+
+/// What was measured, of a classifier or of a tagger's first column.
+struct ReportScores {
+  std::int64_t records = 0;
+  std::map<std::string, double> metrics;
+  std::vector<std::string> listed;     ///< those of the table of metrics, in its order
+  std::vector<ClassScores> per_class;  ///< [C], or of types of spans
+  std::vector<CalibrationBin> bins;
+  /// Records, tokens or spans by (gold, predicted), of `labels`; empty: not shown.
+  std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t> confusion;
+};
+ReportScores report_scores(const Evaluation& evaluation, bool multi_label);
+
+/// A column of numbers beside the model's: a baseline, or another model.
+struct ReportColumn {
+  std::string name;
+  std::map<std::string, double> metrics;
+};
+
+/// A piece of a text, in bytes, with what it is called.
+struct TextMark {
+  std::size_t begin = 0, end = 0;
+  std::string label;
+  bool right = true;
+};
+
+struct Mistake {
+  std::int64_t record = 0;  ///< Line or record number, from 1.
+  std::string gold;
+  std::string predicted;
+  double probability = 0;  ///< Of the predicted label, or of a tagger's true tags.
+  std::string text;
+  /// Of a tagger: what gold and prediction mark, in order. Otherwise empty.
+  std::vector<TextMark> gold_marks = {}, predicted_marks = {};
+};
+
+struct ReportData {
+  std::string title;
+  std::string language = "en";  ///< BCP 47 tag of the page's own words.
+  /// Facts in order: model, data, producer, ...
+  std::vector<std::pair<std::string, std::string>> facts;
+  std::vector<std::string> labels;  ///< [C]
+  std::string main_metric = "accuracy";
+  std::optional<Interval> interval;  ///< Of the main metric, 95%.
+  ReportScores scores;
+  std::vector<ReportColumn> baselines;
+  std::optional<Comparison> comparison;
+  std::string comparison_name;  ///< The other model.
+  std::vector<CurveChart> learning_curves;
+  bool multi_label = false;
+  bool tagger = false;            ///< Records are sentences, and mistakes have marks.
+  std::vector<Mistake> mistakes;  ///< Worst first.
+};
+
+/// An HTML5 page that needs no network and no script: styles and drawings are inside it. Every text of `data` is
+/// escaped, invalid UTF-8 and characters that HTML forbids are shown as U+FFFD. Sections without data are left out.
+std::string html_report(const ReportData& data);
+
+}  // namespace mnemo

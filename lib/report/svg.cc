@@ -1,0 +1,308 @@
+#include "report/svg.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <optional>
+
+#include "measure/metrics.h"
+#include "report/html_report.h"
+#include "text/html.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::string_view kInk = "#444";
+constexpr std::string_view kGrid = "#e3e3e3";
+constexpr std::string_view kBlue = "#0072b2";
+// Colours that are told apart whatever the reader's eyes: Okabe & Ito 2008, "Color Universal Design".
+constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
+
+template <class... Args>
+void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+}
+
+// ---- Scales.
+
+// Numbers beyond this are drawn no more than infinite ones: their differences could overflow.
+bool drawable(double value) { return std::abs(value) < 1e30; }
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void include(double value) { low = std::min(low, value), high = std::max(high, value); }
+  // Room around what is included, so that nothing sticks to the frame and nothing is divided by zero.
+  void widen(double share) {
+    const double span = high - low;
+    const double pad = span > 1e-9 * std::abs(high) ? share * span : std::max(0.1 * std::abs(high), 1e-3);
+    low -= pad, high += pad;
+  }
+};
+
+// A step of 1, 2 or 5 times a power of ten that cuts the range into at most `parts` or so.
+double tick_step(const Range& range, int parts) {
+  const double raw = (range.high - range.low) / parts;
+  const double power = std::pow(10.0, std::floor(std::log10(raw)));
+  for (const double factor : {1.0, 2.0, 5.0})
+    if (factor * power >= raw) return factor * power;
+  return 10 * power;
+}
+
+std::string tick_text(double value, double step) {
+  if (std::abs(value) < step / 2) value = 0;
+  if (step >= 1e6 || step < 1e-5) return fmt::format("{:.3g}", value);
+  if (step >= 1000) return fmt::format("{:g}k", value / 1000);
+  return fmt::format("{:.{}f}", value, std::max(0, static_cast<int>(std::ceil(-std::log10(step) - 1e-9))));
+}
+
+// A rectangle of the drawing and the ranges it shows.
+struct Plot {
+  double left, top, width, height;
+  Range x, y;
+
+  double px(double value) const { return left + (value - x.low) / (x.high - x.low) * width; }
+  double py(double value) const { return top + (y.high - value) / (y.high - y.low) * height; }
+};
+
+void add_x_ticks(std::string& out, const Plot& plot, int parts) {
+  const double step = tick_step(plot.x, parts), bottom = plot.top + plot.height;
+  for (double k = std::ceil(plot.x.low / step); k * step <= plot.x.high * (1 + 1e-12); ++k) {
+    const double at = plot.px(k * step);
+    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", at, bottom, at, bottom + 4,
+        kInk);
+    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", at, bottom + 16,
+        tick_text(k * step, step));
+  }
+}
+
+void add_y_ticks(std::string& out, const Plot& plot, int parts) {
+  const double step = tick_step(plot.y, parts);
+  for (double k = std::ceil(plot.y.low / step); k * step <= plot.y.high + 1e-9 * step; ++k) {
+    const double at = plot.py(k * step);
+    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", plot.left, at,
+        plot.left + plot.width, at, kGrid);
+    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", plot.left - 6, at + 4,
+        tick_text(k * step, step));
+  }
+}
+
+void add_frame(std::string& out, const Plot& plot) {
+  add(out, R"(<path d="M{:.1f} {:.1f}V{:.1f}H{:.1f}" fill="none" stroke="{}"/>)", plot.left, plot.top,
+      plot.top + plot.height, plot.left + plot.width, kInk);
+}
+
+std::string svg(double width, double height, std::string_view label, std::string_view content) {
+  return fmt::format(R"(<svg role="img" aria-label="{}" viewBox="0 0 {:.0f} {:.0f}" width="{:.0f}" height="{:.0f}" )"
+                     R"(font-size="12" fill="{}">{}</svg>)",
+                     escape_html(label), width, height, width, height, kInk, content);
+}
+
+// ---- Lines.
+
+using Points = std::vector<std::pair<double, double>>;
+
+bool drawable(const std::pair<double, double>& point) { return drawable(point.first) && drawable(point.second); }
+
+// Neighbours averaged until some hundreds of points are left: more than a screen can show only make the page large.
+Points thinned(const Points& points) {
+  constexpr std::size_t kMost = 400;
+  const std::size_t group = (points.size() + kMost - 1) / kMost;
+  if (group <= 1) return points;
+  Points result;
+  for (std::size_t begin = 0; begin < points.size(); begin += group) {
+    double x = 0, y = 0, n = 0;
+    for (std::size_t i = begin; i < std::min(begin + group, points.size()); ++i)
+      if (drawable(points[i])) x += points[i].first, y += points[i].second, ++n;
+    if (n > 0) result.emplace_back(x / n, y / n);
+  }
+  return result;
+}
+
+void add_curve(std::string& out, const Plot& plot, const Points& points, std::string_view colour) {
+  std::string path, dots;
+  bool pen_down = false;
+  for (const auto& point : points) {
+    if (!drawable(point)) {
+      pen_down = false;
+      continue;
+    }
+    const double x = plot.px(point.first), y = plot.py(point.second);
+    add(path, "{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
+    pen_down = true;
+    if (points.size() <= 40) add(dots, R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>)", x, y, colour);
+  }
+  add(out, R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8" stroke-linejoin="round"/>{})", path, colour,
+      dots);
+}
+
+void add_legend(std::string& out, std::string_view name, std::string_view colour, double x, double y) {
+  add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="3"/>)", x, y - 4, x + 16,
+      y - 4, colour);
+  add(out, R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", x + 22, y, shortened_html(name, 50));
+}
+
+std::optional<std::pair<Range, Range>> ranges_of(const std::vector<Points>& curves) {
+  Range x, y;
+  for (const Points& points : curves)
+    for (const auto& point : points)
+      if (drawable(point)) x.include(point.first), y.include(point.second);
+  if (x.low > x.high) return std::nullopt;
+  x.widen(0);
+  y.widen(0.06);
+  return std::pair(x, y);
+}
+
+// ---- Confusion.
+
+// From white to the colour, as `share` goes from 0 to 1; small shares are lifted so that they can be seen.
+std::string shade(double share, const std::array<int, 3>& colour) {
+  const double depth = share == 0 ? 0 : 0.08 + 0.92 * std::pow(share, 0.7);
+  const auto mixed = [&](int c) { return static_cast<int>(std::lround(255 + depth * (c - 255))); };
+  return fmt::format("#{:02x}{:02x}{:02x}", mixed(colour[0]), mixed(colour[1]), mixed(colour[2]));
+}
+
+std::string short_count(std::int64_t count) {
+  if (count < 10'000) return fmt::to_string(count);
+  return count < 10'000'000 ? fmt::format("{}k", count / 1000) : fmt::format("{}M", count / 1'000'000);
+}
+
+struct Matrix {
+  double cell, font, left, top;
+  std::size_t columns;  // of a label at most
+};
+
+Matrix matrix_layout(const std::vector<std::string>& labels) {
+  std::size_t longest = 1;
+  for (const std::string& label : labels) longest = std::max(longest, columns_of(label));
+  Matrix matrix{};
+  matrix.cell = std::clamp(440.0 / static_cast<double>(labels.size()), 11.0, 52.0);
+  matrix.font = std::clamp(matrix.cell * 0.75, 8.0, 12.0);
+  matrix.columns = std::min<std::size_t>(longest, 18);
+  const double width = 0.62 * matrix.font * static_cast<double>(matrix.columns);
+  matrix.left = width + 26;
+  matrix.top = 0.75 * width + 34;
+  return matrix;
+}
+
+void add_matrix_labels(std::string& out, const Matrix& matrix, const std::vector<std::string>& labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const std::string text = shortened_html(labels[i], matrix.columns);
+    const double along = (static_cast<double>(i) + 0.5) * matrix.cell;
+    const double x = matrix.left + along, y = matrix.top + along + 0.35 * matrix.font;
+    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", matrix.left - 6, y, text);
+    add(out, R"svg(<text transform="translate({:.1f} {:.1f}) rotate(-45)">{}</text>)svg", x, matrix.top - 7, text);
+  }
+}
+
+void add_matrix_cell(std::string& out, const Matrix& matrix, std::int32_t gold, std::int32_t predicted,
+                     std::int64_t count, double share, std::string_view title) {
+  static constexpr std::array<int, 3> kRight = {8, 69, 148}, kWrong = {178, 60, 0};
+  const double x = matrix.left + predicted * matrix.cell, y = matrix.top + gold * matrix.cell;
+  add(out, R"(<g><title>{}</title><rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}"/>)", title, x, y,
+      matrix.cell, matrix.cell, shade(share, gold == predicted ? kRight : kWrong));
+  if (matrix.cell >= 24)
+    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{}</text>)", x + matrix.cell / 2,
+        y + matrix.cell / 2 + 4, share > 0.45 ? "#fff" : "#222", short_count(count));
+  out += "</g>";
+}
+
+void add_matrix_grid(std::string& out, const Matrix& matrix, std::size_t labels) {
+  const double side = static_cast<double>(labels) * matrix.cell;
+  for (std::size_t i = 0; i <= labels; ++i) {
+    const double at = static_cast<double>(i) * matrix.cell;
+    add(out, R"(<path d="M{:.2f} {:.2f}h{:.2f}M{:.2f} {:.2f}v{:.2f}" stroke="{}" fill="none"/>)", matrix.left,
+        matrix.top + at, side, matrix.left + at, matrix.top, side, kGrid);
+  }
+}
+
+// ---- Calibration.
+
+void add_reliability_bars(std::string& out, const Plot& shares, const Plot& counts,
+                          const std::vector<CalibrationBin>& bins, std::int64_t total) {
+  for (const CalibrationBin& bin : bins) {
+    if (bin.count == 0) continue;
+    const double x = shares.px(bin.lower) + 1, width = shares.px(bin.upper) - shares.px(bin.lower) - 2;
+    const double share = static_cast<double>(bin.count) / static_cast<double>(total);
+    add(out, "<g><title>confidence {:.3f}, right {:.3f}, {} answers</title>", bin.confidence, bin.accuracy, bin.count);
+    add(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}" fill-opacity="0.55"/>)", x,
+        shares.py(bin.accuracy), width, shares.py(0) - shares.py(bin.accuracy), kBlue);
+    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="2"/>)", x,
+        shares.py(bin.accuracy), x + width, shares.py(bin.accuracy), kBlue);
+    add(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#999"/></g>)", x, counts.py(share),
+        width, counts.py(0) - counts.py(share));
+  }
+}
+
+}  // namespace
+
+std::string svg_line_chart(const CurveChart& chart) {
+  std::vector<Points> curves;
+  for (const Curve& curve : chart.curves) curves.push_back(thinned(curve.points));
+  const auto ranges = ranges_of(curves);
+  if (!ranges) return "";
+  const double legend = 18.0 * static_cast<double>(curves.size()) + 6;
+  const Plot plot{52, legend, 360, 210, ranges->first, ranges->second};
+  std::string content;
+  add_y_ticks(content, plot, 5);
+  add_x_ticks(content, plot, 6);
+  add_frame(content, plot);
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    const std::string_view colour = kColours[i % kColours.size()];
+    add_curve(content, plot, curves[i], colour);
+    add_legend(content, chart.curves[i].name, colour, plot.left, 18.0 * static_cast<double>(i) + 14);
+  }
+  add(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">step</text>)", plot.left + plot.width / 2,
+      plot.top + plot.height + 34);
+  return svg(424, plot.top + plot.height + 42, chart.title, content);
+}
+
+std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>& confusion,
+                                 const std::vector<std::string>& labels) {
+  const Matrix matrix = matrix_layout(labels);
+  std::vector<std::int64_t> totals(labels.size());
+  for (const auto& [pair, count] : confusion) totals[static_cast<std::size_t>(pair.first)] += count;
+  std::string content;
+  add_matrix_grid(content, matrix, labels.size());
+  for (const auto& [pair, count] : confusion) {
+    const auto gold = static_cast<std::size_t>(pair.first), predicted = static_cast<std::size_t>(pair.second);
+    const double share = static_cast<double>(count) / static_cast<double>(totals[gold]);
+    const std::string title = fmt::format("gold {}, predicted {}: {} of {}", escape_html(labels[gold]),
+                                          escape_html(labels[predicted]), count, totals[gold]);
+    add_matrix_cell(content, matrix, pair.first, pair.second, count, share, title);
+  }
+  std::string texts;
+  add_matrix_labels(texts, matrix, labels);
+  add(content, R"(<g font-size="{:.1f}">{}</g>)", matrix.font, texts);
+  const double side = static_cast<double>(labels.size()) * matrix.cell;
+  add(content, R"(<text x="2" y="{:.1f}" font-style="italic">gold</text>)", matrix.top - 6);
+  add(content, R"(<text x="{:.1f}" y="12" font-style="italic">predicted</text>)", matrix.left);
+  return svg(matrix.left + side + matrix.top, matrix.top + side + 6, "Confusion matrix", content);
+}
+
+std::string svg_reliability_diagram(const std::vector<CalibrationBin>& bins) {
+  std::int64_t total = 0, largest = 0;
+  for (const CalibrationBin& bin : bins) total += bin.count, largest = std::max(largest, bin.count);
+  if (total == 0) return "";
+  const double most = static_cast<double>(largest) / static_cast<double>(total);
+  const Plot shares{48, 8, 290, 240, {0, 1}, {0, 1}}, counts{48, 262, 290, 44, {0, 1}, {0, most}};
+  std::string content;
+  add_y_ticks(content, shares, 5);
+  add_reliability_bars(content, shares, counts, bins, total);
+  add(content,
+      R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="#b00000" stroke-width="1.5" stroke-dasharray="5 3"/>)",
+      shares.px(0), shares.py(0), shares.px(1), shares.py(1));
+  add_frame(content, shares);
+  add_frame(content, counts);
+  add_x_ticks(content, counts, 5);
+  add(content, R"(<text x="42" y="{:.1f}" text-anchor="end">{:.0f}%</text>)", counts.py(most) + 8, 100 * most);
+  add(content, R"(<text x="{:.1f}" y="340" text-anchor="middle">confidence</text>)", counts.px(0.5));
+  return svg(352, 348, "Reliability diagram", content);
+}
+
+}  // namespace mnemo

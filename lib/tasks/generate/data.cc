@@ -1,0 +1,311 @@
+#include "tasks/generate/data.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "pipeline/network_options.h"
+#include "tasks/start_from.h"
+#include "text/line_reader.h"
+#include "text/poems.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::int64_t kAll = std::int64_t{1} << 62;
+
+void silent(const std::string&) {}
+
+void report_lines(const LineReader& lines, const Log& log) {
+  if (lines.had_bom()) log(fmt::format("{}: begins with a byte order mark, which was dropped", lines.name()));
+  if (lines.crlf_lines() > 0) log(fmt::format("{}: {} lines end in CRLF", lines.name(), lines.crlf_lines()));
+  if (lines.invalid_sequences() > 0)
+    log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", lines.name(), lines.invalid_sequences()));
+}
+
+// The files of one part of the data, and how they are read.
+struct Source {
+  const std::vector<DataFile>& names;
+  const Config& config;
+  const std::string& config_path;
+  InvalidUtf8 invalid_utf8;
+
+  std::string path(const DataFile& file) const { return data_path(file.file, config.data.dir, config_path); }
+  const std::string& format(const DataFile& file) const { return file.format ? *file.format : config.data.format; }
+};
+
+// Calls `use` for every unit of the files, lines' ends included, until it returns false. `files` gets what was read.
+void for_units(const Source& source, std::vector<SourceFile>& files, const Log& log,
+               const std::function<bool(std::string_view unit)>& use) {
+  const Tokenizer tokenizer(tokenizer_options(source.config.text));
+  Tokens tokens;
+  std::string line;
+  for (const DataFile& name : source.names) {
+    const std::string path = source.path(name);
+    files.push_back(describe_file(path));
+    LineReader lines(path, source.invalid_utf8);
+    for (bool ends = false; lines.next_piece(line, source.config.text.unit == "word", ends);) {
+      tokenizer.tokenize(line, tokens);
+      for (std::size_t i = 0; i < tokens.size(); ++i)
+        if (!use(tokens.text(i))) return;
+      if (!ends) continue;
+      ++files.back().records;
+      if (!use(TextLanguageModel::kLineEnd)) return;
+    }
+    report_lines(lines, log);
+  }
+}
+
+// Every record of the files; lines are bodies of which nothing is told.
+std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& files, const Log& log) {
+  std::vector<Poem> out;
+  for (const DataFile& name : source.names) {
+    const std::string path = source.path(name);
+    files.push_back(describe_file(path));
+    const std::size_t before = out.size();
+    if (source.format(name) == "lines") {
+      LineReader lines(path, source.invalid_utf8);
+      std::size_t empty = 0;
+      for (std::string line; lines.next(line);) {
+        if (line.empty())
+          ++empty;
+        else
+          out.push_back({{}, {}, {}, line});
+      }
+      report_lines(lines, log);
+      if (empty > 0) log(fmt::format("{}: {} empty lines skipped", path, empty));
+    } else {
+      LineReader lines(path, source.invalid_utf8);
+      PoemCounts c;
+      std::vector<Poem> poems = read_poems(lines, c);
+      std::move(poems.begin(), poems.end(), std::back_inserter(out));
+      report_lines(lines, log);
+      if (c.marks + c.notes + c.gaps + c.empty > 0)
+        log(
+            fmt::format("{}: {} poems; {} editors' marks and {} notes dropped, {} poems with lost characters and {} "
+                        "without text left out",
+                        path, c.poems, c.marks, c.notes, c.gaps, c.empty));
+    }
+    files.back().records = static_cast<std::int64_t>(out.size() - before);
+  }
+  return out;
+}
+
+// `measured`: it is of the text itself, not of what a model is told.
+void add_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit, bool measured) {
+  const std::int32_t id = vocabulary.find(unit);
+  to.units.add(id);
+  to.unknown += measured && id == Vocabulary::kUnknown ? 1 : 0;
+}
+
+void add_stream_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit) {
+  add_unit(to, vocabulary, unit, true);
+  ++to.measured;
+}
+
+void add_records(const std::vector<Poem>& poems, bool told, const Config& config, const Vocabulary& vocabulary,
+                 UnitText& to) {
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  Tokens tokens;
+  for (const Poem& poem : poems) {
+    UnitText::Record record;
+    record.begin = to.units.size();
+    for_record_units(poem, told, tokenizer, tokens, [&](Section section, std::string_view unit) {
+      add_unit(to, vocabulary, unit, section == Section::kBody);
+      ++record.lengths[static_cast<std::size_t>(section)];
+    });
+    to.measured += record.end() - record.body();
+    to.records.push_back(record);
+  }
+}
+
+// Leaves out what stands in train, to the letter.
+void drop_known(std::vector<Poem>& poems, const std::vector<Poem>& train, const std::string& what, const Log& log) {
+  std::unordered_set<std::string_view> known;
+  for (const Poem& poem : train) known.insert(poem.body);
+  const std::size_t before = poems.size();
+  std::erase_if(poems, [&](const Poem& poem) { return known.contains(poem.body); });
+  if (poems.size() < before)
+    log(fmt::format("{}: {} records whose text stands in train left out", what, before - poems.size()));
+}
+
+void check_train(std::int64_t units, const Config& config, const std::string& config_path) {
+  if (units < 2)
+    fail("{}: train has no text of at least two units",
+         data_path(config.data.train.front().file, config.data.dir, config_path));
+}
+
+void build_vocabulary(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
+                      Vocabulary& vocabulary, const Log& log) {
+  // A corpus of one line that is cut short has no line's end of its own.
+  builder.add(TextLanguageModel::kLineEnd, 0);
+  vocabulary =
+      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  vocabulary.add(TextLanguageModel::kLineEnd);
+  log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
+  if (from) add_units(*from, vocabulary, log);
+}
+
+void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
+                  const TextLanguageModel* from, LanguageData& out) {
+  const DataConfig& d = config.data;
+  const auto read = [&](const std::vector<DataFile>& names, UnitText& into) {
+    return read_records({names, config, config_path, invalid_utf8}, into.files, log);
+  };
+  std::vector<Poem> train = read(d.train, out.train), dev = read(d.dev, out.dev), test = read(d.test, out.test);
+  if (d.dev.empty() && d.dev_fraction > 0) {
+    std::vector<std::string_view> bodies;
+    bodies.reserve(train.size());
+    for (const Poem& poem : train) bodies.push_back(poem.body);
+    const std::vector<int> parts =
+        split_by_text(bodies, {1 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
+    std::vector<Poem> kept;
+    for (std::size_t i = 0; i < train.size(); ++i) (parts[i] == 1 ? dev : kept).push_back(std::move(train[i]));
+    train = std::move(kept);
+    out.dev.files = out.train.files;
+  }
+  drop_known(dev, train, "dev", log);
+  drop_known(test, train, "test", log);
+  const bool told = config.data.tells();
+  const Tokenizer tokenizer(tokenizer_options(config.text));
+  Tokens tokens;
+  VocabularyBuilder builder;
+  std::vector<std::string> controls;
+  std::int64_t units = 0;
+  for (const Poem& poem : train)
+    for_record_units(poem, told, tokenizer, tokens, [&](Section, std::string_view unit) {
+      // Controls are no units of a text, and are known whatever text.min_count says.
+      if (unit.size() > 1 && unit.front() == '\n') {
+        if (std::find(controls.begin(), controls.end(), unit) == controls.end()) controls.emplace_back(unit);
+        return;
+      }
+      builder.add(unit);
+      ++units;
+    });
+  check_train(units, config, config_path);
+  build_vocabulary(builder, config, from, out.vocabulary, log);
+  std::sort(controls.begin(), controls.end());
+  for (const std::string& control : controls) out.vocabulary.add(control);
+  add_records(train, told, config, out.vocabulary, out.train);
+  add_records(dev, told, config, out.vocabulary, out.dev);
+  add_records(test, told, config, out.vocabulary, out.test);
+}
+
+void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
+                 const TextLanguageModel* from, LanguageData& out) {
+  const DataConfig& d = config.data;
+  const Source train{d.train, config, config_path, invalid_utf8};
+  // How many units there are, of the first `limit` units or all, and what they are.
+  const auto count_units = [&](std::int64_t limit, VocabularyBuilder* builder) {
+    std::int64_t count = 0;
+    std::vector<SourceFile> files;
+    for_units(train, files, silent, [&](std::string_view unit) {
+      if (count == limit) return false;
+      ++count;
+      if (builder) builder->add(unit);
+      return true;
+    });
+    return count;
+  };
+  std::int64_t kept = kAll;
+  if (d.dev.empty() && d.dev_fraction > 0) {
+    const auto all = static_cast<double>(count_units(kAll, nullptr));
+    kept = static_cast<std::int64_t>(std::floor(all * (1.0 - d.dev_fraction)));
+  }
+  VocabularyBuilder builder;
+  check_train(count_units(kept, &builder), config, config_path);
+  build_vocabulary(builder, config, from, out.vocabulary, log);
+  const auto encode = [&](const std::vector<DataFile>& names, UnitText& into, UnitText* beyond) {
+    for_units({names, config, config_path, invalid_utf8}, into.files, log, [&](std::string_view unit) {
+      add_stream_unit(!beyond || into.units.size() < kept ? into : *beyond, out.vocabulary, unit);
+      return true;
+    });
+  };
+  encode(d.train, out.train, &out.dev);
+  if (kept != kAll) out.dev.files = out.train.files;
+  if (!d.dev.empty()) encode(d.dev, out.dev, nullptr);
+  if (!d.test.empty()) encode(d.test, out.test, nullptr);
+}
+
+}  // namespace
+
+LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
+                                const Log& log, const TextLanguageModel* from) {
+  if (config.data.train.empty())
+    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+  LanguageData out;
+  if (config.data.has_records())
+    load_records(config, config_path, invalid_utf8, log, from, out);
+  else
+    load_stream(config, config_path, invalid_utf8, log, from, out);
+  for (const auto& [name, text, files] : {std::tuple{"train", &out.train, &config.data.train},
+                                          {"dev", &out.dev, &config.data.dev},
+                                          {"test", &out.test, &config.data.test}}) {
+    if (text->measured > 0)
+      log(fmt::format("{}: {}{} units, {} unknown", name,
+                      text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()), text->measured,
+                      text->unknown));
+    else if (!files->empty())
+      fail("{}: {} has no text{}", data_path(files->front().file, config.data.dir, config_path), name,
+           config.data.has_records() ? " that does not stand in train" : "");
+  }
+  return out;
+}
+
+namespace {
+
+// The one file that a model reads, with the configuration of its own.
+struct ModelSource {
+  ModelSource(const std::string& path, const TextLanguageModel& model, const TextSource& from)
+      : files(1), config(model.config()), invalid_utf8(from.invalid_utf8) {
+    files[0].file = path;
+    config.data.dir.clear();
+    if (from.format.empty()) return;
+    if (from.format != "lines" && !model.has_records())
+      throw UsageError(fmt::format("--format-in {}: the model reads one stream of lines", from.format));
+    config.data.format = from.format;
+  }
+  Source source() const { return {files, config, none, invalid_utf8}; }
+
+  std::vector<DataFile> files;
+  Config config;
+  std::string none;
+  InvalidUtf8 invalid_utf8;
+};
+
+}  // namespace
+
+void for_corpus_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log,
+                      const std::function<void(std::int32_t unit)>& use) {
+  const ModelSource one(path, model, from);
+  std::vector<SourceFile> files;
+  if (!model.has_records()) {
+    for_units(one.source(), files, log, [&](std::string_view unit) {
+      use(model.vocabulary().find(unit));
+      return true;
+    });
+    return;
+  }
+  const Tokenizer tokenizer(model.tokenizer_options());
+  Tokens tokens;
+  for (const Poem& poem : read_records(one.source(), files, log))
+    for_record_units(poem, false, tokenizer, tokens,
+                     [&](Section, std::string_view unit) { use(model.vocabulary().find(unit)); });
+}
+
+UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log) {
+  UnitText out;
+  const ModelSource one(path, model, from);
+  if (model.has_records())
+    add_records(read_records(one.source(), out.files, log), model.tells(), one.config, model.vocabulary(), out);
+  else
+    for_units(one.source(), out.files, log, [&](std::string_view unit) {
+      add_stream_unit(out, model.vocabulary(), unit);
+      return true;
+    });
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,66 @@
+// The texts that a language model is trained and measured on.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "pipeline/text_language_model.h"
+#include "tasks/data.h"
+#include "tasks/generate/unit_stream.h"
+
+namespace mnemo {
+
+/// A text as its units: one line behind the other, or one record.
+struct UnitText {
+  /// Where a record lies in `units`: what is told of it, section by section, and its body with the record's end.
+  struct Record {
+    std::int64_t begin = 0;
+    std::array<std::int32_t, 4> lengths{};  ///< by Section
+
+    std::int64_t body() const { return begin + lengths[0] + lengths[1] + lengths[2]; }
+    std::int64_t end() const { return body() + lengths[3]; }
+  };
+
+  UnitStream units;
+  std::vector<Record> records;  ///< none of a text that is one stream
+  std::vector<SourceFile> files;
+  std::int64_t measured = 0;  ///< units of bodies, or of a stream all
+  std::int64_t unknown = 0;   ///< of these, what the vocabulary lacks
+
+  ReadUnits reader() const {
+    return [this](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
+  }
+};
+
+struct LanguageData {
+  Vocabulary vocabulary;  ///< of train
+  UnitText train, dev, test;
+};
+
+/// Reads what the configuration names. Of a stream, data.dev_fraction keeps out exactly the last units of train, of
+/// records it chooses them at random, equal texts on one side; records of dev and test whose body stands in train are
+/// left out. Throws as the readers do, and if train, what is kept out of it, or a dev or test that is named has no
+/// unit. The vocabulary has the units of the model `from` too, if one is given.
+LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
+                                const Log& log, const TextLanguageModel* from = nullptr);
+
+/// How a text is read that is not a configuration's.
+struct TextSource {
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+  std::string format;  ///< "lines" or "poems-json"; empty: that of the model's training data
+};
+
+/// Calls `use` with each unit of a file, or of standard input for "-", that is read as the model's training data were;
+/// memory does not grow with a stream's length. Throws UsageError for records where the model knows none.
+void for_corpus_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log,
+                      const std::function<void(std::int32_t unit)>& use);
+
+/// Reads a file, or standard input for "-", as the model's training data were. `log` is told what was unusual.
+UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log);
+
+}  // namespace mnemo

@@ -1,0 +1,373 @@
+#include "tasks/tag/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "measure/linear_crf.h"
+#include "measure/metrics.h"
+#include "tasks/classify/report.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::size_t kWorstSentences = 50;
+
+// Probabilities beside whether what they are of is right.
+class Calibrator {
+ public:
+  Calibrator() : bins_(static_cast<std::size_t>(calibration_bin(1.0)) + 1) {}
+
+  void add(double probability, bool right) {
+    CalibrationBin& bin = bins_[calibration_bin(probability)];
+    ++bin.count;
+    bin.confidence += probability;
+    bin.accuracy += right ? 1.0 : 0.0;
+  }
+
+  SpanCalibration result() const {
+    SpanCalibration out;
+    out.bins = bins_;
+    const auto bins = static_cast<double>(bins_.size());
+    double error = 0;
+    for (std::size_t i = 0; i < bins_.size(); ++i) {
+      CalibrationBin& bin = out.bins[i];
+      bin.lower = static_cast<double>(i) / bins;
+      bin.upper = static_cast<double>(i + 1) / bins;
+      out.spans += bin.count;
+      out.mean_probability += bin.confidence;
+      out.share_right += bin.accuracy;
+      error += std::abs(bin.confidence - bin.accuracy);
+      if (bin.count == 0) continue;
+      bin.confidence /= static_cast<double>(bin.count);
+      bin.accuracy /= static_cast<double>(bin.count);
+    }
+    if (out.spans == 0) return out;
+    const auto n = static_cast<double>(out.spans);
+    out.ece = error / n;
+    out.mean_probability /= n;
+    out.share_right /= n;
+    return out;
+  }
+
+ private:
+  std::vector<CalibrationBin> bins_;  // sums, until the end
+};
+
+// Whether a span is among others, which are in order.
+bool contains(const std::vector<TagSpan>& spans, const TagSpan& span) {
+  const auto found =
+      std::partition_point(spans.begin(), spans.end(), [&](const TagSpan& s) { return s.begin < span.begin; });
+  return found != spans.end() && *found == span;
+}
+
+void add_calibration(Calibrator& calibrator, const TagColumn& column, const PredictedTags& predicted,
+                     const std::vector<std::string>& gold) {
+  if (column.data_scheme == TagScheme::kNone) {
+    for (std::size_t t = 0; t < gold.size(); ++t)
+      calibrator.add(predicted.probabilities[t], predicted.tags[t] == gold[t]);
+    return;
+  }
+  const auto spans = conlleval_spans(gold);
+  for (const auto& span : predicted.spans)
+    calibrator.add(span.probability, contains(spans, {span.type, span.begin, span.end}));
+}
+
+// A metric as the quotient of two sums over sentences.
+RecordRatio ratio_of(const std::string& metric, const std::vector<TaggedSentence>& sentences) {
+  RecordRatio out;
+  for (const TaggedSentence& s : sentences) {
+    if (metric == "token_accuracy") {
+      out.wholes.push_back(static_cast<double>(s.gold.size()));
+      double right = 0;
+      for (std::size_t t = 0; t < s.gold.size(); ++t) right += s.gold[t] == s.predicted[t] ? 1.0 : 0.0;
+      out.parts.push_back(right);
+      continue;
+    }
+    const SpanCounts counts = count_spans(s);
+    const auto correct = static_cast<double>(counts.correct), gold = static_cast<double>(counts.gold),
+               predicted = static_cast<double>(counts.predicted);
+    out.parts.push_back(metric == "f1" ? 2.0 * correct : correct);
+    out.wholes.push_back(metric == "f1" ? gold + predicted : metric == "recall" ? gold : predicted);
+  }
+  return out;
+}
+
+std::string checked_metric(const std::string& metric, TagScheme scheme) {
+  const bool spans = scheme != TagScheme::kNone;
+  if (metric.empty()) return spans ? "f1" : "token_accuracy";
+  const bool of_spans = metric == "f1" || metric == "precision" || metric == "recall";
+  if (!of_spans && metric != "token_accuracy")
+    throw UsageError(
+        fmt::format("--metric {}: a tagger has f1, precision, recall and token_accuracy to compare", metric));
+  if (of_spans && !spans) throw UsageError(fmt::format("--metric {}: the first column's tags spell no spans", metric));
+  return metric;
+}
+
+// What a sentence's tags mark of its text: spans, or where there are none the tokens that are wrong.
+std::vector<TextMark> marks_of(const std::vector<std::string>& tags, const std::vector<std::string>& others,
+                               TagScheme scheme, const PlacedText& placed) {
+  std::vector<TextMark> out;
+  if (scheme == TagScheme::kNone) {
+    for (std::size_t t = 0; t < tags.size(); ++t)
+      if (tags[t] != others[t]) out.push_back({placed.places[t].first, placed.places[t].second, tags[t], false});
+    return out;
+  }
+  const auto other_spans = conlleval_spans(others);
+  for (const TagSpan& span : conlleval_spans(tags))
+    out.push_back({placed.places[span.begin].first, placed.places[span.end - 1].second, std::string(span.type),
+                   contains(other_spans, span)});
+  return out;
+}
+
+std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const TagColumn& column, bool characters,
+                                     const std::vector<std::vector<PredictedTags>>& predicted) {
+  std::vector<std::pair<double, std::size_t>> wrong;
+  for (std::size_t i = 0; i < predicted.size(); ++i)
+    if (predicted[i][0].tags != sentences.entries[i].tags[0])
+      wrong.emplace_back(predicted[i][0].gold_log_probability, i);
+  std::sort(wrong.begin(), wrong.end());
+  std::vector<Mistake> out;
+  for (const auto& [log_probability, i] : wrong) {
+    const auto& entry = sentences.entries[i];
+    const PlacedText placed = join_tokens(entry.tokens, characters ? "" : " ");
+    Mistake mistake{static_cast<std::int64_t>(entry.lines.front()), "", "", std::exp(log_probability), placed.text};
+    mistake.gold_marks = marks_of(entry.tags[0], predicted[i][0].tags, column.data_scheme, placed);
+    mistake.predicted_marks = marks_of(predicted[i][0].tags, entry.tags[0], column.data_scheme, placed);
+    const auto right = [](const std::vector<TextMark>& marks) { return std::ranges::all_of(marks, &TextMark::right); };
+    // Tags that spell the same spans otherwise are no mistake.
+    if (!right(mistake.gold_marks) || !right(mistake.predicted_marks)) out.push_back(std::move(mistake));
+    if (out.size() == kWorstSentences) break;
+  }
+  return out;
+}
+
+// The tag that each word has most often, the first by name of equals; under "" that of all words.
+std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences& train, std::size_t column) {
+  std::unordered_map<std::string, std::map<std::string, std::int64_t>> counts;
+  for (const auto& entry : train.entries)
+    for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+      ++counts[entry.tokens[t]][entry.tags[column][t]];
+      ++counts[""][entry.tags[column][t]];
+    }
+  std::unordered_map<std::string, std::string> out;
+  for (const auto& [word, tags] : counts)
+    out[word] = std::max_element(tags.begin(), tags.end(), [](auto& a, auto& b) { return a.second < b.second; })->first;
+  return out;
+}
+
+// Tags of one column by a linear CRF that was fitted to train.
+std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, std::size_t column,
+                                                      const TaggedSentences& train, const TaggedSentences& sentences) {
+  std::vector<LinearCrf::Sentence> fitted;
+  for (const auto& entry : train.entries)
+    fitted.push_back({crf_features(entry.tokens), model.tag_ids(column, entry.tags[column])});
+  const LinearCrf crf(fitted, model.allowed_moves(column), {});
+  std::vector<std::vector<std::string>> out;
+  for (const auto& entry : sentences.entries)
+    out.push_back(model.data_tags(column, crf.predict(crf_features(entry.tokens))));
+  return out;
+}
+
+void add_baselines(TagReport& report, const TextTagger& model, std::size_t column, const TaggedSentences& train,
+                   const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
+  if (column == 0) report.baselines = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
+  const auto frequent = frequent_tags(train, column);
+  for (std::size_t i = 0; i < beside.size(); ++i)
+    for (std::size_t t = 0; t < beside[i].gold.size(); ++t) {
+      const auto found = frequent.find(sentences.entries[i].tokens[t]);
+      beside[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
+    }
+  const TagScheme scheme = report.columns[column].data_scheme;
+  report.baselines[0].evaluations.push_back(evaluate_tags(beside, scheme));
+  const auto tags = linear_crf_tags(model, column, train, sentences);
+  for (std::size_t i = 0; i < beside.size(); ++i) beside[i].predicted = tags[i];
+  report.baselines[1].evaluations.push_back(evaluate_tags(beside, scheme));
+}
+
+Json counts_json(const SpanCounts& c) {
+  return {{"precision", c.precision()}, {"recall", c.recall()}, {"f1", c.f1()}, {"gold", c.gold},
+          {"predicted", c.predicted},   {"correct", c.correct}};
+}
+
+}  // namespace
+
+TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
+                        const std::string& main_metric, ThreadPool& pool) {
+  TagReport out;
+  out.columns = model.columns();
+  out.main_metric = checked_metric(main_metric, out.columns.front().data_scheme);
+  check_tags(sentences, out.columns);
+  if (train) check_tags(*train, out.columns);
+  std::unordered_set<std::string> known;
+  for (std::size_t i = 0; train && i < train->entries.size(); ++i)
+    known.insert(train->entries[i].tokens.begin(), train->entries[i].tokens.end());
+  Arena arena;
+  const auto predicted = model.predict(encode_sentences(model, sentences), {}, pool, arena);
+  for (std::size_t k = 0; k < out.columns.size(); ++k) {
+    std::vector<TaggedSentence> beside;
+    Calibrator calibrator;
+    for (std::size_t i = 0; i < sentences.entries.size(); ++i) {
+      const auto& entry = sentences.entries[i];
+      beside.push_back({entry.tags[k], predicted[i][k].tags, {}});
+      for (std::size_t t = 0; train && t < entry.tokens.size(); ++t)
+        beside.back().unknown.push_back(known.count(entry.tokens[t]) == 0 ? 1 : 0);
+      add_calibration(calibrator, out.columns[k], predicted[i][k], entry.tags[k]);
+    }
+    out.evaluations.push_back(evaluate_tags(beside, out.columns[k].data_scheme));
+    if (train) add_baselines(out, model, k, *train, sentences, beside);
+    out.calibrations.push_back(calibrator.result());
+    if (k == 0) out.main = ratio_of(out.main_metric, beside);
+  }
+  out.interval = bootstrap_ratio(out.main);
+  out.mistakes = worst_sentences(sentences, out.columns.front(), model.config().text.unit == "char", predicted);
+  return out;
+}
+
+void add_comparison(TagReport& report, const TagReport& other) {
+  if (report.main_metric != other.main_metric)
+    fail("{} is measured by {}, {} by {}", report.model, report.main_metric, other.model, other.main_metric);
+  report.other_model = other.model;
+  report.comparison = compare_ratios(report.main, other.main, report.main_metric);
+}
+
+Metrics report_metrics(const TagReport& report) {
+  Metrics out = join_metrics(report.columns, report.evaluations);
+  for (std::size_t k = 0; k < report.columns.size(); ++k) {
+    const double ece = report.calibrations[k].ece;
+    if (k == 0) out["ece"] = ece;
+    if (report.columns.size() > 1) out[report.columns[k].name + ".ece"] = ece;
+  }
+  return out;
+}
+
+void check_tag_metric(const std::string& name, const std::vector<TagColumn>& columns) {
+  static const std::vector<std::string> known{"precision",      "recall",           "f1", "strict_f1",
+                                              "token_accuracy", "unknown_accuracy", "ece"};
+  std::string own = name;
+  for (const TagColumn& column : columns)
+    if (columns.size() > 1 && name.starts_with(column.name + ".")) own = name.substr(column.name.size() + 1);
+  if (std::find(known.begin(), known.end(), own) == known.end())
+    throw UsageError(fmt::format("metric {}: a tagger has {}{}", name, fmt::join(known, ", "),
+                                 columns.size() > 1 ? ", of a column with its name and a dot before" : ""));
+}
+
+Json report_json(const TagReport& report) {
+  Json out{{"model", report.model},
+           {"data", report.data},
+           {"records", report.evaluations.front().sentences},
+           {"tokens", report.evaluations.front().tokens},
+           {"metrics", Json(report_metrics(report))},
+           {"interval",
+            {{"metric", report.main_metric},
+             {"value", report.interval.value},
+             {"low", report.interval.low},
+             {"high", report.interval.high},
+             {"level", 0.95}}}};
+  if (report.comparison) out["comparison"] = comparison_json(*report.comparison, report.other_model);
+  for (const auto& baseline : report.baselines)
+    out["baselines"].push_back(
+        {{"name", baseline.name}, {"metrics", Json(join_metrics(report.columns, baseline.evaluations))}});
+  for (std::size_t k = 0; k < report.columns.size(); ++k) {
+    const TagEvaluation& e = report.evaluations[k];
+    const SpanCalibration& c = report.calibrations[k];
+    Json part{{"name", report.columns[k].name}, {"scheme", name_of(report.columns[k].data_scheme)}};
+    part["per_class"] = Json::array();
+    for (const auto& [type, counts] : e.per_type) {
+      Json row{{"label", type}};
+      row.update(counts_json(counts));
+      part["per_class"].push_back(row);
+    }
+    part["confusion"] = Json::array();
+    for (const auto& [pair, count] : e.confusion)
+      part["confusion"].push_back({{"gold", pair.first}, {"predicted", pair.second}, {"count", count}});
+    part["calibration"] = {
+        {"spans", c.spans}, {"ece", c.ece}, {"mean_probability", c.mean_probability}, {"share_right", c.share_right}};
+    if (k == 0) out["per_class"] = part["per_class"];
+    out["columns"].push_back(part);
+  }
+  return out;
+}
+
+std::string report_text(const TagReport& report) {
+  std::string out = fmt::format("{} on {}, {} sentences, {} tokens\n", report.model, report.data,
+                                report.evaluations.front().sentences, report.evaluations.front().tokens);
+  out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", report.main_metric, report.interval.value,
+                     report.interval.low, report.interval.high);
+  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
+  for (std::size_t k = 0; k < report.columns.size(); ++k) {
+    const TagEvaluation& e = report.evaluations[k];
+    out += fmt::format("\ncolumn {}: token accuracy {:.4f}", report.columns[k].name, e.token_accuracy());
+    if (const auto unknown = e.unknown_accuracy())
+      out += fmt::format(", of {} tokens that train lacks {:.4f}", e.unknown_tokens, *unknown);
+    for (const auto& baseline : report.baselines)
+      out += fmt::format("\n{}: {:.4f}", baseline.name, baseline.evaluations[k].token_accuracy());
+    out +=
+        fmt::format("\n\n{:<30}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
+    const auto row = [&](const std::string& name, const SpanCounts& c) {
+      out += fmt::format("{:<30}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}{:>10}\n", name, c.precision(), c.recall(), c.f1(),
+                         c.gold, c.predicted);
+    };
+    if (e.scheme != TagScheme::kNone) row("all", e.spans);
+    if (e.strict) row("all, strictly spelled", *e.strict);
+    for (const auto& baseline : report.baselines)
+      if (e.scheme != TagScheme::kNone) row(baseline.name, baseline.evaluations[k].spans);
+    for (const auto& [type, counts] : e.per_type)
+      if (!type.empty()) row(type, counts);
+    const SpanCalibration& c = report.calibrations[k];
+    out += fmt::format("\n{} predicted {}: mean probability {:.4f}, right {:.4f}, calibration error {:.4f}\n", c.spans,
+                       e.scheme == TagScheme::kNone ? "tags" : "spans", c.mean_probability, c.share_right, c.ece);
+    std::vector<std::pair<std::int64_t, std::pair<std::string, std::string>>> confused;
+    for (const auto& [pair, count] : e.confusion)
+      if (pair.first != pair.second) confused.emplace_back(-count, pair);
+    std::sort(confused.begin(), confused.end());
+    confused.resize(std::min<std::size_t>(confused.size(), 10));
+    if (!confused.empty()) out += fmt::format("\n{:<24}{:<24}{:>10}\n", "gold", "predicted", "count");
+    for (const auto& [count, pair] : confused)
+      out += fmt::format("{:<24}{:<24}{:>10}\n", pair.first.empty() ? "-" : pair.first,
+                         pair.second.empty() ? "-" : pair.second, -count);
+  }
+  return out;
+}
+
+std::string report_html(const TagReport& report, const std::string& log_file) {
+  const TagEvaluation& first = report.evaluations.front();
+  ReportData data;
+  data.tagger = true;
+  data.title = report.data;
+  std::vector<std::string> columns;
+  for (const TagColumn& c : report.columns)
+    columns.push_back(fmt::format("{} ({} tags, scheme {})", c.name, c.tags.size(), name_of(c.data_scheme)));
+  data.facts = {{"model", report.model},
+                {"data", report.data},
+                {"columns", fmt::format("{}", fmt::join(columns, ", "))},
+                {"tokens", std::to_string(first.tokens)}};
+  data.main_metric = report.main_metric;
+  data.interval = report.interval;
+  data.scores.records = first.sentences;
+  data.scores.metrics = report_metrics(report);
+  for (const auto& [name, value] : data.scores.metrics) data.scores.listed.push_back(name);
+  data.scores.bins = report.calibrations.front().bins;
+  for (const auto& [type, c] : first.per_type)
+    data.scores.per_class.push_back({type, c.precision(), c.recall(), c.f1(), c.gold, c.predicted});
+  std::map<std::string, std::int32_t> places;
+  for (const auto& [pair, count] : first.confusion) places.insert({{pair.first, 0}, {pair.second, 0}});
+  for (auto& [label, place] : places) {
+    place = static_cast<std::int32_t>(data.labels.size());
+    data.labels.push_back(label.empty() ? "no span" : label);
+  }
+  for (const auto& [pair, count] : first.confusion)
+    data.scores.confusion[{places[pair.first], places[pair.second]}] = count;
+  for (const auto& baseline : report.baselines)
+    data.baselines.push_back({baseline.name, join_metrics(report.columns, baseline.evaluations)});
+  data.comparison = report.comparison;
+  data.comparison_name = report.other_model;
+  data.mistakes = report.mistakes;
+  data.learning_curves = learning_curves(log_file, report.main_metric);
+  return html_report(data);
+}
+
+}  // namespace mnemo

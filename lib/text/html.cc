@@ -1,0 +1,80 @@
+#include "text/html.h"
+
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+bool forbidden(char32_t c) {
+  const bool control = (c < 0x20 && c != '\t' && c != '\n') || (c >= 0x7F && c < 0xA0);
+  const bool noncharacter = (c >= 0xFDD0 && c <= 0xFDEF) || (c & 0xFFFE) == 0xFFFE;
+  const bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+  return control || noncharacter || turns;
+}
+
+void append_escaped(std::string& out, std::string_view valid) {
+  for (std::size_t i = 0; i < valid.size();) {
+    const CodePoint c = decode_utf8(valid.data() + i);
+    if (c.value == '&')
+      out += "&amp;";
+    else if (c.value == '<')
+      out += "&lt;";
+    else if (c.value == '>')
+      out += "&gt;";
+    else if (c.value == '"')
+      out += "&quot;";
+    else if (c.value == '\'')
+      out += "&#39;";
+    else
+      out += forbidden(c.value) ? kReplacement : valid.substr(i, c.length);
+    i += c.length;
+  }
+}
+
+std::size_t columns_of(char32_t c) { return c >= 0x1100 ? 2 : 1; }  // wide characters of East Asia, roughly
+
+}  // namespace
+
+std::size_t columns_of(std::string_view text) {
+  std::size_t columns = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) >= 0x80 &&
+        find_invalid_utf8(text.substr(i, 4)).value_or(InvalidSequence{4, 0}).offset == 0) {
+      ++columns, ++i;
+      continue;
+    }
+    const CodePoint c = decode_utf8(text.data() + i);
+    columns += columns_of(c.value);
+    i += c.length;
+  }
+  return columns;
+}
+
+std::string escape_html(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  while (const auto invalid = find_invalid_utf8(text)) {
+    append_escaped(out, text.substr(0, invalid->offset));
+    out += kReplacement;
+    text.remove_prefix(invalid->offset + invalid->length);
+  }
+  append_escaped(out, text);
+  return out;
+}
+
+std::string shortened_html(std::string_view text, std::size_t columns) {
+  if (columns_of(text) <= columns) return escape_html(text);
+  std::size_t end = 0, used = 1;
+  while (end < text.size()) {
+    std::size_t next = end + 1;
+    while (next < text.size() && is_continuation(text[next])) ++next;
+    used += columns_of(text.substr(end, next - end));
+    if (used > columns) break;
+    end = next;
+  }
+  return escape_html(text.substr(0, end)) + "…";
+}
+
+}  // namespace mnemo

@@ -1,0 +1,47 @@
+// Splits of labelled texts.
+#include "tasks/data.h"
+
+#include <map>
+
+#include "tests/catch.h"
+
+using namespace mnemo;
+
+namespace {
+
+// 300 texts, of which each third occurs once, twice and three times.
+LabelledTexts some_texts() {
+  LabelledTexts texts;
+  texts.files.emplace_back();
+  for (int i = 0; i < 150; ++i)
+    for (int copy = 0; copy <= i % 3; ++copy) {
+      texts.entries.emplace_back();
+      texts.entries.back().text = "text " + std::to_string(i);
+      texts.entries.back().labels = {i % 2 ? "odd" : "even"};
+    }
+  return texts;
+}
+
+}  // namespace
+
+TEST_CASE("a split keeps equal texts on one side, has the shares asked for, and follows its seed") {
+  const LabelledTexts texts = some_texts();
+  const auto parts = split_by_text(texts, {0.8, 0.1, 0.1}, 7);
+  REQUIRE(parts.size() == texts.entries.size());
+  std::map<std::string, int> side;
+  std::map<int, int> sizes;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    CHECK(side.emplace(texts.entries[i].text, parts[i]).first->second == parts[i]);
+    ++sizes[parts[i]];
+  }
+  // A group of three at a boundary moves it by two at the most.
+  CHECK(std::abs(sizes[0] - 240) <= 3);
+  CHECK(std::abs(sizes[1] - 30) <= 3);
+  CHECK(sizes[0] + sizes[1] + sizes[2] == 300);
+  CHECK(split_by_text(texts, {0.8, 0.1, 0.1}, 7) == parts);
+  CHECK(split_by_text(texts, {0.8, 0.1, 0.1}, 8) != parts);
+
+  const LabelledTexts chosen = select(texts, parts, 1, true), rest = select(texts, parts, 1, false);
+  CHECK(std::ssize(chosen.entries) == sizes[1]);
+  CHECK(std::ssize(rest.entries) == sizes[0] + sizes[2]);
+}
