@@ -5,7 +5,7 @@ usage: scripts/bench.py [--python PYTHON] [--rounds N] [--only SECTION]... [--ou
 
   --python PYTHON  an interpreter with torch, onnx and onnxruntime: the same work is done there in turn
   --rounds N       how often each row is measured, both sides in turn; medians count (default 5)
-  --only SECTION   some sections only: training, cells, numbers, inference, steps, long, threads
+  --only SECTION   some sections only: training, cells, precision, inference, steps, long, threads
   --out FILE       where to write (default docs/performance.md; with --only, standard output)
 
 Called by scripts/bench.sh. Nothing else should run meanwhile.
@@ -52,9 +52,9 @@ class Bench:
     def __init__(self, options):
         self.options, self.peers, self.lines = options, set(), []
 
-    def mnemo(self, cell, mode, arguments, threads=1, numbers="float32", before=()):
+    def mnemo(self, cell, mode, arguments, threads=1, precision="float32", before=()):
         return run(*before, MNEMO, "bench", cell, "--mode", mode, *arguments, "--threads", threads,
-                   "--numbers", numbers, "--format", "json")
+                   "--precision", precision, "--format", "json")
 
     def peer(self, name, mode, arguments, threads=1, **more):
         extra = [a for key, value in more.items() for a in (f"--{key}", value)]
@@ -130,7 +130,7 @@ def cells(b):
     b.table(*rows)
 
 
-def numbers(b):
+def precision(b):
     b.say("## Training, bfloat16")
     rows = [("shape", "threads", "float32, GFLOP/s", "bfloat16, GFLOP/s", "times float32")]
     for hidden, batch in ((256, 32), (512, 64)):
@@ -145,11 +145,11 @@ def numbers(b):
 
 def compare(b, mode, cases, columns, unit):
     """A row for each case and kind of number, beside ONNX Runtime in the same."""
-    rows = [("shape", "numbers", *columns, "times mnemo's float32", "times ONNX Runtime")]
+    rows = [("shape", "precision", *columns, "times mnemo's float32", "times ONNX Runtime")]
     for name, arguments in cases:
         kinds = ("float32", "bfloat16", "int8")
-        sides = [lambda k=k: b.mnemo("lstm", mode, arguments, numbers=k) for k in kinds]
-        sides += [b.with_peer(lambda k=k: b.peer("onnxruntime", mode, arguments, numbers=k))
+        sides = [lambda k=k: b.mnemo("lstm", mode, arguments, precision=k) for k in kinds]
+        sides += [b.with_peer(lambda k=k: b.peer("onnxruntime", mode, arguments, precision=k))
                   for k in ("float32", "int8")]
         found = b.rounds(*sides)
         peers = {"float32": found[3], "int8": found[4]}
@@ -208,7 +208,7 @@ def threads(b):
     b.table(*rows)
 
 
-SECTIONS = {f.__name__: f for f in (training, cells, numbers, inference, steps, long, threads)}
+SECTIONS = {f.__name__: f for f in (training, cells, precision, inference, steps, long, threads)}
 
 
 def machine():

@@ -2,7 +2,7 @@
 """The work of one row of scripts/bench.py in PyTorch or ONNX Runtime; prints median and 99th percentile as JSON.
 
 usage: scripts/bench_peers.py torch|onnxruntime --mode train|infer|step --batch B --steps T [--lengths A..B] --input I
-                              --hidden H [--layers L] [--bidirectional] [--cell lstm|gru] [--numbers float32|int8]
+                              --hidden H [--layers L] [--bidirectional] [--cell lstm|gru] [--precision float32|int8]
                               [--threads N] [--repeat N]
 
 PyTorch: torch.nn.LSTM or GRU, batch first; ragged lengths as packed sequences; training is forward, the sum of the
@@ -21,7 +21,7 @@ def parse():
     parser.add_argument("peer", choices=["torch", "onnxruntime"])
     parser.add_argument("--mode", choices=["train", "infer", "step"], required=True)
     parser.add_argument("--cell", choices=["lstm", "gru"], default="lstm")
-    parser.add_argument("--numbers", choices=["float32", "int8"], default="float32")
+    parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--lengths")
     parser.add_argument("--bidirectional", action="store_true")
     for name, default in (("batch", 32), ("steps", 64), ("input", 256), ("hidden", 256), ("layers", 1), ("threads", 1),
@@ -103,7 +103,7 @@ def onnx_work(o):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "float.onnx")
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-        if o.numbers == "int8":
+        if o.precision == "int8":
             narrow = os.path.join(folder, "int8.onnx")
             quantize_dynamic(path, narrow, weight_type=QuantType.QInt8, op_types_to_quantize=["LSTM"])
             path = narrow

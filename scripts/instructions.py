@@ -72,11 +72,11 @@ def measure():
         start("classify one line", "classify", model, "--threads", "1", input="A fine film.\n")
         texts = "".join(line.split("\t", 1)[1] for line in lines)
         start("classify the sample", "classify", model, "--threads", "1", input=texts)
-        for numbers in ("bfloat16", "int8"):
-            narrow = f"{folder}/{numbers}.safetensors"
-            subprocess.run([MNEMO, "quantize", model, "--dev", f"{folder}/dev.tsv", "--max-drop", "1", "--numbers",
-                            numbers, "-o", narrow], check=True, capture_output=True)
-            start(f"classify the sample, {numbers}", "classify", narrow, "--threads", "1", input=texts)
+        for precision in ("bfloat16", "int8"):
+            narrow = f"{folder}/{precision}.safetensors"
+            subprocess.run([MNEMO, "quantize", model, "--dev", f"{folder}/dev.tsv", "--max-drop", "1", "--precision",
+                            precision, "-o", narrow], check=True, capture_output=True)
+            start(f"classify the sample, {precision}", "classify", narrow, "--threads", "1", input=texts)
         return {job: counts.result() for job, counts in jobs.items()}
 
 

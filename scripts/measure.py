@@ -90,10 +90,10 @@ def language(options):
                 "training.max_minutes=0.3", "training.clip_norm=1",
                 f"data.train={pathlib.Path(options.data).resolve()}/lm/{work}/{file}"]
         for _ in range(options.runs):
-            for numbers, rates in ours.items():
+            for precision, rates in ours.items():
                 with tempfile.TemporaryDirectory() as folder:
                     pathlib.Path(folder, "c.json").write_text('{"task": "generate"}', encoding="utf-8")
-                    every = [part for one in [*sets, f"training.numbers={numbers}", f"output.dir={folder}/run"]
+                    every = [part for one in [*sets, f"training.precision={precision}", f"output.dir={folder}/run"]
                              for part in ("--set", one)]
                     run(MNEMO, "train", f"{folder}/c.json", "--threads", "2", *every)
                     lines = open(f"{folder}/run/log.jsonl", encoding="utf-8").read().splitlines()
@@ -101,10 +101,10 @@ def language(options):
             if options.peer:
                 peer = [*shlex.split(options.peer), "--data", work, "--max-updates", "60", *theirs_options]
                 theirs.append(json.loads(run(*peer).stdout)["tokens_per_s"])
-        for numbers, rates in ours.items():
-            emit(what="tokens_per_s", work=work, numbers=numbers, threads=2, **spread(rates))
+        for precision, rates in ours.items():
+            emit(what="tokens_per_s", work=work, precision=precision, threads=2, **spread(rates))
             if theirs:
-                emit(what="ratio to the peer", work=work, numbers=numbers,
+                emit(what="ratio to the peer", work=work, precision=precision,
                      **spread([a / b for a, b in zip(rates, theirs)]))
         if theirs:
             emit(what="tokens_per_s of the peer", work=work, **spread(theirs))
@@ -127,19 +127,19 @@ def generation(options):
         models = {"float32": options.model, "int8": small}
         ours, theirs, many, first = {key: [] for key in models}, {key: [] for key in models}, [], []
         for _ in range(options.runs):
-            for numbers, model in models.items():
-                ours[numbers].append(rate(model, 8000, 1, 1))
+            for precision, model in models.items():
+                ours[precision].append(rate(model, 8000, 1, 1))
             many.append(rate(options.model, 2000, 64, 2) / ours["float32"][-1])
             first.append(1e3 * seconds(MNEMO, "generate", options.model, "--length", "1", "--threads", "1"))
             if options.peer:
                 lines = [json.loads(line) for line in run(*shlex.split(options.peer)).stdout.splitlines()]
-                for numbers in models:
-                    theirs[numbers].append(1e3 / sum(line["ms"] for line in lines if line["numbers"] == numbers))
-        for numbers in models:
-            emit(what="characters a second", numbers=numbers, **spread(ours[numbers]))
+                for precision in models:
+                    theirs[precision].append(1e3 / sum(line["ms"] for line in lines if line["precision"] == precision))
+        for precision in models:
+            emit(what="characters a second", precision=precision, **spread(ours[precision]))
             if options.peer:
-                emit(what="steps a second of the peer", numbers=numbers, **spread(theirs[numbers]))
-                emit(what="ratio", numbers=numbers, **spread([a / b for a, b in zip(ours[numbers], theirs[numbers])]))
+                emit(what="steps a second of the peer", precision=precision, **spread(theirs[precision]))
+                emit(what="ratio", precision=precision, **spread([a / b for a, b in zip(ours[precision], theirs[precision])]))
         emit(what="64 samples on 2 threads to one on one", **spread(many))
         emit(what="ms from the start to the end of one character", **spread(first))
 

@@ -2,6 +2,17 @@
 #define CATCH_CONFIG_RUNNER
 #endif
 #include "tests/catch.h"
+#include "tests/places.h"
+
+const std::string& source_folder() {
+  static const std::string folder = MNEMO_SOURCE_DIR;
+  return folder;
+}
+
+const std::string& program_path() {
+  static const std::string path = MNEMO_PROGRAM;
+  return path;
+}
 
 int main(int argc, char** argv) {
   Catch::Session session;

@@ -22,7 +22,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct BenchOptions {
-  std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target, numbers = "float32";
+  std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target,
+              precision = "float32";
   Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
@@ -45,14 +46,15 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
 }
 
 RecurrentOptions layer_options(const BenchOptions& o) {
-  return {.cell = cell_kind(o.cell, {o.layer_norm, !o.reset_before, o.activation == "relu"}),
-          .input = o.input,
-          .hidden = o.hidden,
-          .layers = o.layers,
-          .bidirectional = o.bidirectional,
-          .projection = o.projection,
-          .numbers = *kernels::inference_numbers(o.numbers),
-          .training_numbers = o.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32};
+  return {
+      .cell = cell_kind(o.cell, {o.layer_norm, !o.reset_before, o.activation == "relu"}),
+      .input = o.input,
+      .hidden = o.hidden,
+      .layers = o.layers,
+      .bidirectional = o.bidirectional,
+      .projection = o.projection,
+      .precision = *kernels::inference_numbers(o.precision),
+      .training_precision = o.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32};
 }
 
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
@@ -73,7 +75,7 @@ double products_flop(const BenchOptions& o, Index tokens) {
 // Of all weights that a step multiplies by.
 double weight_bytes(const BenchOptions& o) {
   return products_flop(o, 1) / 2.0 *
-         static_cast<double>(kernels::numbers_bytes(*kernels::inference_numbers(o.numbers)));
+         static_cast<double>(kernels::precision_bytes(*kernels::inference_numbers(o.precision)));
 }
 
 // The operations of all threads over the time from the first one's start to the last one's end, so that threads which
@@ -160,10 +162,10 @@ int run_bench(const BenchOptions& o) {
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (!o.target.empty()) kernels::use_target(o.target);
-  if (o.mode == "train" && o.numbers == "int8") throw UsageError("--numbers int8: for the modes infer and step");
-  if (o.mode == "train" && o.numbers == "bfloat16")
+  if (o.mode == "train" && o.precision == "int8") throw UsageError("--precision int8: for the modes infer and step");
+  if (o.mode == "train" && o.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
-      throw UsageError("--numbers bfloat16: " + reason);
+      throw UsageError("--precision bfloat16: " + reason);
   LayerBench bench(o);
   for (int warm = 0; warm < (o.mode == "step" ? 100 : 1); ++warm) bench.run();
   double peak = measure_peak(threads_of(o));
@@ -178,7 +180,7 @@ int run_bench(const BenchOptions& o) {
   std::sort(seconds.begin(), seconds.end());
   const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
   nlohmann::ordered_json record{{"cell", o.cell},           {"mode", o.mode},
-                                {"numbers", o.numbers},     {"target", kernels::current_target()},
+                                {"precision", o.precision}, {"target", kernels::current_target()},
                                 {"threads", threads_of(o)}, {"batch", o.batch}};
   if (o.lengths.empty())
     record["steps"] = o.steps;
@@ -246,7 +248,7 @@ void add_bench(CLI::App& app, Command& chosen) {
       ->capture_default_str();
   command
       ->add_option(
-          "--numbers", o->numbers,
+          "--precision", o->precision,
           "Of the products: in training bfloat16 rounds both factors, in inference and steps the weights alone; "
           "int8 both")
       ->check(CLI::IsMember({"float32", "bfloat16", "int8"}))

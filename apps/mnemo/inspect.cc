@@ -37,7 +37,7 @@ Json describe(const std::string& path, const ModelContents& contents) {
   }
   return {{"model", path},
           {"task", m.task},
-          {"numbers", kernels::numbers_name(m.numbers)},
+          {"precision", kernels::precision_name(m.precision)},
           {"labels", m.labels},
           {"parameters", parameters},
           {"tensor_bytes", bytes},
@@ -56,7 +56,7 @@ void print_text(const Json& d) {
   line("task", d["task"]);
   line("labels", d["labels"]);
   line("parameters", d["parameters"]);
-  line("numbers", d["numbers"]);
+  line("precision", d["precision"]);
   std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
   line("calibration", d["calibration"]);
   std::printf("\non dev\n");

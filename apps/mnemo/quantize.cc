@@ -21,7 +21,7 @@ namespace mnemo {
 namespace {
 
 struct QuantizeOptions {
-  std::string model, dev, out, numbers = "int8", format = "text";
+  std::string model, dev, out, precision = "int8", format = "text";
   double max_drop = 0.01;
   bool overwrite = false;
   DataOptions input;
@@ -39,7 +39,7 @@ struct Subject {
   double count = 0;             // of that in the data
   std::function<void()> work;   // what its speed is of
   std::function<Metrics()> measure;
-  std::function<void(kernels::Numbers)> quantize;
+  std::function<void(kernels::Precision)> quantize;
   std::function<void(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool&)> save;
   const ModelMetadata* metadata = nullptr;
   std::vector<SourceFile> files;
@@ -51,7 +51,7 @@ template <class Model>
 void fill(Subject& subject, const std::shared_ptr<Model>& model) {
   subject.model = model;
   subject.metadata = &model->metadata();
-  subject.quantize = [&m = *model](kernels::Numbers numbers) { m.quantize(numbers); };
+  subject.quantize = [&m = *model](kernels::Precision precision) { m.quantize(precision); };
   subject.save = [&m = *model](const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
     m.save(path, metrics, provenance, pool);
   };
@@ -112,9 +112,9 @@ Subject language_model_subject(const QuantizeOptions& o, ModelContents contents,
 
 Subject open_subject(const QuantizeOptions& o, ThreadPool& pool) {
   ModelContents contents = read_model(o.model, "");
-  if (const auto numbers = contents.metadata.numbers; numbers != kernels::Numbers::kFloat32)
+  if (const auto precision = contents.metadata.precision; precision != kernels::Precision::kFloat32)
     fail("{}: the model's numbers are {} already; start from the float32 model", o.model,
-         kernels::numbers_name(numbers));
+         kernels::precision_name(precision));
   if (contents.metadata.task == TextTagger::kTask) return tagger_subject(o, std::move(contents), pool);
   if (contents.metadata.task == TextLanguageModel::kTask) return language_model_subject(o, std::move(contents), pool);
   return classifier_subject(o, std::move(contents), pool);
@@ -140,12 +140,12 @@ void print(const QuantizeOptions& o, const Subject& subject, const Side& before,
     const auto side = [&](const Side& s) {
       return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric, s.metric}};
     };
-    std::puts(Json{{"model", o.out}, {"numbers", o.numbers}, {"before", side(before)}, {"after", side(after)}}
+    std::puts(Json{{"model", o.out}, {"precision", o.precision}, {"before", side(before)}, {"after", side(after)}}
                   .dump(-1, ' ', false, Json::error_handler_t::replace)
                   .c_str());
     return;
   }
-  std::printf("%-14s %12s %12s\n", "", "float32", o.numbers.c_str());
+  std::printf("%-14s %12s %12s\n", "", "float32", o.precision.c_str());
   std::printf("%-14s %12.2f %12.2f\n", "size, MB", before.megabytes, after.megabytes);
   std::printf("%-14s %12.0f %12.0f\n", rate.c_str(), before.per_s, after.per_s);
   std::printf("%-14s %12.4f %12.4f\n", subject.metric.c_str(), before.metric, after.metric);
@@ -170,13 +170,13 @@ int run_quantize(const QuantizeOptions& o) {
   Side before, after;
   before.megabytes = file_megabytes(o.model);
   measure(before);
-  subject.quantize(*kernels::inference_numbers(o.numbers));
+  subject.quantize(*kernels::inference_numbers(o.precision));
   measure(after);
   const double drop = drop_of(subject.metric, before.metric, after.metric);
   if (!(drop <= o.max_drop))
     fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, and --max-drop allows {:g}: {} was not written{}",
-         o.model, subject.metric, before.metric, after.metric, o.numbers, drop, o.max_drop, o.out,
-         o.numbers == "int8" ? "; --numbers bfloat16 loses less" : "");
+         o.model, subject.metric, before.metric, after.metric, o.precision, drop, o.max_drop, o.out,
+         o.precision == "int8" ? "; --precision bfloat16 loses less" : "");
   // What the metrics are of.
   Json provenance = subject.metadata->provenance;
   provenance["dev"] = files_json(subject.files);
@@ -193,7 +193,8 @@ void add_quantize(CLI::App& app, Command& chosen) {
   auto* command = app.add_subcommand("quantize", "Write a model in narrower numbers: smaller, and mostly faster");
   command->footer(
       "Examples:\n  mnemo quantize run/model.safetensors --dev dev.tsv -o small.safetensors\n"
-      "  mnemo quantize run/model.safetensors --dev dev.tsv --max-drop 0.002 --numbers bfloat16 -o half.safetensors\n\n"
+      "  mnemo quantize run/model.safetensors --dev dev.tsv --max-drop 0.002 --precision bfloat16 -o "
+      "half.safetensors\n\n"
       "int8 keeps a scale for each row of a matrix and multiplies integers, on processors with VNNI at up to three "
       "times the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single "
       "steps "
@@ -207,7 +208,7 @@ void add_quantize(CLI::App& app, Command& chosen) {
       ->required()
       ->type_name("DATA");
   command->add_option("-o,--output", o->out, "The new model file")->required()->type_name("FILE");
-  command->add_option("--numbers", o->numbers, "int8 or bfloat16")
+  command->add_option("--precision", o->precision, "int8 or bfloat16")
       ->check(CLI::IsMember({"int8", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--max-drop", o->max_drop, "How much worse the metric may get")

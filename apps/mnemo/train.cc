@@ -311,9 +311,9 @@ int run_train(const TrainOptions& o) {
     throw UsageError(
         fmt::format("--format-in {}: for language models; {} needs labels", o.data.format_in, config.task));
   if (config.task == TextLanguageModel::kTask) language_source(o.data);
-  if (config.training.numbers == "bfloat16")
+  if (config.training.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
-      throw UsageError("training.numbers: bfloat16: " + reason + "; expected float32 here");
+      throw UsageError("training.precision: bfloat16: " + reason + "; expected float32 here");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   Run run(o, config);
   if (config.task == TextLanguageModel::kTask) return run.language_model();

@@ -24,8 +24,8 @@ inline constexpr const char* kMetrics = "metrics";
 inline constexpr const char* kCalibration = "calibration";
 inline constexpr const char* kProvenance = "provenance";
 inline constexpr const char* kSelfTest = "self_test";
-inline constexpr const char* kNumbers = "numbers";  // absent: float32
-inline constexpr const char* kState = "state";      // of resume.safetensors alone, as kData
+inline constexpr const char* kPrecision = "precision";  // absent: float32
+inline constexpr const char* kState = "state";          // of resume.safetensors alone, as kData
 inline constexpr const char* kData = "data";
 
 // Values.

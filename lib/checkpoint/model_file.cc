@@ -15,15 +15,15 @@
 
 namespace mnemo {
 
-using kernels::Numbers;
+using kernels::Precision;
 
 namespace {
 
-Numbers parse_numbers(const SafetensorsFile& file) {
-  const auto match = file.metadata().find(format::kNumbers);
-  if (match == file.metadata().end()) return Numbers::kFloat32;
-  if (const auto numbers = kernels::inference_numbers(match->second)) return *numbers;
-  fail("{}: the model's numbers are {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
+Precision parse_numbers(const SafetensorsFile& file) {
+  const auto match = file.metadata().find(format::kPrecision);
+  if (match == file.metadata().end()) return Precision::kFloat32;
+  if (const auto precision = kernels::inference_numbers(match->second)) return *precision;
+  fail("{}: the model has the precision {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
        file.name(), Json(match->second).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -90,7 +90,7 @@ void write_model(const std::string& path, const ModelMetadata& m, std::vector<Te
                                               {format::kProvenance, m.provenance.dump()},
                                               {format::kSelfTest, m.self_test.dump()}};
   if (!m.columns.empty()) metadata[format::kColumns] = m.columns.dump();
-  if (m.numbers != Numbers::kFloat32) metadata[format::kNumbers] = kernels::numbers_name(m.numbers);
+  if (m.precision != Precision::kFloat32) metadata[format::kPrecision] = kernels::precision_name(m.precision);
   write_safetensors(path, metadata, std::move(tensors));
 }
 
@@ -109,7 +109,7 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
          format::kVersion);
   ModelMetadata m;
   m.task = required(file, format::kTask);
-  m.numbers = parse_numbers(file);
+  m.precision = parse_numbers(file);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);
@@ -134,9 +134,9 @@ void NarrowTensors::append(const std::string& name, std::int64_t rows, std::int6
                            std::vector<TensorView>& tensors) {
   const std::int64_t count = rows * columns;
   TensorView view{name, DType::kI8, {rows, columns}, nullptr, static_cast<std::size_t>(count)};
-  if (numbers_ == Numbers::kFloat32) {
+  if (numbers_ == Precision::kFloat32) {
     view = float_tensor(name, {rows, columns}, values);
-  } else if (numbers_ == Numbers::kInt8) {
+  } else if (numbers_ == Precision::kInt8) {
     auto& integers = integers_.emplace_back(count);
     auto& scales = scales_.emplace_back(rows);
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -157,21 +157,23 @@ void NarrowTensors::append(const std::string& name, std::int64_t rows, std::int6
   tensors.push_back(std::move(view));
 }
 
-void round_matrix(Numbers numbers, std::int64_t rows, std::int64_t columns, float* values) {
-  for (std::int64_t r = 0; r < rows && numbers != Numbers::kFloat32; ++r) {
+void round_matrix(Precision precision, std::int64_t rows, std::int64_t columns, float* values) {
+  for (std::int64_t r = 0; r < rows && precision != Precision::kFloat32; ++r) {
     float* row = values + r * columns;
-    const float scale = numbers == Numbers::kInt8 ? row_scale(columns, row) : 0.0f;
+    const float scale = precision == Precision::kInt8 ? row_scale(columns, row) : 0.0f;
     for (std::int64_t j = 0; j < columns; ++j)
-      row[j] = numbers == Numbers::kInt8 ? static_cast<float>(kernels::int8_value(row[j], scale)) * scale
-                                         : kernels::round_to_bfloat16(row[j]);
+      row[j] = precision == Precision::kInt8 ? static_cast<float>(kernels::int8_value(row[j], scale)) * scale
+                                             : kernels::round_to_bfloat16(row[j]);
   }
 }
 
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
-                        Numbers numbers, float* to) {
+                        Precision precision, float* to) {
   const TensorView* tensor = file.find(name);
   if (!tensor) return name + " is missing";
-  const DType type = numbers == Numbers::kFloat32 ? DType::kF32 : numbers == Numbers::kInt8 ? DType::kI8 : DType::kBf16;
+  const DType type = precision == Precision::kFloat32 ? DType::kF32
+                     : precision == Precision::kInt8  ? DType::kI8
+                                                      : DType::kBf16;
   if (tensor->shape != shape || tensor->dtype != type)
     return fmt::format("{} is {} {}, expected {} {}", name, dtype_name(tensor->dtype), shape_text(tensor->shape),
                        dtype_name(type), shape_text(shape));
@@ -187,12 +189,12 @@ std::string load_matrix(const SafetensorsFile& file, const std::string& name, co
   return "";
 }
 
-void load_parameters(const SafetensorsFile& file, const Visit& visit, Numbers numbers, const Visit& narrow) {
+void load_parameters(const SafetensorsFile& file, const Visit& visit, Precision precision, const Visit& narrow) {
   std::set<const Parameter*> matrices;
-  if (narrow && numbers != Numbers::kFloat32) narrow([&](Parameter& p) { matrices.insert(&p); });
+  if (narrow && precision != Precision::kFloat32) narrow([&](Parameter& p) { matrices.insert(&p); });
   std::vector<std::string> errors;
   visit([&](Parameter& p) {
-    const Numbers its = matrices.count(&p) > 0 ? numbers : Numbers::kFloat32;
+    const Precision its = matrices.count(&p) > 0 ? precision : Precision::kFloat32;
     if (std::string error = load_matrix(file, p.name, p.shape, its, p.value.data()); !error.empty())
       errors.push_back(std::move(error));
   });

@@ -23,8 +23,8 @@ struct ModelMetadata {
   Json metrics = Json::object();      ///< on dev
   Json calibration = Json::object();  ///< {"temperature": t}
   Json provenance = Json::object();
-  kernels::Numbers numbers = kernels::Numbers::kFloat32;  ///< of inference: kFloat32, kBfloat16Weights or kInt8
-  Json self_test = Json::array();                         ///< of {"text", "probabilities"}
+  kernels::Precision precision = kernels::Precision::kFloat32;  ///< of inference: kFloat32, kBfloat16Weights or kInt8
+  Json self_test = Json::array();                               ///< of {"text", "probabilities"}
 };
 
 /// Writes a model; the file appears under its name only when it is complete.
@@ -48,31 +48,31 @@ void append_parameters(const Visit& visit, const std::string& prefix, std::vecto
 /// show.
 class NarrowTensors {
  public:
-  explicit NarrowTensors(kernels::Numbers numbers) : numbers_(numbers) {}
+  explicit NarrowTensors(kernels::Precision precision) : numbers_(precision) {}
   /// values [rows, columns]; of kFloat32 a view of them.
   void append(const std::string& name, std::int64_t rows, std::int64_t columns, const float* values,
               std::vector<TensorView>& tensors);
 
  private:
-  kernels::Numbers numbers_;
+  kernels::Precision numbers_;
   std::deque<std::vector<std::int8_t>> integers_;
   std::deque<std::vector<std::uint16_t>> halves_;
   std::deque<std::vector<float>> scales_;
 };
 
 /// Rounds values [rows, columns] to what NarrowTensors writes of them and load_parameters reads again.
-void round_matrix(kernels::Numbers numbers, std::int64_t rows, std::int64_t columns, float* values);
+void round_matrix(kernels::Precision precision, std::int64_t rows, std::int64_t columns, float* values);
 
 /// Fills `to` [shape] from the tensor of this name: F32, or where `numbers` are narrower BF16, or I8 with its scales.
 /// Returns what is wrong, or an empty text.
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
-                        kernels::Numbers numbers, float* to);
+                        kernels::Precision precision, float* to);
 
 /// Fills the parameters from the tensors of their names; those that `narrow` visits (null: none) lie in the file in
 /// `numbers`. Throws Error with every tensor that is missing, of another type or another shape, or holds what is no
 /// finite number.
 void load_parameters(const SafetensorsFile& file, const Visit& visit,
-                     kernels::Numbers numbers = kernels::Numbers::kFloat32, const Visit& narrow = nullptr);
+                     kernels::Precision precision = kernels::Precision::kFloat32, const Visit& narrow = nullptr);
 
 /// The numbers of one tensor of any fixed-width type, checked for type and count. Throws Error.
 template <class T>

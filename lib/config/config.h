@@ -101,7 +101,7 @@ struct EarlyStoppingConfig {
 };
 
 struct TrainingConfig {
-  std::string optimizer = "adam", schedule = "constant", numbers = "float32";
+  std::string optimizer = "adam", schedule = "constant", precision = "float32";
   double learning_rate = 1e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
          weight_decay = 0.0;
   bool nesterov = false;

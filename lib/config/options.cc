@@ -503,7 +503,7 @@ std::vector<Option> declare_options() {
       option("training.save_every", MNEMO_MEMBER(training.save_every), any,
              "How often the run is saved for --resume: as evaluate_every."),
       option(
-          "training.numbers", MNEMO_MEMBER(training.numbers), Choices{"float32", "bfloat16"},
+          "training.precision", MNEMO_MEMBER(training.precision), Choices{"float32", "bfloat16"},
           "Of the recurrent layers' products: bfloat16 rounds their factors and keeps float32 sums and weights, at up "
           "to twice the speed on processors that have it (vdpbf16ps), about four times on those with tiles (AMX); on "
           "others it is refused. What a run gives belongs to the kind of processor."),

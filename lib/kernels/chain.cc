@@ -124,11 +124,11 @@ HWY_EXPORT(chain_exp);
 HWY_EXPORT(chain_outer);
 }  // namespace
 
-void chain_sum(const ChainMoves& moves, const double* from, const double* added, double* to, double* room) {
-  HWY_DYNAMIC_DISPATCH(chain_sum)(moves, from, added, to, room);
+void chain_sum(const ChainMoves& transitions, const double* from, const double* added, double* to, double* room) {
+  HWY_DYNAMIC_DISPATCH(chain_sum)(transitions, from, added, to, room);
 }
-void chain_max(const ChainMoves& moves, const double* from, const double* added, double* to, std::int32_t* best) {
-  HWY_DYNAMIC_DISPATCH(chain_max)(moves, from, added, to, best);
+void chain_max(const ChainMoves& transitions, const double* from, const double* added, double* to, std::int32_t* best) {
+  HWY_DYNAMIC_DISPATCH(chain_max)(transitions, from, added, to, best);
 }
 void chain_exp(Index stride, const double* from, double added, double* to) {
   HWY_DYNAMIC_DISPATCH(chain_exp)(stride, from, added, to);

@@ -26,10 +26,10 @@ constexpr double kChainError = 1e-12;
 
 /// to[j] = added[j] + log sum_i exp(from[i] + logs[i, j]), for all j < stride, within kChainError. `room` [stride] is
 /// working memory.
-void chain_sum(const ChainMoves& moves, const double* from, const double* added, double* to, double* room);
+void chain_sum(const ChainMoves& transitions, const double* from, const double* added, double* to, double* room);
 
 /// to[j] = added[j] + max_i (from[i] + logs[i, j]), and best[j] the first i that reaches it, for all j < stride.
-void chain_max(const ChainMoves& moves, const double* from, const double* added, double* to, std::int32_t* best);
+void chain_max(const ChainMoves& transitions, const double* from, const double* added, double* to, std::int32_t* best);
 
 /// to[i] = exp(from[i] + added), for all i < stride.
 void chain_exp(Index stride, const double* from, double added, double* to);

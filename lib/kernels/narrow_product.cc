@@ -184,7 +184,7 @@ LeftRows round_rows(Index m, Index k, const float* a, Index lda, AlignedVector& 
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc) {
   thread_local AlignedVector room;
-  if (b.numbers == Numbers::kInt8)
+  if (b.precision == Precision::kInt8)
     multiply_left<Int8>(round_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
   else
     multiply_left<Bfloat16Weights>(pad_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
@@ -238,7 +238,7 @@ void pack_int8(const float* b, Index ldb, bool transposed, Index p, PackedMatrix
 }
 
 void pack_panel(const float* b, Index ldb, bool transposed, Index p, PackedMatrix& out) {
-  if (out.numbers == Numbers::kInt8)
+  if (out.precision == Precision::kInt8)
     pack_int8(b, ldb, transposed, p, out);
   else
     pack_bfloat16(b, ldb, transposed, p, out);

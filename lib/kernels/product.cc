@@ -186,18 +186,18 @@ void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> 
 }  // namespace
 
 void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out,
-          Numbers numbers) {
-  if (numbers == Numbers::kInt8 && k > kLargestInt8Sum)
+          Precision precision) {
+  if (precision == Precision::kInt8 && k > kLargestInt8Sum)
     fail("int8: sums over {} values; at most {} are exact", k, kLargestInt8Sum);
-  out.numbers = numbers;
+  out.precision = precision;
   out.k = k;
   out.n = n;
   out.width = HWY_DYNAMIC_DISPATCH(panel_width)();
   out.data.resize(out.panels() * out.panel_rows() * out.width);
-  out.scales.resize(numbers == Numbers::kInt8 ? out.panels() * out.width : 0);
+  out.scales.resize(precision == Precision::kInt8 ? out.panels() * out.width : 0);
   out.offsets.resize(out.scales.size());
   const auto pack_one = [&](std::int64_t p) {
-    if (numbers != Numbers::kFloat32) return pack_narrow_panel(b, ldb, transposed, p, out);
+    if (precision != Precision::kFloat32) return pack_narrow_panel(b, ldb, transposed, p, out);
     HWY_DYNAMIC_DISPATCH(pack_panel)(b, ldb, transposed, k, n, p, out.data.data() + p * k * out.width);
   };
   pool.parallel_for(out.panels(), pack_one);
@@ -205,9 +205,9 @@ void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k,
 
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc) {
-  if (b.numbers == Numbers::kFloat32)
+  if (b.precision == Precision::kFloat32)
     HWY_DYNAMIC_DISPATCH(multiply_rows)(m, a, lda, b, first_panel, last_panel, start, bias, c, ldc);
-  else if (b.numbers == Numbers::kBfloat16 || (b.numbers == Numbers::kInt8 && int8_instructions()))
+  else if (b.precision == Precision::kBfloat16 || (b.precision == Precision::kInt8 && int8_instructions()))
     avx512::multiply_rows(m, a, lda, b, first_panel, last_panel, start, bias, c, ldc);
   else
     multiply_rows_narrow(m, a, lda, b, first_panel, last_panel, start, bias, c, ldc);
@@ -240,8 +240,8 @@ void multiply(ThreadPool& pool, std::span<const Product> products) {
 }
 
 void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch,
-                         Numbers numbers) {
-  const bool narrow = numbers == Numbers::kBfloat16;
+                         Precision precision) {
+  const bool narrow = precision == Precision::kBfloat16;
   if (openblas_serves()) return openblas_multiply_all(pool, products, scratch);
   struct Task {
     const TransposedProduct* product;
@@ -282,13 +282,13 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
   });
 }
 
-const char* numbers_name(Numbers numbers) {
-  return numbers == Numbers::kFloat32 ? "float32" : numbers == Numbers::kInt8 ? "int8" : "bfloat16";
+const char* precision_name(Precision precision) {
+  return precision == Precision::kFloat32 ? "float32" : precision == Precision::kInt8 ? "int8" : "bfloat16";
 }
 
-std::optional<Numbers> inference_numbers(std::string_view name) {
-  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights, Numbers::kInt8})
-    if (name == numbers_name(numbers)) return numbers;
+std::optional<Precision> inference_numbers(std::string_view name) {
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights, Precision::kInt8})
+    if (name == precision_name(precision)) return precision;
   return std::nullopt;
 }
 

@@ -28,7 +28,7 @@ namespace mnemo::kernels {
 inline constexpr double kProductUlp = 2.0;
 
 /// What a product's operands are rounded to; its sums are float32 (of kInt8, exact integers).
-enum class Numbers {
+enum class Precision {
   kFloat32,
   kBfloat16,         ///< both operands, by the processor's own bfloat16 products: see `no_bfloat16_products`
   kBfloat16Weights,  ///< the packed operand alone, on any processor
@@ -36,14 +36,14 @@ enum class Numbers {
 };
 
 /// "float32", "bfloat16" or "int8".
-const char* numbers_name(Numbers numbers);
+const char* precision_name(Precision precision);
 
 /// The numbers of inference (kFloat32, kBfloat16Weights or kInt8) that one of those names stands for.
-std::optional<Numbers> inference_numbers(std::string_view name);
+std::optional<Precision> inference_numbers(std::string_view name);
 
 /// Bytes of one packed value.
-constexpr Index numbers_bytes(Numbers numbers) {
-  return numbers == Numbers::kFloat32 ? 4 : numbers == Numbers::kInt8 ? 1 : 2;
+constexpr Index precision_bytes(Precision precision) {
+  return precision == Precision::kFloat32 ? 4 : precision == Precision::kInt8 ? 1 : 2;
 }
 
 /// Why this processor, or the instruction set in use, has no bfloat16 products; empty if it has them.
@@ -54,15 +54,15 @@ std::string no_bfloat16_products();
 /// data[(j / width) * panel_rows() * width + i * width + j % width]. Rows and columns beyond k and n are zero; of
 /// kBfloat16 a panel has whole blocks of 16 rows, which is what tiles take.
 struct PackedMatrix {
-  Numbers numbers = Numbers::kFloat32;
+  Precision precision = Precision::kFloat32;
   Index k = 0, n = 0, width = 0;
   AlignedVector data;
   AlignedVector scales;               // [panels * width] of kInt8: value = scale * integer
   std::vector<std::int32_t> offsets;  // [panels * width] of kInt8: -128 times a column's sum
 
-  Index depth() const { return 4 / numbers_bytes(numbers); }
+  Index depth() const { return 4 / precision_bytes(precision); }
   Index elements() const { return (k + depth() - 1) / depth(); }
-  Index panel_rows() const { return numbers == Numbers::kBfloat16 ? (elements() + 15) / 16 * 16 : elements(); }
+  Index panel_rows() const { return precision == Precision::kBfloat16 ? (elements() + 15) / 16 * 16 : elements(); }
   Index panels() const { return width == 0 ? 0 : (n + width - 1) / width; }
   const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }
 };
@@ -84,7 +84,7 @@ float round_to_bfloat16(float value);
 /// Packs b [k, n]; with `transposed`, the b that is stored is [n, k]. Throws Error for kInt8 with more than
 /// kLargestInt8Sum rows, whose sums could overflow.
 void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k, Index n, PackedMatrix& out,
-          Numbers numbers = Numbers::kFloat32);
+          Precision precision = Precision::kFloat32);
 
 inline constexpr Index kLargestInt8Sum = 65536;
 
@@ -141,7 +141,7 @@ struct TransposedProduct {
 /// All of them at once, tiles of their c handed to the pool; no two may write to the same c or a_sum. `scratch` is
 /// grown as needed and may be kept between calls. `numbers` is kFloat32 or kBfloat16.
 void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch,
-                         Numbers numbers = Numbers::kFloat32);
+                         Precision precision = Precision::kFloat32);
 
 /// True where OpenBLAS (one thread a call) serves weight gradients instead of our product: on processors for which
 /// this build has no vector kernels of its own. Elsewhere ours is faster at every size of a recurrent layer

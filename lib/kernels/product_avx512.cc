@@ -224,7 +224,7 @@ LeftRows int8_rows(Index m, Index k, const float* a, Index lda, AlignedVector& r
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc) {
   thread_local AlignedVector room;
-  if (b.numbers == Numbers::kInt8)
+  if (b.precision == Precision::kInt8)
     multiply_left<Int8>(int8_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);
   else if (!bfloat16_tiles())
     multiply_left<Bfloat16>(bfloat16_rows(m, b.k, a, lda, room), m, b, first_panel, last_panel, start, bias, c, ldc);

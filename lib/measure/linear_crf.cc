@@ -105,7 +105,8 @@ std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string
   return out;
 }
 
-LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& allowed, const LinearCrfOptions& options)
+LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedTransitions& allowed,
+                     const LinearCrfOptions& options)
     : allowed_(allowed) {
   std::unordered_map<std::uint64_t, std::uint32_t> counts;
   for (const Sentence& s : train)
@@ -140,7 +141,7 @@ LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& all
   double done = 0;
   ChainScores scores;
   ChainSums sums;
-  std::vector<double> p(K), moves(K * stride);
+  std::vector<double> p(K), transitions(K * stride);
   for (int epoch = 0; epoch < epochs; ++epoch) {
     RandomStream(options.seed, Purpose::kShuffle, static_cast<std::uint64_t>(epoch)).shuffle(order);
     for (const std::uint32_t i : order) {
@@ -153,8 +154,8 @@ LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& all
       set_scores(rows[i], scores);
       weights_.swap(weights.value);
       chain.sum(scores, sums);
-      std::fill(moves.begin(), moves.end(), 0.0);
-      chain.add_expected_moves(scores, sums, moves.data());
+      std::fill(transitions.begin(), transitions.end(), 0.0);
+      chain.add_expected_transitions(scores, sums, transitions.data());
       const auto& tags = train[i].tags;
       const Index T = std::ssize(tags);
       for (Index t = 0; t < T; ++t) {
@@ -164,11 +165,11 @@ LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& all
           for (Index k = 0; k < K; ++k) step(weights, row * K + k, p[k]);
         for (Index k = 0; k < K && t == 0; ++k) step(begin, k, p[k]);
         for (Index k = 0; k < K && t == T - 1; ++k) step(end, k, p[k]);
-        if (t > 0) moves[tags[t - 1] * stride + tags[t]] -= 1.0;
+        if (t > 0) transitions[tags[t - 1] * stride + tags[t]] -= 1.0;
       }
       for (Index from = 0; from < K; ++from)
         for (Index to = 0; to < K; ++to)
-          if (allowed.next[from * K + to]) step(next, from * K + to, moves[from * stride + to]);
+          if (allowed.next[from * K + to]) step(next, from * K + to, transitions[from * stride + to]);
     }
   }
   weights_ = weights.mean();

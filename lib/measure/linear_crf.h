@@ -39,7 +39,7 @@ class LinearCrf {
     std::vector<std::int32_t> tags;                    ///< [tokens]
   };
   /// The same arguments give the same model. Every sentence's tags must be a sequence that is allowed.
-  LinearCrf(const std::vector<Sentence>& train, const AllowedMoves& allowed, const LinearCrfOptions& options);
+  LinearCrf(const std::vector<Sentence>& train, const AllowedTransitions& allowed, const LinearCrfOptions& options);
 
   /// The best tags.
   std::vector<std::int32_t> predict(const std::vector<std::vector<std::uint64_t>>& features) const;
@@ -50,7 +50,7 @@ class LinearCrf {
   Rows rows_of(const std::vector<std::vector<std::uint64_t>>& features) const;
   void set_scores(const Rows& rows, ChainScores& out) const;
 
-  AllowedMoves allowed_;
+  AllowedTransitions allowed_;
   std::unordered_map<std::uint64_t, std::uint32_t> rows_;
   std::vector<float> weights_;             // [rows, K]
   std::vector<float> begin_, next_, end_;  // [K], [K, K], [K]

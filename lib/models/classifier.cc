@@ -33,7 +33,7 @@ void Classifier::visit(const ParameterVisitor& visitor) {
   output_.visit(visitor);
 }
 
-void Classifier::visit_narrow(const ParameterVisitor& visitor) {
+void Classifier::visit_matrices(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   rnn_.visit_factors(visitor);
 }

@@ -33,10 +33,10 @@ class Classifier {
   void visit(const ParameterVisitor& visitor);
   /// The matrices that a model of narrower numbers keeps in them: the embedding's table and what the recurrent layers'
   /// products multiply by.
-  void visit_narrow(const ParameterVisitor& visitor);
+  void visit_matrices(const ParameterVisitor& visitor);
   void weights_changed();
   /// Numbers of inference, as RecurrentOptions::numbers.
-  void set_numbers(kernels::Numbers numbers) { rnn_.set_numbers(numbers); }
+  void set_precision(kernels::Precision precision) { rnn_.set_precision(precision); }
 
   /// Logits [B, K] in the sequences' original order. `packing` and `bags` (whose tokens are in packed order) must
   /// outlive the tape's backward.

@@ -49,8 +49,8 @@ LanguageModel::LanguageModel(const LanguageModelOptions& options)
       embedding_("embedding", options.units, options.embedding, options.tied),
       rnn_("rnn", with_input(options.recurrent, options.embedding)),
       output_(make_output(options, embedding_.weight)) {
-  output_->set_training_numbers(options.recurrent.training_numbers);
-  output_->set_numbers(options.recurrent.numbers);
+  output_->set_training_numbers(options.recurrent.training_precision);
+  output_->set_precision(options.recurrent.precision);
 }
 
 void LanguageModel::initialise(std::uint64_t seed) {
@@ -65,10 +65,10 @@ void LanguageModel::visit(const ParameterVisitor& visitor) {
   output_->visit(visitor);
 }
 
-void LanguageModel::visit_narrow(const ParameterVisitor& visitor) {
+void LanguageModel::visit_matrices(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   rnn_.visit_factors(visitor);
-  output_->visit_narrow(visitor);
+  output_->visit_matrices(visitor);
 }
 
 void LanguageModel::weights_changed() {
@@ -76,9 +76,9 @@ void LanguageModel::weights_changed() {
   output_->weights_changed();
 }
 
-void LanguageModel::set_numbers(kernels::Numbers numbers) {
-  rnn_.set_numbers(numbers);
-  output_->set_numbers(numbers);
+void LanguageModel::set_precision(kernels::Precision precision) {
+  rnn_.set_precision(precision);
+  output_->set_precision(precision);
 }
 
 LanguageModel::Batch LanguageModel::batch(Packing packing, std::span<const std::int32_t> ids,

@@ -35,9 +35,9 @@ class LanguageModel {
   void initialise(std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   /// The matrices that narrower numbers round.
-  void visit_narrow(const ParameterVisitor& visitor);
+  void visit_matrices(const ParameterVisitor& visitor);
   void weights_changed();
-  void set_numbers(kernels::Numbers numbers);
+  void set_precision(kernels::Precision precision);
 
   /// A batch of sequences of units; targets are what follows each.
   struct Batch {

@@ -42,7 +42,7 @@ void CharEncoder::visit(const ParameterVisitor& visitor) {
   if (rnn_) rnn_->visit(visitor);
 }
 
-void CharEncoder::visit_narrow(const ParameterVisitor& visitor) {
+void CharEncoder::visit_matrices(const ParameterVisitor& visitor) {
   if (convolution_) visitor(convolution_->weight);
   if (rnn_) rnn_->visit_factors(visitor);
 }
@@ -52,9 +52,9 @@ void CharEncoder::weights_changed() {
   if (rnn_) rnn_->weights_changed();
 }
 
-void CharEncoder::set_numbers(kernels::Numbers numbers) {
-  if (convolution_) convolution_->set_numbers(numbers);
-  if (rnn_) rnn_->set_numbers(numbers);
+void CharEncoder::set_precision(kernels::Precision precision) {
+  if (convolution_) convolution_->set_precision(precision);
+  if (rnn_) rnn_->set_precision(precision);
 }
 
 Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) {
@@ -135,9 +135,9 @@ void Tagger::visit(const ParameterVisitor& visitor) {
   }
 }
 
-void Tagger::visit_narrow(const ParameterVisitor& visitor) {
+void Tagger::visit_matrices(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
-  if (chars_) chars_->visit_narrow(visitor);
+  if (chars_) chars_->visit_matrices(visitor);
   rnn_.visit_factors(visitor);
 }
 
@@ -147,9 +147,9 @@ void Tagger::weights_changed() {
   for (Column& column : columns_) column.scores.weights_changed();
 }
 
-void Tagger::set_numbers(kernels::Numbers numbers) {
-  if (chars_) chars_->set_numbers(numbers);
-  rnn_.set_numbers(numbers);
+void Tagger::set_precision(kernels::Precision precision) {
+  if (chars_) chars_->set_precision(precision);
+  rnn_.set_precision(precision);
 }
 
 std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {

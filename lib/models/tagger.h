@@ -45,9 +45,9 @@ class CharEncoder {
 
   void initialise(Initialiser initialiser, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
-  void visit_narrow(const ParameterVisitor& visitor);
+  void visit_matrices(const ParameterVisitor& visitor);
   void weights_changed();
-  void set_numbers(kernels::Numbers numbers);
+  void set_precision(kernels::Precision precision);
 
   /// [U, output()], rows in the words' original order. `letters` are in the packing's order; both must outlive the
   /// tape's backward.
@@ -69,9 +69,9 @@ struct TaggerOptions {
   Index table_rows = 0;  ///< rows of the words' embedding
   Index embedding = 0;
   CharEncoderOptions chars;
-  Index shapes = 0, shape_embedding = 0;  ///< kinds of capitalisation, and the size of their vectors; 0: none
-  RecurrentOptions recurrent;             ///< without its input
-  std::vector<AllowedMoves> columns;      ///< that are predicted
+  Index shapes = 0, shape_embedding = 0;    ///< kinds of capitalisation, and the size of their vectors; 0: none
+  RecurrentOptions recurrent;               ///< without its input
+  std::vector<AllowedTransitions> columns;  ///< that are predicted
   bool crf = true;
   float dropout = 0.0f;            ///< before the dense layers
   float embedding_dropout = 0.0f;  ///< of the recurrent layers' input; variational if recurrent.variational
@@ -97,9 +97,9 @@ class Tagger {
   void initialise(std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   /// The matrices that a model of narrower numbers keeps in them.
-  void visit_narrow(const ParameterVisitor& visitor);
+  void visit_matrices(const ParameterVisitor& visitor);
   void weights_changed();
-  void set_numbers(kernels::Numbers numbers);
+  void set_precision(kernels::Precision precision);
 
   /// Scores [N, K] of each column. `batch` must outlive the tape's backward.
   std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch);

@@ -48,11 +48,11 @@ void AdaptiveSoftmax::visit(const ParameterVisitor& visitor) {
   }
 }
 
-void AdaptiveSoftmax::visit_narrow(const ParameterVisitor& visitor) {
-  head_.visit_narrow(visitor);
+void AdaptiveSoftmax::visit_matrices(const ParameterVisitor& visitor) {
+  head_.visit_matrices(visitor);
   for (auto& cluster : clusters_) {
     visitor(cluster->projection.weight);
-    cluster->softmax.visit_narrow(visitor);
+    cluster->softmax.visit_matrices(visitor);
   }
 }
 
@@ -64,16 +64,16 @@ void AdaptiveSoftmax::weights_changed() {
   }
 }
 
-void AdaptiveSoftmax::set_training_numbers(kernels::Numbers numbers) {
-  head_.set_training_numbers(numbers);
-  for (auto& cluster : clusters_) cluster->softmax.set_training_numbers(numbers);
+void AdaptiveSoftmax::set_training_numbers(kernels::Precision precision) {
+  head_.set_training_numbers(precision);
+  for (auto& cluster : clusters_) cluster->softmax.set_training_numbers(precision);
 }
 
-void AdaptiveSoftmax::set_numbers(kernels::Numbers numbers) {
-  head_.set_numbers(numbers);
+void AdaptiveSoftmax::set_precision(kernels::Precision precision) {
+  head_.set_precision(precision);
   for (auto& cluster : clusters_) {
-    cluster->projection.set_numbers(numbers);
-    cluster->softmax.set_numbers(numbers);
+    cluster->projection.set_precision(precision);
+    cluster->softmax.set_precision(precision);
   }
 }
 

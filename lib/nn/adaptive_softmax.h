@@ -22,10 +22,10 @@ class AdaptiveSoftmax : public OutputLayer {
 
   void initialise(Initialiser initialiser, std::uint64_t seed) override;
   void visit(const ParameterVisitor& visitor) override;
-  void visit_narrow(const ParameterVisitor& visitor) override;
+  void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override;
-  void set_training_numbers(kernels::Numbers numbers) override;
-  void set_numbers(kernels::Numbers numbers) override;
+  void set_training_numbers(kernels::Precision precision) override;
+  void set_precision(kernels::Precision precision) override;
   double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
   void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out) override;
   void prepare(ThreadPool& pool) override;

@@ -36,7 +36,7 @@ void ChainScores::set_row(Index t, const float* scores) {
   std::fill(to + tags_, to + stride_, kNever);
 }
 
-Chain::Chain(const AllowedMoves& allowed, const float* begin, const float* next, const float* end)
+Chain::Chain(const AllowedTransitions& allowed, const float* begin, const float* next, const float* end)
     : tags_(allowed.tags), stride_(kernels::chain_stride(tags_)), begin_(stride_, kNever), end_(stride_, kNever) {
   const auto weight = [](const float* values, Index k) { return values ? static_cast<double>(values[k]) : 0.0; };
   std::vector<double> from_to(tags_ * stride_, kNever), to_from = from_to;
@@ -95,7 +95,7 @@ void Chain::sum(const ChainScores& scores, ChainSums& out) const {
   if (out.log_sum == kNever) fail("no sequence of {} tags is allowed", T);
 }
 
-void Chain::add_expected_moves(const ChainScores& scores, const ChainSums& sums, double* moves) const {
+void Chain::add_expected_transitions(const ChainScores& scores, const ChainSums& sums, double* transitions) const {
   std::vector<double> outer(tags_ * stride_), joined(stride_), a(stride_), b(stride_);
   for (Index t = 1; t < scores.length(); ++t) {
     const double* before = sums.forward.data() + (t - 1) * stride_;
@@ -112,9 +112,9 @@ void Chain::add_expected_moves(const ChainScores& scores, const ChainSums& sums,
     }
     for (Index i = 0; i < tags_; ++i)
       for (Index j = 0; j < tags_; ++j)
-        moves[i * stride_ + j] += std::exp(before[i] + next(i, j) + scores.row(t)[j] + after[j] - sums.log_sum);
+        transitions[i * stride_ + j] += std::exp(before[i] + next(i, j) + scores.row(t)[j] + after[j] - sums.log_sum);
   }
-  for (Index k = 0; k < tags_ * stride_; ++k) moves[k] += outer[k] * forward_.factors[k];
+  for (Index k = 0; k < tags_ * stride_; ++k) transitions[k] += outer[k] * forward_.factors[k];
 }
 
 void Chain::marginals(const ChainSums& sums, Index t, double* out) const {
@@ -148,10 +148,10 @@ Chain::Viterbi Chain::viterbi(const ChainScores& scores) const {
   const Index T = scores.length();
   Viterbi out{std::vector<double>(T * stride_), std::vector<std::int32_t>(T * stride_)};
   for (Index k = 0; k < stride_; ++k) out.values[k] = begin_[k] + scores.row(0)[k];
-  const auto moves = forward_.view(tags_, stride_);
+  const auto transitions = forward_.view(tags_, stride_);
   for (Index t = 1; t < T; ++t)
-    kernels::chain_max(moves, out.values.data() + (t - 1) * stride_, scores.row(t), out.values.data() + t * stride_,
-                       out.back.data() + t * stride_);
+    kernels::chain_max(transitions, out.values.data() + (t - 1) * stride_, scores.row(t),
+                       out.values.data() + t * stride_, out.back.data() + t * stride_);
   return out;
 }
 

@@ -16,8 +16,8 @@
 namespace mnemo {
 
 /// What a tagging scheme allows: 1 or 0 for each tag and move.
-struct AllowedMoves {
-  explicit AllowedMoves(Index its_tags)
+struct AllowedTransitions {
+  explicit AllowedTransitions(Index its_tags)
       : tags(its_tags), begin(its_tags, 1), end(its_tags, 1), next(its_tags * its_tags, 1) {}
 
   Index tags;
@@ -60,7 +60,7 @@ struct ChainSums {
 class Chain {
  public:
   /// Weights [K], [K, K] and [K]; null: zero. What is not allowed has the weight -infinity.
-  Chain(const AllowedMoves& allowed, const float* begin, const float* next, const float* end);
+  Chain(const AllowedTransitions& allowed, const float* begin, const float* next, const float* end);
 
   Index tags() const { return tags_; }
 
@@ -71,7 +71,7 @@ class Chain {
   void sum(const ChainScores& scores, ChainSums& out) const;
 
   /// Adds to moves [K, stride] how often each move is expected, sum_t P(y_t = i, y_t+1 = j).
-  void add_expected_moves(const ChainScores& scores, const ChainSums& sums, double* moves) const;
+  void add_expected_transitions(const ChainScores& scores, const ChainSums& sums, double* transitions) const;
 
   /// P(y_t = k) for all k < K: they sum to 1.
   void marginals(const ChainSums& sums, Index t, double* out) const;

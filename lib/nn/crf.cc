@@ -15,13 +15,13 @@ constexpr Index kGroup = 4;
 
 // A group's gradients of the weights, times the number of sentences.
 struct Gradients {
-  explicit Gradients(Index tags) : moves(tags * kernels::chain_stride(tags)), start(tags), end(tags) {}
-  std::vector<double> moves, start, end;
+  explicit Gradients(Index tags) : transitions(tags * kernels::chain_stride(tags)), start(tags), end(tags) {}
+  std::vector<double> transitions, start, end;
 };
 
 }  // namespace
 
-Crf::Crf(const std::string& name, AllowedMoves allowed)
+Crf::Crf(const std::string& name, AllowedTransitions allowed)
     : transitions(name + ".transitions", {allowed.tags, allowed.tags}),
       start(name + ".start_transitions", {allowed.tags}),
       end(name + ".end_transitions", {allowed.tags}),
@@ -73,9 +73,9 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, s
         for (Index k = 0; k < K; ++k) to[k] += static_cast<float>(share * p[k]);
         for (Index k = 0; k < K && t == 0; ++k) g.start[k] += p[k];
         for (Index k = 0; k < K && t == T - 1; ++k) g.end[k] += p[k];
-        if (t > 0) g.moves[tags[t - 1] * stride + tags[t]] -= 1.0;
+        if (t > 0) g.transitions[tags[t - 1] * stride + tags[t]] -= 1.0;
       }
-      weights.add_expected_moves(sentence, sums, g.moves.data());
+      weights.add_expected_transitions(sentence, sums, g.transitions.data());
     }
   });
   double loss = 0;
@@ -92,7 +92,7 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, s
     end.gradient[i] += total([&](const Gradients& g) { return g.end[i]; });
     for (Index j = 0; j < K; ++j)
       if (allowed_.next[i * K + j])
-        transitions.gradient[i * K + j] += total([&](const Gradients& g) { return g.moves[i * stride + j]; });
+        transitions.gradient[i * K + j] += total([&](const Gradients& g) { return g.transitions[i * stride + j]; });
   }
   return loss;
 }

@@ -17,7 +17,7 @@ class Crf {
  public:
   /// Tensors `name`.transitions [K, K] (from, to), `name`.start_transitions and `name`.end_transitions [K], as in
   /// pytorch-crf.
-  Crf(const std::string& name, AllowedMoves allowed);
+  Crf(const std::string& name, AllowedTransitions allowed);
 
   /// Zero: every allowed sequence is equally likely but for the scores.
   void initialise();
@@ -33,7 +33,7 @@ class Crf {
   Parameter transitions, start, end;
 
  private:
-  AllowedMoves allowed_;
+  AllowedTransitions allowed_;
 };
 
 /// Fills a sentence's scores [length, K] from the rows of a packing's sorted sequence b.

@@ -29,10 +29,10 @@ void Linear::visit(const ParameterVisitor& visitor) {
 void Linear::pack(ThreadPool& pool, bool training) {
   const Index in = weight.row_size(), out = weight.rows();
   const bool serves =
-      packed_for_training_ == training || (packed_for_training_ && numbers_ == kernels::Numbers::kFloat32);
+      packed_for_training_ == training || (packed_for_training_ && numbers_ == kernels::Precision::kFloat32);
   if (packed_ && serves) return;
   kernels::pack(pool, weight.value.data(), in, true, in, out, panels_,
-                training ? kernels::Numbers::kFloat32 : numbers_);
+                training ? kernels::Precision::kFloat32 : numbers_);
   if (training) kernels::pack(pool, weight.value.data(), in, false, out, in, back_panels_);
   packed_ = true;
   packed_for_training_ = training;

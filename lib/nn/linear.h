@@ -19,8 +19,8 @@ class Linear {
   void visit(const ParameterVisitor& visitor);
   void weights_changed() { packed_ = false; }
   /// Of the products in inference; training keeps float32.
-  void set_numbers(kernels::Numbers numbers) {
-    numbers_ = numbers;
+  void set_precision(kernels::Precision precision) {
+    numbers_ = precision;
     weights_changed();
   }
   Activation forward(Tape& tape, const Activation& x);
@@ -37,7 +37,7 @@ class Linear {
   void pack(ThreadPool& pool, bool training);
 
   kernels::PackedMatrix panels_, back_panels_;
-  kernels::Numbers numbers_ = kernels::Numbers::kFloat32;
+  kernels::Precision numbers_ = kernels::Precision::kFloat32;
   AlignedVector scratch_;
   bool packed_ = false, packed_for_training_ = false;
 };

@@ -21,11 +21,11 @@ class OutputLayer {
   /// Does not visit tied weights, which belong to another layer.
   virtual void visit(const ParameterVisitor& visitor) = 0;
   /// The matrices of `visit` that narrower numbers round.
-  virtual void visit_narrow(const ParameterVisitor& visitor) = 0;
+  virtual void visit_matrices(const ParameterVisitor& visitor) = 0;
   virtual void weights_changed() = 0;
   /// Of the products in training (kFloat32 or kBfloat16) and in inference.
-  virtual void set_training_numbers(kernels::Numbers numbers) = 0;
-  virtual void set_numbers(kernels::Numbers numbers) = 0;
+  virtual void set_training_numbers(kernels::Precision precision) = 0;
+  virtual void set_precision(kernels::Precision precision) = 0;
 
   /// The mean of -log p(target | x) over rows, in nats. In training also adds `share` times its gradients to those of
   /// x and the parameters: at once, or on the tape's way back.

@@ -123,11 +123,11 @@ void RecurrentDirection::visit_factors(const ParameterVisitor& visitor) {
     if (*p) visitor(**p);
 }
 
-void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Numbers numbers, const float* mask) {
+void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Precision precision, const float* mask) {
   const Index I = weight_ih.row_size(), H = weight_ih.rows() / cell.gates, G = cell.gates * H;
   const float* ordered = ordered_gates(cell, H, I, weight_ih.value.data(), ordered_);
-  kernels::pack(pool, ordered, I, true, I, G, input_panels, numbers);
-  if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels, numbers);
+  kernels::pack(pool, ordered, I, true, I, G, input_panels, precision);
+  if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels, precision);
   std::fill_n(bias.data(), bias.size(), 0.0f);
   for (Index block = 0; bias_ih && block < cell.gates; ++block)
     std::copy_n(bias_ih->value.data() + cell.input_order[block] * H, H, bias.data() + block * H);
@@ -143,17 +143,17 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Numbers 
       for (Index k = 0; k < G * P; ++k) masked_[k] = from[k] * mask[k];
       from = masked_.data();
     }
-    kernels::pack(pool, from, P, true, P, first, recurrent_panels, numbers);
-    if (training) kernels::pack(pool, from, P, false, first, P, recurrent_back_panels, numbers);
+    kernels::pack(pool, from, P, true, P, first, recurrent_panels, precision);
+    if (training) kernels::pack(pool, from, P, false, first, P, recurrent_back_panels, precision);
     if (cell.reset) {
-      kernels::pack(pool, from + first * P, P, true, P, H, last_panels, numbers);
-      if (training) kernels::pack(pool, from + first * P, P, false, H, P, last_back_panels, numbers);
+      kernels::pack(pool, from + first * P, P, true, P, H, last_panels, precision);
+      if (training) kernels::pack(pool, from + first * P, P, false, H, P, last_back_panels, precision);
     }
   }
   if (weight_hr) {
     const Index P = weight_hr->rows();
-    kernels::pack(pool, weight_hr->value.data(), H, true, H, P, projection_panels, numbers);
-    if (training) kernels::pack(pool, weight_hr->value.data(), H, false, P, H, projection_back_panels, numbers);
+    kernels::pack(pool, weight_hr->value.data(), H, true, H, P, projection_panels, precision);
+    if (training) kernels::pack(pool, weight_hr->value.data(), H, false, P, H, projection_back_panels, precision);
   }
 }
 
@@ -166,7 +166,7 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
           name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""), l == 0 ? options.input : D * P, options));
   for (Index l = 1; l < options.layers && options.residual == Residual::kHighway; ++l) {
     carries_.push_back(std::make_unique<Linear>(fmt::format("{}.highway_l{}", name, l), D * P, D * P));
-    carries_.back()->set_numbers(options.numbers);
+    carries_.back()->set_precision(options.precision);
   }
   if (!options.learned_initial) return;
   initial_.emplace_back(name + ".initial_h", std::vector<Index>{options.layers * D, P});
@@ -201,14 +201,14 @@ void Recurrent::visit_factors(const ParameterVisitor& visitor) {
   for (auto& carry : carries_) visitor(carry->weight);
 }
 
-void Recurrent::set_numbers(kernels::Numbers numbers) {
-  options_.numbers = numbers;
-  for (auto& carry : carries_) carry->set_numbers(numbers);
+void Recurrent::set_precision(kernels::Precision precision) {
+  options_.precision = precision;
+  for (auto& carry : carries_) carry->set_precision(precision);
   weights_changed();
 }
 
 bool Recurrent::is_packed(Packed wanted) const {
-  return packed_ == wanted || (packed_ == Packed::kForTraining && options_.numbers == options_.training_numbers);
+  return packed_ == wanted || (packed_ == Packed::kForTraining && options_.precision == options_.training_precision);
 }
 
 void Recurrent::pack(Tape& tape) {
@@ -221,7 +221,7 @@ void Recurrent::pack(Tape& tape) {
       weight_masks_[i] =
           draw_mask(tape, options_.weight_dropout, kWeightMask + stream_of(i / directions(), i % directions()),
                     directions_[i]->weight_hh->size());
-    directions_[i]->pack(tape.pool, tape.training(), tape.training() ? options_.training_numbers : options_.numbers,
+    directions_[i]->pack(tape.pool, tape.training(), tape.training() ? options_.training_precision : options_.precision,
                          weight_masks_[i]);
   }
   ++packings_;
@@ -256,7 +256,7 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
 
 void Recurrent::prepare(ThreadPool& pool) {
   if (!is_packed(Packed::kForInference)) {
-    for (auto& direction : directions_) direction->pack(pool, false, options_.numbers, nullptr);
+    for (auto& direction : directions_) direction->pack(pool, false, options_.precision, nullptr);
     packed_ = Packed::kForInference;
     ++packings_;
   }

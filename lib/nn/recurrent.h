@@ -43,7 +43,7 @@ struct RecurrentOptions {
   float zoneout_h = 0.0f;       ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
   float zoneout_c = 0.0f;       ///< the same of c
   /// Of the products in inference (kFloat32, kBfloat16Weights or kInt8) and in training (kFloat32 or kBfloat16).
-  kernels::Numbers numbers = kernels::Numbers::kFloat32, training_numbers = kernels::Numbers::kFloat32;
+  kernels::Precision precision = kernels::Precision::kFloat32, training_precision = kernels::Precision::kFloat32;
   bool learned_initial = false;  ///< the state that sequences begin with, where none is given, is learned
 
   Index output() const { return projection > 0 ? projection : hidden; }
@@ -78,7 +78,7 @@ class RecurrentDirection {
 
   /// Packs what `forward`, and if `training`, `backward` multiply by. `mask` [hidden_gates H, P], or null, multiplies
   /// weight_hh.
-  void pack(ThreadPool& pool, bool training, kernels::Numbers numbers, const float* mask);
+  void pack(ThreadPool& pool, bool training, kernels::Precision precision, const float* mask);
 
   Index hidden() const { return weight_ih.rows() / cell.gates; }
 
@@ -119,7 +119,7 @@ class Recurrent {
   void weights_changed();
 
   /// Changes RecurrentOptions::numbers; weights are packed anew.
-  void set_numbers(kernels::Numbers numbers);
+  void set_precision(kernels::Precision precision);
 
   struct Output {
     Activation y;          // [N, D * P]

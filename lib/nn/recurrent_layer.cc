@@ -369,7 +369,7 @@ class ParameterGradients {
 
   void add(AlignedVector& scratch) {
     for (Index i = 0; i < run_.directions(); ++i) add_direction(i);
-    kernels::multiply_transposed(tape_.pool, products_, scratch, run_.options->training_numbers);
+    kernels::multiply_transposed(tape_.pool, products_, scratch, run_.options->training_precision);
     for (const auto& later : later_) later();
   }
 

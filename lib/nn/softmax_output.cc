@@ -59,12 +59,12 @@ void SoftmaxOutput::visit(const ParameterVisitor& visitor) {
   visitor(bias);
 }
 
-void SoftmaxOutput::visit_narrow(const ParameterVisitor& visitor) {
+void SoftmaxOutput::visit_matrices(const ParameterVisitor& visitor) {
   for (Parameter& p : own_) visitor(p);
 }
 
-void SoftmaxOutput::set_numbers(kernels::Numbers numbers) {
-  numbers_ = numbers;
+void SoftmaxOutput::set_precision(kernels::Precision precision) {
+  numbers_ = precision;
   weights_changed();
 }
 
@@ -74,10 +74,10 @@ Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScor
 // while they are in the cache: any shift near the largest score will do, and the target's score, which is known before,
 // nearly always is. Where its sum shows that it is not, a row is made anew with the largest.
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                                 kernels::Numbers numbers, Chunk& chunk, double* log_p) {
+                                 kernels::Precision precision, Chunk& chunk, double* log_p) {
   constexpr double kLargestSum = 1e12;
   const Index R = chunk.rows, V = classes(), H = inputs(), blocks = blocks_of(V);
-  kernels::pack(pool, x, H, true, H, R, inputs_, numbers);
+  kernels::pack(pool, x, H, true, H, R, inputs_, precision);
   scores_.resize(V * R);
   block_rows_.resize(blocks * R);
   chunk.by_target.resize(R);
@@ -179,7 +179,7 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
 
 double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
   if (x.rows == 0) return 0;
-  const kernels::Numbers numbers = tape.training() ? training_numbers_ : kernels::Numbers::kFloat32;
+  const kernels::Precision precision = tape.training() ? training_numbers_ : kernels::Precision::kFloat32;
   const Index chunks = (x.rows + chunk_rows() - 1) / chunk_rows();
   std::vector<double> log_p(x.rows);
   Chunk chunk;
@@ -187,7 +187,7 @@ double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std:
     const Index first = c * x.rows / chunks;
     chunk.rows = (c + 1) * x.rows / chunks - first;
     const auto some = targets.subspan(first, chunk.rows);
-    exponentials(tape.pool, x.value + first * inputs(), some, numbers, chunk, log_p.data() + first);
+    exponentials(tape.pool, x.value + first * inputs(), some, precision, chunk, log_p.data() + first);
     if (tape.training()) add_gradients(tape.pool, x, first, some, share / static_cast<double>(x.rows), chunk);
   }
   double loss = 0;
@@ -200,7 +200,7 @@ void SoftmaxOutput::log_probabilities(ThreadPool& pool, const float* x, std::spa
   Chunk chunk;
   for (Index first = 0; first < std::ssize(targets); first += chunk.rows) {
     chunk.rows = std::min(chunk_rows(), std::ssize(targets) - first);
-    exponentials(pool, x + first * inputs(), targets.subspan(first, chunk.rows), kernels::Numbers::kFloat32, chunk,
+    exponentials(pool, x + first * inputs(), targets.subspan(first, chunk.rows), kernels::Precision::kFloat32, chunk,
                  out + first);
   }
 }

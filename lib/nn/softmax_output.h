@@ -23,10 +23,10 @@ class SoftmaxOutput : public OutputLayer {
 
   void initialise(Initialiser initialiser, std::uint64_t seed) override;
   void visit(const ParameterVisitor& visitor) override;
-  void visit_narrow(const ParameterVisitor& visitor) override;
+  void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override { packed_ = false; }
-  void set_training_numbers(kernels::Numbers numbers) override { training_numbers_ = numbers; }
-  void set_numbers(kernels::Numbers numbers) override;
+  void set_training_numbers(kernels::Precision precision) override { training_numbers_ = precision; }
+  void set_precision(kernels::Precision precision) override;
   /// Adds its gradients at once.
   double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
   void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out) override;
@@ -45,15 +45,15 @@ class SoftmaxOutput : public OutputLayer {
   struct Chunk;
 
   Index chunk_rows() const;
-  void exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, kernels::Numbers numbers,
-                    Chunk& chunk, double* log_p);
+  void exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
+                    kernels::Precision precision, Chunk& chunk, double* log_p);
   void add_gradients(ThreadPool& pool, const Activation& x, Index first, std::span<const std::int32_t> targets,
                      double share, Chunk& chunk);
 
   std::vector<Parameter> own_;  // the weight, unless it is tied
   Parameter* tied_;
   kernels::PackedMatrix panels_;
-  kernels::Numbers numbers_ = kernels::Numbers::kFloat32, training_numbers_ = kernels::Numbers::kFloat32;
+  kernels::Precision numbers_ = kernels::Precision::kFloat32, training_numbers_ = kernels::Precision::kFloat32;
   bool packed_ = false;
   AlignedVector scores_, block_rows_, scaled_, products_, scratch_;
   kernels::PackedMatrix inputs_, scaled_panels_;

@@ -20,23 +20,23 @@ Residual residual(const std::string& name) {
 RecurrentOptions recurrent_options(const Config& c) {
   const ModelConfig& m = c.model;
   const auto number = [](double value) { return static_cast<float>(value); };
-  return {
-      .cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
-      .hidden = m.hidden,
-      .layers = m.layers,
-      .bidirectional = m.bidirectional,
-      .projection = m.projection,
-      .initialiser = initialiser(m.initializer),
-      .forget_bias = number(m.forget_bias),
-      .layer_dropout = number(m.layer_dropout),
-      .variational = m.variational,
-      .residual = residual(m.residual),
-      .state_dropout = number(m.state_dropout),
-      .weight_dropout = number(m.weight_dropout),
-      .zoneout_h = number(m.zoneout_h),
-      .zoneout_c = number(m.zoneout_c),
-      .training_numbers = c.training.numbers == "bfloat16" ? kernels::Numbers::kBfloat16 : kernels::Numbers::kFloat32,
-      .learned_initial = m.learned_initial};
+  return {.cell = cell_kind(m.cell, {m.layer_norm, m.reset_after, m.activation == "relu"}),
+          .hidden = m.hidden,
+          .layers = m.layers,
+          .bidirectional = m.bidirectional,
+          .projection = m.projection,
+          .initialiser = initialiser(m.initializer),
+          .forget_bias = number(m.forget_bias),
+          .layer_dropout = number(m.layer_dropout),
+          .variational = m.variational,
+          .residual = residual(m.residual),
+          .state_dropout = number(m.state_dropout),
+          .weight_dropout = number(m.weight_dropout),
+          .zoneout_h = number(m.zoneout_h),
+          .zoneout_c = number(m.zoneout_c),
+          .training_precision =
+              c.training.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32,
+          .learned_initial = m.learned_initial};
 }
 
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {

@@ -24,14 +24,14 @@ Config model_config(const ModelContents& contents) {
 void check_stored_weights(const ModelContents& contents, double weights) {
   double stored = 0;
   for (const TensorView& tensor : contents.file.tensors()) stored += static_cast<double>(tensor.bytes);
-  if (weights * static_cast<double>(kernels::numbers_bytes(contents.metadata.numbers)) > stored)
+  if (weights * static_cast<double>(kernels::precision_bytes(contents.metadata.precision)) > stored)
     fail("{}: damaged model: the tensors are of another size than the sizes in model say", contents.file.name());
 }
 
-void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors& narrow,
+void append_network(const Visit& visit, const Visit& visit_matrices, NarrowTensors& narrow,
                     std::vector<TensorView>& tensors) {
   std::set<const Parameter*> matrices;
-  visit_narrow([&](Parameter& p) { matrices.insert(&p); });
+  visit_matrices([&](Parameter& p) { matrices.insert(&p); });
   visit([&](Parameter& p) {
     if (matrices.count(&p) > 0)
       narrow.append(p.name, p.rows(), p.row_size(), p.value.data(), tensors);
@@ -40,14 +40,16 @@ void append_network(const Visit& visit, const Visit& visit_narrow, NarrowTensors
   });
 }
 
-void round_network(const Visit& visit, const Visit& visit_narrow, kernels::Numbers numbers, ModelMetadata& metadata) {
-  if (metadata.numbers != kernels::Numbers::kFloat32)
-    fail("the model's numbers are {} already; start from the float32 model", kernels::numbers_name(metadata.numbers));
+void round_network(const Visit& visit, const Visit& visit_matrices, kernels::Precision precision,
+                   ModelMetadata& metadata) {
+  if (metadata.precision != kernels::Precision::kFloat32)
+    fail("the model has the precision {} already; start from the float32 model",
+         kernels::precision_name(metadata.precision));
   visit([](Parameter& p) {
     if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
   });
-  visit_narrow([&](Parameter& p) { round_matrix(numbers, p.rows(), p.row_size(), p.value.data()); });
-  metadata.numbers = numbers;
+  visit_matrices([&](Parameter& p) { round_matrix(precision, p.rows(), p.row_size(), p.value.data()); });
+  metadata.precision = precision;
 }
 
 Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,

@@ -67,10 +67,10 @@ std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents cont
   std::unique_ptr<TextClassifier> out(
       new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
   load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
-      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.precision,
+      [&](const ParameterVisitor& v) { out->network_->visit_matrices(v); });
   out->words_.load(contents, out->network_->embedding());
-  out->network_->set_numbers(contents.metadata.numbers);
+  out->network_->set_precision(contents.metadata.precision);
   const Json& calibration = contents.metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())
     out->temperature = calibration["temperature"].get<double>();
@@ -98,21 +98,21 @@ void TextClassifier::save(const std::string& path, const Json& metrics, const Js
   Arena arena;
   const std::vector<float> expected = probabilities(logits(corpus, pool, arena), true);
   m.self_test = samples_json(samples, expected, std::vector<std::size_t>(samples.size(), labels_.size()));
-  m.numbers = metadata_.numbers;
+  m.precision = metadata_.precision;
   std::vector<TensorView> tensors;
-  NarrowTensors narrow(m.numbers);
+  NarrowTensors narrow(m.precision);
   append_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
+                 [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, narrow, tensors);
   std::deque<std::string> held;
   words_.append(tensors, narrow, held);
   write_model(path, m, std::move(tensors));
 }
 
-void TextClassifier::quantize(kernels::Numbers numbers) {
+void TextClassifier::quantize(kernels::Precision precision) {
   round_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
-  words_.round(numbers);
-  network_->set_numbers(numbers);
+                [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, precision, metadata_);
+  words_.round(precision);
+  network_->set_precision(precision);
 }
 
 void TextClassifier::encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }

@@ -34,7 +34,7 @@ class TextClassifier {
 
   /// Rounds the matrices to kBfloat16Weights or kInt8, in which they are stored from now on; the recurrent layers'
   /// products take them so. Throws Error if they are narrow already.
-  void quantize(kernels::Numbers numbers);
+  void quantize(kernels::Precision precision);
 
   /// Rows of the embedding table for one line of valid UTF-8. Threads may share it.
   void encode(std::string_view line, EncodedText& out) const;

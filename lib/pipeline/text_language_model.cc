@@ -152,9 +152,9 @@ std::unique_ptr<TextLanguageModel> TextLanguageModel::from_contents(ModelContent
                                      static_cast<double>(options.units) * static_cast<double>(options.embedding));
   std::unique_ptr<TextLanguageModel> out(new TextLanguageModel(config, std::move(vocabulary), Unfilled()));
   load_parameters(
-      file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
-      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
-  out->network_->set_numbers(contents.metadata.numbers);
+      file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.precision,
+      [&](const ParameterVisitor& v) { out->network_->visit_matrices(v); });
+  out->network_->set_precision(contents.metadata.precision);
   out->metadata_ = std::move(contents.metadata);
   return out;
 }
@@ -175,20 +175,20 @@ void TextLanguageModel::save(const std::string& path, const Json& metrics, const
   std::vector<std::size_t> lengths;
   const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
   m.self_test = samples_json(texts, expected, lengths);
-  m.numbers = metadata_.numbers;
+  m.precision = metadata_.precision;
   std::vector<TensorView> tensors;
-  NarrowTensors narrow(m.numbers);
+  NarrowTensors narrow(m.precision);
   append_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
+                 [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, narrow, tensors);
   const std::string bytes = vocabulary_.serialize();
   tensors.push_back(byte_tensor(format::kVocabulary, bytes));
   write_model(path, m, std::move(tensors));
 }
 
-void TextLanguageModel::quantize(kernels::Numbers numbers) {
+void TextLanguageModel::quantize(kernels::Precision precision) {
   round_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
-  network_->set_numbers(numbers);
+                [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, precision, metadata_);
+  network_->set_precision(precision);
 }
 
 std::int64_t TextLanguageModel::encode_line(std::string_view line, Tokens& tokens,

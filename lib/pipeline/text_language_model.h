@@ -64,7 +64,7 @@ class TextLanguageModel {
 
   /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
   /// one is not finite.
-  void quantize(kernels::Numbers numbers);
+  void quantize(kernels::Precision precision);
 
   /// Whether it was trained on records, and whether these are told of.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }

@@ -20,9 +20,9 @@ CharEncoderKind char_encoder_kind(const std::string& name) {
   return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
 }
 
-AllowedMoves moves_of(const TagColumn& column) {
+AllowedTransitions moves_of(const TagColumn& column) {
   const auto K = std::ssize(column.tags);
-  AllowedMoves out(K);
+  AllowedTransitions out(K);
   for (std::ptrdiff_t i = 0; i < K; ++i) {
     out.begin[i] = may_begin(column.tags[i], column.scheme) ? 1 : 0;
     out.end[i] = may_end(column.tags[i], column.scheme) ? 1 : 0;
@@ -104,7 +104,7 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
       const bool sound = data_scheme && scheme && *scheme == model_scheme(config, *data_scheme) && spelled &&
                          std::is_sorted(column.tags.begin(), column.tags.end()) &&
                          distinct.size() == column.tags.size();
-      const AllowedMoves allowed = moves_of(column);
+      const AllowedTransitions allowed = moves_of(column);
       bool alone = false;  // a tag that a sentence of one token can have
       for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
       if (!sound || !alone) fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
@@ -121,7 +121,7 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
 // At a break a span ends and another begins: what does not is made all but impossible, yet by a finite number, as it
 // may be that nothing else is allowed.
 constexpr double kNearlyNever = -1e5;
-void keep_breaks(const AllowedMoves& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
+void keep_breaks(const AllowedTransitions& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
   for (Index t = 1; t < std::ssize(breaks); ++t)
     for (Index k = 0; k < allowed.tags && breaks[t]; ++k) {
       if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
@@ -218,10 +218,10 @@ std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
   std::unique_ptr<TextTagger> out(new TextTagger(config, std::move(columns), std::move(words),
                                                  Vocabulary::parse(letters->text()), config.model.embedding));
   load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.numbers,
-      [&](const ParameterVisitor& v) { out->network_->visit_narrow(v); });
+      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.precision,
+      [&](const ParameterVisitor& v) { out->network_->visit_matrices(v); });
   out->words_.load(contents, out->network_->embedding());
-  out->network_->set_numbers(contents.metadata.numbers);
+  out->network_->set_precision(contents.metadata.precision);
   out->metadata_ = std::move(contents.metadata);
   return out;
 }
@@ -238,22 +238,22 @@ void TextTagger::save(const std::string& path, const Json& metrics, const Json& 
   std::vector<std::size_t> lengths;
   const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
   m.self_test = samples_json(texts, expected, lengths);
-  m.numbers = metadata_.numbers;
+  m.precision = metadata_.precision;
   std::vector<TensorView> tensors;
-  NarrowTensors narrow(m.numbers);
+  NarrowTensors narrow(m.precision);
   append_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                 [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, narrow, tensors);
+                 [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, narrow, tensors);
   std::deque<std::string> held;
   words_.append(tensors, narrow, held);
   tensors.push_back(byte_tensor(format::kLetters, held.emplace_back(letters_.serialize())));
   write_model(path, m, std::move(tensors));
 }
 
-void TextTagger::quantize(kernels::Numbers numbers) {
+void TextTagger::quantize(kernels::Precision precision) {
   round_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                [&](const ParameterVisitor& v) { network_->visit_narrow(v); }, numbers, metadata_);
-  words_.round(numbers);
-  network_->set_numbers(numbers);
+                [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, precision, metadata_);
+  words_.round(precision);
+  network_->set_precision(precision);
 }
 
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
@@ -387,7 +387,7 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
   return out;
 }
 
-AllowedMoves TextTagger::allowed_moves(std::size_t k) const { return moves_of(columns_[k]); }
+AllowedTransitions TextTagger::allowed_transitions(std::size_t k) const { return moves_of(columns_[k]); }
 
 std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const std::int32_t> ids) const {
   const TagColumn& column = columns_[k];
@@ -400,7 +400,7 @@ std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const st
 std::vector<TextTagger::Decoder> TextTagger::decoders() const {
   std::vector<Decoder> out;
   for (std::size_t k = 0; k < columns_.size(); ++k) {
-    out.push_back({network_->chain(k), allowed_moves(k), {}, 0});
+    out.push_back({network_->chain(k), allowed_transitions(k), {}, 0});
     out.back().shown = shown_tags(columns_[k], &out.back().place).size();
   }
   return out;

@@ -103,7 +103,7 @@ class TextTagger {
 
   /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
   /// one is not finite.
-  void quantize(kernels::Numbers numbers);
+  void quantize(kernels::Precision precision);
 
   /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens with which a
   /// span begins for certain, so that none reaches over the place before them.
@@ -141,7 +141,7 @@ class TextTagger {
   /// Data tags for model tags of column k.
   std::vector<std::string> data_tags(std::size_t k, std::span<const std::int32_t> ids) const;
   /// What the scheme of column k allows.
-  AllowedMoves allowed_moves(std::size_t k) const;
+  AllowedTransitions allowed_transitions(std::size_t k) const;
 
   /// Compares the stored samples with what the model says now; the largest difference of a probability.
   double verify(ThreadPool& pool);
@@ -159,7 +159,7 @@ class TextTagger {
   // What decodes a column, made once for many sentences.
   struct Decoder {
     Chain chain;
-    AllowedMoves allowed;
+    AllowedTransitions allowed;
     std::vector<std::size_t> place;  // [K] of the model's tags among those that are shown
     std::size_t shown;
   };

@@ -75,15 +75,15 @@ void WordTable::load(const ModelContents& contents, Embedding& embedding) {
   const std::vector<std::int64_t> shape{extra_words(), embedding.dimension()};
   extra_values_.resize(shape[0] * shape[1]);
   if (const std::string error =
-          load_matrix(file, format::kEmbeddingFrozen, shape, contents.metadata.numbers, extra_values_.data());
+          load_matrix(file, format::kEmbeddingFrozen, shape, contents.metadata.precision, extra_values_.data());
       !error.empty())
     fail("{}: tensors do not fit the configuration: {}", file.name(), error);
   embedding.set_frozen_rows(extra_values_);
 }
 
-void WordTable::round(kernels::Numbers numbers) {
+void WordTable::round(kernels::Precision precision) {
   if (extra_words() > 0)
-    round_matrix(numbers, extra_words(), std::ssize(extra_values_) / extra_words(), extra_values_.data());
+    round_matrix(precision, extra_words(), std::ssize(extra_values_) / extra_words(), extra_values_.data());
 }
 
 std::vector<std::string> WordTable::sample_texts() const {

@@ -44,7 +44,7 @@ class WordTable {
   void load(const ModelContents& contents, Embedding& embedding);
 
   /// Rounds the fixed vectors.
-  void round(kernels::Numbers numbers);
+  void round(kernels::Precision precision);
 
   /// Short texts made of the vocabulary, so that no text of the training data is told by the model.
   std::vector<std::string> sample_texts() const;

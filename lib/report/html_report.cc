@@ -149,9 +149,9 @@ void add_metric_row(std::string& out, const ReportData& data, const std::string&
   const auto better = [&](const std::string& a, const std::string& b) {
     return higher_is_better(metric) ? std::stod(a) < std::stod(b) : std::stod(a) > std::stod(b);
   };
-  std::vector<std::string> numbers;
-  std::ranges::copy_if(texts, std::back_inserter(numbers), [](const std::string& text) { return text != "–"; });
-  const std::string best = numbers.size() < 2 ? "" : *std::ranges::max_element(numbers, better);
+  std::vector<std::string> precision;
+  std::ranges::copy_if(texts, std::back_inserter(precision), [](const std::string& text) { return text != "–"; });
+  const std::string best = precision.size() < 2 ? "" : *std::ranges::max_element(precision, better);
   add(out, R"(<tr><th scope="row">{}</th>)", metric_title(metric));
   for (const std::string& text : texts) add(out, "<td{}>{}</td>", text == best ? R"( class="best")" : "", text);
   out += "</tr>";

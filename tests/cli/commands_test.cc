@@ -10,6 +10,7 @@
 
 #include "checkpoint/safetensors.h"
 #include "tests/cli/fixture.h"
+#include "tests/places.h"
 #include "text/vocabulary.h"
 
 namespace {
@@ -74,7 +75,7 @@ TEST_CASE("training writes the run's files, learns the data, and prints the next
   const Outcome o = f.train("run");
   INFO(o.err);
   CHECK(o.code == 0);
-  CHECK_THAT(o.err, contains_text("next: " MNEMO_PROGRAM " classify " + f.path("run") + "/model.safetensors"));
+  CHECK_THAT(o.err, contains_text("next: " + program_path() + " classify " + f.path("run") + "/model.safetensors"));
   const auto log = lines(f.bytes("run/log.jsonl"));
   REQUIRE(log.size() > 12);
   std::set<std::string> kinds;
@@ -278,7 +279,7 @@ TEST_CASE("a pipe that pauses gets its answer at once") {
     dup2(out[1], STDOUT_FILENO);
     for (int end : {in[0], in[1], out[0], out[1]}) close(end);
     const std::string path = model();
-    execl(MNEMO_PROGRAM, MNEMO_PROGRAM, "classify", path.c_str(), nullptr);
+    execl(program_path().c_str(), program_path().c_str(), "classify", path.c_str(), nullptr);
     _exit(127);
   }
   close(in[0]);
@@ -580,10 +581,11 @@ TEST_CASE("quantize writes a model of narrower numbers that answers as before, a
   const std::string model = f.path("run/model.safetensors"), dev = f.path("dev.tsv");
   const std::string before = f.mnemo({"classify", model, f.path("train.tsv"), "--format-in", "tsv"}).out;
   const auto label_of = [](const std::string& record) { return record.substr(0, record.find('\t')); };
-  for (const std::string numbers : {"int8", "bfloat16"}) {
-    INFO(numbers);
-    const std::string out = f.path(numbers + ".safetensors");
-    const Outcome o = f.mnemo({"quantize", model, "--dev", dev, "--numbers", numbers, "-o", out, "--format", "json"});
+  for (const std::string precision : {"int8", "bfloat16"}) {
+    INFO(precision);
+    const std::string out = f.path(precision + ".safetensors");
+    const Outcome o =
+        f.mnemo({"quantize", model, "--dev", dev, "--precision", precision, "-o", out, "--format", "json"});
     INFO(o.err);
     REQUIRE(o.code == 0);
     const auto told = nlohmann::json::parse(o.out);
@@ -592,7 +594,7 @@ TEST_CASE("quantize writes a model of narrower numbers that answers as before, a
     CHECK(told["before"]["texts_per_s"] > 0.0);
     CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
     const auto shown = nlohmann::json::parse(f.mnemo({"inspect", out, "--format", "json"}).out);
-    CHECK(shown["numbers"] == numbers);
+    CHECK(shown["precision"] == precision);
     CHECK(shown["parameters"] ==
           nlohmann::json::parse(f.mnemo({"inspect", model, "--format", "json"}).out)["parameters"]);
     const auto now = lines(f.mnemo({"classify", out, f.path("train.tsv"), "--format-in", "tsv"}).out);
@@ -601,7 +603,7 @@ TEST_CASE("quantize writes a model of narrower numbers that answers as before, a
     for (std::size_t i = 0; i < now.size(); ++i) CHECK(label_of(now[i]) == label_of(then[i]));
     CHECK_FALSE(now == then);
     check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", out}), 1, "exists already");
-    CHECK(f.mnemo({"quantize", model, "--dev", dev, "--numbers", numbers, "-o", out, "--overwrite"}).code == 0);
+    CHECK(f.mnemo({"quantize", model, "--dev", dev, "--precision", precision, "-o", out, "--overwrite"}).code == 0);
     check_fails(f.mnemo({"quantize", out, "--dev", dev, "-o", f.path("twice")}), 1, "start from the float32 model");
   }
   check_fails(f.mnemo({"quantize", model, "--dev", dev, "-o", f.path("refused"), "--max-drop", "-0.5"}), 1,
@@ -625,14 +627,14 @@ TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
     return f.mnemo({"classify", bad}, "a fine song\n");
   };
   check_fails(damaged("embedding.weight.scale\"", "embedding.weight.scalf\""), 1, "embedding.weight.scale is missing");
-  check_fails(damaged("\"numbers\":\"int8\"", "\"numbers\":\"int9\""), 1, "this program knows float32");
+  check_fails(damaged("\"precision\":\"int8\"", "\"precision\":\"int9\""), 1, "this program knows float32");
   check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected I8");
-  check_fails(damaged("\"numbers\"", "\"numberz\""), 1, "damaged model: the tensors are of another size");
+  check_fails(damaged("\"precision\"", "\"numberz\""), 1, "damaged model: the tensors are of another size");
 }
 
 TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with the reason") {
   const Fixture f;
-  const std::vector<std::string> narrow{"--set", "training.numbers=bfloat16"};
+  const std::vector<std::string> narrow{"--set", "training.precision=bfloat16"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.end(), narrow.begin(), narrow.end());
     return more;
@@ -655,16 +657,16 @@ TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with
 
 TEST_CASE("bench takes numbers where they are defined") {
   const Fixture f;
-  const auto bench = [&](const std::string& mode, const std::string& numbers) {
+  const auto bench = [&](const std::string& mode, const std::string& precision) {
     return f.mnemo({"bench", "gru", "--batch", "2", "--steps", "3", "--input", "4", "--hidden", "5", "--repeat", "2",
-                    "--mode", mode, "--numbers", numbers, "--format", "json"});
+                    "--mode", mode, "--precision", precision, "--format", "json"});
   };
   for (const std::string mode : {"infer", "step"})
-    for (const std::string numbers : {"float32", "bfloat16", "int8"}) {
-      const Outcome o = bench(mode, numbers);
+    for (const std::string precision : {"float32", "bfloat16", "int8"}) {
+      const Outcome o = bench(mode, precision);
       INFO(o.err);
       REQUIRE(o.code == 0);
-      CHECK(nlohmann::json::parse(o.out)["numbers"] == numbers);
+      CHECK(nlohmann::json::parse(o.out)["precision"] == precision);
     }
   check_fails(bench("train", "int8"), 2, "for the modes infer and step");
 }
@@ -703,7 +705,7 @@ TEST_CASE("bench counts the operations of the products, and tells what was run")
   };
   if (std::thread::hardware_concurrency() <= 4) CHECK(peak("32") < 8 * peak("2"));
   // A step is made by one thread.
-  const auto step = bench({"rnn", "--activation", "relu", "--mode", "step", "--numbers", "int8"});
+  const auto step = bench({"rnn", "--activation", "relu", "--mode", "step", "--precision", "int8"});
   CHECK(step["threads"] == 1);
   CHECK(step["activation"] == "relu");
   CHECK(step["weight_gbytes_per_s"].get<double>() * step["median_ms"].get<double>() * 1e6 == Approx(5.0 * (4 + 5)));

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/places.h"
 
 struct Outcome {
   int code = -1;  // exit code, or 128 + the signal that ended it
@@ -39,10 +40,10 @@ class Process {
     redirect(input, O_RDONLY, STDIN_FILENO);
     redirect(out_, O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect(err_, O_WRONLY | O_CREAT | O_TRUNC, STDERR_FILENO);
-    std::vector<char*> argv{const_cast<char*>(MNEMO_PROGRAM)};
+    std::vector<char*> argv{const_cast<char*>(program_path().c_str())};
     for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
-    execv(MNEMO_PROGRAM, argv.data());
+    execv(program_path().c_str(), argv.data());
     _exit(127);
   }
 

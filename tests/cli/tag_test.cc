@@ -588,9 +588,9 @@ TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {
 TEST_CASE("quantize narrows taggers, which then tag as before") {
   const auto& f = tagger();
   const std::string out = f.path("small.safetensors");
-  for (const std::string numbers : {"int8", "bfloat16"}) {
-    const Outcome o = f.mnemo({"quantize", f.model(), "--dev", f.path("train.conll"), "--numbers", numbers, "-o", out,
-                               "--overwrite", "--format", "json"});
+  for (const std::string precision : {"int8", "bfloat16"}) {
+    const Outcome o = f.mnemo({"quantize", f.model(), "--dev", f.path("train.conll"), "--precision", precision, "-o",
+                               out, "--overwrite", "--format", "json"});
     INFO(o.err);
     REQUIRE(o.code == 0);
     const json told = json::parse(o.out);

@@ -34,7 +34,7 @@ Problem random_problem(Index tags, Index length, double scale, bool some_forbidd
     for (float& v : out) v = static_cast<float>(scale * random.normal());
     return out;
   };
-  Problem p{{AllowedMoves(tags), values(tags), values(tags * tags), values(tags)}, {}, {}};
+  Problem p{{AllowedTransitions(tags), values(tags), values(tags * tags), values(tags)}, {}, {}};
   for (Index i = 0; i < tags && some_forbidden; ++i) {
     if (i > 0 && random.below(5) == 0) p.weights.allowed.begin[i] = 0;
     if (i > 0 && random.below(5) == 0) p.weights.allowed.end[i] = 0;
@@ -52,8 +52,8 @@ Problem random_problem(Index tags, Index length, double scale, bool some_forbidd
 // What the enumeration says.
 struct Truth {
   double log_sum = 0;
-  std::vector<double> marginals, moves;  // [T, K], [K, K]
-  std::vector<TagPath> paths;            // best first
+  std::vector<double> marginals, transitions;  // [T, K], [K, K]
+  std::vector<TagPath> paths;                  // best first
 };
 
 Truth enumerate(const Problem& p) {
@@ -71,7 +71,7 @@ Truth enumerate(const Problem& p) {
     const double probability = std::exp(path.score - out.log_sum);
     for (Index t = 0; t < T; ++t) {
       out.marginals[t * K + path.tags[t]] += probability;
-      if (t > 0) out.moves[path.tags[t - 1] * K + path.tags[t]] += probability;
+      if (t > 0) out.transitions[path.tags[t - 1] * K + path.tags[t]] += probability;
     }
   }
   return out;
@@ -114,12 +114,12 @@ TEST_CASE("sums, marginals, expected moves and best paths of a chain equal the e
           }
           CHECK(worst < tolerance);
           const Index stride = kernels::chain_stride(tags);
-          std::vector<double> moves(tags * stride);
-          chain.add_expected_moves(p.sentence, sums, moves.data());
+          std::vector<double> transitions(tags * stride);
+          chain.add_expected_transitions(p.sentence, sums, transitions.data());
           worst = 0;
           for (Index i = 0; i < tags; ++i)
             for (Index j = 0; j < tags; ++j)
-              worst = std::max(worst, std::abs(moves[i * stride + j] - truth.moves[i * tags + j]));
+              worst = std::max(worst, std::abs(transitions[i * stride + j] - truth.transitions[i * tags + j]));
           CHECK(worst < tolerance);
           CHECK(chain.best(p.sentence).tags == truth.paths.front().tags);
           const Index count = std::min<Index>(40, std::ssize(truth.paths));
@@ -184,12 +184,12 @@ TEST_CASE("a long sentence's marginals sum to one, and forbidden tags and moves 
   CHECK(worst < 1e-12);
   chain.marginals(sums, 0, marginal.data());
   CHECK(marginal[3] == 0.0);
-  std::vector<double> moves(K * kernels::chain_stride(K));
-  chain.add_expected_moves(p.sentence, sums, moves.data());
-  CHECK(moves[1 * kernels::chain_stride(K) + 2] == 0.0);
+  std::vector<double> transitions(K * kernels::chain_stride(K));
+  chain.add_expected_transitions(p.sentence, sums, transitions.data());
+  CHECK(transitions[1 * kernels::chain_stride(K) + 2] == 0.0);
   double total = 0;
   for (Index i = 0; i < K; ++i)
-    for (Index j = 0; j < K; ++j) total += moves[i * kernels::chain_stride(K) + j];
+    for (Index j = 0; j < K; ++j) total += transitions[i * kernels::chain_stride(K) + j];
   CHECK(std::abs(total - static_cast<double>(T - 1)) < 1e-7 * static_cast<double>(T));
   const TagPath path = chain.best(p.sentence);
   for (Index t = 1; t < T; ++t) REQUIRE_FALSE((path.tags[t - 1] == 1 && path.tags[t] == 2));
@@ -197,7 +197,7 @@ TEST_CASE("a long sentence's marginals sum to one, and forbidden tags and moves 
 
 TEST_CASE("sums that leave the range of factors are found exactly") {
   // The best beginning may not go on to the only tag that may end: what counts lies a thousand nats below it.
-  AllowedMoves allowed(3);
+  AllowedTransitions allowed(3);
   allowed.next = {1, 1, 0, 1, 1, 1, 0, 0, 1};
   allowed.end = {0, 0, 1};
   const std::vector<float> none(3), next{0, -900, 0, 0, 0, -800, 0, 0, 0};
@@ -210,16 +210,16 @@ TEST_CASE("sums that leave the range of factors are found exactly") {
     ChainSums sums;
     chain.sum(p.sentence, sums);
     CHECK(sums.log_sum == Approx(truth.log_sum).epsilon(1e-14));
-    std::vector<double> moves(3 * kernels::chain_stride(3));
-    chain.add_expected_moves(p.sentence, sums, moves.data());
+    std::vector<double> transitions(3 * kernels::chain_stride(3));
+    chain.add_expected_transitions(p.sentence, sums, transitions.data());
     for (Index i = 0; i < 3; ++i)
       for (Index j = 0; j < 3; ++j)
-        CHECK(std::abs(moves[i * kernels::chain_stride(3) + j] - truth.moves[i * 3 + j]) < 1e-10);
+        CHECK(std::abs(transitions[i * kernels::chain_stride(3) + j] - truth.transitions[i * 3 + j]) < 1e-10);
   });
 }
 
 TEST_CASE("where no sequence is allowed it is an error") {
-  AllowedMoves allowed(2);
+  AllowedTransitions allowed(2);
   allowed.next = {0, 0, 0, 0};
   const Chain chain(allowed, nullptr, nullptr, nullptr);
   ChainScores sentence;

@@ -204,13 +204,13 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
 }
 
 // A product of random factors, within its bound of the rounded ones and with the bits of each row alone.
-std::vector<float> checked_bfloat16_product(ThreadPool& pool, Index m, Index k, Index n, Numbers numbers) {
+std::vector<float> checked_bfloat16_product(ThreadPool& pool, Index m, Index k, Index n, Precision precision) {
   const auto start = static_cast<Start>((m + k + n) % 3);
   const bool transposed = (m + n) % 2 == 0;
   auto a = random_values(m * k, 1), b = random_values(k * n, 2);
   const auto bias = random_values(n, 3);
   PackedMatrix packed;
-  pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, numbers);
+  pack(pool, b.data(), transposed ? k : n, transposed, k, n, packed, precision);
   auto c = random_values(m * n, 4), alone = c;
   const auto before = c;
   multiply_rows(m, a.data(), k, packed, 0, packed.panels(), start, bias.data(), c.data(), n);
@@ -218,7 +218,7 @@ std::vector<float> checked_bfloat16_product(ThreadPool& pool, Index m, Index k, 
     multiply_rows(1, a.data() + i * k, k, packed, 0, packed.panels(), start, bias.data(), alone.data() + i * n, n);
   for (float& value : b) value = round_to_bfloat16(value);
   for (float& value : a)
-    if (numbers == Numbers::kBfloat16) value = round_to_bfloat16(value);
+    if (precision == Precision::kBfloat16) value = round_to_bfloat16(value);
   INFO("m " << m << " k " << k << " n " << n);
   CHECK(c == alone);
   CHECK(product_within_bound(m, k, n, a, b, transposed, start, bias, before, c));
@@ -233,7 +233,7 @@ TEST_CASE("products of bfloat16 weights keep the error bound, and the bits in an
     for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}})
       for (Index k : {Index{1}, Index{2}, Index{33}, Index{200}})
         for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}}) {
-          const auto c = checked_bfloat16_product(pool, m, k, n, Numbers::kBfloat16Weights);
+          const auto c = checked_bfloat16_product(pool, m, k, n, Precision::kBfloat16Weights);
           all.insert(all.end(), c.begin(), c.end());
         }
     results.push_back(all);
@@ -250,7 +250,7 @@ TEST_CASE("products of bfloat16 keep the error bound of their rounded factors") 
     for (Index m : {Index{1}, Index{5}, Index{13}, Index{50}, Index{64}})
       for (Index k : {Index{1}, Index{2}, Index{31}, Index{33}, Index{200}})
         for (Index n : {Index{1}, Index{16}, Index{33}, Index{200}})
-          checked_bfloat16_product(pool, m, k, n, Numbers::kBfloat16);
+          checked_bfloat16_product(pool, m, k, n, Precision::kBfloat16);
   });
 }
 
@@ -273,7 +273,7 @@ TEST_CASE("transposed products of bfloat16 against double precision of the round
               .right = {{.n = n, .b = b.data(), .ldb = n, .b_rows = nullptr, .c = c.data(), .ldc = n},
                         {.n = 21, .b = other.data(), .ldb = 21, .b_rows = nullptr, .c = beside.data(), .ldc = 21}},
               .a_sum = sum.data()};
-          multiply_transposed(pool, {&product, 1}, scratch, Numbers::kBfloat16);
+          multiply_transposed(pool, {&product, 1}, scratch, Precision::kBfloat16);
           std::vector<float> at(m * rows);
           for (Index r = 0; r < rows; ++r)
             for (Index i = 0; i < m; ++i) {
@@ -306,7 +306,7 @@ TEST_CASE("integer products are the same to the bit on every path, and exact") {
           for (Index i = 0; i < m; ++i) a[i * k] = i % 2 ? 127.0f : -127.0f;
           for (Index j = 0; j < n; ++j) b[j * k] = j % 2 ? -127.0f : 127.0f;
           PackedMatrix packed;
-          pack(pool, b.data(), k, true, k, n, packed, Numbers::kInt8);
+          pack(pool, b.data(), k, true, k, n, packed, Precision::kInt8);
           std::vector<float> c(m * n, 0.25f);
           multiply_rows(m, a.data(), k, packed, 0, packed.panels(), Start::kZero, nullptr, c.data(), n);
           bool same = true;
@@ -331,7 +331,7 @@ TEST_CASE("int8 products are near those of their factors, in any group of rows, 
     const auto b = random_values(k * n, 2), bias = random_values(n, 3);
     std::fill_n(a.begin() + 3 * k, k, 0.0f);
     PackedMatrix packed;
-    pack(pool, b.data(), n, false, k, n, packed, Numbers::kInt8);
+    pack(pool, b.data(), n, false, k, n, packed, Precision::kInt8);
     for (const Start start : {Start::kZero, Start::kBias, Start::kResult}) {
       auto c = random_values(m * n, 4), alone = c;
       const auto before = c;
@@ -366,7 +366,7 @@ TEST_CASE("int8 products are near those of their factors, in any group of rows, 
       auto weights = b;
       weights[7 * n + 2] = strange;
       PackedMatrix damaged;
-      pack(pool, weights.data(), n, false, k, n, damaged, Numbers::kInt8);
+      pack(pool, weights.data(), n, false, k, n, damaged, Precision::kInt8);
       multiply_rows(4, a.data(), k, damaged, 0, damaged.panels(), Start::kZero, nullptr, c.data(), n);
       CHECK_FALSE(std::isfinite(c[2]));
       CHECK(std::isfinite(c[3]));
@@ -404,7 +404,7 @@ TEST_CASE("int8 refuses sums that could overflow") {
   ThreadPool pool(1);
   const std::vector<float> b(kLargestInt8Sum + 1);
   PackedMatrix packed;
-  CHECK_THROWS_WITH(pack(pool, b.data(), 1, false, kLargestInt8Sum + 1, 1, packed, Numbers::kInt8),
+  CHECK_THROWS_WITH(pack(pool, b.data(), 1, false, kLargestInt8Sum + 1, 1, packed, Precision::kInt8),
                     contains_text("at most 65536"));
 }
 

@@ -123,9 +123,9 @@ TEST_CASE("a session gives the bits of the whole sequence in narrower numbers to
       Recurrent layers("rnn", o);
       layers.initialise(3);
       const auto exact = whole(layers, pool, x);
-      for (const kernels::Numbers numbers : {kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
-        INFO(cell_traits(cell).name << ", variant " << variant << ", " << kernels::numbers_name(numbers));
-        layers.set_numbers(numbers);
+      for (const kernels::Precision precision : {kernels::Precision::kBfloat16Weights, kernels::Precision::kInt8}) {
+        INFO(cell_traits(cell).name << ", variant " << variant << ", " << kernels::precision_name(precision));
+        layers.set_precision(precision);
         const auto expected = whole(layers, pool, x);
         CHECK_FALSE(expected == exact);
         float difference = 0.0f;
@@ -149,11 +149,11 @@ TEST_CASE("steps allocate nothing") {
   ThreadPool pool(1);
   const auto x = inputs();
   for (const CellKind cell : all_cells())
-    for (const kernels::Numbers numbers :
-         {kernels::Numbers::kFloat32, kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
-      INFO(cell_traits(cell).name << ", " << kernels::numbers_name(numbers));
+    for (const kernels::Precision precision :
+         {kernels::Precision::kFloat32, kernels::Precision::kBfloat16Weights, kernels::Precision::kInt8}) {
+      INFO(cell_traits(cell).name << ", " << kernels::precision_name(precision));
       RecurrentOptions options = options_of(cell, 3);
-      options.numbers = numbers;
+      options.precision = precision;
       Recurrent layers("rnn", options);
       layers.initialise(3);
       RecurrentSession session(layers, pool, kSequences);
@@ -357,8 +357,8 @@ TEST_CASE("a highway's own product is in the layers' numbers") {
   });
   layers.weights_changed();
   const auto exact = whole(layers, pool, x);
-  for (const kernels::Numbers numbers : {kernels::Numbers::kBfloat16Weights, kernels::Numbers::kInt8}) {
-    layers.set_numbers(numbers);
+  for (const kernels::Precision precision : {kernels::Precision::kBfloat16Weights, kernels::Precision::kInt8}) {
+    layers.set_precision(precision);
     CHECK_FALSE(whole(layers, pool, x) == exact);
   }
 }

@@ -6,6 +6,7 @@
 #include "checkpoint/safetensors.h"
 #include "nn/crf.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 
 using namespace mnemo;
 
@@ -23,7 +24,7 @@ double largest_difference(std::span<const float> expected, const float* found) {
 }  // namespace
 
 TEST_CASE("the CRF gives what pytorch-crf gives, forward and backward") {
-  const auto file = SafetensorsFile::read(MNEMO_SOURCE_DIR "/tests/golden/crf.safetensors");
+  const auto file = SafetensorsFile::read(source_folder() + "/tests/golden/crf.safetensors");
   for (int number = 0; number < 5; ++number) {
     INFO("case " << number);
     const auto tensor = [&](const std::string& name) {
@@ -51,7 +52,7 @@ TEST_CASE("the CRF gives what pytorch-crf gives, forward and backward") {
       packed_gold[rows[i]] = gold[i];
     }
 
-    Crf crf("crf", AllowedMoves(K));
+    Crf crf("crf", AllowedTransitions(K));
     crf.visit([&](Parameter& p) {
       std::copy_n(tensor(p.name.substr(4))->floats().data(), p.size(), p.value.data());
       p.clear_gradient();

@@ -8,6 +8,7 @@
 #include "kernels/targets.h"
 #include "nn/recurrent.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 
 using namespace mnemo;
 
@@ -16,7 +17,7 @@ namespace {
 constexpr float kTolerance = 2e-5f;
 
 SafetensorsFile golden(const std::string& name) {
-  return SafetensorsFile::read(MNEMO_SOURCE_DIR "/tests/golden/" + name + ".safetensors");
+  return SafetensorsFile::read(source_folder() + "/tests/golden/" + name + ".safetensors");
 }
 
 // PyTorch's name of a cell, which the file spells in numbers.

@@ -164,12 +164,13 @@ TEST_CASE("bfloat16 products: every cell's output and gradients are near float32
   for (const CellKind cell : all_cells()) {
     std::vector<float> found[2], forward[2], back[2];  // all, the output, the input's gradient; float32, bfloat16
     for (int i : {0, 1}) {
-      Recurrent layer("rnn", {.cell = cell,
-                              .input = kInput,
-                              .hidden = kHidden,
-                              .layers = 2,
-                              .bidirectional = true,
-                              .training_numbers = i == 0 ? kernels::Numbers::kFloat32 : kernels::Numbers::kBfloat16});
+      Recurrent layer("rnn",
+                      {.cell = cell,
+                       .input = kInput,
+                       .hidden = kHidden,
+                       .layers = 2,
+                       .bidirectional = true,
+                       .training_precision = i == 0 ? kernels::Precision::kFloat32 : kernels::Precision::kBfloat16});
       layer.initialise(1);
       ThreadPool pool(2);
       Arena arena;
@@ -722,7 +723,7 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
 
 TEST_CASE("crf: gradients of scores and weights, forbidden moves included, and the same bits for any threads") {
   constexpr Index kTags = 4;
-  AllowedMoves allowed(kTags);
+  AllowedTransitions allowed(kTags);
   allowed.begin[3] = 0;
   allowed.next[0 * kTags + 2] = allowed.next[3 * kTags + 1] = 0;
   allowed.end[1] = 0;
@@ -830,7 +831,7 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
                     .shapes = 2,
                     .shape_embedding = 2,
                     .recurrent = {.hidden = 3, .bidirectional = true},
-                    .columns = {AllowedMoves(3), AllowedMoves(2)},
+                    .columns = {AllowedTransitions(3), AllowedTransitions(2)},
                     .crf = crf,
                     .dropout = 0.2f,
                     .embedding_dropout = 0.2f});

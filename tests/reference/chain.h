@@ -12,7 +12,7 @@
 namespace mnemo::reference {
 
 struct ChainWeights {
-  AllowedMoves allowed;
+  AllowedTransitions allowed;
   std::vector<float> begin, next, end;
 
   double score(const std::vector<std::vector<float>>& scores, const std::vector<std::int32_t>& y) const {

@@ -18,8 +18,8 @@ constexpr double kLongestGradient = 1.0;
 AdaptiveLoss::AdaptiveLoss(TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool)
     : model_(model), options_(options), pool_(pool) {
   if (options.rate <= 0) return;
-  if (model.metadata().numbers != kernels::Numbers::kFloat32)
-    throw Error("dynamic evaluation changes weights: it needs a model of float32 numbers");
+  if (model.metadata().precision != kernels::Precision::kFloat32)
+    throw Error("dynamic evaluation changes weights: it needs a float32 model");
   OptimizerOptions sgd;
   sgd.kind = OptimizerKind::kSgd;
   optimizer_ = std::make_unique<Optimizer>(sgd, [&](const ParameterVisitor& v) { model_.network().visit(v); });
@@ -67,7 +67,7 @@ void AdaptiveLoss::mix_cache(const float* y, std::span<const std::int32_t> targe
   units_.insert(units_.end(), targets.begin(), targets.end());
   const Index N = before + T;
   kernels::PackedMatrix panels;
-  kernels::pack(pool_, outputs_.data(), H, true, H, N, panels, kernels::Numbers::kFloat32);
+  kernels::pack(pool_, outputs_.data(), H, true, H, N, panels, kernels::Precision::kFloat32);
   std::vector<float> dots(static_cast<std::size_t>(T * N));
   kernels::multiply_rows(T, y, H, panels, 0, panels.panels(), kernels::Start::kZero, nullptr, dots.data(), N);
   for (Index t = 0; t < T; ++t) {

@@ -165,7 +165,7 @@ std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, s
   std::vector<LinearCrf::Sentence> fitted;
   for (const auto& entry : train.entries)
     fitted.push_back({crf_features(entry.tokens), model.tag_ids(column, entry.tags[column])});
-  const LinearCrf crf(fitted, model.allowed_moves(column), {});
+  const LinearCrf crf(fitted, model.allowed_transitions(column), {});
   std::vector<std::vector<std::string>> out;
   for (const auto& entry : sentences.entries)
     out.push_back(model.data_tags(column, crf.predict(crf_features(entry.tokens))));

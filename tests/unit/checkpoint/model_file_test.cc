@@ -7,36 +7,37 @@
 #include "tests/temporary_folder.h"
 
 using namespace mnemo;
-using kernels::Numbers;
+using kernels::Precision;
 
 namespace {
 
 // What is wrong with a matrix of two rows and three columns that is stored as these integers and scales.
-std::string wrong_with(std::vector<std::int8_t> integers, std::vector<float> scales, Numbers numbers = Numbers::kInt8) {
+std::string wrong_with(std::vector<std::int8_t> integers, std::vector<float> scales,
+                       Precision precision = Precision::kInt8) {
   const TemporaryFolder folder;
   const std::string path = folder / "m.safetensors";
   std::vector<TensorView> tensors{{"m", DType::kI8, {2, 3}, integers.data(), integers.size()}};
   tensors.push_back(float_tensor("m.scale", {2}, scales.data()));
   write_safetensors(path, {}, std::move(tensors));
   std::vector<float> to(6);
-  return load_matrix(SafetensorsFile::read(path), "m", {2, 3}, numbers, to.data());
+  return load_matrix(SafetensorsFile::read(path), "m", {2, 3}, precision, to.data());
 }
 
 }  // namespace
 
 TEST_CASE("matrices of narrower numbers come back as they were rounded") {
   const std::vector<float> values{0.5f, -1.25f, 3.0f, 0.0f, 1e-3f, -2e-3f};
-  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights, Numbers::kInt8}) {
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights, Precision::kInt8}) {
     const TemporaryFolder folder;
     std::vector<TensorView> tensors;
-    NarrowTensors narrow(numbers);
+    NarrowTensors narrow(precision);
     narrow.append("m", 2, 3, values.data(), tensors);
     write_safetensors(folder / "m.safetensors", {}, std::move(tensors));
     std::vector<float> rounded = values, read(6);
-    round_matrix(numbers, 2, 3, rounded.data());
-    CHECK(load_matrix(SafetensorsFile::read(folder / "m.safetensors"), "m", {2, 3}, numbers, read.data()).empty());
+    round_matrix(precision, 2, 3, rounded.data());
+    CHECK(load_matrix(SafetensorsFile::read(folder / "m.safetensors"), "m", {2, 3}, precision, read.data()).empty());
     CHECK(read == rounded);
-    CHECK((rounded == values) == (numbers == Numbers::kFloat32));
+    CHECK((rounded == values) == (precision == Precision::kFloat32));
   }
 }
 
@@ -47,6 +48,6 @@ TEST_CASE(
   for (const float scale : {NAN, INFINITY, -1.0f, 3e38f})
     CHECK_THAT(wrong_with(good, {0.5f, scale}), contains_text("m.scale is"));
   CHECK_THAT(wrong_with({1, 2, 3, -128, 127, 0}, {1, 1}), contains_text("m holds -128"));
-  for (const Numbers numbers : {Numbers::kFloat32, Numbers::kBfloat16Weights})
-    CHECK_THAT(wrong_with(good, {1, 1}, numbers), contains_text("m is I8"));
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights})
+    CHECK_THAT(wrong_with(good, {1, 1}, precision), contains_text("m is I8"));
 }

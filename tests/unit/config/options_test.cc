@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "config/nearest.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 
 using namespace mnemo;
 
@@ -136,7 +137,7 @@ TEST_CASE("help, schema and reference have the same keys") {
 }
 
 TEST_CASE("the reference in docs is what the program prints") {
-  const std::string docs = read_file(MNEMO_SOURCE_DIR "/docs/configuration.md");
+  const std::string docs = read_file(source_folder() + "/docs/configuration.md");
   CHECK_THAT(docs, contains_text(explain("", true)));
 }
 
@@ -152,6 +153,6 @@ TEST_CASE("every recipe is a valid configuration") {
   for (const char* name : {"sst2-peer", "sst2-sentences", "sst2-phrases", "sst2-phrases-glove", "trec", "trec-glove",
                            "trec-fine", "mr", "chnsenticorp", "quickstart-en", "quickstart-zh"}) {
     INFO(name);
-    CHECK_NOTHROW(load_config(std::string(MNEMO_SOURCE_DIR "/configs/") + name + ".json", {}));
+    CHECK_NOTHROW(load_config(source_folder() + "/configs/" + name + ".json", {}));
   }
 }

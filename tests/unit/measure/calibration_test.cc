@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "measure/metrics.h"
+#include "pipeline/temperature.h"
 #include "tests/catch.h"
 
 using namespace mnemo;

@@ -52,7 +52,7 @@ TEST_CASE("a linear CRF learns what its features tell, and the same of the same"
   std::vector<LinearCrf::Sentence> train;
   for (int i = 0; i < 60; ++i) train.push_back(shifted(random));
   train.push_back({});
-  const LinearCrf crf(train, AllowedMoves(2), {}), again(train, AllowedMoves(2), {});
+  const LinearCrf crf(train, AllowedTransitions(2), {}), again(train, AllowedTransitions(2), {});
   for (int i = 0; i < 20; ++i) {
     const auto sentence = shifted(random);
     CHECK(crf.predict(sentence.features) == sentence.tags);
@@ -65,7 +65,7 @@ TEST_CASE("a linear CRF predicts no move that is not allowed, whatever its featu
   RandomStream random(2, Purpose::kTest);
   std::vector<LinearCrf::Sentence> train;
   // Tag 1 is trained once a sentence at the most, and must not follow itself.
-  AllowedMoves allowed(2);
+  AllowedTransitions allowed(2);
   allowed.next[1 * 2 + 1] = 0;
   for (int i = 0; i < 40; ++i) train.push_back({crf_features(std::vector<std::string>{"b", "a", "b"}), {1, 0, 1}});
   const LinearCrf crf(train, allowed, {});

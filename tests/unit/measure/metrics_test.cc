@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 
 using namespace mnemo;
 using nlohmann::json;
@@ -60,7 +61,7 @@ Predictions random_two_classes(RandomStream& random, std::size_t records) {
 }  // namespace
 
 TEST_CASE("metrics are scikit-learn's") {
-  const json cases = json::parse(read_file(MNEMO_SOURCE_DIR "/tests/golden/metrics.json"));
+  const json cases = json::parse(read_file(source_folder() + "/tests/golden/metrics.json"));
   REQUIRE(cases.size() == 7);
   for (const json& each : cases) {
     INFO(each["name"].get<std::string>());

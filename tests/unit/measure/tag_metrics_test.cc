@@ -5,12 +5,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 
 using namespace mnemo;
 using nlohmann::json;
 
 TEST_CASE("tags: counts are those of conlleval and of seqeval's strict mode") {
-  const json golden = json::parse(read_file(MNEMO_SOURCE_DIR "/tests/golden/tags.json"));
+  const json golden = json::parse(read_file(source_folder() + "/tests/golden/tags.json"));
   int with_conlleval = 0, with_strict = 0;
   for (const json& expected : golden["cases"]) {
     const TagScheme scheme = *scheme_from_name(expected["scheme"].get<std::string>());

@@ -10,13 +10,14 @@
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "tests/catch.h"
+#include "tests/places.h"
 #include "tests/temporary_folder.h"
 
 using namespace mnemo;
 
 namespace {
 
-const std::string kModels = MNEMO_SOURCE_DIR "/tests/golden/models";
+const std::string kModels = source_folder() + "/tests/golden/models";
 
 std::vector<float> answers(TextClassifier& model, const std::vector<std::string>& texts) {
   ThreadPool pool(2);

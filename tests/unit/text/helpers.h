@@ -116,9 +116,9 @@ inline UnicodeFile read_unicode_file(const std::string& name, const std::string&
 }
 
 /// Code points of hexadecimal numbers between blanks.
-inline std::string from_hex(const std::string& numbers) {
+inline std::string from_hex(const std::string& precision) {
   std::string text;
-  const char* at = numbers.c_str();
+  const char* at = precision.c_str();
   for (char* end = nullptr;; at = end) {
     const unsigned long value = std::strtoul(at, &end, 16);
     if (end == at) return text;
@@ -132,9 +132,9 @@ inline std::vector<std::string> break_test_segments(const std::string& line) {
   for (std::size_t at = line.find("÷"); at != std::string::npos;) {
     const std::size_t next = line.find("÷", at + 1);
     if (next == std::string::npos) break;
-    std::string piece = line.substr(at + 2, next - at - 2), numbers;
-    for (const char c : piece) numbers += static_cast<unsigned char>(c) < 0x80 ? c : ' ';
-    segments.push_back(from_hex(numbers));
+    std::string piece = line.substr(at + 2, next - at - 2), precision;
+    for (const char c : piece) precision += static_cast<unsigned char>(c) < 0x80 ? c : ' ';
+    segments.push_back(from_hex(precision));
     at = next;
   }
   return segments;
