@@ -1,38 +1,26 @@
 #include "apps/mnemo/adaptation_options.h"
 
-#include "apps/mnemo/commands.h"
-
 namespace mnemo {
 
-void add_adaptation(CLI::App* command, AdaptationOptions& options) {
-  auto* cache =
-      command
-          ->add_option(
-              "--cache", options.cache,
-              "Language models: mix in what followed similar states among the last N units (Grave et al. 2017); 0: "
-              "do not")
-          ->check(CLI::Range(0, 10000000))
-          ->capture_default_str();
-  command->add_option("--cache-flatness", options.flatness, "With --cache: what states' similarity is multiplied by")
-      ->check(number_from(0.0, 1000.0))
-      ->needs(cache)
-      ->capture_default_str();
-  command->add_option("--cache-share", options.share, "With --cache: its share of the probability")
-      ->check(number_from(0.0, 0.999))
-      ->needs(cache)
-      ->capture_default_str();
-  auto* dynamic =
-      command
-          ->add_option(
-              "--dynamic", options.rate,
-              "Language models: learn from what was measured, at this rate (dynamic evaluation, Mikolov et al. "
-              "2010); 0: do not")
-          ->check(number_from(0.0, 1000.0))
-          ->capture_default_str();
-  command->add_option("--dynamic-steps", options.steps, "With --dynamic: units between two steps of learning")
-      ->check(CLI::Range(1, 100000))
-      ->needs(dynamic)
-      ->capture_default_str();
+void add_adaptation(Command& command, AdaptationOptions& options) {
+  command.group("Language models that learn on the way");
+  command
+      .option("--cache", "N", &options.cache,
+              "Mix in what followed similar states among the last N units (Grave et al. 2017); 0: do not")
+      .range(0, 10000000);
+  command.option("--cache-flatness", "X", &options.flatness, "With --cache: what states' similarity is multiplied by")
+      .range(0, 1000)
+      .needs("--cache");
+  command.option("--cache-share", "P", &options.share, "With --cache: its share of the probability")
+      .range(0, 0.999)
+      .needs("--cache");
+  command
+      .option("--dynamic", "RATE", &options.rate,
+              "Learn from what was measured, at this rate (dynamic evaluation, Mikolov et al. 2010); 0: do not")
+      .range(0, 1000);
+  command.option("--dynamic-steps", "N", &options.steps, "With --dynamic: units between two steps of learning")
+      .range(1, 100000)
+      .needs("--dynamic");
 }
 
 std::unique_ptr<TextLanguageModel> load_for(const AdaptationOptions& options, ModelContents contents) {

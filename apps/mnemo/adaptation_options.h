@@ -1,13 +1,12 @@
 // The options by which a language model goes on learning from what it measures.
 #pragma once
 
-#include <CLI/CLI.hpp>
-
+#include "apps/mnemo/command_line.h"
 #include "tasks/generate/adaptation.h"
 
 namespace mnemo {
 
-void add_adaptation(CLI::App* command, AdaptationOptions& options);
+void add_adaptation(Command& command, AdaptationOptions& options);
 
 /// Loads a model as the options ask.
 std::unique_ptr<TextLanguageModel> load_for(const AdaptationOptions& options, ModelContents contents);

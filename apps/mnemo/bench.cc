@@ -217,54 +217,52 @@ int run_bench(const BenchOptions& o) {
 
 }  // namespace
 
-void add_bench(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("bench", "Measure one recurrent layer against the processor's peak");
-  command->footer(
-      "Examples:\n  mnemo bench lstm --batch 32 --steps 64 --input 256 --hidden 256 --threads 2 --mode train --format "
-      "json\n"
-      "  mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer");
+void add_bench(Command& program) {
+  Command& command = program.add("bench", "measure one recurrent layer against the processor's peak");
+  command.examples = {"mnemo bench lstm --batch 32 --steps 64 --input 256 --hidden 256 --mode train",
+                      "mnemo bench lstm --batch 32 --lengths 1..64 --bidirectional --mode infer",
+                      "mnemo bench gru --mode step --precision int8 -f json"};
   auto o = std::make_shared<BenchOptions>();
-  const auto positive = CLI::Range(Index{1}, Index{1} << 20);
-  command->add_option("cell", o->cell, "The cell")->check(CLI::IsMember(cell_names()))->capture_default_str();
-  command->add_option("--batch", o->batch, "Sequences of a batch")->check(positive)->capture_default_str();
-  auto* steps = command->add_option("--steps", o->steps, "Steps of every sequence")->check(positive);
-  steps->capture_default_str();
-  command->add_option("--lengths", o->lengths, "Lengths from A to B, evenly spread, as A..B")->excludes(steps);
-  command->add_option("--input", o->input, "Inputs")->check(positive)->capture_default_str();
-  command->add_option("--hidden", o->hidden, "Hidden units of one direction")->check(positive)->capture_default_str();
-  command->add_option("--layers", o->layers, "Layers")->check(CLI::Range(1, 64))->capture_default_str();
-  command->add_flag("--bidirectional", o->bidirectional, "Both directions");
-  command->add_flag("--layer-norm", o->layer_norm, "lstm: layer normalisation");
-  command->add_flag("--reset-before", o->reset_before, "gru: the reset gate before the product");
-  command->add_option("--activation", o->activation, "rnn: tanh or relu")
-      ->check(CLI::IsMember({"tanh", "relu"}))
-      ->capture_default_str();
-  command->add_option("--projection", o->projection, "lstm: outputs after a projection (default: none)")
-      ->check(positive);
+  auto repeat_given = std::make_shared<bool>(false);
+  constexpr double kMost = 1 << 20;
+  command.argument("CELL", &o->cell, "The cell").one_of(cell_names());
+  command.group("Layer");
+  command.option("--input", "I", &o->input, "Inputs").range(1, kMost);
+  command.option("--hidden", "H", &o->hidden, "Hidden units of one direction").range(1, kMost);
+  command.option("--layers", "L", &o->layers, "Layers").range(1, 64);
+  command.flag("--bidirectional", &o->bidirectional, "Both directions");
+  command.flag("--layer-norm", &o->layer_norm, "lstm: layer normalisation");
+  command.flag("--reset-before", &o->reset_before, "gru: the reset gate before the product");
+  command.option("--activation", "", &o->activation, "Of rnn").one_of({"tanh", "relu"});
+  command.option("--projection", "P", &o->projection, "lstm: outputs after a projection")
+      .range(1, kMost)
+      .by_default("none");
+  command.group("Work");
   command
-      ->add_option("--mode", o->mode,
-                   "train: forward and backward; infer: forward; step: one step, state carried, on one thread")
-      ->check(CLI::IsMember({"train", "infer", "step"}))
-      ->capture_default_str();
+      .option("--mode", "", &o->mode,
+              "train: forward and backward; infer: forward; step: one step, state carried, on one thread")
+      .one_of({"train", "infer", "step"});
+  command.option("--batch", "B", &o->batch, "Sequences of a batch").range(1, kMost);
+  command.option("--steps", "T", &o->steps, "Steps of every sequence").range(1, kMost);
+  command.option("--lengths", "A..B", &o->lengths, "Lengths from A to B, evenly spread").excludes({"--steps"});
   command
-      ->add_option(
-          "--precision", o->precision,
-          "Of the products: in training bfloat16 rounds both factors, in inference and steps the weights alone; "
-          "int8 both")
-      ->check(CLI::IsMember({"float32", "bfloat16", "int8"}))
-      ->capture_default_str();
-  auto* repeat =
-      command->add_option("--repeat", o->repeat, "Runs, of which the median counts (default: 21, of steps 5000)");
-  repeat->check(CLI::Range(1, 10000000));
-  command->add_option("--target", o->target, "Instruction set to force, one of those that --version names");
-  command->add_option("--format", o->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  add_threads(command, o->threads);
-  command->callback([&chosen, o, repeat] {
-    if (o->mode == "step" && repeat->count() == 0) o->repeat = 5000;
-    chosen = [o] { return run_bench(*o); };
-  });
+      .option("--precision", "", &o->precision,
+              "Of the products: in training bfloat16 rounds both factors, in inference and steps the weights alone; "
+              "int8 both")
+      .one_of({"float32", "bfloat16", "int8"});
+  command.option("-n,--repeat", "N", &o->repeat, "Runs, of which the median counts")
+      .range(1, 10000000)
+      .tells(*repeat_given)
+      .by_default("21, of steps 5000");
+  command.option("--target", "NAME", &o->target, "Instruction set to force, one of those that --version names")
+      .by_default("the best");
+  command.group("Output");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
+  add_running(command, o->threads);
+  command.run = [o, repeat_given] {
+    if (o->mode == "step" && !*repeat_given) o->repeat = 5000;
+    return run_bench(*o);
+  };
 }
 
 }  // namespace mnemo

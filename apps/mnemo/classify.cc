@@ -135,37 +135,27 @@ int run_classify(const ClassifyOptions& o) {
 
 }  // namespace
 
-void add_classify(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("classify", "Label texts, one a line");
-  command->footer(
-      "Examples:\n  mnemo classify run/model.safetensors reviews.txt\n"
-      "  echo 'a fine film' | mnemo classify run/model.safetensors --top 2\n"
-      "  mnemo classify run/model.safetensors --format-in jsonl --format jsonl < texts.jsonl\n\n"
-      "tsv: LABEL<TAB>PROBABILITY, repeated for --top; - where no label reaches the threshold.");
+void add_classify(Command& program) {
+  Command& command = program.add("classify", "label texts, one a line");
+  command.examples = {"mnemo classify run/model.safetensors reviews.txt",
+                      "echo 'a fine film' | mnemo classify run/model.safetensors --top 2",
+                      "mnemo classify run/model.safetensors --format-in jsonl -f jsonl < texts.jsonl"};
+  command.notes = "tsv: LABEL<TAB>PROBABILITY, repeated for --top; - where no label reaches the threshold.";
   auto o = std::make_shared<ClassifyOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_option("files", o->files, "Texts, one a line; - or none is standard input")->type_name("FILE");
-  command
-      ->add_option("--top", o->top,
-                   "Most probable labels to show (default: 1, or with several labels a text those at the threshold)")
-      ->check(CLI::Range(1, 1 << 20));
-  command
-      ->add_option("--threshold", o->threshold,
-                   "Least probability of a label that is shown (default: 0.5 with several labels a text, else 0)")
-      ->check(CLI::Validator(
-          [](std::string& text) {
-            char* end = nullptr;
-            const double value = std::strtod(text.c_str(), &end);
-            return *end == '\0' && value >= 0.0 && value <= 1.0 ? "" : fmt::format("{} is not in [0, 1]", text);
-          },
-          "0..1"));
-  command->add_flag("--raw", o->raw, "Probabilities before calibration");
-  command->add_option("--format", o->format, "tsv or jsonl")
-      ->check(CLI::IsMember({"tsv", "jsonl"}))
-      ->capture_default_str();
-  add_data_options(command, o->input, kTextFormats, "Format of the data (default: lines)");
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_classify(*o); }; });
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("FILE", &o->files, "Texts, one a line; - or none is standard input");
+  add_data_options(command, o->input, kTextFormats, "lines");
+  command.group("Output");
+  command.option("-k,--top", "K", &o->top, "Most probable labels to show")
+      .range(1, 1 << 20)
+      .by_default("1, or with several labels a text those at the threshold");
+  command.option("--threshold", "P", &o->threshold, "Least probability of a label that is shown")
+      .range(0, 1)
+      .by_default("0.5 with several labels a text, else 0");
+  command.flag("--raw", &o->raw, "Probabilities before calibration");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"tsv", "jsonl"});
+  add_running(command, o->threads);
+  command.run = [o] { return run_classify(*o); };
 }
 
 }  // namespace mnemo

@@ -15,56 +15,53 @@ struct ConfigOptions {
   std::vector<std::string> sets;
 };
 
-void add_file(CLI::App* command, ConfigOptions& o) {
-  command->add_option("config", o.file, "Configuration file (JSON)")->required()->type_name("CONFIG.json");
-  command->add_option("--set", o.sets, "Override a key")->type_name("KEY=VALUE");
-  add_threads(command, o.threads);
+void add_file(Command& command, ConfigOptions& o) {
+  command.argument("CONFIG.json", &o.file, "Configuration file (JSON)").required();
+  command.group("Configuration");
+  command.option("-s,--set", "KEY=VALUE", &o.sets, "Override a key; may be given repeatedly");
+  add_running(command, o.threads);
+}
+
+int run_explain(const ConfigOptions& o) {
+  std::fputs(explain(o.key, o.format == "markdown").c_str(), stdout);
+  return 0;
 }
 
 }  // namespace
 
-void add_config(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("config", "Check, print and explain configurations");
-  command->require_subcommand(1);
-  command->footer(
-      "Examples:\n  mnemo config check my.json\n  mnemo config explain training\n"
-      "  mnemo config print my.json --set training.epochs=3\n  mnemo config schema > mnemo.schema.json");
+void add_config(Command& program) {
+  Command& command = program.add("config", "check, print and explain configurations");
+  command.examples = {"mnemo config check my.json", "mnemo config explain training",
+                      "mnemo config print my.json --set training.epochs=3", "mnemo config schema > mnemo.schema.json"};
   auto o = std::make_shared<ConfigOptions>();
-  auto* check = command->add_subcommand("check", "Say whether a configuration is valid, or list all that is wrong");
+  Command& check = command.add("check", "say whether a configuration is valid, or list all that is wrong");
+  check.examples = {"mnemo config check my.json"};
   add_file(check, *o);
-  check->callback([&chosen, o] {
-    chosen = [o] {
-      load_model_config(o->file, o->sets);
-      std::printf("%s: valid\n", o->file.c_str());
-      return 0;
-    };
-  });
-  auto* print = command->add_subcommand("print", "Print the whole configuration, defaults filled in");
+  check.run = [o] {
+    load_model_config(o->file, o->sets);
+    std::printf("%s: valid\n", o->file.c_str());
+    return 0;
+  };
+  Command& print = command.add("print", "print the whole configuration, defaults filled in");
+  print.examples = {"mnemo config print my.json --set training.epochs=3"};
   add_file(print, *o);
-  print->callback([&chosen, o] {
-    chosen = [o] {
-      std::puts(config_to_json(load_model_config(o->file, o->sets)).dump(2).c_str());
-      return 0;
-    };
-  });
-  auto* schema = command->add_subcommand("schema", "Print the JSON Schema, for editors");
-  schema->callback([&chosen] {
-    chosen = [] {
-      std::puts(config_schema().dump(2).c_str());
-      return 0;
-    };
-  });
-  auto* explain_command = command->add_subcommand("explain", "Explain a key, a section, or all keys");
-  explain_command->add_option("key", o->key, "Key or section, such as training.epochs or text")->type_name("KEY");
-  explain_command->add_option("--format", o->format, "text or markdown")
-      ->check(CLI::IsMember({"text", "markdown"}))
-      ->capture_default_str();
-  explain_command->callback([&chosen, o] {
-    chosen = [o] {
-      std::fputs(explain(o->key, o->format == "markdown").c_str(), stdout);
-      return 0;
-    };
-  });
+  print.run = [o] {
+    std::puts(config_to_json(load_model_config(o->file, o->sets)).dump(2).c_str());
+    return 0;
+  };
+  Command& schema = command.add("schema", "print the JSON Schema, for editors");
+  schema.examples = {"mnemo config schema > mnemo.schema.json"};
+  schema.run = [] {
+    std::puts(config_schema().dump(2).c_str());
+    return 0;
+  };
+  Command& explained = command.add("explain", "explain a key, a section, or all keys");
+  explained.examples = {"mnemo config explain training.epochs", "mnemo config explain text",
+                        "mnemo config explain --format markdown > configuration.md"};
+  explained.argument("KEY", &o->key, "Key or section, such as training.epochs or text").by_default("all");
+  explained.group("Output");
+  explained.option("-f,--format", "", &o->format, "How it is written").one_of({"text", "markdown"});
+  explained.run = [o] { return run_explain(*o); };
 }
 
 }  // namespace mnemo

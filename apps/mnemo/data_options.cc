@@ -5,14 +5,18 @@
 
 namespace mnemo {
 
-void add_data_options(CLI::App* command, DataOptions& options, const std::vector<std::string>& formats,
-                      const std::string& help) {
-  command
-      ->add_option("--invalid-utf8", options.invalid_utf8,
-                   "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
-      ->check(CLI::IsMember({"error", "replace", "skip"}))
-      ->capture_default_str();
-  command->add_option("--format-in", options.format_in, help)->check(CLI::IsMember(formats));
+void add_data_options(Command& command, DataOptions& options, const std::vector<std::string>& formats,
+                      const std::string& by_default) {
+  command.group("Input");
+  command.option("--format-in", "FORMAT", &options.format_in, "Format of the data")
+      .one_of(formats)
+      .by_default(by_default);
+  add_invalid_utf8(command, options.invalid_utf8, "Bytes that are not UTF-8");
+}
+
+void add_invalid_utf8(Command& command, std::string& policy, const std::string& help) {
+  command.option("--invalid-utf8", "", &policy, help + ": stop, put U+FFFD for them, or drop them")
+      .one_of({"error", "replace", "skip"});
 }
 
 namespace {

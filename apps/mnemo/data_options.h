@@ -1,10 +1,10 @@
 // Options that every command that reads data has.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
+#include "apps/mnemo/command_line.h"
 #include "config/config.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/data.h"
@@ -21,9 +21,11 @@ struct DataOptions {
   InvalidUtf8 policy() const { return *invalid_utf8_from_name(invalid_utf8); }
 };
 
-/// Adds `--invalid-utf8` and `--format-in` with the formats that it may name.
-void add_data_options(CLI::App* command, DataOptions& options, const std::vector<std::string>& formats,
-                      const std::string& help);
+/// Adds `--format-in` with the formats that it may name, and `--invalid-utf8`. `by_default`: the format without it.
+void add_data_options(Command& command, DataOptions& options, const std::vector<std::string>& formats,
+                      const std::string& by_default);
+/// Adds `--invalid-utf8` alone; `help`: of which bytes.
+void add_invalid_utf8(Command& command, std::string& policy, const std::string& help);
 /// The formats of texts, of all tasks, and of sentences of tokens.
 inline const std::vector<std::string> kTextFormats{"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
 inline const std::vector<std::string> kDataFormats{"lines", "tsv",   "csv",    "jsonl",   "fasttext",  "spaced",

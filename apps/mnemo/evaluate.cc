@@ -159,34 +159,31 @@ int run_evaluate(const EvaluateOptions& o) {
 
 }  // namespace
 
-void add_evaluate(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("evaluate", "Measure a model on labelled data, or a language model on text");
-  command->footer(
-      "Examples:\n  mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html\n"
-      "  mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82\n"
-      "  mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors\n\n"
+void add_evaluate(Command& program) {
+  Command& command = program.add("evaluate", "measure a model on labelled data, or a language model on text");
+  command.examples = {"mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html",
+                      "mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82",
+                      "mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors"};
+  command.notes =
       "Files are read as the data section of the model's configuration says, or in the format that --format-in names. "
-      "Exit code 3: a --min was not reached.");
+      "Exit code 3: a --min was not reached.";
   auto o = std::make_shared<EvaluateOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_option("data", o->data, "Labelled data, or text; - is standard input")
-      ->type_name("DATA")
-      ->capture_default_str();
-  command->add_option("--train", o->train, "Training data: two baselines are fitted to it and shown beside the model")
-      ->type_name("DATA");
-  command->add_option("--compare", o->compare, "Another model, for a paired test")->type_name("MODEL");
-  command->add_option(
-      "--metric", o->metric,
-      "Metric of interval and comparison; by default the one the model was chosen by, of tags that spell spans f1");
-  command->add_option("--format", o->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  command->add_option("--report", o->report, "Write a self-contained page")->type_name("FILE.html");
-  command->add_option("--min", o->minimums, "Exit with 3 if a metric is worse")->type_name("METRIC=VALUE");
-  add_data_options(command, o->input, kDataFormats, "Format of the data (default: the one of the configuration)");
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("DATA", &o->data, "Labelled data, or text; - is standard input");
+  command.group("Measures");
+  command.option("--train", "DATA", &o->train,
+                 "Training data: two baselines are fitted to it and shown beside the model");
+  command.option("--compare", "MODEL", &o->compare, "Another model, for a paired test");
+  command.option("--metric", "METRIC", &o->metric, "Metric of interval and comparison")
+      .by_default("the one the model was chosen by, of tags that spell spans f1");
+  command.option("--min", "METRIC=VALUE", &o->minimums, "Exit with 3 if a metric is worse; may be given repeatedly");
+  add_data_options(command, o->input, kDataFormats, "that of the model's configuration");
+  command.group("Output");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
+  command.option("--report", "FILE.html", &o->report, "Write a self-contained page");
   add_adaptation(command, o->adaptation);
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_evaluate(*o); }; });
+  add_running(command, o->threads);
+  command.run = [o] { return run_evaluate(*o); };
 }
 
 }  // namespace mnemo

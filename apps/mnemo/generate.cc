@@ -328,94 +328,67 @@ int run_generate(const GenerateCommand& o) {
 
 }  // namespace
 
-void add_generate(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("generate", "Go on with a text by a language model");
-  command->footer(
-      "Examples:\n  mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300\n"
-      "  mnemo generate run/model.safetensors --samples 8 --temperature 0.8 --top-p 0.95 --format jsonl\n"
-      "  mnemo generate run/model.safetensors --prompt-file - --beam 8 < beginning.txt\n"
-      "  mnemo generate tang/model.safetensors --form 七律 --title 秋思 --author 杜甫 --candidates 16\n\n"
+void add_generate(Command& program) {
+  Command& command = program.add("generate", "go on with a text by a language model");
+  command.examples = {"mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300",
+                      "mnemo generate run/model.safetensors -n 8 -t 0.8 --top-p 0.95 -f jsonl",
+                      "mnemo generate run/model.safetensors --prompt-file - --beam 8 < beginning.txt",
+                      "mnemo generate tang/model.safetensors --form 七律 --title 秋思 --candidates 16"};
+  command.notes =
       "The same seed gives the same text, whatever else is generated beside it. log_prob is the model's own for what "
-      "follows the prompt, whatever the options.");
+      "follows the prompt, whatever the options.";
   auto o = std::make_shared<GenerateCommand>();
   SamplingOptions& s = o->options.sampling;
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  auto* prompt = command->add_option("--prompt", o->prompt, "What the text begins with")->type_name("TEXT");
-  command->add_option("--prompt-file", o->prompt_file, "The same from a file; - is standard input")
-      ->type_name("FILE")
-      ->excludes(prompt);
-  auto* length =
-      command->add_option("--length", o->options.length, "Units at the most: characters or words, as the model's")
-          ->check(CLI::Range(0, 1000000000))
-          ->capture_default_str();
-  command->add_option("--samples", o->options.samples, "How many texts; generated side by side")
-      ->check(CLI::Range(1, 1000000))
-      ->capture_default_str();
-  command->add_option("--seed", o->options.seed, "Seed of the choices")
-      ->check(CLI::Range(std::int64_t{0}, kLargestSeed))
-      ->capture_default_str();
-  command->add_option("--temperature", s.temperature, "Below 1 likelier, above 1 less likely units; 0: the likeliest")
-      ->check(number_from(0.0, 1000.0))
-      ->capture_default_str();
-  command->add_option("--top-k", s.top_k, "Only the K most probable units; 0: all")
-      ->check(CLI::Range(0, 1000000000))
-      ->capture_default_str();
-  command->add_option("--top-p", s.top_p, "The fewest units that together have this probability")
-      ->check(number_from(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--min-p", s.min_p, "Units at least this share as probable as the most probable one")
-      ->check(number_from(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--repetition-penalty", s.repetition_penalty, "Above 1: units that occurred become less probable")
-      ->check(number_from(0.01, 100.0))
-      ->capture_default_str();
-  command->add_option("--no-repeat", s.no_repeat, "No sequence of N units occurs twice; 0: any may")
-      ->check(CLI::Range(0, 1000))
-      ->capture_default_str();
-  auto* beam = command
-                   ->add_option("--beam", o->beam,
-                                "Search the most probable texts with a beam of B instead of sampling; 0: sample")
-                   ->check(CLI::Range(0, 1000))
-                   ->capture_default_str();
-  CLI::Option* form = add_poem_form(command, o->poem, "Write in this form");
-  form->excludes(length);
-  command->add_option("--title", o->title, "Title of the poem, for models of poems-json")->type_name("TEXT");
-  command->add_option("--author", o->author, "Author whose manner it has, for models of poems-json")->type_name("NAME");
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.group("Input");
+  command.option("-p,--prompt", "TEXT", &o->prompt, "What the text begins with");
+  command.option("--prompt-file", "FILE", &o->prompt_file, "The same from a file; - is standard input")
+      .excludes({"--prompt"});
+  add_invalid_utf8(command, o->invalid_utf8, "Bytes of the prompt's file and the corpus that are not UTF-8");
+  command.group("Sampling");
+  command.option("-l,--length", "N", &o->options.length, "Units at the most: characters or words, as the model's")
+      .range(0, 1000000000);
+  command.option("-n,--samples", "N", &o->options.samples, "How many texts; generated side by side").range(1, 1000000);
+  command.option("-s,--seed", "S", &o->options.seed, "Seed of the choices").range(0, kLargestSeed);
   command
-      ->add_option("--acrostic", o->acrostic,
-                   "With --form: characters that begin the lines, or with half as many every other line")
-      ->type_name("TEXT")
-      ->needs(form);
-  command->add_flag("--allow-repeats", o->repeats, "With --form: a character may stand in the poem twice")->needs(form);
+      .option("-t,--temperature", "T", &s.temperature, "Below 1 likelier, above 1 less likely units; 0: the likeliest")
+      .range(0, 1000);
+  command.option("-k,--top-k", "K", &s.top_k, "Only the K most probable units; 0: all").range(0, 1000000000);
+  command.option("--top-p", "P", &s.top_p, "The fewest units that together have this probability").range(0, 1);
+  command.option("--min-p", "P", &s.min_p, "Units at least this share as probable as the most probable one")
+      .range(0, 1);
   command
-      ->add_option("--candidates", o->candidates,
-                   "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+      .option("--repetition-penalty", "R", &s.repetition_penalty, "Above 1: units that occurred become less probable")
+      .range(0.01, 100);
+  command.option("--no-repeat", "N", &s.no_repeat, "No sequence of N units occurs twice; 0: any may").range(0, 1000);
+  command
+      .option("--candidates", "N", &o->candidates,
+              "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
+      .range(1, 100000);
   // What a beam, which draws nothing, would leave without effect.
-  for (const char* name :
-       {"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"})
-    beam->excludes(command->get_option(name));
-  auto* overlap =
-      command
-          ->add_option("--overlap", o->overlap,
-                       "Tell the longest run that each text shares with this corpus, and the share of known n-grams")
-          ->type_name("CORPUS");
   command
-      ->add_option("--format-in", o->format_in,
-                   "Of the corpus: lines or poems-json (default: that of the training data)")
-      ->check(CLI::IsMember({"lines", "poems-json"}))
-      ->needs(overlap);
-  command->add_option("--format", o->format, "text or jsonl")
-      ->check(CLI::IsMember({"text", "jsonl"}))
-      ->capture_default_str();
+      .option("-b,--beam", "B", &o->beam,
+              "Search the most probable texts with a beam of B instead of sampling; 0: sample")
+      .range(0, 1000)
+      .excludes({"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"});
+  add_poem_form(command, o->poem, "Write in this form").excludes({"--length"});
+  command.option("--title", "TEXT", &o->title, "Title of the poem, for models of poems-json");
+  command.option("--author", "NAME", &o->author, "Author whose manner it has, for models of poems-json");
   command
-      ->add_option("--invalid-utf8", o->invalid_utf8,
-                   "Of the prompt's file and the corpus: error stops, replace puts U+FFFD, skip drops")
-      ->check(CLI::IsMember({"error", "replace", "skip"}))
-      ->capture_default_str();
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_generate(*o); }; });
+      .option("--acrostic", "TEXT", &o->acrostic,
+              "With --form: characters that begin the lines, or with half as many every other line")
+      .needs("--form");
+  command.flag("--allow-repeats", &o->repeats, "With --form: a character may stand in the poem twice").needs("--form");
+  command.group("Output");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "jsonl"});
+  command.option("--overlap", "CORPUS", &o->overlap,
+                 "Tell the longest run that each text shares with this corpus, and the share of known n-grams");
+  command.option("--format-in", "", &o->format_in, "With --overlap, format of the corpus")
+      .one_of({"lines", "poems-json"})
+      .needs("--overlap")
+      .by_default("that of the training data");
+  add_running(command, o->threads);
+  command.run = [o] { return run_generate(*o); };
 }
 
 }  // namespace mnemo

@@ -107,19 +107,17 @@ int run_inspect(const InspectOptions& o) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("inspect", "Show what a model file holds");
-  command->footer(
-      "Examples:\n  mnemo inspect run/model.safetensors\n  mnemo inspect run/model.safetensors --verify\n"
-      "  mnemo inspect run/model.safetensors --format json");
+void add_inspect(Command& program) {
+  Command& command = program.add("inspect", "show what a model file holds");
+  command.examples = {"mnemo inspect run/model.safetensors", "mnemo inspect run/model.safetensors --verify",
+                      "mnemo inspect run/model.safetensors -f json"};
   auto o = std::make_shared<InspectOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_flag("--verify", o->verify, "Compute the stored samples and compare with their stored probabilities");
-  command->add_option("--format", o->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_inspect(*o); }; });
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.group("Output");
+  command.flag("--verify", &o->verify, "Compute the stored samples and compare with their stored probabilities");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
+  add_running(command, o->threads);
+  command.run = [o] { return run_inspect(*o); };
 }
 
 }  // namespace mnemo

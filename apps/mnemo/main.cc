@@ -1,7 +1,11 @@
 // mnemo: train and run LSTM networks on text. Parses the command line, runs a command, prints errors, ends the process.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <new>
+#include <string>
 #include <string_view>
 
 #include "apps/mnemo/commands.h"
@@ -14,20 +18,11 @@
 
 namespace mnemo {
 
-void add_threads(CLI::App* command, int& threads) {
+CommandOption& add_running(Command& command, int& threads) {
   threads = available_cores();
-  command->add_option("--threads", threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-}
-
-CLI::Validator number_from(double low, double high) {
-  return {[=](std::string& text) {
-            double value = 0;
-            const bool good = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
-            return good ? std::string() : fmt::format("{} is no number from {} to {}", text, low, high);
-          },
-          fmt::format("FLOAT in [{} - {}]", low, high)};
+  command.group("Running");
+  command.flag("-q,--quiet", &quiet, "Say nothing on standard error but what went wrong");
+  return command.option("-j,--threads", "N", &threads, "Threads; results do not depend on it").range(1, 1024);
 }
 
 std::string version_text() {
@@ -44,58 +39,22 @@ std::string version_text() {
 
 namespace {
 
-// Examples come first: they are what most people look for.
-class ExamplesFirst : public CLI::Formatter {
- public:
-  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
-    if (mode != CLI::AppFormatMode::Normal) return CLI::Formatter::make_help(app, name, mode);
-    return app->get_description() + "\n" + app->get_footer() + "\n\n" + make_usage(app, name) + make_positionals(app) +
-           make_groups(app, mode) + make_subcommands(app, mode);
-  }
-};
-
 int run(int argc, char** argv) {
-  CLI::App app("Train and run LSTM networks on text, on a CPU, from the shell.", "mnemo");
-  app.formatter(std::make_shared<ExamplesFirst>());
-  app.require_subcommand(0, 1);
-  app.footer(
-      "Examples:\n  mnemo train my.json\n  echo 'a fine film' | mnemo classify "
-      "run/model.safetensors\n"
-      "  mnemo evaluate run/model.safetensors test.tsv --train train.tsv\n\nmnemo COMMAND --help tells more.");
-  Command chosen;
+  Command program("mnemo", "train and run LSTM networks on text, on a CPU, from the shell");
+  program.examples = {"mnemo train my.json", "echo 'a fine film' | mnemo classify run/model.safetensors",
+                      "mnemo evaluate run/model.safetensors test.tsv --train train.tsv"};
+  program.notes = "mnemo help COMMAND tells more of a command, mnemo config explain of a configuration's keys.";
   bool version = false;
-  app.add_flag("--version", version, "Print version, compiler, instruction set and model format");
-  add_train(app, chosen);
-  add_evaluate(app, chosen);
-  add_classify(app, chosen);
-  add_tag(app, chosen);
-  add_generate(app, chosen);
-  add_score(app, chosen);
-  add_quantize(app, chosen);
-  add_inspect(app, chosen);
-  add_config(app, chosen);
-  add_bench(app, chosen);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& done) {
-    return app.exit(done);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "mnemo: %s (mnemo --help shows the commands, mnemo COMMAND --help its options)\n",
-                 error.what());
-    return 2;
-  }
-  if (version) {
+  program.flag("-V,--version", &version, "Print version, compiler, instruction set and model format");
+  for (const auto add : {add_train, add_evaluate, add_classify, add_tag, add_generate, add_score, add_quantize,
+                         add_inspect, add_config, add_bench})
+    add(program);
+  program.run = [&] {
+    if (!version) throw UsageError(missing_command(program));
     std::puts(version_text().c_str());
     return 0;
-  }
-  if (!chosen) {
-    std::fputs(
-        "mnemo: a command is missing: train, evaluate, classify, tag, generate, score, quantize, inspect, config "
-        "or bench (mnemo --help)\n",
-        stderr);
-    return 2;
-  }
-  return chosen();
+  };
+  return run_command_line(program, {argv + 1, argv + argc});
 }
 
 }  // namespace

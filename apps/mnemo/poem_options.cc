@@ -8,25 +8,23 @@
 
 namespace mnemo {
 
-CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
-                           const std::string& tones) {
+CommandOption& add_poem_form(Command& command, PoemFormOptions& options, const std::string& help,
+                             const std::string& tones) {
   options.tones = tones;
-  CLI::Option* form =
-      command
-          ->add_option("--form", options.form,
-                       fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")))
-          ->type_name("FORM");
-  command->add_option("--rhyme", options.rhyme, "With --form: the book of rhymes; of tunes cilin, else pingshui")
-      ->check(CLI::IsMember({"pingshui", "xinyun", "cilin"}))
-      ->needs(form);
+  command.group("Form");
+  CommandOption& form =
+      command.option("--form", "FORM", &options.form,
+                     fmt::format("{}: {}, or a file with a tune's pattern", help, fmt::join(form_names(), ", ")));
+  command.option("--rhyme", "BOOK", &options.rhyme, "With --form, the book of rhymes")
+      .one_of({"pingshui", "xinyun", "cilin"})
+      .needs("--form")
+      .by_default("cilin for tunes, else pingshui");
   command
-      ->add_option(
-          "--tones", options.tones,
-          "With --form: strict as the pattern, loose where even places count but neither a lone level tone nor "
-          "three at the end may stand, or off")
-      ->check(CLI::IsMember({"strict", "loose", "off"}))
-      ->needs(form)
-      ->capture_default_str();
+      .option("--tones", "", &options.tones,
+              "With --form: strict as the pattern, loose where even places count but neither a lone level tone nor "
+              "three at the end may stand, or off")
+      .one_of({"strict", "loose", "off"})
+      .needs("--form");
   return form;
 }
 

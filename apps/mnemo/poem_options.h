@@ -1,11 +1,11 @@
 // The options that name a poem's form.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "apps/mnemo/command_line.h"
 #include "decode/poem_form.h"
 
 namespace mnemo {
@@ -15,8 +15,8 @@ struct PoemFormOptions {
 };
 
 /// `tones`: the rule that holds by default. Returns --form.
-CLI::Option* add_poem_form(CLI::App* command, PoemFormOptions& options, const std::string& help,
-                           const std::string& tones = "strict");
+CommandOption& add_poem_form(Command& command, PoemFormOptions& options, const std::string& help,
+                             const std::string& tones = "strict");
 
 /// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is
 /// neither.

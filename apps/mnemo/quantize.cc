@@ -189,38 +189,30 @@ int run_quantize(const QuantizeOptions& o) {
 
 }  // namespace
 
-void add_quantize(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("quantize", "Write a model in narrower numbers: smaller, and mostly faster");
-  command->footer(
-      "Examples:\n  mnemo quantize run/model.safetensors --dev dev.tsv -o small.safetensors\n"
-      "  mnemo quantize run/model.safetensors --dev dev.tsv --max-drop 0.002 --precision bfloat16 -o "
-      "half.safetensors\n\n"
+void add_quantize(Command& program) {
+  Command& command = program.add("quantize", "write a model in narrower numbers: smaller, and mostly faster");
+  command.examples = {"mnemo quantize run/model.safetensors --dev dev.tsv -o small.safetensors",
+                      "mnemo quantize run/model.safetensors --dev dev.tsv --precision bfloat16 -o half.safetensors"};
+  command.notes =
       "int8 keeps a scale for each row of a matrix and multiplies integers, on processors with VNNI at up to three "
       "times the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single "
-      "steps "
-      "faster, and batches a little slower. "
-      "The embedding's table, the recurrent layers' weights and a language model's last layer are narrowed, other last "
-      "layers stay float32. Exit code "
-      "1, and no file: the metric by which the model was chosen gets worse on the data by more than --max-drop.");
+      "steps faster, and batches a little slower. The embedding's table, the recurrent layers' weights and a language "
+      "model's last layer are narrowed, other last layers stay float32.\n"
+      "Exit code 1, and no file: the metric by which the model was chosen gets worse on the data by more than "
+      "--max-drop.";
   auto o = std::make_shared<QuantizeOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command->add_option("--dev", o->dev, "Data on which both are measured; - is standard input")
-      ->required()
-      ->type_name("DATA");
-  command->add_option("-o,--output", o->out, "The new model file")->required()->type_name("FILE");
-  command->add_option("--precision", o->precision, "int8 or bfloat16")
-      ->check(CLI::IsMember({"int8", "bfloat16"}))
-      ->capture_default_str();
-  command->add_option("--max-drop", o->max_drop, "How much worse the metric may get")
-      ->check(CLI::Range(-1e9, 1e9))
-      ->capture_default_str();
-  command->add_flag("--overwrite", o->overwrite, "Replace the new model file if it exists");
-  command->add_option("--format", o->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  add_data_options(command, o->input, kDataFormats, "Format of the data (default: the one of the configuration)");
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_quantize(*o); }; });
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.group("Input");
+  command.option("--dev", "DATA", &o->dev, "Data on which both are measured; - is standard input").required();
+  add_data_options(command, o->input, kDataFormats, "that of the model's configuration");
+  command.group("Output");
+  command.option("-o,--output", "FILE", &o->out, "The new model file").required();
+  command.flag("--overwrite", &o->overwrite, "Replace the new model file if it exists");
+  command.option("--precision", "", &o->precision, "What the numbers become").one_of({"int8", "bfloat16"});
+  command.option("--max-drop", "X", &o->max_drop, "How much worse the metric may get");
+  command.option("-f,--format", "", &o->format, "How the comparison is written").one_of({"text", "json"});
+  add_running(command, o->threads);
+  command.run = [o] { return run_quantize(*o); };
 }
 
 }  // namespace mnemo

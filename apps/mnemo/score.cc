@@ -264,38 +264,35 @@ int run_score(const ScoreOptions& o) {
 
 }  // namespace
 
-void add_score(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("score", "Log-probability and perplexity of each line by a language model");
-  command->footer(
-      "Examples:\n  mnemo score run/model.safetensors lines.txt\n"
-      "  mnemo score run/model.safetensors --format jsonl < lines.txt     every unit's log-probability too\n"
-      "  mnemo score run/model.safetensors --nbest candidates.txt         ID ||| TEXT, the score is appended\n"
-      "  mnemo score tang/model.safetensors --form 七绝 poems.txt          which rule is broken where\n\n"
+void add_score(Command& program) {
+  Command& command = program.add("score", "log-probability and perplexity of each line by a language model");
+  command.examples = {"mnemo score run/model.safetensors lines.txt",
+                      "mnemo score run/model.safetensors -f jsonl < lines.txt  # of every unit too",
+                      "mnemo score run/model.safetensors --nbest list.txt  # lines of ID ||| TEXT",
+                      "mnemo score tang/model.safetensors --form 七绝 poems.txt  # which rules are broken"};
+  command.notes =
       "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY between tabs, in nats. Each line is scored by itself, as if it began the "
       "text, its end being a unit; with --cache or --dynamic the later ones by what the earlier ones taught. What all "
-      "lines have together goes to standard error. With --form, poems are parted "
-      "by "
-      "empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for each line of verse POEM, LINE, TEXT, "
-      "TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok where no rule is broken.");
+      "lines have together goes to standard error.\n"
+      "With --form, poems are parted by empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for each "
+      "line of verse POEM, LINE, TEXT, TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok where "
+      "no "
+      "rule is broken.";
   auto o = std::make_shared<ScoreOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  auto* files = command->add_option("files", o->files, "Lines of text; - or none is standard input")->type_name("FILE");
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("FILE", &o->files, "Lines of text; - or none is standard input");
+  command.group("Input");
   command
-      ->add_option("--nbest", o->nbest, "Lines of ID ||| TEXT, with or without more behind another |||, to be rescored")
-      ->type_name("FILE")
-      ->excludes(files);
+      .option("--nbest", "FILE", &o->nbest,
+              "Lines of ID ||| TEXT, with or without more behind another |||, to be rescored")
+      .excludes({"FILE"});
+  add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
+  command.group("Output");
+  command.option("-f,--format", "", &o->format, "How results are written").one_of({"tsv", "jsonl"});
   add_poem_form(command, o->poem, "Check poems of this form", "loose");
-  command->add_option("--format", o->format, "tsv or jsonl")
-      ->check(CLI::IsMember({"tsv", "jsonl"}))
-      ->capture_default_str();
-  command
-      ->add_option("--invalid-utf8", o->invalid_utf8,
-                   "Bytes that are not UTF-8: error stops, replace puts U+FFFD, skip drops them")
-      ->check(CLI::IsMember({"error", "replace", "skip"}))
-      ->capture_default_str();
   add_adaptation(command, o->adaptation);
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_score(*o); }; });
+  add_running(command, o->threads);
+  command.run = [o] { return run_score(*o); };
 }
 
 }  // namespace mnemo

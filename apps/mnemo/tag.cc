@@ -171,34 +171,33 @@ int run_tag(const TagOptions& o) {
 
 }  // namespace
 
-void add_tag(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("tag", "Tag the tokens of sentences: names, parts of speech, words");
-  command->footer(
-      "Examples:\n  mnemo tag run/model.safetensors eng.testb > tagged.conll\n"
-      "  echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw --format jsonl\n"
-      "  mnemo tag run/model.safetensors --raw --nbest 3 --marginals --format jsonl < lines.txt\n\n"
+void add_tag(Command& program) {
+  Command& command = program.add("tag", "tag the tokens of sentences: names, parts of speech, words");
+  command.examples = {"mnemo tag run/model.safetensors eng.testb > tagged.conll",
+                      "echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw -f jsonl",
+                      "mnemo tag run/model.safetensors --raw -n 3 --marginals -f jsonl < lines.txt"};
+  command.notes =
       "conll: the input's columns with the prediction behind them. conllu: the predicted column replaced. slashed: "
       "token/tag between blanks, or the words that were found. --raw: plain text, a sentence a line, cut into tokens "
-      "by the configuration's text.unit; where that is word, by Unicode's rules for words.");
+      "by the configuration's text.unit; where that is word, by Unicode's rules for words.";
   auto o = std::make_shared<TagOptions>();
-  command->add_option("model", o->model, "Model file")->required()->type_name("MODEL");
-  command
-      ->add_option("files", o->files,
-                   "Sentences in the format that the model was trained on; - or none is standard input")
-      ->type_name("FILE");
-  command->add_flag("--raw", o->raw, "The input is plain text, a sentence a line, as it always is from a terminal");
-  command
-      ->add_option("--format", o->format,
-                   "conll, conllu, jsonl, html or slashed (default: conllu for conllu, jsonl for jsonl, else conll)")
-      ->check(CLI::IsMember({"conll", "conllu", "jsonl", "html", "slashed"}));
-  command->add_flag("--marginals", o->marginals, "Every tag's probability at every token");
-  command->add_option("--nbest", o->best, "The N most probable sequences of tags")->check(CLI::Range(1, 1000));
-  command->add_option("--min-confidence", o->least, "Leave spans out that are less probable; of tags without spans: _")
-      ->check(number_from(0.0, 1.0))
-      ->capture_default_str();
-  add_data_options(command, o->input, kSentenceFormats, "Format of the data (default: the one of the configuration)");
-  add_threads(command, o->threads);
-  command->callback([&chosen, o] { chosen = [o] { return run_tag(*o); }; });
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("FILE", &o->files,
+                   "Sentences in the format that the model was trained on; - or none is standard input");
+  add_data_options(command, o->input, kSentenceFormats, "that of the model's configuration");
+  command.flag("--raw", &o->raw, "The input is plain text, a sentence a line, as it always is from a terminal");
+  command.group("Output");
+  command.option("-f,--format", "FORMAT", &o->format, "How results are written")
+      .one_of({"conll", "conllu", "jsonl", "html", "slashed"})
+      .by_default("conllu for conllu, jsonl for jsonl, else conll");
+  command.option("-n,--nbest", "N", &o->best, "The N most probable sequences of tags too")
+      .range(1, 1000)
+      .by_default("the best alone");
+  command.flag("--marginals", &o->marginals, "Every tag's probability at every token");
+  command.option("--min-confidence", "P", &o->least, "Leave spans out that are less probable; of tags without spans: _")
+      .range(0, 1);
+  add_running(command, o->threads);
+  command.run = [o] { return run_tag(*o); };
 }
 
 }  // namespace mnemo

@@ -54,7 +54,9 @@ bool no_colour() {
   return value && *value != '\0';
 }
 
-void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+void say(const std::string& line) {
+  if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());
+}
 
 void put(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
@@ -90,6 +92,7 @@ void ProgressBar::line(const std::string& text) {
 }
 
 void ProgressBar::show(const Progress& p) {
+  if (quiet) return;
   if (p.evaluated) return line(describe_evaluation(p));
   const auto now = Clock::now();
   if (terminal_ ? now - last_ < kRedraw : now - last_ < kPlainLine) return;

@@ -11,10 +11,13 @@ namespace mnemo {
 /// How the program was called, so that a command that it prints can be run.
 inline std::string program_name = "mnemo";
 
+/// Whether only what went wrong is told.
+inline bool quiet = false;
+
 /// Whether NO_COLOR is set to something.
 bool no_colour();
 
-/// One line to stderr.
+/// One line to stderr; none if `quiet`.
 void say(const std::string& line);
 
 /// Text to stdout, at once. Throws Error if it cannot be written.

@@ -322,32 +322,36 @@ int run_train(const TrainOptions& o) {
 
 }  // namespace
 
-void add_train(CLI::App& app, Command& chosen) {
-  auto* command = app.add_subcommand("train", "Train a model as a configuration file says");
-  command->footer(
-      "Examples:\n  mnemo train configs/quickstart-en.json --set data.dir=data/reviews-en --set output.dir=run\n"
-      "  mnemo train my.json --dry-run\n  mnemo train my.json --resume");
+void add_train(Command& program) {
+  Command& command = program.add("train", "train a model as a configuration file says");
+  command.examples = {"mnemo train configs/quickstart-en.json --set data.dir=data/reviews-en -o run",
+                      "mnemo train my.json --dry-run", "mnemo train my.json --resume"};
   auto o = std::make_shared<TrainOptions>();
-  command->add_option("config", o->config, "Configuration file (JSON); mnemo config explain lists its keys")
-      ->required()
-      ->type_name("CONFIG.json");
-  command->add_option("--set", o->sets, "Override a key: --set training.epochs=3")->type_name("KEY=VALUE");
-  auto* resume = command->add_flag("--resume", o->resume, "Go on with the run in output.dir");
-  command->add_flag("--overwrite", o->overwrite, "Replace the run in output.dir")->excludes(resume);
-  auto* init_from =
-      command->add_option("--init-from", o->init_from, "Begin with this model's weights")->type_name("MODEL");
-  auto* dry_run = command->add_flag("--dry-run", o->dry, "Show what would be trained on, and what it would cost");
-  command->add_option("--folds", o->folds, "Cross-validate over train in this many parts")
-      ->check(CLI::Range(2, 1000))
-      ->excludes(init_from)
-      ->excludes(dry_run);
-  dry_run->excludes(init_from);
-  add_data_options(command, o->data, kDataFormats, "Format of the data (default: the one of the configuration)");
-  add_threads(command, o->threads);
-  command->callback([&chosen, o, command] {
-    o->threads_given = command->count("--threads") > 0;
-    chosen = [o] { return run_train(*o); };
-  });
+  auto output = std::make_shared<std::string>();
+  command.argument("CONFIG.json", &o->config, "Configuration file (JSON); mnemo config explain lists its keys")
+      .required();
+  command.group("Configuration");
+  command.option("-s,--set", "KEY=VALUE", &o->sets, "Override a key: --set training.epochs=3; may be given repeatedly");
+  command.option("-o,--output", "FOLDER", output.get(), "Folder of the run: --set output.dir=FOLDER")
+      .by_default("output.dir of the configuration");
+  command.group("Run");
+  command.flag("--resume", &o->resume, "Go on with the run in output.dir");
+  command.flag("--overwrite", &o->overwrite, "Replace the run in output.dir").excludes({"--resume"});
+  command.option("--init-from", "MODEL", &o->init_from, "Begin with this model's weights")
+      .excludes({"--folds", "--dry-run"});
+  command.flag("--dry-run", &o->dry, "Show what would be trained on, and what it would cost");
+  command.option("--folds", "K", &o->folds, "Cross-validate over train in this many parts")
+      .range(2, 1000)
+      .excludes({"--dry-run"})
+      .by_default("none");
+  add_data_options(command, o->data, kDataFormats, "that of the configuration");
+  add_running(command, o->threads)
+      .tells(o->threads_given)
+      .by_default("training.threads, or where that is 0 the cores that the process may use");
+  command.run = [o, output] {
+    if (!output->empty()) o->sets.push_back("output.dir=" + *output);
+    return run_train(*o);
+  };
 }
 
 }  // namespace mnemo

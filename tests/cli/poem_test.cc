@@ -234,7 +234,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   refused({"--form", "五绝", "--acrostic", "春江月夜春"}, "5 characters");
   refused({"--form", "五绝", "--acrostic", "春江月龘"}, "龘");
   refused({"--form", "八绝"}, "neither a form nor a file", 2);
-  refused({"--acrostic", "春"}, "--acrostic requires --form", 2);
+  refused({"--acrostic", "春"}, "--acrostic: only with --form", 2);
   // A whole poem as the prompt comes back as it is.
   const Outcome poem = f.generate({"--form", "五绝", "--tones", "off", "--format", "jsonl"});
   const std::string whole = json::parse(poem.out)["text"];
@@ -259,8 +259,8 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   refused({"--form", f.path("many.txt")}, "asks for 15 different level rhymes: the book has 14");
   refused({"--form", "五绝", "--title", "\xff"}, "--title: is no valid UTF-8", 2);
   refused({"--form", "五绝", "--author", "\xe7"}, "--author: is no valid UTF-8", 2);
-  refused({"--form", "五绝", "--length", "3"}, "--length excludes --form", 2);
-  refused({"--tones", "off"}, "--tones requires --form", 2);
+  refused({"--form", "五绝", "--length", "3"}, "--form: not together with --length", 2);
+  refused({"--tones", "off"}, "--tones: only with --form", 2);
   refused({"--beam", "2", "--samples", "3"}, "a beam of 2 finds no more than 2 texts", 2);
   refused({"--seed", "-1"}, "--seed", 2);
   // A rhyme needs characters that the tables know.
