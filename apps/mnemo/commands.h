@@ -17,6 +17,7 @@ void add_quantize(Command& program);
 void add_inspect(Command& program);
 void add_config(Command& program);
 void add_bench(Command& program);
+void add_completion(Command& program);
 
 /// Adds what every command takes: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);

@@ -232,3 +232,28 @@ TEST_CASE("the defaults that help shows are those that hold") {
   }
   CHECK(compared >= 30);
 }
+
+TEST_CASE("completion: bash completes commands, options and values of them, and other shells have their scripts") {
+  const Fixture f;
+  const Outcome o = f.mnemo({"completion", "bash"});
+  REQUIRE(o.code == 0);
+  write_text(f.path("mnemo.bash"), o.out);
+  const auto completed = [&](const std::string& typed) {
+    const std::string script = "source '" + f.path("mnemo.bash") + "'; COMP_WORDS=(" + typed +
+                               "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _mnemo; echo \"${COMPREPLY[*]}\"";
+    write_text(f.path("complete.sh"), script);
+    CHECK(std::system(("bash '" + f.path("complete.sh") + "' > '" + f.path("completed") + "'").c_str()) == 0);
+    return f.bytes("completed");
+  };
+  CHECK(completed("mnemo cla") == "classify\n");
+  CHECK(completed("mnemo help qu") == "quantize\n");
+  CHECK(completed("mnemo config ex") == "explain\n");
+  CHECK(completed("mnemo config check --s") == "--set\n");
+  CHECK(completed("mnemo classify m --to") == "--top\n");
+  CHECK(completed("mnemo classify m -f j") == "jsonl\n");
+  CHECK(completed("mnemo bench min_l") == "min_lstm\n");
+  // Files, which bash itself completes where nothing is offered.
+  CHECK(completed("mnemo train -o ''") == "\n");
+  for (const char* shell : {"zsh", "fish"}) CHECK_THAT(f.mnemo({"completion", shell}).out, contains_text("threads"));
+  check_refused(f.mnemo({"completion", "tcsh"}), "SHELL: expected bash, zsh or fish, found \"tcsh\"");
+}
