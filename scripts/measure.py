@@ -139,7 +139,8 @@ def generation(options):
             emit(what="characters a second", precision=precision, **spread(ours[precision]))
             if options.peer:
                 emit(what="steps a second of the peer", precision=precision, **spread(theirs[precision]))
-                emit(what="ratio", precision=precision, **spread([a / b for a, b in zip(ours[precision], theirs[precision])]))
+                emit(what="ratio", precision=precision,
+                 **spread([a / b for a, b in zip(ours[precision], theirs[precision])]))
         emit(what="64 samples on 2 threads to one on one", **spread(many))
         emit(what="ms from the start to the end of one character", **spread(first))
 

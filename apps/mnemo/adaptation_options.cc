@@ -23,9 +23,4 @@ void add_adaptation(Command& command, AdaptationOptions& options) {
       .needs("--dynamic");
 }
 
-std::unique_ptr<TextLanguageModel> load_for(const AdaptationOptions& options, ModelContents contents) {
-  if (options.rate > 0) return load_without_dropout(std::move(contents));
-  return TextLanguageModel::from_contents(std::move(contents));
-}
-
 }  // namespace mnemo

@@ -111,7 +111,10 @@ class LayerBench {
     RandomStream random(1, Purpose::kBench);
     x_.resize(packing_.tokens() * o.input);
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(random.normal());
-    if (o.mode == "step") session_.emplace(layer_, pool_, o.batch);
+    if (o.mode == "step") {
+      layer_.prepare(pool_);
+      session_.emplace(layer_, o.batch);
+    }
   }
 
   /// Of one run.

@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <numeric>
 #include <optional>
 
 #include "apps/mnemo/commands.h"
@@ -12,7 +11,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "pipeline/text_classifier.h"
-#include "tasks/data.h"
+#include "tasks/classify/data.h"
 #include "text/records.h"
 
 namespace mnemo {
@@ -80,7 +79,7 @@ class Classification {
  private:
   void answer() {
     if (corpus_.size() > 0) {
-      const auto p = model_->probabilities(model_->logits(corpus_, pool_, arena_), !options_.raw);
+      const auto p = model_->probabilities(model_->logits(corpus_, workspace_), !options_.raw);
       const auto K = static_cast<std::int64_t>(model_->labels().size());
       for (std::int64_t i = 0; i < corpus_.size(); ++i) append(p.data() + i * K);
       corpus_.clear();
@@ -89,26 +88,10 @@ class Classification {
     out_.clear();
   }
 
-  // The labels to show, most probable first.
-  std::vector<std::int32_t> chosen(const float* p) const {
-    std::vector<std::int32_t> order(fields_.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] > p[b]; });
-    const bool all = model_->multi_label() && !options_.top;
-    const std::size_t most = all ? order.size() : static_cast<std::size_t>(options_.top.value_or(1));
-    const double least = options_.threshold.value_or(all ? 0.5 : 0.0);
-    order.resize(std::min(order.size(), most));
-    while (!order.empty() && static_cast<double>(p[order.back()]) < least) order.pop_back();
-    return order;
-  }
-
   void append(const float* p) {
-    const auto ids = chosen(p);
+    const auto ids = model_->chosen_labels(p, {options_.top, options_.threshold});
     if (options_.format == "jsonl") {
-      Json labels = Json::array();
-      for (std::int32_t id : ids)
-        labels.push_back({{"label", model_->labels()[id]}, {"probability", static_cast<double>(p[id])}});
-      out_ += Json{{"labels", labels}}.dump() + "\n";
+      out_ += model_->labels_json(p, ids).dump() + "\n";
       return;
     }
     for (std::size_t i = 0; i < ids.size(); ++i)
@@ -118,7 +101,7 @@ class Classification {
 
   const ClassifyOptions& options_;
   ThreadPool pool_;
-  Arena arena_;
+  Workspace workspace_{pool_};
   std::unique_ptr<TextClassifier> model_;
   std::vector<std::string> fields_;
   Corpus corpus_;

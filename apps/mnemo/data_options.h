@@ -5,11 +5,7 @@
 #include <vector>
 
 #include "apps/mnemo/command_line.h"
-#include "config/config.h"
-#include "pipeline/text_classifier.h"
-#include "tasks/data.h"
-#include "tasks/generate/data.h"
-#include "tasks/tag/training.h"
+#include "tasks/files.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -32,22 +28,7 @@ inline const std::vector<std::string> kDataFormats{"lines", "tsv",   "csv",    "
                                                    "trees", "conll", "conllu", "slashed", "poems-json"};
 inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed", "jsonl"};
 
-/// Labelled texts from a file of the command line, or from standard input for "-", read as the model's training data
-/// were unless `--format-in` says otherwise. `what` names them in messages.
-LabelledTexts read_labelled(const std::string& path, const TextClassifier& model, const DataOptions& options,
-                            const std::string& what);
-
-/// The same of sentences with tags, for a tagger.
-TaggedSentences read_tagged(const std::string& path, const TextTagger& model, const DataOptions& options,
-                            const std::string& what);
-
-/// Whether the format is one of texts alone.
-bool is_unlabelled(const std::string& format);
-
-/// How a language model's texts are read. Throws UsageError for a format of labelled data.
-TextSource language_source(const DataOptions& options);
-
-/// Clears the keys that say where in a record of data.format label and text are, as it is to be read as `format`.
-void forget_columns(DataConfig& data, const std::string& format);
+/// A file of the command line, as the options say it is to be read; `what` names it in messages.
+OpenRequest open_request(const std::string& path, const DataOptions& options, const std::string& what);
 
 }  // namespace mnemo

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "apps/mnemo/adaptation_options.h"
 #include "apps/mnemo/commands.h"
@@ -11,9 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
-#include "tasks/classify/report.h"
-#include "tasks/generate/training.h"
-#include "tasks/tag/report.h"
+#include "tasks/task.h"
 
 namespace mnemo {
 namespace {
@@ -46,15 +45,14 @@ Minimum parse_minimum(const std::string& text) {
 std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 // The exit code: kMinimumMissed if a metric is worse than its minimum.
-int check_minimums(const std::vector<Minimum>& minimums, const Metrics& metrics) {
+int check_minimums(const std::vector<Minimum>& minimums, const Report& report) {
   int code = 0;
   for (const Minimum& minimum : minimums) {
-    const auto found = metrics.find(minimum.metric);
-    if (found == metrics.end()) fail("--min {}: not defined on this data", minimum.metric);
-    const bool reached =
-        higher_is_better(minimum.metric) ? found->second >= minimum.value : found->second <= minimum.value;
+    const std::optional<double> found = report.metric(minimum.metric);
+    if (!found) fail("--min {}: not defined on this data", minimum.metric);
+    const bool reached = higher_is_better(minimum.metric) ? *found >= minimum.value : *found <= minimum.value;
     if (reached) continue;
-    say(fmt::format("mnemo: --min {}={} not reached: {:.6f}", minimum.metric, minimum.value, found->second));
+    say(fmt::format("mnemo: --min {}={} not reached: {:.6f}", minimum.metric, minimum.value, *found));
     code = kMinimumMissed;
   }
   return code;
@@ -66,95 +64,44 @@ std::string log_of(const std::string& model) {
   return log_path(folder.empty() ? "." : folder);
 }
 
-int evaluate_classifier(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
-  for (const Minimum& minimum : minimums) check_metric(minimum.metric);
-  if (!o.metric.empty()) check_metric(o.metric);
-  ThreadPool pool(o.threads);
-  const auto model = TextClassifier::from_contents(std::move(contents));
-  const LabelledTexts texts = read_labelled(o.data, *model, o.input, "data");
-  ModelReport report = report_model(*model, texts, o.metric, pool);
-  report.model = o.model;
-  report.data = o.data == "-" ? "standard input" : o.data;
-  if (!o.metric.empty() && !report.interval) fail("--metric {}: not defined on this data", o.metric);
-  if (!o.train.empty()) add_baselines(report, *model, texts, read_labelled(o.train, *model, o.input, "train"));
-  if (!o.compare.empty()) {
-    const auto other = TextClassifier::load(o.compare);
-    add_comparison(report, *model, *other, o.compare, texts, pool);
-  }
-  put(o.format == "json" ? json_line(report_json(report)) : report_text(report, model->labels()));
-  if (!o.report.empty()) write_file(o.report, report_html(report, *model, texts, log_of(o.model)));
-  return check_minimums(minimums, report.evaluation.metrics());
-}
-
-int evaluate_tagger(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
-  ThreadPool pool(o.threads);
-  const auto model = TextTagger::from_contents(std::move(contents));
-  for (const Minimum& minimum : minimums) {
-    check_tag_metric(minimum.metric, model->columns());
-    if (minimum.metric.ends_with("unknown_accuracy") && o.train.empty())
-      throw UsageError(fmt::format("--min {}: needs --train, which says what is known", minimum.metric));
-  }
-  const TaggedSentences sentences = read_tagged(o.data, *model, o.input, "data");
-  report_repairs(sentences, model->columns(), say);
-  TaggedSentences train;
-  if (!o.train.empty()) train = read_tagged(o.train, *model, o.input, "train");
-  TagReport report = report_tagger(*model, sentences, o.train.empty() ? nullptr : &train, o.metric, pool);
-  report.model = o.model;
-  report.data = o.data == "-" ? "standard input" : o.data;
-  if (!o.compare.empty()) {
-    const auto compared = TextTagger::load(o.compare);
-    try {
-      check_tags(sentences, compared->columns());
-    } catch (const Error& error) {
-      fail("{} cannot be compared: {}", o.compare, error.what());
-    }
-    TagReport other = report_tagger(*compared, sentences, nullptr, o.metric, pool);
-    other.model = o.compare;
-    add_comparison(report, other);
-  }
-  put(o.format == "json" ? json_line(report_json(report)) : report_text(report));
-  if (!o.report.empty()) write_file(o.report, report_html(report, log_of(o.model)));
-  Metrics metrics = report_metrics(report);
-  for (const Minimum& minimum : minimums) {
-    const std::size_t dot = minimum.metric.rfind('.') + 1;  // 0 without one
-    const std::string column = minimum.metric.substr(0, dot), name = minimum.metric.substr(dot);
-    // The strict count is one of its own only where it differs.
-    if (name == "strict_f1" && metrics.contains(column + "f1"))
-      metrics.emplace(minimum.metric, metrics.at(column + "f1"));
-  }
-  return check_minimums(minimums, metrics);
-}
-
-int evaluate_language_model(const EvaluateOptions& o, ModelContents contents, const std::vector<Minimum>& minimums) {
+// Options that only some tasks have.
+void check_options(const EvaluateOptions& o, const TaskTraits& task) {
   for (const auto& [given, name] :
        {std::pair{!o.report.empty(), "--report"}, {!o.metric.empty(), "--metric"}, {!o.train.empty(), "--train"}})
-    if (given) throw UsageError(fmt::format("{}: not for language models, and {} is one", name, o.model));
-  const TextSource source = language_source(o.input);
-  ThreadPool pool(o.threads);
-  const auto report_of = [&](TextLanguageModel& model, const std::string& name) {
-    LanguageReport out = report_language_model(model, read_units(o.data, model, source, say), pool, o.adaptation);
-    out.model = name;
-    out.data = o.data == "-" ? "standard input" : o.data;
-    return out;
-  };
-  LanguageReport report = report_of(*load_for(o.adaptation, std::move(contents)), o.model);
-  if (!o.compare.empty())
-    add_comparison(report,
-                   report_of(*load_for(o.adaptation, read_model(o.compare, TextLanguageModel::kTask)), o.compare));
-  put(o.format == "json" ? json_line(report_json(report)) : report_text(report));
-  return check_minimums(minimums, language_metrics(mean_nats(report.records)));
+    if (given && !task.page) throw UsageError(fmt::format("{}: not for {}, and {} is one", name, task.model, o.model));
+  if (o.adaptation.any() && !task.adapts)
+    throw UsageError(fmt::format("--cache, --dynamic: for language models, and {} is none", o.model));
 }
 
 int run_evaluate(const EvaluateOptions& o) {
   std::vector<Minimum> minimums;
   for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
-  ModelContents contents = read_model(o.model, "");
-  if (o.adaptation.any() && contents.metadata.task != TextLanguageModel::kTask)
-    throw UsageError(fmt::format("--cache, --dynamic: for language models, and {} is none", o.model));
-  if (contents.metadata.task == TextTagger::kTask) return evaluate_tagger(o, std::move(contents), minimums);
-  if (contents.metadata.task == TextLanguageModel::kTask)
-    return evaluate_language_model(o, std::move(contents), minimums);
-  return evaluate_classifier(o, std::move(contents), minimums);
+  const auto model = TextModel::load(o.model);
+  const Task& task = task_of(*model);
+  check_options(o, task.traits());
+  for (const Minimum& minimum : minimums) task.check_metric(minimum.metric, *model, !o.train.empty());
+  ThreadPool pool(o.threads);
+  const auto data = task.open(open_request(o.data, o.input, "data"), *model);
+  const auto train = o.train.empty() ? nullptr : task.open(open_request(o.train, o.input, "train"), *model);
+  MeasureRequest request{.metric = o.metric, .train = train.get(), .adaptation = o.adaptation, .log = say};
+  const auto report = task.measure(*model, *data, request, pool);
+  report->model_name = o.model;
+  report->data_name = shown_path(o.data);
+  if (!o.compare.empty()) {
+    const auto other = TextModel::load(o.compare);
+    if (&task_of(*other) != &task)
+      fail("{}: a model of the task {}, which cannot be compared with one of {}", o.compare, other->task(),
+           model->task());
+    request.train = nullptr;
+    request.log = [](const std::string&) {};
+    const auto their_data = task.reopen(*data, *other, open_request(o.data, o.input, "data"));
+    const auto theirs = task.measure(*other, their_data ? *their_data : *data, request, pool);
+    theirs->model_name = o.compare;
+    report->compare(*theirs);
+  }
+  put(o.format == "json" ? json_line(report->json()) : report->text());
+  if (!o.report.empty()) write_file(o.report, report->page(log_of(o.model)));
+  return check_minimums(minimums, *report);
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // mnemo generate: a text goes on.
 #include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
@@ -12,12 +12,9 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/thread_pool.h"
-#include "decode/generate.h"
-#include "decode/overlap.h"
-#include "decode/parallelism.h"
-#include "decode/poem_constraint.h"
-#include "pipeline/text_language_model.h"
+#include "pipeline/text_generator.h"
 #include "tasks/generate/data.h"
 #include "text/line_reader.h"
 
@@ -45,105 +42,39 @@ std::string read_prompt_text(const GenerateCommand& o) {
   return out;
 }
 
-// What the text goes on from: its end as the unit before it, what is told of it, and the prompt. Throws Error that
-// names the first unit that the model does not know.
-class Beginning {
- public:
-  Beginning(const TextLanguageModel& model, const GenerateCommand& o, const std::string& form)
-      : model_(model), units_{model.text_end()} {
-    if (model.tells()) {
-      Tokens tokens;
-      const Tokenizer tokenizer(model.tokenizer_options());
-      const Poem told{.title = o.title, .author = o.author, .form = form, .body = {}};
-      for_record_units(told, true, tokenizer, tokens, [&](Section section, std::string_view unit) {
-        if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
-        if (section == Section::kBody) return;
-        add(unit, section == Section::kAuthor ? "--author" : "--title");
-      });
-    } else if (!o.title.empty() || !o.author.empty()) {
-      throw UsageError(
-          fmt::format("{}: was not told titles and authors in training, as models of poems-json are", o.model));
-    }
-    prompt_begins_ = units_.size();
-  }
-
-  // In lines; the last one goes on.
-  void add_prompt(const std::string& prompt) {
-    Tokens tokens;
-    const Tokenizer tokenizer(model_.tokenizer_options());
-    for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
-      const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
-      tokenizer.tokenize(std::string_view(prompt).substr(at, end - at), tokens);
-      for (std::size_t i = 0; i < tokens.size(); ++i)
-        add(tokens.text(i), fmt::format("prompt, line {}, unit {}", number, i + 1));
-      if (end < prompt.size()) units_.push_back(model_.line_end());
-      at = end + 1;
-    }
-  }
-
-  const std::vector<std::int32_t>& units() const { return units_; }
-  std::span<const std::int32_t> prompt() const { return std::span(units_).subspan(prompt_begins_); }
-
- private:
-  void add(std::string_view unit, const std::string& where) {
-    units_.push_back(model_.vocabulary().find(unit));
-    if (units_.back() == Vocabulary::kUnknown && unit != Vocabulary::kUnknownText)
-      fail("{}: the model does not know \"{}\"; it was not in its training data", where, unit);
-  }
-
-  const TextLanguageModel& model_;
-  std::vector<std::int32_t> units_;
-  std::size_t prompt_begins_ = 0;
-};
+GenerationRequest request_of(const GenerateCommand& o) {
+  GenerationRequest out{.prompt = read_prompt_text(o),
+                        .title = o.title,
+                        .author = o.author,
+                        .form_name = o.poem.form,
+                        .form = read_form(o.poem),
+                        .tones = o.poem.tones,
+                        .acrostic = o.acrostic,
+                        .allow_repeats = o.repeats,
+                        .options = o.options,
+                        .beam = o.beam,
+                        .candidates = o.candidates};
+  if (out.form) out.book = rhyme_book(o.poem, *out.form);
+  return out;
+}
 
 class Generation {
  public:
   explicit Generation(const GenerateCommand& o)
-      : o_(o),
-        form_(read_form(o.poem)),
-        pool_(o.threads),
-        model_(TextLanguageModel::load(o.model)),
-        prompt_(read_prompt_text(o)),
-        beginning_(*model_, o, form_ ? form_->name : o.poem.form) {
-    beginning_.add_prompt(prompt_);
-    if (form_) constrain();
-    options_ = o.options;
-    options_.blocked.assign(static_cast<std::size_t>(model_->vocabulary().size()), 0);
-    options_.blocked[Vocabulary::kUnknown] = 1;
-    for (std::int32_t v = 1; v < model_->vocabulary().size(); ++v)
-      if (model_->vocabulary().text(v).size() > 1 && model_->vocabulary().text(v).front() == '\n')
-        options_.blocked[static_cast<std::size_t>(v)] = 1;
-    if (model_->has_records() && !form_) {
-      options_.end = model_->text_end();
-      options_.blocked[static_cast<std::size_t>(options_.end)] = 0;
-    }
-    options_.constraint = constraint_.get();
-    if (form_) options_.length = 4 * form_->characters();
+      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), request_(request_of(o)) {
+    model_->prepare_to_generate(pool_);
   }
 
   void run() {
-    if (o_.beam > 0) {
-      const BeamOptions beam{
-          o_.beam, options_.length, options_.blocked, options_.end, options_.sampling.no_repeat, options_.constraint};
-      auto texts = beam_search(model_->network(), beginning_.units(), beam, pool_);
-      texts.resize(std::min<std::size_t>(texts.size(), static_cast<std::size_t>(options_.samples)));
-      show(texts);
-      return;
-    }
-    // The first sample is written as it grows.
-    const bool grows = o_.format == "text" && options_.samples == 1 && o_.candidates == 1 && o_.overlap.empty();
-    if (!grows) {
-      options_.samples *= o_.candidates;
-      return show(generate(model_->network(), beginning_.units(), options_, pool_));
-    }
-    UnitJoiner joiner = begun();
-    put(prompt_);
+    TextGenerator generator(*model_, request_, o_.model);
+    if (o_.format != "text" || !generator.streams() || !o_.overlap.empty())
+      return show(generator, generator.run(pool_));
+    put(request_.prompt);
     const bool at_once = isatty(STDOUT_FILENO) != 0;
     std::string waiting;
-    generate(model_->network(), beginning_.units(), options_, pool_, [&](std::int32_t unit) {
-      waiting += joiner.add(unit);
+    generator.run(pool_, [&](const std::string& piece) {
+      waiting += piece;
       if (at_once || waiting.size() >= kWaiting) put(std::exchange(waiting, {}));
-      return true;
     });
     put(waiting + "\n");
   }
@@ -151,88 +82,8 @@ class Generation {
  private:
   static constexpr std::size_t kWaiting = 1 << 12;
 
-  // Units that may come, by the form and by what stands there already.
-  void constrain() {
-    if (model_->config().text.unit != "char" && model_->config().text.unit != "grapheme")
-      throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", o_.model));
-    std::vector<std::string_view> texts;
-    texts.reserve(static_cast<std::size_t>(model_->vocabulary().size()));
-    for (std::int32_t v = 0; v < model_->vocabulary().size(); ++v) texts.push_back(model_->vocabulary().text(v));
-    poem_units_ = std::make_unique<PoemUnits>(texts, rhyme_book(o_.poem, *form_));
-    constraint_ = std::make_unique<PoemConstraint>(
-        *poem_units_, *form_, PoemOptions{.acrostic = to_code_points(o_.acrostic), .allow_repeats = o_.repeats});
-    std::vector<std::uint8_t> blocked(texts.size());
-    for (std::size_t i = 0; i < beginning_.prompt().size(); ++i) {
-      const std::int32_t unit = beginning_.prompt()[i];
-      std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
-      if (!constraint_->ended()) constraint_->block(blocked);
-      const std::string_view text = texts[static_cast<std::size_t>(unit)];
-      if (constraint_->ended()) fail("prompt, unit {}: \"{}\" stands behind the end of {}", i + 1, text, form_->name);
-      if (blocked[static_cast<std::size_t>(unit)] != 0)
-        fail(
-            "prompt, unit {}: \"{}\" does not keep the form {}: there it breaks its length, --tones {}, the rhyme, the "
-            "acrostic, or stands twice",
-            i + 1, text, form_->name, o_.poem.tones);
-      constraint_->note(unit);
-    }
-  }
-
-  // A joiner that has joined the prompt.
-  UnitJoiner begun() const {
-    UnitJoiner joiner(*model_);
-    for (const std::int32_t unit : beginning_.prompt()) joiner.add(unit);
-    return joiner;
-  }
-
-  // The mean over the couplets that the form wants parallel.
-  double parallelism_of(const GeneratedText& text) {
-    const auto couplets = parallel_couplets(*form_);
-    if (couplets.empty()) return 0;
-    if (!vectors_) {
-      std::vector<bool> characters;
-      for (const PoemUnits::Unit& unit : poem_units_->units()) characters.push_back(unit.character != 0);
-      vectors_ = std::make_unique<CentredVectors>(model_->network().embedding().weight, characters);
-    }
-    std::vector<std::int32_t> units;
-    const auto add = [&](std::int32_t unit) {
-      if (poem_units_->units()[static_cast<std::size_t>(unit)].character != 0) units.push_back(unit);
-    };
-    for (const std::int32_t unit : beginning_.prompt()) add(unit);
-    for (const std::int32_t unit : text.units) add(unit);
-    double sum = 0;
-    for (const std::size_t first : couplets) {
-      std::size_t at = 0;
-      for (std::size_t l = 0; l < first; ++l) at += static_cast<std::size_t>(form_->lines[l].length);
-      const auto length = static_cast<std::size_t>(form_->lines[first].length);
-      sum +=
-          parallelism(*vectors_, std::span(units).subspan(at, length), std::span(units).subspan(at + length, length));
-    }
-    return sum / static_cast<double>(couplets.size());
-  }
-
-  // The best of each number of candidates: by log p a unit and, where the form wants it, parallelism.
-  std::vector<GeneratedText> best(std::vector<GeneratedText> texts) {
-    if (o_.candidates == 1) return texts;
-    std::vector<GeneratedText> out;
-    for (std::size_t first = 0; first < texts.size(); first += static_cast<std::size_t>(o_.candidates)) {
-      std::size_t chosen = first;
-      double most = -INFINITY;
-      for (std::size_t i = first; i < first + static_cast<std::size_t>(o_.candidates) && i < texts.size(); ++i) {
-        const double worth =
-            texts[i].log_probability / static_cast<double>(std::max<std::size_t>(1, texts[i].units.size())) +
-            (form_ ? parallelism_of(texts[i]) : 0);
-        if (worth > most) {
-          most = worth;
-          chosen = i;
-        }
-      }
-      out.push_back(std::move(texts[chosen]));
-    }
-    return out;
-  }
-
   // What each text, its prompt left out, shares with the corpus.
-  std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) {
+  std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) const {
     std::vector<std::vector<std::int32_t>> units;
     units.reserve(texts.size());
     for (const GeneratedText& text : texts) units.push_back(text.units);
@@ -245,9 +96,14 @@ class Generation {
                          finder.read(unit);
                      });
     std::vector<Overlap> out = finder.find();
+    report_overlaps(out);
+    return out;
+  }
+
+  void report_overlaps(const std::vector<Overlap>& each) const {
     std::int64_t longest = 0;
     Overlap all;
-    for (const Overlap& one : out) {
+    for (const Overlap& one : each) {
       longest = std::max(longest, one.longest);
       for (std::size_t n = 0; n < one.known.size(); ++n) {
         all.known[n] += one.known[n];
@@ -260,59 +116,22 @@ class Generation {
           "{} {}-grams {:.1f}%", n > 0 ? "," : "", Overlap::kLengths[n],
           100.0 * static_cast<double>(all.known[n]) / static_cast<double>(std::max<std::int64_t>(1, all.ngrams[n])));
     say(line);
-    return out;
   }
 
-  nlohmann::ordered_json overlap_json(const Overlap& overlap, const GeneratedText& text) const {
-    UnitJoiner joiner(*model_);
-    std::string run;
-    for (std::int64_t i = 0; i < overlap.longest; ++i)
-      run += joiner.add(text.units[static_cast<std::size_t>(overlap.begin + i)]);
-    nlohmann::ordered_json out{{"longest", overlap.longest}, {"run", run}};
-    for (std::size_t n = 0; n < overlap.known.size(); ++n)
-      out["known"][std::to_string(Overlap::kLengths[n])] =
-          overlap.ngrams[n] > 0 ? static_cast<double>(overlap.known[n]) / static_cast<double>(overlap.ngrams[n]) : 0.0;
-    return out;
-  }
-
-  void show(std::vector<GeneratedText> all) {
-    const std::vector<GeneratedText> texts = best(std::move(all));
+  void show(const TextGenerator& generator, const std::vector<GeneratedText>& texts) const {
     const std::vector<Overlap> shared = o_.overlap.empty() ? std::vector<Overlap>() : overlaps(texts);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      UnitJoiner joiner = begun();
-      std::string text = prompt_;
-      for (const std::int32_t unit : texts[i].units) text += joiner.add(unit);
-      if (o_.format == "jsonl") {
-        nlohmann::ordered_json record{{"text", text},
-                                      {"prompt", prompt_},
-                                      {"units", texts[i].units.size()},
-                                      {"log_prob", texts[i].log_probability}};
-        if (model_->tells()) {
-          record["title"] = o_.title;
-          record["author"] = o_.author;
-        }
-        if (form_) {
-          record["form"] = form_->name;
-          if (!parallel_couplets(*form_).empty()) record["parallelism"] = parallelism_of(texts[i]);
-        }
-        if (!shared.empty()) record["overlap"] = overlap_json(shared[i], texts[i]);
-        put(record.dump() + "\n");
-      } else {
-        put((i > 0 ? "\n" : "") + text + "\n");
-      }
+      if (o_.format == "jsonl")
+        put(generator.json(texts[i], shared.empty() ? nullptr : &shared[i]).dump() + "\n");
+      else
+        put((i > 0 ? "\n" : "") + generator.text(texts[i]) + "\n");
     }
   }
 
   const GenerateCommand& o_;
-  std::optional<PoemForm> form_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
-  std::string prompt_;
-  Beginning beginning_;
-  GenerateOptions options_;
-  std::unique_ptr<PoemUnits> poem_units_;
-  std::unique_ptr<PoemConstraint> constraint_;
-  std::unique_ptr<CentredVectors> vectors_;
+  GenerationRequest request_;
 };
 
 int run_generate(const GenerateCommand& o) {

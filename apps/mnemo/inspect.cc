@@ -9,9 +9,7 @@
 #include "checkpoint/format.h"
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
-#include "pipeline/text_classifier.h"
-#include "pipeline/text_language_model.h"
-#include "pipeline/text_tagger.h"
+#include "pipeline/text_model.h"
 
 namespace mnemo {
 namespace {
@@ -73,10 +71,9 @@ void print_text(const Json& d) {
   std::printf("\nconfiguration\n%s\n", d["config"].dump(2).c_str());
 }
 
-template <class Model>
-void verify(const InspectOptions& o, ModelContents contents) {
+void verify(const InspectOptions& o) {
   ThreadPool pool(o.threads);
-  const auto model = Model::from_contents(std::move(contents));
+  const auto model = TextModel::load(o.model);
   const double difference = model->verify(pool);
   if (!(difference <= kVerifyTolerance))
     fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
@@ -87,13 +84,7 @@ void verify(const InspectOptions& o, ModelContents contents) {
 
 int run_inspect(const InspectOptions& o) {
   if (o.verify) {
-    ModelContents contents = read_model(o.model, "");
-    if (contents.metadata.task == TextTagger::kTask)
-      verify<TextTagger>(o, std::move(contents));
-    else if (contents.metadata.task == TextLanguageModel::kTask)
-      verify<TextLanguageModel>(o, std::move(contents));
-    else
-      verify<TextClassifier>(o, std::move(contents));
+    verify(o);
     return 0;
   }
   const Json description = describe(o.model, read_model(o.model, ""));

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
@@ -12,10 +11,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/product.h"
-#include "tasks/classify/report.h"
-#include "tasks/generate/training.h"
-#include "tasks/tag/report.h"
-#include "tasks/tag/training.h"
+#include "tasks/task.h"
 
 namespace mnemo {
 namespace {
@@ -33,112 +29,73 @@ struct Side {
   double megabytes = 0, per_s = 0, metric = 0;
 };
 
-// A model of any task, with the data that it is measured on.
-struct Subject {
-  std::string metric, counted;  // by which the model was chosen; what its speed counts
-  double count = 0;             // of that in the data
-  std::function<void()> work;   // what its speed is of
-  std::function<Metrics()> measure;
-  std::function<void(kernels::Precision)> quantize;
-  std::function<void(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool&)> save;
-  const ModelMetadata* metadata = nullptr;
-  std::vector<SourceFile> files;
-  std::int64_t records = 0;
-  std::shared_ptr<void> model;  // that all these are of
-};
-
-template <class Model>
-void fill(Subject& subject, const std::shared_ptr<Model>& model) {
-  subject.model = model;
-  subject.metadata = &model->metadata();
-  subject.quantize = [&m = *model](kernels::Precision precision) { m.quantize(precision); };
-  subject.save = [&m = *model](const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
-    m.save(path, metrics, provenance, pool);
-  };
-}
-
-Subject classifier_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
-  const std::shared_ptr<TextClassifier> model = TextClassifier::from_contents(std::move(contents));
-  const auto texts = std::make_shared<LabelledTexts>(read_labelled(o.dev, *model, o.input, "dev"));
-  Subject out;
-  fill(out, model);
-  out.metric = report_model(*model, *texts, "", pool).main_metric;
-  out.counted = "texts";
-  out.count = static_cast<double>(texts->entries.size());
-  out.records = std::ssize(texts->entries);
-  out.files = texts->files;
-  out.work = [&m = *model, texts, &pool] {
-    Arena arena;
-    m.logits(encode_corpus(m, *texts), pool, arena);
-  };
-  out.measure = [&m = *model, texts, &pool] { return report_model(m, *texts, "", pool).evaluation.metrics(); };
-  return out;
-}
-
-Subject tagger_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
-  const std::shared_ptr<TextTagger> model = TextTagger::from_contents(std::move(contents));
-  const auto sentences = std::make_shared<TaggedSentences>(read_tagged(o.dev, *model, o.input, "dev"));
-  Subject out;
-  fill(out, model);
-  out.metric = report_tagger(*model, *sentences, nullptr, "", pool).main_metric;
-  out.counted = "tokens";
-  for (const auto& entry : sentences->entries) out.count += static_cast<double>(entry.tokens.size());
-  out.records = std::ssize(sentences->entries);
-  out.files = sentences->files;
-  out.work = [&m = *model, sentences, &pool] { predict_tags(m, *sentences, pool); };
-  out.measure = [&m = *model, sentences, &pool] {
-    return report_metrics(report_tagger(m, *sentences, nullptr, "", pool));
-  };
-  return out;
-}
-
-Subject language_model_subject(const QuantizeOptions& o, ModelContents contents, ThreadPool& pool) {
-  const std::shared_ptr<TextLanguageModel> model = TextLanguageModel::from_contents(std::move(contents));
-  const auto text = std::make_shared<UnitText>(read_units(o.dev, *model, language_source(o.input), say));
-  if (text->measured == 0) fail("{}: no units to measure on", o.dev);
-  Subject out;
-  fill(out, model);
-  out.metric = language_metric(model->config());
-  out.counted = "units";
-  out.count = static_cast<double>(text->measured);
-  out.records = text->measured;
-  out.files = text->files;
-  // Read in parts side by side, as dev is in training.
-  const auto nats = [&m = *model, text, &pool] { return dev_nats(m, *text, pool); };
-  out.work = nats;
-  out.measure = [nats] { return language_metrics(nats()); };
-  return out;
-}
-
-Subject open_subject(const QuantizeOptions& o, ThreadPool& pool) {
-  ModelContents contents = read_model(o.model, "");
-  if (const auto precision = contents.metadata.precision; precision != kernels::Precision::kFloat32)
-    fail("{}: the model's numbers are {} already; start from the float32 model", o.model,
-         kernels::precision_name(precision));
-  if (contents.metadata.task == TextTagger::kTask) return tagger_subject(o, std::move(contents), pool);
-  if (contents.metadata.task == TextLanguageModel::kTask) return language_model_subject(o, std::move(contents), pool);
-  return classifier_subject(o, std::move(contents), pool);
-}
-
-// Reading aside: units and network, the best of a few passes.
-double rate_of(const Subject& subject) {
-  using Clock = std::chrono::steady_clock;
-  double best = 0;
-  for (int pass = 0; pass < 3; ++pass) {
-    const auto start = Clock::now();
-    subject.work();
-    best = std::max(best, subject.count / std::chrono::duration<double>(Clock::now() - start).count());
+// A model with the data that it is measured on.
+class Subject {
+ public:
+  Subject(const QuantizeOptions& o, ThreadPool& pool) : o_(o), pool_(pool), model_(TextModel::load(o.model)) {
+    if (const auto precision = model_->metadata().precision; precision != kernels::Precision::kFloat32)
+      fail("{}: the model has the precision {} already; start from the float32 model", o.model,
+           kernels::precision_name(precision));
+    task_ = &task_of(*model_);
+    data_ = task_->open(open_request(o.dev, o.input, "dev"), *model_);
   }
-  return best;
-}
+
+  // The metric by which the model was chosen, and what its rate counts.
+  const std::string& metric() const { return metric_; }
+  const char* counted() const { return task_->traits().counted; }
+  const Metrics& metrics() const { return metrics_; }
+
+  Side measure() {
+    Side out;
+    out.per_s = rate();
+    const auto report =
+        task_->measure(*model_, *data_, {.metric = {}, .adaptation = {}, .as_in_training = true}, pool_);
+    metric_ = report->main_metric();
+    metrics_ = report->metrics();
+    const auto value = report->metric(metric_);
+    if (!value) fail("{}: {}, by which the model was chosen, is not defined on this data", o_.dev, metric_);
+    out.metric = *value;
+    return out;
+  }
+
+  void quantize() { model_->quantize(*kernels::inference_numbers(o_.precision), pool_); }
+
+  void save() {
+    Json provenance = model_->metadata().provenance;
+    const Json measured = data_provenance(*data_, *data_);  // what the metrics are of
+    for (const char* key : {"dev", "dev_records"}) provenance[key] = measured[key];
+    model_->save(o_.out, Json(metrics_), provenance, pool_);
+  }
+
+ private:
+  // Reading aside: units and network, the best of a few passes.
+  double rate() const {
+    using Clock = std::chrono::steady_clock;
+    double best = 0;
+    for (int pass = 0; pass < 3; ++pass) {
+      const auto start = Clock::now();
+      const auto count = static_cast<double>(task_->answer_all(*model_, *data_, pool_));
+      best = std::max(best, count / std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    return best;
+  }
+
+  const QuantizeOptions& o_;
+  ThreadPool& pool_;
+  std::unique_ptr<TextModel> model_;
+  const Task* task_ = nullptr;
+  std::unique_ptr<Dataset> data_;
+  std::string metric_;
+  Metrics metrics_;
+};
 
 double file_megabytes(const std::string& path) { return static_cast<double>(std::filesystem::file_size(path)) * 1e-6; }
 
 void print(const QuantizeOptions& o, const Subject& subject, const Side& before, const Side& after) {
-  const std::string rate = subject.counted + (o.format == "json" ? "_per_s" : "/s");
+  const std::string rate = std::string(subject.counted()) + (o.format == "json" ? "_per_s" : "/s");
   if (o.format == "json") {
     const auto side = [&](const Side& s) {
-      return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric, s.metric}};
+      return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric(), s.metric}};
     };
     std::puts(Json{{"model", o.out}, {"precision", o.precision}, {"before", side(before)}, {"after", side(after)}}
                   .dump(-1, ' ', false, Json::error_handler_t::replace)
@@ -148,7 +105,7 @@ void print(const QuantizeOptions& o, const Subject& subject, const Side& before,
   std::printf("%-14s %12s %12s\n", "", "float32", o.precision.c_str());
   std::printf("%-14s %12.2f %12.2f\n", "size, MB", before.megabytes, after.megabytes);
   std::printf("%-14s %12.0f %12.0f\n", rate.c_str(), before.per_s, after.per_s);
-  std::printf("%-14s %12.4f %12.4f\n", subject.metric.c_str(), before.metric, after.metric);
+  std::printf("%-14s %12.4f %12.4f\n", subject.metric().c_str(), before.metric, after.metric);
 }
 
 int run_quantize(const QuantizeOptions& o) {
@@ -157,31 +114,17 @@ int run_quantize(const QuantizeOptions& o) {
   if (std::filesystem::exists(o.out) && !o.overwrite)
     fail("{}: exists already; --overwrite replaces it, or name another file", o.out);
   ThreadPool pool(o.threads);
-  const Subject subject = open_subject(o, pool);
-  Metrics metrics;
-  const auto measure = [&](Side& side) {
-    side.per_s = rate_of(subject);
-    metrics = subject.measure();
-    const auto found = metrics.find(subject.metric);
-    if (found == metrics.end())
-      fail("{}: {}, by which the model was chosen, is not defined on this data", o.dev, subject.metric);
-    side.metric = found->second;
-  };
-  Side before, after;
+  Subject subject(o, pool);
+  Side before = subject.measure();
   before.megabytes = file_megabytes(o.model);
-  measure(before);
-  subject.quantize(*kernels::inference_numbers(o.precision));
-  measure(after);
-  const double drop = drop_of(subject.metric, before.metric, after.metric);
+  subject.quantize();
+  Side after = subject.measure();
+  const double drop = drop_of(subject.metric(), before.metric, after.metric);
   if (!(drop <= o.max_drop))
     fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, and --max-drop allows {:g}: {} was not written{}",
-         o.model, subject.metric, before.metric, after.metric, o.precision, drop, o.max_drop, o.out,
+         o.model, subject.metric(), before.metric, after.metric, o.precision, drop, o.max_drop, o.out,
          o.precision == "int8" ? "; --precision bfloat16 loses less" : "");
-  // What the metrics are of.
-  Json provenance = subject.metadata->provenance;
-  provenance["dev"] = files_json(subject.files);
-  provenance["dev_records"] = subject.records;
-  subject.save(o.out, Json(metrics), provenance, pool);
+  subject.save();
   after.megabytes = file_megabytes(o.out);
   print(o, subject, before, after);
   return 0;

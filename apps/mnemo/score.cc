@@ -1,11 +1,7 @@
 // mnemo score: what a language model says of each line.
-#include <fmt/ranges.h>
-
 #include <cmath>
 #include <cstdio>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <optional>
 
 #include "apps/mnemo/adaptation_options.h"
 #include "apps/mnemo/commands.h"
@@ -13,8 +9,10 @@
 #include "apps/mnemo/poem_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/thread_pool.h"
-#include "tasks/generate/training.h"
+#include "pipeline/line_scorer.h"
+#include "pipeline/poem_score.h"
 #include "text/line_reader.h"
 #include "text/utf8.h"
 
@@ -22,8 +20,8 @@ namespace mnemo {
 namespace {
 
 // Lines that are scored at once: enough for the products, little enough for memory.
-constexpr std::size_t kBlockLines = 512;
-constexpr std::size_t kBlockUnits = 1 << 15;
+constexpr std::int64_t kBlockLines = 512;
+constexpr std::int64_t kBlockUnits = 1 << 15;
 constexpr const char* kBlanks = " \t\u3000";  // of which a line that parts poems may consist
 constexpr std::string_view kBar = " ||| ";
 
@@ -38,12 +36,7 @@ struct ScoreOptions {
 class Scoring {
  public:
   explicit Scoring(const ScoreOptions& o)
-      : o_(o),
-        pool_(o.threads),
-        model_(load_for(o.adaptation, read_model(o.model, TextLanguageModel::kTask))),
-        before_(model_->tells() ? 1 : 0) {
-    if (o.adaptation.any()) adaptive_.emplace(*model_, o.adaptation, pool_);
-  }
+      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), scorer_(*model_, o.adaptation, pool_) {}
 
   void run() {
     std::vector<std::string> files = o_.files;
@@ -54,8 +47,9 @@ class Scoring {
       std::string line;
       try {
         while (lines.next(line)) {
-          add(line, lines);
-          if (lines_.size() >= kBlockLines || ids_.size() >= kBlockUnits || !lines.next_is_ready()) answer();
+          scorer_.add(scored_part(line, lines));
+          lines_.push_back(line);
+          if (scorer_.lines() >= kBlockLines || scorer_.units() >= kBlockUnits || !lines.next_is_ready()) answer();
         }
       } catch (...) {
         answer();  // what was read before the error
@@ -70,77 +64,47 @@ class Scoring {
   }
 
  private:
-  void add(const std::string& line, const LineReader& lines) {
+  // The whole line, or of an n-best list the text.
+  std::string_view scored_part(const std::string& line, const LineReader& lines) const {
     std::string_view text = line;
-    if (!o_.nbest.empty()) {
-      const std::size_t begin = line.find(kBar);
-      if (begin == std::string::npos)
-        fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
-      text = text.substr(begin + kBar.size());
-      text = text.substr(0, text.find(kBar));
-    }
-    line_unknown_.push_back(model_->encode_line(text, tokens_, ids_));
-    starts_.push_back(std::ssize(ids_));
-    lines_.push_back(line);
+    if (o_.nbest.empty()) return text;
+    const std::size_t begin = line.find(kBar);
+    if (begin == std::string::npos)
+      fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
+    text = text.substr(begin + kBar.size());
+    return text.substr(0, text.find(kBar));
   }
 
   void answer() {
-    std::vector<double> log_p(ids_.size());
-    std::vector<StreamLoss::Lane> lanes;
-    for (std::size_t i = 0; i < lines_.size(); ++i) lanes.push_back({starts_[i], starts_[i] + before_, starts_[i + 1]});
-    const ReadUnits read = [&](std::int64_t first, std::span<std::int32_t> out) {
-      std::copy_n(ids_.begin() + first, out.size(), out.begin());
-    };
-    const StreamLoss::Use use = [&](std::int32_t, std::int64_t place, double one) { log_p[place] = one; };
-    if (adaptive_)
-      for (const StreamLoss::Lane& lane : lanes) adaptive_->measure(read, lane, use);
-    else
-      StreamLoss(std::move(lanes)).measure(*model_, read, pool_, use);
-    for (std::size_t i = 0; i < lines_.size(); ++i)
-      show(i, std::span(log_p).subspan(starts_[i] + before_, starts_[i + 1] - starts_[i] - before_));
+    std::string out;
+    const std::vector<LineScore> scores = scorer_.take();
+    for (std::size_t i = 0; i < scores.size(); ++i) append(lines_[i], scores[i], out);
     lines_.clear();
-    line_unknown_.clear();
-    ids_.clear();
-    starts_.assign(1, 0);
-    put(out_);
-    out_.clear();
+    put(out);
   }
 
-  void show(std::size_t i, std::span<const double> log_p) {
-    double sum = 0;
-    for (const double one : log_p) sum += one;
+  void append(const std::string& line, const LineScore& score, std::string& out) {
+    const double sum = score.log_probability();
     ++line_number_;
-    units_ += std::ssize(log_p);
-    unknown_ += line_unknown_[i];
+    units_ += std::ssize(score.units);
+    unknown_ += score.unknown;
     log_probability_ += sum;
-    const double perplexity = std::exp(-sum / static_cast<double>(log_p.size()));
     if (!o_.nbest.empty()) {
-      out_ += fmt::format("{}{}{:.6f}\n", lines_[i], kBar, sum);
+      out += fmt::format("{}{}{:.6f}\n", line, kBar, sum);
     } else if (o_.format == "jsonl") {
-      nlohmann::ordered_json record{{"line", line_number_},
-                                    {"units", log_p.size()},
-                                    {"unknown", line_unknown_[i]},
-                                    {"log_prob", sum},
-                                    {"perplexity", perplexity}};
-      for (std::size_t t = 0; t < log_p.size(); ++t)
-        record["unit_log_probs"].push_back(
-            {model_->vocabulary().text(ids_[static_cast<std::size_t>(starts_[i] + before_) + t]), log_p[t]});
-      out_ += record.dump() + "\n";
+      Json record{{"line", line_number_}};
+      record.update(score.json(model_->vocabulary()));
+      out += record.dump() + "\n";
     } else {
-      out_ += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", line_number_, log_p.size(), sum, perplexity);
+      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", line_number_, score.units.size(), sum, score.perplexity());
     }
   }
 
   const ScoreOptions& o_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
-  std::int64_t before_;  // units of a line that are not scored
-  std::optional<AdaptiveLoss> adaptive_;
-  Tokens tokens_;
+  LineScorer scorer_;
   std::vector<std::string> lines_;
-  std::vector<std::int64_t> line_unknown_, starts_{0};
-  std::vector<std::int32_t> ids_;
-  std::string out_;
   std::int64_t line_number_ = 0, units_ = 0, unknown_ = 0;
   double log_probability_ = 0;
 };
@@ -177,70 +141,11 @@ class PoemScoring {
 
  private:
   void check(const std::string& text) {
+    const PoemScore score = score_poem(*model_, form_, book_, text, pool_);
     ++poems_;
-    const std::string body = without_marks(text);
-    const auto lines = lines_of(form_, body);
-    const PoemCheck found = check_poem(form_, lines, book_, true);
-    kept_ += found.faults.empty() ? 1 : 0;
-    const auto [log_p, units, unknown] = log_probability(body);
-    unknown_ += unknown;
-    const auto faults_of = [&](int line) {
-      std::vector<std::string> out;
-      for (const PoemFault& fault : found.faults)
-        if (fault.line == line) out.push_back(fault.message);
-      return out;
-    };
-    const double perplexity = std::exp(-log_p / static_cast<double>(units));
-    if (o_.format == "jsonl") {
-      nlohmann::ordered_json record{{"poem", poems_},
-                                    {"ok", found.faults.empty()},
-                                    {"rhyme", found.rhyme},
-                                    {"faults", faults_of(-1)},
-                                    {"units", units},
-                                    {"unknown", unknown},
-                                    {"log_prob", log_p},
-                                    {"perplexity", perplexity},
-                                    {"lines", nlohmann::ordered_json::array()}};
-      for (std::size_t l = 0; l < lines.size(); ++l)
-        record["lines"].push_back(
-            {{"text", to_utf8(lines[l])}, {"tones", found.tones[l]}, {"faults", faults_of(static_cast<int>(l))}});
-      return put(record.dump() + "\n");
-    }
-    const auto verdict = [](const std::vector<std::string>& faults) {
-      return faults.empty() ? std::string("ok") : fmt::format("{}", fmt::join(faults, "; "));
-    };
-    std::string out =
-        fmt::format("{}\t0\t{:.6f}\t{:.4f}\t{}\t{}\n", poems_, log_p, perplexity, found.rhyme, verdict(faults_of(-1)));
-    for (std::size_t l = 0; l < lines.size(); ++l)
-      out += fmt::format("{}\t{}\t{}\t{}\t{}\n", poems_, l + 1, to_utf8(lines[l]), found.tones[l],
-                         verdict(faults_of(static_cast<int>(l))));
-    put(out);
-  }
-
-  struct Judged {
-    double log_probability = 0;
-    std::int64_t units = 0, unknown = 0;
-  };
-
-  // What the model says of the poem, of which it is told nothing but the form.
-  Judged log_probability(const std::string& body) {
-    std::vector<std::int32_t> ids;
-    std::int64_t before = 0;
-    Tokens tokens;
-    const Tokenizer tokenizer(model_->tokenizer_options());
-    const Poem poem{.title = {}, .author = {}, .form = form_.name, .body = body};
-    Judged out;
-    for_record_units(poem, model_->tells(), tokenizer, tokens, [&](Section section, std::string_view unit) {
-      if (section == Section::kForm && !model_->vocabulary().contains(unit)) return;
-      if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model_->text_end());
-      ids.push_back(model_->vocabulary().find(unit));
-      if (section != Section::kBody) ++before;
-      if (ids.back() == Vocabulary::kUnknown) ++out.unknown;
-    });
-    const std::vector<double> log_p = model_->log_probabilities(ids, pool_);
-    for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) out.log_probability += one;
-    out.units = std::ssize(ids) - before;
-    return out;
+    kept_ += score.ok() ? 1 : 0;
+    unknown_ += score.unknown;
+    put(o_.format == "jsonl" ? score.json(poems_).dump() + "\n" : score.tsv(poems_));
   }
 
   const ScoreOptions& o_;

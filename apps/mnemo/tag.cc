@@ -13,7 +13,8 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "pipeline/tag_writer.h"
-#include "tasks/tag/training.h"
+#include "pipeline/tagger_input.h"
+#include "tasks/tag/data.h"
 
 namespace mnemo {
 namespace {
@@ -148,14 +149,14 @@ class Tagging {
     // What takes the place of a tag that is left out has a probability too.
     const bool marginals = options_.marginals || options_.least > 0;
     const auto predicted =
-        model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, pool_, arena_);
+        model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
     for (std::size_t i = 0; i < block.sentences.size(); ++i) writer_.append(block.sentences[i], predicted[i], out_);
     put(std::exchange(out_, {}));
   }
 
   const TagOptions& options_;
   ThreadPool pool_;
-  Arena arena_;
+  Workspace workspace_{pool_};
   std::unique_ptr<TextTagger> model_;
   bool words_;
   SentenceOptions input_;

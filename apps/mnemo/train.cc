@@ -5,8 +5,8 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <type_traits>
 
+#include "apps/mnemo/command_line.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
@@ -14,12 +14,8 @@
 #include "base/file.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
-#include "tasks/classify/report.h"
-#include "tasks/classify/training.h"
-#include "tasks/generate/training.h"
 #include "tasks/start_from.h"
-#include "tasks/tag/report.h"
-#include "tasks/tag/training.h"
+#include "tasks/task.h"
 #include "tasks/trial.h"
 #include "train/run_state.h"
 
@@ -93,39 +89,15 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
-// What the page of a run is of: test, or where there is none dev.
-std::string report_part(const Config& config, bool test) {
-  return test ? "test" : config.data.dev.empty() ? "dev (kept out of train)" : "dev";
-}
-
-void write_report(const Config& config, const ClassificationData& data, const std::string& folder, ThreadPool& pool) {
-  const bool test = !data.test.entries.empty();
-  const LabelledTexts& texts = test ? data.test : data.dev;
-  if (texts.entries.empty()) return;
-  const auto model = TextClassifier::load(model_path(folder));
-  ModelReport report = report_model(*model, texts, "", pool);
-  report.model = model_path(folder);
-  report.data = report_part(config, test);
-  write_file(report_path(folder), report_html(report, *model, texts, log_path(folder)));
-}
-
-void write_report(const Config& config, const TaggingData& data, const std::string& folder, ThreadPool& pool) {
-  const bool test = !data.test.entries.empty();
-  const TaggedSentences& sentences = test ? data.test : data.dev;
-  if (sentences.entries.empty()) return;
-  TagReport report = report_tagger(*TextTagger::load(model_path(folder)), sentences, nullptr, "", pool);
-  report.model = model_path(folder);
-  report.data = report_part(config, test);
-  write_file(report_path(folder), report_html(report, log_path(folder)));
-}
-
 // A run from what the command line says to its last line.
 class Run {
  public:
   Run(const TrainOptions& o, const Config& config)
       : o_(o),
         config_(config),
+        task_(task_named(config.task)),
         folder_(config.output.dir),
+        request_{o.config, o.data.policy(), say},
         pool_(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores()) {
     options_.folder = folder_;
     options_.resume = o.resume;
@@ -145,112 +117,34 @@ class Run {
     lock_.emplace(folder_);
   }
 
-  int classifier() {
-    const auto data = load_classification_data(config_, o_.config, o_.data.policy(), say);
-    if (o_.dry) return dry(data);
-    begin();
-    if (o_.folds > 0) return folds(data);
-    const auto language_model = language_model_to_start_from();
-    const auto model = built([&] { return build_classifier(config_, o_.config, data, say, language_model.get()); });
-    if (language_model) {
-      start(*language_model, model->vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
-      model->network().weights_changed();
-    } else if (!options_.init_from.empty()) {
-      const auto [words, labels] = initialise_from(*model, options_.init_from, say);
-      say(fmt::format("{}: {} of {} words and {} of {} labels carried over", options_.init_from, words,
-                      model->vocabulary().size() - 1, labels, model->labels().size()));
-    }
+  int run() {
+    const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
+    const TextLanguageModel* lender = language_model_of(start.get());
+    const auto data = task_.read(config_, request_, lender);
+    if (o_.dry) return dry(*data);
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    if (o_.folds > 0) return folds(*data);
+    data->describe_labels(say);
+    const auto model = built(*data, lender);
+    if (start) start_from(*model, *start, options_.init_from, say);
     // Only now, when all that a new run begins with has been read.
     if (o_.overwrite) remove_runs(o_, folder_);
-    const auto result = train_classifier(config_, data, *model, options_, pool_);
-    if (const int code = report(result.outcome)) return code;
-    if (result.test) {
-      const Metrics test = result.test->metrics();
-      say(fmt::format("test: accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", test.at("accuracy"),
-                      test.at("macro_f1"), test.at("log_loss")));
-    }
-    if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config_, data, folder_, pool_);
-    tell_next("classify");
-    return 0;
-  }
-
-  int language_model() {
-    if (o_.folds > 0) throw UsageError("--folds: not for the task generate");
-    const auto from = language_model_to_start_from();
-    if (!options_.init_from.empty() && !from)
-      throw UsageError(fmt::format("--init-from: {}: a language model starts from another one", options_.init_from));
-    const auto data = load_language_data(config_, o_.config, o_.data.policy(), say, from.get());
-    if (o_.dry) return dry(data);
-    begin();
-    const auto model = built([&] { return std::make_unique<TextLanguageModel>(config_, data.vocabulary); });
-    if (from) {
-      start(*from, model->vocabulary(), [&](const ParameterVisitor& v) { model->network().visit(v); });
-      model->network().weights_changed();
-    }
-    if (o_.overwrite) remove_runs(o_, folder_);
-    const auto result = train_language_model(config_, data, *model, options_, pool_);
-    if (const int code = report(result.outcome)) return code;
-    if (result.test)
-      say(fmt::format("test: perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit", result.test->at("perplexity"),
-                      result.test->at("nats"), result.test->at("bits")));
-    say(fmt::format("next: {} generate {} --prompt TEXT", shell_quoted(program_name),
-                    shell_quoted(model_path(folder_))));
-    return 0;
-  }
-
-  int tagger() {
-    const auto data = load_tagging_data(config_, o_.config, o_.data.policy(), say);
-    if (o_.dry) return dry(data);
-    begin();
-    if (o_.folds > 0) return folds(data);
-    const auto language_model = language_model_to_start_from();
-    if (!options_.init_from.empty() && !language_model)
-      throw UsageError(fmt::format("--init-from: {}: a tagger starts from a language model", options_.init_from));
-    const auto model = built([&] { return build_tagger(config_, o_.config, data, say, language_model.get()); });
-    if (language_model) {
-      start(*language_model, model->words().vocabulary(),
-            [&](const ParameterVisitor& v) { model->network().visit(v); });
-      model->network().weights_changed();
-    }
-    if (o_.overwrite) remove_runs(o_, folder_);
-    const auto result = train_tagger(config_, data, *model, options_, pool_);
-    if (const int code = report(result.outcome)) return code;
-    for (std::size_t k = 0; k < result.test.size(); ++k) {
-      std::string line = fmt::format("test: {}:", data.columns[k].name);
-      for (const auto& [name, value] : result.test[k].metrics()) line += fmt::format(" {} {:.4f}", name, value);
-      say(line);
-    }
-    if (result.outcome.end != TrainingOutcome::End::kFinishedBefore) write_report(config_, data, folder_, pool_);
-    tell_next("tag");
+    const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
+    // The run is saved: from here on a signal ends the program.
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+    if (const int code = report(outcome)) return code;
+    measure(*data, outcome.end == TrainingOutcome::End::kFinishedBefore);
+    say(fmt::format("next: {} {} {} {}", shell_quoted(program_name), task_.traits().command,
+                    shell_quoted(model_path(folder_)), task_.traits().arguments));
     return 0;
   }
 
  private:
-  // The model of --init-from, if it is one.
-  std::unique_ptr<TextLanguageModel> language_model_to_start_from() const {
-    if (options_.init_from.empty()) return nullptr;
-    ModelContents contents = read_model(options_.init_from, "");
-    if (contents.metadata.task != TextLanguageModel::kTask) return nullptr;
-    return TextLanguageModel::from_contents(std::move(contents));
-  }
-
-  void start(TextLanguageModel& from, const Vocabulary& vocabulary, const Visit& visit) const {
-    const CarriedOver carried = start_from(from, options_.init_from, config_, vocabulary, "embedding.weight", visit);
-    say(fmt::format("{}: vectors of {} of {} units and {} layers carried over", options_.init_from, carried.units,
-                    vocabulary.size() - 1, carried.layers));
-    if (config_.task == TextLanguageModel::kTask && !config_.model.tied && !carried.output)
-      say(fmt::format("{}: its output layer does not fit and begins anew", options_.init_from));
-  }
-
-  static void begin() {
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
-  }
-
-  template <class Build>
-  std::invoke_result_t<Build> built(const Build& build) const {
+  std::unique_ptr<TextModel> built(const TaskData& data, const TextLanguageModel* lender) const {
     try {
-      return build();
+      return task_.build(config_, request_, data, lender);
     } catch (const std::bad_alloc&) {
       fail(
           "out of memory for a model of {} layers of {} hidden units and vectors of {} numbers; make model.layers, "
@@ -259,22 +153,46 @@ class Run {
     }
   }
 
-  template <class Data>
-  int dry(const Data& data) {
-    dry_run(config_, o_.config, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
+  int dry(const TaskData& data) {
+    dry_run(task_, config_, request_, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
     return 0;
   }
 
-  template <class Data>
-  int folds(const Data& data) {
+  int folds(const TaskData& data) {
     if (o_.overwrite) remove_runs(o_, folder_);
-    cross_validate(config_, o_.config, data, o_.folds, options_, pool_, [&](const std::string& line) {
+    cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();
       std::puts(line.c_str());
       std::fflush(stdout);
     });
     if (stop_signal) bar_.line("stopped and saved; go on with: " + resume_command(o_));
     return stop_signal ? 128 + stop_signal : 0;
+  }
+
+  // The best model's figures on test, and the page of the run: of test, or where there is none of dev. One measuring
+  // serves both. A finished run that is asked to go on has both, unless it was killed before the page was written.
+  void measure(const TaskData& data, bool finished_before) {
+    const bool page = task_.traits().page, test = data.test->size() > 0;
+    if (finished_before && !test && (!page || file_exists(report_path(folder_)))) return;
+    if (!test && (!page || data.dev->size() == 0)) return;
+    const auto model = TextModel::load(model_path(folder_));
+    const auto found = task_.measure(*model, test ? *data.test : *data.dev, MeasureRequest(), pool_);
+    found->model_name = model_path(folder_);
+    found->data_name = test ? "test" : config_.data.dev.empty() ? "dev (kept out of train)" : "dev";
+    for (const std::string& line : lines_of(found->summary()))
+      if (test) say("test: " + line);
+    if (page && !(finished_before && file_exists(report_path(folder_))))
+      write_file(report_path(folder_), found->page(log_path(folder_)));
+  }
+
+  static std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> out;
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      out.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return out;
   }
 
   // The exit code of a run that a signal stopped, else 0.
@@ -291,13 +209,11 @@ class Run {
     return 0;
   }
 
-  void tell_next(const char* command) const {
-    say(fmt::format("next: {} {} {} FILE", shell_quoted(program_name), command, shell_quoted(model_path(folder_))));
-  }
-
   const TrainOptions& o_;
   const Config& config_;
+  const Task& task_;
   std::string folder_;
+  ReadRequest request_;
   ThreadPool pool_;
   std::optional<FolderLock> lock_;
   ProgressBar bar_;
@@ -307,17 +223,12 @@ class Run {
 int run_train(const TrainOptions& o) {
   Config config = load_model_config(o.config, o.sets);
   if (o.threads_given) config.training.threads = o.threads;
-  if (config.task != TextLanguageModel::kTask && is_unlabelled(o.data.format_in))
-    throw UsageError(
-        fmt::format("--format-in {}: for language models; {} needs labels", o.data.format_in, config.task));
-  if (config.task == TextLanguageModel::kTask) language_source(o.data);
+  check_format(o.data.format_in, task_named(config.task).traits());
   if (config.training.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
       throw UsageError("training.precision: bfloat16: " + reason + "; expected float32 here");
   if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
-  Run run(o, config);
-  if (config.task == TextLanguageModel::kTask) return run.language_model();
-  return config.task == TextTagger::kTask ? run.tagger() : run.classifier();
+  return Run(o, config).run();
 }
 
 }  // namespace

@@ -2,12 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <iterator>
 
 #include "base/error.h"
-#include "decode/repeat_guard.h"
-#include "kernels/softmax.h"
 #include "nn/session.h"
 
 namespace mnemo {
@@ -18,15 +14,13 @@ constexpr std::int64_t kPromptBlock = 256;
 // Samples that one thread has in hand at a time: enough for the products, few enough for memory, as each has scores.
 constexpr std::int64_t kSideBySide = 64;
 
-constexpr const char* kNothingLeft = "no unit of the vocabulary is left that keeps the form";
-
-// The state behind a prompt and the scores of what follows.
+// The state after a prompt and the scores of what follows.
 struct Read {
   SessionState state;         // of one sequence
   std::vector<float> scores;  // [V]
 };
 
-Read read_prompt(LanguageModel& model, std::span<const std::int32_t> prompt, ThreadPool& pool) {
+Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> prompt, ThreadPool& pool) {
   if (prompt.empty()) throw Error("a prompt needs a unit");
   const Index P = model.options().recurrent.output();
   Read out;
@@ -53,25 +47,16 @@ Read read_prompt(LanguageModel& model, std::span<const std::int32_t> prompt, Thr
     std::copy_n(output.y.value + (output.y.rows - 1) * P, P, last.begin());
   }
   out.scores.resize(model.options().units);
-  model.output().prepare(pool);
   model.output().scores(1, last.data(), out.scores.data());
   return out;
 }
 
-// What may not come next, by the caller and by a constraint.
-void blocked_now(const std::vector<std::uint8_t>& always, const Constraint& constraint, Index units,
-                 std::vector<std::uint8_t>& out) {
-  out = always;
-  out.resize(static_cast<std::size_t>(units), 0);
-  constraint.block(out);
-}
-
 // Sequences that go on side by side, one unit at a time.
-class Steps {
+class Steps : public StepScorer {
  public:
-  Steps(LanguageModel& model, const Read& read, Index sequences, ThreadPool& pool)
+  Steps(const LanguageModel& model, const Read& read, Index sequences)
       : model_(model),
-        session_(model.recurrent(), pool, sequences),
+        session_(model.recurrent(), sequences),
         inputs_(sequences * model.options().embedding),
         scores_(sequences * model.options().units) {
     std::vector<Index> from(sequences, 0);
@@ -80,13 +65,17 @@ class Steps {
       std::copy(read.scores.begin(), read.scores.end(), scores_.begin() + b * model.options().units);
   }
 
-  std::span<const float> scores(Index b) const {
+  Index units() const override { return model_.options().units; }
+
+  std::span<const float> scores(Index b) const override {
     const Index V = model_.options().units;
     return {scores_.data() + b * V, static_cast<std::size_t>(V)};
   }
 
-  /// Sequence b goes on as what was sequence `from[b]`.
-  void reorder(std::span<const Index> from) { reorder(session_.state(), from, session_.sequences()); }
+  void advance(std::span<const Index> from, std::span<const std::int32_t> units) override {
+    reorder(session_.state(), from, session_.sequences());
+    step(units);
+  }
 
   void step(std::span<const std::int32_t> units) {
     const Index E = model_.options().embedding, B = std::ssize(units);
@@ -112,18 +101,17 @@ class Steps {
     session_.set_state(out);
   }
 
-  LanguageModel& model_;
+  const LanguageModel& model_;
   RecurrentSession session_;
   std::vector<float> inputs_, scores_;
 };
 
 }  // namespace
 
-std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
+std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give) {
   const Read read = read_prompt(model, prompt, pool);
-  model.recurrent().prepare(pool);
   std::vector<GeneratedText> out(options.samples);
   std::atomic<bool> stopped{false};
   // Each thread takes some samples to their end: nobody waits for another one's step.
@@ -131,7 +119,7 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
                                        (options.samples + kSideBySide - 1) / kSideBySide);
   pool.parallel_for(groups, [&](std::int64_t group) {
     const std::int64_t first = group * options.samples / groups, last = (group + 1) * options.samples / groups;
-    Steps steps(model, read, last - first, pool);
+    Steps steps(model, read, last - first);
     std::vector<Sampler> samplers;
     std::vector<std::unique_ptr<Constraint>> constraints;
     std::vector<std::uint8_t> blocked;
@@ -169,117 +157,12 @@ std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::i
   return out;
 }
 
-std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std::int32_t> prompt,
+std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool) {
   if (options.constraint && options.constraint->ended()) return {GeneratedText()};
   const Read read = read_prompt(model, prompt, pool);
-  const Index V = model.options().units, B = options.beam;
-  Steps steps(model, read, B, pool);
-  struct Candidate {
-    double log_probability;
-    Index from;
-    std::int32_t unit;
-  };
-  struct Hypothesis {
-    GeneratedText text;
-    std::unique_ptr<Constraint> constraint;
-    RepeatGuard guard;
-  };
-  std::vector<Hypothesis> beam;
-  beam.push_back({{}, options.constraint ? options.constraint->clone() : nullptr, RepeatGuard(options.no_repeat)});
-  for (const std::int32_t unit : prompt) beam[0].guard.note(unit);
-  std::vector<GeneratedText> ended;
-  const auto worth = [&](const GeneratedText& text) {
-    if (options.end < 0) return text.log_probability;
-    return text.log_probability / static_cast<double>(std::max<std::size_t>(1, text.units.size()));
-  };
-  const auto keep_best = [&](std::vector<GeneratedText>& texts) {
-    std::stable_sort(texts.begin(), texts.end(),
-                     [&](const GeneratedText& a, const GeneratedText& b) { return worth(a) > worth(b); });
-    if (std::ssize(texts) > B) texts.resize(B);
-  };
-  std::vector<std::uint8_t> blocked = options.blocked;
-  std::vector<float> exponentials(V);
-  std::vector<std::int32_t> order;
-  // The units that may come next; what would repeat a sequence only if nothing else may.
-  const auto choose_from = [&](const Hypothesis& one) {
-    if (one.constraint) blocked_now(options.blocked, *one.constraint, V, blocked);
-    for (const RepeatGuard::Units* repeating :
-         {one.guard.repeating(), static_cast<const RepeatGuard::Units*>(nullptr)}) {
-      order.clear();
-      for (std::int32_t v = 0; v < V; ++v)
-        if ((blocked.empty() || !blocked[v]) && (!repeating || !repeating->contains(v))) order.push_back(v);
-      if (!order.empty()) return;
-    }
-  };
-  for (std::int64_t at = 0; at < options.length && !beam.empty(); ++at) {
-    std::vector<Candidate> candidates;
-    for (Index b = 0; b < std::ssize(beam); ++b) {
-      const auto scores = steps.scores(b);
-      const float largest = kernels::largest_of_row(V, scores.data());
-      const double log_sum =
-          std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials.data())));
-      choose_from(beam[b]);
-      // One may be an end, which takes no place in the beam.
-      const auto wanted = std::min<std::ptrdiff_t>(std::ssize(order), B + 1);
-      std::partial_sort(order.begin(), order.begin() + wanted, order.end(),
-                        [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
-      for (std::ptrdiff_t i = 0; i < wanted; ++i)
-        candidates.push_back(
-            {beam[b].text.log_probability + static_cast<double>(scores[order[i]] - largest) - log_sum, b, order[i]});
-    }
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const auto& a, const auto& b) { return a.log_probability > b.log_probability; });
-    std::vector<Hypothesis> next;
-    std::vector<Index> from;
-    std::vector<std::int32_t> units;
-    for (const Candidate& c : candidates) {
-      if (std::ssize(next) == B) break;
-      GeneratedText text = beam[c.from].text;
-      text.log_probability = c.log_probability;
-      if (c.unit == options.end) {
-        ended.push_back(std::move(text));
-        continue;
-      }
-      text.units.push_back(c.unit);
-      std::unique_ptr<Constraint> constraint;
-      if (options.constraint) {
-        constraint = beam[c.from].constraint->clone();
-        constraint->note(c.unit);
-        if (constraint->ended()) {
-          ended.push_back(std::move(text));
-          continue;
-        }
-      }
-      RepeatGuard guard = beam[c.from].guard;
-      guard.note(c.unit);
-      next.push_back({std::move(text), std::move(constraint), std::move(guard)});
-      from.push_back(c.from);
-      units.push_back(c.unit);
-    }
-    beam = std::move(next);
-    keep_best(ended);
-    // As many as are wanted have ended, and no open text is worth more than the least of them as it stands. (Its mean
-    // could still rise; to wait for that would be to search to the length's end.)
-    const bool open = std::any_of(beam.begin(), beam.end(), [&](const Hypothesis& one) {
-      return std::ssize(ended) < B || worth(one.text) > worth(ended.back());
-    });
-    if (!open) break;
-    from.resize(B, 0);
-    units.resize(B, units.front());
-    steps.reorder(from);
-    steps.step(units);
-  }
-  if (!options.constraint && std::ssize(ended) < B) {
-    std::vector<GeneratedText> cut;
-    cut.reserve(beam.size());
-    for (Hypothesis& one : beam) cut.push_back(std::move(one.text));
-    keep_best(cut);
-    cut.resize(std::min<std::size_t>(cut.size(), static_cast<std::size_t>(B) - ended.size()));
-    std::move(cut.begin(), cut.end(), std::back_inserter(ended));
-  }
-  if (ended.empty() && options.constraint) throw Error(kNothingLeft);
-  return ended;
+  Steps steps(model, read, options.beam);
+  return BeamSearch(steps, prompt, options).run();
 }
 
 }  // namespace mnemo

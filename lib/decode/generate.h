@@ -7,17 +7,12 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "decode/beam_search.h"
 #include "decode/constraint.h"
 #include "decode/sampler.h"
 #include "models/language_model.h"
 
 namespace mnemo {
-
-/// A sequence of units and the log p that the model gives it after the prompt.
-struct GeneratedText {
-  std::vector<std::int32_t> units;
-  double log_probability = 0;
-};
 
 struct GenerateOptions {
   SamplingOptions sampling;
@@ -29,27 +24,17 @@ struct GenerateOptions {
   const Constraint* constraint = nullptr;  ///< each sample keeps to a copy of it, and ends with it
 };
 
-/// Goes on after `prompt`, of at least one unit, from the model's first state. A sample whose constraint has ended
+/// Goes on after `prompt`, of at least one unit, from the model's initial state. The model's network and its output's
+/// scores must be prepared. A sample whose constraint has ended
 /// already gets no unit. Throws Error where a constraint leaves no unit.
 /// A sample depends on seed and number alone, not on how many are made or on threads. `give` is told of each unit of
 /// sample 0 as soon as it is chosen; it returns false to stop.
-std::vector<GeneratedText> generate(LanguageModel& model, std::span<const std::int32_t> prompt,
+std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give = nullptr);
 
-struct BeamOptions {
-  std::int64_t beam = 4;
-  std::int64_t length = 100;
-  std::vector<std::uint8_t> blocked;
-  std::int32_t end = -1;
-  std::int64_t no_repeat = 0;  ///< as SamplingOptions::no_repeat
-  const Constraint* constraint = nullptr;
-};
-
-/// The most probable continuations that a beam of that width finds, the best first by their log p, at most `beam`. With
-/// an end unit by the log p a unit, as they have different lengths; texts that the length cut off then stand behind
-/// those that ended. Throws Error where a constraint leaves no unit.
-std::vector<GeneratedText> beam_search(LanguageModel& model, std::span<const std::int32_t> prompt,
+/// The most probable continuations that a `BeamSearch` finds. The model must be prepared as for `generate`.
+std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool);
 
 }  // namespace mnemo

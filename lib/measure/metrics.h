@@ -12,6 +12,9 @@
 
 namespace mnemo {
 
+/// Values of metrics by their names.
+using Metrics = std::map<std::string, double>;
+
 /// A classifier's answers beside the truth.
 struct Predictions {
   int classes = 0;

@@ -43,7 +43,17 @@ void Classifier::weights_changed() {
   output_.weights_changed();
 }
 
-Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& bags) {
+void Classifier::prepare(ThreadPool& pool) {
+  rnn_.prepare(pool);
+  output_.prepare(pool);
+}
+
+void Classifier::prepare(Tape& tape) {
+  rnn_.prepare(tape);
+  output_.prepare(tape);
+}
+
+Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& bags) const {
   const Packing* shared = options_.recurrent.variational ? &packing : nullptr;
   Activation x = embedding_.forward(tape, bags);
   tape.watch("embedding", x);

@@ -6,6 +6,7 @@
 
 #include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/network.h"
 #include "nn/packing.h"
 #include "nn/pooling.h"
 #include "nn/recurrent.h"
@@ -24,23 +25,22 @@ struct ClassifierOptions {
   float embedding_deviation = 1.0f;
 };
 
-class Classifier {
+class Classifier : public Network {
  public:
   explicit Classifier(const ClassifierOptions& options);
 
-  /// Seeded first values of all weights.
-  void initialise(std::uint64_t seed);
-  void visit(const ParameterVisitor& visitor);
-  /// The matrices that a model of narrower numbers keeps in them: the embedding's table and what the recurrent layers'
-  /// products multiply by.
-  void visit_matrices(const ParameterVisitor& visitor);
-  void weights_changed();
-  /// Numbers of inference, as RecurrentOptions::numbers.
-  void set_precision(kernels::Precision precision) { rnn_.set_precision(precision); }
+  void initialise(std::uint64_t seed) override;
+  void visit(const ParameterVisitor& visitor) override;
+  void visit_matrices(const ParameterVisitor& visitor) override;
+  void weights_changed() override;
+  void set_precision(kernels::Precision precision) override { rnn_.set_precision(precision); }
+  void prepare(ThreadPool& pool) override;
+  /// Packs for the tape's mode.
+  void prepare(Tape& tape);
 
   /// Logits [B, K] in the sequences' original order. `packing` and `bags` (whose tokens are in packed order) must
-  /// outlive the tape's backward.
-  Activation forward(Tape& tape, const Packing& packing, const Bags& bags);
+  /// outlive the tape's backward. After `prepare`.
+  Activation forward(Tape& tape, const Packing& packing, const Bags& bags) const;
 
   Embedding& embedding() { return embedding_; }
   const ClassifierOptions& options() const { return options_; }

@@ -49,7 +49,7 @@ LanguageModel::LanguageModel(const LanguageModelOptions& options)
       embedding_("embedding", options.units, options.embedding, options.tied),
       rnn_("rnn", with_input(options.recurrent, options.embedding)),
       output_(make_output(options, embedding_.weight)) {
-  output_->set_training_numbers(options.recurrent.training_precision);
+  output_->set_training_precision(options.recurrent.training_precision);
   output_->set_precision(options.recurrent.precision);
 }
 
@@ -99,7 +99,17 @@ LanguageModel::Batch LanguageModel::batch(Packing packing, std::span<const std::
   return out;
 }
 
-Recurrent::Output LanguageModel::forward(Tape& tape, const Batch& batch, const RecurrentState* initial) {
+void LanguageModel::prepare(ThreadPool& pool) {
+  rnn_.prepare(pool);
+  output_->prepare(pool);
+}
+
+void LanguageModel::prepare(Tape& tape) {
+  rnn_.prepare(tape);
+  if (!tape.training()) output_->prepare(tape.pool);
+}
+
+Recurrent::Output LanguageModel::forward(Tape& tape, const Batch& batch, const RecurrentState* initial) const {
   const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
   Activation x = embedding_.forward(tape, batch.units);
   tape.watch("embedding", x);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "nn/embedding.h"
+#include "nn/network.h"
 #include "nn/output_layer.h"
 #include "nn/packing.h"
 #include "nn/recurrent.h"
@@ -28,16 +29,19 @@ struct LanguageModelOptions {
   float embedding_deviation = 0.1f;
 };
 
-class LanguageModel {
+class LanguageModel : public Network {
  public:
   explicit LanguageModel(const LanguageModelOptions& options);
 
-  void initialise(std::uint64_t seed);
-  void visit(const ParameterVisitor& visitor);
-  /// The matrices that narrower numbers round.
-  void visit_matrices(const ParameterVisitor& visitor);
-  void weights_changed();
-  void set_precision(kernels::Precision precision);
+  void initialise(std::uint64_t seed) override;
+  void visit(const ParameterVisitor& visitor) override;
+  void visit_matrices(const ParameterVisitor& visitor) override;
+  void weights_changed() override;
+  void set_precision(kernels::Precision precision) override;
+  /// What text needs to be measured. What generates needs `OutputLayer::prepare_scores` too.
+  void prepare(ThreadPool& pool) override;
+  /// Packs for the tape's mode.
+  void prepare(Tape& tape);
 
   /// A batch of sequences of units; targets are what follows each.
   struct Batch {
@@ -49,8 +53,8 @@ class LanguageModel {
   Batch batch(Packing packing, std::span<const std::int32_t> ids, std::vector<std::int32_t> targets, bool training,
               std::uint64_t seed, std::uint64_t step) const;
 
-  /// The last layer's output [N, H] and the state behind it.
-  Recurrent::Output forward(Tape& tape, const Batch& batch, const RecurrentState* initial);
+  /// The last layer's output [N, H] and the state after it. After `prepare`.
+  Recurrent::Output forward(Tape& tape, const Batch& batch, const RecurrentState* initial) const;
 
   /// The mean of -log p(target) over units, in nats, of what `forward` gave. In training also adds the gradients, with
   /// those of the penalties, which the result does not count.
@@ -58,8 +62,10 @@ class LanguageModel {
 
   const LanguageModelOptions& options() const { return options_; }
   Embedding& embedding() { return embedding_; }
-  Recurrent& recurrent() { return rnn_; }
+  const Embedding& embedding() const { return embedding_; }
+  const Recurrent& recurrent() const { return rnn_; }
   OutputLayer& output() { return *output_; }
+  const OutputLayer& output() const { return *output_; }
 
  private:
   LanguageModelOptions options_;

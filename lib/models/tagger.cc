@@ -1,6 +1,7 @@
 #include "models/tagger.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "nn/dropout.h"
@@ -57,7 +58,17 @@ void CharEncoder::set_precision(kernels::Precision precision) {
   if (rnn_) rnn_->set_precision(precision);
 }
 
-Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) {
+void CharEncoder::prepare(ThreadPool& pool) {
+  if (convolution_) convolution_->prepare(pool);
+  if (rnn_) rnn_->prepare(pool);
+}
+
+void CharEncoder::prepare(Tape& tape) {
+  if (convolution_) convolution_->prepare(tape);
+  if (rnn_) rnn_->prepare(tape);
+}
+
+Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) const {
   // Each word's vector is its own, so that without gradients they can be made in turns.
   constexpr Index kLetters = Index{1} << 18;
   if (tape.training() || words.tokens() <= kLetters) return encode(tape, words, letters);
@@ -89,12 +100,13 @@ Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& le
   return y;
 }
 
-Activation CharEncoder::encode(Tape& tape, const Packing& words, const Bags& letters) {
+Activation CharEncoder::encode(Tape& tape, const Packing& words, const Bags& letters) const {
   Activation x = embedding_.forward(tape, letters);
   tape.watch("chars.embedding", x);
   x = dropout(tape, x, options_.dropout, kCharMask);
-  const Activation y = convolution_ ? convolution_->forward(tape, windows(tape, words, x, kConvolutionWidth))
-                                    : rnn_->forward(tape, words, x).y;
+  const Activation y = convolution_
+                           ? std::as_const(*convolution_).forward(tape, windows(tape, words, x, kConvolutionWidth))
+                           : std::as_const(*rnn_).forward(tape, words, x).y;
   tape.watch("chars", y);
   return pooling_.forward(tape, words, y);
 }
@@ -152,7 +164,19 @@ void Tagger::set_precision(kernels::Precision precision) {
   rnn_.set_precision(precision);
 }
 
-std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {
+void Tagger::prepare(ThreadPool& pool) {
+  if (chars_) chars_->prepare(pool);
+  rnn_.prepare(pool);
+  for (Column& column : columns_) column.scores.prepare(pool);
+}
+
+void Tagger::prepare(Tape& tape) {
+  if (chars_) chars_->prepare(tape);
+  rnn_.prepare(tape);
+  for (Column& column : columns_) column.scores.prepare(tape);
+}
+
+std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) const {
   const Index N = batch.packing.tokens();
   std::vector<Columns> parts;
   parts.push_back({embedding_.forward(tape, batch.words), {}});
@@ -166,7 +190,7 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {
   tape.watch("rnn", y);
   y = dropout(tape, y, options_.dropout, kOutputMask, shared);
   std::vector<Activation> out;
-  for (Column& column : columns_) {
+  for (const Column& column : columns_) {
     out.push_back(column.scores.forward(tape, y));
     tape.watch("output", out.back());
   }
@@ -174,7 +198,7 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) {
 }
 
 double Tagger::loss(Tape& tape, const Packing& packing, const std::vector<Activation>& scores,
-                    std::span<const std::vector<std::int32_t>> gold, float label_smoothing) {
+                    std::span<const std::vector<std::int32_t>> gold, float label_smoothing) const {
   double sum = 0;
   for (std::size_t k = 0; k < columns_.size(); ++k)
     sum += columns_[k].crf ? columns_[k].crf->loss(tape, packing, scores[k], gold[k])

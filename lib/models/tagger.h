@@ -14,6 +14,7 @@
 #include "nn/crf.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
+#include "nn/network.h"
 #include "nn/packing.h"
 #include "nn/pooling.h"
 #include "nn/recurrent.h"
@@ -48,15 +49,17 @@ class CharEncoder {
   void visit_matrices(const ParameterVisitor& visitor);
   void weights_changed();
   void set_precision(kernels::Precision precision);
+  void prepare(ThreadPool& pool);
+  void prepare(Tape& tape);
 
   /// [U, output()], rows in the words' original order. `letters` are in the packing's order; both must outlive the
-  /// tape's backward.
-  Activation forward(Tape& tape, const Packing& words, const Bags& letters);
+  /// tape's backward. After `prepare`.
+  Activation forward(Tape& tape, const Packing& words, const Bags& letters) const;
 
   Embedding& embedding() { return embedding_; }
 
  private:
-  Activation encode(Tape& tape, const Packing& words, const Bags& letters);
+  Activation encode(Tape& tape, const Packing& words, const Bags& letters) const;
 
   CharEncoderOptions options_;
   Embedding embedding_;
@@ -90,24 +93,26 @@ struct TaggerBatch {
   Bags shapes;
 };
 
-class Tagger {
+class Tagger : public Network {
  public:
   explicit Tagger(const TaggerOptions& options);
 
-  void initialise(std::uint64_t seed);
-  void visit(const ParameterVisitor& visitor);
-  /// The matrices that a model of narrower numbers keeps in them.
-  void visit_matrices(const ParameterVisitor& visitor);
-  void weights_changed();
-  void set_precision(kernels::Precision precision);
+  void initialise(std::uint64_t seed) override;
+  void visit(const ParameterVisitor& visitor) override;
+  void visit_matrices(const ParameterVisitor& visitor) override;
+  void weights_changed() override;
+  void set_precision(kernels::Precision precision) override;
+  void prepare(ThreadPool& pool) override;
+  /// Packs for the tape's mode.
+  void prepare(Tape& tape);
 
-  /// Scores [N, K] of each column. `batch` must outlive the tape's backward.
-  std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch);
+  /// Scores [N, K] of each column. `batch` must outlive the tape's backward. After `prepare`.
+  std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch) const;
 
   /// The sum over columns of -log P(gold): with a CRF the mean over sentences, else over tokens. `gold` [columns][N]
   /// in the packing's order.
   double loss(Tape& tape, const Packing& packing, const std::vector<Activation>& scores,
-              std::span<const std::vector<std::int32_t>> gold, float label_smoothing);
+              std::span<const std::vector<std::int32_t>> gold, float label_smoothing) const;
 
   /// What decodes a column's scores with the weights as they are. Without a CRF moves weigh nothing, but what the
   /// scheme forbids stays forbidden.
@@ -115,7 +120,9 @@ class Tagger {
 
   Embedding& embedding() { return embedding_; }
   CharEncoder* chars() { return chars_ ? &*chars_ : nullptr; }
+  const CharEncoder* chars() const { return chars_ ? &*chars_ : nullptr; }
   Embedding* shapes() { return shapes_ ? &*shapes_ : nullptr; }
+  const Embedding* shapes() const { return shapes_ ? &*shapes_ : nullptr; }
   const TaggerOptions& options() const { return options_; }
 
  private:

@@ -64,9 +64,9 @@ void AdaptiveSoftmax::weights_changed() {
   }
 }
 
-void AdaptiveSoftmax::set_training_numbers(kernels::Precision precision) {
-  head_.set_training_numbers(precision);
-  for (auto& cluster : clusters_) cluster->softmax.set_training_numbers(precision);
+void AdaptiveSoftmax::set_training_precision(kernels::Precision precision) {
+  head_.set_training_precision(precision);
+  for (auto& cluster : clusters_) cluster->softmax.set_training_precision(precision);
 }
 
 void AdaptiveSoftmax::set_precision(kernels::Precision precision) {
@@ -108,10 +108,10 @@ double AdaptiveSoftmax::loss(Tape& tape, const Activation& x, std::span<const st
   return loss;
 }
 
-void AdaptiveSoftmax::log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                                        double* out) {
+void AdaptiveSoftmax::log_probabilities(ThreadPool& pool, Arena& arena, const float* x,
+                                        std::span<const std::int32_t> targets, double* out) const {
   std::vector<Members> members;
-  head_.log_probabilities(pool, x, head_targets(targets, members), out);
+  head_.log_probabilities(pool, arena, x, head_targets(targets, members), out);
   for (std::size_t c = 0; c < clusters_.size(); ++c) {
     const auto rows = std::ssize(members[c].rows);
     if (rows == 0) continue;
@@ -119,21 +119,22 @@ void AdaptiveSoftmax::log_probabilities(ThreadPool& pool, const float* x, std::s
     std::vector<float> own(static_cast<std::size_t>(rows * in_)), projected(static_cast<std::size_t>(rows * inputs));
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       std::copy_n(x + members[c].rows[static_cast<std::size_t>(i)] * in_, in_, own.data() + i * in_);
-    clusters_[c]->projection.prepare(pool);
     clusters_[c]->projection.apply(rows, own.data(), projected.data());
     std::vector<double> log_p(static_cast<std::size_t>(rows));
-    clusters_[c]->softmax.log_probabilities(pool, projected.data(), members[c].targets, log_p.data());
+    clusters_[c]->softmax.log_probabilities(pool, arena, projected.data(), members[c].targets, log_p.data());
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       out[members[c].rows[static_cast<std::size_t>(i)]] += log_p[static_cast<std::size_t>(i)];
   }
 }
 
 void AdaptiveSoftmax::prepare(ThreadPool& pool) {
-  head_.prepare(pool);
-  for (auto& cluster : clusters_) {
-    cluster->projection.prepare(pool);
-    cluster->softmax.prepare(pool);
-  }
+  for (auto& cluster : clusters_) cluster->projection.prepare(pool);
+}
+
+void AdaptiveSoftmax::prepare_scores(ThreadPool& pool) {
+  prepare(pool);
+  head_.prepare_scores(pool);
+  for (auto& cluster : clusters_) cluster->softmax.prepare_scores(pool);
 }
 
 void AdaptiveSoftmax::scores(Index rows, const float* x, float* out) const {

@@ -24,11 +24,13 @@ class AdaptiveSoftmax : public OutputLayer {
   void visit(const ParameterVisitor& visitor) override;
   void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override;
-  void set_training_numbers(kernels::Precision precision) override;
+  void set_training_precision(kernels::Precision precision) override;
   void set_precision(kernels::Precision precision) override;
   double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
-  void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out) override;
+  void log_probabilities(ThreadPool& pool, Arena& arena, const float* x, std::span<const std::int32_t> targets,
+                         double* out) const override;
   void prepare(ThreadPool& pool) override;
+  void prepare_scores(ThreadPool& pool) override;
   void scores(Index rows, const float* x, float* out) const override;
 
  private:

@@ -19,9 +19,13 @@ class Arena {
 
   std::int64_t bytes() const;
 
+  /// Room that one product after the other may use; it keeps its size from batch to batch.
+  AlignedVector& scratch() { return scratch_; }
+
  private:
   std::vector<AlignedVector> blocks_;
   std::size_t used_ = 0;  // floats of the last block
+  AlignedVector scratch_;
 };
 
 }  // namespace mnemo

@@ -48,12 +48,12 @@ Chain::Chain(const AllowedTransitions& allowed, const float* begin, const float*
       from_to[i * stride_ + j] = to_from[j * stride_ + i] = weight(next, i * tags_ + j);
     }
   }
-  forward_ = moves_of(tags_, stride_, std::move(from_to));
-  backward_ = moves_of(tags_, stride_, std::move(to_from));
+  forward_ = transitions_of(tags_, stride_, std::move(from_to));
+  backward_ = transitions_of(tags_, stride_, std::move(to_from));
 }
 
-Chain::Moves Chain::moves_of(Index tags, Index stride, std::vector<double> logs) {
-  Moves out{std::move(logs), std::vector<double>(tags * stride), std::vector<double>(stride)};
+Chain::Transitions Chain::transitions_of(Index tags, Index stride, std::vector<double> logs) {
+  Transitions out{std::move(logs), std::vector<double>(tags * stride), std::vector<double>(stride)};
   for (Index j = 0; j < tags; ++j) {
     double largest = kNever;
     for (Index i = 0; i < tags; ++i) largest = std::max(largest, out.logs[i * stride + j]);

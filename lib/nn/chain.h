@@ -90,7 +90,7 @@ class Chain {
 
  private:
   // The weights of moves, in one direction.
-  struct Moves {
+  struct Transitions {
     std::vector<double> logs, factors, largest;
     kernels::ChainMoves view(Index tags, Index stride) const {
       return {tags, stride, logs.data(), factors.data(), largest.data()};
@@ -101,13 +101,13 @@ class Chain {
     std::vector<std::int32_t> back;  // [T, stride]
   };
 
-  static Moves moves_of(Index tags, Index stride, std::vector<double> logs);
+  static Transitions transitions_of(Index tags, Index stride, std::vector<double> logs);
   Viterbi viterbi(const ChainScores& scores) const;
   double next(Index from, Index to) const { return forward_.logs[from * stride_ + to]; }
 
   Index tags_, stride_;
   std::vector<double> begin_, end_;  // [stride]
-  Moves forward_, backward_;         // from, to; and to, from
+  Transitions forward_, backward_;   // from, to; and to, from
 };
 
 }  // namespace mnemo

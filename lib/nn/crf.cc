@@ -44,11 +44,20 @@ void copy_scores(const Packing& packing, Index b, const Activation& scores, Chai
   for (Index t = 0; t < packing.length(b); ++t) out.set_row(t, scores.value + packing.row(b, t) * scores.columns);
 }
 
-double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, std::span<const std::int32_t> gold) {
+double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores,
+                 std::span<const std::int32_t> gold) const {
   const Index K = scores.columns, stride = kernels::chain_stride(K), B = packing.rows_at(0);
   if (B == 0) return 0;
   const Chain weights = chain();
-  const double share = 1.0 / static_cast<double>(B);
+  const auto known = [&](Index b) {
+    for (Index t = 0; t < packing.length(b); ++t)
+      if (gold[packing.row(b, t)] < 0) return false;
+    return true;
+  };
+  Index counted = 0;
+  for (Index b = 0; b < B; ++b) counted += known(b) ? 1 : 0;
+  if (counted == 0) return 0;
+  const double share = 1.0 / static_cast<double>(counted);
   const Index groups = (B + kGroup - 1) / kGroup;
   std::vector<Gradients> gradients(groups, Gradients(K));
   std::vector<double> losses(B);
@@ -59,6 +68,7 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, s
     std::vector<std::int32_t> tags;
     std::vector<double> p(K);
     for (Index b = group * kGroup; b < std::min(B, (group + 1) * kGroup); ++b) {
+      if (!known(b)) continue;
       const Index T = packing.length(b);
       copy_scores(packing, b, scores, sentence);
       tags.resize(T);
@@ -82,17 +92,19 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores, s
   for (const double one : losses) loss += share * one;
   if (loss == INFINITY) fail("crf: a sentence's gold tags are no sequence that the scheme allows");
   if (!scores.gradient) return loss;
+  float *dstart = Tape::trained(start).gradient.data(), *dend = Tape::trained(end).gradient.data(),
+        *dtransitions = Tape::trained(transitions).gradient.data();
   for (Index i = 0; i < K; ++i) {
     const auto total = [&](auto&& of) {
       double sum = 0;
       for (const Gradients& g : gradients) sum += of(g);
       return static_cast<float>(share * sum);
     };
-    start.gradient[i] += total([&](const Gradients& g) { return g.start[i]; });
-    end.gradient[i] += total([&](const Gradients& g) { return g.end[i]; });
+    dstart[i] += total([&](const Gradients& g) { return g.start[i]; });
+    dend[i] += total([&](const Gradients& g) { return g.end[i]; });
     for (Index j = 0; j < K; ++j)
       if (allowed_.next[i * K + j])
-        transitions.gradient[i * K + j] += total([&](const Gradients& g) { return g.transitions[i * stride + j]; });
+        dtransitions[i * K + j] += total([&](const Gradients& g) { return g.transitions[i * stride + j]; });
   }
   return loss;
 }

@@ -23,9 +23,10 @@ class Crf {
   void initialise();
   void visit(const ParameterVisitor& visitor);
 
-  /// -log P(gold), mean over the sentences that have tokens; the gradient is added to that of `scores` [N, K] and to
+  /// -log P(gold), mean over the sentences that have tokens and no gold tag of -1, which stands for one that is none of
+  /// the K; the gradient is added to that of `scores` [N, K] and to
   /// the weights'. `gold` [N] has the packing's order. Throws Error if a gold sequence is not allowed.
-  double loss(Tape& tape, const Packing& packing, const Activation& scores, std::span<const std::int32_t> gold);
+  double loss(Tape& tape, const Packing& packing, const Activation& scores, std::span<const std::int32_t> gold) const;
 
   /// For decoding with the weights as they are.
   Chain chain() const;

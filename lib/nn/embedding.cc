@@ -50,7 +50,7 @@ const float* Embedding::row(std::int32_t index) const {
                                : frozen_.data() + (index - weight.rows()) * dimension();
 }
 
-Activation Embedding::forward(Tape& tape, const Bags& bags) {
+Activation Embedding::forward(Tape& tape, const Bags& bags) const {
   const Index N = bags.tokens(), E = dimension();
   Activation y = tape.allocate(N, E);
   tape.pool.parallel_for((N + kTokensPerTask - 1) / kTokensPerTask, [&](std::int64_t task) {
@@ -63,23 +63,24 @@ Activation Embedding::forward(Tape& tape, const Bags& bags) {
   });
   if (weight.frozen) return y;
   tape.record([this, &tape, &bags, y, E] {
-    auto found = occurrences(bags, weight.rows());
-    if (!weight.fixed_rows.empty())
-      std::erase_if(found, [&](const auto& occurrence) { return weight.fixed_rows[occurrence.row] != 0; });
+    Parameter& table = Tape::trained(weight);
+    auto found = occurrences(bags, table.rows());
+    if (!table.fixed_rows.empty())
+      std::erase_if(found, [&](const auto& occurrence) { return table.fixed_rows[occurrence.row] != 0; });
     std::vector<std::size_t> starts;
-    weight.touched.clear();
+    table.touched.clear();
     for (std::size_t i = 0; i < found.size(); ++i)
       if (i == 0 || found[i].row != found[i - 1].row) {
-        if (weight.sparse) weight.touched.push_back(found[i].row);
+        if (table.sparse) table.touched.push_back(found[i].row);
         starts.push_back(i);
       }
     const Index touched = std::ssize(starts);
     starts.push_back(found.size());
-    if (weight.sparse) weight.gradient.resize(touched * E);
+    if (table.sparse) table.gradient.resize(touched * E);
     tape.pool.parallel_for((touched + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
       for (Index r = task * kRowsPerTask; r < std::min(touched, (task + 1) * kRowsPerTask); ++r) {
-        float* gradient = weight.gradient.data() + (weight.sparse ? r : found[starts[r]].row) * E;
-        if (weight.sparse) std::fill_n(gradient, E, 0.0f);
+        float* gradient = table.gradient.data() + (table.sparse ? r : found[starts[r]].row) * E;
+        if (table.sparse) std::fill_n(gradient, E, 0.0f);
         for (std::size_t i = starts[r]; i < starts[r + 1]; ++i)
           kernels::add_scaled(found[i].weight, y.gradient + found[i].token * E, gradient, E);
       }

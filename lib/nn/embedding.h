@@ -36,7 +36,7 @@ class Embedding {
   void set_frozen_rows(std::span<const float> rows) { frozen_ = rows; }
 
   /// `bags` must outlive the tape's backward.
-  Activation forward(Tape& tape, const Bags& bags);
+  Activation forward(Tape& tape, const Bags& bags) const;
 
   Index dimension() const { return weight.row_size(); }
 

@@ -29,37 +29,35 @@ void Linear::visit(const ParameterVisitor& visitor) {
 void Linear::pack(ThreadPool& pool, bool training) {
   const Index in = weight.row_size(), out = weight.rows();
   const bool serves =
-      packed_for_training_ == training || (packed_for_training_ && numbers_ == kernels::Precision::kFloat32);
+      packed_for_training_ == training || (packed_for_training_ && precision_ == kernels::Precision::kFloat32);
   if (packed_ && serves) return;
   kernels::pack(pool, weight.value.data(), in, true, in, out, panels_,
-                training ? kernels::Precision::kFloat32 : numbers_);
+                training ? kernels::Precision::kFloat32 : precision_);
   if (training) kernels::pack(pool, weight.value.data(), in, false, out, in, back_panels_);
   packed_ = true;
   packed_for_training_ = training;
 }
-
-void Linear::prepare(ThreadPool& pool) { pack(pool, false); }
 
 void Linear::apply(Index rows, const float* x, float* y) const {
   kernels::multiply_rows(rows, x, weight.row_size(), panels_, 0, panels_.panels(), Start::kBias, bias.value.data(), y,
                          weight.rows());
 }
 
-Activation Linear::forward(Tape& tape, const Activation& x) {
+Activation Linear::forward(Tape& tape, const Activation& x) const {
   const Index in = weight.row_size(), out = weight.rows();
-  pack(tape.pool, tape.training());
   Activation y = tape.allocate(x.rows, out);
   const kernels::Product forward_product{x.rows, x.value, in, &panels_, Start::kBias, bias.value.data(), y.value, out};
   kernels::multiply(tape.pool, {&forward_product, 1});
   tape.record([this, &tape, x, y, in, out] {
+    Parameter &w = Tape::trained(weight), &b = Tape::trained(bias);
     const kernels::TransposedProduct weights{
         .rows = x.rows,
         .m = out,
         .a = y.gradient,
         .lda = out,
-        .right = {{.n = in, .b = x.value, .ldb = in, .c = weight.gradient.data(), .ldc = in}, {}},
-        .a_sum = bias.gradient.data()};
-    kernels::multiply_transposed(tape.pool, {&weights, 1}, scratch_);
+        .right = {{.n = in, .b = x.value, .ldb = in, .c = w.gradient.data(), .ldc = in}, {}},
+        .a_sum = b.gradient.data()};
+    kernels::multiply_transposed(tape.pool, {&weights, 1}, tape.arena.scratch());
     const kernels::Product inputs{x.rows, y.gradient, out, &back_panels_, Start::kResult, nullptr, x.gradient, in};
     if (x.gradient) kernels::multiply(tape.pool, {&inputs, 1});
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "kernels/product.h"
 #include "nn/initialise.h"
@@ -20,13 +21,19 @@ class Linear {
   void weights_changed() { packed_ = false; }
   /// Of the products in inference; training keeps float32.
   void set_precision(kernels::Precision precision) {
-    numbers_ = precision;
+    precision_ = precision;
     weights_changed();
   }
-  Activation forward(Tape& tape, const Activation& x);
+  /// Packs the weights for the tape's mode, or for inference, if they changed.
+  void prepare(Tape& tape) { pack(tape.pool, tape.training()); }
+  void prepare(ThreadPool& pool) { pack(pool, false); }
+  /// After `prepare`; in inference several threads may call it at once.
+  Activation forward(Tape& tape, const Activation& x) const;
+  Activation forward(Tape& tape, const Activation& x) {
+    prepare(tape);
+    return std::as_const(*this).forward(tape, x);
+  }
 
-  /// Packs the weights for inference if they changed.
-  void prepare(ThreadPool& pool);
   /// y [rows, out] of x [rows, in] on the calling thread, after `prepare`; the same bits as `forward`.
   void apply(Index rows, const float* x, float* y) const;
 
@@ -37,8 +44,7 @@ class Linear {
   void pack(ThreadPool& pool, bool training);
 
   kernels::PackedMatrix panels_, back_panels_;
-  kernels::Precision numbers_ = kernels::Precision::kFloat32;
-  AlignedVector scratch_;
+  kernels::Precision precision_ = kernels::Precision::kFloat32;
   bool packed_ = false, packed_for_training_ = false;
 };
 

@@ -28,6 +28,7 @@ double softmax_cross_entropy(const Activation& logits, std::span<const std::int3
                              std::span<const float> class_weights, float smoothing) {
   const Index K = logits.columns;
   const auto weight = [&](Index b) {
+    if (labels[b] < 0) return 0.0;
     return class_weights.empty() ? 1.0 : static_cast<double>(class_weights[labels[b]]);
   };
   double total_weight = 0, loss = 0;
@@ -36,6 +37,7 @@ double softmax_cross_entropy(const Activation& logits, std::span<const std::int3
   const double s = static_cast<double>(smoothing);
   std::vector<double> log_p;
   for (Index b = 0; b < logits.rows; ++b) {
+    if (labels[b] < 0) continue;
     log_softmax(logits.value + b * K, K, 1.0, log_p);
     const double w = weight(b) / total_weight;
     for (Index k = 0; k < K; ++k) {

@@ -12,7 +12,7 @@ namespace mnemo {
 /// Cross-entropy of softmax(logits [B, K]) with one label each:
 ///   loss = sum_b w[y_b] * -(sum_k q_bk log p_bk) / sum_b w[y_b],  q = (1 - s) onehot(y) + s / K
 /// with class weights w (empty: all 1) and label smoothing s (Szegedy et al. 2016). The weight is that of the true
-/// class for all terms of a record, also under smoothing.
+/// class for all terms of a record, also under smoothing. A label of -1 is none of the K: its record is left out.
 double softmax_cross_entropy(const Activation& logits, std::span<const std::int32_t> labels,
                              std::span<const float> class_weights, float smoothing);
 

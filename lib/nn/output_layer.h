@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/product.h"
+#include "nn/arena.h"
 #include "nn/initialise.h"
 #include "nn/parameter.h"
 #include "nn/tape.h"
@@ -24,20 +25,23 @@ class OutputLayer {
   virtual void visit_matrices(const ParameterVisitor& visitor) = 0;
   virtual void weights_changed() = 0;
   /// Of the products in training (kFloat32 or kBfloat16) and in inference.
-  virtual void set_training_numbers(kernels::Precision precision) = 0;
+  virtual void set_training_precision(kernels::Precision precision) = 0;
   virtual void set_precision(kernels::Precision precision) = 0;
 
   /// The mean of -log p(target | x) over rows, in nats. In training also adds `share` times its gradients to those of
   /// x and the parameters: at once, or on the tape's way back.
   virtual double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) = 0;
 
-  /// log p(target | x) of each row of x [N, H].
-  virtual void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                                 double* out) = 0;
-
-  /// Packs the weights for `scores` if they changed.
+  /// Packs what `log_probabilities` needs, if the weights changed.
   virtual void prepare(ThreadPool& pool) = 0;
-  /// [rows, V] of x [rows, H], on the calling thread: their softmax is p.
+  /// log p(target | x) of each row of x [N, H], after `prepare`. Several threads may call it at once, each with an
+  /// arena of its own.
+  virtual void log_probabilities(ThreadPool& pool, Arena& arena, const float* x, std::span<const std::int32_t> targets,
+                                 double* out) const = 0;
+
+  /// Packs what `scores` needs, if the weights changed.
+  virtual void prepare_scores(ThreadPool& pool) = 0;
+  /// [rows, V] of x [rows, H], on the calling thread, after `prepare_scores`: their softmax is p.
   virtual void scores(Index rows, const float* x, float* out) const = 0;
 
  protected:

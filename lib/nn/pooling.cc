@@ -41,7 +41,7 @@ void Pooling::visit(const ParameterVisitor& visitor) {
   if (weight_) visitor(*weight_);
 }
 
-Activation Pooling::forward(Tape& tape, const Packing& packing, const Activation& y) {
+Activation Pooling::forward(Tape& tape, const Packing& packing, const Activation& y) const {
   switch (kind_) {
     case PoolingKind::kLast:
       return last(tape, packing, y);
@@ -55,7 +55,7 @@ Activation Pooling::forward(Tape& tape, const Packing& packing, const Activation
   return attention(tape, packing, y);
 }
 
-Activation Pooling::last(Tape& tape, const Packing& packing, const Activation& y) {
+Activation Pooling::last(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index H = y.columns / directions_;
   const auto for_halves = [&packing, H, D = directions_](const auto& body) {
@@ -73,7 +73,7 @@ Activation Pooling::last(Tape& tape, const Packing& packing, const Activation& y
   return out;
 }
 
-Activation Pooling::mean(Tape& tape, const Packing& packing, const Activation& y) {
+Activation Pooling::mean(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns;
   const auto weight = [&packing](Index b) { return 1.0f / static_cast<float>(packing.length(b)); };
@@ -89,7 +89,7 @@ Activation Pooling::mean(Tape& tape, const Packing& packing, const Activation& y
   return out;
 }
 
-Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y) {
+Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns;
   // The row of y that has each maximum; a float array's memory, as the arena has no other.
@@ -116,7 +116,7 @@ Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y)
   return out;
 }
 
-Activation Pooling::attention(Tape& tape, const Packing& packing, const Activation& y) {
+Activation Pooling::attention(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns, B = packing.sequences();
   // tanh(y): [N, C] where backward needs it, else one row at a time.

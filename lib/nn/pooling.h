@@ -24,13 +24,13 @@ class Pooling {
 
   void initialise(std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
-  Activation forward(Tape& tape, const Packing& packing, const Activation& y);
+  Activation forward(Tape& tape, const Packing& packing, const Activation& y) const;
 
  private:
-  Activation last(Tape& tape, const Packing& packing, const Activation& y);
-  Activation mean(Tape& tape, const Packing& packing, const Activation& y);
-  Activation max(Tape& tape, const Packing& packing, const Activation& y);
-  Activation attention(Tape& tape, const Packing& packing, const Activation& y);
+  Activation last(Tape& tape, const Packing& packing, const Activation& y) const;
+  Activation mean(Tape& tape, const Packing& packing, const Activation& y) const;
+  Activation max(Tape& tape, const Packing& packing, const Activation& y) const;
+  Activation attention(Tape& tape, const Packing& packing, const Activation& y) const;
 
   PoolingKind kind_;
   Index directions_;

@@ -211,25 +211,25 @@ bool Recurrent::is_packed(Packed wanted) const {
   return packed_ == wanted || (packed_ == Packed::kForTraining && options_.precision == options_.training_precision);
 }
 
-void Recurrent::pack(Tape& tape) {
-  const bool dropping = tape.training() && options_.weight_dropout > 0.0f;
-  const Packed wanted = tape.training() ? Packed::kForTraining : Packed::kForInference;
-  weight_masks_.assign(directions_.size(), nullptr);
-  if (is_packed(wanted) && !dropping) return;
+void Recurrent::prepare(Tape& tape) {
+  if (!tape.training()) return prepare(tape.pool);
+  const bool dropping = options_.weight_dropout > 0.0f;
+  for (auto& carry : carries_) carry->prepare(tape);
+  weight_masks_.assign(dropping ? directions_.size() : 0, nullptr);
+  if (is_packed(Packed::kForTraining) && !dropping) return;
   for (Index i = 0; i < std::ssize(directions_); ++i) {
     if (dropping)
       weight_masks_[i] =
           draw_mask(tape, options_.weight_dropout, kWeightMask + stream_of(i / directions(), i % directions()),
                     directions_[i]->weight_hh->size());
-    directions_[i]->pack(tape.pool, tape.training(), tape.training() ? options_.training_precision : options_.precision,
-                         weight_masks_[i]);
+    directions_[i]->pack(tape.pool, true, options_.training_precision, dropping ? weight_masks_[i] : nullptr);
   }
   ++packings_;
   // Masked weights serve one batch only.
-  packed_ = dropping ? Packed::kNo : wanted;
+  packed_ = dropping ? Packed::kNo : Packed::kForTraining;
 }
 
-Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, const Activation& y) {
+Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, const Activation& y) const {
   if (options_.residual == Residual::kNone || layer == 0) return y;
   const Activation out = tape.allocate(y.rows, y.columns);
   if (options_.residual == Residual::kAdd) {
@@ -240,7 +240,7 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
     });
     return out;
   }
-  const Activation gate = carries_[layer - 1]->forward(tape, x);
+  const Activation gate = std::as_const(*carries_[layer - 1]).forward(tape, x);
   kernels::logistic_values(gate.value, gate.value, gate.size());
   connect_values(out.size(), x.value, y.value, gate.value, out.value);
   tape.record([out, gate, x, y] {
@@ -254,7 +254,12 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
   return out;
 }
 
+void Recurrent::check_prepared() const {
+  if (!is_packed(Packed::kForInference)) fail("recurrent layers are to be prepared before they answer");
+}
+
 void Recurrent::prepare(ThreadPool& pool) {
+  weight_masks_.clear();
   if (!is_packed(Packed::kForInference)) {
     for (auto& direction : directions_) direction->pack(pool, false, options_.precision, nullptr);
     packed_ = Packed::kForInference;
@@ -264,11 +269,11 @@ void Recurrent::prepare(ThreadPool& pool) {
 }
 
 // The learned state, once for each sequence.
-RecurrentState Recurrent::first_state(Tape& tape, Index sequences) {
+RecurrentState Recurrent::first_state(Tape& tape, Index sequences) const {
   RecurrentState out;
   Activation* const parts[] = {&out.h, &out.c};
   for (std::size_t k = 0; k < initial_.size(); ++k) {
-    Parameter& p = initial_[k];
+    Parameter& p = Tape::trained(initial_[k]);
     const Activation a = *parts[k] = tape.allocate(p.rows() * sequences, p.row_size());
     const Index size = p.row_size();
     for (Index row = 0; row < a.rows; ++row)
@@ -281,10 +286,10 @@ RecurrentState Recurrent::first_state(Tape& tape, Index sequences) {
   return out;
 }
 
-Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const RecurrentState* initial) {
+Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const RecurrentState* initial) const {
   const CellTraits& cell = cell_traits(options_.cell);
   const Index H = options_.hidden, P = options_.output(), states = options_.layers * directions() * packing.sequences();
-  pack(tape);
+  if (!tape.training()) check_prepared();
   Start out;
   out.zero = tape.arena.allocate(std::max(H, P));
   std::fill_n(out.zero, std::max(H, P), 0.0f);
@@ -298,7 +303,7 @@ Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const Recu
 }
 
 LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x,
-                              const Start& start) {
+                              const Start& start) const {
   const CellTraits& cell = cell_traits(options_.cell);
   const Index H = options_.hidden, P = options_.output(), D = directions();
   LayerRun run{.packing = &packing,
@@ -313,7 +318,7 @@ LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, c
     DirectionRun& d = run.direction[i];
     const Index at = (layer * D + i) * packing.sequences();
     d.weights = directions_[layer * D + i].get();
-    d.weight_mask = weight_masks_[layer * D + i];
+    d.weight_mask = weight_masks_.empty() ? nullptr : weight_masks_[layer * D + i];
     d.h0 = start.first.h.value ? start.first.h.value + at * P : nullptr;
     d.c0 = start.first.c.value ? start.first.c.value + at * H : nullptr;
     d.hn = start.final.h.value + at * P;
@@ -346,7 +351,7 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
 }
 
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
-                                     const RecurrentState* initial) {
+                                     const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
   Activation given = x;
   for (Index l = 0; l < options_.layers; ++l) {
@@ -358,7 +363,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
     forward_layer(tape, run);
     tape.record([this, &tape, run, l, start] {
       const LayerGradients state = layer_gradients(run, l, start);
-      backward_layer(tape, run, state, scratch_);
+      backward_layer(tape, run, state);
       add_initial_gradients(run, l, state, start);
     });
     given = connect(tape, l, given, run.y);

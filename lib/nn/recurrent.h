@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/product.h"
@@ -126,16 +127,28 @@ class Recurrent {
     RecurrentState final;  // the state after each sequence's last step (its first, for the backward direction)
   };
 
+  /// Packs the weights for the tape's mode, or for inference, if they changed. In training it also draws the batch's
+  /// masks of weights.
+  void prepare(Tape& tape);
+  void prepare(ThreadPool& pool);
+
   /// x is [N, I]. Without `initial` the state begins as zero, or as what was learned. A sequence of length 0 ends in
-  /// its initial state.
-  Output forward(Tape& tape, const Packing& packing, const Activation& x, const RecurrentState* initial = nullptr);
+  /// its initial state. After `prepare`; in inference several threads may call it at once.
+  Output forward(Tape& tape, const Packing& packing, const Activation& x,
+                 const RecurrentState* initial = nullptr) const;
+  Output forward(Tape& tape, const Packing& packing, const Activation& x, const RecurrentState* initial = nullptr) {
+    prepare(tape);
+    return std::as_const(*this).forward(tape, packing, x, initial);
+  }
 
   /// The packed weights of a layer's direction, and what it adds to its input (null but for a highway). For steps of
   /// one.
-  RecurrentDirection& direction(Index layer, Index d) { return *directions_[layer * directions() + d]; }
-  Linear* highway(Index layer) { return layer > 0 && !carries_.empty() ? carries_[layer - 1].get() : nullptr; }
-  /// Packs for inference what is not packed yet.
-  void prepare(ThreadPool& pool);
+  const RecurrentDirection& direction(Index layer, Index d) const { return *directions_[layer * directions() + d]; }
+  const Linear* highway(Index layer) const {
+    return layer > 0 && !carries_.empty() ? carries_[layer - 1].get() : nullptr;
+  }
+  /// Throws Error unless the weights are packed for inference.
+  void check_prepared() const;
   /// The learned first states, h [L * D, P] and c [L * D, H]; empty where none is learned.
   const std::vector<Parameter>& initial() const { return initial_; }
 
@@ -155,11 +168,10 @@ class Recurrent {
 
   // Whether what is packed serves.
   bool is_packed(Packed wanted) const;
-  void pack(Tape& tape);
-  Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y);
-  RecurrentState first_state(Tape& tape, Index sequences);
-  Start begin(Tape& tape, const Packing& packing, const RecurrentState* initial);
-  LayerRun layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x, const Start& start);
+  Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y) const;
+  RecurrentState first_state(Tape& tape, Index sequences) const;
+  Start begin(Tape& tape, const Packing& packing, const RecurrentState* initial) const;
+  LayerRun layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x, const Start& start) const;
   // The gradients' way through a layer's final state, and on to its first.
   static LayerGradients layer_gradients(const LayerRun& run, Index layer, const Start& start);
   static void add_initial_gradients(const LayerRun& run, Index layer, const LayerGradients& state, const Start& start);
@@ -168,10 +180,9 @@ class Recurrent {
   std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]
   std::vector<std::unique_ptr<Linear>> carries_;                 // highway: of layer 1 on
   std::vector<Parameter> initial_;                               // h [L * D, P], and c [L * D, H]
-  std::vector<float*> weight_masks_;                             // [L * D], of the batch in hand
+  std::vector<float*> weight_masks_;                             // [L * D] of the batch in training; or empty
   Packed packed_ = Packed::kNo;
   std::int64_t packings_ = 0;  // how often weights were packed
-  AlignedVector scratch_;
 };
 
 }  // namespace mnemo

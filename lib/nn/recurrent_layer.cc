@@ -367,9 +367,9 @@ class ParameterGradients {
  public:
   ParameterGradients(Tape& tape, const LayerRun& run) : tape_(tape), run_(run) {}
 
-  void add(AlignedVector& scratch) {
+  void add() {
     for (Index i = 0; i < run_.directions(); ++i) add_direction(i);
-    kernels::multiply_transposed(tape_.pool, products_, scratch, run_.options->training_precision);
+    kernels::multiply_transposed(tape_.pool, products_, tape_.arena.scratch(), run_.options->training_precision);
     for (const auto& later : later_) later();
   }
 
@@ -511,19 +511,19 @@ void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state)
 
 void begin_backward(Tape& tape, LayerRun& run, LayerGradients& state) { allocate_gradients(tape, run, state); }
 
-void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state, AlignedVector& scratch) {
-  ParameterGradients(tape, run).add(scratch);
+void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state) {
+  ParameterGradients(tape, run).add();
   own_gradients(tape, run, state);
 }
 
-void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVector& scratch) {
+void backward_layer(Tape& tape, LayerRun run, LayerGradients state) {
   const Index T = run.packing->steps();
   begin_backward(tape, run, state);
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
     for (Index s = 0; s < T; ++s) backward_tile(run, state, tiles[i], tiles[i].direction == 0 ? T - 1 - s : s);
   });
-  end_backward(tape, run, state, scratch);
+  end_backward(tape, run, state);
   if (run.x.gradient) input_gradients(tape, run);
 }
 

@@ -75,9 +75,9 @@ struct LayerGradients {
 // Draws the random masks of a layer's recurrence.
 void draw_masks(Tape& tape, LayerRun& run, Index layer);
 
-// All steps: fills run.y and the final states; then adds all gradients. `scratch` may be kept between calls.
+// All steps: fills run.y and the final states; then adds all gradients.
 void forward_layer(Tape& tape, LayerRun& run);
-void backward_layer(Tape& tape, LayerRun run, LayerGradients state, AlignedVector& scratch);
+void backward_layer(Tape& tape, LayerRun run, LayerGradients state);
 
 // The same in pieces, for one direction: memory, then step after step (in inference run.x may still change where the
 // later steps lie), then the final states.
@@ -88,6 +88,6 @@ void end_steps(const LayerRun& run);
 // or null.
 void begin_backward(Tape& tape, LayerRun& run, LayerGradients& state);
 void backward_step(Tape& tape, const LayerRun& run, const LayerGradients& state, Index t, float* dx);
-void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state, AlignedVector& scratch);
+void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state);
 
 }  // namespace mnemo

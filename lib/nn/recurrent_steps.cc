@@ -46,8 +46,9 @@ RecurrentSteps::~RecurrentSteps() = default;
 RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
   if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
-  batch_ = std::make_shared<Batch>(Batch{layers, tape, packing, layers.begin(tape, packing, initial), 0, {}, 0});
-  batch_->packing_number = layers.packings_;
+  layers.prepare(tape);
+  batch_ = std::make_shared<Batch>(
+      Batch{layers, tape, packing, layers.begin(tape, packing, initial), layers.packings_, {}, 0});
   batch_->layer.resize(o.layers);
   for (Index l = 0; l < o.layers; ++l) {
     Batch::Layer& layer = batch_->layer[l];
@@ -67,7 +68,7 @@ RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& pac
     tape.record([batch = batch_, l] {
       batch->check_done();
       Batch::Layer& done = batch->layer[l];
-      end_backward(batch->tape, done.run, done.state, batch->layers.scratch_);
+      end_backward(batch->tape, done.run, done.state);
       Recurrent::add_initial_gradients(done.run, l, done.state, batch->start);
     });
   }

@@ -8,12 +8,11 @@
 
 namespace mnemo {
 
-RecurrentSession::RecurrentSession(Recurrent& layers, ThreadPool& pool, Index sequences)
-    : layers_(layers), pool_(pool), sequences_(sequences) {
+RecurrentSession::RecurrentSession(const Recurrent& layers, Index sequences) : layers_(layers), sequences_(sequences) {
   const RecurrentOptions& o = layers.options();
   const CellTraits& cell = cell_traits(o.cell);
   if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
-  layers.prepare(pool);
+  layers.check_prepared();
   const Index B = sequences, H = o.hidden, P = o.output();
   state_.resize(o.layers);
   for (Layer& layer : state_) {
@@ -105,7 +104,7 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
 const float* RecurrentSession::step(const float* x) {
   const RecurrentOptions& o = layers_.options();
   const Index size = sequences_ * o.output();
-  layers_.prepare(pool_);
+  layers_.check_prepared();
   for (Index l = 0; l < o.layers; ++l) {
     const float* h = step_layer(l, x, l == 0 ? o.input : o.output());
     if (l == 0 || o.residual == Residual::kNone) {

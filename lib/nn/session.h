@@ -14,14 +14,14 @@ struct SessionState {
 };
 
 /// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
-/// `Recurrent::forward` gives for the same inputs in inference. After the first step nothing is allocated. Layers and
-/// pool must outlive the session. Other sessions of the same layers may step on other threads once these are prepared,
-/// but nothing else may use the layers meanwhile; it goes on with their weights if these change, or are packed for
-/// training in between.
+/// `Recurrent::forward` gives for the same inputs in inference. After the first step nothing is allocated. The layers
+/// must be prepared for inference, and outlive the session; any number of sessions may step through them, each on a
+/// thread of its own. A step throws Error if the layers' weights were changed, or packed for training, and not prepared
+/// since.
 class RecurrentSession {
  public:
   /// Begins with the learned state, or zero. Throws Error for layers with two directions.
-  RecurrentSession(Recurrent& layers, ThreadPool& pool, Index sequences = 1);
+  explicit RecurrentSession(const Recurrent& layers, Index sequences = 1);
 
   /// Takes x [B, I] and gives y [B, P], which stays valid until the next step.
   const float* step(const float* x);
@@ -44,8 +44,7 @@ class RecurrentSession {
 
   const float* step_layer(Index l, const float* x, Index inputs);
 
-  Recurrent& layers_;
-  ThreadPool& pool_;
+  const Recurrent& layers_;
   Index sequences_;
   std::vector<Layer> state_;
   int now_ = 0;       // which of the two is the present state

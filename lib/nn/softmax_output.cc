@@ -25,9 +25,12 @@ Index blocks_of(Index classes) { return (classes + kBlock - 1) / kBlock; }
 // What a chunk of rows has got.
 struct SoftmaxOutput::Chunk {
   Index rows = 0;
-  std::vector<Index> by_target;  // [rows] in the order of their targets
-  std::vector<float> shifts;     // [rows] what is taken from the scores before they become exponentials
-  std::vector<double> sums;      // [rows] of the exponentials
+  float* scores = nullptr;         // [V, rows]
+  float* block_rows = nullptr;     // [blocks, rows]
+  kernels::PackedMatrix& inputs;   // x^T
+  std::vector<Index> by_target{};  // [rows] in the order of their targets
+  std::vector<float> shifts{};     // [rows] what is taken from the scores before they become exponentials
+  std::vector<double> sums{};      // [rows] of the exponentials
 
   // Calls `use` with each row whose target lies in [begin, end).
   template <class Use>
@@ -64,33 +67,31 @@ void SoftmaxOutput::visit_matrices(const ParameterVisitor& visitor) {
 }
 
 void SoftmaxOutput::set_precision(kernels::Precision precision) {
-  numbers_ = precision;
+  precision_ = precision;
   weights_changed();
 }
 
 Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScores / classes()); }
 
-// The chunk's exponentials, in scores_ [V, rows]; log p of each row's target. A block's scores become exponentials
+// The chunk's exponentials, in its scores; log p of each row's target. A block's scores become exponentials
 // while they are in the cache: any shift near the largest score will do, and the target's score, which is known before,
 // nearly always is. Where its sum shows that it is not, a row is made anew with the largest.
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                                 kernels::Precision precision, Chunk& chunk, double* log_p) {
+                                 kernels::Precision precision, Chunk& chunk, double* log_p) const {
   constexpr double kLargestSum = 1e12;
   const Index R = chunk.rows, V = classes(), H = inputs(), blocks = blocks_of(V);
-  kernels::pack(pool, x, H, true, H, R, inputs_, precision);
-  scores_.resize(V * R);
-  block_rows_.resize(blocks * R);
+  kernels::pack(pool, x, H, true, H, R, chunk.inputs, precision);
   chunk.by_target.resize(R);
   std::iota(chunk.by_target.begin(), chunk.by_target.end(), 0);
   std::stable_sort(chunk.by_target.begin(), chunk.by_target.end(),
                    [&](Index a, Index b) { return targets[a] < targets[b]; });
-  // Scores without their bias, block by block, each with a row of its own in block_rows_.
+  // Scores without their bias, block by block, each with a row of its own in block_rows.
   const auto for_scores = [&](const auto& body) {
     pool.parallel_for(blocks, [&](std::int64_t block) {
       const Index first = block * kBlock, end = std::min(V, first + kBlock);
-      kernels::multiply_rows(end - first, weight().value.data() + first * H, H, inputs_, 0, inputs_.panels(),
-                             Start::kZero, nullptr, scores_.data() + first * R, R);
-      body(first, end, scores_.data() + first * R, block_rows_.data() + block * R);
+      kernels::multiply_rows(end - first, weight().value.data() + first * H, H, chunk.inputs, 0, chunk.inputs.panels(),
+                             Start::kZero, nullptr, chunk.scores + first * R, R);
+      body(first, end, chunk.scores + first * R, chunk.block_rows + block * R);
     });
   };
   const auto exponentiate = [&] {
@@ -104,7 +105,7 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
     });
     chunk.sums.assign(R, 0.0);
     for (Index block = 0; block < blocks; ++block)
-      for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(block_rows_[block * R + r]);
+      for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(chunk.block_rows[block * R + r]);
   };
   chunk.shifts.resize(R);
   kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
@@ -121,9 +122,9 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
     // Of the rows that need it alone: what a row gets does not depend on the others.
     for (Index r = 0; r < R; ++r) {
       if (chunk.sums[r] < kLargestSum) continue;
-      chunk.shifts[r] = block_rows_[r];
+      chunk.shifts[r] = chunk.block_rows[r];
       for (Index block = 1; block < blocks; ++block)
-        chunk.shifts[r] = std::max(chunk.shifts[r], block_rows_[block * R + r]);
+        chunk.shifts[r] = std::max(chunk.shifts[r], chunk.block_rows[block * R + r]);
     }
     exponentiate();
   }
@@ -132,7 +133,7 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
 
 // With e the exponentials, s_r = share / sum_r and t_r the targets:
 //   dW[v] = sum_r e[v, r] s_r x_r - sum_(t_r = v) share x_r,  dx_r = s_r sum_v e[v, r] W[v] - share W[t_r].
-void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index first,
+void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
                                   std::span<const std::int32_t> targets, double share, Chunk& chunk) {
   const Index R = chunk.rows, V = classes(), H = inputs();
   const float* values = x.value + first * H;
@@ -145,11 +146,11 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
     for (Index r = begin; r < begin + rows; ++r)
       kernels::add_scaled(scales[r], values + r * H, scaled_.data() + r * H, H);
   });
-  kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_numbers_);
+  kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_precision_);
   float* gradient = weight().gradient.data();
   pool.parallel_for(blocks_of(V), [&](std::int64_t block) {
     const Index begin = block * kBlock, end = std::min(V, begin + kBlock);
-    const float* scores = scores_.data() + begin * R;
+    const float* scores = chunk.scores + begin * R;
     kernels::multiply_rows(end - begin, scores, R, scaled_panels_, 0, scaled_panels_.panels(), Start::kResult, nullptr,
                            gradient + begin * H, H);
     kernels::row_dots(end - begin, R, scores, R, scales.data(), bias.gradient.data() + begin);
@@ -164,10 +165,10 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
   const kernels::TransposedProduct product{
       .rows = V,
       .m = R,
-      .a = scores_.data(),
+      .a = chunk.scores,
       .lda = R,
       .right = {{.n = H, .b = weight().value.data(), .ldb = H, .c = products_.data(), .ldc = H}, {}}};
-  kernels::multiply_transposed(pool, {&product, 1}, scratch_, training_numbers_);
+  kernels::multiply_transposed(pool, {&product, 1}, scratch, training_precision_);
   kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
     for (Index r = begin; r < begin + rows; ++r) {
       float* to = x.gradient + (first + r) * H;
@@ -179,35 +180,44 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, const Activation& x, Index f
 
 double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
   if (x.rows == 0) return 0;
-  const kernels::Precision precision = tape.training() ? training_numbers_ : kernels::Precision::kFloat32;
+  const kernels::Precision precision = tape.training() ? training_precision_ : kernels::Precision::kFloat32;
   const Index chunks = (x.rows + chunk_rows() - 1) / chunk_rows();
   std::vector<double> log_p(x.rows);
-  Chunk chunk;
+  Chunk chunk{.inputs = inputs_};
   for (Index c = 0; c < chunks; ++c) {
     const Index first = c * x.rows / chunks;
     chunk.rows = (c + 1) * x.rows / chunks - first;
+    scores_.resize(classes() * chunk.rows);
+    block_rows_.resize(blocks_of(classes()) * chunk.rows);
+    chunk.scores = scores_.data();
+    chunk.block_rows = block_rows_.data();
     const auto some = targets.subspan(first, chunk.rows);
     exponentials(tape.pool, x.value + first * inputs(), some, precision, chunk, log_p.data() + first);
-    if (tape.training()) add_gradients(tape.pool, x, first, some, share / static_cast<double>(x.rows), chunk);
+    if (tape.training())
+      add_gradients(tape.pool, tape.arena.scratch(), x, first, some, share / static_cast<double>(x.rows), chunk);
   }
   double loss = 0;
   for (const double one : log_p) loss -= one;
   return loss / static_cast<double>(x.rows);
 }
 
-void SoftmaxOutput::log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                                      double* out) {
-  Chunk chunk;
+void SoftmaxOutput::log_probabilities(ThreadPool& pool, Arena& arena, const float* x,
+                                      std::span<const std::int32_t> targets, double* out) const {
+  kernels::PackedMatrix inputs;
+  const Index most = std::min(chunk_rows(), std::ssize(targets));
+  Chunk chunk{.scores = arena.allocate(classes() * most),
+              .block_rows = arena.allocate(blocks_of(classes()) * most),
+              .inputs = inputs};
   for (Index first = 0; first < std::ssize(targets); first += chunk.rows) {
-    chunk.rows = std::min(chunk_rows(), std::ssize(targets) - first);
-    exponentials(pool, x + first * inputs(), targets.subspan(first, chunk.rows), kernels::Precision::kFloat32, chunk,
-                 out + first);
+    chunk.rows = std::min(most, std::ssize(targets) - first);
+    exponentials(pool, x + first * this->inputs(), targets.subspan(first, chunk.rows), kernels::Precision::kFloat32,
+                 chunk, out + first);
   }
 }
 
-void SoftmaxOutput::prepare(ThreadPool& pool) {
+void SoftmaxOutput::prepare_scores(ThreadPool& pool) {
   if (packed_) return;
-  kernels::pack(pool, weight().value.data(), inputs(), true, inputs(), classes(), panels_, numbers_);
+  kernels::pack(pool, weight().value.data(), inputs(), true, inputs(), classes(), panels_, precision_);
   packed_ = true;
 }
 

@@ -25,12 +25,14 @@ class SoftmaxOutput : public OutputLayer {
   void visit(const ParameterVisitor& visitor) override;
   void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override { packed_ = false; }
-  void set_training_numbers(kernels::Precision precision) override { training_numbers_ = precision; }
+  void set_training_precision(kernels::Precision precision) override { training_precision_ = precision; }
   void set_precision(kernels::Precision precision) override;
   /// Adds its gradients at once.
   double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
-  void log_probabilities(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets, double* out) override;
-  void prepare(ThreadPool& pool) override;
+  void log_probabilities(ThreadPool& pool, Arena& arena, const float* x, std::span<const std::int32_t> targets,
+                         double* out) const override;
+  void prepare(ThreadPool&) override {}
+  void prepare_scores(ThreadPool& pool) override;
   /// W x + b.
   void scores(Index rows, const float* x, float* out) const override;
 
@@ -46,16 +48,17 @@ class SoftmaxOutput : public OutputLayer {
 
   Index chunk_rows() const;
   void exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
-                    kernels::Precision precision, Chunk& chunk, double* log_p);
-  void add_gradients(ThreadPool& pool, const Activation& x, Index first, std::span<const std::int32_t> targets,
-                     double share, Chunk& chunk);
+                    kernels::Precision precision, Chunk& chunk, double* log_p) const;
+  void add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
+                     std::span<const std::int32_t> targets, double share, Chunk& chunk);
 
   std::vector<Parameter> own_;  // the weight, unless it is tied
   Parameter* tied_;
   kernels::PackedMatrix panels_;
-  kernels::Precision numbers_ = kernels::Precision::kFloat32, training_numbers_ = kernels::Precision::kFloat32;
+  kernels::Precision precision_ = kernels::Precision::kFloat32, training_precision_ = kernels::Precision::kFloat32;
   bool packed_ = false;
-  AlignedVector scores_, block_rows_, scaled_, products_, scratch_;
+  // In training, kept from batch to batch.
+  AlignedVector scores_, block_rows_, scaled_, products_;
   kernels::PackedMatrix inputs_, scaled_panels_;
 };
 

@@ -14,6 +14,8 @@
 
 namespace mnemo {
 
+struct Parameter;
+
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
 /// overwritten, and are null where none is wanted.
 struct Activation {
@@ -41,6 +43,10 @@ class Tape {
   void record(std::function<void()> backward) {
     if (training()) closures_.push_back(std::move(backward));
   }
+
+  /// A layer's way forward is const, so that one network serves many threads. Whoever trains owns the network, though,
+  /// and on the way back its gradients are written: this is the one place that says so.
+  static Parameter& trained(const Parameter& parameter) { return const_cast<Parameter&>(parameter); }
 
   /// Runs what was recorded, last first, and forgets it.
   void backward();

@@ -28,11 +28,10 @@ void check_stored_weights(const ModelContents& contents, double weights) {
     fail("{}: damaged model: the tensors are of another size than the sizes in model say", contents.file.name());
 }
 
-void append_network(const Visit& visit, const Visit& visit_matrices, NarrowTensors& narrow,
-                    std::vector<TensorView>& tensors) {
+void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors) {
   std::set<const Parameter*> matrices;
-  visit_matrices([&](Parameter& p) { matrices.insert(&p); });
-  visit([&](Parameter& p) {
+  network.visit_matrices([&](Parameter& p) { matrices.insert(&p); });
+  network.visit([&](Parameter& p) {
     if (matrices.count(&p) > 0)
       narrow.append(p.name, p.rows(), p.row_size(), p.value.data(), tensors);
     else
@@ -40,15 +39,14 @@ void append_network(const Visit& visit, const Visit& visit_matrices, NarrowTenso
   });
 }
 
-void round_network(const Visit& visit, const Visit& visit_matrices, kernels::Precision precision,
-                   ModelMetadata& metadata) {
+void round_network(Network& network, kernels::Precision precision, ModelMetadata& metadata) {
   if (metadata.precision != kernels::Precision::kFloat32)
     fail("the model has the precision {} already; start from the float32 model",
          kernels::precision_name(metadata.precision));
-  visit([](Parameter& p) {
+  network.visit([](Parameter& p) {
     if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
   });
-  visit_matrices([&](Parameter& p) { round_matrix(precision, p.rows(), p.row_size(), p.value.data()); });
+  network.visit_matrices([&](Parameter& p) { round_matrix(precision, p.rows(), p.row_size(), p.value.data()); });
   metadata.precision = precision;
 }
 

@@ -7,6 +7,7 @@
 
 #include "checkpoint/model_file.h"
 #include "config/config.h"
+#include "nn/network.h"
 
 namespace mnemo {
 
@@ -17,14 +18,12 @@ Config model_config(const ModelContents& contents);
 /// file does not have. `weights` is a double, as a damaged configuration may ask for anything.
 void check_stored_weights(const ModelContents& contents, double weights);
 
-/// Views of a network's parameters, its matrices (`visit_matrices`) in the narrower numbers.
-void append_network(const Visit& visit, const Visit& visit_matrices, NarrowTensors& narrow,
-                    std::vector<TensorView>& tensors);
+/// Views of a network's parameters, its matrices in the precision of `narrow`.
+void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors);
 
-/// Rounds a network's matrices to the narrower numbers, and says so in the metadata; the caller tells the network.
-/// Throws Error if they are narrow already, or if a weight is not finite.
-void round_network(const Visit& visit, const Visit& visit_matrices, kernels::Precision precision,
-                   ModelMetadata& metadata);
+/// Rounds a network's matrices to a lower precision, and says so in the metadata; the caller tells the network. Throws
+/// Error if they are of a lower precision already, or if a weight is not finite.
+void round_network(Network& network, kernels::Precision precision, ModelMetadata& metadata);
 
 /// ModelMetadata::self_test of texts and their values one behind the other, `lengths` of each.
 Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,

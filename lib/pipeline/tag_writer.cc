@@ -72,7 +72,8 @@ void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> pred
     case TagFormat::kConllu:
       return append_conllu(sentence, predicted, out);
     case TagFormat::kJsonl:
-      return append_json(sentence, predicted, out);
+      out += json(sentence, predicted).dump() + "\n";
+      return;
     case TagFormat::kHtml:
       return append_html(sentence, predicted, out);
     case TagFormat::kSlashed:
@@ -204,7 +205,7 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
   out += '\n';
 }
 
-void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+Json TagWriter::json(const Sentence& s, const std::vector<PredictedTags>& predicted) const {
   const PlacedText placed = place(s);
   Json record = options_.keys ? Json::parse(s.lines.front()) : Json::object();
   for (const std::string& own :
@@ -216,7 +217,7 @@ void TagWriter::append_json(const Sentence& s, const std::vector<PredictedTags>&
     if (k == 0) record.update(part);
     if (predicted.size() > 1) record["columns"][columns_[k].name] = part;
   }
-  out += record.dump() + "\n";
+  return record;
 }
 
 Json TagWriter::column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p,

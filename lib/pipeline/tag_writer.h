@@ -54,6 +54,9 @@ class TagWriter {
   std::string head() const;
   std::string tail() const;
 
+  /// The object of a sentence as jsonl has it; `predicted` [columns], from which nothing is left out.
+  Json json(const Sentence& sentence, const std::vector<PredictedTags>& predicted) const;
+
   /// Appends a sentence to `out`; `predicted` [columns].
   void append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const;
 
@@ -65,7 +68,6 @@ class TagWriter {
   void append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_slashed(const Sentence& s, const PredictedTags& predicted, std::string& out) const;
-  void append_json(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   Json column_json(const Sentence& s, const TagColumn& column, const PredictedTags& p, const PlacedText& placed) const;
   PlacedText place(const Sentence& s) const;

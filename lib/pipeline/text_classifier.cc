@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
+#include <numeric>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
@@ -39,7 +39,7 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
 
 TextClassifier::TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
                                std::int64_t dimension)
-    : config_(config), labels_(std::move(labels)), words_(config.text, std::move(vocabulary)) {
+    : TextModel(config), labels_(std::move(labels)), words_(config.text, std::move(vocabulary)) {
   config_.model.embedding = dimension;
   network_ = std::make_unique<Classifier>(network_options(config_, words_.rows(), dimension, labels_.size()));
 }
@@ -53,78 +53,40 @@ TextClassifier::TextClassifier(const Config& config, std::vector<std::string> la
 }
 
 std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
-  return from_contents(read_model(path, kTask));
+  return model_as<TextClassifier>(from_contents(read_model(path, kTask)));
 }
 
-std::unique_ptr<TextClassifier> TextClassifier::from_contents(ModelContents contents) {
-  const SafetensorsFile& file = contents.file;
-  const std::string& path = file.name();
+std::unique_ptr<TextModel> TextClassifier::read(const ModelContents& contents) {
+  const std::string& path = contents.file.name();
+  const ModelMetadata& metadata = contents.metadata;
   const Config config = model_config(contents);
-  Vocabulary vocabulary = WordTable::read_vocabulary(file, config);
-  if (contents.metadata.labels.empty()) fail("{}: damaged model: no labels", path);
-  const ClassifierOptions options = network_options(config, 0, config.model.embedding, contents.metadata.labels.size());
+  Vocabulary vocabulary = WordTable::read_vocabulary(contents.file, config);
+  if (metadata.labels.empty()) fail("{}: damaged model: no labels", path);
+  const ClassifierOptions options = network_options(config, 0, config.model.embedding, metadata.labels.size());
   check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)));
   std::unique_ptr<TextClassifier> out(
-      new TextClassifier(config, contents.metadata.labels, std::move(vocabulary), config.model.embedding));
-  load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.precision,
-      [&](const ParameterVisitor& v) { out->network_->visit_matrices(v); });
-  out->words_.load(contents, out->network_->embedding());
-  out->network_->set_precision(contents.metadata.precision);
-  const Json& calibration = contents.metadata.calibration;
+      new TextClassifier(config, metadata.labels, std::move(vocabulary), config.model.embedding));
+  const Json& calibration = metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())
     out->temperature = calibration["temperature"].get<double>();
   if (!(out->temperature > 0 && std::isfinite(out->temperature)))
     fail("{}: damaged model: temperature {} is not above 0", path, out->temperature);
-  out->metadata_ = std::move(contents.metadata);
   return out;
 }
 
-void TextClassifier::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
-  ModelMetadata m;
-  m.task = kTask;
-  m.config = config_to_json(config_, Which::kWithoutLocal);
-  m.labels = labels_;
-  m.metrics = metrics;
-  m.calibration = {{"temperature", temperature}};
-  m.provenance = provenance;
-  Corpus corpus;
-  EncodedText encoded;
-  const std::vector<std::string> samples = words_.sample_texts();
-  for (const std::string& text : samples) {
-    encode(text, encoded);
-    corpus.add(encoded);
-  }
-  Arena arena;
-  const std::vector<float> expected = probabilities(logits(corpus, pool, arena), true);
-  m.self_test = samples_json(samples, expected, std::vector<std::size_t>(samples.size(), labels_.size()));
-  m.precision = metadata_.precision;
-  std::vector<TensorView> tensors;
-  NarrowTensors narrow(m.precision);
-  append_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                 [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, narrow, tensors);
-  std::deque<std::string> held;
-  words_.append(tensors, narrow, held);
-  write_model(path, m, std::move(tensors));
+void TextClassifier::describe(ModelMetadata& metadata) const {
+  metadata.labels = labels_;
+  metadata.calibration["temperature"] = temperature;
 }
 
-void TextClassifier::quantize(kernels::Precision precision) {
-  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, precision, metadata_);
-  words_.round(precision);
-  network_->set_precision(precision);
-}
-
-void TextClassifier::encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }
-
-std::vector<float> TextClassifier::logits(const Corpus& corpus, ThreadPool& pool, Arena& arena) {
+std::vector<float> TextClassifier::logits(const Corpus& corpus, Workspace& workspace) const {
   const std::size_t K = labels_.size();
   std::vector<float> out(corpus.size() * K);
   for (const auto& texts : inference_batches(corpus)) {
     const Corpus::Batch batch = corpus.batch(texts);
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kInference);
-    const Activation result = network_->forward(tape, batch.packing, batch.bags);
+    workspace.arena.reset();
+    Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+    const Activation result = network().forward(tape, batch.packing, batch.bags);
     for (std::size_t i = 0; i < texts.size(); ++i)
       std::copy_n(result.value + i * K, K, out.data() + static_cast<std::size_t>(texts[i]) * K);
   }
@@ -135,17 +97,52 @@ std::vector<float> TextClassifier::probabilities(const std::vector<float>& value
   return apply_temperature(values, static_cast<int>(labels_.size()), calibrated ? temperature : 1.0, multi_label());
 }
 
-double TextClassifier::verify(ThreadPool& pool) {
-  std::vector<std::string> texts;
-  const std::vector<float> expected = self_test_values(metadata_, texts);
+std::vector<std::int32_t> TextClassifier::chosen_labels(const float* p, const LabelChoice& choice) const {
+  std::vector<std::int32_t> order(labels_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return p[a] > p[b]; });
+  const bool all = multi_label() && !choice.top;
+  const std::size_t most = all ? order.size() : static_cast<std::size_t>(choice.top.value_or(1));
+  const double least = choice.threshold.value_or(all ? 0.5 : 0.0);
+  order.resize(std::min(order.size(), most));
+  while (!order.empty() && static_cast<double>(p[order.back()]) < least) order.pop_back();
+  return order;
+}
+
+Json TextClassifier::labels_json(const float* p, const std::vector<std::int32_t>& chosen) const {
+  Json labels = Json::array();
+  for (const std::int32_t id : chosen)
+    labels.push_back({{"label", labels_[id]}, {"probability", static_cast<double>(p[id])}});
+  return {{"labels", std::move(labels)}};
+}
+
+std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Workspace& workspace) const {
+  Corpus corpus;
+  EncodedText encoded;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    encode(text_of_record(records[i], i + 1, "text"), encoded);
+    corpus.add(encoded);
+  }
+  const std::vector<float> p = probabilities(logits(corpus, workspace), true);
+  std::vector<Json> out;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const float* own = p.data() + i * labels_.size();
+    out.push_back(labels_json(own, chosen_labels(own, {})));
+  }
+  return out;
+}
+
+std::vector<float> TextClassifier::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                                        std::vector<std::size_t>& lengths) const {
   Corpus corpus;
   EncodedText encoded;
   for (const std::string& text : texts) {
     encode(text, encoded);
     corpus.add(encoded);
   }
-  Arena arena;
-  return largest_difference(probabilities(logits(corpus, pool, arena), true), expected);
+  lengths.assign(texts.size(), labels_.size());
+  Workspace workspace(pool);
+  return probabilities(logits(corpus, workspace), true);
 }
 
 }  // namespace mnemo

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,48 +13,54 @@
 #include "config/config.h"
 #include "models/classifier.h"
 #include "pipeline/corpus.h"
+#include "pipeline/text_model.h"
 #include "pipeline/word_table.h"
 
 namespace mnemo {
 
-class TextClassifier {
+/// Which labels of a text are shown.
+struct LabelChoice {
+  std::optional<int> top;           ///< at most so many; without it 1 or, where a text may have several labels, all
+  std::optional<double> threshold;  ///< the least probability; without it 0 or, where all are shown, 0.5
+};
+
+class TextClassifier : public TextModel {
  public:
   static constexpr const char* kTask = "classify";  ///< its name in configurations and model files
 
-  /// With first weights by the configuration's seed. `vectors` may be null: without pretrained ones. Throws UsageError
-  /// if configuration and vectors contradict each other.
+  /// With initial weights by the configuration's seed. `vectors` may be null: without pretrained ones. Throws
+  /// UsageError if configuration and vectors contradict each other.
   TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
                  const PretrainedVectors* vectors);
 
   /// Throws Error if the file is no sound classifier.
   static std::unique_ptr<TextClassifier> load(const std::string& path);
-  static std::unique_ptr<TextClassifier> from_contents(ModelContents contents);
+  /// As TextModel::Reader.
+  static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
-  /// Writes the model with its current weights.
-  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
-
-  /// Rounds the matrices to kBfloat16Weights or kInt8, in which they are stored from now on; the recurrent layers'
-  /// products take them so. Throws Error if they are narrow already.
-  void quantize(kernels::Precision precision);
-
-  /// Rows of the embedding table for one line of valid UTF-8. Threads may share it.
-  void encode(std::string_view line, EncodedText& out) const;
+  /// Rows of the embedding table for one line of valid UTF-8.
+  void encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }
 
   /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.
-  std::vector<float> logits(const Corpus& corpus, ThreadPool& pool, Arena& arena);
+  std::vector<float> logits(const Corpus& corpus, Workspace& workspace) const;
 
   /// Probabilities [texts, K] from the logits `values`, calibrated by `temperature` or raw.
   std::vector<float> probabilities(const std::vector<float>& values, bool calibrated) const;
 
-  /// Compares the stored samples with what the model says now. Returns the largest difference of a probability; throws
-  /// Error if the file has no samples.
-  double verify(ThreadPool& pool);
+  /// The labels to show of a text with probabilities p [K], most probable first.
+  std::vector<std::int32_t> chosen_labels(const float* p, const LabelChoice& choice) const;
+  /// {"labels": [{"label", "probability"}, ...]} of these.
+  Json labels_json(const float* p, const std::vector<std::int32_t>& chosen) const;
 
-  Classifier& network() { return *network_; }
-  const Config& config() const { return config_; }
+  /// The most probable label of each record's "text", or those at or above one half.
+  std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+
+  Classifier& network() override { return *network_; }
+  const Classifier& network() const { return *network_; }
   const std::vector<std::string>& labels() const { return labels_; }
-  const Vocabulary& vocabulary() const { return words_.vocabulary(); }
-  const ModelMetadata& metadata() const { return metadata_; }
+  const Vocabulary& vocabulary() const override { return words_.vocabulary(); }
+  std::vector<std::string> output_rows() const override { return labels_; }
+  const char* task() const override { return kTask; }
   bool multi_label() const { return config_.data.multi_label; }
   std::int64_t extra_words() const { return words_.extra_words(); }
 
@@ -62,11 +69,20 @@ class TextClassifier {
  private:
   TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary, std::int64_t dimension);
 
-  Config config_;
+  void describe(ModelMetadata& metadata) const override;
+  void append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
+                     std::deque<std::string>& held) const override {
+    words_.append(tensors, narrow, held);
+  }
+  void load_tables(const ModelContents& contents) override { words_.load(contents, network_->embedding()); }
+  void round_tables(kernels::Precision precision) override { words_.round(precision); }
+  std::vector<std::string> sample_texts() const override { return words_.sample_texts(); }
+  std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
+                                          std::vector<std::size_t>& lengths) const override;
+
   std::vector<std::string> labels_;
   WordTable words_;
   std::unique_ptr<Classifier> network_;
-  ModelMetadata metadata_;
 };
 
 }  // namespace mnemo

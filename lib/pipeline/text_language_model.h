@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
@@ -12,28 +13,12 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "models/language_model.h"
+#include "pipeline/text_model.h"
 #include "text/poems.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace mnemo {
-
-/// h and c of some sequences, as RecurrentState shows them, in memory of their own.
-class CarriedState {
- public:
-  CarriedState(const RecurrentOptions& options, Index sequences);
-
-  RecurrentState view();
-  void take(const RecurrentState& state);
-  void clear();
-  Index sequences() const { return sequences_; }
-  std::vector<float>& h() { return h_; }
-  std::vector<float>& c() { return c_; }
-
- private:
-  Index sequences_, h_columns_, c_columns_;
-  std::vector<float> h_, c_;
-};
 
 /// Parts of a record: what it is told of, and its text.
 enum class Section { kForm, kAuthor, kTitle, kBody };
@@ -44,7 +29,7 @@ enum class Section { kForm, kAuthor, kTitle, kBody };
 void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer, Tokens& tokens,
                       const std::function<void(Section, std::string_view unit)>& use);
 
-class TextLanguageModel {
+class TextLanguageModel : public TextModel {
  public:
   static constexpr const char* kTask = "generate";  ///< its name in configurations and model files
   /// The unit that ends every line.
@@ -53,57 +38,58 @@ class TextLanguageModel {
   static constexpr std::string_view kRecordEnd = "\nend", kForm = "\nform ", kAuthor = "\nauthor", kTitle = "\ntitle",
                                     kBody = "\nbody";
 
-  /// With first weights by the configuration's seed. The vocabulary must have kLineEnd.
+  /// With initial weights by the configuration's seed. The vocabulary must have kLineEnd.
   TextLanguageModel(const Config& config, Vocabulary vocabulary);
 
   /// Throws Error if the file is no sound language model.
   static std::unique_ptr<TextLanguageModel> load(const std::string& path);
-  static std::unique_ptr<TextLanguageModel> from_contents(ModelContents contents);
+  /// As TextModel::Reader.
+  static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
-  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
+  /// Packs what `generate` and `beam_search` need beside what `prepare` packs.
+  void prepare_to_generate(ThreadPool& pool) { network_->output().prepare_scores(pool); }
 
-  /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
-  /// one is not finite.
-  void quantize(kernels::Precision precision);
-
-  /// Whether it was trained on records, and whether these are told of.
+  /// Whether it was trained on records, and whether it is conditioned on their form, author and title.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }
   bool tells() const { return vocabulary_.contains(kBody); }
   /// The unit that stands before a text's first one, and ends it: of a record its end, else a line's.
   std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }
 
-  /// Appends the ids of a line of valid UTF-8, as a text of which nothing is told, and of the text's end. Returns how
-  /// many of them are unknown. Of a model that is told of its texts the first id is kBody.
+  /// Appends the ids of a line of valid UTF-8, as a text that is conditioned on nothing, and of the text's end. Returns
+  /// how many of them are unknown. Of a model with conditions the first id is kBody.
   std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
 
   /// log p of each unit of a text after the units before it and, before the first, the text's end. The state begins as
   /// zero and is carried over all.
-  std::vector<double> log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool);
+  std::vector<double> log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool) const;
 
-  /// Compares the stored samples with what the model says now; the largest difference of a probability.
-  double verify(ThreadPool& pool);
+  /// What `score --format jsonl` prints of each record's "text", a line.
+  std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
 
-  LanguageModel& network() { return *network_; }
-  const Config& config() const { return config_; }
-  const Vocabulary& vocabulary() const { return vocabulary_; }
+  LanguageModel& network() override { return *network_; }
+  const LanguageModel& network() const { return *network_; }
+  const Vocabulary& vocabulary() const override { return vocabulary_; }
+  std::vector<std::string> output_rows() const override;
+  const char* task() const override { return kTask; }
   const TokenizerOptions& tokenizer_options() const { return tokenizer_.options(); }
   std::int32_t line_end() const { return line_end_; }
-  const ModelMetadata& metadata() const { return metadata_; }
 
  private:
-  /// Without first weights, which a file is to give.
+  /// Without initial weights, which a file is to give.
   struct Unfilled {};
   TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled);
 
+  void describe(ModelMetadata&) const override {}
+  void append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
+                     std::deque<std::string>& held) const override;
+  std::vector<std::string> sample_texts() const override;
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
-                                          std::vector<std::size_t>& lengths);
+                                          std::vector<std::size_t>& lengths) const override;
 
-  Config config_;
   Vocabulary vocabulary_;
   Tokenizer tokenizer_;
   std::int32_t line_end_;
   std::unique_ptr<LanguageModel> network_;
-  ModelMetadata metadata_;
 };
 
 /// Units as the text they stand for.
@@ -117,39 +103,6 @@ class UnitJoiner {
  private:
   const TextLanguageModel& model_;
   bool line_begins_ = true;
-};
-
-/// Gives units [first, first + out.size()) of a row of them.
-using ReadUnits = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
-
-/// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each,
-/// which for the first of all is `text_end`, into `ids`.
-void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,
-                 const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets);
-
-/// What a row of units costs a model: all of them predicted, each after those before it.
-class StreamLoss {
- public:
-  /// Reads `lanes` equal parts of a stream of `units` side by side. Each but the first begins `warm_up` units earlier,
-  /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
-  /// exact.
-  StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
-  /// Units [begin, end) of a row are read, those from `counted` on are measured.
-  struct Lane {
-    std::int64_t begin, counted, end;
-  };
-  /// Reads pieces each as if nothing stood before it. The unit before each must be a text's end.
-  explicit StreamLoss(std::vector<Lane> lanes);
-
-  /// Called with a unit, its place and its log p; of one lane in order.
-  using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
-  /// The mean of -log p over all units, in nats; 0 without any.
-  double measure(TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool, const Use& use = nullptr) const;
-
- private:
-  void sort();
-
-  std::vector<Lane> lanes_;  // longest first
 };
 
 }  // namespace mnemo

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 #include <set>
 
 #include "base/error.h"
@@ -10,6 +9,9 @@
 #include "config/options.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
+#include "pipeline/tag_writer.h"
+#include "pipeline/tagger_input.h"
+#include "text/line_reader.h"
 #include "text/normalize.h"
 #include "text/utf8.h"
 
@@ -20,7 +22,7 @@ CharEncoderKind char_encoder_kind(const std::string& name) {
   return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
 }
 
-AllowedTransitions moves_of(const TagColumn& column) {
+AllowedTransitions transitions_of(const TagColumn& column) {
   const auto K = std::ssize(column.tags);
   AllowedTransitions out(K);
   for (std::ptrdiff_t i = 0; i < K; ++i) {
@@ -52,7 +54,7 @@ TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& col
                     .dropout = number(m.dropout),
                     .embedding_dropout = number(m.embedding_dropout),
                     .embedding_deviation = number(m.embedding_deviation)};
-  for (const TagColumn& column : columns) out.columns.push_back(moves_of(column));
+  for (const TagColumn& column : columns) out.columns.push_back(transitions_of(column));
   return out;
 }
 
@@ -104,7 +106,7 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
       const bool sound = data_scheme && scheme && *scheme == model_scheme(config, *data_scheme) && spelled &&
                          std::is_sorted(column.tags.begin(), column.tags.end()) &&
                          distinct.size() == column.tags.size();
-      const AllowedTransitions allowed = moves_of(column);
+      const AllowedTransitions allowed = transitions_of(column);
       bool alone = false;  // a tag that a sentence of one token can have
       for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
       if (!sound || !alone) fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
@@ -127,6 +129,19 @@ void keep_breaks(const AllowedTransitions& allowed, std::span<const std::uint8_t
       if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
       if (!allowed.end[k]) scores.add(t - 1, k, kNearlyNever);
     }
+}
+
+// Sentences, without a CRF tokens, that the loss of the first column is a mean of.
+Index counted(const Packing& packing, std::span<const std::vector<std::int32_t>> gold, bool sentences) {
+  const auto& tags = gold.front();
+  if (!sentences) return std::count_if(tags.begin(), tags.end(), [](std::int32_t tag) { return tag >= 0; });
+  Index out = 0;
+  for (Index b = 0; b < packing.rows_at(0); ++b) {
+    bool known = true;
+    for (Index t = 0; t < packing.length(b); ++t) known = known && tags[packing.row(b, t)] >= 0;
+    out += known ? 1 : 0;
+  }
+  return out;
 }
 
 // Empty where the corpus has none.
@@ -182,7 +197,7 @@ std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::si
 
 TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
                        std::int64_t dimension)
-    : config_(config),
+    : TextModel(config),
       columns_(std::move(columns)),
       words_(config.text, std::move(words)),
       letters_(std::move(letters)) {
@@ -198,9 +213,11 @@ TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Voc
   words_.initialise(network_->embedding(), vectors);
 }
 
-std::unique_ptr<TextTagger> TextTagger::load(const std::string& path) { return from_contents(read_model(path, kTask)); }
+std::unique_ptr<TextTagger> TextTagger::load(const std::string& path) {
+  return model_as<TextTagger>(from_contents(read_model(path, kTask)));
+}
 
-std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
+std::unique_ptr<TextModel> TextTagger::read(const ModelContents& contents) {
   const SafetensorsFile& file = contents.file;
   const std::string& path = file.name();
   const Config config = model_config(contents);
@@ -215,45 +232,19 @@ std::unique_ptr<TextTagger> TextTagger::from_contents(ModelContents contents) {
   if (options.chars.kind == CharEncoderKind::kCnn) weights += 3.0 * char_input * hidden;
   if (options.chars.kind == CharEncoderKind::kBilstm) weights += 8.0 * hidden * (char_input + hidden);
   check_stored_weights(contents, weights);
-  std::unique_ptr<TextTagger> out(new TextTagger(config, std::move(columns), std::move(words),
-                                                 Vocabulary::parse(letters->text()), config.model.embedding));
-  load_parameters(
-      contents.file, [&](const ParameterVisitor& v) { out->network_->visit(v); }, contents.metadata.precision,
-      [&](const ParameterVisitor& v) { out->network_->visit_matrices(v); });
-  out->words_.load(contents, out->network_->embedding());
-  out->network_->set_precision(contents.metadata.precision);
-  out->metadata_ = std::move(contents.metadata);
-  return out;
+  return std::unique_ptr<TextModel>(new TextTagger(config, std::move(columns), std::move(words),
+                                                   Vocabulary::parse(letters->text()), config.model.embedding));
 }
 
-void TextTagger::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
-  ModelMetadata m;
-  m.task = kTask;
-  m.config = config_to_json(config_, Which::kWithoutLocal);
-  m.labels = columns_.front().tags;
-  m.columns = columns_json(columns_);
-  m.metrics = metrics;
-  m.provenance = provenance;
-  const std::vector<std::string> texts = words_.sample_texts();
-  std::vector<std::size_t> lengths;
-  const std::vector<float> expected = sample_probabilities(texts, pool, lengths);
-  m.self_test = samples_json(texts, expected, lengths);
-  m.precision = metadata_.precision;
-  std::vector<TensorView> tensors;
-  NarrowTensors narrow(m.precision);
-  append_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                 [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, narrow, tensors);
-  std::deque<std::string> held;
+void TextTagger::describe(ModelMetadata& metadata) const {
+  metadata.labels = columns_.front().tags;
+  metadata.columns = columns_json(columns_);
+}
+
+void TextTagger::append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
+                               std::deque<std::string>& held) const {
   words_.append(tensors, narrow, held);
   tensors.push_back(byte_tensor(format::kLetters, held.emplace_back(letters_.serialize())));
-  write_model(path, m, std::move(tensors));
-}
-
-void TextTagger::quantize(kernels::Precision precision) {
-  round_network([&](const ParameterVisitor& v) { network_->visit(v); },
-                [&](const ParameterVisitor& v) { network_->visit_matrices(v); }, precision, metadata_);
-  words_.round(precision);
-  network_->set_precision(precision);
 }
 
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
@@ -312,7 +303,7 @@ TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::i
   return out;
 }
 
-void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use) {
+void TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const {
   // Memory goes with the letters where words are very long.
   constexpr std::int64_t kLettersOfUnit = 32;
   std::vector<std::int64_t> costs(corpus.size());
@@ -323,9 +314,9 @@ void TextTagger::for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena&
     }
   for (const auto& sentences : inference_batches(corpus.words, costs)) {
     const TaggerBatch input = batch(corpus, sentences, {});
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kInference);
-    use(sentences, input.packing, network_->forward(tape, input));
+    workspace.arena.reset();
+    Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+    use(sentences, input.packing, network().forward(tape, input));
   }
 }
 
@@ -340,13 +331,13 @@ std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corp
   return out;
 }
 
-TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena) {
+TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, Workspace& workspace) const {
   BestTags out;
   out.tags.assign(corpus.size(), std::vector<std::vector<std::string>>(columns_.size()));
   const std::vector<Decoder> decoders = this->decoders();
   double weight = 0;
-  for_scores(corpus, pool, arena, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
-    pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+  for_scores(corpus, workspace, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
+    workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
       ChainScores sentence;
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
@@ -355,9 +346,10 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
       }
     });
     if (corpus.gold.empty()) return;
-    Tape tape(pool, arena, Tape::Mode::kInference);
-    const auto own = static_cast<double>(config_.model.crf ? packing.rows_at(0) : packing.tokens());
-    out.loss += own * network_->loss(tape, packing, scores, gold(corpus, sentences, packing), 0.0f);
+    Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+    const auto tags = gold(corpus, sentences, packing);
+    const auto own = static_cast<double>(counted(packing, tags, config_.model.crf));
+    out.loss += own * network_->loss(tape, packing, scores, tags, 0.0f);
     weight += own;
   });
   if (weight > 0) out.loss /= weight;
@@ -365,13 +357,13 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, ThreadPoo
 }
 
 std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
-                                                            ThreadPool& pool, Arena& arena) {
+                                                            Workspace& workspace) const {
   std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
   const std::vector<Decoder> decoders = this->decoders();
   for_scores(
-      corpus, pool, arena,
+      corpus, workspace,
       [&](std::span<const std::int64_t> sentences, const Packing& packing, const std::vector<Activation>& scores) {
-        pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+        workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
           ChainScores sentence;
           for (std::size_t k = 0; k < columns_.size(); ++k) {
             copy_scores(packing, b, scores[k], sentence);
@@ -387,7 +379,7 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
   return out;
 }
 
-AllowedTransitions TextTagger::allowed_transitions(std::size_t k) const { return moves_of(columns_[k]); }
+AllowedTransitions TextTagger::allowed_transitions(std::size_t k) const { return transitions_of(columns_[k]); }
 
 std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const std::int32_t> ids) const {
   const TagColumn& column = columns_[k];
@@ -417,7 +409,10 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
   if (request.tags_alone) return out;
   ChainSums sums;
   chain.sum(scores, sums);
-  if (!gold.empty()) out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
+  if (std::ranges::any_of(gold, [](std::int32_t tag) { return tag < 0; }))
+    out.gold_log_probability = -INFINITY;
+  else if (!gold.empty())
+    out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
   std::vector<double> marginal(K), sum(shown);
   for (Index t = 0; t < T; ++t) {
     chain.marginals(sums, t, marginal.data());
@@ -448,6 +443,33 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
   return out;
 }
 
+std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace& workspace) const {
+  const bool words = predicts_words(config_);
+  DataFile file;
+  file.format = "jsonl";
+  Config plain = config_;
+  plain.data = DataConfig();
+  plain.data.columns = config_.data.columns;
+  const SentenceOptions options = sentence_options(plain, file, InvalidUtf8::kError, false);
+  TaggerCorpus corpus;
+  std::vector<Sentence> sentences;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto reader = SentenceReader::open(
+        LineReader::from_memory(fmt::format("record {}", i + 1), records[i].dump() + "\n", InvalidUtf8::kError),
+        options);
+    Sentence sentence;
+    if (!reader->next(sentence)) fail("record {}: expected an object with \"text\" or \"tokens\"", i + 1);
+    if (words) cut_words(config_, sentence);
+    encode(sentence.tokens, corpus, words ? blanks_before(sentence) : std::vector<std::uint8_t>());
+    sentences.push_back(std::move(sentence));
+  }
+  const TagWriter writer(columns_, config_.text.unit == "char", {.format = TagFormat::kJsonl});
+  const auto predicted = predict(corpus, {}, workspace);
+  std::vector<Json> out;
+  for (std::size_t i = 0; i < sentences.size(); ++i) out.push_back(writer.json(sentences[i], predicted[i]));
+  return out;
+}
+
 std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std::string> tags) const {
   const TagColumn& column = columns_[k];
   std::vector<std::string> spelled(tags.begin(), tags.end());
@@ -463,7 +485,7 @@ std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std
 
 // The best tags' probabilities of all samples, one behind the other.
 std::vector<float> TextTagger::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
-                                                    std::vector<std::size_t>& lengths) {
+                                                    std::vector<std::size_t>& lengths) const {
   const Tokenizer blanks({.unit = Unit::kWord, .normalize = Normalization::kNone});
   TaggerCorpus corpus;
   Tokens tokens;
@@ -474,18 +496,11 @@ std::vector<float> TextTagger::sample_probabilities(const std::vector<std::strin
     encode(words, corpus);
     lengths.push_back(words.size());
   }
-  Arena arena;
+  Workspace workspace(pool);
   std::vector<float> out;
-  for (const auto& sentence : predict(corpus, {}, pool, arena))
+  for (const auto& sentence : predict(corpus, {}, workspace))
     for (const double p : sentence.front().probabilities) out.push_back(static_cast<float>(p));
   return out;
-}
-
-double TextTagger::verify(ThreadPool& pool) {
-  std::vector<std::string> texts;
-  const std::vector<float> expected = self_test_values(metadata_, texts);
-  std::vector<std::size_t> lengths;
-  return largest_difference(sample_probabilities(texts, pool, lengths), expected);
 }
 
 }  // namespace mnemo

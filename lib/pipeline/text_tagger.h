@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "config/config.h"
 #include "models/tagger.h"
 #include "pipeline/corpus.h"
+#include "pipeline/text_model.h"
 #include "pipeline/word_table.h"
 #include "text/tags.h"
 #include "text/vectors.h"
@@ -86,7 +88,7 @@ struct TagRequest {
   bool tags_alone = false;  ///< neither probabilities nor spans, which need sums over all sequences
 };
 
-class TextTagger {
+class TextTagger : public TextModel {
  public:
   static constexpr const char* kTask = "tag";  ///< its name in configurations and model files
   static constexpr std::int32_t kShapes = 8;   ///< kinds of capitalisation
@@ -97,13 +99,8 @@ class TextTagger {
 
   /// Throws Error if the file is no sound tagger.
   static std::unique_ptr<TextTagger> load(const std::string& path);
-  static std::unique_ptr<TextTagger> from_contents(ModelContents contents);
-
-  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
-
-  /// Rounds the weights to the numbers and computes with them from now on. Throws Error if they are narrow already, or
-  /// one is not finite.
-  void quantize(kernels::Precision precision);
+  /// As TextModel::Reader.
+  static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
   /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens with which a
   /// span begins for certain, so that none reaches over the place before them.
@@ -117,11 +114,11 @@ class TextTagger {
   /// Calls `use` with the scores [tokens, K] of each column for every batch of the corpus, in no particular order.
   using UseScores = std::function<void(std::span<const std::int64_t> sentences, const Packing& packing,
                                        const std::vector<Activation>& scores)>;
-  void for_scores(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena, const UseScores& use);
+  void for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const;
 
   /// [sentences][columns], in the corpus's order. A sentence's answer does not depend on the others.
   std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
-                                                  ThreadPool& pool, Arena& arena);
+                                                  Workspace& workspace) const;
 
   /// The corpus's gold tags of a batch, [columns][tokens] in the packing's order.
   std::vector<std::vector<std::int32_t>> gold(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
@@ -133,7 +130,7 @@ class TextTagger {
     std::vector<std::vector<std::vector<std::string>>> tags;
     double loss = 0;
   };
-  BestTags best_tags(const TaggerCorpus& corpus, ThreadPool& pool, Arena& arena);
+  BestTags best_tags(const TaggerCorpus& corpus, Workspace& workspace) const;
 
   /// Model tags of column k for data tags; -1 where a tag's type is not known.
   std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
@@ -143,14 +140,15 @@ class TextTagger {
   /// What the scheme of column k allows.
   AllowedTransitions allowed_transitions(std::size_t k) const;
 
-  /// Compares the stored samples with what the model says now; the largest difference of a probability.
-  double verify(ThreadPool& pool);
+  /// What `tag --format jsonl` prints of each record's "text", cut by the model's tokenizer, or its "tokens".
+  std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
 
-  Tagger& network() { return *network_; }
-  const Config& config() const { return config_; }
+  Tagger& network() override { return *network_; }
+  const Tagger& network() const { return *network_; }
   const std::vector<TagColumn>& columns() const { return columns_; }
   const WordTable& words() const { return words_; }
-  const ModelMetadata& metadata() const { return metadata_; }
+  const Vocabulary& vocabulary() const override { return words_.vocabulary(); }
+  const char* task() const override { return kTask; }
 
  private:
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
@@ -167,15 +165,19 @@ class TextTagger {
   std::vector<Decoder> decoders() const;
   PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;
+  void describe(ModelMetadata& metadata) const override;
+  void append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
+                     std::deque<std::string>& held) const override;
+  void load_tables(const ModelContents& contents) override { words_.load(contents, network_->embedding()); }
+  void round_tables(kernels::Precision precision) override { words_.round(precision); }
+  std::vector<std::string> sample_texts() const override { return words_.sample_texts(); }
   std::vector<float> sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
-                                          std::vector<std::size_t>& lengths);
+                                          std::vector<std::size_t>& lengths) const override;
 
-  Config config_;
   std::vector<TagColumn> columns_;
   WordTable words_;
   Vocabulary letters_;
   std::unique_ptr<Tagger> network_;
-  ModelMetadata metadata_;
 };
 
 /// The configuration's tagger scheme for a column's data scheme.

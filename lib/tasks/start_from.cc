@@ -1,25 +1,37 @@
 #include "tasks/start_from.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "config/options.h"
-#include "pipeline/stored_model.h"
+#include "pipeline/network_options.h"
+
+// Both ways to start are one walk over the new network's parameters. What differs is how strict it is: a language model
+// lends what it has, and the rest keeps its initial weights; a model of the same task must have everything.
 
 namespace mnemo {
 namespace {
 
-// Options that must be as the language model's, or its weights would mean something else.
-std::vector<std::string> differences(const Config& config, const Config& theirs) {
+constexpr const char* kTable = "embedding.weight";
+
+// Options that must be equal, or weights of the same shape would mean something else.
+const std::vector<const char*> kCellKeys{"/model/cell", "/model/reset_after", "/model/activation", "/model/layer_norm"};
+const std::vector<const char*> kLanguageModelKeys{"/text/unit",       "/text/normalize",   "/text/lowercase",
+                                                  "/text/digits",     "/model/projection", "/model/hidden",
+                                                  "/model/embedding", "/model/residual"};
+
+std::vector<std::string> differences(const std::vector<const char*>& keys, const Config& config, const Config& theirs) {
   const Json mine = config_to_json(config), other = config_to_json(theirs);
   std::vector<std::string> out;
-  for (const char* key : {"/text/unit", "/text/normalize", "/text/lowercase", "/text/digits", "/model/cell",
-                          "/model/reset_after", "/model/activation", "/model/layer_norm", "/model/projection",
-                          "/model/hidden", "/model/embedding", "/model/residual"}) {
+  for (const char* key : keys) {
     const Json::json_pointer at(key);
-    if (mine.at(at) != other.at(at)) {
+    if (mine.contains(at) && other.contains(at) && mine.at(at) != other.at(at)) {
       std::string name(key + 1);
       std::replace(name.begin(), name.end(), '/', '.');
       out.push_back(fmt::format("{} is {}, its is {}", name, mine.at(at).dump(), other.at(at).dump()));
@@ -28,7 +40,146 @@ std::vector<std::string> differences(const Config& config, const Config& theirs)
   return out;
 }
 
+void copy_row(Parameter& to, std::int64_t to_row, const Parameter& from, std::int64_t from_row) {
+  std::copy_n(from.value.data() + from_row * from.row_size(), from.row_size(),
+              to.value.data() + to_row * to.row_size());
+}
+
+class Start {
+ public:
+  Start(TextModel& model, const TextModel& old, const std::string& path, const Log& log)
+      : model_(model),
+        old_(old),
+        path_(path),
+        log_(log),
+        lends_(language_model_of(&old) != nullptr),
+        same_task_(std::strcmp(model.task(), old.task()) == 0),
+        same_units_(model.vocabulary().serialize() == old.vocabulary().serialize()) {
+    old.network().read_parameters([this](const Parameter& p) { theirs_[p.name] = &p; });
+  }
+
+  CarriedOver run() {
+    check();
+    model_.network().visit([this](Parameter& p) { fill(p); });
+    if (!errors_.empty())
+      fail("{}: its weights do not fit this configuration: {}; give model the sizes of that model", path_,
+           fmt::join(errors_, "; "));
+    model_.network().weights_changed();
+    return out_;
+  }
+
+ private:
+  void check() const {
+    const Config &mine = model_.config(), &its = old_.config();
+    if (lends_ && !mine.text.pretrained.empty())
+      throw UsageError(
+          "--init-from: a language model brings its own vectors, and text.pretrained others; leave one out");
+    std::vector<std::string> found = differences(kCellKeys, mine, its);
+    if (lends_)
+      for (std::string& one : differences(kLanguageModelKeys, mine, its)) found.push_back(std::move(one));
+    if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, fmt::join(found, "; "));
+  }
+
+  void fill(Parameter& p) {
+    const auto match = theirs_.find(p.name);
+    const Parameter* from = match == theirs_.end() ? nullptr : match->second;
+    const bool output = p.name.starts_with("output.");
+    const bool by_name =
+        p.name == kTable || (output && same_task_ && !model_.output_rows().empty() && !old_.output_rows().empty());
+    if (by_name && from && from->row_size() == p.row_size())
+      return p.name == kTable ? copy_vectors(p, *from) : copy_outputs(p, *from);
+    if (!by_name && from && from->shape == p.shape && means_the_same(p)) return copy_whole(p, *from, output);
+    if (lends_ && from && is_layer(p)) return copy_layer(p, *from);
+    if (!lends_)
+      errors_.push_back(fmt::format("{} is {}, expected {}", p.name, from ? shape_text(from->shape) : "missing",
+                                    shape_text(p.shape)));
+  }
+
+  static bool is_initial(const Parameter& p) { return p.name.find("initial") != std::string::npos; }
+  static bool is_layer(const Parameter& p) { return p.name.starts_with("rnn.") && !is_initial(p); }
+
+  // Of a parameter of equal shape: what only a language model has lends itself to another, the initial state always and
+  // clusters of units if the units are the same.
+  bool means_the_same(const Parameter& p) const {
+    if (!lends_ || is_layer(p)) return true;
+    return same_task_ && (is_initial(p) || same_units_);
+  }
+
+  void copy_vectors(Parameter& p, const Parameter& from) {
+    const Vocabulary &mine = model_.vocabulary(), &its = old_.vocabulary();
+    for (std::int32_t id = 0; id < mine.size(); ++id) {
+      const std::int32_t other = id == 0 ? Vocabulary::kUnknown : its.find(mine.text(id));
+      if (id > 0 && other == Vocabulary::kUnknown) continue;
+      if (!p.fixed_rows.empty() && p.fixed_rows[id] != 0) continue;  // the file's vector, which stays
+      copy_row(p, id, from, other);
+      out_.units += id > 0 ? 1 : 0;
+    }
+    copy_ngrams(p, from);
+  }
+
+  void copy_ngrams(Parameter& p, const Parameter& from) {
+    const NgramOptions ngrams = ngram_options(model_.config().text), theirs = ngram_options(old_.config().text);
+    const bool same = ngrams.any() && theirs.any() && ngrams.buckets == theirs.buckets;
+    if (theirs.any() && !same)
+      log_(fmt::format("{}: its {} n-grams are not carried over: this configuration has {}", path_, theirs.buckets,
+                       ngrams.any() ? std::to_string(ngrams.buckets) : "none"));
+    for (std::int64_t bucket = 0; same && bucket < std::int64_t{ngrams.buckets}; ++bucket)
+      copy_row(p, model_.vocabulary().size() + bucket, from, old_.vocabulary().size() + bucket);
+  }
+
+  void copy_outputs(Parameter& p, const Parameter& from) {
+    const std::vector<std::string> mine = model_.output_rows(), its = old_.output_rows();
+    std::unordered_map<std::string_view, std::int64_t> places;
+    for (std::size_t k = 0; k < its.size(); ++k) places.emplace(its[k], static_cast<std::int64_t>(k));
+    for (std::size_t k = 0; k < mine.size(); ++k) {
+      const auto match = places.find(mine[k]);
+      if (match == places.end()) continue;
+      copy_row(p, static_cast<std::int64_t>(k), from, match->second);
+      out_.labels += p.name == "output.bias" ? 1 : 0;
+    }
+    out_.output = true;
+  }
+
+  void copy_whole(Parameter& p, const Parameter& from, bool output) {
+    std::copy_n(from.value.data(), p.size(), p.value.data());
+    out_.output = out_.output || output;
+    count_layer(p);
+  }
+
+  // A layer may have more inputs than the language model's: both directions of the layer below, or characters.
+  void copy_layer(Parameter& p, const Parameter& from) {
+    const Index columns = from.row_size();
+    if (p.rows() != from.rows() || p.row_size() < columns)
+      fail("{}: {} is {}, which does not fit {}", path_, p.name, shape_text(from.shape), shape_text(p.shape));
+    for (Index row = 0; row < p.rows(); ++row) copy_row(p, row, from, row);
+    count_layer(p);
+  }
+
+  void count_layer(const Parameter& p) { out_.layers += p.name.starts_with("rnn.weight_ih_l") ? 1 : 0; }
+
+  TextModel& model_;
+  const TextModel& old_;
+  const std::string& path_;
+  const Log& log_;
+  bool lends_, same_task_, same_units_;
+  std::unordered_map<std::string, const Parameter*> theirs_;
+  std::vector<std::string> errors_;
+  CarriedOver out_;
+};
+
 }  // namespace
+
+std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task) {
+  if (path.empty()) return nullptr;
+  auto out = TextModel::load(path);
+  if (language_model_of(out.get()) || (same_task && std::strcmp(out->task(), task) == 0)) return out;
+  throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task,
+                               same_task ? ", or from another one of its task" : ""));
+}
+
+const TextLanguageModel* language_model_of(const TextModel* start) {
+  return dynamic_cast<const TextLanguageModel*>(start);
+}
 
 void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log) {
   const std::int32_t before = vocabulary.size();
@@ -37,51 +188,15 @@ void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log&
   if (vocabulary.size() > before) log(fmt::format("{} more of the model to begin with", vocabulary.size() - before));
 }
 
-CarriedOver start_from(TextLanguageModel& from, const std::string& path, const Config& config,
-                       const Vocabulary& vocabulary, const std::string& table, const Visit& visit) {
-  if (!config.text.pretrained.empty())
-    throw UsageError("--init-from: a language model brings its own vectors, and text.pretrained others; leave one out");
-  if (const auto found = differences(config, from.config()); !found.empty())
-    fail("{}: cannot start this configuration: {}", path, fmt::join(found, "; "));
-  CarriedOver out;
-  std::unordered_map<std::string, Parameter*> theirs;
-  from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
-  const bool same_units = vocabulary.serialize() == from.vocabulary().serialize();
-  visit([&](Parameter& p) {
-    const bool output = p.name.starts_with("output.") && config.task == TextLanguageModel::kTask &&
-                        config.model.cutoffs.empty() && from.config().model.cutoffs.empty() &&
-                        p.rows() == vocabulary.size() && theirs.contains(p.name);
-    if (p.name == table || output) {
-      out.output = out.output || output;
-      const Parameter& vectors = *theirs.at(output ? p.name : "embedding.weight");
-      for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
-        const std::int32_t other = id == 0 ? 0 : from.vocabulary().find(vocabulary.text(id));
-        if (id > 0 && other == Vocabulary::kUnknown) continue;
-        std::copy_n(vectors.value.data() + other * vectors.row_size(), vectors.row_size(),
-                    p.value.data() + id * p.row_size());
-        out.units += id > 0 && !output ? 1 : 0;
-      }
-      return;
-    }
-    const auto found = theirs.find(p.name);
-    if (found == theirs.end()) return;
-    const Parameter& same = *found->second;
-    // What is a language model's alone: the state that it begins with, and clusters of the same units.
-    const bool initial = p.name.find("initial") != std::string::npos;
-    if (initial || !p.name.starts_with("rnn.")) {
-      if (config.task == TextLanguageModel::kTask && p.shape == same.shape && (initial || same_units)) {
-        std::copy_n(same.value.data(), same.size(), p.value.data());
-        out.output = out.output || !initial;
-      }
-      return;
-    }
-    const Index columns = same.row_size();
-    if (p.rows() != same.rows() || p.row_size() < columns)
-      fail("{}: {} is {}, which does not fit {}", path, p.name, shape_text(same.shape), shape_text(p.shape));
-    for (Index row = 0; row < p.rows(); ++row)
-      std::copy_n(same.value.data() + row * columns, columns, p.value.data() + row * p.row_size());
-    out.layers += p.name.starts_with("rnn.weight_ih_l") ? 1 : 0;
-  });
+CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log) {
+  const CarriedOver out = Start(model, old, path, log).run();
+  std::string line = fmt::format("{}: vectors of {} of {} units and {} layers carried over", path, out.units,
+                                 model.vocabulary().size() - 1, out.layers);
+  if (const std::size_t rows = model.output_rows().size(); rows > 0 && out.output)
+    line += fmt::format(", and {} of {} outputs", out.labels, rows);
+  log(line);
+  if (!model.output_rows().empty() && !out.output && language_model_of(&model) && !model.config().model.tied)
+    log(fmt::format("{}: its output layer does not fit and begins anew", path));
   return out;
 }
 

@@ -8,35 +8,44 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "base/file.h"
 #include "nn/optimizer.h"
+#include "tasks/split.h"
 
 namespace mnemo {
 
-void report_repeats(const std::vector<RepeatedTexts>& parts, const Log& print) {
-  const RepeatedTexts& train = parts.front();
-  std::unordered_map<std::string_view, std::size_t> seen;
+namespace {
+
+// Prints how many records of train occur more than once, and how many of each other part occur in train; with the first
+// of them.
+void report_repeats(const TaskData& data, const Log& print) {
+  const auto* train = dynamic_cast<const RecordSet*>(data.train.get());
+  if (!train) return;
+  std::unordered_map<std::string, std::int64_t> seen;
   std::int64_t repeats = 0;
   std::string first;
-  for (std::size_t i = 0; i < train.texts.size(); ++i) {
-    const auto [match, fresh] = seen.emplace(train.texts[i], i);
+  for (std::int64_t i = 0; i < train->size(); ++i) {
+    const auto [match, fresh] = seen.emplace(train->text(i), i);
     if (fresh) continue;
-    if (repeats++ == 0) first = fmt::format("{} repeats {}", train.place(i), train.place(match->second));
+    if (repeats++ == 0) first = fmt::format("{} repeats {}", train->place(i), train->place(match->second));
   }
   print(repeats == 0 ? "repeated in train: none"
                      : fmt::format("repeated in train: {} texts, first {}", repeats, first));
-  for (std::size_t k = 1; k < parts.size(); ++k) {
-    const RepeatedTexts& part = parts[k];
+  for (const auto& [name, part] : {std::pair{"dev", data.dev.get()}, {"test", data.test.get()}}) {
+    const auto& records = static_cast<const RecordSet&>(*part);
     std::int64_t shared = 0;
-    for (std::size_t i = 0; i < part.texts.size(); ++i) {
-      const auto match = seen.find(part.texts[i]);
+    for (std::int64_t i = 0; i < records.size(); ++i) {
+      const auto match = seen.find(records.text(i));
       if (match == seen.end()) continue;
-      if (shared++ == 0) first = fmt::format("{} is {}", part.place(i), train.place(match->second));
+      if (shared++ == 0) first = fmt::format("{} is {}", records.place(i), train->place(match->second));
     }
-    if (!part.texts.empty())
-      print(shared == 0 ? fmt::format("{} texts that occur in train: none", part.name)
-                        : fmt::format("{} texts that occur in train: {}, first {}", part.name, shared, first));
+    if (records.size() > 0)
+      print(shared == 0 ? fmt::format("{} texts that occur in train: none", name)
+                        : fmt::format("{} texts that occur in train: {}, first {}", name, shared, first));
   }
 }
+
+}  // namespace
 
 void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
   if (corpus.size() == 0) return;
@@ -53,7 +62,10 @@ void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
                         static_cast<double>(std::max<std::int64_t>(1, corpus.units()))));
 }
 
-void report_cost(const Config& config, TrainingTask& task, std::int64_t units, ThreadPool& pool, const Log& print) {
+namespace {
+
+// Parameters, memory and time, after a few batches with a learning rate of 0.
+void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, const Log& print) {
   Index parameters = 0;
   task.visit([&](Parameter& p) { parameters += p.size(); });
   print(
@@ -76,7 +88,7 @@ void report_cost(const Config& config, TrainingTask& task, std::int64_t units, T
     if (tokens > 0) per_token.push_back(seconds / static_cast<double>(tokens));
   }
   std::sort(per_token.begin(), per_token.end());
-  const double seconds = per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(units);
+  const double seconds = per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.units());
   // Weights, gradients of the dense ones, the best weights, perhaps their mean and a copy, two moments, the packed
   // forms of the recurrent weights, and what a batch needs.
   Index dense = 0;
@@ -90,26 +102,76 @@ void report_cost(const Config& config, TrainingTask& task, std::int64_t units, T
       memory * 1e-6, seconds, pool.threads(), batches, seconds * static_cast<double>(config.training.epochs) / 60.0));
 }
 
+}  // namespace
+
+void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
+             const Log& print) {
+  data.describe_labels(print);
+  report_repeats(data, print);
+  const auto model = task.build(config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
+  const auto training = task.training(config, data, *model);
+  for (const auto& [name, part] :
+       {std::pair{"train", data.train.get()}, {"dev", data.dev.get()}, {"test", data.test.get()}})
+    task.describe(name, *part, *model, print);
+  training->begin_epoch(0);
+  report_cost(config, *training, pool, print);
+}
+
 std::string fold_folder(const std::string& folder, std::int64_t fold) {
   return fmt::format("{}/fold-{}", folder, fold + 1);
 }
 
-std::vector<double> run_folds(std::int64_t folds, const std::string& metric, const Log& print,
-                              const std::function<std::optional<double>(std::int64_t fold)>& run) {
-  std::vector<double> values;
-  for (std::int64_t fold = 0; fold < folds; ++fold) {
-    const auto value = run(fold);
-    if (!value) return values;
-    values.push_back(*value);
-    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, *value));
-  }
-  const auto n = static_cast<double>(folds);
+namespace {
+
+void report_folds(const std::vector<double>& values, std::int64_t folds, const std::string& metric, const Log& print) {
+  const auto n = static_cast<double>(values.size());
+  if (values.empty()) return print(fmt::format("{} folds: {} is not defined on any of them", folds, metric));
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  print(fmt::format("{} folds: {} mean {:.4f}, standard deviation {:.4f}", folds, metric, mean,
-                    std::sqrt(squares / std::max(1.0, n - 1))));
+  print(
+      fmt::format("{} folds: {} mean {:.4f}, standard deviation {:.4f}{}", folds, metric, mean,
+                  std::sqrt(squares / std::max(1.0, n - 1)),
+                  std::ssize(values) < folds ? fmt::format(", of the {} on which it is defined", values.size()) : ""));
+}
+
+// What a report calls the metric that a run is chosen by.
+std::string reported(const std::string& metric) { return metric == "loss" ? "log_loss" : metric; }
+
+}  // namespace
+
+std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
+                                   const TaskData& data, std::int64_t folds, const TrainerOptions& options,
+                                   ThreadPool& pool, const Log& print) {
+  const Folds parts(config, data, task, folds);
+  std::vector<double> values;
+  std::string metric;
+  for (std::int64_t fold = 0; fold < folds; ++fold) {
+    const auto part = parts.fold(fold);
+    TrainerOptions own = options;
+    own.folder = fold_folder(options.folder, fold);
+    const auto model = task.build(config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
+    const auto outcome = train_model(task, config, *part, *model, own, pool);
+    if (outcome.end == TrainingOutcome::End::kSignal) return values;
+    metric = outcome.metric;
+    const auto best = TextModel::load(model_path(own.folder));
+    const Metrics found = task.measure(*best, *part->test, MeasureRequest(), pool)->metrics();
+    const auto value = found.find(reported(metric));
+    if (value == found.end()) {
+      print(fmt::format("fold {} of {}: {} is not defined on it", fold + 1, folds, metric));
+      continue;
+    }
+    values.push_back(value->second);
+    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, value->second));
+  }
+  report_folds(values, folds, metric, print);
   return values;
+}
+
+TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,
+                            const TrainerOptions& options, ThreadPool& pool) {
+  make_folders(options.folder);
+  return train(*task.training(config, data, model), config, options, pool);
 }
 
 }  // namespace mnemo

@@ -7,9 +7,10 @@
 
 namespace mnemo {
 
-PretrainedVectors read_vectors(const Config& config, const std::string& config_path, const Vocabulary& vocabulary,
-                               const Log& log) {
-  const std::string path = data_path(config.text.pretrained, config.data.dir, config_path);
+std::unique_ptr<PretrainedVectors> read_vectors(const Config& config, const ReadRequest& request,
+                                                const Vocabulary& vocabulary) {
+  if (config.text.pretrained.empty()) return nullptr;
+  const std::string path = data_path(config.text.pretrained, config.data.dir, request.config_path);
   const bool all = config.text.pretrained_vocabulary == "all";
   PretrainedVectors vectors =
       PretrainedVectors::read(path, all ? std::function<bool(std::string_view)>() : wanted_by(vocabulary));
@@ -18,12 +19,12 @@ PretrainedVectors read_vectors(const Config& config, const std::string& config_p
   const auto percent = [](std::int64_t part, std::int64_t whole) {
     return 100.0 * static_cast<double>(part) / static_cast<double>(std::max<std::int64_t>(1, whole));
   };
-  log(fmt::format(
+  request.log(fmt::format(
       "vectors: {} of {} words ({:.1f}%), {:.1f}% of train's units; exact {}, lower-cased {}, digits {}; "
       "{} lines of {} numbers, {} odd{}",
       r.covered, r.words, percent(r.covered, r.words), percent(r.tokens_covered, r.tokens), r.matched_exact,
       r.matched_lower, r.matched_digits, r.lines, r.dimension, r.odd, r.odd > 0 ? ", first " + r.first_odd : ""));
-  return vectors;
+  return std::make_unique<PretrainedVectors>(std::move(vectors));
 }
 
 }  // namespace mnemo

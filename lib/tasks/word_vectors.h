@@ -1,18 +1,18 @@
 // The pretrained vectors that a configuration names.
 #pragma once
 
-#include <string>
+#include <memory>
 
 #include "config/config.h"
-#include "tasks/data.h"
+#include "tasks/files.h"
 #include "text/vectors.h"
 #include "text/vocabulary.h"
 
 namespace mnemo {
 
-/// Reads text.pretrained: the vectors of the vocabulary's words, or all. What of the vocabulary they cover goes to
-/// `log`. Throws as PretrainedVectors::read does.
-PretrainedVectors read_vectors(const Config& config, const std::string& config_path, const Vocabulary& vocabulary,
-                               const Log& log);
+/// Reads text.pretrained: the vectors of the vocabulary's words, or all; null where the configuration names no file.
+/// What of the vocabulary they cover goes to the request's log. Throws as PretrainedVectors::read does.
+std::unique_ptr<PretrainedVectors> read_vectors(const Config& config, const ReadRequest& request,
+                                                const Vocabulary& vocabulary);
 
 }  // namespace mnemo

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,13 +13,12 @@
 #include "base/thread_pool.h"
 #include "checkpoint/model_file.h"
 #include "config/config.h"
+#include "measure/metrics.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "nn/tape.h"
 
 namespace mnemo {
-
-using Metrics = std::map<std::string, double>;
 
 /// What a model and its data give the loop. A batch is named by its number within the epoch.
 class TrainingTask {

@@ -248,7 +248,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
       CHECK(json::parse(line)["units"] == 0);
     }
   }
-  refused({"--form", "五绝", "--tones", "off", "--prompt", whole + "山"}, "stands behind the end of 五绝");
+  refused({"--form", "五绝", "--tones", "off", "--prompt", whole + "山"}, "stands after the end of 五绝");
   refused({"--form", "五绝", "--prompt", "月光"}, "prompt, unit", 1);
   refused({"--author", "龘"}, "--author: the model does not know \"龘\"");
   write_text(f.path("bad.txt"), "试\n平x\n");
@@ -274,7 +274,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
     return f.mnemo(more);
   };
   CHECK_THAT(plain({"--form", "五绝"}).err, contains_text("no rhyme has enough characters"));
-  CHECK_THAT(plain({"--title", "abc"}).err, contains_text("was not told titles and authors"));
+  CHECK_THAT(plain({"--title", "abc"}).err, contains_text("is not conditioned on titles and authors"));
 }
 
 TEST_CASE("a tune from a file, and from the product's own") {

@@ -94,7 +94,8 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and wh
       });
       layers.weights_changed();
       const auto expected = whole(layers, pool, x);
-      RecurrentSession session(layers, pool, kSequences);
+      layers.prepare(pool);
+      RecurrentSession session(layers, kSequences);
       const Index size = kSequences * o.output();
       SessionState half;
       for (int round = 0; round < 2; ++round) {
@@ -132,7 +133,8 @@ TEST_CASE("a session gives the bits of the whole sequence in narrower numbers to
         for (std::size_t i = 0; i < exact.size(); ++i)
           difference = std::max(difference, std::abs(expected[i] - exact[i]));
         CHECK(difference < 0.1f);
-        RecurrentSession session(layers, pool, kSequences);
+        layers.prepare(pool);
+        RecurrentSession session(layers, kSequences);
         const Index size = kSequences * o.output();
         bool same = true;
         for (Index t = 0; t < kSteps; ++t) {
@@ -156,7 +158,8 @@ TEST_CASE("steps allocate nothing") {
       options.precision = precision;
       Recurrent layers("rnn", options);
       layers.initialise(3);
-      RecurrentSession session(layers, pool, kSequences);
+      layers.prepare(pool);
+      RecurrentSession session(layers, kSequences);
       session.step(x.data());
       const long before = allocations;
       const std::size_t heap = mallinfo2().uordblks;
@@ -169,7 +172,7 @@ TEST_CASE("steps allocate nothing") {
     }
 }
 
-TEST_CASE("a session goes on with the layers' weights whatever they were packed for in between") {
+TEST_CASE("a session refuses weights that are packed for training, and goes on once they are prepared again") {
   ThreadPool pool(1);
   const auto x = inputs();
   RecurrentOptions options = options_of(CellKind::kLstm, 3);
@@ -177,7 +180,8 @@ TEST_CASE("a session goes on with the layers' weights whatever they were packed 
   Recurrent layers("rnn", options);
   layers.initialise(3);
   const auto expected = whole(layers, pool, x);
-  RecurrentSession session(layers, pool, kSequences);
+  layers.prepare(pool);
+  RecurrentSession session(layers, kSequences);
   const Index size = kSequences * options.output();
   bool same = true;
   for (Index t = 0; t < kSteps; ++t) {
@@ -189,6 +193,8 @@ TEST_CASE("a session goes on with the layers' weights whatever they were packed 
     const Packing packing(lengths);
     auto in = x;
     layers.forward(tape, packing, {in.data(), nullptr, 2, kInput});
+    CHECK_THROWS_WITH(session.step(x.data()), contains_text("prepared"));
+    layers.prepare(pool);
   }
   CHECK(same);
 }
@@ -367,9 +373,11 @@ TEST_CASE("a session refuses two directions and a state of another shape") {
   ThreadPool pool(1);
   Recurrent both("rnn", {.input = 3, .hidden = 4, .bidirectional = true});
   both.initialise(1);
-  CHECK_THROWS_WITH(RecurrentSession(both, pool), contains_text("one direction"));
+  CHECK_THROWS_WITH(RecurrentSession(both), contains_text("one direction"));
   Recurrent one("rnn", {.input = 3, .hidden = 4});
   one.initialise(1);
-  RecurrentSession session(one, pool);
+  CHECK_THROWS_WITH(RecurrentSession(one), contains_text("prepared"));
+  one.prepare(pool);
+  RecurrentSession session(one);
   CHECK_THROWS_WITH(session.set_state({{1.0f, 2.0f}, {}}), contains_text("expected 4 and 4"));
 }

@@ -608,8 +608,10 @@ TEST_CASE("adaptive softmax: probabilities as its definition, which sum to 1, an
   };
   double expected = 0;
   std::vector<double> log_p(kRows);
-  layer.log_probabilities(pool, x.data(), targets, log_p.data());
   layer.prepare(pool);
+  Arena room;
+  layer.log_probabilities(pool, room, x.data(), targets, log_p.data());
+  layer.prepare_scores(pool);
   for (Index r = 0; r < kRows; ++r) {
     const std::vector<double> row(x.begin() + r * kIn, x.begin() + (r + 1) * kIn);
     const auto head = reference::log_softmax(dense("output.head", row), 6);
@@ -679,9 +681,10 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   // Each row's own logarithm by the scores that inference computes.
   ThreadPool pool(2);
   std::vector<double> log_p(kRows);
-  layer.log_probabilities(pool, x.data(), targets, log_p.data());
+  Arena room;
+  layer.log_probabilities(pool, room, x.data(), targets, log_p.data());
   CHECK(-std::accumulate(log_p.begin(), log_p.end(), 0.0) / kRows == Approx(kept_loss).epsilon(1e-9));
-  layer.prepare(pool);
+  layer.prepare_scores(pool);
   std::vector<float> scores(kClasses);
   const auto check = [&] {
     for (const Index r : {Index{0}, Index{150}, kRows - 1}) {
@@ -693,7 +696,7 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   check();
   // Targets that are all but impossible: their scores are no shift for the others' exponentials.
   layer.bias.value[7] = 300.0f;
-  layer.log_probabilities(pool, x.data(), targets, log_p.data());
+  layer.log_probabilities(pool, room, x.data(), targets, log_p.data());
   CHECK(log_p[0] < -250);
   check();
   // A row's answer is its own, whatever stands beside it.
@@ -701,8 +704,8 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   std::vector<double> apart(2), together(2);
   std::vector<float> beside(2 * kIn, 40.0f);
   std::copy_n(x.data(), kIn, beside.data());
-  layer.log_probabilities(pool, beside.data(), std::span(targets).first(1), apart.data());
-  layer.log_probabilities(pool, beside.data(), std::span(targets).first(2), together.data());
+  layer.log_probabilities(pool, room, beside.data(), std::span(targets).first(1), apart.data());
+  layer.log_probabilities(pool, room, beside.data(), std::span(targets).first(2), together.data());
   CHECK(together[1] < -30);
   CHECK(together[0] == apart[0]);
   layer.bias.value[7] = 300.0f;
@@ -788,7 +791,10 @@ TEST_CASE("classifier: gradients of all parameters through the whole model") {
     bags.weights.push_back(1.0f);
     bags.starts.push_back(static_cast<std::int32_t>(bags.rows.size()));
   }
-  Bench bench({}, 0, 0, [&](Tape& tape, const Activation&) { return model.forward(tape, packing, bags); });
+  Bench bench({}, 0, 0, [&](Tape& tape, const Activation&) {
+    model.prepare(tape);
+    return model.forward(tape, packing, bags);
+  });
   model.visit([&](Parameter& p) {
     INFO(p.name);
     CHECK(bench.parameter_error(p, [&] { model.weights_changed(); }) < kTolerance);
@@ -842,6 +848,7 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
         arena.reset();
         Tape tape(pool, arena, Tape::Mode::kTraining, 3, 5);
         model.weights_changed();
+        model.prepare(tape);
         const auto scores = model.forward(tape, batch);
         const double value = model.loss(tape, batch.packing, scores, gold, 0.1f);
         if (backward) tape.backward();
@@ -888,6 +895,7 @@ TEST_CASE("language model: gradients of all parameters, tied and not, with penal
       arena.reset();
       Tape tape(pool, arena, Tape::Mode::kTraining, 3, 5);
       const auto batch = model.batch(packing, ids, targets, true, 3, 5);
+      model.prepare(tape);
       const auto output = model.forward(tape, batch, &initial);
       double sum = model.loss(tape, batch, output.y), size = 0, change = 0;
       const auto y = [&](Index b, Index t, Index k) {
@@ -1099,6 +1107,7 @@ TEST_CASE("characters of very long words are read in turns, with the bits of eac
   for (const auto kind : {CharEncoderKind::kCnn, CharEncoderKind::kBilstm}) {
     CharEncoder encoder("chars", {.kind = kind, .rows = 5, .embedding = 2, .hidden = 3});
     encoder.initialise(Initialiser::kUniform, 1);
+    encoder.prepare(pool);
     const std::vector<std::int32_t> lengths{150000, 7, 130000, 1};
     const auto letter = [](Index word, Index t) { return static_cast<std::int32_t>((word + t * t) % 5); };
     const auto read = [&](const std::vector<std::int32_t>& some, const std::vector<Index>& words) {

@@ -1,12 +1,15 @@
 #include "tasks/classify/report.h"
-#include "pipeline/network_options.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
-#include "train/log_file.h"
+#include "base/json.h"
+#include "measure/baseline.h"
+#include "pipeline/network_options.h"
+#include "report/comparison.h"
+#include "report/html_report.h"
+#include "report/learning_curves.h"
 
 namespace mnemo {
 namespace {
@@ -32,10 +35,6 @@ bool characters(const TextClassifier& model) {
   return model.config().text.unit == "char" || model.config().text.unit == "grapheme";
 }
 
-Json interval_json(const Interval& interval) {
-  return {{"value", interval.value}, {"low", interval.low}, {"high", interval.high}};
-}
-
 Json metrics_json(const Evaluation& evaluation) {
   Json out = Json::object();
   for (const auto& [name, value] : evaluation.metrics()) out[name] = value;
@@ -48,9 +47,8 @@ std::string joined_labels(const std::vector<std::int32_t>& ids, const std::vecto
   return out.empty() ? "-" : out;
 }
 
-std::vector<Mistake> worst_mistakes(const ModelReport& report, const std::vector<std::string>& labels,
+std::vector<Mistake> worst_mistakes(const Predictions& p, const std::vector<std::string>& labels,
                                     const LabelledTexts& texts) {
-  const Predictions& p = report.predictions;
   std::vector<std::pair<double, std::size_t>> wrong;
   for (std::size_t i = 0; i < p.records(); ++i)
     if (predicted_labels(p, i) != p.gold[i]) wrong.emplace_back(-record_log_loss(p, i), i);
@@ -68,97 +66,79 @@ std::vector<Mistake> worst_mistakes(const ModelReport& report, const std::vector
   return out;
 }
 
+// The metric of interval and comparison.
+std::string chosen_metric(const TextClassifier& model, const std::string& metric) {
+  if (!metric.empty()) {
+    check_metric(metric);
+    return metric;
+  }
+  const std::string chosen = classification_metric(model.config());
+  return chosen == "loss" ? "log_loss" : chosen;
+}
+
 }  // namespace
 
-std::vector<CurveChart> learning_curves(const std::string& log_file, const std::string& metric) {
-  CurveChart loss{"Loss", {{"train", {}}, {"dev", {}}}}, value{metric + " on dev", {{metric, {}}}};
-  for (const Json& line : read_log(log_file)) {
-    if (!line.contains("loss") || !line["loss"].is_number()) continue;
-    const double step = line.value("step", 0.0), l = line["loss"].get<double>();
-    const bool eval = line.value("kind", "") == "eval";
-    loss.curves[eval ? 1 : 0].points.emplace_back(step, l);
-    if (eval && line.contains("metrics") && line["metrics"].contains(metric) && line["metrics"][metric].is_number())
-      value.curves[0].points.emplace_back(step, line["metrics"][metric].get<double>());
-  }
-  std::vector<CurveChart> out;
-  if (!loss.curves[0].points.empty()) out.push_back(loss);
-  if (!value.curves[0].points.empty()) out.push_back(value);
-  return out;
+ClassifierReport::ClassifierReport(const TextClassifier& model, const LabelledTexts& texts, const std::string& metric,
+                                   const LabelledTexts* train, ThreadPool& pool)
+    : classifier_(model),
+      texts_(texts),
+      main_metric_(chosen_metric(model, metric)),
+      gold_(gold_labels(texts, model.labels())),
+      predictions_(predict(model, texts, gold_, pool)),
+      evaluation_(evaluate(predictions_, gold_.labels)) {
+  if (evaluation_.metrics().contains(main_metric_)) interval_ = bootstrap_interval(predictions_, main_metric_);
+  if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);
+  if (train) add_baselines(*train);
 }
 
-ModelReport report_model(TextClassifier& model, const LabelledTexts& texts, const std::string& main_metric,
-                         ThreadPool& pool) {
-  ModelReport out;
-  const std::string chosen = classification_metric(model.config());
-  out.main_metric = !main_metric.empty() ? main_metric : chosen == "loss" ? "log_loss" : chosen;
-  out.predictions = predict(model, texts, label_ids(texts, model.labels()), pool);
-  out.evaluation = evaluate(out.predictions, model.labels());
-  if (out.evaluation.metrics().contains(out.main_metric))
-    out.interval = bootstrap_interval(out.predictions, out.main_metric);
-  return out;
+void ClassifierReport::add_baselines(const LabelledTexts& train) {
+  const TextGold fitted = gold_labels(train, classifier_.labels());
+  if (fitted.unseen > 0)
+    fail("train: a label that the model does not know, {}: it was trained on other data", fitted.first_unseen);
+  const std::size_t K = classifier_.labels().size(), all = gold_.labels.size();
+  const auto add = [&](const std::string& name, const std::vector<float>& known) {
+    Predictions p = predictions_;
+    std::fill(p.probabilities.begin(), p.probabilities.end(), 0.0f);
+    for (std::size_t i = 0; i < p.records(); ++i)
+      std::copy_n(known.begin() + i * K, K, p.probabilities.begin() + i * all);
+    baselines_.push_back({name, evaluate(p, gold_.labels)});
+  };
+  const int classes = static_cast<int>(K);
+  const bool multi_label = classifier_.multi_label();
+  add("majority class", majority_baseline(fitted.gold, classes, multi_label, texts_.entries.size()));
+  const NgramBaselineOptions options = characters(classifier_) ? character_baseline_options() : word_baseline_options();
+  add(characters(classifier_) ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
+      NgramBaseline(features_of(classifier_, train, options.max_n), fitted.gold, classes, multi_label, options)
+          .predict(features_of(classifier_, texts_, options.max_n)));
 }
 
-void add_baselines(ModelReport& report, const TextClassifier& model, const LabelledTexts& texts,
-                   const LabelledTexts& train) {
-  const int classes = static_cast<int>(model.labels().size());
-  const auto gold = label_ids(train, model.labels());
-  Predictions p{classes, model.multi_label(), {}, report.predictions.gold};
-  p.probabilities = majority_baseline(gold, classes, p.multi_label, texts.entries.size());
-  report.baselines.push_back({"majority class", evaluate(p, model.labels())});
-  const NgramBaselineOptions options = characters(model) ? character_baseline_options() : word_baseline_options();
-  p.probabilities = NgramBaseline(features_of(model, train, options.max_n), gold, classes, p.multi_label, options)
-                        .predict(features_of(model, texts, options.max_n));
-  report.baselines.push_back(
-      {characters(model) ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
-       evaluate(p, model.labels())});
+void ClassifierReport::compare(const Report& other) {
+  const auto& theirs = static_cast<const ClassifierReport&>(other);
+  if (theirs.classifier_.labels() != classifier_.labels())
+    fail("{}: its labels are not those of {}", other.model_name, model_name);
+  comparison_ = compare_models(predictions_, theirs.predictions_, main_metric_);
+  other_model_ = other.model_name;
 }
 
-void add_comparison(ModelReport& report, const TextClassifier& model, TextClassifier& other, const std::string& name,
-                    const LabelledTexts& texts, ThreadPool& pool) {
-  if (other.labels() != model.labels()) fail("{}: its labels are not those of {}", name, report.model);
-  const Predictions p = predict(other, texts, report.predictions.gold, pool);
-  report.comparison = compare_models(report.predictions, p, report.main_metric);
-  report.other_model = name;
+std::string ClassifierReport::summary() const {
+  return fmt::format("accuracy {:.4f}, macro F1 {:.4f}, log loss {:.4f}", evaluation_.accuracy, evaluation_.macro_f1,
+                     evaluation_.log_loss);
 }
 
-Json comparison_json(const Comparison& comparison, const std::string& other_model) {
-  const Comparison& c = comparison;
-  return {{"model", other_model},
-          {"metric", c.metric},
-          {"first", c.first},
-          {"second", c.second},
-          {"difference", interval_json(c.difference)},
-          {"p_value", c.p_value},
-          {"test", c.test}};
-}
-
-std::string comparison_text(const Comparison& comparison, const std::string& other_model) {
-  const Comparison& c = comparison;
-  return fmt::format("\nagainst {}: {} {:.4f} - {:.4f} = {:+.4f} ({:+.4f} to {:+.4f}), {}: p = {:.4g}\n", other_model,
-                     c.metric, c.first, c.second, c.difference.value, c.difference.low, c.difference.high, c.test,
-                     c.p_value);
-}
-
-Json report_json(const ModelReport& report) {
-  Json out{{"model", report.model},
-           {"data", report.data},
-           {"records", report.evaluation.records},
-           {"metrics", metrics_json(report.evaluation)}};
-  if (report.interval) {
-    out["interval"] = interval_json(*report.interval);
-    out["interval"]["metric"] = report.main_metric;
-    out["interval"]["level"] = 0.95;
-  }
-  if (!report.baselines.empty()) {
+Json ClassifierReport::json() const {
+  Json out{{"model", model_name},
+           {"data", data_name},
+           {"records", evaluation_.records},
+           {"metrics", metrics_json(evaluation_)}};
+  if (interval_) out["interval"] = interval_json(*interval_, main_metric_);
+  if (!baselines_.empty()) {
     out["baselines"] = Json::array();
-    for (const auto& b : report.baselines)
+    for (const auto& b : baselines_)
       out["baselines"].push_back({{"name", b.name}, {"metrics", metrics_json(b.evaluation)}});
   }
-  if (report.comparison) {
-    out["comparison"] = comparison_json(*report.comparison, report.other_model);
-  }
+  if (comparison_) out["comparison"] = comparison_json(*comparison_, other_model_);
   out["per_class"] = Json::array();
-  for (const ClassScores& s : report.evaluation.per_class)
+  for (const ClassScores& s : evaluation_.per_class)
     out["per_class"].push_back({{"label", s.label},
                                 {"precision", s.precision},
                                 {"recall", s.recall},
@@ -166,25 +146,26 @@ Json report_json(const ModelReport& report) {
                                 {"support", s.support},
                                 {"predicted", s.predicted}});
   out["confusion"] = Json::array();
-  for (const auto& [pair, count] : report.evaluation.confusion)
-    out["confusion"].push_back({{"gold", report.evaluation.per_class[pair.first].label},
-                                {"predicted", report.evaluation.per_class[pair.second].label},
+  for (const auto& [pair, count] : evaluation_.confusion)
+    out["confusion"].push_back({{"gold", evaluation_.per_class[pair.first].label},
+                                {"predicted", evaluation_.per_class[pair.second].label},
                                 {"count", count}});
   return out;
 }
 
-std::string report_text(const ModelReport& report, const std::vector<std::string>& labels) {
-  const Evaluation& e = report.evaluation;
-  std::string out = fmt::format("{} on {}, {} records\n\n", report.model, report.data, e.records);
-  if (report.interval)
-    out += fmt::format("{} {:.4f}, 95% interval {:.4f} to {:.4f}\n\n", report.main_metric, report.interval->value,
-                       report.interval->low, report.interval->high);
+std::string ClassifierReport::text() const {
+  const Evaluation& e = evaluation_;
+  const std::vector<std::string>& labels = gold_.labels;
+  std::string out = fmt::format("{} on {}, {} records\n\n", model_name, data_name, e.records);
+  if (interval_)
+    out += fmt::format("{} {:.4f}, 95% interval {:.4f} to {:.4f}\n\n", main_metric_, interval_->value, interval_->low,
+                       interval_->high);
   out += fmt::format("{:<42}{:>9}{:>9}{:>9}{:>9}\n", "", "accuracy", "macro F1", "log loss", "ece");
   const auto row = [&](const std::string& name, const Evaluation& v) {
     out += fmt::format("{:<42}{:>9.4f}{:>9.4f}{:>9.4f}{:>9.4f}\n", name, v.accuracy, v.macro_f1, v.log_loss, v.ece);
   };
   row("model", e);
-  for (const auto& b : report.baselines) row(b.name, b.evaluation);
+  for (const auto& b : baselines_) row(b.name, b.evaluation);
   if (e.auc) out += fmt::format("\nROC AUC {:.4f}\n", *e.auc);
   out += fmt::format(
       "\n{:<24}{:>10}{:>10}{:>10}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n{:<24}{:>10.4f}{:>10.4f}{:>10.4f}\n"
@@ -209,29 +190,28 @@ std::string report_text(const ModelReport& report, const std::vector<std::string
     }
     out += "\n";
   }
-  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
+  if (comparison_) out += comparison_text(*comparison_, other_model_);
   return out;
 }
 
-std::string report_html(const ModelReport& report, const TextClassifier& model, const LabelledTexts& texts,
-                        const std::string& log_file) {
-  ReportData data;
-  data.title = report.data;
-  data.facts = {{"model", report.model},
-                {"data", report.data},
-                {"records", std::to_string(report.evaluation.records)},
-                {"calibration temperature", fmt::format("{:.4f}", model.temperature)}};
-  data.labels = model.labels();
-  data.main_metric = report.main_metric;
-  data.interval = report.interval;
-  data.scores = report_scores(report.evaluation, model.multi_label());
-  for (const auto& b : report.baselines) data.baselines.push_back({b.name, b.evaluation.metrics()});
-  data.comparison = report.comparison;
-  data.comparison_name = report.other_model;
-  data.multi_label = model.multi_label();
-  data.mistakes = worst_mistakes(report, model.labels(), texts);
-  data.learning_curves = learning_curves(log_file, classification_metric(model.config()));
-  return html_report(data);
+std::string ClassifierReport::page(const std::string& log_file) const {
+  ReportData page;
+  page.title = data_name;
+  page.facts = {{"model", model_name},
+                {"data", data_name},
+                {"records", std::to_string(evaluation_.records)},
+                {"calibration temperature", fmt::format("{:.4f}", classifier_.temperature)}};
+  page.labels = gold_.labels;
+  page.main_metric = main_metric_;
+  page.interval = interval_;
+  page.scores = report_scores(evaluation_, classifier_.multi_label());
+  for (const auto& b : baselines_) page.baselines.push_back({b.name, b.evaluation.metrics()});
+  page.comparison = comparison_;
+  page.comparison_name = other_model_;
+  page.multi_label = classifier_.multi_label();
+  page.mistakes = worst_mistakes(predictions_, gold_.labels, texts_);
+  page.learning_curves = learning_curves(log_file, classification_metric(classifier_.config()));
+  return html_report(page);
 }
 
 }  // namespace mnemo

@@ -58,6 +58,12 @@ void for_units(const Source& source, std::vector<SourceFile>& files, const Log& 
   }
 }
 
+// What is read of a run's data.
+struct Parts {
+  UnitText &train, &dev, &test;
+  Vocabulary& vocabulary;
+};
+
 // Every record of the files; lines are bodies of which nothing is told.
 std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& files, const Log& log) {
   std::vector<Poem> out;
@@ -149,7 +155,7 @@ void build_vocabulary(VocabularyBuilder& builder, const Config& config, const Te
 }
 
 void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                  const TextLanguageModel* from, LanguageData& out) {
+                  const TextLanguageModel* from, Parts& out) {
   const DataConfig& d = config.data;
   const auto read = [&](const std::vector<DataFile>& names, UnitText& into) {
     return read_records({names, config, config_path, invalid_utf8}, into.files, log);
@@ -194,7 +200,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
 }
 
 void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                 const TextLanguageModel* from, LanguageData& out) {
+                 const TextLanguageModel* from, Parts& out) {
   const DataConfig& d = config.data;
   const Source train{d.train, config, config_path, invalid_utf8};
   // How many units there are, of the first `limit` units or all, and what they are.
@@ -231,26 +237,33 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
 
 }  // namespace
 
-LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
-                                const Log& log, const TextLanguageModel* from) {
-  if (config.data.train.empty())
-    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
-  LanguageData out;
-  if (config.data.has_records())
-    load_records(config, config_path, invalid_utf8, log, from, out);
-  else
-    load_stream(config, config_path, invalid_utf8, log, from, out);
-  for (const auto& [name, text, files] : {std::tuple{"train", &out.train, &config.data.train},
-                                          {"dev", &out.dev, &config.data.dev},
-                                          {"test", &out.test, &config.data.test}}) {
+std::unique_ptr<TaskData> LanguageData::with(std::unique_ptr<Dataset>, std::unique_ptr<Dataset>,
+                                             std::unique_ptr<Dataset>) const {
+  throw Error("a language model's text is not divided into folds");
+}
+
+std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
+                                                 const TextLanguageModel* from) {
+  check_train_named(config.data);
+  auto out = std::make_unique<LanguageData>();
+  auto train = std::make_unique<UnitText>(), dev = std::make_unique<UnitText>(), test = std::make_unique<UnitText>();
+  Parts parts{*train, *dev, *test, out->vocabulary};
+  const auto load = config.data.has_records() ? load_records : load_stream;
+  load(config, request.config_path, request.invalid_utf8, request.log, from, parts);
+  for (const auto& [name, text, files] : {std::tuple{"train", train.get(), &config.data.train},
+                                          {"dev", dev.get(), &config.data.dev},
+                                          {"test", test.get(), &config.data.test}}) {
     if (text->measured > 0)
-      log(fmt::format("{}: {}{} units, {} unknown", name,
-                      text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()), text->measured,
-                      text->unknown));
+      request.log(fmt::format("{}: {}{} units, {} unknown", name,
+                              text->records.empty() ? "" : fmt::format("{} records, ", text->records.size()),
+                              text->measured, text->unknown));
     else if (!files->empty())
-      fail("{}: {} has no text{}", data_path(files->front().file, config.data.dir, config_path), name,
+      fail("{}: {} has no text{}", data_path(files->front().file, config.data.dir, request.config_path), name,
            config.data.has_records() ? " that does not stand in train" : "");
   }
+  out->train = std::move(train);
+  out->dev = std::move(dev);
+  out->test = std::move(test);
   return out;
 }
 

@@ -4,19 +4,22 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
+#include "pipeline/stream_loss.h"
 #include "pipeline/text_language_model.h"
-#include "tasks/data.h"
 #include "tasks/generate/unit_stream.h"
+#include "tasks/task.h"
 
 namespace mnemo {
 
 /// A text as its units: one line behind the other, or one record.
-struct UnitText {
+class UnitText : public Dataset {
+ public:
   /// Where a record lies in `units`: what is told of it, section by section, and its body with the record's end.
   struct Record {
     std::int64_t begin = 0;
@@ -26,28 +29,36 @@ struct UnitText {
     std::int64_t end() const { return body() + lengths[3]; }
   };
 
+  std::int64_t size() const override { return units.size(); }
+
   UnitStream units;
   std::vector<Record> records;  ///< none of a text that is one stream
-  std::vector<SourceFile> files;
-  std::int64_t measured = 0;  ///< units of bodies, or of a stream all
-  std::int64_t unknown = 0;   ///< of these, what the vocabulary lacks
+  std::int64_t measured = 0;    ///< units of bodies, or of a stream all
+  std::int64_t unknown = 0;     ///< of these, what the vocabulary lacks
 
   ReadUnits reader() const {
     return [this](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
   }
 };
 
-struct LanguageData {
+class LanguageData : public TaskData {
+ public:
+  std::unique_ptr<TaskData> with(std::unique_ptr<Dataset>, std::unique_ptr<Dataset>,
+                                 std::unique_ptr<Dataset>) const override;
+
+  const UnitText& train_text() const { return static_cast<const UnitText&>(*train); }
+  const UnitText& dev_text() const { return static_cast<const UnitText&>(*dev); }
+  const UnitText& test_text() const { return static_cast<const UnitText&>(*test); }
+
   Vocabulary vocabulary;  ///< of train
-  UnitText train, dev, test;
 };
 
 /// Reads what the configuration names. Of a stream, data.dev_fraction keeps out exactly the last units of train, of
 /// records it chooses them at random, equal texts on one side; records of dev and test whose body stands in train are
 /// left out. Throws as the readers do, and if train, what is kept out of it, or a dev or test that is named has no
 /// unit. The vocabulary has the units of the model `from` too, if one is given.
-LanguageData load_language_data(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8,
-                                const Log& log, const TextLanguageModel* from = nullptr);
+std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
+                                                 const TextLanguageModel* from = nullptr);
 
 /// How a text is read that is not a configuration's.
 struct TextSource {

@@ -1,15 +1,19 @@
 #include "tasks/tag/report.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "measure/linear_crf.h"
-#include "measure/metrics.h"
-#include "tasks/classify/report.h"
+#include "report/comparison.h"
+#include "report/learning_curves.h"
 
 namespace mnemo {
 namespace {
@@ -172,22 +176,6 @@ std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, s
   return out;
 }
 
-void add_baselines(TagReport& report, const TextTagger& model, std::size_t column, const TaggedSentences& train,
-                   const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
-  if (column == 0) report.baselines = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
-  const auto frequent = frequent_tags(train, column);
-  for (std::size_t i = 0; i < beside.size(); ++i)
-    for (std::size_t t = 0; t < beside[i].gold.size(); ++t) {
-      const auto found = frequent.find(sentences.entries[i].tokens[t]);
-      beside[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
-    }
-  const TagScheme scheme = report.columns[column].data_scheme;
-  report.baselines[0].evaluations.push_back(evaluate_tags(beside, scheme));
-  const auto tags = linear_crf_tags(model, column, train, sentences);
-  for (std::size_t i = 0; i < beside.size(); ++i) beside[i].predicted = tags[i];
-  report.baselines[1].evaluations.push_back(evaluate_tags(beside, scheme));
-}
-
 Json counts_json(const SpanCounts& c) {
   return {{"precision", c.precision()}, {"recall", c.recall()}, {"f1", c.f1()}, {"gold", c.gold},
           {"predicted", c.predicted},   {"correct", c.correct}};
@@ -195,51 +183,88 @@ Json counts_json(const SpanCounts& c) {
 
 }  // namespace
 
-TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
-                        const std::string& main_metric, ThreadPool& pool) {
-  TagReport out;
-  out.columns = model.columns();
-  out.main_metric = checked_metric(main_metric, out.columns.front().data_scheme);
-  check_tags(sentences, out.columns);
-  if (train) check_tags(*train, out.columns);
+TaggerReport::TaggerReport(const TextTagger& model, const TaggedSentences& sentences, const std::string& metric,
+                           const TaggedSentences* train, ThreadPool& pool)
+    : columns_(model.columns()), main_metric_(checked_metric(metric, columns_.front().data_scheme)) {
+  check_schemes(sentences, columns_);
+  if (train) check_schemes(*train, columns_);
+  if (const UnseenTags unseen = train ? unseen_tags(*train, columns_) : UnseenTags(); unseen.count > 0)
+    fail("train: a tag that the model does not know, {}: it was trained on other data", unseen.first);
+  Workspace workspace(pool);
+  const auto predicted = model.predict(encode_sentences(model, sentences), {}, workspace);
+  for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(model, k, sentences, train, predicted);
+  if (std::accumulate(main_.wholes.begin(), main_.wholes.end(), 0.0) > 0) interval_ = bootstrap_ratio(main_);
+  if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);
+  mistakes_ = worst_sentences(sentences, columns_.front(), model.config().text.unit == "char", predicted);
+}
+
+void TaggerReport::measure_column(const TextTagger& model, std::size_t k, const TaggedSentences& sentences,
+                                  const TaggedSentences* train,
+                                  const std::vector<std::vector<PredictedTags>>& predicted) {
   std::unordered_set<std::string> known;
   for (std::size_t i = 0; train && i < train->entries.size(); ++i)
     known.insert(train->entries[i].tokens.begin(), train->entries[i].tokens.end());
-  Arena arena;
-  const auto predicted = model.predict(encode_sentences(model, sentences), {}, pool, arena);
-  for (std::size_t k = 0; k < out.columns.size(); ++k) {
-    std::vector<TaggedSentence> beside;
-    Calibrator calibrator;
-    for (std::size_t i = 0; i < sentences.entries.size(); ++i) {
-      const auto& entry = sentences.entries[i];
-      beside.push_back({entry.tags[k], predicted[i][k].tags, {}});
-      for (std::size_t t = 0; train && t < entry.tokens.size(); ++t)
-        beside.back().unknown.push_back(known.count(entry.tokens[t]) == 0 ? 1 : 0);
-      add_calibration(calibrator, out.columns[k], predicted[i][k], entry.tags[k]);
-    }
-    out.evaluations.push_back(evaluate_tags(beside, out.columns[k].data_scheme));
-    if (train) add_baselines(out, model, k, *train, sentences, beside);
-    out.calibrations.push_back(calibrator.result());
-    if (k == 0) out.main = ratio_of(out.main_metric, beside);
+  std::vector<TaggedSentence> beside;
+  Calibrator calibrator;
+  for (std::size_t i = 0; i < sentences.entries.size(); ++i) {
+    const auto& entry = sentences.entries[i];
+    beside.push_back({entry.tags[k], predicted[i][k].tags, {}});
+    for (std::size_t t = 0; train && t < entry.tokens.size(); ++t)
+      beside.back().unknown.push_back(known.count(entry.tokens[t]) == 0 ? 1 : 0);
+    add_calibration(calibrator, columns_[k], predicted[i][k], entry.tags[k]);
   }
-  out.interval = bootstrap_ratio(out.main);
-  out.mistakes = worst_sentences(sentences, out.columns.front(), model.config().text.unit == "char", predicted);
+  evaluations_.push_back(evaluate_tags(beside, columns_[k].data_scheme));
+  if (train) add_baselines(model, k, *train, sentences, beside);
+  calibrations_.push_back(calibrator.result());
+  if (k == 0) main_ = ratio_of(main_metric_, beside);
+}
+
+void TaggerReport::add_baselines(const TextTagger& model, std::size_t column, const TaggedSentences& train,
+                                 const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
+  if (column == 0) baselines_ = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
+  const auto frequent = frequent_tags(train, column);
+  for (std::size_t i = 0; i < beside.size(); ++i)
+    for (std::size_t t = 0; t < beside[i].gold.size(); ++t) {
+      const auto found = frequent.find(sentences.entries[i].tokens[t]);
+      beside[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
+    }
+  const TagScheme scheme = columns_[column].data_scheme;
+  baselines_[0].evaluations.push_back(evaluate_tags(beside, scheme));
+  const auto tags = linear_crf_tags(model, column, train, sentences);
+  for (std::size_t i = 0; i < beside.size(); ++i) beside[i].predicted = tags[i];
+  baselines_[1].evaluations.push_back(evaluate_tags(beside, scheme));
+}
+
+void TaggerReport::compare(const Report& other) {
+  const auto& theirs = static_cast<const TaggerReport&>(other);
+  if (main_metric_ != theirs.main_metric_)
+    fail("{} is measured by {}, {} by {}", model_name, main_metric_, other.model_name, theirs.main_metric_);
+  other_model_ = other.model_name;
+  comparison_ = compare_ratios(main_, theirs.main_, main_metric_);
+}
+
+Metrics TaggerReport::metrics() const {
+  Metrics out = join_metrics(columns_, evaluations_);
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    const double ece = calibrations_[k].ece;
+    if (k == 0) out["ece"] = ece;
+    if (columns_.size() > 1) out[columns_[k].name + ".ece"] = ece;
+  }
   return out;
 }
 
-void add_comparison(TagReport& report, const TagReport& other) {
-  if (report.main_metric != other.main_metric)
-    fail("{} is measured by {}, {} by {}", report.model, report.main_metric, other.model, other.main_metric);
-  report.other_model = other.model;
-  report.comparison = compare_ratios(report.main, other.main, report.main_metric);
+std::optional<double> TaggerReport::metric(const std::string& name) const {
+  const auto found = Report::metric(name);
+  const std::size_t dot = name.rfind('.') + 1;  // 0 without a column's name
+  if (found || name.substr(dot) != "strict_f1") return found;
+  return Report::metric(name.substr(0, dot) + "f1");
 }
 
-Metrics report_metrics(const TagReport& report) {
-  Metrics out = join_metrics(report.columns, report.evaluations);
-  for (std::size_t k = 0; k < report.columns.size(); ++k) {
-    const double ece = report.calibrations[k].ece;
-    if (k == 0) out["ece"] = ece;
-    if (report.columns.size() > 1) out[report.columns[k].name + ".ece"] = ece;
+std::string TaggerReport::summary() const {
+  std::string out;
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    out += (k > 0 ? "\n" : "") + columns_[k].name + ":";
+    for (const auto& [name, value] : evaluations_[k].metrics()) out += fmt::format(" {} {:.4f}", name, value);
   }
   return out;
 }
@@ -255,26 +280,21 @@ void check_tag_metric(const std::string& name, const std::vector<TagColumn>& col
                                  columns.size() > 1 ? ", of a column with its name and a dot before" : ""));
 }
 
-Json report_json(const TagReport& report) {
-  Json out{{"model", report.model},
-           {"data", report.data},
-           {"records", report.evaluations.front().sentences},
-           {"tokens", report.evaluations.front().tokens},
-           {"metrics", Json(report_metrics(report))},
-           {"interval",
-            {{"metric", report.main_metric},
-             {"value", report.interval.value},
-             {"low", report.interval.low},
-             {"high", report.interval.high},
-             {"level", 0.95}}}};
-  if (report.comparison) out["comparison"] = comparison_json(*report.comparison, report.other_model);
-  for (const auto& baseline : report.baselines)
+Json TaggerReport::json() const {
+  Json out{{"model", model_name},
+           {"data", data_name},
+           {"records", evaluations_.front().sentences},
+           {"tokens", evaluations_.front().tokens},
+           {"metrics", Json(metrics())}};
+  if (interval_) out["interval"] = interval_json(*interval_, main_metric_);
+  if (comparison_) out["comparison"] = comparison_json(*comparison_, other_model_);
+  for (const auto& baseline : baselines_)
     out["baselines"].push_back(
-        {{"name", baseline.name}, {"metrics", Json(join_metrics(report.columns, baseline.evaluations))}});
-  for (std::size_t k = 0; k < report.columns.size(); ++k) {
-    const TagEvaluation& e = report.evaluations[k];
-    const SpanCalibration& c = report.calibrations[k];
-    Json part{{"name", report.columns[k].name}, {"scheme", name_of(report.columns[k].data_scheme)}};
+        {{"name", baseline.name}, {"metrics", Json(join_metrics(columns_, baseline.evaluations))}});
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    const TagEvaluation& e = evaluations_[k];
+    const SpanCalibration& c = calibrations_[k];
+    Json part{{"name", columns_[k].name}, {"scheme", name_of(columns_[k].data_scheme)}};
     part["per_class"] = Json::array();
     for (const auto& [type, counts] : e.per_type) {
       Json row{{"label", type}};
@@ -292,18 +312,21 @@ Json report_json(const TagReport& report) {
   return out;
 }
 
-std::string report_text(const TagReport& report) {
-  std::string out = fmt::format("{} on {}, {} sentences, {} tokens\n", report.model, report.data,
-                                report.evaluations.front().sentences, report.evaluations.front().tokens);
-  out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", report.main_metric, report.interval.value,
-                     report.interval.low, report.interval.high);
-  if (report.comparison) out += comparison_text(*report.comparison, report.other_model);
-  for (std::size_t k = 0; k < report.columns.size(); ++k) {
-    const TagEvaluation& e = report.evaluations[k];
-    out += fmt::format("\ncolumn {}: token accuracy {:.4f}", report.columns[k].name, e.token_accuracy());
+std::string TaggerReport::text() const {
+  std::string out = fmt::format("{} on {}, {} sentences, {} tokens\n", model_name, data_name,
+                                evaluations_.front().sentences, evaluations_.front().tokens);
+  if (interval_)
+    out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", main_metric_, interval_->value, interval_->low,
+                       interval_->high);
+  else
+    out += fmt::format("\n{}: not defined, as the data hold no span and none was predicted\n", main_metric_);
+  if (comparison_) out += comparison_text(*comparison_, other_model_);
+  for (std::size_t k = 0; k < columns_.size(); ++k) {
+    const TagEvaluation& e = evaluations_[k];
+    out += fmt::format("\ncolumn {}: token accuracy {:.4f}", columns_[k].name, e.token_accuracy());
     if (const auto unknown = e.unknown_accuracy())
       out += fmt::format(", of {} tokens that train lacks {:.4f}", e.unknown_tokens, *unknown);
-    for (const auto& baseline : report.baselines)
+    for (const auto& baseline : baselines_)
       out += fmt::format("\n{}: {:.4f}", baseline.name, baseline.evaluations[k].token_accuracy());
     out +=
         fmt::format("\n\n{:<30}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "", "precision", "recall", "F1", "gold", "predicted");
@@ -313,11 +336,11 @@ std::string report_text(const TagReport& report) {
     };
     if (e.scheme != TagScheme::kNone) row("all", e.spans);
     if (e.strict) row("all, strictly spelled", *e.strict);
-    for (const auto& baseline : report.baselines)
+    for (const auto& baseline : baselines_)
       if (e.scheme != TagScheme::kNone) row(baseline.name, baseline.evaluations[k].spans);
     for (const auto& [type, counts] : e.per_type)
       if (!type.empty()) row(type, counts);
-    const SpanCalibration& c = report.calibrations[k];
+    const SpanCalibration& c = calibrations_[k];
     out += fmt::format("\n{} predicted {}: mean probability {:.4f}, right {:.4f}, calibration error {:.4f}\n", c.spans,
                        e.scheme == TagScheme::kNone ? "tags" : "spans", c.mean_probability, c.share_right, c.ece);
     std::vector<std::pair<std::int64_t, std::pair<std::string, std::string>>> confused;
@@ -333,41 +356,41 @@ std::string report_text(const TagReport& report) {
   return out;
 }
 
-std::string report_html(const TagReport& report, const std::string& log_file) {
-  const TagEvaluation& first = report.evaluations.front();
-  ReportData data;
-  data.tagger = true;
-  data.title = report.data;
+std::string TaggerReport::page(const std::string& log_file) const {
+  const TagEvaluation& first = evaluations_.front();
+  ReportData page;
+  page.tagger = true;
+  page.title = data_name;
   std::vector<std::string> columns;
-  for (const TagColumn& c : report.columns)
+  for (const TagColumn& c : columns_)
     columns.push_back(fmt::format("{} ({} tags, scheme {})", c.name, c.tags.size(), name_of(c.data_scheme)));
-  data.facts = {{"model", report.model},
-                {"data", report.data},
+  page.facts = {{"model", model_name},
+                {"data", data_name},
                 {"columns", fmt::format("{}", fmt::join(columns, ", "))},
                 {"tokens", std::to_string(first.tokens)}};
-  data.main_metric = report.main_metric;
-  data.interval = report.interval;
-  data.scores.records = first.sentences;
-  data.scores.metrics = report_metrics(report);
-  for (const auto& [name, value] : data.scores.metrics) data.scores.listed.push_back(name);
-  data.scores.bins = report.calibrations.front().bins;
+  page.main_metric = main_metric_;
+  page.interval = interval_;
+  page.scores.records = first.sentences;
+  page.scores.metrics = metrics();
+  for (const auto& [name, value] : page.scores.metrics) page.scores.listed.push_back(name);
+  page.scores.bins = calibrations_.front().bins;
   for (const auto& [type, c] : first.per_type)
-    data.scores.per_class.push_back({type, c.precision(), c.recall(), c.f1(), c.gold, c.predicted});
+    page.scores.per_class.push_back({type, c.precision(), c.recall(), c.f1(), c.gold, c.predicted});
   std::map<std::string, std::int32_t> places;
   for (const auto& [pair, count] : first.confusion) places.insert({{pair.first, 0}, {pair.second, 0}});
   for (auto& [label, place] : places) {
-    place = static_cast<std::int32_t>(data.labels.size());
-    data.labels.push_back(label.empty() ? "no span" : label);
+    place = static_cast<std::int32_t>(page.labels.size());
+    page.labels.push_back(label.empty() ? "no span" : label);
   }
   for (const auto& [pair, count] : first.confusion)
-    data.scores.confusion[{places[pair.first], places[pair.second]}] = count;
-  for (const auto& baseline : report.baselines)
-    data.baselines.push_back({baseline.name, join_metrics(report.columns, baseline.evaluations)});
-  data.comparison = report.comparison;
-  data.comparison_name = report.other_model;
-  data.mistakes = report.mistakes;
-  data.learning_curves = learning_curves(log_file, report.main_metric);
-  return html_report(data);
+    page.scores.confusion[{places[pair.first], places[pair.second]}] = count;
+  for (const auto& baseline : baselines_)
+    page.baselines.push_back({baseline.name, join_metrics(columns_, baseline.evaluations)});
+  page.comparison = comparison_;
+  page.comparison_name = other_model_;
+  page.mistakes = mistakes_;
+  page.learning_curves = learning_curves(log_file, main_metric_);
+  return html_report(page);
 }
 
 }  // namespace mnemo

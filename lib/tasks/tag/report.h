@@ -1,12 +1,14 @@
-// A tagger's report: counts of tokens and spans with an interval, as text and JSON.
+// A tagger's report: counts of tokens and spans with an interval.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "measure/bootstrap.h"
 #include "report/html_report.h"
+#include "report/report.h"
 #include "tasks/tag/training.h"
 
 namespace mnemo {
@@ -19,46 +21,52 @@ struct SpanCalibration {
   std::vector<CalibrationBin> bins;
 };
 
-struct TagReport {
-  std::string model, data;  ///< as the user named them
-  std::vector<TagColumn> columns;
-  std::vector<TagEvaluation> evaluations;  ///< [columns]
-  std::vector<SpanCalibration> calibrations;
-  /// Fitted to train; none without it: the tag that each word has most often, where words that train lacks get the most
-  /// frequent tag of all, and a linear CRF.
+class TaggerReport : public Report {
+ public:
+  /// Measures on sentences. `metric` is f1, precision, recall or token_accuracy; empty: f1 where the first column's
+  /// tags spell spans, else token_accuracy. Throws UsageError for another one, and for one of spans where there are
+  /// none. With `train`, which also tells which words are unknown, there are two baselines, both fitted to it now: the
+  /// tag that each word has most often (words that train lacks get the most frequent tag of all), and a linear CRF.
+  TaggerReport(const TextTagger& model, const TaggedSentences& sentences, const std::string& metric,
+               const TaggedSentences* train, ThreadPool& pool);
+
+  /// Of all columns, with the calibration error `ece`.
+  Metrics metrics() const override;
+  /// The strict count has a name of its own only where it differs: else strict_f1 is f1.
+  std::optional<double> metric(const std::string& name) const override;
+  const std::string& main_metric() const override { return main_metric_; }
+  /// Throws Error if the other's first column is not measured by the same metric.
+  void compare(const Report& other) override;
+  Json json() const override;
+  std::string text() const override;
+  std::string summary() const override;
+  std::string page(const std::string& log_file) const override;
+
+ private:
   struct Baseline {
     std::string name;
-    std::vector<TagEvaluation> evaluations;  ///< [columns]
+    std::vector<TagEvaluation> evaluations;  // [columns]
   };
-  std::vector<Baseline> baselines;
-  std::string main_metric;
-  RecordRatio main;   ///< of the first column's main metric, by sentence
-  Interval interval;  ///< 95%, of it
-  /// Of the first column, the sentences with a mistake whose true tags are least probable, at most 50.
-  std::vector<Mistake> mistakes;
-  std::optional<Comparison> comparison;
-  std::string other_model;
+
+  void measure_column(const TextTagger& model, std::size_t k, const TaggedSentences& sentences,
+                      const TaggedSentences* train, const std::vector<std::vector<PredictedTags>>& predicted);
+  void add_baselines(const TextTagger& model, std::size_t column, const TaggedSentences& train,
+                     const TaggedSentences& sentences, std::vector<TaggedSentence> beside);
+
+  std::vector<TagColumn> columns_;
+  std::string main_metric_;
+  std::vector<TagEvaluation> evaluations_;  // [columns]
+  std::vector<SpanCalibration> calibrations_;
+  std::vector<Baseline> baselines_;
+  RecordRatio main_;                  // of the first column's main metric, by sentence
+  std::optional<Interval> interval_;  // 95%, of it; absent where it is not defined
+  // Of the first column, the sentences with a mistake whose true tags are least probable, at most 50.
+  std::vector<Mistake> mistakes_;
+  std::optional<Comparison> comparison_;
+  std::string other_model_;
 };
 
-/// Evaluates on sentences. `train`, if it is not null, tells which words are unknown and has the baselines
-/// fitted to it.
-/// `main_metric` is f1, precision, recall or token_accuracy; empty: f1 where the first column's tags spell spans, else
-/// token_accuracy. Throws UsageError for another one, and for one of spans where there are none.
-TagReport report_tagger(TextTagger& model, const TaggedSentences& sentences, const TaggedSentences* train,
-                        const std::string& main_metric, ThreadPool& pool);
-
-/// Adds a paired test against another model's report on the same sentences. Throws Error if its first column is not
-/// measured by the same metric.
-void add_comparison(TagReport& report, const TagReport& other);
-
-/// All metrics of all columns, with the calibration error `ece`.
-Metrics report_metrics(const TagReport& report);
 /// Throws UsageError if a report of these columns cannot have a metric of this name.
 void check_tag_metric(const std::string& name, const std::vector<TagColumn>& columns);
-
-Json report_json(const TagReport& report);
-std::string report_text(const TagReport& report);
-/// The page; learning curves come from the log of the run that the model lies in, if there is one.
-std::string report_html(const TagReport& report, const std::string& log_file);
 
 }  // namespace mnemo

@@ -26,6 +26,9 @@ LanguageModel small_model() {
     for (Index i = 0; i < p.size(); ++i) p.value[i] *= 4.0f;
   });
   model.weights_changed();
+  ThreadPool pool(1);
+  model.prepare(pool);
+  model.output().prepare_scores(pool);
   return model;
 }
 
@@ -37,10 +40,10 @@ double log_probability(LanguageModel& model, ThreadPool& pool, std::vector<std::
   Arena arena;
   Tape tape(pool, arena, Tape::Mode::kInference);
   const auto batch = model.batch(Packing({&length, 1}), units, targets, false, 0, 0);
+  model.prepare(pool);
   const Recurrent::Output output = model.forward(tape, batch, nullptr);
   std::vector<double> log_p(targets.size());
-  model.output().prepare(pool);
-  model.output().log_probabilities(pool, output.y.value, targets, log_p.data());
+  model.output().log_probabilities(pool, arena, output.y.value, targets, log_p.data());
   return std::accumulate(log_p.begin() + static_cast<std::ptrdiff_t>(prompt) - 1, log_p.end(), 0.0);
 }
 

@@ -21,19 +21,19 @@ const std::string kModels = source_folder() + "/tests/golden/models";
 
 std::vector<float> answers(TextClassifier& model, const std::vector<std::string>& texts) {
   ThreadPool pool(2);
-  Arena arena;
+  Workspace workspace(pool);
   Corpus corpus;
   EncodedText encoded;
   for (const std::string& text : texts) {
     model.encode(text, encoded);
     corpus.add(encoded);
   }
-  return model.probabilities(model.logits(corpus, pool, arena), true);
+  return model.probabilities(model.logits(corpus, workspace), true);
 }
 
 std::unique_ptr<TextClassifier> parse(std::string bytes) {
-  return TextClassifier::from_contents(
-      parse_model(SafetensorsFile::parse(std::move(bytes), "model"), TextClassifier::kTask));
+  return model_as<TextClassifier>(
+      TextModel::from_contents(parse_model(SafetensorsFile::parse(std::move(bytes), "model"), TextClassifier::kTask)));
 }
 
 }  // namespace

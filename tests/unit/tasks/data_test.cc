@@ -1,5 +1,5 @@
 // Splits of labelled texts.
-#include "tasks/data.h"
+#include "tasks/classify/data.h"
 
 #include <map>
 
@@ -41,7 +41,6 @@ TEST_CASE("a split keeps equal texts on one side, has the shares asked for, and 
   CHECK(split_by_text(texts, {0.8, 0.1, 0.1}, 7) == parts);
   CHECK(split_by_text(texts, {0.8, 0.1, 0.1}, 8) != parts);
 
-  const LabelledTexts chosen = select(texts, parts, 1, true), rest = select(texts, parts, 1, false);
-  CHECK(std::ssize(chosen.entries) == sizes[1]);
-  CHECK(std::ssize(rest.entries) == sizes[0] + sizes[2]);
+  CHECK(part_of(texts, parts, 1, true)->size() == sizes[1]);
+  CHECK(part_of(texts, parts, 1, false)->size() == sizes[0] + sizes[2]);
 }

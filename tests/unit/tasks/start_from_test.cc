@@ -31,9 +31,8 @@ std::map<std::string, Parameter*> parameters(TextClassifier& model) {
   return out;
 }
 
-CarriedOver start(TextLanguageModel& from, const Config& c, TextClassifier& model) {
-  return start_from(from, "lm", c, model.vocabulary(), "embedding.weight",
-                    [&](const ParameterVisitor& v) { model.network().visit(v); });
+CarriedOver start(const TextLanguageModel& from, TextModel& model) {
+  return start_from(model, from, "lm", [](const std::string&) {});
 }
 
 }  // namespace
@@ -52,7 +51,7 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   const auto mine = parameters(model);
   const float before = mine.at("rnn.weight_ih_l1")->value[4];
   const float a = mine.at("embedding.weight")->value[4];
-  const CarriedOver carried = start(from, c, model);
+  const CarriedOver carried = start(from, model);
   CHECK(carried.units == 3);
   CHECK(carried.layers == 2);
   const auto vector = [&](Parameter* table, std::int32_t id) {
@@ -80,8 +79,7 @@ TEST_CASE("a language model goes on from another: its outputs go by unit too") {
   TextLanguageModel model(c, vocabulary({"x", "\n", "a", "b", "c"}));
   model.network().visit([&](Parameter& p) { mine[p.name] = &p; });
   const float a = mine.at("output.weight")->value[3 * 6], own_bias = mine.at("output.bias")->value[3];
-  const CarriedOver carried = start_from(from, "lm", c, model.vocabulary(), "embedding.weight",
-                                         [&](const ParameterVisitor& v) { model.network().visit(v); });
+  const CarriedOver carried = start(from, model);
   CHECK(carried.units == 4);
   CHECK(carried.layers == 1);
   // Of <unk> x \n a b c: the rows of <unk> x \n b c.
@@ -111,10 +109,7 @@ TEST_CASE("of the same units all weights go on: clusters and the first state") {
   from.network().visit([](Parameter& p) {
     for (Index i = 0; i < p.size(); ++i) p.value[i] += 0.5f;
   });
-  const auto start_to = [&](TextLanguageModel& model) {
-    return start_from(from, "lm", with_records, model.vocabulary(), "embedding.weight",
-                      [&](const ParameterVisitor& v) { model.network().visit(v); });
-  };
+  const auto start_to = [&](TextLanguageModel& model) { return start(from, model); };
   CHECK(start_to(to).output);
   CHECK(values(to) == values(from));
   // Clusters of other units mean something else.
@@ -126,7 +121,7 @@ TEST_CASE("a language model of other sizes or units starts nothing") {
   const auto refused = [&](const Config& c) {
     TextClassifier model(c, {"n", "y"}, vocabulary({"b"}), nullptr);
     try {
-      start(from, c, model);
+      start(from, model);
     } catch (const Error& error) {
       return std::string(error.what());
     }

@@ -1,4 +1,4 @@
-#include "tasks/generate/adaptation.h"
+#include "pipeline/adaptation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,20 +13,42 @@ namespace {
 constexpr std::int64_t kBlock = 64;
 constexpr double kLongestGradient = 1.0;
 
+// The network with the weights as they are, to be trained on.
+std::unique_ptr<LanguageModel> copy_without_dropout(const TextLanguageModel& model) {
+  LanguageModelOptions options = model.network().options();
+  RecurrentOptions& layers = options.recurrent;
+  for (const auto& [rate, name] : {std::pair{layers.zoneout_h, "zoneout_h"}, {layers.zoneout_c, "zoneout_c"}})
+    if (rate > 0) fail("model.{}: a model with zoneout cannot go on learning while it is measured", name);
+  for (float* rate : {&options.dropout, &options.embedding_dropout, &options.unit_dropout, &options.activation_penalty,
+                      &options.slowness_penalty, &layers.layer_dropout, &layers.state_dropout, &layers.weight_dropout})
+    *rate = 0;
+  auto out = std::make_unique<LanguageModel>(options);
+  std::vector<const Parameter*> from;
+  model.network().read_parameters([&](const Parameter& p) { from.push_back(&p); });
+  std::size_t next = 0;
+  out->visit([&](Parameter& p) {
+    const Parameter& same = *from[next++];
+    std::copy_n(same.value.data(), same.size(), p.value.data());
+  });
+  out->weights_changed();
+  return out;
+}
+
 }  // namespace
 
-AdaptiveLoss::AdaptiveLoss(TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool)
+AdaptiveLoss::AdaptiveLoss(const TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool)
     : model_(model), options_(options), pool_(pool) {
   if (options.rate <= 0) return;
   if (model.metadata().precision != kernels::Precision::kFloat32)
     throw Error("dynamic evaluation changes weights: it needs a float32 model");
+  learner_ = copy_without_dropout(model);
   OptimizerOptions sgd;
   sgd.kind = OptimizerKind::kSgd;
-  optimizer_ = std::make_unique<Optimizer>(sgd, [&](const ParameterVisitor& v) { model_.network().visit(v); });
+  optimizer_ = std::make_unique<Optimizer>(sgd, [this](const ParameterVisitor& v) { learner_->visit(v); });
 }
 
 void AdaptiveLoss::measure(const ReadUnits& read, const StreamLoss::Lane& lane, const StreamLoss::Use& use) {
-  LanguageModel& network = model_.network();
+  const LanguageModel& network = learner_ ? *learner_ : model_.network();
   CarriedState state(network.options().recurrent, 1), begun = state;
   const std::int64_t most = optimizer_ ? options_.steps : kBlock;
   std::vector<std::int32_t> ids, targets;
@@ -38,28 +60,29 @@ void AdaptiveLoss::measure(const ReadUnits& read, const StreamLoss::Lane& lane, 
     place_units(read, at, length, model_.text_end(), packing, 0, ids, targets);
     arena_.reset();
     Tape tape(pool_, arena_, optimizer_ ? Tape::Mode::kTraining : Tape::Mode::kInference);
+    if (learner_) learner_->prepare(tape);
     const LanguageModel::Batch batch = network.batch(std::move(packing), ids, targets, false, 0, 0);
     begun = state;
     const RecurrentState initial = begun.view();
     const Recurrent::Output output = network.forward(tape, batch, at > lane.begin ? &initial : nullptr);
     std::vector<double> log_p(targets.size());
-    network.output().log_probabilities(pool_, output.y.value, targets, log_p.data());
+    network.output().log_probabilities(pool_, arena_, output.y.value, targets, log_p.data());
     if (options_.cache > 0) mix_cache(output.y.value, targets, log_p);
     state.take(output.final);
     for (std::int64_t t = 0; t < length; ++t)
       if (at + t >= lane.counted) use(targets[static_cast<std::size_t>(t)], at + t, log_p[static_cast<std::size_t>(t)]);
     if (!optimizer_) continue;
-    network.loss(tape, batch, output.y);
+    learner_->loss(tape, batch, output.y);
     tape.backward();
     const double norm = optimizer_->gradient_norm(pool_);
     if (!std::isfinite(norm))
-      fail("dynamic evaluation: the gradient behind unit {} is not finite; lower its rate", at + length);
+      fail("dynamic evaluation: the gradient after unit {} is not finite; lower its rate", at + length);
     optimizer_->step(options_.rate, norm > kLongestGradient ? kLongestGradient / norm : 1.0, pool_);
-    network.weights_changed();
+    learner_->weights_changed();
   }
 }
 
-// The unit behind row t is predicted by what lies in the cache and by the rows of this block before t.
+// The unit after row t is predicted by what lies in the cache and by the rows of this block before t.
 void AdaptiveLoss::mix_cache(const float* y, std::span<const std::int32_t> targets, std::vector<double>& log_p) {
   const Index H = model_.network().options().recurrent.output(), T = std::ssize(targets);
   const Index before = std::ssize(units_);
@@ -88,17 +111,6 @@ void AdaptiveLoss::mix_cache(const float* y, std::span<const std::int32_t> targe
     outputs_.erase(outputs_.begin(), outputs_.begin() + (N - options_.cache) * H);
     units_.erase(units_.begin(), units_.begin() + (N - options_.cache));
   }
-}
-
-std::unique_ptr<TextLanguageModel> load_without_dropout(ModelContents contents) {
-  Json& model = contents.metadata.config.at("model");
-  for (const char* key : {"dropout", "embedding_dropout", "layer_dropout", "unit_dropout", "state_dropout",
-                          "weight_dropout", "activation_penalty", "slowness_penalty"})
-    model[key] = 0.0;
-  for (const char* key : {"zoneout_h", "zoneout_c"})
-    if (model.at(key).get<double>() > 0)
-      throw Error(fmt::format("model.{}: a model with zoneout cannot go on learning while it is measured", key));
-  return TextLanguageModel::from_contents(std::move(contents));
 }
 
 }  // namespace mnemo

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/optimizer.h"
+#include "pipeline/stream_loss.h"
 #include "pipeline/text_language_model.h"
 
 namespace mnemo {
@@ -23,12 +24,13 @@ struct AdaptationOptions {
   bool any() const { return cache > 0 || rate > 0; }
 };
 
-/// Measures texts one after the other. The cache and what was learned go on from text to text, the state does not. The
-/// model's weights are changed by dynamic evaluation; it must have been loaded by `load_without_dropout`.
+/// Measures texts one after the other. The cache and what was learned go on from text to text, the state does not.
+/// Dynamic evaluation learns in a copy of the network without dropout and penalties, so that its gradients are of what
+/// the model says; the model itself stays as it is.
 class AdaptiveLoss {
  public:
-  /// Throws Error for dynamic evaluation of a model whose weights are not float32.
-  AdaptiveLoss(TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool);
+  /// Throws Error for dynamic evaluation of a model whose weights are not float32, or that was trained with zoneout.
+  AdaptiveLoss(const TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool);
 
   /// Units [begin, end) of a row are read, of those from `counted` on `use` is told.
   void measure(const ReadUnits& read, const StreamLoss::Lane& lane, const StreamLoss::Use& use);
@@ -36,7 +38,8 @@ class AdaptiveLoss {
  private:
   void mix_cache(const float* y, std::span<const std::int32_t> targets, std::vector<double>& log_p);
 
-  TextLanguageModel& model_;
+  const TextLanguageModel& model_;
+  std::unique_ptr<LanguageModel> learner_;  // null without dynamic evaluation
   AdaptationOptions options_;
   ThreadPool& pool_;
   Arena arena_;
@@ -45,9 +48,5 @@ class AdaptiveLoss {
   std::vector<float> outputs_;
   std::vector<std::int32_t> units_;
 };
-
-/// A model for AdaptiveLoss: its configuration's dropout and penalties are left out, so that gradients are of what it
-/// says.
-std::unique_ptr<TextLanguageModel> load_without_dropout(ModelContents contents);
 
 }  // namespace mnemo

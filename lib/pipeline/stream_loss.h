@@ -1,0 +1,66 @@
+// What rows of units cost a language model: each unit predicted after those before it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "nn/packing.h"
+#include "nn/recurrent.h"
+#include "pipeline/text_language_model.h"
+
+namespace mnemo {
+
+/// h and c of some sequences, as RecurrentState shows them, in memory of their own.
+class CarriedState {
+ public:
+  CarriedState(const RecurrentOptions& options, Index sequences);
+
+  RecurrentState view();
+  void take(const RecurrentState& state);
+  void clear();
+  Index sequences() const { return sequences_; }
+  std::vector<float>& h() { return h_; }
+  std::vector<float>& c() { return c_; }
+
+ private:
+  Index sequences_, h_columns_, c_columns_;
+  std::vector<float> h_, c_;
+};
+
+/// Gives units [first, first + out.size()) of a row of them.
+using ReadUnits = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
+
+/// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each,
+/// which for the first of all is `text_end`, into `ids`.
+void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,
+                 const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets);
+
+/// The loss of a row of units, of which parts may be read side by side.
+class StreamLoss {
+ public:
+  /// Reads `lanes` equal parts of a stream of `units` side by side. Each but the first begins `warm_up` units earlier,
+  /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
+  /// exact.
+  StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
+  /// Units [begin, end) of a row are read, those from `counted` on are measured.
+  struct Lane {
+    std::int64_t begin, counted, end;
+  };
+  /// Reads pieces each as if nothing stood before it. The unit before each must be a text's end.
+  explicit StreamLoss(std::vector<Lane> lanes);
+
+  /// Called with a unit, its place and its log p; of one lane in order.
+  using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
+  /// The mean of -log p over all units, in nats; 0 without any.
+  double measure(const TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool,
+                 const Use& use = nullptr) const;
+
+ private:
+  void sort();
+
+  std::vector<Lane> lanes_;  // longest first
+};
+
+}  // namespace mnemo

@@ -1,0 +1,210 @@
+#include "pipeline/text_generator.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "text/utf8.h"
+
+// A text begins with the unit that ends the one before it, then come the conditions (a control unit each, and its
+// text), then the prompt. A form is a constraint on what may follow; the prompt is read through it first, so that it
+// goes on from there.
+
+namespace mnemo {
+
+TextGenerator::TextGenerator(const TextLanguageModel& model, GenerationRequest request, const std::string& model_name)
+    : model_(model), request_(std::move(request)), units_{model.text_end()} {
+  add_conditions(model_name);
+  prompt_begins_ = units_.size();
+  add_prompt();
+  if (request_.form) constrain(model_name);
+  block_controls();
+  request_.options.constraint = constraint_.get();
+  if (request_.form) request_.options.length = 4 * request_.form->characters();
+  if (request_.form && !parallel_couplets(*request_.form).empty()) {
+    std::vector<bool> characters;
+    for (const PoemUnits::Unit& unit : poem_units_->units()) characters.push_back(unit.character != 0);
+    vectors_ = std::make_unique<CentredVectors>(model.network().embedding().weight, characters);
+  }
+}
+
+void TextGenerator::add_conditions(const std::string& model_name) {
+  if (!model_.tells()) {
+    if (request_.title.empty() && request_.author.empty()) return;
+    throw UsageError(
+        fmt::format("{}: is not conditioned on titles and authors, as models of poems-json are", model_name));
+  }
+  Tokens tokens;
+  const Tokenizer tokenizer(model_.tokenizer_options());
+  const Poem conditions{.title = request_.title,
+                        .author = request_.author,
+                        .form = request_.form ? request_.form->name : request_.form_name,
+                        .body = {}};
+  for_record_units(conditions, true, tokenizer, tokens, [&](Section section, std::string_view unit) {
+    if (section == Section::kForm && !model_.vocabulary().contains(unit)) return;
+    if (section == Section::kBody) return;
+    add_unit(unit, section == Section::kAuthor ? "--author" : "--title");
+  });
+}
+
+void TextGenerator::add_prompt() {
+  const std::string& prompt = request_.prompt;
+  Tokens tokens;
+  const Tokenizer tokenizer(model_.tokenizer_options());
+  for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
+    const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
+    tokenizer.tokenize(std::string_view(prompt).substr(at, end - at), tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      add_unit(tokens.text(i), fmt::format("prompt, line {}, unit {}", number, i + 1));
+    if (end < prompt.size()) units_.push_back(model_.line_end());
+    at = end + 1;
+  }
+}
+
+void TextGenerator::add_unit(std::string_view unit, const std::string& where) {
+  units_.push_back(model_.vocabulary().find(unit));
+  if (units_.back() == Vocabulary::kUnknown && unit != Vocabulary::kUnknownText)
+    fail("{}: the model does not know \"{}\"; it was not in its training data", where, unit);
+}
+
+// Units that may come, by the form and by what stands there already.
+void TextGenerator::constrain(const std::string& model_name) {
+  const std::string& unit = model_.config().text.unit;
+  if (unit != "char" && unit != "grapheme")
+    throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", model_name));
+  std::vector<std::string_view> texts;
+  for (std::int32_t v = 0; v < model_.vocabulary().size(); ++v) texts.push_back(model_.vocabulary().text(v));
+  poem_units_ = std::make_unique<PoemUnits>(texts, request_.book);
+  constraint_ = std::make_unique<PoemConstraint>(
+      *poem_units_, *request_.form,
+      PoemOptions{.acrostic = to_code_points(request_.acrostic), .allow_repeats = request_.allow_repeats});
+  std::vector<std::uint8_t> blocked(texts.size());
+  for (std::size_t i = 0; i < prompt().size(); ++i) note_prompt(i, blocked);
+}
+
+void TextGenerator::note_prompt(std::size_t place, std::vector<std::uint8_t>& blocked) {
+  const std::int32_t unit = prompt()[place];
+  const std::string_view text = model_.vocabulary().text(unit);
+  std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
+  if (constraint_->ended())
+    fail("prompt, unit {}: \"{}\" stands after the end of {}", place + 1, text, request_.form->name);
+  constraint_->block(blocked);
+  if (blocked[static_cast<std::size_t>(unit)] != 0)
+    fail(
+        "prompt, unit {}: \"{}\" does not keep the form {}: there it breaks its length, --tones {}, the rhyme, the "
+        "acrostic, or stands twice",
+        place + 1, text, request_.form->name, request_.tones);
+  constraint_->note(unit);
+}
+
+// Neither the unknown unit nor what stands for a condition is ever given; a record's end ends the text.
+void TextGenerator::block_controls() {
+  GenerateOptions& options = request_.options;
+  options.blocked.assign(static_cast<std::size_t>(model_.vocabulary().size()), 0);
+  options.blocked[Vocabulary::kUnknown] = 1;
+  for (std::int32_t v = 1; v < model_.vocabulary().size(); ++v)
+    if (model_.vocabulary().text(v).size() > 1 && model_.vocabulary().text(v).front() == '\n')
+      options.blocked[static_cast<std::size_t>(v)] = 1;
+  if (!model_.has_records() || request_.form) return;
+  options.end = model_.text_end();
+  options.blocked[static_cast<std::size_t>(options.end)] = 0;
+}
+
+std::vector<GeneratedText> TextGenerator::run(ThreadPool& pool, const std::function<void(const std::string&)>& give) {
+  GenerateOptions options = request_.options;
+  if (request_.beam > 0) {
+    const BeamOptions beam{request_.beam,     options.length, options.blocked, options.end, options.sampling.no_repeat,
+                           options.constraint};
+    auto texts = beam_search(model_.network(), units_, beam, pool);
+    texts.resize(std::min<std::size_t>(texts.size(), static_cast<std::size_t>(options.samples)));
+    return texts;
+  }
+  options.samples *= request_.candidates;
+  if (!give) return best(generate(model_.network(), units_, options, pool));
+  UnitJoiner joiner = joined_prompt();
+  return generate(model_.network(), units_, options, pool, [&](std::int32_t unit) {
+    give(joiner.add(unit));
+    return true;
+  });
+}
+
+UnitJoiner TextGenerator::joined_prompt() const {
+  UnitJoiner joiner(model_);
+  for (const std::int32_t unit : prompt()) joiner.add(unit);
+  return joiner;
+}
+
+std::string TextGenerator::text(const GeneratedText& text) const {
+  UnitJoiner joiner = joined_prompt();
+  std::string out = request_.prompt;
+  for (const std::int32_t unit : text.units) out += joiner.add(unit);
+  return out;
+}
+
+// The mean over the couplets that the form wants parallel.
+double TextGenerator::parallelism_of(const GeneratedText& text) const {
+  if (!vectors_) return 0;
+  const auto couplets = parallel_couplets(*request_.form);
+  std::vector<std::int32_t> units;
+  const auto add = [&](std::int32_t unit) {
+    if (poem_units_->units()[static_cast<std::size_t>(unit)].character != 0) units.push_back(unit);
+  };
+  for (const std::int32_t unit : prompt()) add(unit);
+  for (const std::int32_t unit : text.units) add(unit);
+  double sum = 0;
+  for (const std::size_t first : couplets) {
+    std::size_t at = 0;
+    for (std::size_t l = 0; l < first; ++l) at += static_cast<std::size_t>(request_.form->lines[l].length);
+    const auto length = static_cast<std::size_t>(request_.form->lines[first].length);
+    sum += parallelism(*vectors_, std::span(units).subspan(at, length), std::span(units).subspan(at + length, length));
+  }
+  return sum / static_cast<double>(couplets.size());
+}
+
+// The best of each number of candidates: by log p a unit and, where the form wants it, parallelism.
+std::vector<GeneratedText> TextGenerator::best(std::vector<GeneratedText> texts) const {
+  const auto group = static_cast<std::size_t>(request_.candidates);
+  if (group == 1) return texts;
+  std::vector<GeneratedText> out;
+  for (std::size_t first = 0; first < texts.size(); first += group) {
+    std::size_t chosen = first;
+    double most = -INFINITY;
+    for (std::size_t i = first; i < first + group && i < texts.size(); ++i) {
+      const double score =
+          texts[i].log_probability / static_cast<double>(std::max<std::size_t>(1, texts[i].units.size())) +
+          parallelism_of(texts[i]);
+      if (score > most) {
+        most = score;
+        chosen = i;
+      }
+    }
+    out.push_back(std::move(texts[chosen]));
+  }
+  return out;
+}
+
+Json TextGenerator::json(const GeneratedText& text, const Overlap* overlap) const {
+  Json out{{"text", this->text(text)},
+           {"prompt", request_.prompt},
+           {"units", text.units.size()},
+           {"log_prob", text.log_probability}};
+  if (model_.tells()) {
+    out["title"] = request_.title;
+    out["author"] = request_.author;
+  }
+  if (request_.form) out["form"] = request_.form->name;
+  if (vectors_) out["parallelism"] = parallelism_of(text);
+  if (!overlap) return out;
+  UnitJoiner joiner(model_);
+  std::string run;
+  for (std::int64_t i = 0; i < overlap->longest; ++i)
+    run += joiner.add(text.units[static_cast<std::size_t>(overlap->begin + i)]);
+  out["overlap"] = {{"longest", overlap->longest}, {"run", run}};
+  for (std::size_t n = 0; n < overlap->known.size(); ++n)
+    out["overlap"]["known"][std::to_string(Overlap::kLengths[n])] =
+        overlap->ngrams[n] > 0 ? static_cast<double>(overlap->known[n]) / static_cast<double>(overlap->ngrams[n]) : 0.0;
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,76 @@
+// Text from a language model, with a prompt, conditions and a form: what `mnemo generate` answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json_fwd.h"
+#include "decode/generate.h"
+#include "decode/overlap.h"
+#include "decode/parallelism.h"
+#include "decode/poem_constraint.h"
+#include "pipeline/text_language_model.h"
+
+namespace mnemo {
+
+/// What is asked for. Texts are valid UTF-8.
+struct GenerationRequest {
+  std::string prompt;                     ///< lines; the last one goes on
+  std::string title, author;              ///< that the text is conditioned on
+  std::string form_name;                  ///< of a form that is none of ours, which the text is conditioned on too
+  std::optional<PoemForm> form;           ///< that the text must keep
+  RhymeBook book = RhymeBook::kPingshui;  ///< with `form`
+  std::string tones = "strict";           ///< with `form`: the rule's name, for messages
+  std::string acrostic;                   ///< with `form`: the characters that its lines begin with
+  bool allow_repeats = false;             ///< with `form`: a character may stand twice
+  GenerateOptions options;                ///< blocked, end and constraint are set by the generator
+  std::int64_t beam = 0;                  ///< width of a beam search; 0: sampling
+  std::int64_t candidates = 1;            ///< samples of which the best is given
+};
+
+/// One request to one model. The model must be prepared to generate, and outlive the generator.
+class TextGenerator {
+ public:
+  /// Throws UsageError for what the model cannot do, and Error that names the first unit of prompt, title or author
+  /// that the model does not know, or that does not keep the form. `model_name` stands in messages.
+  TextGenerator(const TextLanguageModel& model, GenerationRequest request, const std::string& model_name);
+
+  /// The texts, as many as `options.samples`, or fewer of a beam search. `give` is told of each piece of a single
+  /// sample's text as soon as it is chosen.
+  std::vector<GeneratedText> run(ThreadPool& pool, const std::function<void(const std::string& piece)>& give = {});
+
+  /// Whether one sample is asked for that nothing is chosen from, so that its pieces may be shown as they come.
+  bool streams() const { return request_.beam == 0 && request_.options.samples == 1 && request_.candidates == 1; }
+
+  /// Prompt and units as text.
+  std::string text(const GeneratedText& text) const;
+  /// {"text", "prompt", "units", "log_prob", ...}; with `overlap`, which may be null, what it shares with a corpus.
+  Json json(const GeneratedText& text, const Overlap* overlap) const;
+
+ private:
+  void add_conditions(const std::string& model_name);
+  void add_prompt();
+  void add_unit(std::string_view unit, const std::string& where);
+  void constrain(const std::string& model_name);
+  void note_prompt(std::size_t place, std::vector<std::uint8_t>& blocked);
+  void block_controls();
+  UnitJoiner joined_prompt() const;
+  std::span<const std::int32_t> prompt() const { return std::span(units_).subspan(prompt_begins_); }
+  double parallelism_of(const GeneratedText& text) const;
+  std::vector<GeneratedText> best(std::vector<GeneratedText> texts) const;
+
+  const TextLanguageModel& model_;
+  GenerationRequest request_;
+  std::vector<std::int32_t> units_;  // the text's beginning, conditions, prompt
+  std::size_t prompt_begins_ = 0;
+  std::unique_ptr<PoemUnits> poem_units_;
+  std::unique_ptr<PoemConstraint> constraint_;
+  std::unique_ptr<CentredVectors> vectors_;
+};
+
+}  // namespace mnemo

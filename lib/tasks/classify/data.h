@@ -1,0 +1,78 @@
+// Labelled texts as a configuration names them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tasks/task.h"
+#include "text/records.h"
+
+namespace mnemo {
+
+/// Texts with the names of their labels, in the order of the files.
+class LabelledTexts : public RecordSet {
+ public:
+  struct Entry {
+    std::string text;
+    std::vector<std::string> labels;
+    std::uint32_t file;  ///< index into files
+    std::uint64_t line;
+  };
+
+  std::int64_t size() const override { return std::ssize(entries); }
+  std::string text(std::int64_t record) const override { return entries[record].text; }
+  std::string place(std::int64_t record) const override;
+  std::unique_ptr<RecordSet> select(std::span<const std::int64_t> records) const override;
+  void append(const RecordSet& other) override;
+
+  std::vector<Entry> entries;
+};
+
+/// How a file is to be read, from the configuration's keys and those of the file itself.
+RecordOptions record_options(const DataConfig& data, const DataFile& file, InvalidUtf8 invalid_utf8);
+
+/// Reads all files. Throws Error for a file that cannot be read, and if there is no record in all of them; `what`
+/// ("train") stands in that message. Byte order marks, CRLF, skipped lines and repaired bytes go to the request's log.
+LabelledTexts read_texts(const std::vector<DataFile>& files, const DataConfig& data, const ReadRequest& request,
+                         const std::string& what);
+
+/// Sorted names of all labels. Throws Error if there are fewer than two (one, with several labels a text).
+std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_label);
+
+/// The truth of labelled texts as ids. A label that training did not know can never be predicted, and so counts as
+/// missed: it gets an id behind those of the model.
+struct TextGold {
+  std::vector<std::string> labels;              ///< the model's, then those it does not know, each part sorted
+  std::vector<std::vector<std::int32_t>> gold;  ///< [texts]
+  std::int64_t unseen = 0;                      ///< labels of texts that the model does not know
+  std::string first_unseen;                     ///< the place and name of the first one
+};
+TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
+/// Says how many there are and where the first stands; nothing where there is none.
+void report_unseen(const TextGold& gold, const std::string& what, const Log& log);
+
+/// Several records of one label, by its id.
+std::vector<std::int64_t> label_counts(const std::vector<std::vector<std::int32_t>>& gold, std::size_t labels);
+
+class ClassificationData : public TaskData {
+ public:
+  explicit ClassificationData(std::vector<std::string> labels) : labels_(std::move(labels)) {}
+
+  std::vector<std::string> labels() const override { return labels_; }
+  void describe_labels(const Log& log) const override;
+  std::unique_ptr<TaskData> with(std::unique_ptr<Dataset> train, std::unique_ptr<Dataset> dev,
+                                 std::unique_ptr<Dataset> test) const override;
+
+  const LabelledTexts& train_texts() const { return static_cast<const LabelledTexts&>(*train); }
+  const LabelledTexts& dev_texts() const { return static_cast<const LabelledTexts&>(*dev); }
+
+ private:
+  std::vector<std::string> labels_;
+};
+
+/// Reads what the configuration names, and keeps dev_fraction of train out where there is no dev.
+std::unique_ptr<ClassificationData> read_classification_data(const Config& config, const ReadRequest& request);
+
+}  // namespace mnemo

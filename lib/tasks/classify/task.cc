@@ -1,0 +1,80 @@
+// The task classify in the table of tasks.
+#include "base/error.h"
+#include "tasks/classify/report.h"
+#include "tasks/classify/training.h"
+#include "tasks/start_from.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+class ClassifyTask : public Task {
+ public:
+  const TaskTraits& traits() const override {
+    static constexpr TaskTraits kTraits{.name = TextClassifier::kTask,
+                                        .model = "a classifier",
+                                        .command = "classify",
+                                        .arguments = "FILE",
+                                        .counted = "texts",
+                                        .labelled = true};
+    return kTraits;
+  }
+
+  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
+                                 const TextLanguageModel*) const override {
+    return read_classification_data(config, request);
+  }
+
+  std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
+                                   const TextLanguageModel* start) const override {
+    return build_classifier(config, request, static_cast<const ClassificationData&>(data), start);
+  }
+
+  std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data, TextModel& model) const override {
+    return classification_training(config, static_cast<const ClassificationData&>(data),
+                                   static_cast<TextClassifier&>(model));
+  }
+
+  void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
+    report_corpus(
+        part, encode_corpus(static_cast<const TextClassifier&>(model), static_cast<const LabelledTexts&>(data)), print);
+  }
+
+  std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
+    DataConfig data = model.config().data;
+    if (!request.format.empty() && !format_from_name(request.format))
+      throw UsageError(fmt::format("--format-in {}: has no labels", request.format));
+    if (is_unlabelled(request.format)) throw UsageError(fmt::format("--format-in {}: has no labels", request.format));
+    const DataFile file = requested_file(request, data);
+    auto out = std::make_unique<LabelledTexts>(
+        read_texts({file}, data, {"", request.invalid_utf8, request.log}, request.what));
+    return out;
+  }
+
+  void check_metric(const std::string& metric, const TextModel&, bool) const override { mnemo::check_metric(metric); }
+
+  std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
+                                  ThreadPool& pool) const override {
+    const auto& classifier = static_cast<const TextClassifier&>(model);
+    const auto& texts = static_cast<const LabelledTexts&>(data);
+    report_unseen(gold_labels(texts, classifier.labels()), "data", request.log);
+    return std::make_unique<ClassifierReport>(classifier, texts, request.metric,
+                                              static_cast<const LabelledTexts*>(request.train), pool);
+  }
+
+  std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
+    const auto& classifier = static_cast<const TextClassifier&>(model);
+    Workspace workspace(pool);
+    classifier.logits(encode_corpus(classifier, static_cast<const LabelledTexts&>(data)), workspace);
+    return data.size();
+  }
+};
+
+}  // namespace
+
+const Task& classify_task() {
+  static const ClassifyTask task;
+  return task;
+}
+
+}  // namespace mnemo

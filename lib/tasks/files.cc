@@ -1,0 +1,66 @@
+#include "tasks/files.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "pipeline/text_tagger.h"
+
+namespace mnemo {
+
+std::string shown_path(const std::string& path) { return path == "-" ? "standard input" : path; }
+
+std::string data_path(const std::string& file, const std::string& data_dir, const std::string& config_path) {
+  const std::filesystem::path path(file);
+  if (path.is_absolute() || file == "-") return file;
+  if (!data_dir.empty()) return (std::filesystem::path(data_dir) / path).lexically_normal().string();
+  return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
+}
+
+SourceFile describe_file(const std::string& path) {
+  SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
+  read_file_in_blocks(path, [&](std::string_view block) {
+    out.bytes += std::ssize(block);
+    for (const char byte : block) out.hash = (out.hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+  });
+  return out;
+}
+
+DataFile requested_file(const OpenRequest& request, DataConfig& data) {
+  if (!request.format.empty() && request.format != data.format) {
+    forget_columns(data, request.format);
+    data.format = request.format;
+  }
+  data.dir.clear();
+  DataFile out;
+  out.file = request.path;
+  return out;
+}
+
+void forget_columns(DataConfig& data, const std::string& format) {
+  // Of conllu columns have names, elsewhere numbers; what stands for the words is the same everywhere.
+  const bool words = data.columns.size() == 1 && finds_words(data.columns.front());
+  if (!words && (data.format == "conllu") != (format == "conllu") && data.columns.size() < 2) data.columns.clear();
+  data.label = data.text = data.separator = "";
+  data.header.reset();
+  data.phrases = data.multi_label = data.strip_position = false;
+}
+
+bool is_unlabelled(const std::string& format) { return format == "lines" || format == "poems-json"; }
+
+void report_counts(const std::string& path, const ReadCounts& counts, const Log& log) {
+  if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
+  if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
+  if (counts.empty_lines > 0) log(fmt::format("{}: {} empty lines skipped", path, counts.empty_lines));
+  if (counts.invalid_sequences > 0)
+    log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, counts.invalid_sequences));
+}
+
+void check_train_named(const DataConfig& data) {
+  if (data.train.empty())
+    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+}
+
+}  // namespace mnemo

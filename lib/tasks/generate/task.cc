@@ -1,0 +1,95 @@
+// The task generate in the table of tasks.
+#include <algorithm>
+
+#include "base/error.h"
+#include "tasks/generate/report.h"
+#include "tasks/generate/training.h"
+
+namespace mnemo {
+namespace {
+
+class GenerateTask : public Task {
+ public:
+  const TaskTraits& traits() const override {
+    static constexpr TaskTraits kTraits{.name = TextLanguageModel::kTask,
+                                        .model = "a language model",
+                                        .command = "generate",
+                                        .arguments = "--prompt TEXT",
+                                        .counted = "units",
+                                        .labelled = false,
+                                        .page = false,
+                                        .adapts = true};
+    return kTraits;
+  }
+
+  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
+                                 const TextLanguageModel* start) const override {
+    return read_language_data(config, request, start);
+  }
+
+  std::unique_ptr<TextModel> build(const Config& config, const ReadRequest&, const TaskData& data,
+                                   const TextLanguageModel*) const override {
+    return std::make_unique<TextLanguageModel>(config, static_cast<const LanguageData&>(data).vocabulary);
+  }
+
+  std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data, TextModel& model) const override {
+    return language_training(config, static_cast<const LanguageData&>(data), static_cast<TextLanguageModel&>(model));
+  }
+
+  void describe(const char* part, const Dataset& data, const TextModel&, const Log& print) const override {
+    const auto& text = static_cast<const UnitText&>(data);
+    if (text.units.size() > 0)
+      print(fmt::format("{}: {} units, unknown {:.2f}%", part, text.measured,
+                        100.0 * static_cast<double>(text.unknown) / static_cast<double>(text.measured)));
+  }
+
+  std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
+    auto out = std::make_unique<UnitText>(
+        read_units(request.path, static_cast<const TextLanguageModel&>(model), text_source(request), request.log));
+    if (out->measured == 0) fail("{}: no units to measure on", shown_path(request.path));
+    return out;
+  }
+
+  // Units are a vocabulary's.
+  std::unique_ptr<Dataset> reopen(const Dataset&, const TextModel& other, const OpenRequest& request) const override {
+    return open(request, other);
+  }
+
+  void check_metric(const std::string& metric, const TextModel&, bool) const override {
+    const Metrics known = language_metrics(0);
+    if (metric == "loss" || !known.contains(metric))
+      throw UsageError(fmt::format("metric {}: a language model has perplexity, nats and bits", metric));
+  }
+
+  std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
+                                  ThreadPool& pool) const override {
+    const auto& language_model = static_cast<const TextLanguageModel&>(model);
+    const auto& text = static_cast<const UnitText&>(data);
+    if (request.as_in_training)
+      return std::make_unique<LanguageReport>(text, language_metric(model.config()),
+                                              dev_nats(language_model, text, pool));
+    return std::make_unique<LanguageReport>(language_model, text, pool, request.adaptation);
+  }
+
+  std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
+    const auto& text = static_cast<const UnitText&>(data);
+    dev_nats(static_cast<const TextLanguageModel&>(model), text, pool);
+    return text.measured;
+  }
+
+ private:
+  static TextSource text_source(const OpenRequest& request) {
+    if (!request.format.empty() && !is_unlabelled(request.format))
+      throw UsageError(fmt::format("--format-in {}: language models read lines or poems-json", request.format));
+    return {request.invalid_utf8, request.format};
+  }
+};
+
+}  // namespace
+
+const Task& generate_task() {
+  static const GenerateTask task;
+  return task;
+}
+
+}  // namespace mnemo

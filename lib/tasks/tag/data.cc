@@ -1,0 +1,290 @@
+#include "tasks/tag/data.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "tasks/split.h"
+
+namespace mnemo {
+namespace {
+
+// Says so where most tags of a column look as if they spelled spans but one does not, so that all stand for themselves;
+// and where tokens have no tag but conllu's mark for none.
+void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::string& name, const Log& log) {
+  const auto spells = [](const std::string& tag) {
+    return tag == "O" || (tag.size() > 2 && tag[1] == '-' && std::string_view("BIESMLU").find(tag[0]) < 7);
+  };
+  std::int64_t spelled = 0, spans = 0, others = 0, missing = 0;
+  std::string first;
+  for (const auto& entry : train.entries)
+    for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+      const std::string& tag = entry.tags[k][t];
+      missing += tag == "_" ? 1 : 0;
+      spelled += spells(tag) ? 1 : 0;
+      spans += spells(tag) && tag != "O" ? 1 : 0;
+      if (!spells(tag) && others++ == 0) first = fmt::format("\"{}\" at {}", tag, train.place(entry, t));
+    }
+  if (spans > 0 && spelled > 9 * others)
+    log(fmt::format(
+        "column {}: its tags stand for themselves, as they are of no scheme of spans ({}); data.scheme would "
+        "name one: iob1, bio, bioes or bmes",
+        name,
+        others > 0 ? fmt::format("{} of {} are not, the first {}", others, others + spelled, first)
+                   : "letters of several schemes"));
+  if (missing > 0)
+    log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", name, missing));
+}
+
+// The columns of train: their schemes, and the tags of the model.
+std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences& train, const Log& log) {
+  std::vector<std::string> names = config.data.columns;
+  if (names.empty()) names.emplace_back(config.data.format == "conllu" ? "upos" : "tag");
+  std::vector<TagColumn> out;
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    SchemeGuess guess;
+    std::set<std::string> found;
+    for (const auto& entry : train.entries) {
+      guess.add(entry.tags[k]);
+      found.insert(entry.tags[k].begin(), entry.tags[k].end());
+    }
+    TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guess.scheme()), TagScheme::kNone, {}};
+    if (column.data_scheme == TagScheme::kNone && config.data.scheme == "auto")
+      report_near_scheme(train, k, names[k], log);
+    column.scheme = model_scheme(config, column.data_scheme);
+    column.tags = model_tags({found.begin(), found.end()}, column.data_scheme, column.scheme);
+    out.push_back(std::move(column));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string TaggedSentences::text(std::int64_t record) const { return join_tokens(entries[record].tokens, " ").text; }
+
+std::string TaggedSentences::place(std::int64_t record) const {
+  const Entry& entry = entries[record];
+  return entry.tokens.empty() ? shown_path(files[entry.file].path) : place(entry, 0);
+}
+
+std::string TaggedSentences::place(const Entry& entry, std::size_t token) const {
+  return fmt::format("{}:{}", shown_path(files[entry.file].path), entry.lines[token]);
+}
+
+std::unique_ptr<RecordSet> TaggedSentences::select(std::span<const std::int64_t> records) const {
+  auto out = std::make_unique<TaggedSentences>();
+  out->files = files;
+  for (const std::int64_t i : records) out->entries.push_back(entries[i]);
+  return out;
+}
+
+void TaggedSentences::append(const RecordSet& other) {
+  const auto& sentences = static_cast<const TaggedSentences&>(other);
+  entries.insert(entries.end(), sentences.entries.begin(), sentences.entries.end());
+}
+
+void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log) {
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    if (columns[k].data_scheme == TagScheme::kNone) continue;
+    std::int64_t repaired = 0;
+    std::string first;
+    for (const auto& entry : sentences.entries) {
+      const auto& tags = entry.tags[k];
+      const auto spelled = spell_spans(conlleval_spans(tags), tags.size(), columns[k].data_scheme);
+      if (spelled == tags) continue;
+      const auto at = std::mismatch(tags.begin(), tags.end(), spelled.begin()).first - tags.begin();
+      if (repaired++ == 0) first = fmt::format("{}: {} read as {}", sentences.place(entry, at), tags[at], spelled[at]);
+    }
+    if (repaired > 0)
+      log(fmt::format("sentences whose column {} is no sequence of {}, read by conlleval's rule: {}; the first: {}",
+                      columns[k].name, name_of(columns[k].data_scheme), repaired, first));
+  }
+}
+
+void report_reader(const SentenceReader& reader, const Log& log) {
+  const SentenceCounts counts = reader.counts();
+  if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", reader.name()));
+  if (counts.crlf_lines > 0) log(fmt::format("{}: lines that end in CRLF: {}", reader.name(), counts.crlf_lines));
+  if (counts.invalid_sequences > 0)
+    log(fmt::format("{}: invalid UTF-8 sequences replaced or skipped: {}", reader.name(), counts.invalid_sequences));
+  if (counts.widened_spans > 0)
+    log(fmt::format("spans that cut a token, widened to it: {}; the first: {}", counts.widened_spans,
+                    counts.first_widened));
+}
+
+TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const ReadRequest& request,
+                               const std::string& what) {
+  TaggedSentences out;
+  std::size_t tokens = 0;
+  for (const DataFile& file : files) {
+    const std::string path = data_path(file.file, config.data.dir, request.config_path);
+    out.files.push_back(describe_file(path));
+    const SentenceOptions options = sentence_options(config, file, request.invalid_utf8, true);
+    const auto reader = SentenceReader::open(path, options);
+    const std::size_t columns = std::max<std::size_t>(1, config.data.columns.size());
+    Sentence s;
+    while (reader->next(s)) {
+      if (s.tags.size() != columns)
+        fail("{}: {} has one column of tags, the model {}: {}", reader->name(), name_of(options.format), columns,
+             fmt::join(config.data.columns, ", "));
+      if (predicts_words(config)) cut_words(config, s);
+      std::vector<std::uint8_t> breaks = predicts_words(config) ? blanks_before(s) : std::vector<std::uint8_t>();
+      std::vector<std::size_t> lines(s.tokens.size(), s.line);
+      for (std::size_t i = 0; i < s.line_tokens.size(); ++i)
+        if (s.line_tokens[i] >= 0) lines[s.line_tokens[i]] = s.line + i;
+      tokens += s.tokens.size();
+      out.entries.push_back({std::move(s.tokens), std::move(s.tags), std::move(lines), std::move(breaks),
+                             static_cast<std::uint32_t>(out.files.size() - 1), s.by_spans});
+    }
+    out.files.back().records = static_cast<std::int64_t>(reader->counts().sentences);
+    report_reader(*reader, request.log);
+  }
+  if (tokens == 0)
+    fail("{}: {} has no tokens", out.files.empty() ? "data." + what : shown_path(out.files.front().path), what);
+  return out;
+}
+
+void respell_spans(TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
+  const TagScheme scheme = columns.front().data_scheme;
+  if (scheme == TagScheme::kNone || scheme == TagScheme::kBio) return;
+  for (auto& entry : sentences.entries) {
+    if (!entry.by_spans) continue;
+    const std::vector<std::string> tags = std::move(entry.tags[0]);
+    entry.tags[0] = spell_spans(conlleval_spans(tags), tags.size(), scheme);
+  }
+}
+
+void check_schemes(const TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const TagScheme scheme = columns[k].data_scheme;
+    if (scheme == TagScheme::kNone) continue;
+    for (const auto& entry : sentences.entries)
+      for (std::size_t t = 0; t < entry.tokens.size(); ++t)
+        if (!split_tag(entry.tags[k][t], scheme))
+          fail("{}: tag \"{}\" is none of the scheme {}: {}", sentences.place(entry, t), entry.tags[k][t],
+               name_of(scheme), tags_of(scheme));
+  }
+}
+
+UnseenTags unseen_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
+  UnseenTags out;
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const TagColumn& column = columns[k];
+    std::unordered_set<std::string> known(column.tags.begin(), column.tags.end()), types;
+    for (const std::string& tag : column.tags)
+      if (const auto parts = split_tag(tag, column.scheme)) types.insert(std::string(parts->type));
+    const auto is_known = [&](const std::string& tag) {
+      if (column.data_scheme == TagScheme::kNone) return known.contains(tag);
+      const auto parts = split_tag(tag, column.data_scheme);
+      return parts->letter == 'O' ? known.contains("O") : types.contains(std::string(parts->type));
+    };
+    for (const auto& entry : sentences.entries)
+      for (std::size_t t = 0; t < entry.tokens.size(); ++t)
+        if (!is_known(entry.tags[k][t]) && out.count++ == 0)
+          out.first =
+              fmt::format("\"{}\" of column {} at {}", entry.tags[k][t], column.name, sentences.place(entry, t));
+  }
+  return out;
+}
+
+void report_unseen(const UnseenTags& unseen, const std::string& what, const Log& log) {
+  if (unseen.count > 0)
+    log(fmt::format("{}: tags that do not occur in train and so count as missed: {}, the first {}", what, unseen.count,
+                    unseen.first));
+}
+
+bool has_spans(const TaggedSentences& sentences, const TagColumn& column) {
+  if (column.data_scheme == TagScheme::kNone) return false;
+  return std::ranges::any_of(sentences.entries,
+                             [](const auto& entry) { return !conlleval_spans(entry.tags[0]).empty(); });
+}
+
+void TaggingData::describe_labels(const Log& log) const {
+  constexpr std::size_t kShown = 100;
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    std::map<std::string, std::int64_t> counts;
+    for (const auto& entry : train_sentences().entries)
+      for (const std::string& tag : entry.tags[k]) ++counts[tag];
+    std::vector<std::string> shown;
+    for (const auto& [tag, count] : counts)
+      if (shown.size() < kShown) shown.push_back(fmt::format("{} {}", tag, count));
+    if (counts.size() > kShown) shown.push_back(fmt::format("and {} more", counts.size() - kShown));
+    log(fmt::format("tags of column {} in train: {}", columns[k].name, fmt::join(shown, ", ")));
+  }
+}
+
+std::unique_ptr<TaskData> TaggingData::with(std::unique_ptr<Dataset> its_train, std::unique_ptr<Dataset> its_dev,
+                                            std::unique_ptr<Dataset> its_test) const {
+  auto out = std::make_unique<TaggingData>(columns);
+  out->train = std::move(its_train);
+  out->dev = std::move(its_dev);
+  out->test = std::move(its_test);
+  return out;
+}
+
+namespace {
+
+void check_columns(const Config& config) {
+  const auto& columns = config.data.columns;
+  for (const char* name : {kWordsColumn, kTaggedWordsColumn})
+    if (columns.size() > 1 && std::find(columns.begin(), columns.end(), name) != columns.end())
+      throw UsageError(fmt::format("data.columns: {} stands alone, as its tokens are characters", name));
+  if (predicts_words(config) && config.text.unit != "char")
+    throw UsageError(fmt::format("data.columns: {} are found in characters; set text.unit to char", columns.front()));
+}
+
+void check_train_columns(const TaggedSentences& train, const std::vector<TagColumn>& columns, const Log& log) {
+  check_schemes(train, columns);
+  for (const TagColumn& column : columns) {
+    if (column.tags.size() < 2)
+      fail("{}: column {} has the one tag \"{}\"; a tagger needs two", train.files.front().path, column.name,
+           column.tags.front());
+    log(fmt::format("column {}: {} tags, scheme {}", column.name, column.tags.size(), name_of(column.data_scheme)));
+  }
+}
+
+void check_metric_on_dev(const Config& config, const TaggingData& data, const Log& log) {
+  const std::string& metric = config.training.early_stopping.metric;
+  const bool spans = data.columns.front().data_scheme != TagScheme::kNone;
+  if (metric == "f1" && !spans)
+    throw UsageError("training.early_stopping.metric: f1 is of spans, and the tags spell none; use token_accuracy");
+  if (!spans || data.dev->size() == 0 || has_spans(data.dev_sentences(), data.columns.front())) return;
+  if (metric == "f1")
+    throw UsageError("training.early_stopping.metric: f1 is not defined on dev, which holds no span; use loss");
+  if (metric == "auto") log("dev holds no span, so that F1 is not defined on it: the model is chosen by the loss");
+}
+
+}  // namespace
+
+std::unique_ptr<TaggingData> read_tagging_data(const Config& config, const ReadRequest& request) {
+  const DataConfig& d = config.data;
+  check_train_named(d);
+  check_columns(config);
+  const auto read = [&](const std::vector<DataFile>& files, const char* what) {
+    return std::make_unique<TaggedSentences>(files.empty() ? TaggedSentences()
+                                                           : read_sentences(files, config, request, what));
+  };
+  auto train = read(d.train, "train");
+  auto out = std::make_unique<TaggingData>(find_columns(config, *train, request.log));
+  auto dev = read(d.dev, "dev"), test = read(d.test, "test");
+  for (TaggedSentences* part : {train.get(), dev.get(), test.get()}) respell_spans(*part, out->columns);
+  check_train_columns(*train, out->columns, request.log);
+  for (const auto& [part, what] : {std::pair{dev.get(), "dev"}, {test.get(), "test"}}) {
+    check_schemes(*part, out->columns);
+    report_unseen(unseen_tags(*part, out->columns), what, request.log);
+  }
+  for (const TaggedSentences* part : {train.get(), dev.get(), test.get()})
+    report_repairs(*part, out->columns, request.log);
+  out->train = std::move(train);
+  out->dev = std::move(dev);
+  out->test = std::move(test);
+  if (d.dev.empty()) keep_dev_out(config, "sentence", *out, request.log);
+  check_metric_on_dev(config, *out, request.log);
+  return out;
+}
+
+}  // namespace mnemo

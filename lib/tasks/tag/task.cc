@@ -1,0 +1,90 @@
+// The task tag in the table of tasks.
+#include "base/error.h"
+#include "tasks/start_from.h"
+#include "tasks/tag/report.h"
+#include "tasks/tag/training.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+class TagTask : public Task {
+ public:
+  const TaskTraits& traits() const override {
+    static constexpr TaskTraits kTraits{.name = TextTagger::kTask,
+                                        .model = "a tagger",
+                                        .command = "tag",
+                                        .arguments = "FILE",
+                                        .counted = "tokens",
+                                        .labelled = true,
+                                        .restarts = false};
+    return kTraits;
+  }
+
+  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
+                                 const TextLanguageModel*) const override {
+    return read_tagging_data(config, request);
+  }
+
+  std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
+                                   const TextLanguageModel* start) const override {
+    return build_tagger(config, request, static_cast<const TaggingData&>(data), start);
+  }
+
+  std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data, TextModel& model) const override {
+    return tagging_training(config, static_cast<const TaggingData&>(data), static_cast<TextTagger&>(model));
+  }
+
+  void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
+    report_corpus(
+        part, encode_sentences(static_cast<const TextTagger&>(model), static_cast<const TaggedSentences&>(data)).words,
+        print);
+  }
+
+  std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
+    const auto& columns = static_cast<const TextTagger&>(model).columns();
+    if (is_unlabelled(request.format)) throw UsageError(fmt::format("--format-in {}: has no tags", request.format));
+    Config config = model.config();
+    const DataFile file = requested_file(request, config.data);
+    auto out = std::make_unique<TaggedSentences>(
+        read_sentences({file}, config, {"", request.invalid_utf8, request.log}, request.what));
+    respell_spans(*out, columns);
+    check_schemes(*out, columns);
+    report_repairs(*out, columns, request.log);
+    return out;
+  }
+
+  void check_metric(const std::string& metric, const TextModel& model, bool with_train) const override {
+    check_tag_metric(metric, static_cast<const TextTagger&>(model).columns());
+    if (metric.ends_with("unknown_accuracy") && !with_train)
+      throw UsageError(fmt::format("--min {}: needs --train, which says what is known", metric));
+  }
+
+  std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
+                                  ThreadPool& pool) const override {
+    const auto& tagger = static_cast<const TextTagger&>(model);
+    const auto& sentences = static_cast<const TaggedSentences&>(data);
+    report_unseen(unseen_tags(sentences, tagger.columns()), "data", request.log);
+    return std::make_unique<TaggerReport>(tagger, sentences, request.metric,
+                                          static_cast<const TaggedSentences*>(request.train), pool);
+  }
+
+  std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
+    const auto& tagger = static_cast<const TextTagger&>(model);
+    Workspace workspace(pool);
+    TaggerCorpus corpus;
+    for (const auto& entry : static_cast<const TaggedSentences&>(data).entries)
+      tagger.encode(entry.tokens, corpus, entry.breaks);
+    tagger.best_tags(corpus, workspace);
+    return corpus.words.units();
+  }
+};
+
+}  // namespace
+
+const Task& tag_task() {
+  static const TagTask task;
+  return task;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,135 @@
+// What a task adds to what all tasks share: reading its data, building its model, training and measuring it. Everything
+// that is done the same way for all (splits, folds, trial runs, quantisation, tests against another model) is written
+// once, over this interface.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "config/config.h"
+#include "pipeline/adaptation.h"
+#include "pipeline/text_language_model.h"
+#include "pipeline/text_model.h"
+#include "report/report.h"
+#include "tasks/dataset.h"
+#include "tasks/files.h"
+#include "train/trainer.h"
+
+namespace mnemo {
+
+/// What is known of a task without a model.
+struct TaskTraits {
+  const char* name;       ///< in configurations and model files
+  const char* model;      ///< what messages call a model of it, with an article
+  const char* command;    ///< that answers with such a model
+  const char* arguments;  ///< what stands after the model in an example of that command
+  const char* counted;    ///< what rates count: "texts", "tokens", "units"
+  bool labelled;          ///< whether training and measuring need labels
+  bool restarts = true;   ///< a model may begin with the weights of another one of the task
+  bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
+  bool adapts = false;    ///< a model may go on learning while it is measured (--cache, --dynamic)
+};
+
+/// The data of a run. `dev` and `test` are empty sets where there are none.
+class TaskData {
+ public:
+  virtual ~TaskData() = default;
+
+  /// The labels that a model of these data has; empty of tasks without.
+  virtual std::vector<std::string> labels() const { return {}; }
+  /// Says what training should be told of the labels of train: one line each.
+  virtual void describe_labels(const Log&) const {}
+  /// The same labels with other records, for a fold.
+  virtual std::unique_ptr<TaskData> with(std::unique_ptr<Dataset> train, std::unique_ptr<Dataset> dev,
+                                         std::unique_ptr<Dataset> test) const = 0;
+
+  std::unique_ptr<Dataset> train, dev, test;
+};
+
+/// What training asks of a model and its data, beside the loop's own questions.
+class ModelTraining : public TrainingTask {
+ public:
+  /// `config`, `data` and `model` must outlive it.
+  ModelTraining(const Config& config, const TaskData& data, TextModel& model)
+      : config_(config), data_(data), model_(model) {}
+
+  void visit(const ParameterVisitor& visitor) override { model_.network().visit(visitor); }
+  void weights_changed() override { model_.network().weights_changed(); }
+  std::string data_identity() const override { return mnemo::data_identity(data_.labels(), *data_.train, *data_.dev); }
+  std::string data_identity(const ModelMetadata& model) const override { return mnemo::data_identity(model); }
+  bool has_dev() const override { return data_.dev->size() > 0; }
+  void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) override;
+
+  /// Units of train.
+  virtual std::int64_t units() const = 0;
+
+ protected:
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(config_.training.seed); }
+
+  const Config& config_;
+
+ private:
+  const TaskData& data_;
+  TextModel& model_;
+};
+
+struct MeasureRequest {
+  std::string metric;              ///< of interval and comparison; empty: the one that the model was chosen by
+  const Dataset* train = nullptr;  ///< baselines are fitted to it
+  AdaptationOptions adaptation;
+  bool as_in_training = false;  ///< as dev is measured during training: sooner, where that makes a difference
+  Log log = [](const std::string&) {};
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  virtual const TaskTraits& traits() const = 0;
+
+  /// Reads what the configuration names, and keeps dev_fraction of train out where there is no dev. Throws as the
+  /// readers do. `start`, a language model whose units the vocabulary is to have beside those of train, may be null.
+  virtual std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
+                                         const TextLanguageModel* start) const = 0;
+  /// A new model: vocabularies of train, pretrained vectors if any, seeded weights.
+  virtual std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
+                                           const TextLanguageModel* start) const = 0;
+  virtual std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data,
+                                                  TextModel& model) const = 0;
+  /// Lengths and unknown units of a part of the data, for a trial run: one line, or none of an empty part.
+  virtual void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const = 0;
+
+  /// Reads a file, or standard input, as the model's training data were.
+  virtual std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const = 0;
+  /// The same data for another model of the task, where data that were opened for one model do not serve another; null
+  /// where they do. `request` is the one they were opened by.
+  virtual std::unique_ptr<Dataset> reopen(const Dataset&, const TextModel&, const OpenRequest&) const {
+    return nullptr;
+  }
+  /// Throws UsageError unless a report on this model can have a metric of this name.
+  virtual void check_metric(const std::string& metric, const TextModel& model, bool with_train) const = 0;
+  virtual std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
+                                          ThreadPool& pool) const = 0;
+  /// Encodes and answers all records, for the rate that quantisation tells; gives how many of `traits().counted` there
+  /// are.
+  virtual std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const = 0;
+};
+
+/// Throws UsageError for a format of --format-in, empty for none, that the task does not read.
+void check_format(const std::string& format, const TaskTraits& traits);
+
+/// The one table. Throws UsageError for a name that is not in it.
+const Task& task_named(std::string_view name);
+/// The task of a model that was read.
+const Task& task_of(const TextModel& model);
+
+/// The tasks, each in a folder of its own.
+const Task& classify_task();
+const Task& tag_task();
+const Task& generate_task();
+
+}  // namespace mnemo
