@@ -1,6 +1,7 @@
 #include "train/run_state.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -72,7 +73,12 @@ void flatten(const Json& json, const std::string& prefix, std::map<std::string, 
   }
 }
 
-void check_same_config(const std::string& path, const std::string& saved_text, const Config& config) {
+constexpr std::array kMayChange{"training.epochs", "training.max_minutes", "training.save_every",
+                                "training.early_stopping.patience"};
+
+// Returns the keys that may differ and do.
+std::vector<ChangedKey> check_same_config(const std::string& path, const std::string& saved_text,
+                                          const Config& config) {
   Json saved;
   try {
     saved = parse_json(saved_text);
@@ -83,16 +89,22 @@ void check_same_config(const std::string& path, const std::string& saved_text, c
   flatten(saved, "", before);
   flatten(config_to_json(config, Which::kWithoutLocal), "", now);
   std::vector<std::string> changes;
+  std::vector<ChangedKey> out;
   // A model tells the dimension of its vectors, whatever the key said.
   const bool from_vectors = !config.text.pretrained.empty();
-  for (const auto& [key, value] : now)
-    if (before[key] != value && !(from_vectors && key == "model.embedding"))
+  for (const auto& [key, value] : now) {
+    if (before[key] == value || (from_vectors && key == "model.embedding")) continue;
+    if (std::ranges::find(kMayChange, key) != kMayChange.end())
+      out.push_back({key, before[key], value});
+    else
       changes.push_back(fmt::format("{} was {} and is {}", key, before[key], value));
+  }
   if (!changes.empty())
     throw UsageError(
         fmt::format("{}: the run began with another configuration: {}; --overwrite starts anew, "
                     "--init-from begins a new run with these weights",
                     path, fmt::join(changes, "; ")));
+  return out;
 }
 
 }  // namespace
@@ -186,7 +198,7 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
 }
 
 RunState load_run(const std::string& path, const Config& config, TrainingTask& task, KeptWeights& kept,
-                  Optimizer& optimizer) {
+                  Optimizer& optimizer, std::vector<ChangedKey>& changed) {
   const SafetensorsFile file = SafetensorsFile::read(path);
   const auto text = [&](const char* key) {
     const auto match = file.metadata().find(key);
@@ -196,7 +208,7 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   if (text(format::kFormat) != format::kResumeFormatName) fail("{}: no saved run", path);
   if (text(format::kFormatVersion) != format::kVersion)
     fail("{}: format {} of a saved run is not known to this program", path, text(format::kFormatVersion));
-  check_same_config(path, text(format::kConfig), config);
+  changed = check_same_config(path, text(format::kConfig), config);
   if (text(format::kData) != task.data_identity())
     throw UsageError(
         fmt::format("{}: the run began with other training data, dev data or labels; --overwrite starts "

@@ -69,9 +69,14 @@ std::string saved_init_from(const std::string& path);
 /// Error if it is damaged.
 void check_same_model(const std::string& path, const Config& config, const TrainingTask& task);
 
+/// A key that a run may go on with another value of, as it says how long the run is or when it is saved.
+struct ChangedKey {
+  std::string key, before, now;  ///< values as JSON
+};
+
 /// Fills everything from the file. Throws Error if it is damaged, or UsageError if it belongs to another configuration
 /// (naming the keys that differ) or to other data.
 RunState load_run(const std::string& path, const Config& config, TrainingTask& task, KeptWeights& kept,
-                  Optimizer& optimizer);
+                  Optimizer& optimizer, std::vector<ChangedKey>& changed);
 
 }  // namespace mnemo

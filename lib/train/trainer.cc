@@ -103,9 +103,18 @@ class Trainer {
 
   TrainingOutcome run() {
     resume();
-    if (state_.finished) {
+    if (state_.finished && !goes_on()) {
       restore_model();
-      return outcome(TrainingOutcome::End::kFinishedBefore);
+      if (!kept_.best.empty()) kept_.best.put(task_);
+      return outcome(end_before());
+    }
+    state_.finished = false;
+    if (changed_ && state_.best_step >= 0) {
+      // It tells the configuration, which is another one now.
+      WeightCopy trained;
+      trained.take(task_);
+      write_best();
+      trained.put(task_);
     }
     log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
@@ -145,10 +154,43 @@ class Trainer {
       options_.log(fmt::format("{}: no saved state, starting from the beginning", options_.folder));
       return;
     }
-    state_ = load_run(path, config_, task_, kept_, optimizer_);
+    std::vector<ChangedKey> changed;
+    state_ = load_run(path, config_, task_, kept_, optimizer_, changed);
     first_step_ = state_.step;
     schedule_.state = state_.schedule;
-    if (!state_.finished) options_.log(fmt::format("resuming after step {}", state_.step));
+    report_changes(changed);
+    changed_ = !changed.empty();
+    if (!state_.finished || goes_on()) options_.log(fmt::format("resuming after step {}", state_.step));
+  }
+
+  // Schedules that know their end take a longer run's rate from its new end on: not as if it had been so long from the
+  // beginning.
+  void report_changes(const std::vector<ChangedKey>& changed) const {
+    const std::string& schedule = config_.training.schedule;
+    for (const ChangedKey& c : changed) {
+      const bool new_end = c.key == "training.epochs" && (schedule == "linear" || schedule == "cosine");
+      options_.log(fmt::format("{} was {} and is {}{}", c.key, c.before, c.now,
+                               new_end ? "; from here on the learning rate follows the new end" : ""));
+    }
+  }
+
+  // Whether a run that has ended has more to do: its end was moved, or time cut it.
+  bool goes_on() const {
+    const TrainingConfig& t = config_.training;
+    return state_.step < t.epochs * batches_ && !out_of_time(state_.seconds) &&
+           !(t.early_stopping.patience > 0 && state_.waited >= t.early_stopping.patience);
+  }
+
+  bool out_of_time(double seconds) const {
+    return config_.training.max_minutes > 0 && seconds >= 60.0 * config_.training.max_minutes;
+  }
+
+  TrainingOutcome::End end_before() const {
+    if (static_cast<TrainingOutcome::End>(state_.end) != TrainingOutcome::End::kTimeUp)
+      return TrainingOutcome::End::kFinishedBefore;
+    options_.log(fmt::format("training.max_minutes {} cut this run; with a larger one it goes on",
+                             config_.training.max_minutes));
+    return TrainingOutcome::End::kTimeUp;
   }
 
   void begin_epoch() {
@@ -311,6 +353,11 @@ class Trainer {
     const std::string path = model_path(options_.folder);
     if (file_exists(path)) return;
     options_.log(fmt::format("{}: is gone, and is written again", path));
+    write_best();
+  }
+
+  // The best model so far, from what is kept of it; evaluating it also makes anew what is fitted on dev.
+  void write_best() {
     if (!kept_.best.empty()) kept_.best.put(task_);
     if (!task_.has_dev() && !kept_.average.empty()) kept_.average.put(task_);
     if (task_.has_dev()) task_.evaluate_dev(pool_);
@@ -329,16 +376,18 @@ class Trainer {
     if (last) return TrainingOutcome::End::kFinished;
     if (patience > 0 && state_.evaluated_step == state_.step && state_.waited >= patience)
       return TrainingOutcome::End::kStoppedEarly;
-    if (config_.training.max_minutes > 0 && seconds() >= 60.0 * config_.training.max_minutes)
-      return TrainingOutcome::End::kTimeUp;
+    if (out_of_time(seconds())) return TrainingOutcome::End::kTimeUp;
     return std::nullopt;
   }
 
   TrainingOutcome finish(TrainingOutcome::End end) {
     if (state_.evaluated_step != state_.step) evaluate();
+    WeightCopy trained;  // a run that is made longer goes on with these
     if (!task_.has_dev()) {
+      trained.take(task_);
       if (state_.averaged > 0) kept_.average.put(task_);
       save_model();
+      trained.put(task_);
     }
     state_.finished = true;
     state_.end = static_cast<int>(end);
@@ -352,6 +401,7 @@ class Trainer {
     log_->write(line);
     save();
     if (!kept_.best.empty()) kept_.best.put(task_);
+    if (!task_.has_dev() && state_.averaged > 0) kept_.average.put(task_);
     return out;
   }
 
@@ -365,7 +415,6 @@ class Trainer {
   TrainingOutcome outcome(TrainingOutcome::End end) {
     std::vector<double> rates = epoch_rates_;
     std::sort(rates.begin(), rates.end());
-    if (end == TrainingOutcome::End::kFinishedBefore && !kept_.best.empty()) kept_.best.put(task_);
     return {.end = end,
             .signal = 0,
             .step = state_.step,
@@ -414,6 +463,7 @@ class Trainer {
   double epoch_seconds_ = 0;
   std::vector<double> epoch_rates_;
   double shown_loss_ = NAN;
+  bool changed_ = false;  // a resumed run has another end, or is saved at other times
 };
 
 }  // namespace

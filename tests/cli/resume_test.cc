@@ -150,3 +150,49 @@ TEST_CASE("a file system that fills up stops the run with a reason, and leaves n
   CHECK_FALSE(model);
   umount(disk.c_str());
 }
+
+TEST_CASE("a run is made longer: with the bytes of one that was so long from the beginning") {
+  const Fixture f;
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{},
+        {"--set", "data.dev_fraction=0", "--set", "data.dev=[]", "--set", "training.average_from=1"}}) {
+    const auto train = [&](const char* folder, const char* epochs, bool resume) {
+      std::vector<std::string> arguments{"--set", std::string("training.epochs=") + epochs};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      arguments.emplace_back(resume ? "--resume" : "--overwrite");
+      return f.train(folder, arguments);
+    };
+    REQUIRE(train("whole", "4", false).code == 0);
+    REQUIRE(train("grown", "2", false).code == 0);
+    const Outcome grown = train("grown", "4", true);
+    CHECK(grown.code == 0);
+    CHECK_THAT(grown.err, contains_text("training.epochs was 2 and is 4"));
+    CHECK(f.bytes("grown/model.safetensors") == f.bytes("whole/model.safetensors"));
+    CHECK_THAT(train("grown", "4", true).err, contains_text("the run is finished"));
+    CHECK_THAT(train("grown", "3", true).err, contains_text("the run is finished"));
+  }
+}
+
+TEST_CASE("a run that time cut goes on with more time, and a schedule with an end follows the new one") {
+  const Fixture f;
+  const std::vector<std::string> cut{"--set", "training.epochs=20000", "--set", "training.max_minutes=0.003"};
+  REQUIRE(f.train("run", cut).code == 0);
+  const auto with = [](std::vector<std::string> arguments, const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  const Outcome same = f.train("run", with(cut, {"--resume"}));
+  CHECK(same.code == 0);
+  CHECK_THAT(same.err, contains_text("training.max_minutes 0.003 cut this run; with a larger one it goes on"));
+  const Outcome on = f.train("run", with(cut, {"--set", "training.max_minutes=0.006", "--resume"}));
+  CHECK(on.code == 0);
+  CHECK_THAT(on.err, contains_text("resuming after step"));
+  CHECK_THAT(on.err, contains_text("stopped by training.max_minutes"));
+
+  const std::vector<std::string> linear{"--set", "training.schedule=linear"};
+  REQUIRE(f.train("linear", with(linear, {"--set", "training.epochs=2"})).code == 0);
+  const Outcome longer = f.train("linear", with(linear, {"--set", "training.epochs=3", "--resume"}));
+  CHECK(longer.code == 0);
+  CHECK_THAT(longer.err, contains_text("the learning rate follows the new end"));
+  CHECK(f.train("linear", with(linear, {"--set", "training.learning_rate=0.5", "--resume"})).code == 2);
+}
