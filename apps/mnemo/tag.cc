@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <future>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "apps/mnemo/commands.h"
@@ -133,7 +134,12 @@ class Tagging {
   void answer_meanwhile(Block block) {
     finish();
     if (options_.threads == 1) return write(block);
-    meanwhile_ = std::async(std::launch::async, [this, block = std::move(block)] { write(block); });
+    const auto shared = std::make_shared<const Block>(std::move(block));
+    try {
+      meanwhile_ = std::async(std::launch::async, [this, shared] { write(*shared); });
+    } catch (const std::system_error&) {  // no thread to be had
+      write(*shared);
+    }
   }
 
   void answer(const Block& block) {

@@ -18,6 +18,7 @@ int available_cores();
 /// Runs tasks 0..n-1 of a call on the calling thread and `threads - 1` others. Tasks are handed out one at a time in
 /// order, so which thread runs which task is open: a task's result must depend on its index alone. The caller waits for
 /// tasks, never for threads: a worker that gets no core while others run the tasks holds nobody up.
+/// Where the system has no more threads to give (a limit of processes or of memory), the pool is of those that it gave.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
@@ -25,6 +26,7 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  /// Those that run tasks, the caller among them: at most as many as were asked for.
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
   /// Calls `task(i)` for every i in [0, tasks) and returns when all are done. The first exception of a task is thrown

@@ -1,7 +1,13 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -51,3 +57,56 @@ TEST_CASE("a task's exception reaches the caller and the pool stays usable") {
   pool.parallel_for(10, [&](std::int64_t) { ++runs; });
   CHECK(runs == 10);
 }
+
+namespace {
+
+// Whether a call of the pool runs every task.
+bool completes(ThreadPool& pool) {
+  std::atomic<int> sum{0};
+  pool.parallel_for(100, [&](std::int64_t i) { sum += int(i); });
+  return sum == 4950;
+}
+
+}  // namespace
+
+TEST_CASE("without a single thread to be had the caller runs the tasks alone") {
+  pthread_attr_t old{}, huge{};
+  REQUIRE(pthread_getattr_default_np(&old) == 0);
+  REQUIRE(pthread_attr_init(&huge) == 0);
+  REQUIRE(pthread_attr_setstacksize(&huge, std::size_t{1} << 50) == 0);  // more than there are addresses
+  REQUIRE(pthread_setattr_default_np(&huge) == 0);
+  {
+    ThreadPool pool(5);
+    CHECK(pool.threads() == 1);
+    CHECK(completes(pool));
+  }
+  REQUIRE(pthread_setattr_default_np(&old) == 0);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&old);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+TEST_CASE("a pool is of the threads that could be started, and ends") {
+  for (int round = 0; round < 5; ++round) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(60);  // a pool that hangs ends the child
+      std::size_t pages = 0;
+      std::ifstream("/proc/self/statm") >> pages;
+      const rlim_t most = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) + (rlim_t{100} << 20);
+      const rlimit limit{most, most};
+      if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+      bool good = false;
+      {
+        ThreadPool pool(1024);
+        good = pool.threads() > 1 && pool.threads() < 1024 && completes(pool);
+      }
+      _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+}
+#endif
