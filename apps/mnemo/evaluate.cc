@@ -74,6 +74,9 @@ void check_options(const EvaluateOptions& o, const TaskTraits& task) {
 }
 
 int run_evaluate(const EvaluateOptions& o) {
+  for (const std::string& input : {o.model, o.data, o.train, o.compare})
+    if (same_file(o.report, input))
+      throw UsageError(fmt::format("--report {}: is an input of this command; name another file", o.report));
   std::vector<Minimum> minimums;
   for (const std::string& text : o.minimums) minimums.push_back(parse_minimum(text));
   const auto model = TextModel::load(o.model);

@@ -9,6 +9,7 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/thread_pool.h"
 #include "kernels/product.h"
 #include "tasks/task.h"
@@ -64,7 +65,7 @@ class Subject {
     Json provenance = model_->metadata().provenance;
     const Json measured = data_provenance(*data_, *data_);  // what the metrics are of
     for (const char* key : {"dev", "dev_records"}) provenance[key] = measured[key];
-    model_->save(o_.out, Json(metrics_), provenance, pool_);
+    model_->save(o_.out, Json(metrics_), provenance, pool_, o_.overwrite ? Existing::kReplace : Existing::kRefuse);
   }
 
  private:
@@ -113,6 +114,8 @@ int run_quantize(const QuantizeOptions& o) {
   if (std::isnan(o.max_drop)) throw UsageError("--max-drop: expected a number, found nan");
   if (std::filesystem::exists(o.out) && !o.overwrite)
     fail("{}: exists already; --overwrite replaces it, or name another file", o.out);
+  if (same_file(o.out, o.model) || same_file(o.out, o.dev))
+    throw UsageError(fmt::format("-o {}: is an input of this command; name another file", o.out));
   ThreadPool pool(o.threads);
   Subject subject(o, pool);
   Side before = subject.measure();

@@ -7,8 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -45,6 +49,43 @@ void read_blocks(const std::string& path, const std::function<void(std::size_t s
     if (got == 0) return;
     use({buffer.data(), static_cast<std::size_t>(got)});
   }
+}
+
+// Temporary files are called NAME.RANDOM.tmp, RANDOM being so many hexadecimal digits.
+constexpr std::size_t kTemporaryDigits = 12;
+constexpr std::uint64_t kTemporaryMask = (std::uint64_t{1} << 4 * kTemporaryDigits) - 1;
+constexpr std::string_view kTemporaryEnd = ".tmp";
+
+bool is_temporary_of(std::string_view found, std::string_view name) {
+  if (found.size() != name.size() + 1 + kTemporaryDigits + kTemporaryEnd.size()) return false;
+  return found.starts_with(name) && found[name.size()] == '.' && found.ends_with(kTemporaryEnd) &&
+         found.substr(name.size() + 1, kTemporaryDigits).find_first_not_of("0123456789abcdef") == found.npos;
+}
+
+// Where a link leads whose end does not exist yet; a path that is no link as it is.
+std::string end_of_links(std::string path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  for (int links = 0; links < kMostLinks; ++links) {
+    std::error_code none;
+    const auto target = std::filesystem::read_symlink(path, none);
+    if (none) return path;
+    path = (std::filesystem::path(path).parent_path() / target).string();
+  }
+  fail("{}: too many links", path);
+}
+
+bool synced(int descriptor) {
+  int result = 0;
+  do result = ::fsync(descriptor);
+  while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+// Fails with EEXIST where the name is taken, also since a moment ago.
+bool renamed_without_replacing(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;  // those: the file system or the kernel does not know the flag
+  return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
 }
 
 }  // namespace
@@ -84,17 +125,38 @@ FolderLock::FolderLock(const std::string& path) {
 
 FolderLock::~FolderLock() { ::close(descriptor_); }
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  std::error_code none;
-  if (const auto target = std::filesystem::canonical(path_, none); !none) path_ = target.string();
+AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(path)), existing_(existing) {
   struct stat old {};
   const bool exists = ::stat(path_.c_str(), &old) == 0;
+  if (!exists && errno != ENOENT) fail_with_errno("cannot look at");
+  if (existing_ == Existing::kRefuse && exists) refuse();
   if (exists && S_ISDIR(old.st_mode)) fail("{}: is a folder, expected a file", path_);
-  if (!exists || S_ISREG(old.st_mode)) temporary_ = path_ + ".tmp";
-  descriptor_ = temporary_.empty() ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
-                                   : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail_with_errno(temporary_.empty() ? "cannot open" : "cannot create");
-  if (exists && !temporary_.empty()) ::fchmod(descriptor_, old.st_mode & 07777);
+  if (exists && !S_ISREG(old.st_mode)) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail_with_errno("cannot open");
+    return;
+  }
+  if (exists) {
+    mode_ = old.st_mode & 07777;
+    std::error_code none;
+    if (const auto target = std::filesystem::canonical(path_, none); !none) path_ = target.string();
+  } else {
+    path_ = end_of_links(path_);
+  }
+  create();
+}
+
+// Nobody else may have the file open or choose what it is: no name that can be foretold, no link that is followed, and
+// of a file that others may not read no moment in which they may.
+void AtomicFile::create() {
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    std::uint64_t bits = 0;
+    if (::getentropy(&bits, sizeof bits) != 0) fail_with_errno("no random name");
+    temporary_ = fmt::format("{}.{:012x}{}", path_, bits & kTemporaryMask, kTemporaryEnd);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_ ? 0600 : 0666);
+    if (descriptor_ >= 0 || errno != EEXIST) break;
+  }
+  if (descriptor_ < 0) fail_with_errno("cannot create");
 }
 
 AtomicFile::~AtomicFile() {
@@ -116,22 +178,52 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
 
 void AtomicFile::commit() {
   if (temporary_.empty()) {
-    if (::close(std::exchange(descriptor_, -1)) != 0) fail_with_errno("cannot write");
+    if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail_with_errno("cannot write");
     return;
   }
-  if (::fsync(descriptor_) != 0) fail_with_errno("cannot write");
-  if (::close(std::exchange(descriptor_, -1)) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int code = errno;
-    ::unlink(temporary_.c_str());
-    fail("{}: cannot replace: {}", path_, std::strerror(code));
-  }
-  // The rename itself is durable only when the folder is.
+  struct stat made {};
+  if (mode_ && (::fstat(descriptor_, &made) != 0 || (made.st_mode & 07777) != *mode_) &&
+      ::fchmod(descriptor_, *mode_) != 0)
+    fail_with_errno("cannot give the new file the old one's mode");
+  if (!synced(descriptor_)) fail_with_errno("cannot write");
   const auto folder = std::filesystem::path(path_).parent_path();
-  Descriptor parent(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
-  if (parent.value >= 0) ::fsync(parent.value);
+  const Descriptor parent(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  if (parent.value < 0 && errno != EACCES) fail_with_errno("cannot open its folder");
+  replace();
+  // The new name is durable only when the folder is. Some file systems cannot do that, and say EINVAL.
+  if (parent.value >= 0 && !synced(parent.value) && errno != EINVAL)
+    fail_with_errno("is written and complete, but its folder cannot be made durable");
 }
 
+void AtomicFile::replace() {
+  // A close that a signal interrupts has closed the file, whose bytes are on the disk.
+  bool done = ::close(std::exchange(descriptor_, -1)) == 0 || errno == EINTR;
+  if (done && existing_ == Existing::kReplace) done = std::rename(temporary_.c_str(), path_.c_str()) == 0;
+  if (done && existing_ == Existing::kRefuse) done = renamed_without_replacing(temporary_, path_);
+  if (done) return;
+  const int code = errno;
+  ::unlink(temporary_.c_str());
+  if (code == EEXIST) refuse();
+  fail("{}: cannot replace: {}", path_, std::strerror(code));
+}
+
+void AtomicFile::refuse() { fail("{}: exists already; --overwrite replaces it, or name another file", path_); }
+
 void AtomicFile::fail_with_errno(const char* what) { fail("{}: {}: {}", path_, what, std::strerror(errno)); }
+
+void remove_temporaries(const std::string& folder, const std::vector<std::string>& names) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    const std::string found = at->path().filename().string();
+    const auto left = [&](const std::string& name) { return is_temporary_of(found, name); };
+    if (std::any_of(names.begin(), names.end(), left)) ::unlink(at->path().c_str());
+  }
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return std::filesystem::equivalent(a, b, error) && !error;
+}
 
 void write_file(const std::string& path, std::string_view text) {
   AtomicFile file(path);

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mnemo {
 
@@ -31,13 +33,17 @@ class FolderLock {
   int descriptor_;
 };
 
-/// Writes to a temporary file beside the target; `commit` makes it durable and gives it the final name in one step.
-/// Without `commit` the destructor removes it. Links are followed, and a file that is there keeps its mode. What is no
-/// regular file (a pipe, a device) is written to as it is. Every failure (a full disk, a folder that is gone) throws
-/// Error.
+/// What an AtomicFile does with a file that has its name already.
+enum class Existing { kReplace, kRefuse };
+
+/// Writes to a temporary file beside the target, one that no other writer has; `commit` makes it durable and gives it
+/// the final name in one step. Without `commit` the destructor removes it. Links are followed, also to what is not
+/// there yet, and a file that is there keeps its mode. What is no regular file (a pipe, a device) is written to as it
+/// is. Every failure (a full disk, a folder that is gone) throws Error, and so does with kRefuse whatever has the name
+/// when the constructor looks or when `commit` does.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::string path);
+  explicit AtomicFile(std::string path, Existing existing = Existing::kReplace);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -47,11 +53,23 @@ class AtomicFile {
   void commit();
 
  private:
+  void create();
+  void replace();
+  [[noreturn]] void refuse();
   [[noreturn]] void fail_with_errno(const char* what);
 
   std::string path_, temporary_;  // temporary_ is empty where the target is written to as it is
+  Existing existing_;
+  std::optional<unsigned> mode_;  // of the file that is replaced
   int descriptor_ = -1;
 };
+
+/// Removes the temporary files that killed processes left beside files of these names. No other process may be writing
+/// them: the caller holds the folder's lock.
+void remove_temporaries(const std::string& folder, const std::vector<std::string>& names);
+
+/// Whether both paths lead to one file that exists, by whatever name.
+bool same_file(const std::string& a, const std::string& b);
 
 /// Replaces a file by a text, as AtomicFile does.
 void write_file(const std::string& path, std::string_view text);

@@ -78,7 +78,7 @@ std::string load_integers(const SafetensorsFile& file, const TensorView& tensor,
 
 }  // namespace
 
-void write_model(const std::string& path, const ModelMetadata& m, std::vector<TensorView> tensors) {
+void write_model(const std::string& path, const ModelMetadata& m, std::vector<TensorView> tensors, Existing existing) {
   std::map<std::string, std::string> metadata{{format::kFormat, format::kFormatName},
                                               {format::kFormatVersion, format::kVersion},
                                               {format::kProducer, "mnemo"},
@@ -91,7 +91,7 @@ void write_model(const std::string& path, const ModelMetadata& m, std::vector<Te
                                               {format::kSelfTest, m.self_test.dump()}};
   if (!m.columns.empty()) metadata[format::kColumns] = m.columns.dump();
   if (m.precision != Precision::kFloat32) metadata[format::kPrecision] = kernels::precision_name(m.precision);
-  write_safetensors(path, metadata, std::move(tensors));
+  write_safetensors(path, metadata, std::move(tensors), existing);
 }
 
 ModelContents read_model(const std::string& path, const std::string& task) {

@@ -28,7 +28,8 @@ struct ModelMetadata {
 };
 
 /// Writes a model; the file appears under its name only when it is complete.
-void write_model(const std::string& path, const ModelMetadata& metadata, std::vector<TensorView> tensors);
+void write_model(const std::string& path, const ModelMetadata& metadata, std::vector<TensorView> tensors,
+                 Existing existing = Existing::kReplace);
 
 /// A model file that was read, its metadata parsed.
 struct ModelContents {

@@ -487,9 +487,9 @@ std::string to_safetensors(const std::map<std::string, std::string>& metadata, s
 }
 
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
-                       std::vector<TensorView> tensors) {
+                       std::vector<TensorView> tensors, Existing existing) {
   const Layout layout = lay_out(metadata, tensors, path);
-  AtomicFile file(path);
+  AtomicFile file(path, existing);
   file.write(layout.head);
   for (const std::string_view piece : layout.pieces) file.write(piece);
   file.commit();

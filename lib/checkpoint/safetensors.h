@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
+
 namespace mnemo {
 
 /// The element types that are read and written. Complex numbers and those narrower than a byte are refused.
@@ -77,6 +79,6 @@ std::string to_safetensors(const std::map<std::string, std::string>& metadata, s
 
 /// Writes those bytes; the file has its name only when it is complete and durable. Throws Error as AtomicFile does.
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
-                       std::vector<TensorView> tensors);
+                       std::vector<TensorView> tensors, Existing existing = Existing::kReplace);
 
 }  // namespace mnemo

@@ -47,7 +47,8 @@ std::unique_ptr<TextModel> TextModel::from_contents(ModelContents contents) {
   return out;
 }
 
-void TextModel::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool) {
+void TextModel::save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool,
+                     Existing existing) {
   prepare(pool);
   ModelMetadata m;
   m.task = task();
@@ -65,7 +66,7 @@ void TextModel::save(const std::string& path, const Json& metrics, const Json& p
   append_network(network(), narrow, tensors);
   std::deque<std::string> held;
   append_tables(tensors, narrow, held);
-  write_model(path, m, std::move(tensors));
+  write_model(path, m, std::move(tensors), existing);
 }
 
 void TextModel::quantize(kernels::Precision precision, ThreadPool& pool) {

@@ -41,7 +41,8 @@ class TextModel {
 
   /// Writes the model with its current weights, and samples of what it answers by which `verify` can tell whether it
   /// still does.
-  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool);
+  void save(const std::string& path, const Json& metrics, const Json& provenance, ThreadPool& pool,
+            Existing existing = Existing::kReplace);
 
   /// Rounds the matrices to kBfloat16Weights or kInt8, in which they are stored from now on, and by which products
   /// compute. Throws Error if they are of a lower precision already, or if a weight is not finite.

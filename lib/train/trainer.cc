@@ -102,6 +102,7 @@ class Trainer {
   }
 
   TrainingOutcome run() {
+    remove_temporaries(options_.folder, {"model.safetensors", "resume.safetensors", "log.jsonl", "report.html"});
     resume();
     if (state_.finished && !goes_on()) {
       restore_model();

@@ -82,7 +82,8 @@ std::string model_path(const std::string& folder);
 std::string resume_path(const std::string& folder);
 std::string log_path(const std::string& folder);
 
-/// Trains. Throws Error if a loss or gradient is no finite number, naming the parameter, and for what saving and
+/// Trains, after it has removed what killed runs left half written in the folder, whose lock (FolderLock) the caller
+/// holds. Throws Error if a loss or gradient is no finite number, naming the parameter, and for what saving and
 /// resuming throw. The weights of `task` are the best ones at the end, unless a signal stopped the run.
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool);
 

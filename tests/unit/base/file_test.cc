@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "base/error.h"
@@ -10,6 +12,18 @@
 #include "tests/temporary_folder.h"
 
 using namespace mnemo;
+
+namespace {
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+unsigned mode_of(const std::string& path) { return static_cast<unsigned>(std::filesystem::status(path).permissions()); }
+
+}  // namespace
 
 TEST_CASE("an atomic file appears whole on commit and not at all without") {
   TemporaryFolder folder;
@@ -50,6 +64,15 @@ TEST_CASE("an atomic file follows links, keeps modes, and writes into what is no
   CHECK(std::filesystem::status(real).permissions() ==
         (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
 
+  const std::string dangling = folder / "dangling", end = folder / "end";
+  std::filesystem::create_symlink("end", folder / "middle");
+  std::filesystem::create_symlink(folder / "middle", dangling);
+  replace(dangling);
+  CHECK(std::filesystem::is_symlink(dangling));
+  CHECK(read_file(end) == "new");
+  std::filesystem::create_symlink("loop", folder / "loop");
+  CHECK_THROWS_AS(AtomicFile(folder / "loop"), Error);
+
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
   std::string got;
   std::thread reader([&] { got = read_file(fifo); });
@@ -57,6 +80,91 @@ TEST_CASE("an atomic file follows links, keeps modes, and writes into what is no
   reader.join();
   CHECK(got == "new");
   CHECK(std::filesystem::is_fifo(fifo));
+}
+
+TEST_CASE("two writers of one file do not meet: each commits a whole file") {
+  TemporaryFolder folder;
+  const std::string path = folder / "file";
+  AtomicFile first(path), second(path);
+  first.write("first, the longer one");
+  second.write("second");
+  first.commit();
+  CHECK(read_file(path) == "first, the longer one");
+  second.commit();
+  CHECK(read_file(path) == "second");
+  CHECK(names_in(folder.path()) == std::set<std::string>{"file"});
+}
+
+TEST_CASE("a temporary file has no name that can be foretold, and is nobody else's to read") {
+  TemporaryFolder folder;
+  const std::string path = folder / "file", victim = folder / "victim";
+  write_file(victim, "precious");
+  std::filesystem::create_symlink(victim, path + ".tmp");
+  std::set<std::string> seen;
+  write_file(path, "old");
+  for (const auto mode : {0600u, 0640u, 0444u}) {
+    std::filesystem::permissions(path, std::filesystem::perms(mode));
+    AtomicFile file(path);
+    std::set<std::string> names = names_in(folder.path());
+    for (const char* other : {"file", "file.tmp", "victim"}) names.erase(other);
+    REQUIRE(names.size() == 1);
+    CHECK(seen.insert(*names.begin()).second);
+    CHECK((mode_of(folder / *names.begin()) & 077) == 0);
+    file.write("new");
+    file.commit();
+    CHECK(mode_of(path) == mode);
+  }
+  CHECK(read_file(victim) == "precious");
+  CHECK(names_in(folder.path()) == std::set<std::string>{"file", "file.tmp", "victim"});
+}
+
+TEST_CASE("an atomic file that must not replace another does not") {
+  TemporaryFolder folder;
+  const std::string path = folder / "file";
+  {
+    AtomicFile file(path, Existing::kRefuse);
+    file.write("new");
+    write_file(path, "what came meanwhile");
+    CHECK_THROWS_WITH(file.commit(), contains_text("file: exists already"));
+  }
+  CHECK(read_file(path) == "what came meanwhile");
+  CHECK_THROWS_WITH(AtomicFile(path, Existing::kRefuse), contains_text("file: exists already"));
+  CHECK(names_in(folder.path()) == std::set<std::string>{"file"});
+  std::filesystem::remove(path);
+  AtomicFile file(path, Existing::kRefuse);
+  file.write("new");
+  file.commit();
+  CHECK(read_file(path) == "new");
+  CHECK(names_in(folder.path()) == std::set<std::string>{"file"});
+}
+
+TEST_CASE("what killed writers left goes, what is like it stays") {
+  TemporaryFolder folder;
+  const std::set<std::string> others{"file",
+                                     "file.tmp",
+                                     "file.0123456789ab.tmp.gz",
+                                     "file.0123456789aG.tmp",
+                                     "a file.tmp",
+                                     "other.0123456789ab.tmp",
+                                     "file-0123456789ab.tmp"};
+  for (const std::string& name : others) write_file(folder / name, "x");
+  for (const char* name : {"file.0123456789ab.tmp", "file.ffffffffffff.tmp", "log.000000000000.tmp"})
+    write_file(folder / name, "x");
+  remove_temporaries(folder.path(), {"file", "log"});
+  CHECK(names_in(folder.path()) == others);
+  remove_temporaries(folder / "absent", {"file"});
+}
+
+TEST_CASE("one file under two names is the same") {
+  TemporaryFolder folder;
+  const std::string a = folder / "a", b = folder / "b";
+  write_file(a, "x");
+  write_file(b, "x");
+  std::filesystem::create_symlink("a", folder / "link");
+  CHECK(same_file(a, folder.path() + "/./link"));
+  CHECK_FALSE(same_file(a, b));
+  CHECK_FALSE(same_file(folder / "absent", folder / "absent"));
+  CHECK_FALSE(same_file("", a));
 }
 
 TEST_CASE("errors name the path and the reason") {
