@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <thread>
@@ -10,6 +9,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "kernels/product.h"
 #include "kernels/targets.h"
@@ -156,7 +156,7 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(q * static_cast<double>(sorted.size())))];
 }
 
-int run_bench(const BenchOptions& o) {
+void check_options(const BenchOptions& o) {
   if (const auto conflicts = recurrent_conflicts(layer_options(o)); !conflicts.empty())
     throw UsageError("--" + conflicts.front());
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
@@ -164,27 +164,40 @@ int run_bench(const BenchOptions& o) {
   if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: for the cell rnn, not " + o.cell);
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
-  if (!o.target.empty()) kernels::use_target(o.target);
   if (o.mode == "train" && o.precision == "int8") throw UsageError("--precision int8: for the modes infer and step");
   if (o.mode == "train" && o.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
       throw UsageError("--precision bfloat16: " + reason);
+}
+
+struct Timing {
+  std::vector<double> seconds;  // of each repetition, sorted
+  double peak = 0;              // GFLOP/s
+  Index tokens = 0;
+};
+
+Timing measure(const BenchOptions& o) {
   LayerBench bench(o);
   for (int warm = 0; warm < (o.mode == "step" ? 100 : 1); ++warm) bench.run();
-  double peak = measure_peak(threads_of(o));
-  std::vector<double> seconds;
+  Timing out;
+  out.peak = measure_peak(threads_of(o));
   for (Index i = 0; i < o.repeat; ++i) {
     const auto start = Clock::now();
     bench.run();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    out.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   // Before and after, as what disturbs one of them may be over at the other.
-  peak = std::max(peak, measure_peak(threads_of(o)));
-  std::sort(seconds.begin(), seconds.end());
-  const double median = quantile(seconds, 0.5), gflops = products_flop(o, bench.tokens()) / median * 1e-9;
-  nlohmann::ordered_json record{{"cell", o.cell},           {"mode", o.mode},
-                                {"precision", o.precision}, {"target", kernels::current_target()},
-                                {"threads", threads_of(o)}, {"batch", o.batch}};
+  out.peak = std::max(out.peak, measure_peak(threads_of(o)));
+  std::sort(out.seconds.begin(), out.seconds.end());
+  out.tokens = bench.tokens();
+  return out;
+}
+
+Json record_of(const BenchOptions& o, const Timing& t) {
+  const double median = quantile(t.seconds, 0.5), gflops = products_flop(o, t.tokens) / median * 1e-9;
+  Json record{{"cell", o.cell},           {"mode", o.mode},
+              {"precision", o.precision}, {"target", kernels::current_target()},
+              {"threads", threads_of(o)}, {"batch", o.batch}};
   if (o.lengths.empty())
     record["steps"] = o.steps;
   else
@@ -196,16 +209,23 @@ int run_bench(const BenchOptions& o) {
                  {"layer_norm", o.layer_norm},
                  {"bidirectional", o.bidirectional},
                  {"repeat", o.repeat},
-                 {"peak_gflops", peak},
+                 {"peak_gflops", t.peak},
                  {"gflops", gflops},
-                 {"percent_of_peak", 100.0 * gflops / peak},
-                 {"tokens_per_s", static_cast<double>(bench.tokens()) / median},
+                 {"percent_of_peak", 100.0 * gflops / t.peak},
+                 {"tokens_per_s", static_cast<double>(t.tokens) / median},
                  {"median_ms", median * 1e3},
-                 {"p99_ms", quantile(seconds, 0.99) * 1e3},
-                 {"spread", (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / median}});
+                 {"p99_ms", quantile(t.seconds, 0.99) * 1e3},
+                 {"spread", (quantile(t.seconds, 0.75) - quantile(t.seconds, 0.25)) / median}});
   if (o.cell == "gru") record["reset_after"] = !o.reset_before;
   if (o.cell == "rnn") record["activation"] = o.activation;
   if (o.mode == "step") record["weight_gbytes_per_s"] = weight_bytes(o) / median * 1e-9;
+  return record;
+}
+
+int run_bench(const BenchOptions& o) {
+  if (!o.target.empty()) kernels::use_target(o.target);
+  check_options(o);
+  const Json record = record_of(o, measure(o));
   if (o.format == "json") {
     std::puts(record.dump().c_str());
   } else {

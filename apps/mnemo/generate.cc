@@ -147,6 +147,7 @@ int run_generate(const GenerateCommand& o) {
 
 }  // namespace
 
+// Long because it is a list: a statement an option.
 void add_generate(Command& program) {
   Command& command = program.add("generate", "go on with a text by a language model");
   command.examples = {"mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300",

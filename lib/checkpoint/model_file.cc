@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/format.h"
+#include "config/tasks.h"
 #include "kernels/elementwise.h"
 
 namespace mnemo {
@@ -19,7 +20,7 @@ using kernels::Precision;
 
 namespace {
 
-Precision parse_numbers(const SafetensorsFile& file) {
+Precision parse_precision(const SafetensorsFile& file) {
   const auto match = file.metadata().find(format::kPrecision);
   if (match == file.metadata().end()) return Precision::kFloat32;
   if (const auto precision = kernels::inference_numbers(match->second)) return *precision;
@@ -109,7 +110,10 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
          format::kVersion);
   ModelMetadata m;
   m.task = required(file, format::kTask);
-  m.precision = parse_numbers(file);
+  if (!TaskSet::all().has(m.task))
+    fail("{}: a model of the task \"{}\" in format {}, made by {}; this program knows {}: a newer mnemo is needed", path,
+         m.task, format::kVersion, required(file, format::kProducer), TaskSet::all().names());
+  m.precision = parse_precision(file);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);

@@ -253,7 +253,8 @@ Option option(std::string key, Member member, Constraint constraint, std::string
           place == Place::kLocal,
           kIsText<T>,
           [member, constraint](Config& c, const Json& value) { member(c) = read_value(value, T{}, constraint); },
-          [member](const Config& c) { return write_value(member(const_cast<Config&>(c))); }};
+          [member](const Config& c) { return write_value(member(const_cast<Config&>(c))); },
+          TaskSet::all()};
 }
 
 #define MNEMO_MEMBER(path) \
@@ -261,16 +262,11 @@ Option option(std::string key, Member member, Constraint constraint, std::string
 
 constexpr double kMany = 1e9;
 
-std::vector<Option> declare_options() {
+// Long because it is a table: an option a row.
+std::vector<Option> data_options() {
   const Anything any;
   const Place local = Place::kLocal;
   return {
-      option("task", MNEMO_MEMBER(task), Choices{"classify", "tag", "generate"},
-             "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
-             "or several columns one each; generate is a language model, which goes on with a text (by default with "
-             "data.format lines, text.unit char, model.bidirectional false, model.initializer uniform and "
-             "model.forget_bias 0)."),
-
       option("data.dir", MNEMO_MEMBER(data.dir), any,
              "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.", local),
       option("data.train", MNEMO_MEMBER(data.train), any,
@@ -293,37 +289,53 @@ std::vector<Option> declare_options() {
           "paragraphs, as the collection chinese-poetry has them. A .gz file is read as what it holds."),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
              "Column (from 1, or its name in the header) or JSON key of the label, of tag of the spans; empty: the "
-             "format's usual one."),
+             "format's usual one.")
+          .only(kClassify | kTag),
       option("data.text", MNEMO_MEMBER(data.text), Column{},
-             "Column or JSON key of the text, or of a token; empty: the format's usual one."),
-      option(
-          "data.columns", MNEMO_MEMBER(data.columns), Column{},
-          "tag: columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos. "
-          "words: the words themselves, found in their characters; tagged-words: with the tag that each has."),
+             "Column or JSON key of the text, or of a token; empty: the format's usual one.")
+          .only(kClassify | kTag),
+      option("data.columns", MNEMO_MEMBER(data.columns), Column{},
+             "Columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos. "
+             "words: the words themselves, found in their characters; tagged-words: with the tag that each has.")
+          .only(kTag),
       option("data.scheme", MNEMO_MEMBER(data.scheme), Choices{"auto", "none", "iob1", "bio", "bioes", "bmes"},
-             "tag: how tags spell spans; none: they stand for themselves; auto: as the tags of train look."),
+             "How tags spell spans; none: they stand for themselves; auto: as the tags of train look.")
+          .only(kTag),
       option("data.records", MNEMO_MEMBER(data.records), any,
-             "generate: each line is a text of its own, with a beginning and an end, in place of one stream over all; "
-             "poems-json always is."),
+             "Each line is a text of its own, with a beginning and an end, in place of one stream over all; "
+             "poems-json always is.")
+          .only(kGenerate),
       option("data.strip_position", MNEMO_MEMBER(data.strip_position), any,
-             "conll: drop one digit at the end of tokens of two characters and more."),
+             "conll: drop one digit at the end of tokens of two characters and more.")
+          .only(kTag),
       option("data.header", MNEMO_MEMBER(data.header), any,
-             "Whether the first row names the columns; null: csv yes, tsv no."),
+             "Whether the first row names the columns; null: csv yes, tsv no.")
+          .only(kClassify),
       option("data.separator", MNEMO_MEMBER(data.separator), any,
-             "Character between columns; empty: csv a comma, conll any run of blanks and tabs."),
+             "Character between columns; empty: csv a comma, conll any run of blanks and tabs.")
+          .only(kClassify | kTag),
       option("data.multi_label", MNEMO_MEMBER(data.multi_label), any,
-             "Whether a text may have several labels, or none."),
+             "Whether a text may have several labels, or none.")
+          .only(kClassify),
       option("data.label_separator", MNEMO_MEMBER(data.label_separator), any,
-             "Text between several labels in one column."),
+             "Text between several labels in one column.")
+          .only(kClassify),
       option("data.phrases", MNEMO_MEMBER(data.phrases), any,
              "trees: every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole "
-             "sentence with its label."),
+             "sentence with its label.")
+          .only(kClassify),
       option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9},
              "Share of train kept out as dev where data.dev is empty: equal texts on one side, of one stream the last "
              "part."),
       option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany},
              "Seed of that choice, independent of training.seed."),
+  };
+}
 
+std::vector<Option> text_options() {
+  const Anything any;
+  const Place local = Place::kLocal;
+  return {
       option("text.unit", MNEMO_MEMBER(text.unit), Choices{"char", "grapheme", "word", "unicode-word"},
              "char: code points. grapheme: what a reader sees as one character. word: between blanks. unicode-word: by "
              "Unicode's word boundaries (UAX #29)."),
@@ -338,25 +350,40 @@ std::vector<Option> declare_options() {
              "Most frequent units that are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
              "Shortest hashed character n-gram of a unit, whose mean is added to its vector (Bojanowski et al. 2017); "
-             "0: none."),
+             "0: none.")
+          .only(kClassify | kTag),
       option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
-             "Longest hashed character n-gram of a unit; 0: none."),
+             "Longest hashed character n-gram of a unit; 0: none.")
+          .only(kClassify | kTag),
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
-             "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too."),
+             "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too.")
+          .only(kClassify | kTag),
       option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
-             "Rows of the table that n-grams are hashed into."),
+             "Rows of the table that n-grams are hashed into.")
+          .only(kClassify | kTag),
       option("text.pretrained", MNEMO_MEMBER(text.pretrained), any,
-             "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", local),
+             "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", local)
+          .only(kClassify | kTag),
       option("text.pretrained_vocabulary", MNEMO_MEMBER(text.pretrained_vocabulary), Choices{"train", "all"},
-             "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file."),
+             "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file.")
+          .only(kClassify | kTag),
       option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany},
-             "Most such words, in the file's order; 0: no limit."),
+             "Most such words, in the file's order; 0: no limit.")
+          .only(kClassify | kTag),
       option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), any,
              "Whether the vectors that the file has for words of train are trained on; other words and n-grams always "
-             "are."),
+             "are.")
+          .only(kClassify | kTag),
       option("text.pretrained_rate", MNEMO_MEMBER(text.pretrained_rate), Range{0, 1},
-             "With text.pretrained: what training.learning_rate is multiplied by for the table of vectors."),
+             "With text.pretrained: what training.learning_rate is multiplied by for the table of vectors.")
+          .only(kClassify | kTag),
+  };
+}
 
+// Long because it is a table: an option a row.
+std::vector<Option> model_options() {
+  const Anything any;
+  return {
       option("model.cell", MNEMO_MEMBER(model.cell),
              Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"},
              "The recurrent cell. gru: Cho et al. 2014; peephole_lstm: Gers & Schmidhuber 2000; cifg_lstm: coupled "
@@ -376,7 +403,8 @@ std::vector<Option> declare_options() {
              "Numbers of a unit's vector; with text.pretrained the file's."),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
              "How the outputs of all steps become one vector; last: the forward direction's last and the backward "
-             "direction's first."),
+             "direction's first.")
+          .only(kClassify),
       option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer."),
       option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95},
              "Dropout on the embeddings."),
@@ -399,43 +427,57 @@ std::vector<Option> declare_options() {
       option("model.learned_initial", MNEMO_MEMBER(model.learned_initial), any,
              "Texts begin with a state that is learned, not zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
-             "Share of units whose own vector is read as the unknown one in training; their n-grams stay."),
+             "Share of units whose own vector is read as the unknown one in training; their n-grams stay.")
+          .only(kClassify | kTag),
       option("model.char_encoder.kind", MNEMO_MEMBER(model.char_encoder.kind), Choices{"none", "cnn", "bilstm"},
-             "tag: what reads the characters of each word. cnn: a convolution of three and the largest over time (Ma & "
-             "Hovy 2016); bilstm: the last states of both directions (Lample et al. 2016)."),
+             "What reads the characters of each word. cnn: a convolution of three and the largest over time (Ma & "
+             "Hovy 2016); bilstm: the last states of both directions (Lample et al. 2016).")
+          .only(kTag),
       option("model.char_encoder.embedding", MNEMO_MEMBER(model.char_encoder.embedding), Range{1, 4096},
-             "Numbers of a character's vector."),
+             "Numbers of a character's vector.")
+          .only(kTag),
       option("model.char_encoder.hidden", MNEMO_MEMBER(model.char_encoder.hidden), Range{1, 4096},
-             "Filters, or units of one direction."),
+             "Filters, or units of one direction.")
+          .only(kTag),
       option("model.char_encoder.dropout", MNEMO_MEMBER(model.char_encoder.dropout), Range{0, 0.95},
-             "Dropout on the characters' vectors."),
+             "Dropout on the characters' vectors.")
+          .only(kTag),
       option("model.shape_embedding", MNEMO_MEMBER(model.shape_embedding), Range{0, 4096},
-             "tag: numbers of a vector for how a word is capitalised and whether it has digits; 0: none."),
+             "Numbers of a vector for how a word is capitalised and whether it has digits; 0: none.")
+          .only(kTag),
       option("model.singleton_dropout", MNEMO_MEMBER(model.singleton_dropout), Range{0, 1},
-             "tag: chance in training that a word which occurs once in train is read as unknown."),
-      option(
-          "model.crf", MNEMO_MEMBER(model.crf), any,
-          "tag: a linear-chain CRF over a sentence's tags; false: each token by itself. Tags that the scheme forbids "
-          "behind one another are never predicted."),
+             "Chance in training that a word which occurs once in train is read as unknown.")
+          .only(kTag),
+      option("model.crf", MNEMO_MEMBER(model.crf), any,
+             "A linear-chain CRF over a sentence's tags; false: each token by itself. Tags that the scheme forbids "
+             "behind one another are never predicted.")
+          .only(kTag),
       option("model.scheme", MNEMO_MEMBER(model.scheme), Choices{"bio", "bioes"},
-             "tag: how the model spells spans inside; the data's own spelling is read and written."),
+             "How the model spells spans inside; the data's own spelling is read and written.")
+          .only(kTag),
       option("model.tied", MNEMO_MEMBER(model.tied), any,
-             "generate: the output's weight is the table of embeddings (Press & Wolf 2017); model.embedding is then as "
-             "many as the last layer's outputs."),
+             "The output's weight is the table of embeddings (Press & Wolf 2017); model.embedding is then as "
+             "many as the last layer's outputs.")
+          .only(kGenerate),
       option("model.cutoffs", MNEMO_MEMBER(model.cutoffs), Range{1, 1e9},
-             "generate: an adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent "
+             "An adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent "
              "units share the first softmax, and where each next cluster begins, as [2000, 20000]; [] is one softmax "
-             "over all."),
+             "over all.")
+          .only(kGenerate),
       option("model.unit_dropout", MNEMO_MEMBER(model.unit_dropout), Range{0, 0.95},
-             "generate: share of the vocabulary whose vectors are zero in training, chosen anew for each batch (Merity "
-             "et al. 2017)."),
+             "Share of the vocabulary whose vectors are zero in training, chosen anew for each batch (Merity "
+             "et al. 2017).")
+          .only(kGenerate),
       option("model.activation_penalty", MNEMO_MEMBER(model.activation_penalty), Range{0, 1e6},
-             "generate: weight of the mean square of the last outputs after dropout in the loss (Merity et al. 2017)."),
+             "Weight of the mean square of the last outputs after dropout in the loss (Merity et al. 2017).")
+          .only(kGenerate),
       option("model.slowness_penalty", MNEMO_MEMBER(model.slowness_penalty), Range{0, 1e6},
-             "generate: weight of the mean square of their change from step to step."),
+             "Weight of the mean square of their change from step to step.")
+          .only(kGenerate),
       option("model.condition_dropout", MNEMO_MEMBER(model.condition_dropout), Range{0, 1},
-             "generate: share of poems in training that are not told their form, their author, their title, each by "
-             "itself, so that text can be made without."),
+             "Share of poems in training that are not told their form, their author, their title, each by "
+             "itself, so that text can be made without.")
+          .only(kGenerate),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
              "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch."),
@@ -445,7 +487,14 @@ std::vector<Option> declare_options() {
              "rnn have none."),
       option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
              "Standard deviation of the embeddings' first values."),
+  };
+}
 
+// Long because it is a table: an option a row.
+std::vector<Option> training_options() {
+  const Anything any;
+  const Place local = Place::kLocal;
+  return {
       option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"},
              "The optimiser."),
       option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Highest learning rate."),
@@ -474,8 +523,9 @@ std::vector<Option> declare_options() {
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units of a batch, in place of batch_size; 0: by batch_size."),
       option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
-             "generate: steps of a batch, through which gradients go back; the state goes on. batch_size such rows of "
-             "the corpus are read side by side."),
+             "Steps of a batch, through which gradients go back; the state goes on. batch_size such rows of "
+             "the corpus are read side by side.")
+          .only(kGenerate),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most."),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
              "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
@@ -488,9 +538,11 @@ std::vector<Option> declare_options() {
              "From where dev was worse than at all but the last so many evaluations on, the model is the mean of the "
              "weights at all steps since (NT-ASGD, Merity et al. 2017); 0: it is not. Not with average_from."),
       option("training.class_weight", MNEMO_MEMBER(training.class_weight), any,
-             "Weights of the classes in the loss: none, balanced, or an object of label: weight."),
+             "Weights of the classes in the loss: none, balanced, or an object of label: weight.")
+          .only(kClassify),
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
-             "Share of the target spread over all classes (Szegedy et al. 2016)."),
+             "Share of the target spread over all classes (Szegedy et al. 2016).")
+          .only(kClassify | kTag),
       option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
              Choices{"auto", "accuracy", "micro_f1", "macro_f1", "weighted_f1", "log_loss", "auc", "loss", "f1",
                      "token_accuracy", "nats"},
@@ -511,12 +563,31 @@ std::vector<Option> declare_options() {
              "Seed of first weights, order and dropout. The same seed gives the same bytes for any number of threads."),
       option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024},
              "Threads; 0: the cores that the process may use. --threads overrides it.", local),
+  };
+}
 
+std::vector<Option> output_options() {
+  const Anything any;
+  const Place local = Place::kLocal;
+  return {
       option("output.dir", MNEMO_MEMBER(output.dir), any,
              "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. Starts "
              "at the working directory.",
              local),
   };
+}
+
+std::vector<Option> declare_options() {
+  std::vector<Option> all;
+  all.push_back(
+      option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
+             "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
+             "or several columns one each; generate is a language model, which goes on with a text (by default with "
+             "data.format lines, text.unit char, model.bidirectional false, model.initializer uniform and "
+             "model.forget_bias 0)."));
+  for (const auto& section : {data_options, text_options, model_options, training_options, output_options})
+    for (Option& option : section()) all.push_back(std::move(option));
+  return all;
 }
 
 // Contradictions that no single option shows.
@@ -568,13 +639,33 @@ const std::map<std::string, TaskTraits>& task_traits() {
 // Defaults that differ between tasks.
 void apply_task_defaults(Config& c) {
   c.data.format = task_traits().at(c.task).formats.front();
-  if (c.task != "generate") return;
+  if (!kGenerate.has(c.task)) return;
   c.model.bidirectional = false;
   c.text.unit = "char";
   // A state that is carried on for ten thousands of steps drifts away in the first epoch where gates begin by
   // remembering and weights by keeping its length: 512 units, tinyshakespeare, dev 3.07 nats against 2.42 of these.
   c.model.initializer = "uniform";
   c.model.forget_bias = 0.0;
+}
+
+void check_language_model(const Config& c, std::vector<std::string>& errors) {
+  if (c.model.bidirectional)
+    errors.emplace_back("model.bidirectional: a language model reads forward alone; set it to false");
+  const std::int64_t outputs = c.model.projection > 0 ? c.model.projection : c.model.hidden;
+  if (c.model.tied && !c.model.cutoffs.empty())
+    errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
+  if (c.model.tied && c.model.embedding != outputs)
+    errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
+                                 c.model.embedding, outputs));
+  if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
+    errors.emplace_back("model.condition_dropout: only where poems are told their form, author and title (poems-json)");
+  if (!c.data.has_records() && c.training.batch_tokens > 0)
+    errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
+  if (!c.data.has_records() && c.model.learned_initial)
+    errors.emplace_back("model.learned_initial: one stream begins once; it needs data.records");
+  if (c.text.unit == "unicode-word")
+    errors.emplace_back(
+        "text.unit: unicode-word loses the blanks between units; generate takes char, grapheme or word");
 }
 
 // What belongs to one task alone.
@@ -594,48 +685,13 @@ void check_task(const Config& c, std::vector<std::string>& errors) {
   const std::string& metric = c.training.early_stopping.metric;
   if (metric != "auto" && metric != "loss" && !in(traits.metrics, metric))
     errors.push_back(fmt::format("training.early_stopping.metric: {} is not for the task {}", metric, c.task));
-  if (c.task != "classify" && c.data.multi_label)
-    errors.push_back(fmt::format("data.multi_label: not for the task {}", c.task));
-  if (c.task != "classify" && c.model.pooling != ModelConfig().pooling)
-    errors.push_back(fmt::format("model.pooling: not for the task {}", c.task));
-  if (c.task != "classify" && !(c.training.class_weight == ClassWeight()))
-    errors.push_back(fmt::format("training.class_weight: not for the task {}", c.task));
-  if (c.training.label_smoothing > 0 && (c.task == "generate" || (c.task == "tag" && c.model.crf)))
-    errors.push_back(c.task == "tag" ? "training.label_smoothing: not with model.crf"
-                                     : "training.label_smoothing: not for the task generate");
+  if (c.training.label_smoothing > 0 && kTag.has(c.task) && c.model.crf)
+    errors.emplace_back("training.label_smoothing: not with model.crf");
   for (std::size_t i = 0; i < c.data.columns.size(); ++i)
     if (std::find(c.data.columns.begin(), c.data.columns.begin() + static_cast<std::ptrdiff_t>(i), c.data.columns[i]) !=
         c.data.columns.begin() + static_cast<std::ptrdiff_t>(i))
       errors.push_back(fmt::format("data.columns: {} stands there twice", c.data.columns[i]));
-  if (c.task != "tag" && !c.data.columns.empty()) errors.emplace_back("data.columns: only for the task tag");
-  if (c.task != "generate") {
-    if (c.model.tied) errors.emplace_back("model.tied: only for the task generate");
-    if (!c.model.cutoffs.empty()) errors.emplace_back("model.cutoffs: only for the task generate");
-    return;
-  }
-  if (c.model.bidirectional)
-    errors.emplace_back("model.bidirectional: a language model reads forward alone; set it to false");
-  const std::int64_t outputs = c.model.projection > 0 ? c.model.projection : c.model.hidden;
-  if (c.model.tied && !c.model.cutoffs.empty())
-    errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
-  if (c.model.tied && c.model.embedding != outputs)
-    errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
-                                 c.model.embedding, outputs));
-  if (c.model.word_dropout > 0)
-    errors.emplace_back("model.word_dropout: not for the task generate, which has model.unit_dropout");
-  if (!c.data.label.empty()) errors.emplace_back("data.label: not for the task generate");
-  if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
-    errors.emplace_back("model.condition_dropout: only where poems are told their form, author and title (poems-json)");
-  if (!c.data.has_records() && c.training.batch_tokens > 0)
-    errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
-  if (!c.data.has_records() && c.model.learned_initial)
-    errors.emplace_back("model.learned_initial: one stream begins once; it needs data.records");
-  if (c.text.unit == "unicode-word")
-    errors.emplace_back(
-        "text.unit: unicode-word loses the blanks between units; generate takes char, grapheme or word");
-  if (c.text.ngrams.char_max > 0 || c.text.ngrams.unit > 1)
-    errors.emplace_back("text.ngrams: not for the task generate");
-  if (!c.text.pretrained.empty()) errors.emplace_back("text.pretrained: not for the task generate");
+  if (kGenerate.has(c.task)) check_language_model(c, errors);
 }
 
 const Option* find_option(const std::string& key) {
@@ -661,6 +717,11 @@ std::string unknown_key(const std::string& key) {
 
 void set_option(Config& config, const Option& o, const Json& value, const std::string& where,
                 std::vector<std::string>& errors) {
+  if (!o.tasks.has(config.task)) {
+    errors.push_back(
+        fmt::format("{}{}: the task {} has no such key; {} has", where, o.key, config.task, o.tasks.names()));
+    return;
+  }
   try {
     o.read(config, value);
   } catch (const std::exception& error) {
@@ -795,13 +856,32 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
 Json config_to_json(const Config& config, Which which) {
   Json out = Json::object();
   for (const Option& o : options()) {
-    if (o.local && which == Which::kWithoutLocal) continue;
+    if ((o.local && which == Which::kWithoutLocal) || !o.tasks.has(config.task)) continue;
     std::string pointer = "/" + o.key;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
     out[Json::json_pointer(pointer)] = o.write(config);
   }
   return out;
 }
+
+namespace {
+
+// The schema that a configuration of the task keeps to, too: none of the keys that only others have.
+Json keys_without(const std::string& task) {
+  Json condition{{"properties", {{"task", {{"const", task}}}}}}, then = Json::object();
+  if (task != Config().task) condition["required"] = {"task"};
+  for (const Option& o : options()) {
+    if (o.tasks.has(task)) continue;
+    Json* node = &then;
+    std::size_t begin = 0;
+    for (std::size_t dot; (dot = o.key.find('.', begin)) != std::string::npos; begin = dot + 1)
+      node = &(*node)["properties"][o.key.substr(begin, dot - begin)];
+    (*node)["properties"][o.key.substr(begin)] = false;
+  }
+  return {{"if", std::move(condition)}, {"then", std::move(then)}};
+}
+
+}  // namespace
 
 Json config_schema() {
   Json root{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "mnemo configuration"}};
@@ -817,11 +897,12 @@ Json config_schema() {
     }
     (*node)["properties"][o.key.substr(begin)] = o.schema;
   }
+  for (const char* task : kTaskNames) root["allOf"].push_back(keys_without(task));
   return root;
 }
 
 std::string explain(const std::string& key, bool markdown) {
-  std::string out = markdown ? "| key | value | default | meaning |\n|---|---|---|---|\n" : "";
+  std::string out = markdown ? "| key | tasks | value | default | meaning |\n|---|---|---|---|---|\n" : "";
   bool any = false;
   for (const Option& o : options()) {
     if (!key.empty() && o.key != key && !o.key.starts_with(key + ".")) continue;
@@ -829,11 +910,13 @@ std::string explain(const std::string& key, bool markdown) {
     std::string type = type_text(o.schema);
     const std::string value = o.schema["default"].dump();
     if (!markdown) {
-      out += fmt::format("{} ({}; default {})\n    {}\n", o.key, type, value, o.help);
+      const std::string tasks = o.tasks == TaskSet::all() ? "" : "; of " + o.tasks.names() + " alone";
+      out += fmt::format("{} ({}; default {}{})\n    {}\n", o.key, type, value, tasks, o.help);
       continue;
     }
     for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2) type.insert(at, "\\");
-    out += fmt::format("| `{}` | {} | `{}` | {} |\n", o.key, type, value, o.help);
+    out += fmt::format("| `{}` | {} | {} | `{}` | {} |\n", o.key, o.tasks == TaskSet::all() ? "all" : o.tasks.names(),
+                       type, value, o.help);
   }
   if (!any) throw UsageError(unknown_key(key));
   return out;

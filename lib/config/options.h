@@ -4,10 +4,12 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "config/config.h"
+#include "config/tasks.h"
 
 namespace mnemo {
 
@@ -20,6 +22,12 @@ struct Option {
   bool raw_text;                                   ///< `--set` takes the value as it is written, without JSON's quotes
   std::function<void(Config&, const Json&)> read;  ///< throws Error saying what was expected and found
   std::function<Json(const Config&)> write;
+  TaskSet tasks = TaskSet::all();  ///< that have it
+
+  Option&& only(TaskSet some) && {
+    tasks = some;
+    return std::move(*this);
+  }
 };
 
 /// Every option, in the order of documentation.
@@ -39,7 +47,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
 
 enum class Which { kAll, kWithoutLocal };
 
-/// All values as nested JSON objects.
+/// All values as nested JSON objects: those of the keys that the configuration's task has.
 Json config_to_json(const Config& config, Which which = Which::kAll);
 
 /// JSON Schema (draft 2020-12) of a configuration file.

@@ -240,6 +240,7 @@ std::vector<std::string> form_names() {
   return out;
 }
 
+// Long because one pass over the characters fills line, pattern and rhymes together: the cases of one switch.
 PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones) {
   PoemForm out;
   std::vector<LineRule> rules(1);

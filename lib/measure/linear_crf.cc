@@ -105,77 +105,105 @@ std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string
   return out;
 }
 
-LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedTransitions& allowed,
-                     const LinearCrfOptions& options)
-    : allowed_(allowed) {
+// Rows for the features that are frequent enough for the weights to stay few; returns how many epochs the data allow.
+int LinearCrf::choose_features(const std::vector<Sentence>& train, const LinearCrfOptions& options) {
   std::unordered_map<std::uint64_t, std::uint32_t> counts;
   for (const Sentence& s : train)
     for (const auto& token : s.features)
       for (const std::uint64_t f : token) ++counts[f];
-  const Index K = allowed.tags, stride = kernels::chain_stride(K);
-  const auto tags_number = static_cast<double>(K);
+  const auto tags_number = static_cast<double>(allowed_.tags);
   std::uint32_t least = options.min_count;
-  double occurrences = 0;
+  double occurrences = 0, tokens = 0;
   for (const auto& [f, count] : counts) occurrences += static_cast<double>(count);
+  for (const Sentence& s : train) tokens += static_cast<double>(s.tags.size());
   const auto kept = [&] {
     return static_cast<double>(std::count_if(counts.begin(), counts.end(), [&](auto& c) { return c.second >= least; }));
   };
   while (kept() * tags_number > kMostWeights) ++least;
-  double tokens = 0;
-  for (const Sentence& s : train) tokens += static_cast<double>(s.tags.size());
-  const double products = tags_number * (occurrences + 2.0 * tags_number * tokens);
-  const int epochs = static_cast<int>(std::clamp(kMostProducts / std::max(1.0, products), 1.0, options.epochs * 1.0));
   for (const Sentence& s : train)
     for (const auto& token : s.features)
       for (const std::uint64_t f : token)
         if (counts[f] >= least) rows_.emplace(f, static_cast<std::uint32_t>(rows_.size()));
-  counts.clear();
+  const double products = tags_number * (occurrences + 2.0 * tags_number * tokens);
+  return static_cast<int>(std::clamp(kMostProducts / std::max(1.0, products), 1.0, options.epochs * 1.0));
+}
+
+// Steps of AdaGrad on one sentence at a time.
+class LinearCrf::Fit {
+ public:
+  Fit(LinearCrf& crf, double rate)
+      : crf_(crf),
+        rate_(rate),
+        K_(crf.allowed_.tags),
+        stride_(kernels::chain_stride(K_)),
+        weights_(crf.rows_.size() * K_),
+        begin_(K_),
+        next_(K_ * K_),
+        end_(K_),
+        p_(K_),
+        transitions_(K_ * stride_) {}
+
+  // `now`: the share of all steps that is done.
+  void sentence(const Rows& rows, const std::vector<std::int32_t>& tags, double now) {
+    const auto step = [&](Weights& w, std::size_t at, double gradient) { w.step(at, gradient, rate_, now); };
+    const Chain chain(crf_.allowed_, begin_.value.data(), next_.value.data(), end_.value.data());
+    crf_.weights_.swap(weights_.value);
+    crf_.set_scores(rows, scores_);
+    crf_.weights_.swap(weights_.value);
+    chain.sum(scores_, sums_);
+    std::fill(transitions_.begin(), transitions_.end(), 0.0);
+    chain.add_expected_transitions(scores_, sums_, transitions_.data());
+    const Index T = std::ssize(tags);
+    for (Index t = 0; t < T; ++t) {
+      chain.marginals(sums_, t, p_.data());
+      p_[tags[t]] -= 1.0;
+      for (const std::uint32_t row : rows[t])
+        for (Index k = 0; k < K_; ++k) step(weights_, row * K_ + k, p_[k]);
+      for (Index k = 0; k < K_ && t == 0; ++k) step(begin_, k, p_[k]);
+      for (Index k = 0; k < K_ && t == T - 1; ++k) step(end_, k, p_[k]);
+      if (t > 0) transitions_[tags[t - 1] * stride_ + tags[t]] -= 1.0;
+    }
+    for (Index from = 0; from < K_; ++from)
+      for (Index to = 0; to < K_; ++to)
+        if (crf_.allowed_.next[from * K_ + to]) step(next_, from * K_ + to, transitions_[from * stride_ + to]);
+  }
+
+  // The weights become their mean over all steps.
+  void finish() {
+    crf_.weights_ = weights_.mean();
+    crf_.begin_ = begin_.mean();
+    crf_.next_ = next_.mean();
+    crf_.end_ = end_.mean();
+  }
+
+ private:
+  LinearCrf& crf_;
+  double rate_;
+  Index K_, stride_;
+  Weights weights_, begin_, next_, end_;
+  ChainScores scores_;
+  ChainSums sums_;
+  std::vector<double> p_, transitions_;
+};
+
+LinearCrf::LinearCrf(const std::vector<Sentence>& train, const AllowedTransitions& allowed,
+                     const LinearCrfOptions& options)
+    : allowed_(allowed) {
+  const int epochs = choose_features(train, options);
   std::vector<Rows> rows;
   std::vector<std::uint32_t> order;
   for (const Sentence& s : train) {
     if (!s.tags.empty()) order.push_back(static_cast<std::uint32_t>(rows.size()));
     rows.push_back(rows_of(s.features));
   }
-  Weights weights(rows_.size() * K), begin(K), next(K * K), end(K);
+  Fit fit(*this, options.learning_rate);
   const double steps = static_cast<double>(epochs) * static_cast<double>(order.size());
   double done = 0;
-  ChainScores scores;
-  ChainSums sums;
-  std::vector<double> p(K), transitions(K * stride);
   for (int epoch = 0; epoch < epochs; ++epoch) {
     RandomStream(options.seed, Purpose::kShuffle, static_cast<std::uint64_t>(epoch)).shuffle(order);
-    for (const std::uint32_t i : order) {
-      const double now = done++ / steps;
-      const auto step = [&](Weights& w, std::size_t at, double gradient) {
-        w.step(at, gradient, options.learning_rate, now);
-      };
-      const Chain chain(allowed, begin.value.data(), next.value.data(), end.value.data());
-      weights_.swap(weights.value);
-      set_scores(rows[i], scores);
-      weights_.swap(weights.value);
-      chain.sum(scores, sums);
-      std::fill(transitions.begin(), transitions.end(), 0.0);
-      chain.add_expected_transitions(scores, sums, transitions.data());
-      const auto& tags = train[i].tags;
-      const Index T = std::ssize(tags);
-      for (Index t = 0; t < T; ++t) {
-        chain.marginals(sums, t, p.data());
-        p[tags[t]] -= 1.0;
-        for (const std::uint32_t row : rows[i][t])
-          for (Index k = 0; k < K; ++k) step(weights, row * K + k, p[k]);
-        for (Index k = 0; k < K && t == 0; ++k) step(begin, k, p[k]);
-        for (Index k = 0; k < K && t == T - 1; ++k) step(end, k, p[k]);
-        if (t > 0) transitions[tags[t - 1] * stride + tags[t]] -= 1.0;
-      }
-      for (Index from = 0; from < K; ++from)
-        for (Index to = 0; to < K; ++to)
-          if (allowed.next[from * K + to]) step(next, from * K + to, transitions[from * stride + to]);
-    }
+    for (const std::uint32_t i : order) fit.sentence(rows[i], train[i].tags, done++ / steps);
   }
-  weights_ = weights.mean();
-  begin_ = begin.mean();
-  next_ = next.mean();
-  end_ = end.mean();
+  fit.finish();
 }
 
 LinearCrf::Rows LinearCrf::rows_of(const std::vector<std::vector<std::uint64_t>>& features) const {

@@ -26,9 +26,9 @@ struct LinearCrfOptions {
 std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string> tokens);
 
 /// A conditional random field (Lafferty, McCallum & Pereira 2001) with a weight for each feature and tag, and for each
-/// move that the scheme allows. Trained by AdaGrad (Duchi, Hazan & Singer 2011) on one sentence at a time, gradients
-/// below kSmallest left out; the weights are the mean over all steps. Large data with many tags get fewer epochs and
-/// lose their rarest features, so that training takes at most about a minute and 0.6 GB.
+/// transition that the scheme allows. Trained by AdaGrad (Duchi, Hazan & Singer 2011) on one sentence at a time,
+/// gradients below kSmallest left out; the weights are the mean over all steps. Large data with many tags get fewer
+/// epochs and lose their rarest features, so that training takes at most about a minute and 0.6 GB.
 class LinearCrf {
  public:
   /// AdaGrad's first steps are as long for small gradients as for large ones.
@@ -46,7 +46,9 @@ class LinearCrf {
 
  private:
   using Rows = std::vector<std::vector<std::uint32_t>>;  // [tokens] rows of the weights
+  class Fit;
 
+  int choose_features(const std::vector<Sentence>& train, const LinearCrfOptions& options);
   Rows rows_of(const std::vector<std::vector<std::uint64_t>>& features) const;
   void set_scores(const Rows& rows, ChainScores& out) const;
 

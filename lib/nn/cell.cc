@@ -13,6 +13,7 @@ namespace {
 using namespace kernels;
 using Forget = CellTraits::ForgetGate;
 
+// Long because it is a table: a row a cell, in the order of the enum.
 std::vector<CellTraits> make_traits() {
   using enum CellKind;
   return {

@@ -19,6 +19,13 @@ struct Gradients {
   std::vector<double> transitions, start, end;
 };
 
+// Whether all gold tags of sequence b are some of the K.
+bool is_known(const Packing& packing, Index b, std::span<const std::int32_t> gold) {
+  for (Index t = 0; t < packing.length(b); ++t)
+    if (gold[packing.row(b, t)] < 0) return false;
+  return true;
+}
+
 }  // namespace
 
 Crf::Crf(const std::string& name, AllowedTransitions allowed)
@@ -49,13 +56,8 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores,
   const Index K = scores.columns, stride = kernels::chain_stride(K), B = packing.rows_at(0);
   if (B == 0) return 0;
   const Chain weights = chain();
-  const auto known = [&](Index b) {
-    for (Index t = 0; t < packing.length(b); ++t)
-      if (gold[packing.row(b, t)] < 0) return false;
-    return true;
-  };
   Index counted = 0;
-  for (Index b = 0; b < B; ++b) counted += known(b) ? 1 : 0;
+  for (Index b = 0; b < B; ++b) counted += is_known(packing, b, gold) ? 1 : 0;
   if (counted == 0) return 0;
   const double share = 1.0 / static_cast<double>(counted);
   const Index groups = (B + kGroup - 1) / kGroup;
@@ -68,7 +70,7 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores,
     std::vector<std::int32_t> tags;
     std::vector<double> p(K);
     for (Index b = group * kGroup; b < std::min(B, (group + 1) * kGroup); ++b) {
-      if (!known(b)) continue;
+      if (!is_known(packing, b, gold)) continue;
       const Index T = packing.length(b);
       copy_scores(packing, b, scores, sentence);
       tags.resize(T);

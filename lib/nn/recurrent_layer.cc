@@ -271,6 +271,7 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
     }
 }
 
+// Long because it mirrors forward_rows, which fuses cell, dropout and zoneout of a step.
 // Gradients through forward_rows, for rows [from, to) of a tile; `wanted` is whether anybody asks for the previous h's
 // gradient.
 void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
