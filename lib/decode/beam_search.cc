@@ -5,6 +5,8 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/finite.h"
+#include "kernels/elementwise.h"
 #include "kernels/softmax.h"
 
 // Every step makes candidates of all hypotheses, best units first, and lets the best candidates of all be the next
@@ -52,6 +54,7 @@ void BeamSearch::find_allowed(const Hypothesis& one) {
 void BeamSearch::add_candidates(Index b) {
   const auto scores = scorer_.scores(b);
   const Index V = scorer_.units();
+  if (kernels::has_non_finite(scores.data(), V)) fail_not_finite("the score of a unit");
   const float largest = kernels::largest_of_row(V, scores.data());
   const double log_sum =
       std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data())));
@@ -62,7 +65,9 @@ void BeamSearch::add_candidates(Index b) {
                     [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
   for (std::ptrdiff_t i = 0; i < wanted; ++i)
     candidates_.push_back(
-        {beam_[b].text.log_probability + static_cast<double>(scores[allowed_[i]] - largest) - log_sum, b, allowed_[i]});
+        {finite(beam_[b].text.log_probability + static_cast<double>(scores[allowed_[i]] - largest) - log_sum,
+                "the probability of a unit"),
+         b, allowed_[i]});
 }
 
 // Whether the candidate became a hypothesis of the next beam, and did not end.

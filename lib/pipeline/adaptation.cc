@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "kernels/product.h"
 
 namespace mnemo {
@@ -70,7 +71,9 @@ void AdaptiveLoss::measure(const ReadUnits& read, const StreamLoss::Lane& lane, 
     if (options_.cache > 0) mix_cache(output.y.value, targets, log_p);
     state.take(output.final);
     for (std::int64_t t = 0; t < length; ++t)
-      if (at + t >= lane.counted) use(targets[static_cast<std::size_t>(t)], at + t, log_p[static_cast<std::size_t>(t)]);
+      if (at + t >= lane.counted)
+        use(targets[static_cast<std::size_t>(t)], at + t,
+            finite(log_p[static_cast<std::size_t>(t)], "the probability of a unit"));
     if (!optimizer_) continue;
     learner_->loss(tape, batch, output.y);
     tape.backward();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/finite.h"
 #include "base/json.h"
 
 namespace mnemo {
@@ -13,7 +14,7 @@ double LineScore::log_probability() const {
 }
 
 double LineScore::perplexity() const {
-  return std::exp(-log_probability() / static_cast<double>(log_probabilities.size()));
+  return finite(std::exp(-log_probability() / static_cast<double>(log_probabilities.size())), "a line's perplexity");
 }
 
 Json LineScore::json(const Vocabulary& vocabulary) const {

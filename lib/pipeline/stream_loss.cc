@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/finite.h"
+
 namespace mnemo {
 namespace {
 
@@ -38,7 +40,7 @@ void measure_group(const TextLanguageModel& model, std::span<const StreamLoss::L
       for (std::int64_t t = 0; t < lengths[b]; ++t) {
         const std::int64_t place = lanes[b].begin + done + t;
         const std::int64_t row = batch.packing.row(b, t);
-        if (place >= lanes[b].counted) use(targets[row], place, log_p[row]);
+        if (place >= lanes[b].counted) use(targets[row], place, finite(log_p[row], "the probability of a unit"));
       }
   }
 }

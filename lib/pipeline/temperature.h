@@ -5,6 +5,10 @@
 
 namespace mnemo {
 
+/// Of a temperature that a model may have, well beyond what fitting gives (measure/calibration.h): far from 1 all
+/// probabilities are equal, or 0 and 1.
+inline constexpr double kLeastTemperature = 0.01, kMostTemperature = 100.0;
+
 /// softmax(logits / temperature) by rows, or with multi_label sigmoid of each: [N, classes], worked out in double.
 std::vector<float> apply_temperature(const std::vector<float>& logits, int classes, double temperature,
                                      bool multi_label);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "kernels/elementwise.h"
@@ -69,8 +70,9 @@ std::unique_ptr<TextModel> TextClassifier::read(const ModelContents& contents) {
   const Json& calibration = metadata.calibration;
   if (calibration.contains("temperature") && calibration["temperature"].is_number())
     out->temperature = calibration["temperature"].get<double>();
-  if (!(out->temperature > 0 && std::isfinite(out->temperature)))
-    fail("{}: damaged model: temperature {} is not above 0", path, out->temperature);
+  if (!(out->temperature >= kLeastTemperature && out->temperature <= kMostTemperature))
+    fail("{}: damaged model: expected a temperature from {} to {}, found {}", path, kLeastTemperature, kMostTemperature,
+         out->temperature);
   return out;
 }
 
@@ -94,6 +96,7 @@ std::vector<float> TextClassifier::logits(const Corpus& corpus, Workspace& works
 }
 
 std::vector<float> TextClassifier::probabilities(const std::vector<float>& values, bool calibrated) const {
+  if (kernels::has_non_finite(values.data(), std::ssize(values))) fail_not_finite("the score of a label");
   return apply_temperature(values, static_cast<int>(labels_.size()), calibrated ? temperature : 1.0, multi_label());
 }
 

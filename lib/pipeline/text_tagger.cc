@@ -5,8 +5,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/finite.h"
+#include "base/shown.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
+#include "kernels/elementwise.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/tag_writer.h"
@@ -109,7 +112,8 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
       const AllowedTransitions allowed = transitions_of(column);
       bool alone = false;  // a tag that a sentence of one token can have
       for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
-      if (!sound || !alone) fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, column.name);
+      if (!sound || !alone)
+        fail("{}: damaged model: column \"{}\" has no tags of its scheme", path, shown(column.name));
       out.push_back(std::move(column));
     }
   } catch (const nlohmann::json::exception&) {
@@ -316,7 +320,10 @@ void TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, co
     const TaggerBatch input = batch(corpus, sentences, {});
     workspace.arena.reset();
     Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
-    use(sentences, input.packing, network().forward(tape, input));
+    const std::vector<Activation> scores = network().forward(tape, input);
+    for (const Activation& one : scores)
+      if (kernels::has_non_finite(one.value, one.size())) fail_not_finite("the score of a tag");
+    use(sentences, input.packing, scores);
   }
 }
 

@@ -1,7 +1,9 @@
 #include "tasks/generate/report.h"
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "report/comparison.h"
 
 namespace mnemo {
@@ -11,6 +13,7 @@ LanguageReport::LanguageReport(const TextLanguageModel& model, const UnitText& t
     : units_(text.measured), unknown_(text.unknown), pieces_(text.records.empty() ? "lines" : "records") {
   if (text.units.size() == 0) fail("{}: no units to evaluate on", text.files.front().path);
   records_ = evaluate_units(model, text, pool, adaptation);
+  finite(metrics().at("perplexity"), "the text's perplexity");
   interval_ = bootstrap_ratio(records_);
 }
 
@@ -57,8 +60,8 @@ Json LanguageReport::json() const {
 
 std::string LanguageReport::text() const {
   const Metrics m = metrics();
-  std::string out = fmt::format("{} on {}: {} {}, {} units, {} unknown to the model\n\n", model_name, data_name,
-                                records_.wholes.size(), pieces_, units_, unknown_);
+  std::string out = fmt::format("{} on {}: {} {}, {} units, {} unknown to the model\n\n", escaped(model_name),
+                                escaped(data_name), records_.wholes.size(), pieces_, units_, unknown_);
   out += fmt::format("perplexity {:.3f} a unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by {}), {:.4f} bits\n",
                      m.at("perplexity"), m.at("nats"), interval_.low, interval_.high, pieces_, m.at("bits"));
   if (comparison_) out += comparison_text(*comparison_, other_model_);
