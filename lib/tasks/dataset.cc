@@ -37,8 +37,11 @@ std::string data_identity(const ModelMetadata& model) {
   Json out{{"labels", model.labels}};
   for (const char* part : {"train", "dev"}) {
     Json hashes = Json::array();
-    for (const Json& file : model.provenance.value(part, Json::array())) hashes.push_back(file.value("fnv1a64", ""));
-    out[part] = {hashes, model.provenance.value(std::string(part) + "_records", std::int64_t{-1})};
+    const auto value = [](const Json& object, const std::string& key) {
+      return object.is_object() && object.contains(key) ? object[key] : Json();
+    };
+    for (const Json& file : value(model.provenance, part)) hashes.push_back(value(file, "fnv1a64"));
+    out[part] = {hashes, value(model.provenance, std::string(part) + "_records")};
   }
   return out.dump();
 }

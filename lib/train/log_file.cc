@@ -1,7 +1,9 @@
 #include "train/log_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,7 +14,7 @@ LogFile::LogFile(const std::string& path, std::int64_t step) : path_(path) {
   std::string kept;
   if (step > 0)
     for (const Json& line : read_log(path))
-      if (line.value("step", std::int64_t{0}) <= step && line.value("kind", "") != "end") kept += line.dump() + "\n";
+      if (line["step"].get<std::int64_t>() <= step && line["kind"] != "end") kept += line.dump() + "\n";
   AtomicFile file(path);
   file.write(kept);
   file.commit();
@@ -35,13 +37,32 @@ void LogFile::flush() {
   if (std::fflush(file_) != 0) fail("{}: cannot write: {}", path_, std::strerror(errno));
 }
 
+namespace {
+
+// Null where the text is no line that a run writes.
+Json parse_line(std::string_view text) {
+  Json line;
+  try {
+    line = parse_json(text);
+  } catch (const nlohmann::json::exception&) {
+  } catch (const Error&) {  // nested too deeply, or a key twice
+  }
+  const auto step = line.is_object() ? line.find("step") : line.end();
+  const auto kind = line.is_object() ? line.find("kind") : line.end();
+  const bool told = step != line.end() && kind != line.end() && step->is_number_integer() && kind->is_string();
+  const bool huge = told && step->is_number_unsigned() && step->get<std::uint64_t>() > std::uint64_t{1} << 53;
+  return told && !huge ? line : Json();
+}
+
+}  // namespace
+
 std::vector<Json> read_log(const std::string& path) {
   std::vector<Json> out;
   if (!file_exists(path)) return out;
   const std::string text = read_file(path);
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    Json line = Json::parse(text.substr(begin, end - begin), nullptr, false);
+    Json line = parse_line(std::string_view(text).substr(begin, end - begin));
     if (line.is_object()) out.push_back(std::move(line));
     begin = end + 1;
   }

@@ -28,7 +28,8 @@ class LogFile {
   std::FILE* file_ = nullptr;
 };
 
-/// The objects of a log; lines that are no JSON are left out, a missing file is an empty log.
+/// The objects of a log, each with a whole number "step" and a text "kind". Lines that are none are left out: a log is
+/// for people and pages, and damaged it never stops a run. A missing file is an empty log.
 std::vector<Json> read_log(const std::string& path);
 
 }  // namespace mnemo

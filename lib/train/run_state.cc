@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
 
@@ -38,28 +39,64 @@ Json to_json(const RunState& s) {
           {"init_from", s.init_from}};
 }
 
+// Beyond this a double no longer tells whole numbers apart.
+constexpr std::int64_t kMostCounted = std::int64_t{1} << 53;
+
+std::int64_t count_of(const Json& json, const char* key, std::int64_t least = 0, std::int64_t most = kMostCounted) {
+  const Json& value = json.at(key);
+  const bool whole = value.is_number_integer();
+  // An unsigned number that a signed one cannot hold is above all of them.
+  const bool huge = value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+  if (!whole || huge || value.get<std::int64_t>() < least || value.get<std::int64_t>() > most)
+    fail("{} is {}, expected a whole number from {} to {}", key, shown(value.dump()), least, most);
+  return value.get<std::int64_t>();
+}
+
+double amount_of(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  if (!value.is_number() || !(value.get<double>() >= 0))
+    fail("{} is {}, expected a number from 0", key, shown(value.dump()));
+  return value.get<double>();
+}
+
+bool flag_of(const Json& json, const char* key) {
+  if (!json.at(key).is_boolean()) fail("{} is {}, expected true or false", key, shown(json.at(key).dump()));
+  return json.at(key).get<bool>();
+}
+
+// A metric; what is not finite was written as null.
+double metric_of(const Json& value) {
+  if (!value.is_number() && !value.is_null()) fail("a metric is {}, expected a number", shown(value.dump()));
+  return value.is_number() ? value.get<double>() : NAN;
+}
+
+SinceLog since_log_of(const Json& json, std::int64_t step) {
+  const Json& list = json.at("since_log");
+  if (!list.is_array() || list.size() != 4) fail("since_log is {}, expected an array of 4 numbers", shown(list.dump()));
+  const Json named{{"loss", list[0]}, {"norm", list[1]}, {"clipped", list[2]}, {"steps", list[3]}};
+  if (!list[0].is_number()) fail("loss is {}, expected a number", shown(list[0].dump()));
+  return {list[0].get<double>(), amount_of(named, "norm"), count_of(named, "clipped", 0, step),
+          count_of(named, "steps", 0, step)};
+}
+
+// Throws Error or nlohmann::json::exception where something is missing or is not what to_json writes.
 RunState from_json(const Json& json) {
   RunState s;
-  json.at("step").get_to(s.step);
-  json.at("best_step").get_to(s.best_step);
-  json.at("waited").get_to(s.waited);
-  json.at("evaluated_step").get_to(s.evaluated_step);
-  json.at("seconds").get_to(s.seconds);
-  json.at("finished").get_to(s.finished);
-  json.at("end").get_to(s.end);
-  json.at("averaged").get_to(s.averaged);
-  json.at("average_begun").get_to(s.average_begun);
-  json.at("dev_values").get_to(s.dev_values);
-  const Json& since = json.at("since_log");
-  s.since_log = {since.at(0).get<double>(), since.at(1).get<double>(), since.at(2).get<std::int64_t>(),
-                 since.at(3).get<std::int64_t>()};
-  json.at("schedule_scale").get_to(s.schedule.scale);
-  json.at("schedule_waited").get_to(s.schedule.waited);
+  s.step = count_of(json, "step");
+  s.best_step = count_of(json, "best_step", -1, s.step);
+  s.waited = count_of(json, "waited");
+  s.evaluated_step = count_of(json, "evaluated_step", -1, s.step);
+  s.seconds = amount_of(json, "seconds");
+  s.finished = flag_of(json, "finished");
+  s.end = static_cast<int>(count_of(json, "end", 0, static_cast<int>(TrainingOutcome::End::kFinishedBefore)));
+  s.averaged = count_of(json, "averaged");
+  s.average_begun = flag_of(json, "average_begun");
+  for (const Json& value : json.at("dev_values")) s.dev_values.push_back(metric_of(value));
+  s.since_log = since_log_of(json, s.step);
+  s.schedule.scale = amount_of(json, "schedule_scale");
+  s.schedule.waited = count_of(json, "schedule_waited");
   s.init_from = json.value("init_from", std::string());
-  for (const auto& [name, value] : json.at("best").items())
-    s.best[name] = value.is_number() ? value.get<double>() : NAN;
-  if (s.step < 0 || s.best_step > s.step || (s.best_step >= 0 && s.best.empty()) || s.averaged < 0)
-    throw Error("its counters contradict each other");
+  for (const auto& [name, value] : json.at("best").items()) s.best[name] = metric_of(value);
   return s;
 }
 
@@ -82,7 +119,8 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
   Json saved;
   try {
     saved = parse_json(saved_text);
-  } catch (const std::exception&) {
+  } catch (const nlohmann::json::exception&) {
+  } catch (const Error&) {
   }
   if (!saved.is_object()) fail("{}: damaged: the configuration in it is no JSON object", path);
   std::map<std::string, std::string> before, now;
@@ -97,13 +135,13 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
     if (std::ranges::find(kMayChange, key) != kMayChange.end())
       out.push_back({key, before[key], value});
     else
-      changes.push_back(fmt::format("{} was {} and is {}", key, before[key], value));
+      changes.push_back(fmt::format("{} was {} and is {}", key, shown(before[key]), shown(value)));
   }
   if (!changes.empty())
     throw UsageError(
         fmt::format("{}: the run began with another configuration: {}; --overwrite starts anew, "
                     "--init-from begins a new run with these weights",
-                    path, fmt::join(changes, "; ")));
+                    path, abridged(changes)));
   return out;
 }
 
@@ -166,8 +204,10 @@ std::string saved_init_from(const std::string& path) {
   if (state == file.metadata().end()) return "";
   try {
     return from_json(parse_json(state->second)).init_from;
-  } catch (const std::exception&) {
+  } catch (const nlohmann::json::exception&) {
     return "";  // what is wrong `load_run` says
+  } catch (const Error&) {
+    return "";
   }
 }
 
@@ -207,7 +247,7 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   };
   if (text(format::kFormat) != format::kResumeFormatName) fail("{}: no saved run", path);
   if (text(format::kFormatVersion) != format::kVersion)
-    fail("{}: format {} of a saved run is not known to this program", path, text(format::kFormatVersion));
+    fail("{}: format {} of a saved run is not known to this program", path, shown(text(format::kFormatVersion)));
   changed = check_same_config(path, text(format::kConfig), config);
   if (text(format::kData) != task.data_identity())
     throw UsageError(
@@ -217,11 +257,13 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   RunState state;
   try {
     state = from_json(parse_json(text(format::kState)));
-  } catch (const nlohmann::json::exception& error) {
-    fail("{}: damaged: state: {}", path, error.what());
+  } catch (const nlohmann::json::exception&) {
+    fail("{}: damaged: its state is no JSON object of what a run's state has; --overwrite starts anew", path);
   } catch (const Error& error) {
-    fail("{}: damaged: state: {}", path, error.what());
+    fail("{}: damaged: state: {}; --overwrite starts anew", path, error.what());
   }
+  if (state.best_step >= 0 && !state.best.contains(task.metric()))
+    fail("{}: damaged: state: best lacks {}; --overwrite starts anew", path, task.metric());
   load_parameters(file, visit_of(task));
   if (state.best_step >= 0) kept.best.load(task, file, format::kBest);
   if (state.averaged > 0) kept.average.load(task, file, format::kAverage);
