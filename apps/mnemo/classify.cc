@@ -1,4 +1,6 @@
 // mnemo classify: one record out for each record in, in order, in steady memory.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +11,7 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
@@ -31,11 +34,11 @@ struct ClassifyOptions {
   int threads = 1;
 };
 
-// A label as one field of a line.
+// A label as one field of a line. A terminal is given nothing that it would obey.
 std::string one_field(std::string text) {
   std::replace_if(
-      text.begin(), text.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
-  return text;
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
+  return isatty(STDOUT_FILENO) != 0 ? escaped(text) : text;
 }
 
 class Classification {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/mnemo/commands.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
 
@@ -39,7 +40,7 @@ void add_config(Command& program) {
   add_file(check, *o);
   check.run = [o] {
     load_model_config(o->file, o->sets);
-    std::printf("%s: valid\n", o->file.c_str());
+    std::printf("%s: valid\n", escaped(o->file).c_str());
     return 0;
   };
   Command& print = command.add("print", "print the whole configuration, defaults filled in");

@@ -1,10 +1,12 @@
 // mnemo inspect
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "checkpoint/format.h"
 #include "checkpoint/model_file.h"
@@ -46,9 +48,15 @@ Json describe(const std::string& path, const ModelContents& contents) {
           {"tensors", tensors}};
 }
 
+// Names and values as lines of text: what is in a model may be anybody's.
+std::string plain(const Json& value) { return escaped(value.is_string() ? value.get<std::string>() : value.dump()); }
+
 void print_text(const Json& d) {
-  const auto line = [](const char* name, const Json& value) {
-    std::printf("%-14s %s\n", name, value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+  const auto line = [](const char* name, const Json& value) { std::printf("%-14s %s\n", name, plain(value).c_str()); };
+  const auto table = [](const char* title, const Json& object) {
+    std::printf("\n%s\n", title);
+    for (const auto& [name, value] : object.items())
+      std::printf("  %-22s %s\n", escaped(name).c_str(), escaped(value.dump()).c_str());
   };
   line("model", d["model"]);
   line("task", d["task"]);
@@ -57,18 +65,19 @@ void print_text(const Json& d) {
   line("precision", d["precision"]);
   std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
   line("calibration", d["calibration"]);
-  std::printf("\non dev\n");
-  for (const auto& [name, value] : d["metrics"].items())
-    std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
-  std::printf("\nprovenance\n");
-  for (const auto& [name, value] : d["provenance"].items())
-    std::printf("  %-22s %s\n", name.c_str(), value.dump().c_str());
+  table("on dev", d["metrics"]);
+  table("provenance", d["provenance"]);
   std::printf("\ntensors\n");
   for (const Json& t : d["tensors"])
-    std::printf("  %-30s %-4s %-16s %12lld bytes\n", t["name"].get<std::string>().c_str(),
-                t["type"].get<std::string>().c_str(), t["shape"].dump().c_str(),
-                static_cast<long long>(t["bytes"].get<std::int64_t>()));
-  std::printf("\nconfiguration\n%s\n", d["config"].dump(2).c_str());
+    std::printf("  %-30s %-4s %-16s %12lld bytes\n", plain(t["name"]).c_str(), plain(t["type"]).c_str(),
+                t["shape"].dump().c_str(), static_cast<long long>(t["bytes"].get<std::int64_t>()));
+  std::printf("\nconfiguration\n");
+  const std::string config = d["config"].dump(2);
+  for (std::size_t begin = 0; begin < config.size();) {
+    const std::size_t end = std::min(config.find('\n', begin), config.size());
+    std::printf("%s\n", escaped(config.substr(begin, end - begin)).c_str());
+    begin = end + 1;
+  }
 }
 
 void verify(const InspectOptions& o) {
@@ -78,7 +87,7 @@ void verify(const InspectOptions& o) {
   if (!(difference <= kVerifyTolerance))
     fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
          kVerifyTolerance);
-  std::printf("%s: verified, %zu samples, largest difference %.3g\n", o.model.c_str(),
+  std::printf("%s: verified, %zu samples, largest difference %.3g\n", escaped(o.model).c_str(),
               model->metadata().self_test.size(), difference);
 }
 

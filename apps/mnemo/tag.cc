@@ -12,6 +12,7 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "pipeline/tag_writer.h"
 #include "pipeline/tagger_input.h"
@@ -113,7 +114,7 @@ class Tagging {
       while (reader->next(sentence)) {
         if (const std::string* token = writer_.unwritable(sentence))
           fail("{}:{}: the token \"{}\" has blanks in it, which this --format cannot hold; jsonl can", reader->name(),
-               sentence.line, *token);
+               sentence.line, shown(*token));
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
         model_->encode(sentence.tokens, block.corpus, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
         block.sentences.push_back(std::move(sentence));

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace mnemo {
 namespace {
@@ -55,7 +56,7 @@ bool no_colour() {
 }
 
 void say(const std::string& line) {
-  if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());
+  if (!quiet) std::fprintf(stderr, "%s\n", escaped(line).c_str());
 }
 
 void put(const std::string& text) {

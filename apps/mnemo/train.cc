@@ -12,6 +12,7 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
 #include "tasks/start_from.h"
@@ -154,7 +155,7 @@ class Run {
   }
 
   int dry(const TaskData& data) {
-    dry_run(task_, config_, request_, data, pool_, [](const std::string& line) { std::puts(line.c_str()); });
+    dry_run(task_, config_, request_, data, pool_, [](const std::string& line) { std::puts(escaped(line).c_str()); });
     return 0;
   }
 
@@ -162,7 +163,7 @@ class Run {
     if (o_.overwrite) remove_runs(o_, folder_);
     cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();
-      std::puts(line.c_str());
+      std::puts(escaped(line).c_str());
       std::fflush(stdout);
     });
     if (stop_signal) bar_.line("stopped and saved; go on with: " + resume_command(o_));

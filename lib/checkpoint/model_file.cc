@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "checkpoint/format.h"
 #include "config/tasks.h"
 #include "kernels/elementwise.h"
@@ -25,7 +26,7 @@ Precision parse_precision(const SafetensorsFile& file) {
   if (match == file.metadata().end()) return Precision::kFloat32;
   if (const auto precision = kernels::inference_numbers(match->second)) return *precision;
   fail("{}: the model has the precision {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
-       file.name(), Json(match->second).dump(-1, ' ', false, Json::error_handler_t::replace));
+       file.name(), shown(match->second));
 }
 
 // Of a row of int8: 127 times it is a finite number.
@@ -102,12 +103,12 @@ ModelContents read_model(const std::string& path, const std::string& task) {
 ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   const std::string path = file.name();
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
-    fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, name,
+    fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, shown(name),
          name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)"
                                            : "");
   if (const auto& version = required(file, format::kFormatVersion); version != format::kVersion)
-    fail("{}: model format {} is not known to this program, which reads {}: a newer mnemo is needed", path, version,
-         format::kVersion);
+    fail("{}: model format {} is not known to this program, which reads {}: a newer mnemo is needed", path,
+         shown(version), format::kVersion);
   ModelMetadata m;
   m.task = required(file, format::kTask);
   if (!TaskSet::all().has(m.task))
@@ -115,7 +116,7 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
          m.task, format::kVersion, required(file, format::kProducer), TaskSet::all().names());
   m.precision = parse_precision(file);
   if (!task.empty() && m.task != task)
-    fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, m.task, task);
+    fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, shown(m.task), task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);
   if (file.metadata().count(format::kColumns) > 0)
     m.columns = parse_metadata(file, format::kColumns, Json::value_t::array);
@@ -202,7 +203,7 @@ void load_parameters(const SafetensorsFile& file, const Visit& visit, Precision 
     if (std::string error = load_matrix(file, p.name, p.shape, its, p.value.data()); !error.empty())
       errors.push_back(std::move(error));
   });
-  if (!errors.empty()) fail("{}: tensors do not fit the configuration: {}", file.name(), fmt::join(errors, "; "));
+  if (!errors.empty()) fail("{}: tensors do not fit the configuration: {}", file.name(), abridged(errors));
 }
 
 template <class T>

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "checkpoint/format.h"
 
 namespace mnemo {
@@ -51,13 +52,8 @@ std::optional<DType> dtype_by_name(std::string_view name) {
   return std::nullopt;
 }
 
-// Text of a file inside a message: in quotes, controls escaped, cut to a readable length.
-std::string in_quotes(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  const bool cut = text.size() > kLongest;
-  std::string result = json(text.substr(0, kLongest)).dump(-1, ' ', true, json::error_handler_t::replace);
-  return cut ? result + "..." : result;
-}
+// Text of a file inside a message.
+std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", shown(text)); }
 
 // The mismatches of one file, told together in one line.
 class Problems {

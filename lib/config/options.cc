@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <new>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "config/nearest.h"
 
 namespace mnemo {
@@ -19,10 +21,7 @@ struct Range {
 using Choices = std::vector<std::string>;
 struct Anything {};
 
-std::string found(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
-}
+std::string found(const Json& value) { return shown(value.dump(-1, ' ', false, Json::error_handler_t::replace), 60); }
 
 std::int64_t read_value(const Json& value, std::int64_t, const Range& range) {
   const bool whole =
@@ -163,7 +162,7 @@ DataFile read_file_entry(const Json& value) {
       fail(
           "unknown key \"{}\" of a data file; valid are file, format, label, text, separator, label_separator, "
           "header, phrases",
-          key);
+          shown(key));
   }
   if (out.file.empty()) fail("expected a path, or an object with one as \"file\", found {}", found(value));
   return out;
@@ -594,7 +593,8 @@ std::vector<Option> declare_options() {
 void check_whole(const Config& c, std::vector<std::string>& errors) {
   if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty text");
   if (c.data.separator.size() > 1 && c.data.separator != "\\t")
-    errors.push_back(fmt::format("data.separator: expected one ASCII character, found \"{}\"", c.data.separator));
+    errors.push_back(
+        fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(c.data.separator)));
   const auto& n = c.text.ngrams;
   if ((n.char_min == 0) != (n.char_max == 0) || n.char_min > n.char_max)
     errors.push_back(
@@ -712,7 +712,8 @@ std::string unknown_key(const std::string& key) {
     for (std::size_t dot = o.key.find('.'); dot != std::string::npos; dot = o.key.find('.', dot + 1))
       keys.push_back(o.key.substr(0, dot));
   }
-  return fmt::format("{}: unknown key; the nearest is {} (mnemo config explain lists all)", key, nearest(key, keys));
+  return fmt::format("{}: unknown key; the nearest is {} (mnemo config explain lists all)", shown(key),
+                     nearest(key, keys));
 }
 
 void set_option(Config& config, const Option& o, const Json& value, const std::string& where,
@@ -724,6 +725,8 @@ void set_option(Config& config, const Option& o, const Json& value, const std::s
   }
   try {
     o.read(config, value);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {
     errors.push_back(fmt::format("{}{}: {}", where, o.key, error.what()));
   }
@@ -734,8 +737,8 @@ void read_object(Config& config, const Json& object, const std::string& prefix, 
   for (const auto& [name, value] : object.items()) {
     const std::string key = prefix + name;
     if (name.find('.') != std::string::npos) {
-      errors.push_back(fmt::format("{}{}: a file has keys in sections: {{\"{}\": {{\"{}\": ...}}}}", where, key,
-                                   key.substr(0, key.find('.')), key.substr(key.find('.') + 1)));
+      errors.push_back(fmt::format("{}{}: a file has keys in sections: {{\"{}\": {{\"{}\": ...}}}}", where, shown(key),
+                                   shown(key.substr(0, key.find('.'))), shown(key.substr(key.find('.') + 1))));
     } else if (const Option* o = find_option(key)) {
       set_option(config, *o, value, where, errors);
     } else if (!is_section(key)) {
@@ -752,7 +755,7 @@ void apply_set(Config& config, const std::string& set, std::vector<std::string>&
   const std::size_t equals = set.find('=');
   const std::string key = set.substr(0, equals);
   if (equals == std::string::npos) {
-    errors.push_back(fmt::format("--set {}: expected key=value", set));
+    errors.push_back(fmt::format("--set {}: expected key=value", shown(set)));
     return;
   }
   const Option* o = find_option(key);
@@ -771,6 +774,8 @@ void apply_set(Config& config, const std::string& set, std::vector<std::string>&
   const auto parsed = [&] {
     try {
       return parse_json(text);
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (const std::exception&) {
       return Json(text);
     }
@@ -795,7 +800,7 @@ Json parse_strict(std::string_view text, const std::string& name) {
   } catch (const nlohmann::json::out_of_range& error) {
     const std::string_view all = error.what();
     throw UsageError(fmt::format("{}: no valid JSON: {}", name, all.substr(std::min(all.size(), all.find("] ") + 2))));
-  } catch (const std::exception& error) {
+  } catch (const Error& error) {
     throw UsageError(fmt::format("{}: {}", name, error.what()));
   }
   if (!out.is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(out)));
@@ -849,7 +854,7 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   check_task(config, errors);
   if (check) check(config, errors);
   for (std::size_t i = before; i < errors.size(); ++i) errors[i] = name + ": " + errors[i];
-  if (!errors.empty()) throw UsageError(fmt::format("{}", fmt::join(errors, "\n")));
+  if (!errors.empty()) throw UsageError(abridged(errors, 50, "\n"));
   return config;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "text/utf8.h"
 
 // A text begins with the unit that ends the one before it, then come the conditions (a control unit each, and its
@@ -65,7 +66,7 @@ void TextGenerator::add_prompt() {
 void TextGenerator::add_unit(std::string_view unit, const std::string& where) {
   units_.push_back(model_.vocabulary().find(unit));
   if (units_.back() == Vocabulary::kUnknown && unit != Vocabulary::kUnknownText)
-    fail("{}: the model does not know \"{}\"; it was not in its training data", where, unit);
+    fail("{}: the model does not know \"{}\"; it was not in its training data", where, shown(unit));
 }
 
 // Units that may come, by the form and by what stands there already.
@@ -88,13 +89,13 @@ void TextGenerator::note_prompt(std::size_t place, std::vector<std::uint8_t>& bl
   const std::string_view text = model_.vocabulary().text(unit);
   std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
   if (constraint_->ended())
-    fail("prompt, unit {}: \"{}\" stands after the end of {}", place + 1, text, request_.form->name);
+    fail("prompt, unit {}: \"{}\" stands after the end of {}", place + 1, shown(text), request_.form->name);
   constraint_->block(blocked);
   if (blocked[static_cast<std::size_t>(unit)] != 0)
     fail(
         "prompt, unit {}: \"{}\" does not keep the form {}: there it breaks its length, --tones {}, the rhyme, the "
         "acrostic, or stands twice",
-        place + 1, text, request_.form->name, request_.tones);
+        place + 1, shown(text), request_.form->name, request_.tones);
   constraint_->note(unit);
 }
 

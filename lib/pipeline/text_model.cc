@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/text_classifier.h"
@@ -33,7 +34,7 @@ std::unique_ptr<TextModel> TextModel::load(const std::string& path) { return fro
 std::unique_ptr<TextModel> TextModel::from_contents(ModelContents contents) {
   const auto kind = std::ranges::find_if(kKinds, [&](const Kind& k) { return k.task == contents.metadata.task; });
   // The reader of model files refuses what the configuration's list of tasks lacks.
-  if (kind == kKinds.end()) fail("{}: no model of the task {}", contents.file.name(), contents.metadata.task);
+  if (kind == kKinds.end()) fail("{}: no model of the task {}", contents.file.name(), shown(contents.metadata.task));
   std::unique_ptr<TextModel> out = kind->read(contents);
   Network& network = out->network();
   load_parameters(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/shown.h"
 
 namespace mnemo {
 
@@ -31,9 +32,9 @@ Json comparison_json(const Comparison& comparison, const std::string& other_mode
 
 std::string comparison_text(const Comparison& comparison, const std::string& other_model) {
   const Comparison& c = comparison;
-  return fmt::format("\nagainst {}: {} {:.4f} - {:.4f} = {:+.4f} ({:+.4f} to {:+.4f}), {}: p = {:.4g}\n", other_model,
-                     c.metric, c.first, c.second, c.difference.value, c.difference.low, c.difference.high, c.test,
-                     c.p_value);
+  return fmt::format("\nagainst {}: {} {:.4f} - {:.4f} = {:+.4f} ({:+.4f} to {:+.4f}), {}: p = {:.4g}\n",
+                     escaped(other_model), c.metric, c.first, c.second, c.difference.value, c.difference.low,
+                     c.difference.high, c.test, c.p_value);
 }
 
 }  // namespace mnemo

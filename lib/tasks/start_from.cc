@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
 
@@ -63,7 +64,7 @@ class Start {
     model_.network().visit([this](Parameter& p) { fill(p); });
     if (!errors_.empty())
       fail("{}: its weights do not fit this configuration: {}; give model the sizes of that model", path_,
-           fmt::join(errors_, "; "));
+           abridged(errors_));
     model_.network().weights_changed();
     return out_;
   }
@@ -77,7 +78,7 @@ class Start {
     std::vector<std::string> found = differences(kCellKeys, mine, its);
     if (lends_)
       for (std::string& one : differences(kLanguageModelKeys, mine, its)) found.push_back(std::move(one));
-    if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, fmt::join(found, "; "));
+    if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, abridged(found));
   }
 
   void fill(Parameter& p) {

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/record_readers.h"
 
 namespace mnemo {
@@ -33,7 +34,7 @@ char parse_separator(const RecordOptions& options) {
   const bool usable = options.separator.size() == 1 && c > 0 && c != '\n' && c != '\r' && !(csv && c == '"');
   if (!usable)
     throw UsageError(
-        fmt::format("separator \"{}\": expected one ASCII character, no quote or line end", options.separator));
+        fmt::format("separator \"{}\": expected one ASCII character, no quote or line end", shown(options.separator)));
   return c;
 }
 
@@ -50,7 +51,7 @@ class DelimitedReader : public RecordReader {
     header_ = options.header.value_or(quoted_ || by_name);
     if (by_name && !header_)
       throw UsageError(fmt::format("column \"{}\" is asked for by name, but header is false",
-                                   label_.number == 0 ? label_.name : text_.name));
+                                   shown(label_.number == 0 ? label_.name : text_.name)));
   }
 
  protected:
@@ -131,11 +132,13 @@ class DelimitedReader : public RecordReader {
     }
     for (std::size_t i = 0; i < width_; ++i) {
       if (cells_[i] != column.name) continue;
-      if (column.number > 0) fail_at(row_line_, fmt::format("the header has the column \"{}\" twice", column.name));
+      if (column.number > 0)
+        fail_at(row_line_, fmt::format("the header has the column \"{}\" twice", shown(column.name)));
       column.number = i + 1;
     }
     if (column.number == 0 && required)
-      fail_at(row_line_, fmt::format("no column \"{}\" in the header, which has {}", column.name, shown_cells()));
+      fail_at(row_line_,
+              fmt::format("no column \"{}\" in the header, which has {}", shown(column.name), shown_cells()));
   }
 
   void check_number(Column& column, bool required) {
@@ -165,10 +168,10 @@ class DelimitedReader : public RecordReader {
   }
 
   std::string shown_cells() const {
-    std::string shown;
+    std::string out;
     for (std::size_t i = 0; i < std::min<std::size_t>(width_, 10); ++i)
-      shown += fmt::format("{}\"{}\"", i ? ", " : "", cells_[i]);
-    return shown + (width_ > 10 ? ", ..." : "");
+      out += fmt::format("{}\"{}\"", i ? ", " : "", shown(cells_[i]));
+    return out + (width_ > 10 ? ", ..." : "");
   }
 
   bool quoted_;

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/json_line.h"
 #include "text/record_readers.h"
 
@@ -29,8 +30,8 @@ class JsonlReader : public RecordReader {
  private:
   void read_text(const json& object, Record& record) const {
     const auto found = object.find(text_key_);
-    if (found == object.end()) fail_here("no key \"{}\" in the object", text_key_);
-    if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", text_key_, described_type(*found));
+    if (found == object.end()) fail_here("no key \"{}\" in the object", shown(text_key_));
+    if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", shown(text_key_), described_type(*found));
     record.text = found->get_ref<const std::string&>();
   }
 
@@ -38,7 +39,7 @@ class JsonlReader : public RecordReader {
     const auto found = object.find(label_key_);
     if (found == object.end() || found->is_null()) {
       if (!options_.require_label || (options_.multi_label && found != object.end())) return;
-      fail_here("no {} \"{}\" in the object", found == object.end() ? "key" : "value of", label_key_);
+      fail_here("no {} \"{}\" in the object", found == object.end() ? "key" : "value of", shown(label_key_));
     }
     if (found->is_array() && options_.multi_label) {
       for (const json& item : *found) add_label(label_text(item), record);
@@ -51,7 +52,7 @@ class JsonlReader : public RecordReader {
   std::string label_text(const json& value) const {
     if (value.is_string()) return value.get<std::string>();
     if (value.is_number() || value.is_boolean()) return value.dump();
-    fail_here("\"{}\" is {}, expected a string, a number, true or false{}", label_key_, described_type(value),
+    fail_here("\"{}\" is {}, expected a string, a number, true or false{}", shown(label_key_), described_type(value),
               value.is_array() ? " (set multi_label for several labels)" : "");
   }
 

@@ -2,6 +2,7 @@
 #include <deque>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/json_line.h"
 #include "text/sentence_readers.h"
 #include "text/tags.h"
@@ -49,10 +50,10 @@ class JsonlSentences : public SentenceReader {
     starts_.clear();
     const auto found = object.find(text_key_);
     if (found == object.end()) {
-      if (!object.contains("tokens")) fail_here("no key \"{}\" in the object, and no tokens", text_key_);
+      if (!object.contains("tokens")) fail_here("no key \"{}\" in the object, and no tokens", shown(text_key_));
       return;
     }
-    if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", text_key_, described_type(*found));
+    if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", shown(text_key_), described_type(*found));
     s.text = found->get<std::string>();
     for (std::size_t at = 0; at <= s.text->size(); ++at)
       if (at == s.text->size() || !is_continuation((*s.text)[at])) starts_.push_back(static_cast<std::uint32_t>(at));
@@ -78,7 +79,7 @@ class JsonlSentences : public SentenceReader {
       if (!s.text) continue;
       const std::size_t at = s.text->find(s.tokens.back(), before);
       if (at == std::string::npos)
-        fail_here("token {}, \"{}\", is not in the rest of the text", s.tokens.size(), s.tokens.back());
+        fail_here("token {}, \"{}\", is not in the rest of the text", s.tokens.size(), shown(s.tokens.back()));
       s.places.emplace_back(at, at + s.tokens.back().size());
     }
   }
@@ -92,7 +93,7 @@ class JsonlSentences : public SentenceReader {
   std::pair<std::uint32_t, std::uint32_t> bytes_of(const json& start, const json& end) const {
     const auto place = [&](const json& value) -> std::size_t {
       if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= starts_.size())
-        fail_here("place {} is none from 0 to {}, the text's characters", value.dump(), starts_.size() - 1);
+        fail_here("place {} is none from 0 to {}, the text's characters", shown(value.dump()), starts_.size() - 1);
       return value.get<std::size_t>();
     };
     const std::size_t first = place(start), last = place(end);
@@ -101,8 +102,8 @@ class JsonlSentences : public SentenceReader {
   }
 
   void read_spans(const json& spans, Sentence& s) {
-    if (!s.text) fail_here("spans are places of \"{}\", which is missing", text_key_);
-    if (!spans.is_array()) fail_here("\"{}\" is {}, expected an array", spans_key_, described_type(spans));
+    if (!s.text) fail_here("spans are places of \"{}\", which is missing", shown(text_key_));
+    if (!spans.is_array()) fail_here("\"{}\" is {}, expected an array", shown(spans_key_), described_type(spans));
     std::vector<TagSpan> found;
     for (const json& span : spans) {
       const bool row = span.is_array() && span.size() == 3;
@@ -118,11 +119,12 @@ class JsonlSentences : public SentenceReader {
       const auto begin =
           std::partition_point(s.places.begin(), s.places.end(), [&](auto p) { return p.second <= bytes.first; });
       const auto end = std::partition_point(begin, s.places.end(), [&](auto p) { return p.first < bytes.second; });
-      if (begin == end) fail_here("span {} holds no token", span.dump());
+      if (begin == end) fail_here("span {} holds no token", shown(span.dump()));
       if (begin->first != bytes.first || (end - 1)->second != bytes.second) {
         if (widened_spans_++ == 0)
-          first_widened_ = fmt::format("{}:{}: span {} read as \"{}\"", name(), lines_.line_number(), span.dump(),
-                                       s.text->substr(begin->first, (end - 1)->second - begin->first));
+          first_widened_ =
+              fmt::format("{}:{}: span {} read as \"{}\"", name(), lines_.line_number(), shown(span.dump()),
+                          shown(s.text->substr(begin->first, (end - 1)->second - begin->first)));
       }
       found.push_back({types_.back(), static_cast<std::size_t>(begin - s.places.begin()),
                        static_cast<std::size_t>(end - s.places.begin())});
@@ -130,8 +132,8 @@ class JsonlSentences : public SentenceReader {
     std::sort(found.begin(), found.end(), [](const TagSpan& a, const TagSpan& b) { return a.begin < b.begin; });
     for (std::size_t i = 1; i < found.size(); ++i)
       if (found[i].begin < found[i - 1].end)
-        fail_here("spans of {} and {} share the token \"{}\", which can have one tag", found[i - 1].type, found[i].type,
-                  s.tokens[found[i].begin]);
+        fail_here("spans of {} and {} share the token \"{}\", which can have one tag", shown(found[i - 1].type),
+                  shown(found[i].type), shown(s.tokens[found[i].begin]));
     s.tags[0] = spell_spans(found, s.tokens.size(), TagScheme::kBio);
     s.by_spans = true;
     types_.clear();
@@ -153,7 +155,7 @@ class JsonlSentences : public SentenceReader {
         fail_here("the tag of token {} is empty", t + 1);
       if (tag && !tag->is_string())
         fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
-      if (!tag) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, spans_key_);
+      if (!tag) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, shown(spans_key_));
       s.tags[0].push_back(tag->get<std::string>());
     }
   }

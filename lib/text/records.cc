@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/record_readers.h"
 
 namespace mnemo {
@@ -170,7 +171,7 @@ void RecordReader::add_label(std::string_view label, Record& record) const {
   if (std::find(record.labels.begin(), record.labels.end(), label) != record.labels.end()) return;
   if (!record.labels.empty() && !options_.multi_label)
     fail_at(line, fmt::format("several labels (\"{}\", \"{}\"), expected one; set multi_label for any number of them",
-                              record.labels[0], label));
+                              shown(record.labels[0]), shown(label)));
   record.labels.emplace_back(label);
 }
 

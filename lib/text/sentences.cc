@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/sentence_readers.h"
 #include "text/utf8.h"
 #include "text/word_break.h"
@@ -38,8 +39,8 @@ std::size_t column(const std::string& name, SentenceFormat format, const char* k
   if (!place || (format == SentenceFormat::kConllu && *place >= kConlluColumns.size()))
     throw UsageError(format == SentenceFormat::kConllu
                          ? fmt::format("{}: expected one of {}, or a number from 1 to 10, found {}", key,
-                                       fmt::join(kConlluColumns, ", "), name)
-                         : fmt::format("{}: expected a column's number from 1, found {}", key, name));
+                                       fmt::join(kConlluColumns, ", "), shown(name))
+                         : fmt::format("{}: expected a column's number from 1, found {}", key, shown(name)));
   return *place;
 }
 
@@ -186,7 +187,8 @@ class SlashedReader : public SentenceReader {
     for (std::string_view piece : pieces_) {
       const std::size_t slash = piece.rfind('/');
       const bool tagged = slash != std::string_view::npos && slash > 0 && slash + 1 < piece.size();
-      if (!tagged && options_.require_tags) fail_at(s.line, fmt::format("\"{}\" is no token, slash and tag", piece));
+      if (!tagged && options_.require_tags)
+        fail_at(s.line, fmt::format("\"{}\" is no token, slash and tag", shown(piece)));
       s.tokens.emplace_back(tagged ? piece.substr(0, slash) : piece);
       s.tags[0].emplace_back(tagged ? piece.substr(slash + 1) : kMissing);
     }
@@ -230,7 +232,7 @@ void check(const SentenceOptions& o) {
   if (o.format != SentenceFormat::kConll && !o.separator.empty()) refuse("data.separator");
   if (o.format != SentenceFormat::kConll && o.strip_position) refuse("data.strip_position");
   if (o.separator.size() > 1)
-    throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", o.separator));
+    throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(o.separator)));
 }
 
 bool is_white_space(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/normalize.h"
 #include "text/record_readers.h"
 #include "text/string_table.h"
@@ -84,7 +85,7 @@ class TreeReader : public RecordReader {
   void check_labels() const {
     for (const Node& node : nodes_)
       if (node.label.size() != 1 || node.label[0] < '0' || node.label[0] > '4')
-        fail_here("a phrase with the label \"{}\", expected 0 to 4", node.label);
+        fail_here("a phrase with the label \"{}\", expected 0 to 4", shown(node.label));
   }
 
   [[noreturn]] void fail_at_byte(std::size_t at, std::string_view message) const {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "text/normalize.h"
 
 namespace mnemo {
@@ -54,13 +55,7 @@ std::optional<std::int64_t> parse_count(std::string_view field) {
   return value;
 }
 
-std::string shorten(std::string_view text) {
-  constexpr std::size_t kShown = 40;
-  if (text.size() <= kShown) return std::string(text);
-  std::size_t end = kShown;
-  while (is_continuation(text[end])) --end;
-  return std::string(text.substr(0, end)) + "...";
-}
+std::string shorten(std::string_view text) { return shown(text, 40); }
 
 // The numbers at the end of a line, a first field not counted.
 int trailing_numbers(std::string_view line) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "tasks/split.h"
 #include "text/normalize.h"
 
@@ -69,7 +70,7 @@ std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_l
   for (const auto& entry : texts.entries) names.insert(entry.labels.begin(), entry.labels.end());
   if (names.size() < (multi_label ? 1u : 2u))
     fail("{}: {}; a classifier needs at least {}", texts.files.front().path,
-         names.empty() ? "no labels" : fmt::format("all records have the label \"{}\"", *names.begin()),
+         names.empty() ? "no labels" : fmt::format("all records have the label \"{}\"", shown(*names.begin())),
          multi_label ? "one label" : "two labels");
   return {names.begin(), names.end()};
 }
@@ -82,7 +83,7 @@ TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>&
     for (const std::string& label : texts.entries[i].labels) {
       if (known(label)) continue;
       if (out.unseen++ == 0)
-        out.first_unseen = fmt::format("\"{}\" at {}", label, texts.place(static_cast<std::int64_t>(i)));
+        out.first_unseen = fmt::format("\"{}\" at {}", shown(label), texts.place(static_cast<std::int64_t>(i)));
       unseen.insert(label);
     }
   out.labels.insert(out.labels.end(), unseen.begin(), unseen.end());
@@ -123,21 +124,23 @@ std::string folded(std::string_view label) {
 }  // namespace
 
 void ClassificationData::describe_labels(const Log& log) const {
-  constexpr std::size_t kShown = 50;
+  constexpr std::size_t kListed = 50;
   const auto counts = label_counts(gold_labels(train_texts(), labels_).gold, labels_.size());
-  std::vector<std::string> shown;
-  for (std::size_t k = 0; k < std::min(kShown, labels_.size()); ++k)
-    shown.push_back(folded(labels_[k]) == to_lower(labels_[k]) ? fmt::format("{} {}", labels_[k], counts[k])
-                                                               : fmt::format("\"{}\" {}", labels_[k], counts[k]));
-  if (labels_.size() > kShown) shown.push_back(fmt::format("and {} more", labels_.size() - kShown));
-  log(fmt::format("labels in train: {}", fmt::join(shown, ", ")));
+  std::vector<std::string> listed;
+  for (std::size_t k = 0; k < std::min(kListed, labels_.size()); ++k) {
+    const bool plain = folded(labels_[k]) == to_lower(labels_[k]);
+    listed.push_back(fmt::format(fmt::runtime(plain ? "{} {}" : "\"{}\" {}"), shown(labels_[k]), counts[k]));
+  }
+  if (labels_.size() > kListed) listed.push_back(fmt::format("and {} more", labels_.size() - kListed));
+  log(fmt::format("labels in train: {}", fmt::join(listed, ", ")));
   std::map<std::string, std::string> seen;
   for (const std::string& label : labels_)
     if (const auto [match, fresh] = seen.emplace(folded(label), label); !fresh)
-      log(fmt::format("warning: the labels \"{}\" and \"{}\" differ by blanks or case alone", match->second, label));
+      log(fmt::format("warning: the labels \"{}\" and \"{}\" differ by blanks or case alone", shown(match->second),
+                      shown(label)));
   for (std::size_t k = 0; k < labels_.size(); ++k)
     if (counts[k] < 2)
-      log(fmt::format("warning: the label \"{}\" has {} in train{}", labels_[k],
+      log(fmt::format("warning: the label \"{}\" has {} in train{}", shown(labels_[k]),
                       counts[k] == 0 ? "no record" : "one record",
                       counts[k] == 0 ? ", as all of them were kept out as dev" : ""));
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "measure/baseline.h"
 #include "pipeline/network_options.h"
 #include "report/comparison.h"
@@ -156,7 +157,7 @@ Json ClassifierReport::json() const {
 std::string ClassifierReport::text() const {
   const Evaluation& e = evaluation_;
   const std::vector<std::string>& labels = gold_.labels;
-  std::string out = fmt::format("{} on {}, {} records\n\n", model_name, data_name, e.records);
+  std::string out = fmt::format("{} on {}, {} records\n\n", escaped(model_name), escaped(data_name), e.records);
   if (interval_)
     out += fmt::format("{} {:.4f}, 95% interval {:.4f} to {:.4f}\n\n", main_metric_, interval_->value, interval_->low,
                        interval_->high);
@@ -175,14 +176,15 @@ std::string ClassifierReport::text() const {
       e.weighted_f1);
   out += fmt::format("\n{:<24}{:>10}{:>10}{:>10}{:>10}\n", "label", "precision", "recall", "F1", "records");
   for (const ClassScores& s : e.per_class)
-    out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", s.label, s.precision, s.recall, s.f1, s.support);
+    out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", shown(s.label), s.precision, s.recall, s.f1,
+                       s.support);
   if (!e.confusion.empty() && labels.size() <= 12) {
     std::size_t width = 10;
-    for (const std::string& label : labels) width = std::max(width, label.size() + 2);
+    for (const std::string& label : labels) width = std::max(width, shown(label).size() + 2);
     out += fmt::format("\n{:<24}", "gold \\ predicted");
-    for (const std::string& label : labels) out += fmt::format("{:>{}}", label, width);
+    for (const std::string& label : labels) out += fmt::format("{:>{}}", shown(label), width);
     for (std::size_t g = 0; g < labels.size(); ++g) {
-      out += fmt::format("\n{:<24}", labels[g]);
+      out += fmt::format("\n{:<24}", shown(labels[g]));
       for (std::size_t k = 0; k < labels.size(); ++k) {
         const auto cell = e.confusion.find({static_cast<std::int32_t>(g), static_cast<std::int32_t>(k)});
         out += fmt::format("{:>{}}", cell == e.confusion.end() ? 0 : cell->second, width);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "measure/calibration.h"
 #include "nn/loss.h"
 #include "pipeline/network_options.h"
@@ -32,9 +33,12 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
   }
   for (const auto& [label, value] : weight.table) {
     const auto match = std::find(labels.begin(), labels.end(), label);
-    if (match == labels.end())
-      throw UsageError(
-          fmt::format("training.class_weight: no label \"{}\" in train, which has {}", label, fmt::join(labels, ", ")));
+    if (match == labels.end()) {
+      std::vector<std::string> names;
+      for (const std::string& name : labels) names.push_back(shown(name));
+      throw UsageError(fmt::format("training.class_weight: no label \"{}\" in train, which has {}", shown(label),
+                                   abridged(names, 50, ", ")));
+    }
     out[match - labels.begin()] = static_cast<float>(value);
   }
   return out;

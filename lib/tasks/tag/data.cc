@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "tasks/split.h"
 
 namespace mnemo {
@@ -27,7 +28,7 @@ void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::
       missing += tag == "_" ? 1 : 0;
       spelled += spells(tag) ? 1 : 0;
       spans += spells(tag) && tag != "O" ? 1 : 0;
-      if (!spells(tag) && others++ == 0) first = fmt::format("\"{}\" at {}", tag, train.place(entry, t));
+      if (!spells(tag) && others++ == 0) first = fmt::format("\"{}\" at {}", shown(tag), train.place(entry, t));
     }
   if (spans > 0 && spelled > 9 * others)
     log(fmt::format(
@@ -97,11 +98,12 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
       const auto spelled = spell_spans(conlleval_spans(tags), tags.size(), columns[k].data_scheme);
       if (spelled == tags) continue;
       const auto at = std::mismatch(tags.begin(), tags.end(), spelled.begin()).first - tags.begin();
-      if (repaired++ == 0) first = fmt::format("{}: {} read as {}", sentences.place(entry, at), tags[at], spelled[at]);
+      if (repaired++ == 0)
+        first = fmt::format("{}: {} read as {}", sentences.place(entry, at), shown(tags[at]), shown(spelled[at]));
     }
     if (repaired > 0)
       log(fmt::format("sentences whose column {} is no sequence of {}, read by conlleval's rule: {}; the first: {}",
-                      columns[k].name, name_of(columns[k].data_scheme), repaired, first));
+                      shown(columns[k].name), name_of(columns[k].data_scheme), repaired, first));
   }
 }
 
@@ -165,7 +167,7 @@ void check_schemes(const TaggedSentences& sentences, const std::vector<TagColumn
     for (const auto& entry : sentences.entries)
       for (std::size_t t = 0; t < entry.tokens.size(); ++t)
         if (!split_tag(entry.tags[k][t], scheme))
-          fail("{}: tag \"{}\" is none of the scheme {}: {}", sentences.place(entry, t), entry.tags[k][t],
+          fail("{}: tag \"{}\" is none of the scheme {}: {}", sentences.place(entry, t), shown(entry.tags[k][t]),
                name_of(scheme), tags_of(scheme));
   }
 }
@@ -185,8 +187,8 @@ UnseenTags unseen_tags(const TaggedSentences& sentences, const std::vector<TagCo
     for (const auto& entry : sentences.entries)
       for (std::size_t t = 0; t < entry.tokens.size(); ++t)
         if (!is_known(entry.tags[k][t]) && out.count++ == 0)
-          out.first =
-              fmt::format("\"{}\" of column {} at {}", entry.tags[k][t], column.name, sentences.place(entry, t));
+          out.first = fmt::format("\"{}\" of column {} at {}", shown(entry.tags[k][t]), shown(column.name),
+                                  sentences.place(entry, t));
   }
   return out;
 }
@@ -204,16 +206,16 @@ bool has_spans(const TaggedSentences& sentences, const TagColumn& column) {
 }
 
 void TaggingData::describe_labels(const Log& log) const {
-  constexpr std::size_t kShown = 100;
+  constexpr std::size_t kListed = 100;
   for (std::size_t k = 0; k < columns.size(); ++k) {
     std::map<std::string, std::int64_t> counts;
     for (const auto& entry : train_sentences().entries)
       for (const std::string& tag : entry.tags[k]) ++counts[tag];
-    std::vector<std::string> shown;
+    std::vector<std::string> listed;
     for (const auto& [tag, count] : counts)
-      if (shown.size() < kShown) shown.push_back(fmt::format("{} {}", tag, count));
-    if (counts.size() > kShown) shown.push_back(fmt::format("and {} more", counts.size() - kShown));
-    log(fmt::format("tags of column {} in train: {}", columns[k].name, fmt::join(shown, ", ")));
+      if (listed.size() < kListed) listed.push_back(fmt::format("{} {}", shown(tag), count));
+    if (counts.size() > kListed) listed.push_back(fmt::format("and {} more", counts.size() - kListed));
+    log(fmt::format("tags of column {} in train: {}", columns[k].name, fmt::join(listed, ", ")));
   }
 }
 
@@ -242,7 +244,7 @@ void check_train_columns(const TaggedSentences& train, const std::vector<TagColu
   for (const TagColumn& column : columns) {
     if (column.tags.size() < 2)
       fail("{}: column {} has the one tag \"{}\"; a tagger needs two", train.files.front().path, column.name,
-           column.tags.front());
+           shown(column.tags.front()));
     log(fmt::format("column {}: {} tags, scheme {}", column.name, column.tags.size(), name_of(column.data_scheme)));
   }
 }

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "measure/linear_crf.h"
 #include "report/comparison.h"
 #include "report/learning_curves.h"
@@ -313,7 +314,7 @@ Json TaggerReport::json() const {
 }
 
 std::string TaggerReport::text() const {
-  std::string out = fmt::format("{} on {}, {} sentences, {} tokens\n", model_name, data_name,
+  std::string out = fmt::format("{} on {}, {} sentences, {} tokens\n", escaped(model_name), escaped(data_name),
                                 evaluations_.front().sentences, evaluations_.front().tokens);
   if (interval_)
     out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", main_metric_, interval_->value, interval_->low,
@@ -323,7 +324,7 @@ std::string TaggerReport::text() const {
   if (comparison_) out += comparison_text(*comparison_, other_model_);
   for (std::size_t k = 0; k < columns_.size(); ++k) {
     const TagEvaluation& e = evaluations_[k];
-    out += fmt::format("\ncolumn {}: token accuracy {:.4f}", columns_[k].name, e.token_accuracy());
+    out += fmt::format("\ncolumn {}: token accuracy {:.4f}", shown(columns_[k].name), e.token_accuracy());
     if (const auto unknown = e.unknown_accuracy())
       out += fmt::format(", of {} tokens that train lacks {:.4f}", e.unknown_tokens, *unknown);
     for (const auto& baseline : baselines_)
@@ -339,7 +340,7 @@ std::string TaggerReport::text() const {
     for (const auto& baseline : baselines_)
       if (e.scheme != TagScheme::kNone) row(baseline.name, baseline.evaluations[k].spans);
     for (const auto& [type, counts] : e.per_type)
-      if (!type.empty()) row(type, counts);
+      if (!type.empty()) row(shown(type), counts);
     const SpanCalibration& c = calibrations_[k];
     out += fmt::format("\n{} predicted {}: mean probability {:.4f}, right {:.4f}, calibration error {:.4f}\n", c.spans,
                        e.scheme == TagScheme::kNone ? "tags" : "spans", c.mean_probability, c.share_right, c.ece);
