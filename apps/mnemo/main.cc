@@ -1,9 +1,13 @@
 // mnemo: train and run LSTM networks on text. Parses the command line, runs a command, prints errors, ends the process.
+#include <fcntl.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <new>
 #include <string>
 #include <string_view>
@@ -11,6 +15,7 @@
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "checkpoint/format.h"
 #include "kernels/product.h"
@@ -62,31 +67,79 @@ int run(int argc, char** argv) {
 
 namespace {
 
-// A line for each thing that is wrong.
 int report(std::string_view text, int code) {
+  try {
+    std::fprintf(stderr, "mnemo: %s\n", mnemo::escaped(text).c_str());
+  } catch (const std::bad_alloc&) {
+    std::fputs("mnemo: out of memory\n", stderr);
+  }
+  return code;
+}
+
+// A line for each thing that is wrong: only what checks a whole configuration or command line finds several.
+int report_all(std::string_view text, int code) {
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::fprintf(stderr, "mnemo: %.*s\n", static_cast<int>(end - begin), text.data() + begin);
+    report(text.substr(begin, end - begin), code);
     begin = end + 1;
   }
   return code;
 }
 
-}  // namespace
+// Before main nobody could catch std::bad_alloc: the static tables of libraries are made by then.
+[[gnu::constructor(101)]] void guard_static_tables() {
+  std::set_new_handler([] {
+    constexpr std::string_view kText = "mnemo: out of memory\n";
+    static_cast<void>(!::write(STDERR_FILENO, kText.data(), kText.size()));
+    std::_Exit(1);
+  });
+}
 
-int main(int argc, char** argv) {
-  // A closed pipe is an error of write(2) like any other: reported, not a silent end.
-  std::signal(SIGPIPE, SIG_IGN);
-  mnemo::program_name = argv[0];
+// No file that is opened may get the number of a standard stream that is closed. What is opened in its place fails as a
+// closed one does.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
+int guarded_run(int argc, char** argv) {
   try {
     const int code = mnemo::run(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) mnemo::fail("standard output: cannot write");
     return code;
   } catch (const mnemo::UsageError& error) {
-    return report(error.what(), 2);
+    return report_all(error.what(), 2);
   } catch (const std::bad_alloc&) {
     return report("out of memory", 1);
   } catch (const std::exception& error) {
     return report(error.what(), 1);
   }
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MNEMO_CHECKS_LEAKS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MNEMO_CHECKS_LEAKS
+#endif
+#endif
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::set_new_handler(nullptr);
+  occupy_standard_streams();
+  // A closed pipe and a file that is larger than a limit allows are errors of write(2) like any other: reported, not a
+  // silent end.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  mnemo::program_name = argv[0];
+  const int code = guarded_run(argc, argv);
+#if !defined(MNEMO_CHECKS_LEAKS)
+  // Static tables are not taken down: that may need memory, which may be what there is none of, and serves nobody.
+  std::fflush(nullptr);
+  std::_Exit(code);
+#endif
+  return code;
 }

@@ -130,6 +130,8 @@ int run_quantize(const QuantizeOptions& o) {
   subject.save();
   after.megabytes = file_megabytes(o.out);
   print(o, subject, before, after);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout))
+    fail("standard output: cannot write; {} is written and complete", o.out);
   return 0;
 }
 

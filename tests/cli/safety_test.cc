@@ -1,7 +1,12 @@
 // What the program does with files that are not its own, with hostile input, and where the system refuses.
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <functional>
+#include <nlohmann/json.hpp>
 
 #include "tests/cli/fixture.h"
 
@@ -11,7 +16,59 @@ void check_fails(const Outcome& outcome, int code, const std::string& message) {
   INFO(outcome.out << outcome.err);
   CHECK(outcome.code == code);
   CHECK_THAT(outcome.err, contains_text(message));
-  CHECK_THAT(outcome.err, Catch::Matchers::StartsWith("mnemo: "));
+  CHECK_THAT(outcome.err, contains_text("mnemo: "));
+}
+
+// Whether a terminal would only print the text.
+bool harmless(const std::string& text) {
+  const auto obeyed = [](char c) {
+    return (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 127;
+  };
+  return std::none_of(text.begin(), text.end(), obeyed) && text.find("\u202e") == std::string::npos &&
+         text.find("\u009b") == std::string::npos;
+}
+
+// The model file with its header changed.
+void change_header(const std::string& from, const std::string& to, const std::function<void(nlohmann::json&)>& change) {
+  const std::string bytes = Process::text(from);
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data(), 8);
+  const std::string tensors = bytes.substr(8 + size);
+  nlohmann::json header = nlohmann::json::parse(bytes.substr(8, size));
+  change(header);
+  std::string text = header.dump();
+  text.append((64 - (8 + text.size()) % 64) % 64, ' ');
+  size = text.size();
+  write_text(to, std::string(reinterpret_cast<const char*>(&size), 8) + text + tensors);
+}
+
+// The model file with every float32 weight at the far end of what is finite.
+void make_weights_huge(const std::string& from, const std::string& to) {
+  std::string bytes = Process::text(from);
+  std::uint64_t size = 0;
+  std::memcpy(&size, bytes.data(), 8);
+  const nlohmann::json header = nlohmann::json::parse(bytes.substr(8, size));
+  const float huge = 3e38f;
+  for (const auto& [name, tensor] : header.items()) {
+    if (name == "__metadata__" || tensor["dtype"] != "F32") continue;
+    for (std::size_t at = tensor["data_offsets"][0]; at < tensor["data_offsets"][1]; at += sizeof huge)
+      std::memcpy(bytes.data() + 8 + size + at, &huge, sizeof huge);
+  }
+  write_text(to, bytes);
+}
+
+// What `classify` writes for one text where standard output is a terminal.
+std::string classified_on_terminal(const Fixture& f, const std::string& model) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  REQUIRE((terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0));
+  write_text(f.path("stdin"), "a fine song\n");
+  const int kept = ::open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);  // what was written outlives the program
+  CHECK(Process({"classify", model}, f.folder(), f.path("stdin"), ptsname(terminal)).wait().code == 0);
+  char buffer[4096];
+  const ssize_t n = read(terminal, buffer, sizeof buffer);
+  close(kept);
+  close(terminal);
+  return {buffer, static_cast<std::size_t>(std::max<ssize_t>(0, n))};
 }
 
 }  // namespace
@@ -51,4 +108,177 @@ TEST_CASE("what a killed run left half written is gone after the next one, other
   REQUIRE(f.train("run").code == 0);
   CHECK_FALSE(std::filesystem::exists(half));
   CHECK(Process::text(own) == "mine");
+}
+
+TEST_CASE("nothing of a text or a model reaches the terminal that it would obey") {
+  const Fixture f;
+  const std::string evil = "\033]0;x\007\u202e\u009b31m";
+  std::string data = tiny_data();
+  for (std::size_t at = 0; (at = data.find("pos\t", at)) != std::string::npos; at += evil.size() + 4)
+    data.insert(at, evil);
+  write_text(f.path("train.tsv"), data);
+  write_text(f.path("dev.tsv"), evil + "pos\ta fine song\nneg\tthis dull room\n" + evil + "new\tnothing\n");
+  const Outcome train = f.train("run", {"--set", R"(training.class_weight={"\u001b]0;x":1})"});
+  check_fails(train, 2, "no label \"\\x1b]0;x");
+  CHECK(harmless(train.err));
+  const Outcome trained = f.train("run");
+  REQUIRE(trained.code == 0);
+  CHECK_THAT(trained.err, contains_text("\\x1b]0;x\\x07\\u202e\\u009b31mpos 20"));
+  CHECK(harmless(trained.err));
+  const std::string model = f.path("run/model.safetensors");
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"inspect", model},
+                                                    {"inspect", model, "-f", "json"},
+                                                    {"evaluate", model, f.path("dev.tsv")},
+                                                    {"inspect", f.path("absent") + evil},
+                                                    {"train", f.path("c.json"), "--dry-run"},
+                                                    {"classify", model, evil}}) {
+    const Outcome outcome = f.mnemo(arguments);
+    INFO(arguments[0] << outcome.out << outcome.err);
+    CHECK(harmless(arguments.back() == "json" ? "" : outcome.out));
+    CHECK(harmless(outcome.err));
+  }
+  const std::string labels = f.mnemo({"classify", model}, "a fine song\n").out;
+  CHECK(labels.find_first_of("\033\007") == std::string::npos);
+  const std::string on_terminal = classified_on_terminal(f, model);
+  CHECK_THAT(on_terminal, contains_text("\\u202e\\u009b31m"));
+
+  const std::string changed = f.path("changed");
+  for (const char* key : {"format", "format_version", "task", "precision"}) {
+    change_header(model, changed, [&](nlohmann::json& header) { header["__metadata__"][key] = evil + "\nmnemo: x\n"; });
+    const Outcome outcome = f.mnemo({"inspect", changed});
+    INFO(key << outcome.err);
+    CHECK(harmless(outcome.err));
+    CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') <= 1);
+  }
+}
+
+TEST_CASE("a message shows the beginning of what is long, and the first of what is much") {
+  const Fixture f;
+  const std::string model = trained().path("run/model.safetensors"), huge(1'000'000, 'x');
+  const auto message = [&](const std::vector<std::string>& arguments) {
+    const Outcome outcome = f.mnemo(arguments);
+    CHECK(outcome.code != 0);
+    CHECK(outcome.err.size() < 5000);
+    return outcome.err;
+  };
+  write_text(f.path("huge.csv"), huge + ",t\na,b\n");
+  message({"classify", model, f.path("huge.csv"), "--format-in", "csv"});
+  write_text(f.path("huge.tsv"), huge + "\ta text\n" + huge + "\tanother\n");
+  message({"train", f.path("c.json"), "--set", "data.train=" + f.path("huge.tsv"), "--dry-run"});
+  message({"train", f.path("c.json"), "--set", "model." + huge.substr(0, 100'000) + "=1"});
+  std::string keys = "{";
+  for (int i = 0; i < 1000; ++i) keys += (i > 0 ? ", \"key" : "\"key") + std::to_string(i) + "\": 1";
+  write_text(f.path("keys.json"), keys + "}");
+  CHECK_THAT(f.mnemo({"config", "check", f.path("keys.json")}).err, contains_text("and 950 more"));
+  const std::string changed = f.path("changed");
+  for (const char* key : {"format", "format_version", "task", "precision"}) {
+    change_header(model, changed, [&](nlohmann::json& header) { header["__metadata__"][key] = huge; });
+    message({"classify", changed});
+  }
+  REQUIRE(f.train("deep", {"--set", "model.layers=4", "--set", "training.epochs=1"}).code == 0);
+  change_header(f.path("deep/model.safetensors"), changed, [&](nlohmann::json& header) {
+    for (auto tensor = header.begin(); tensor != header.end();) {
+      if (!tensor.key().starts_with("rnn.weight")) {
+        ++tensor;
+        continue;
+      }
+      header["was " + tensor.key()] = *tensor;
+      tensor = header.erase(tensor);
+    }
+  });
+  CHECK_THAT(message({"classify", changed}), contains_text("is missing; and 6 more"));
+}
+
+TEST_CASE("a model whose weights give no numbers gives no answer") {
+  const Fixture f;
+  write_text(f.path("t.conll"), "Ada B-PER\nsaw O\nRome B-LOC\n\nKurt B-PER\nsaw O\nOslo B-LOC\n");
+  write_text(f.path("l.txt"), "to be or not to be\nto be or not to be\nto be or not\n");
+  const std::string sizes = R"("model": {"embedding": 4, "hidden": 4}, "training": {"epochs": 1, "batch_size": 2})";
+  write_text(f.path("t.json"),
+             R"({"task": "tag", "data": {"train": "t.conll", "dev": "t.conll", "format": "conll"}, )" + sizes + "}");
+  write_text(f.path("l.json"), R"({"task": "generate", "data": {"train": "l.txt", "dev": "l.txt"}, )" + sizes + "}");
+  for (const std::string name : {"t", "l"}) {
+    const Outcome trained = f.mnemo({"train", f.path(name + ".json"), "--set", "output.dir=" + f.path(name)});
+    INFO(trained.err);
+    REQUIRE(trained.code == 0);
+    make_weights_huge(f.path(name + "/model.safetensors"), f.path(name + "_huge"));
+  }
+  make_weights_huge(trained().path("run/model.safetensors"), f.path("c_huge"));
+  const std::string c = f.path("c_huge"), t = f.path("t_huge"), l = f.path("l_huge");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"classify", c, f.path("l.txt")},
+        {"classify", c, f.path("l.txt"), "-f", "jsonl"},
+        {"evaluate", c, f.path("dev.tsv")},
+        {"tag", t, f.path("l.txt"), "--raw"},
+        {"tag", t, f.path("l.txt"), "--raw", "-f", "jsonl", "--marginals", "--nbest", "2"},
+        {"tag", t, f.path("l.txt"), "--raw", "-f", "slashed"},
+        {"evaluate", t, f.path("t.conll")},
+        {"score", l, f.path("l.txt")},
+        {"score", l, f.path("l.txt"), "-f", "jsonl", "--cache", "10"},
+        {"evaluate", l, f.path("l.txt")},
+        {"generate", l, "--length", "5"},
+        {"generate", l, "--length", "5", "--beam", "2"},
+        {"generate", l, "--length", "5", "--temperature", "0"}}) {
+    const Outcome outcome = f.mnemo(arguments);
+    INFO(arguments[0]);
+    check_fails(outcome, 1, "the model gives no number for");
+    CHECK(outcome.out.empty());
+  }
+  for (const double temperature : {1e308, 5e-324, 0.0, -1.0, 1000.0, 0.001}) {
+    change_header(trained().path("run/model.safetensors"), f.path("changed"), [&](nlohmann::json& header) {
+      header["__metadata__"]["calibration"] = nlohmann::json{{"temperature", temperature}}.dump();
+    });
+    check_fails(f.mnemo({"classify", f.path("changed")}, "good\n"), 1, "expected a temperature from 0.01 to 100");
+  }
+}
+
+TEST_CASE("a damaged log never keeps a run from going on") {
+  const Fixture f;
+  for (const std::string& line :
+       {std::string(300'000, '[') + std::string(300'000, ']'),
+        "\"x\": " + std::string(100'000, '[') + std::string(100'000, ']'), std::string("\"step\": \"x\""),
+        std::string("\"step\": 1, \"kind\": 7"), std::string("\"step\": 1e300, \"kind\": \"eval\""),
+        std::string("\"step\": 18446744073709551615, \"kind\": \"eval\""),
+        std::string("\"step\": 1, \"kind\": \"eval\", \"loss\": {}")}) {
+    REQUIRE(f.train("run", {"--set", "training.max_minutes=1e-9", "--overwrite"}).code == 0);
+    // As if it had been killed before its end.
+    change_header(f.path("run/resume.safetensors"), f.path("run/resume.safetensors"), [](nlohmann::json& header) {
+      auto state = nlohmann::json::parse(header["__metadata__"]["state"].get<std::string>());
+      state["finished"] = false;
+      header["__metadata__"]["state"] = state.dump();
+    });
+    write_text(f.path("run/log.jsonl"), (line[0] == '[' ? line : "{" + line + "}") + "\nno line\n");
+    const Outcome outcome = f.train("run", {"--set", "training.max_minutes=1e-9", "--resume"});
+    INFO(outcome.err);
+    CHECK(outcome.code == 0);
+  }
+}
+
+TEST_CASE("a damaged state is refused by its file's name and what is wrong with it") {
+  const Fixture f;
+  REQUIRE(f.train("run", {"--set", "training.max_minutes=1e-9"}).code == 0);
+  const std::string state = f.path("run/resume.safetensors"), good = f.path("good");
+  std::filesystem::copy_file(state, good);
+  using Change = std::function<void(nlohmann::json&)>;
+  for (const Change& change :
+       {Change([](auto& s) { s["step"] = "x"; }), Change([](auto& s) { s["waited"] = 1e308; }),
+        Change([](auto& s) { s["waited"] = 0.5; }), Change([](auto& s) { s["since_log"][3] = 18446744073709551615u; }),
+        Change([](auto& s) { s["since_log"] = 5; }), Change([](auto& s) {
+          s["best"] = nlohmann::json::object();
+          s["best_step"] = 1;
+          s["step"] = 1;
+        }),
+        Change([](auto& s) { s["finished"] = 1; }), Change([](auto& s) { s["dev_values"] = {"x"}; }),
+        Change([](auto& s) { s["end"] = 99; }), Change([](auto& s) { s["init_from"] = 1; }),
+        Change([](auto& s) { s.erase("step"); }), Change([](auto& s) { s = nlohmann::json::array(); }),
+        Change([](auto& s) { s["seconds"] = -1; })}) {
+    change_header(good, state, [&](nlohmann::json& header) {
+      auto changed = nlohmann::json::parse(header["__metadata__"]["state"].get<std::string>());
+      change(changed);
+      header["__metadata__"]["state"] = changed.dump();
+    });
+    const Outcome outcome = f.train("run", {"--set", "training.max_minutes=1e-9", "--resume"});
+    check_fails(outcome, 1, "resume.safetensors: damaged: ");
+    CHECK_THAT(outcome.err, !contains_text("exception"));
+  }
 }
