@@ -84,7 +84,9 @@ int run_evaluate(const EvaluateOptions& o) {
   check_options(o, task.traits());
   for (const Minimum& minimum : minimums) task.check_metric(minimum.metric, *model, !o.train.empty());
   ThreadPool pool(o.threads);
-  const auto data = task.open(open_request(o.data, o.input, "data"), *model);
+  OpenRequest open = open_request(o.data, o.input, "data");
+  open.again = !o.compare.empty();
+  const auto data = task.open(open, *model);
   const auto train = o.train.empty() ? nullptr : task.open(open_request(o.train, o.input, "train"), *model);
   MeasureRequest request{.metric = o.metric, .train = train.get(), .adaptation = o.adaptation, .log = say};
   const auto report = task.measure(*model, *data, request, pool);
@@ -97,7 +99,7 @@ int run_evaluate(const EvaluateOptions& o) {
            model->task());
     request.train = nullptr;
     request.log = [](const std::string&) {};
-    const auto their_data = task.reopen(*data, *other, open_request(o.data, o.input, "data"));
+    const auto their_data = task.reopen(*data, *other, open);
     const auto theirs = task.measure(*other, their_data ? *their_data : *data, request, pool);
     theirs->model_name = o.compare;
     report->compare(*theirs);

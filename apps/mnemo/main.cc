@@ -15,6 +15,7 @@
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/memory_reserve.h"
 #include "base/shown.h"
 #include "base/thread_pool.h"
 #include "checkpoint/format.h"
@@ -103,6 +104,20 @@ void occupy_standard_streams() {
       static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
 }
 
+std::terminate_handler end_as_ever = nullptr;
+
+// Where an exception reaches no handler. Memory that runs out in a destructor is none of the program's own mistakes.
+[[noreturn]] void end_by_exception() {
+  try {
+    if (std::current_exception()) throw;
+  } catch (const std::bad_alloc&) {
+    std::_Exit(report("out of memory", 1));
+  } catch (...) {
+  }
+  end_as_ever();
+  std::abort();
+}
+
 int guarded_run(int argc, char** argv) {
   try {
     const int code = mnemo::run(argc, argv);
@@ -129,6 +144,8 @@ int guarded_run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::set_new_handler(nullptr);
+  end_as_ever = std::set_terminate(end_by_exception);
+  mnemo::hold_memory_reserve();
   occupy_standard_streams();
   // A closed pipe and a file that is larger than a limit allows are errors of write(2) like any other: reported, not a
   // silent end.

@@ -71,8 +71,10 @@ class Scoring {
     const std::size_t begin = line.find(kBar);
     if (begin == std::string::npos)
       fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
-    text = text.substr(begin + kBar.size());
-    return text.substr(0, text.find(kBar));
+    // The bars of an empty text may have one blank between them.
+    text = text.substr(begin + kBar.size() - 1);
+    text = text.substr(0, text.find(kBar));
+    return text.substr(std::min<std::size_t>(1, text.size()));
   }
 
   void answer() {
@@ -132,6 +134,9 @@ class PoemScoring {
           check_one();
         else
           poem += (poem.empty() ? "" : "\n") + line;
+        if (poem.size() > kMaxLineBytes)
+          fail("{}:{}: a poem of more than {} MiB; an empty line parts two", lines.name(), lines.line_number(),
+               kMaxLineBytes >> 20);
       }
       check_one();
     }

@@ -47,10 +47,8 @@ Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t 
   Json value;
   try {
     value = parse_json(required(file, key));
-  } catch (const nlohmann::json::exception&) {
-    value = nullptr;
-  } catch (const Error& error) {
-    fail("{}: damaged model: \"{}\" of __metadata__: {}", file.name(), key, error.what());
+  } catch (const JsonError& error) {
+    if (!error.offset()) fail("{}: damaged model: \"{}\" of __metadata__: {}", file.name(), key, error.what());
   }
   if (value.type() != type)
     fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
@@ -112,8 +110,8 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   ModelMetadata m;
   m.task = required(file, format::kTask);
   if (!TaskSet::all().has(m.task))
-    fail("{}: a model of the task \"{}\" in format {}, made by {}; this program knows {}: a newer mnemo is needed", path,
-         m.task, format::kVersion, required(file, format::kProducer), TaskSet::all().names());
+    fail("{}: a model of the task \"{}\" in format {}, made by {}; this program knows {}: a newer mnemo is needed",
+         path, shown(m.task), format::kVersion, shown(required(file, format::kProducer)), TaskSet::all().names());
   m.precision = parse_precision(file);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, shown(m.task), task);

@@ -7,13 +7,13 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/shown.h"
 #include "checkpoint/format.h"
 
@@ -21,8 +21,6 @@ namespace mnemo {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the file's numbers are little-endian");
-
-using nlohmann::json;
 
 struct DTypeFacts {
   DType dtype;
@@ -133,9 +131,8 @@ std::string_view header_text(std::string_view bytes, const std::string& name) {
 }
 
 // Walks through the JSON text before a value is built from it: refuses what is no JSON, a key given twice, and whatever
-// could make a small file need a lot of memory. (The callback of json::parse could do so in one pass, but takes time
-// quadratic in the number of entries.)
-class HeaderGuard : public nlohmann::json_sax<json> {
+// could make a small file need a lot of memory. Its limits are closer than those of `parse_json`.
+class HeaderGuard : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderGuard(const std::string& name) : name_(name) {}
 
@@ -152,7 +149,7 @@ class HeaderGuard : public nlohmann::json_sax<json> {
   bool end_array() override { return close(); }
   bool key(string_t& key) override { return add_key(key); }
 
-  bool parse_error(std::size_t position, const std::string&, const json::exception&) override {
+  bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
     fail("{}: the header is no valid JSON, at byte {} of the file", name_, position + 8);
   }
 
@@ -196,13 +193,13 @@ class HeaderGuard : public nlohmann::json_sax<json> {
   std::string entry_;
 };
 
-json parse_header(std::string_view header, const std::string& name) {
+JsonDocument parse_header(std::string_view header, const std::string& name) {
   HeaderGuard guard(name);
-  json::sax_parse(header.begin(), header.end(), &guard);
-  return json::parse(header.begin(), header.end());
+  Json::sax_parse(header.begin(), header.end(), &guard);
+  return JsonDocument(parse_json(header, {.values = header.size()}));
 }
 
-std::map<std::string, std::string> read_metadata(const json& header, Problems& problems) {
+std::map<std::string, std::string> read_metadata(const Json& header, Problems& problems) {
   std::map<std::string, std::string> metadata;
   const auto found = header.find(format::kMetadata);
   if (found == header.end()) return metadata;
@@ -226,7 +223,7 @@ struct Entry {
   std::uint64_t end = 0;
 };
 
-bool read_dtype(const json& fields, const std::string& tensor, DType& dtype, Problems& problems) {
+bool read_dtype(const Json& fields, const std::string& tensor, DType& dtype, Problems& problems) {
   const auto found = fields.find("dtype");
   if (found == fields.end() || !found->is_string()) {
     problems.add("tensor {}: dtype missing or no string", tensor);
@@ -240,13 +237,13 @@ bool read_dtype(const json& fields, const std::string& tensor, DType& dtype, Pro
   return known.has_value();
 }
 
-bool is_list_of_sizes(const json& list) {
-  return list.is_array() && std::ranges::all_of(list, [](const json& item) {
+bool is_list_of_sizes(const Json& list) {
+  return list.is_array() && std::ranges::all_of(list, [](const Json& item) {
            return item.is_number_unsigned() && item.get<std::uint64_t>() <= INT64_MAX;
          });
 }
 
-bool read_shape(const json& fields, const std::string& tensor, std::vector<std::int64_t>& shape, Problems& problems) {
+bool read_shape(const Json& fields, const std::string& tensor, std::vector<std::int64_t>& shape, Problems& problems) {
   const auto found = fields.find("shape");
   if (found == fields.end() || !is_list_of_sizes(*found)) {
     problems.add("tensor {}: shape missing or no list of whole numbers from 0", tensor);
@@ -256,7 +253,7 @@ bool read_shape(const json& fields, const std::string& tensor, std::vector<std::
   return true;
 }
 
-bool read_offsets(const json& fields, const std::string& tensor, std::size_t data_bytes, Entry& entry,
+bool read_offsets(const Json& fields, const std::string& tensor, std::size_t data_bytes, Entry& entry,
                   Problems& problems) {
   const auto found = fields.find("data_offsets");
   if (found == fields.end() || !is_list_of_sizes(*found) || found->size() != 2) {
@@ -271,7 +268,7 @@ bool read_offsets(const json& fields, const std::string& tensor, std::size_t dat
   return false;
 }
 
-void check_fields_known(const json& fields, const std::string& tensor, Problems& problems) {
+void check_fields_known(const Json& fields, const std::string& tensor, Problems& problems) {
   for (const auto& [key, value] : fields.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets")
       problems.add("tensor {}: unknown key {}", tensor, in_quotes(key));
@@ -287,7 +284,7 @@ void check_size(const Entry& entry, const std::string& tensor, Problems& problem
 }
 
 // Nothing if the place of the tensor is not known: then no other one can be found to overlap it.
-std::optional<Entry> read_entry(const std::string& name, const json& fields, std::string_view data,
+std::optional<Entry> read_entry(const std::string& name, const Json& fields, std::string_view data,
                                 Problems& problems) {
   const std::string tensor = in_quotes(name);
   if (!fields.is_object()) {
@@ -319,7 +316,7 @@ void check_coverage(std::vector<Entry> entries, std::size_t data_bytes, Problems
   if (covered != data_bytes) problems.add("bytes {} to {} of the data belong to no tensor", covered, data_bytes);
 }
 
-std::vector<Entry> read_entries(const json& header, std::string_view data, Problems& problems) {
+std::vector<Entry> read_entries(const Json& header, std::string_view data, Problems& problems) {
   std::vector<Entry> entries;
   bool all_placed = true;
   for (const auto& [key, value] : header.items()) {
@@ -368,7 +365,7 @@ std::vector<std::size_t> data_order(const std::vector<TensorView>& tensors) {
 }
 
 std::string tensor_line(const TensorView& tensor, std::size_t begin) {
-  return fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", json(tensor.name).dump(),
+  return fmt::format(R"({}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", Json(tensor.name).dump(),
                      dtype_name(tensor.dtype), fmt::join(tensor.shape, ","), begin, begin + tensor.bytes);
 }
 
@@ -378,7 +375,7 @@ std::string header_json(const std::map<std::string, std::string>& metadata, cons
   std::size_t end = 0;
   for (const std::size_t i : order) begins[i] = std::exchange(end, end + tensors[i].bytes);
   std::vector<std::string> lines;
-  if (!metadata.empty()) lines.push_back(fmt::format("\"{}\":{}", format::kMetadata, json(metadata).dump()));
+  if (!metadata.empty()) lines.push_back(fmt::format("\"{}\":{}", format::kMetadata, Json(metadata).dump()));
   for (std::size_t i = 0; i < tensors.size(); ++i) lines.push_back(tensor_line(tensors[i], begins[i]));
   return fmt::format("{{{}}}", fmt::join(lines, ","));
 }
@@ -397,7 +394,7 @@ Layout lay_out(const std::map<std::string, std::string>& metadata, std::vector<T
   Layout layout;
   try {
     layout.head = header_json(metadata, tensors, order);
-  } catch (const json::exception&) {
+  } catch (const Json::exception&) {
     fail("{}: cannot be saved: a tensor's name or the metadata are no valid UTF-8", name);
   }
   layout.head.resize((layout.head.size() + 7) / 8 * 8, ' ');
@@ -452,7 +449,8 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& nam
   file.name_ = name;
   file.bytes_ = std::make_shared<const std::string>(std::move(bytes));
   const std::string_view header = header_text(*file.bytes_, name);
-  const json parsed = parse_header(header, name);
+  const JsonDocument document = parse_header(header, name);
+  const Json& parsed = *document;
   Problems problems;
   file.metadata_ = read_metadata(parsed, problems);
   auto entries = read_entries(parsed, std::string_view(*file.bytes_).substr(8 + header.size()), problems);

@@ -1,9 +1,17 @@
+#include <filesystem>
+
+#include "base/error.h"
 #include "base/file.h"
 #include "config/options.h"
 
 namespace mnemo {
 
 Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check) {
+  // A device may have no end.
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  if (std::filesystem::is_character_file(status) || std::filesystem::is_block_file(status))
+    fail("{}: is a device, expected a configuration", path);
   return parse_config(read_file(path), path, sets, check);
 }
 

@@ -297,7 +297,8 @@ std::vector<Option> data_options() {
              "Columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos. "
              "words: the words themselves, found in their characters; tagged-words: with the tag that each has.")
           .only(kTag),
-      option("data.scheme", MNEMO_MEMBER(data.scheme), Choices{"auto", "none", "iob1", "bio", "bioes", "bmes"},
+      option("data.scheme", MNEMO_MEMBER(data.scheme),
+             Choices{"auto", "none", "iob1", "bio", "ioe2", "bioes", "bmes", "bilou"},
              "How tags spell spans; none: they stand for themselves; auto: as the tags of train look.")
           .only(kTag),
       option("data.records", MNEMO_MEMBER(data.records), any,
@@ -774,9 +775,7 @@ void apply_set(Config& config, const std::string& set, std::vector<std::string>&
   const auto parsed = [&] {
     try {
       return parse_json(text);
-    } catch (const std::bad_alloc&) {
-      throw;
-    } catch (const std::exception&) {
+    } catch (const JsonError&) {
       return Json(text);
     }
   };
@@ -789,22 +788,17 @@ void apply_set(Config& config, const std::string& set, std::vector<std::string>&
   set_option(config, *o, value, "--set ", errors);
 }
 
-Json parse_strict(std::string_view text, const std::string& name) {
-  Json out;
+JsonDocument parse_strict(std::string_view text, const std::string& name) {
   try {
-    out = parse_json(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    const std::size_t end = std::min(error.byte, text.size());
+    JsonDocument out(parse_json(text));
+    if (!out->is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(*out)));
+    return out;
+  } catch (const JsonError& error) {
+    if (!error.offset()) throw UsageError(fmt::format("{}: {}", name, error.what()));
+    const std::size_t end = std::min(*error.offset(), text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
     throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
-  } catch (const nlohmann::json::out_of_range& error) {
-    const std::string_view all = error.what();
-    throw UsageError(fmt::format("{}: no valid JSON: {}", name, all.substr(std::min(all.size(), all.find("] ") + 2))));
-  } catch (const Error& error) {
-    throw UsageError(fmt::format("{}: {}", name, error.what()));
   }
-  if (!out.is_object()) throw UsageError(fmt::format("{}: expected a JSON object, found {}", name, found(out)));
-  return out;
 }
 
 std::string type_text(const Json& schema) {
@@ -835,9 +829,10 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
                     const ConfigCheck& check) {
   Config config;
   std::vector<std::string> errors;
-  const Json json = parse_strict(text, name);
+  const JsonDocument document = parse_strict(text, name);
+  const Json& json = *document;
   // The task first: it has defaults of its own.
-  if (json.is_object() && json.contains("task")) {
+  if (json.contains("task")) {
     std::vector<std::string> repeated;
     read_object(config, Json{{"task", json["task"]}}, "", "", repeated);
   }

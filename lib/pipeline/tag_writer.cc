@@ -8,7 +8,9 @@
 #include <set>
 #include <utility>
 
+#include "base/json.h"
 #include "text/html.h"
+#include "text/json_line.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -207,7 +209,8 @@ void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted
 
 Json TagWriter::json(const Sentence& s, const std::vector<PredictedTags>& predicted) const {
   const PlacedText placed = place(s);
-  Json record = options_.keys ? Json::parse(s.lines.front()) : Json::object();
+  JsonDocument document(options_.keys ? parse_json(s.lines.front(), {.depth = kMaxLineDepth}) : Json::object());
+  Json& record = *document;
   for (const std::string& own :
        {std::string("tokens"), std::string("tags"), options_.spans_key, std::string("nbest"), std::string("columns")})
     record.erase(own);

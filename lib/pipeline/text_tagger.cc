@@ -180,15 +180,33 @@ std::vector<std::string> model_tags(const std::vector<std::string>& found, TagSc
   return {out.begin(), out.end()};
 }
 
+namespace {
+
+char shown_letter(const TagColumn& column, char letter) {
+  const bool both_ends = column.scheme == TagScheme::kBioes;
+  switch (column.data_scheme) {
+    case TagScheme::kIob1:
+      return 'I';
+    case TagScheme::kBio:
+      return letter == 'B' || letter == 'S' ? 'B' : 'I';
+    case TagScheme::kIoe2:
+      return !both_ends ? letter : letter == 'E' || letter == 'S' ? 'E' : 'I';
+    case TagScheme::kBilou:
+      return letter == 'E' ? 'L' : letter == 'S' ? 'U' : letter;
+    default:
+      return letter;
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place) {
   std::vector<std::string> names;
   for (const std::string& tag : column.tags) {
     const auto parts = split_tag(tag, column.scheme);
     const bool spans = column.scheme != TagScheme::kNone && parts && parts->letter != 'O';
     std::string name = tag;
-    if (spans && column.data_scheme == TagScheme::kIob1) name = letter_tag('I', parts->type);
-    if (spans && column.data_scheme == TagScheme::kBio)
-      name = letter_tag(parts->letter == 'B' || parts->letter == 'S' ? 'B' : 'I', parts->type);
+    if (spans) name = letter_tag(shown_letter(column, parts->letter), parts->type);
     names.push_back(std::move(name));
   }
   std::vector<std::string> out = names;

@@ -13,7 +13,8 @@ namespace {
 Json files_json(const std::vector<SourceFile>& files) {
   Json out = Json::array();
   for (const SourceFile& f : files)
-    out.push_back({{"bytes", f.bytes}, {"records", f.records}, {"fnv1a64", fmt::format("{:016x}", f.hash)}});
+    out.push_back(
+        {{"bytes", f.read.bytes}, {"records", f.records}, {"fnv1a64", fmt::format("{:016x}", f.read.fnv1a64)}});
   return out;
 }
 

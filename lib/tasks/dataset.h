@@ -9,14 +9,15 @@
 
 #include "base/json_fwd.h"
 #include "checkpoint/model_file.h"
+#include "text/line_reader.h"
 
 namespace mnemo {
 
 /// A file that was read, for the provenance and for messages.
 struct SourceFile {
   std::string path;
-  std::int64_t bytes = 0, records = 0;
-  std::uint64_t hash = 0;  ///< FNV-1a, 64 bits, of the file's bytes
+  std::int64_t records = 0;
+  ByteDigest read = {};  ///< of the very bytes that the records are of
 };
 
 /// One part of a run's data, or what a model is measured on.

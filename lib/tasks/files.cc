@@ -3,7 +3,6 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "pipeline/text_tagger.h"
 
 namespace mnemo {
@@ -15,17 +14,6 @@ std::string data_path(const std::string& file, const std::string& data_dir, cons
   if (path.is_absolute() || file == "-") return file;
   if (!data_dir.empty()) return (std::filesystem::path(data_dir) / path).lexically_normal().string();
   return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
-}
-
-SourceFile describe_file(const std::string& path) {
-  SourceFile out{path, 0, 0, 0xcbf29ce484222325ull};
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return out;  // a pipe can be read only once
-  read_file_in_blocks(path, [&](std::string_view block) {
-    out.bytes += std::ssize(block);
-    for (const char byte : block) out.hash = (out.hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
-  });
-  return out;
 }
 
 DataFile requested_file(const OpenRequest& request, DataConfig& data) {
@@ -50,8 +38,14 @@ void forget_columns(DataConfig& data, const std::string& format) {
 
 bool is_unlabelled(const std::string& format) { return format == "lines" || format == "poems-json"; }
 
+void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log) {
+  if (at_start) log(fmt::format("{}: begins with a byte order mark, which was dropped", name));
+  if (lines > 0)
+    log(fmt::format("{}: {} lines behind the first begin with a byte order mark, which was dropped", name, lines));
+}
+
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log) {
-  if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", path));
+  report_byte_order_marks(path, counts.had_bom, counts.bom_lines, log);
   if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
   if (counts.empty_lines > 0) log(fmt::format("{}: {} empty lines skipped", path, counts.empty_lines));
   if (counts.invalid_sequences > 0)

@@ -25,6 +25,7 @@ struct OpenRequest {
   std::string what;    ///< how messages name it: "data", "train", "dev"
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
   Log log = [](const std::string&) {};
+  bool again = false;  ///< it will be reopened, so that what can be read only once is to be kept
 };
 
 /// How messages name a path: "standard input" for "-".
@@ -33,9 +34,6 @@ std::string shown_path(const std::string& path);
 /// The path of a data file: as it is if absolute, else from data.dir if that is set, else from the folder of the
 /// configuration file.
 std::string data_path(const std::string& file, const std::string& data_dir, const std::string& config_path);
-
-/// The description of a file that is about to be read, without its records.
-SourceFile describe_file(const std::string& path);
 
 /// The one file of `request`, and `data` as it is to be read: keys that say where in a record label and text are say
 /// nothing of another format.
@@ -46,6 +44,8 @@ void forget_columns(DataConfig& data, const std::string& format);
 /// Whether the format is one of texts alone.
 bool is_unlabelled(const std::string& format);
 
+/// Says that byte order marks were dropped, at the start of the file and of so many lines behind the first one.
+void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log);
 /// Says what a reader of records found that is no error.
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log);
 

@@ -32,6 +32,7 @@ class FileSource : public ByteSource {
   Piece read(char* to, std::size_t capacity) override {
     for (;;) {
       const ssize_t got = ::read(descriptor_, to, capacity);
+      if (got >= 0) digest_.add({to, static_cast<std::size_t>(got)});
       if (got >= 0) return {static_cast<std::size_t>(got), got == 0};
       if (errno != EINTR) fail("cannot read: {}", std::strerror(errno));
     }
@@ -42,9 +43,12 @@ class FileSource : public ByteSource {
     return ::poll(&request, 1, 0) != 0;  // an error is for read to report
   }
 
+  const ByteDigest& digest() const override { return digest_; }
+
  private:
   int descriptor_;
   bool owned_;
+  ByteDigest digest_;
 };
 
 class MemorySource : public ByteSource {
@@ -55,14 +59,17 @@ class MemorySource : public ByteSource {
     const std::size_t count = std::min(capacity, bytes_.size() - at_);
     std::memcpy(to, bytes_.data() + at_, count);
     at_ += count;
+    digest_.add({to, count});
     return {count, count == 0};
   }
 
   bool ready() override { return true; }
+  const ByteDigest& digest() const override { return digest_; }
 
  private:
   std::string bytes_;
   std::size_t at_ = 0;
+  ByteDigest digest_;
 };
 
 // Passes bytes on, unpacked if the first two are gzip's (RFC 1952). Several gzip members in a row are one text.
@@ -89,6 +96,8 @@ class UnpackingSource : public ByteSource {
     const bool has_input = begin_ < end_ && form_ != Form::kOpen;
     return has_input || input_ended_ || packed_->ready();
   }
+
+  const ByteDigest& digest() const override { return packed_->digest(); }
 
  private:
   enum class Form { kOpen, kPlain, kGzip };
@@ -164,6 +173,11 @@ class UnpackingSource : public ByteSource {
 };
 
 }  // namespace
+
+void ByteDigest::add(std::string_view read) {
+  bytes += std::ssize(read);
+  for (const char byte : read) fnv1a64 = (fnv1a64 ^ static_cast<unsigned char>(byte)) * 0x100000001b3ull;
+}
 
 std::unique_ptr<ByteSource> open_byte_source(const std::string& path) {
   if (path == "-") return std::make_unique<UnpackingSource>(std::make_unique<FileSource>(STDIN_FILENO, false));

@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
+
+#include "text/line_reader.h"
 
 namespace mnemo {
 
@@ -20,6 +23,8 @@ class ByteSource {
   virtual Piece read(char* to, std::size_t capacity) = 0;
   /// True if the next `read` does not wait.
   virtual bool ready() = 0;
+  /// Of what was read so far, packed as it is.
+  virtual const ByteDigest& digest() const = 0;
 };
 
 /// A file, or standard input for `-`, unpacked if it is gzip data. Throws Error, naming the path, if it cannot be

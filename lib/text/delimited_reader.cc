@@ -74,6 +74,7 @@ class DelimitedReader : public RecordReader {
     if (!next_line(line_)) return false;
     row_line_ = lines_.line_number();
     row_is_empty_ = line_.empty();
+    row_bytes_ = 0;
     width_read_ = 0;
     std::size_t at = 0;
     do {
@@ -103,7 +104,13 @@ class DelimitedReader : public RecordReader {
       cell.append(line_, at, quote - at);
       at = quote + 1;
       if (quote == line_.size()) {
+        row_bytes_ += line_.size() + 1;
         if (!lines_.next(line_)) fail_at(opened, "a quote is opened here and never closed");
+        if (row_bytes_ + line_.size() > kMaxLineBytes)
+          fail_at(row_line_,
+                  fmt::format("a row of more than {} MiB, the longest that is read; the last quote is opened "
+                              "in line {}",
+                              kMaxLineBytes >> 20, opened));
         cell += '\n';
         at = 0;
       } else if (at < line_.size() && line_[at] == '"') {
@@ -182,6 +189,7 @@ class DelimitedReader : public RecordReader {
   std::vector<std::string> cells_;  // the first width_read_ are the row
   std::size_t width_read_ = 0;
   std::size_t row_line_ = 0;
+  std::size_t row_bytes_ = 0;  // of its lines before the one in hand
   bool row_is_empty_ = false;
   std::size_t width_ = 0;  // of the first row; 0: none was read
   std::size_t width_line_ = 0;

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <cstddef>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "base/json.h"
 
 namespace mnemo {
 
-/// The object that a line holds. Throws Error "NAME:LINE:COLUMN: ..." for what is no JSON, or no object.
-nlohmann::json parse_json_line(const std::string& line, const std::string& name, std::size_t line_number);
+/// Objects and lists inside each other in a line, at the most: more than elsewhere, as a line may hold anything beside
+/// what is read of it.
+inline constexpr int kMaxLineDepth = 1000;
 
-/// A value's type with its article: "a number", "an array", "null".
-std::string described_type(const nlohmann::json& value);
+/// The object that a line holds. Throws Error "NAME:LINE:COLUMN: ..." for what is no JSON, and "NAME:LINE: ..." for
+/// what is refused otherwise, or no object.
+JsonDocument parse_json_line(const std::string& line, const std::string& name, std::size_t line_number);
 
 }  // namespace mnemo

@@ -1,5 +1,3 @@
-#include <nlohmann/json.hpp>
-
 #include "base/error.h"
 #include "base/shown.h"
 #include "text/json_line.h"
@@ -7,8 +5,6 @@
 
 namespace mnemo {
 namespace {
-
-using nlohmann::json;
 
 class JsonlReader : public RecordReader {
  public:
@@ -21,35 +17,35 @@ class JsonlReader : public RecordReader {
   bool read(Record& record) override {
     if (!next_line(line_)) return false;
     if (line_.empty()) return true;
-    const json object = parse_json_line(line_, name(), lines_.line_number());
-    read_text(object, record);
-    read_labels(object, record);
+    const JsonDocument object = parse_json_line(line_, name(), lines_.line_number());
+    read_text(*object, record);
+    read_labels(*object, record);
     return true;
   }
 
  private:
-  void read_text(const json& object, Record& record) const {
+  void read_text(const Json& object, Record& record) const {
     const auto found = object.find(text_key_);
     if (found == object.end()) fail_here("no key \"{}\" in the object", shown(text_key_));
     if (!found->is_string()) fail_here("\"{}\" is {}, expected a string", shown(text_key_), described_type(*found));
     record.text = found->get_ref<const std::string&>();
   }
 
-  void read_labels(const json& object, Record& record) const {
+  void read_labels(const Json& object, Record& record) const {
     const auto found = object.find(label_key_);
     if (found == object.end() || found->is_null()) {
       if (!options_.require_label || (options_.multi_label && found != object.end())) return;
       fail_here("no {} \"{}\" in the object", found == object.end() ? "key" : "value of", shown(label_key_));
     }
     if (found->is_array() && options_.multi_label) {
-      for (const json& item : *found) add_label(label_text(item), record);
+      for (const Json& item : *found) add_label(label_text(item), record);
       return;
     }
     const std::string label = label_text(*found);
     if (!label.empty() || options_.require_label) add_label(label, record);
   }
 
-  std::string label_text(const json& value) const {
+  std::string label_text(const Json& value) const {
     if (value.is_string()) return value.get<std::string>();
     if (value.is_number() || value.is_boolean()) return value.dump();
     fail_here("\"{}\" is {}, expected a string, a number, true or false{}", shown(label_key_), described_type(value),

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <cmath>
 #include <deque>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/shown.h"
@@ -9,8 +11,6 @@
 
 namespace mnemo {
 namespace {
-
-using nlohmann::json;
 
 class JsonlSentences : public SentenceReader {
  public:
@@ -24,7 +24,8 @@ class JsonlSentences : public SentenceReader {
   bool read(Sentence& s) override {
     if (!lines_.next(line_)) return false;
     s.line = lines_.line_number();
-    const json object = parse_json_line(line_, name(), s.line);
+    const JsonDocument document = parse_json_line(line_, name(), s.line);
+    const Json& object = *document;
     read_text(object, s);
     read_tokens(object, s);
     s.tags.resize(1);
@@ -46,7 +47,7 @@ class JsonlSentences : public SentenceReader {
     fail_at(lines_.line_number(), fmt::format(format, std::forward<Args>(args)...));
   }
 
-  void read_text(const json& object, Sentence& s) {
+  void read_text(const Json& object, Sentence& s) {
     starts_.clear();
     const auto found = object.find(text_key_);
     if (found == object.end()) {
@@ -59,11 +60,11 @@ class JsonlSentences : public SentenceReader {
       if (at == s.text->size() || !is_continuation((*s.text)[at])) starts_.push_back(static_cast<std::uint32_t>(at));
   }
 
-  void read_tokens(const json& object, Sentence& s) {
+  void read_tokens(const Json& object, Sentence& s) {
     const auto found = object.find("tokens");
     if (found == object.end()) return cutter_.cut(s);
     if (!found->is_array()) fail_here("\"tokens\" is {}, expected an array", described_type(*found));
-    for (const json& token : *found) {
+    for (const Json& token : *found) {
       const std::uint32_t before = s.places.empty() ? 0 : s.places.back().second;
       if (token.is_object() && s.text && token.contains("start")) {
         const auto place = bytes_of(token);
@@ -72,7 +73,7 @@ class JsonlSentences : public SentenceReader {
         s.tokens.push_back(s.text->substr(place.first, place.second - place.first));
         continue;
       }
-      const json* text = token.is_object() && token.contains("text") ? &token["text"] : &token;
+      const Json* text = token.is_object() && token.contains("text") ? &token["text"] : &token;
       if (!text->is_string() || text->get_ref<const std::string&>().empty())
         fail_here("token {} is no text, and no object with start and end", s.tokens.size() + 1);
       s.tokens.push_back(text->get<std::string>());
@@ -85,51 +86,73 @@ class JsonlSentences : public SentenceReader {
   }
 
   // Bytes of the text that an object's start and end stand for.
-  std::pair<std::uint32_t, std::uint32_t> bytes_of(const json& object) const {
-    return bytes_of(object.contains("start") ? object["start"] : json(),
-                    object.contains("end") ? object["end"] : json());
+  std::pair<std::uint32_t, std::uint32_t> bytes_of(const Json& object) const {
+    return bytes_of(object.contains("start") ? object["start"] : Json(),
+                    object.contains("end") ? object["end"] : Json());
   }
 
-  std::pair<std::uint32_t, std::uint32_t> bytes_of(const json& start, const json& end) const {
-    const auto place = [&](const json& value) -> std::size_t {
-      if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= starts_.size())
+  std::pair<std::uint32_t, std::uint32_t> bytes_of(const Json& start, const Json& end) const {
+    const auto place = [&](const Json& value) -> std::size_t {
+      // Some programs write every number as 3.0; one that is not whole is none of the text's places.
+      const double number = value.is_number() ? value.get<double>() : -1;
+      if (!(number >= 0 && number < static_cast<double>(starts_.size()) && number == std::floor(number)))
         fail_here("place {} is none from 0 to {}, the text's characters", shown(value.dump()), starts_.size() - 1);
-      return value.get<std::size_t>();
+      return static_cast<std::size_t>(number);
     };
     const std::size_t first = place(start), last = place(end);
     if (first >= last) fail_here("a place from {} to {} holds no character", first, last);
     return {starts_[first], starts_[last]};
   }
 
-  void read_spans(const json& spans, Sentence& s) {
+  // What to do where an object has a list that may be its spans, as annotation tools call it.
+  static std::string key_hint(const Json& object) {
+    for (const auto& [key, value] : object.items())
+      if (value.is_array() && !value.empty() && (value[0].is_array() || value[0].is_object()) && key != "tokens")
+        return fmt::format("; data.label={} would take its \"{}\" for spans", shown(key), shown(key));
+    return "";
+  }
+
+  // What to do where a span has a list of types, as Label Studio writes it.
+  static std::string list_hint(const Json& span) {
+    if (span.is_object() && span.contains("labels")) return "; its \"labels\" may be several: write one as \"label\"";
+    return "";
+  }
+
+  void read_spans(const Json& spans, Sentence& s) {
     if (!s.text) fail_here("spans are places of \"{}\", which is missing", shown(text_key_));
     if (!spans.is_array()) fail_here("\"{}\" is {}, expected an array", shown(spans_key_), described_type(spans));
     std::vector<TagSpan> found;
-    for (const json& span : spans) {
+    for (const Json& span : spans) {
       const bool row = span.is_array() && span.size() == 3;
       if (!row && !span.is_object())
         fail_here("a span is {}, expected an object of start, end and type, or [start, end, type]",
                   described_type(span));
       const auto bytes = row ? bytes_of(span[0], span[1]) : bytes_of(span);
       const char* key = !row && !span.contains("type") ? "label" : "type";
-      const json type = row ? span[2] : span.contains(key) ? span[key] : json();
+      const Json type = row ? span[2] : span.contains(key) ? span[key] : Json();
       if (!type.is_string() || (type.get_ref<const std::string&>().empty() && !options_.spans_are_words))
-        fail_here("the type of a span is {}, expected a text", type.is_string() ? "empty" : described_type(type));
+        fail_here("the type of a span is {}, expected a text under \"type\" or \"label\"{}",
+                  type.is_string() ? "empty" : described_type(type), list_hint(span));
       types_.push_back(type.get<std::string>());
       const auto begin =
           std::partition_point(s.places.begin(), s.places.end(), [&](auto p) { return p.second <= bytes.first; });
       const auto end = std::partition_point(begin, s.places.end(), [&](auto p) { return p.first < bytes.second; });
       if (begin == end) fail_here("span {} holds no token", shown(span.dump()));
       if (begin->first != bytes.first || (end - 1)->second != bytes.second) {
-        if (widened_spans_++ == 0)
-          first_widened_ =
+        if (counts_.moved_spans++ == 0)
+          counts_.first_moved =
               fmt::format("{}:{}: span {} read as \"{}\"", name(), lines_.line_number(), shown(span.dump()),
                           shown(s.text->substr(begin->first, (end - 1)->second - begin->first)));
       }
       found.push_back({types_.back(), static_cast<std::size_t>(begin - s.places.begin()),
                        static_cast<std::size_t>(end - s.places.begin())});
     }
-    std::sort(found.begin(), found.end(), [](const TagSpan& a, const TagSpan& b) { return a.begin < b.begin; });
+    std::sort(found.begin(), found.end(), [](const TagSpan& a, const TagSpan& b) {
+      return std::tie(a.begin, a.end, a.type) < std::tie(b.begin, b.end, b.type);
+    });
+    const auto distinct = std::unique(found.begin(), found.end());
+    counts_.repeated_spans += static_cast<std::size_t>(found.end() - distinct);
+    found.erase(distinct, found.end());
     for (std::size_t i = 1; i < found.size(); ++i)
       if (found[i].begin < found[i - 1].end)
         fail_here("spans of {} and {} share the token \"{}\", which can have one tag", shown(found[i - 1].type),
@@ -140,22 +163,23 @@ class JsonlSentences : public SentenceReader {
   }
 
   // The tags of tokens, if no spans spell them.
-  void read_tags(const json& object, Sentence& s) const {
-    const json none = json::array();
-    const json& tokens = object.contains("tokens") ? object["tokens"] : none;
-    const json* tags = object.contains("tags") ? &object["tags"] : nullptr;
+  void read_tags(const Json& object, Sentence& s) const {
+    const Json none = Json::array();
+    const Json& tokens = object.contains("tokens") ? object["tokens"] : none;
+    const Json* tags = object.contains("tags") ? &object["tags"] : nullptr;
     if (tags && (!tags->is_array() || tags->size() != s.tokens.size()))
       fail_here("\"tags\" is {}{}, expected an array of {}, one for each token", described_type(*tags),
                 tags->is_array() ? fmt::format(" of {}", tags->size()) : "", s.tokens.size());
     for (std::size_t t = 0; t < s.tokens.size(); ++t) {
-      const json* own =
+      const Json* own =
           t < tokens.size() && tokens[t].is_object() && tokens[t].contains("tag") ? &tokens[t]["tag"] : nullptr;
-      const json* tag = tags ? &(*tags)[t] : own;
+      const Json* tag = tags ? &(*tags)[t] : own;
       if (tag && tag->is_string() && tag->get_ref<const std::string&>().empty())
         fail_here("the tag of token {} is empty", t + 1);
       if (tag && !tag->is_string())
         fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
-      if (!tag) fail_here("token {} has no tag, and the object no \"{}\"", t + 1, shown(spans_key_));
+      if (!tag)
+        fail_here("token {} has no tag, and the object no \"{}\"{}", t + 1, shown(spans_key_), key_hint(object));
       s.tags[0].push_back(tag->get<std::string>());
     }
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -27,8 +28,18 @@ std::string hex(std::string_view line, InvalidSequence bad) {
   return text;
 }
 
-bool looks_like_utf16(std::string_view line) {
-  return line.substr(0, 2) == "\xFF\xFE" || line.substr(0, 2) == "\xFE\xFF";
+// What the start of a text in UTF-16 tells by its mark or, if it is mostly ASCII, by its NUL bytes; empty: nothing.
+std::string_view utf16_kind(std::string_view line) {
+  if (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF")) return "UTF-16";
+  const std::size_t nul = line.find('\0');
+  return nul == 0 ? "UTF-16BE" : nul == 1 ? "UTF-16LE" : "";
+}
+
+// The first invalid sequence or NUL at or after `from`.
+std::optional<InvalidSequence> find_bad(std::string_view text, std::size_t from = 0) {
+  const auto invalid = find_invalid_utf8(text, from);
+  const std::size_t nul = text.substr(0, invalid ? invalid->offset : text.size()).find('\0', from);
+  return nul == std::string_view::npos ? invalid : InvalidSequence{nul, 1};
 }
 
 // The last place behind `from` that no unit spans: before a blank or an ideograph, and behind ASCII or what lies from
@@ -44,6 +55,17 @@ std::size_t last_cut(std::string_view line, std::size_t from, bool words) {
 }
 
 }  // namespace
+
+std::string read_unpacked(const std::string& path) {
+  const auto source = open_byte_source(path);
+  std::string out;
+  std::vector<char> block(kBufferBytes);
+  for (ByteSource::Piece piece; !piece.end;) {
+    piece = source->read(block.data(), block.size());
+    out.append(block.data(), piece.bytes);
+  }
+  return out;
+}
 
 LineReader::LineReader(const std::string& path, InvalidUtf8 policy)
     : LineReader(path == "-" ? "standard input" : path, open_byte_source(path), policy) {}
@@ -77,7 +99,7 @@ bool LineReader::next_piece(std::string& piece, bool words, bool& ends) {
 }
 
 void LineReader::check(std::string& piece) {
-  if (const auto bad = find_invalid_utf8(piece)) {
+  if (const auto bad = find_bad(piece)) {
     if (policy_ == InvalidUtf8::kError) fail_invalid(piece, *bad);
     repair(piece);
   }
@@ -101,6 +123,7 @@ bool LineReader::take_line(std::string& line, std::size_t most, bool words, bool
       }
       searched = line.size();
     }
+    if (line.size() > kMaxLineBytes) fail_long();
     if (begin_ == end_) {
       if (at_end_) break;
       begin_ = end_ = 0;
@@ -114,16 +137,25 @@ bool LineReader::take_line(std::string& line, std::size_t most, bool words, bool
     begin_ += length + (newline ? 1 : 0);
     ended = newline != nullptr;
   }
-  if (line_number_ == 0 && !inside_ && line.starts_with(kByteOrderMark)) {
-    line.erase(0, kByteOrderMark.size());
-    had_bom_ = true;
-  }
+  if (line.size() > kMaxLineBytes) fail_long();
+  if (!inside_) drop_bom(line);
   if (ended && line.ends_with('\r')) {
     line.pop_back();
     ++crlf_lines_;
   }
   return ended || !line.empty();
 }
+
+void LineReader::drop_bom(std::string& line) {
+  if (!line.starts_with(kByteOrderMark)) return;
+  if (line_number_ == 0)
+    had_bom_ = true;
+  else
+    ++bom_lines_;
+  while (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+}
+
+const ByteDigest& LineReader::digest() const { return source_->digest(); }
 
 // Reads once from the source, behind what is in the buffer.
 void LineReader::fill() {
@@ -147,6 +179,7 @@ bool LineReader::next_is_ready() {
     const char* from = buffer_.data() + begin_;
     const std::size_t available = end_ - begin_;
     if (at_end_ || std::memchr(from + searched, '\n', available - searched)) return true;
+    if (available > kMaxLineBytes) return true;  // for `next` to refuse
     searched = available;
     if (!source_->ready()) return false;
     fill();
@@ -157,7 +190,7 @@ void LineReader::repair(std::string& line) {
   std::string good;
   good.reserve(line.size());
   std::size_t at = 0;
-  while (const auto bad = find_invalid_utf8(line, at)) {
+  while (const auto bad = find_bad(line, at)) {
     good.append(line, at, bad->offset - at);
     if (policy_ == InvalidUtf8::kReplace) good += kReplacement;
     ++invalid_sequences_;
@@ -169,10 +202,17 @@ void LineReader::repair(std::string& line) {
 
 void LineReader::fail_invalid(const std::string& piece, InvalidSequence bad) const {
   const std::size_t column = code_points_ + count_code_points(std::string_view(piece).substr(0, bad.offset)) + 1;
-  const bool utf16 = line_number_ == 1 && looks_like_utf16(piece);
-  mnemo::fail("{}:{}:{}: invalid UTF-8 (bytes {}); {}", name_, line_number_, column, hex(piece, bad),
-              utf16 ? "this looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8"
-                    : "convert the file to UTF-8, or use --invalid-utf8 replace or skip");
+  const std::string_view utf16 = line_number_ == 1 && code_points_ == 0 ? utf16_kind(piece) : "";
+  const bool nul = piece[bad.offset] == '\0';
+  mnemo::fail("{}:{}:{}: {}; {}", name_, line_number_, column,
+              nul ? "a NUL byte, which no text has" : fmt::format("invalid UTF-8 (bytes {})", hex(piece, bad)),
+              utf16.empty() ? "convert the file to UTF-8, or use --invalid-utf8 replace or skip"
+                            : fmt::format("this looks like UTF-16: convert it with iconv -f {} -t UTF-8", utf16));
+}
+
+void LineReader::fail_long() const {
+  mnemo::fail("{}:{}: a line of more than {} MiB, the longest that is read; cut it into lines", name_,
+              line_number_ + (inside_ ? 0 : 1), kMaxLineBytes >> 20);
 }
 
 }  // namespace mnemo

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,9 +14,26 @@ namespace mnemo {
 
 class ByteSource;
 
+/// The longest line that is read as a whole, and the longest record of several lines: what is made of a line takes up
+/// to fifty times its memory.
+inline constexpr std::size_t kMaxLineBytes = std::size_t{16} << 20;
+
+/// How many bytes were read of a file, and which.
+struct ByteDigest {
+  std::int64_t bytes = 0;
+  std::uint64_t fnv1a64 = 0xcbf29ce484222325ull;  ///< FNV-1a, 64 bits
+
+  void add(std::string_view read);
+  bool operator==(const ByteDigest&) const = default;
+};
+
+/// The bytes of a file, or of standard input for `-`, unpacked. Throws Error if it cannot be opened or read.
+std::string read_unpacked(const std::string& path);
+
 /// Reads text line by line. A line ends at LF or at the end of the input; the CR of a CRLF belongs to the line's end.
-/// What begins with gzip's magic bytes is unpacked, whatever its name. U+FEFF at the very start is a byte order mark
-/// and is taken away; anywhere else it is a character. A line may be of any length.
+/// What begins with gzip's magic bytes is unpacked, whatever its name. U+FEFF at the start of a line is a byte order
+/// mark, behind the first line that of a file that was put behind another, and is taken away; anywhere else it is a
+/// character. NUL, which no text has, is taken for invalid UTF-8.
 class LineReader {
  public:
   /// `path` is a file, or `-` for standard input. Throws Error if it cannot be opened or is a folder.
@@ -28,13 +46,14 @@ class LineReader {
   ~LineReader();
 
   /// Reads the next line without its end into `line`, or returns false at the end. Throws Error on a failed read,
-  /// damaged or cut off gzip data, and, under InvalidUtf8::kError, on bytes that are not UTF-8 ("FILE:LINE:COLUMN:
-  /// ...", the column counted in code points from 1).
+  /// damaged or cut off gzip data, a line of more than kMaxLineBytes, and, under InvalidUtf8::kError, on bytes that
+  /// are not UTF-8 ("FILE:LINE:COLUMN: ...", the column counted in code points from 1).
   bool next(std::string& line);
 
   /// Reads on in the line, up to its end or, of a long one, to a place that no unit of text spans: before a blank or,
   /// unless units are what stands between blanks (`words`), before an ideograph. `ends` says whether it was the line's
-  /// end. Memory does not grow with a line's length where it has such places.
+  /// end. Memory does not grow with a line's length where it has such places; where there is none in kMaxLineBytes,
+  /// Error is thrown.
   bool next_piece(std::string& piece, bool words, bool& ends);
 
   /// True if `next` would return without waiting: a whole line is here, or the end is. May read what is there already.
@@ -45,7 +64,12 @@ class LineReader {
   /// The file as messages name it: the path, or "standard input".
   const std::string& name() const { return name_; }
 
+  /// Of what was read so far; at the end, of the whole file, packed as it is.
+  const ByteDigest& digest() const;
+
   bool had_bom() const { return had_bom_; }
+  /// Lines behind the first one that began with a byte order mark.
+  std::size_t bom_lines() const { return bom_lines_; }
   std::size_t crlf_lines() const { return crlf_lines_; }
   /// Invalid sequences that were replaced or skipped so far.
   std::size_t invalid_sequences() const { return invalid_sequences_; }
@@ -55,8 +79,10 @@ class LineReader {
 
   bool take_line(std::string& line, std::size_t most, bool words, bool& whole);
   void check(std::string& piece);
+  void drop_bom(std::string& line);
   void fill();
   void repair(std::string& line);
+  [[noreturn]] void fail_long() const;
   [[noreturn]] void fail_invalid(const std::string& piece, InvalidSequence bad) const;
 
   std::string name_;
@@ -70,6 +96,7 @@ class LineReader {
   bool inside_ = false;          // a line of which pieces were given
   std::size_t code_points_ = 0;  // of those pieces
   bool had_bom_ = false;
+  std::size_t bom_lines_ = 0;
   std::size_t crlf_lines_ = 0;
   std::size_t invalid_sequences_ = 0;
 };

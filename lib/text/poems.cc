@@ -1,16 +1,13 @@
 #include "text/poems.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "text/json_line.h"
+#include "base/json.h"
 #include "text/utf8.h"
 
 namespace mnemo {
 namespace {
-
-using nlohmann::json;
 
 bool is_one_of(std::u32string_view characters, char32_t c) { return characters.find(c) != std::u32string_view::npos; }
 
@@ -47,7 +44,7 @@ bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
 
 // False if characters are lost. `wrong` throws.
 template <class Wrong>
-bool read_poem(const json& object, const Wrong& wrong, Poem& poem, PoemCounts& counts) {
+bool read_poem(const Json& object, const Wrong& wrong, Poem& poem, PoemCounts& counts) {
   if (!object.is_object()) wrong(fmt::format("expected an object, found {}", described_type(object)));
   const auto text = [&](const char* key) {
     const auto found = object.find(key);
@@ -63,7 +60,7 @@ bool read_poem(const json& object, const Wrong& wrong, Poem& poem, PoemCounts& c
   if (!paragraphs->is_array())
     wrong(fmt::format("\"paragraphs\" is {}, expected an array", described_type(*paragraphs)));
   bool whole = true;
-  for (const json& paragraph : *paragraphs) {
+  for (const Json& paragraph : *paragraphs) {
     if (!paragraph.is_string()) wrong(fmt::format("a paragraph is {}, expected a string", described_type(paragraph)));
     std::string cleaned;
     whole = clean(paragraph.get_ref<const std::string&>(), cleaned, counts) && whole;
@@ -109,19 +106,16 @@ std::string form_by_lines(std::string_view body) {
 
 std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts) {
   std::string text;
-  for (std::string line; lines.next(line);) text.append(line) += '\n';
-  json array;
-  try {
-    array = json::parse(text);
-  } catch (const json::exception& error) {
-    fail("{}: no valid JSON: {}", lines.name(), error.what());
-  }
-  if (!array.is_array()) fail("{}: expected an array of poems, found {}", lines.name(), described_type(array));
+  std::string piece;
+  for (bool ends = false; lines.next_piece(piece, false, ends);) text.append(piece).append(ends ? "\n" : "");
   std::vector<Poem> out;
-  for (std::size_t i = 0; i < array.size(); ++i) {
-    const auto wrong = [&](const std::string& what) { fail("{}: poem {}: {}", lines.name(), i + 1, what); };
+  std::size_t number = 0;
+  const auto wrong = [&](const std::string& what) { fail("{}: poem {}: {}", lines.name(), number, what); };
+  const auto add = [&](Json item) {
+    const JsonDocument document(std::move(item));
+    ++number;
     Poem poem;
-    if (!read_poem(array[i], wrong, poem, counts)) {
+    if (!read_poem(*document, wrong, poem, counts)) {
       ++counts.gaps;
     } else if (poem.body.empty()) {
       ++counts.empty;
@@ -129,6 +123,15 @@ std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts) {
       ++counts.poems;
       out.push_back(std::move(poem));
     }
+  };
+  try {
+    parse_json_items(text, add);
+  } catch (const JsonError& error) {
+    if (!error.offset())
+      fail("{}: {}: {}", lines.name(), number > 0 ? fmt::format("behind poem {}", number) : "not a collection of poems",
+           error.what());
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(*error.offset()), '\n');
+    fail("{}:{}: no valid JSON: {}", lines.name(), line, error.what());
   }
   return out;
 }

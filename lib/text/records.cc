@@ -135,7 +135,8 @@ bool RecordReader::next(Record& record) {
 }
 
 ReadCounts RecordReader::counts() const {
-  return {records_, empty_lines_, lines_.crlf_lines(), lines_.invalid_sequences(), lines_.had_bom()};
+  return {records_,         empty_lines_,      lines_.crlf_lines(), lines_.invalid_sequences(),
+          lines_.had_bom(), lines_.bom_lines()};
 }
 
 bool RecordReader::next_line(std::string& line) {

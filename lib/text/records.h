@@ -67,6 +67,7 @@ struct ReadCounts {
   std::size_t crlf_lines = 0;
   std::size_t invalid_sequences = 0;  ///< replaced or skipped
   bool had_bom = false;
+  std::size_t bom_lines = 0;  ///< behind the first one
 };
 
 /// Reads one record after the other, in the order of the file. Errors are of the form "FILE:LINE: ..." or
@@ -82,6 +83,7 @@ class RecordReader {
   /// True if `next` most likely returns without waiting for input.
   virtual bool next_is_ready() { return lines_.next_is_ready(); }
   ReadCounts counts() const;
+  const ByteDigest& digest() const { return lines_.digest(); }
   const std::string& name() const { return lines_.name(); }
 
  protected:

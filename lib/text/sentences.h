@@ -16,17 +16,20 @@
 namespace mnemo {
 
 /// conll:    a token a line, columns between runs of blanks or tabs; an empty line between sentences. Lines that begin
-///           with `-DOCSTART-` are dropped. A line of `#` and text whose columns are not as many as those of tokens is
-///           a comment.
+///           with `-DOCSTART-` are no tokens. A line of `#` and text whose columns are not as many as those of tokens
+///           is a comment.
 /// conllu:   the ten columns of Universal Dependencies between tabs; lines of multiword tokens (`3-4`), empty nodes
 ///           (`8.1`) and comments are no tokens.
-/// slashed:  a sentence a line, of `token/tag` between blanks; the tag follows the last slash.
+/// slashed:  a sentence a line, of `token/tag` between blanks; the tag follows the last slash. The brackets of
+/// compounds,
+///           `[word/tag word/tag]tag`, are dropped and counted where they close within the line.
 /// lines:    plain text, a sentence a line, cut by a tokenizer.
 /// jsonl:    an object a line. Its text is `text`, its tokens are `tokens` (strings, or objects of `start` and `end`),
 ///           or where there are none those of a tokenizer. Its tags are those that `spans` spell in bio (objects of
 ///           `start`, `end` and `type` or `label`, or arrays [start, end, type]), or else the strings of `tags` or each
-///           token's `tag`. Places are counted in code points, the end is behind the last one. A span that cuts a token
-///           is widened to the whole token, and counted.
+///           token's `tag`. Places are counted in code points, the end is behind the last one. A span that does not
+///           begin and end with tokens is read as those that it touches, and counted; so is one that is
+///           repeated, which counts once.
 enum class SentenceFormat { kConll, kConllu, kSlashed, kLines, kJsonl };
 
 std::string_view name_of(SentenceFormat format);
@@ -62,7 +65,8 @@ struct SentenceOptions {
 struct Sentence {
   std::vector<std::string> tokens;
   std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]; of missing tags "_"
-  /// The lines of the file that the sentence was read from, without the empty one behind it.
+  /// The lines of the file that the sentence was read from, without the empty one behind it; of conll with the empty
+  /// and -DOCSTART- lines before it.
   std::vector<std::string> lines;
   std::vector<std::int32_t> line_tokens;                        ///< [lines] the token that a line holds, or -1
   std::optional<std::string> text;                              ///< lines, and jsonl if it has one
@@ -85,8 +89,11 @@ PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view 
 struct SentenceCounts {
   std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0;
   bool had_bom = false;
-  std::size_t widened_spans = 0;  ///< jsonl: spans that cut a token
-  std::string first_widened;      ///< "FILE:LINE: ..." of the first one
+  std::size_t bom_lines = 0;       ///< lines behind the first one that began with a byte order mark
+  std::size_t moved_spans = 0;     ///< jsonl: spans whose ends were not those of tokens
+  std::string first_moved;         ///< "FILE:LINE: ..." of the first one
+  std::size_t repeated_spans = 0;  ///< jsonl: spans that stood there before, dropped
+  std::size_t compounds = 0;       ///< slashed: pairs of brackets that were dropped
 };
 
 /// Reads one sentence after the other, in the order of the file. Errors are "FILE:LINE: ...".
@@ -101,12 +108,14 @@ class SentenceReader {
 
   /// The next sentence, or false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence; an empty one
   /// has no tokens, and is wrong in `jsonl`. In `conll` lines that begin with # are comments if they are of the form
-  /// `# key = value` or have another number of columns than the rows; -DOCSTART- lines are dropped. Throws Error on a
-  /// row that does not fit.
+  /// `# key = value` or have another number of columns than the rows; comments alone before the first row belong to
+  /// the sentence behind them. Throws Error on a row that does not fit, and for a sentence of rows of more than
+  /// kMaxLineBytes.
   bool next(Sentence& sentence);
   /// True if `next` most likely returns without waiting for input.
-  bool next_is_ready() { return lines_.next_is_ready(); }
+  virtual bool next_is_ready() { return lines_.next_is_ready(); }
   SentenceCounts counts() const;
+  const ByteDigest& digest() const { return lines_.digest(); }
   const std::string& name() const { return lines_.name(); }
 
  protected:
@@ -118,8 +127,7 @@ class SentenceReader {
 
   LineReader lines_;
   SentenceOptions options_;
-  std::size_t widened_spans_ = 0;
-  std::string first_widened_;
+  SentenceCounts counts_;  // what the formats count themselves
 
  private:
   std::size_t sentences_ = 0;

@@ -4,8 +4,10 @@
 // clang-format off
 //   iob1   I-X for tokens of a span; B-X only for the first one of a span that follows another of its type
 //   bio    B-X for the first token, I-X for the others (IOB2)
+//   ioe2   E-X for the last token, I-X for the others
 //   bioes  B-X, I-X, E-X for first, inner and last token, S-X for a single one (also called IOBES)
 //   bmes   the same with M for I
+//   bilou  the same as bioes with L for E and U for S
 //   none   tags stand for themselves: parts of speech
 // clang-format on
 #pragma once
@@ -19,7 +21,7 @@
 
 namespace mnemo {
 
-enum class TagScheme { kNone, kIob1, kBio, kBioes, kBmes };
+enum class TagScheme { kNone, kIob1, kBio, kIoe2, kBioes, kBmes, kBilou };
 
 std::string_view name_of(TagScheme scheme);
 std::optional<TagScheme> scheme_from_name(std::string_view name);
@@ -48,10 +50,10 @@ struct TagSpan {
 
 /// Spans as conlleval counts them (Tjong Kim Sang & De Meulder 2003), whatever the scheme, in their order. A span
 /// begins at B or S; at any other letter but O behind O, E or S, at the first token, or where the type changes. It ends
-/// before the next beginning or O. Types view `tags`.
+/// before the next beginning or O. L and U count as E and S. Types view `tags`.
 std::vector<TagSpan> conlleval_spans(std::span<const std::string> tags);
 
-/// Only spans that are spelled as the scheme (bio, bioes or bmes) wants: the strict count of seqeval.
+/// Only spans that are spelled as the scheme (any but none and iob1) wants: the strict count of seqeval.
 std::vector<TagSpan> strict_spans(std::span<const std::string> tags, TagScheme scheme);
 
 /// Spells spans, which are in order and do not overlap, with O elsewhere.
@@ -66,13 +68,21 @@ bool may_follow(std::string_view before, std::string_view tag, TagScheme scheme)
 class SchemeGuess {
  public:
   void add(std::span<const std::string> tags);
-  /// none where some tag has no letter of a scheme, or all are O or a bare S, which parts of speech may be. B and I
-  /// alone are iob1 if more spans begin with I than with B.
+  /// none where some tag has no letter of a scheme, tags have letters of several ones, or all are O or single letters
+  /// that parts of speech may be (S, L, U). B and I alone are iob1 if more spans begin with I than with B; I and E
+  /// alone are ioe2.
   TagScheme scheme() const;
 
  private:
-  bool plain_ = false, spans_ = false, m_ = false, ends_ = false;
+  bool has(char letter) const { return letters_.find(letter) != std::string::npos; }
+
+  bool plain_ = false, spans_ = false;
+  std::string letters_;  // those that occur
   std::size_t b_begins_ = 0, i_begins_ = 0;
 };
+
+/// The tag of a scheme that one of no scheme looks like: O for "0" and "o", B-PER for "B_PER", "b-PER" and "PER-B".
+/// Nothing if it looks like none, or is one.
+std::optional<std::string> meant_tag(std::string_view tag);
 
 }  // namespace mnemo

@@ -71,7 +71,12 @@ template <class Add>
 void cut_unicode_words(std::string_view text, const Add& add) {
   for (std::size_t at = 0; at < text.size();) {
     const WordSegment segment = next_word_segment(text, at);
-    if (!segment.white_space_only) add(static_cast<Offset>(at), static_cast<Offset>(segment.end));
+    if (!segment.white_space_only) {
+      // U+202F joins words (it is ExtendNumLet), and a mark may stand on a blank.
+      const std::string_view word = trim_white_space(text.substr(at, segment.end - at));
+      const auto begin = static_cast<Offset>(word.data() - text.data());
+      add(begin, begin + static_cast<Offset>(word.size()));
+    }
     at = segment.end;
   }
 }

@@ -18,7 +18,8 @@ namespace mnemo {
 /// word:         runs between ASCII blanks (space, tab, LF, VT, FF, CR). U+00A0 and U+3000 are no ASCII blanks; NFKC
 /// turns
 ///               them into spaces, NFC does not.
-/// unicode-word: what lies between word boundaries (UAX #29), without the stretches that are white space only.
+/// unicode-word: what lies between word boundaries (UAX #29), without the stretches that are white space only
+///               and the white space at either end.
 ///               Punctuation marks and ideographs are units of their own.
 enum class Unit { kChar, kGrapheme, kWord, kUnicodeWord };
 

@@ -154,6 +154,21 @@ WordSegment next_word_segment(std::string_view text, std::size_t begin) {
   return segment;
 }
 
+std::string_view trim_white_space(std::string_view text) {
+  while (!text.empty()) {
+    const Character first = character_at(text, 0);
+    if (!first.white_space) break;
+    text.remove_prefix(first.end);
+  }
+  while (!text.empty()) {
+    std::size_t last = text.size() - 1;
+    while (is_continuation(text[last])) --last;
+    if (!character_at(text, last).white_space) break;
+    text.remove_suffix(text.size() - last);
+  }
+  return text;
+}
+
 const char* word_break_unicode_version() { return kWordBreakUnicodeVersion; }
 
 }  // namespace mnemo

@@ -14,6 +14,9 @@ struct WordSegment {
 /// The segment that begins at `begin`, which must be a word boundary (such as 0) in valid UTF-8, and not the end.
 WordSegment next_word_segment(std::string_view text, std::size_t begin);
 
+/// The text without the white space (the property White_Space) at its ends.
+std::string_view trim_white_space(std::string_view text);
+
 /// The version of Unicode that the boundaries follow, such as "15.0.0".
 const char* word_break_unicode_version();
 

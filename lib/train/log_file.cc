@@ -44,8 +44,7 @@ Json parse_line(std::string_view text) {
   Json line;
   try {
     line = parse_json(text);
-  } catch (const nlohmann::json::exception&) {
-  } catch (const Error&) {  // nested too deeply, or a key twice
+  } catch (const JsonError&) {  // no JSON, or beyond its limits
   }
   const auto step = line.is_object() ? line.find("step") : line.end();
   const auto kind = line.is_object() ? line.find("kind") : line.end();

@@ -119,8 +119,7 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
   Json saved;
   try {
     saved = parse_json(saved_text);
-  } catch (const nlohmann::json::exception&) {
-  } catch (const Error&) {
+  } catch (const JsonError&) {
   }
   if (!saved.is_object()) fail("{}: damaged: the configuration in it is no JSON object", path);
   std::map<std::string, std::string> before, now;

@@ -755,3 +755,21 @@ TEST_CASE("several labels a text") {
   CHECK_THAT(records[0], contains_text("politics"));
   CHECK(records[1] == "-");
 }
+
+TEST_CASE("JSON that is too large for the memory ends with a message, and a device is no configuration") {
+  const Fixture& f = trained();
+  std::string line = R"({"text": "a", "z": [)";
+  for (int i = 0; i < 300000; ++i) line += "[1],";
+  write_text(f.path("big.jsonl"), line + "0]}\n");
+  const Outcome read =
+      f.mnemo({"classify", f.path("run/model.safetensors"), f.path("big.jsonl"), "--format-in", "jsonl"});
+  INFO(read.err);
+  CHECK(read.code == 0);
+  std::string many = R"({"text": "a", "z": [)";
+  for (int i = 0; i < 2000000; ++i) many += "0,";
+  const Outcome refused =
+      f.mnemo({"classify", f.path("run/model.safetensors"), "--format-in", "jsonl"}, many + "0]}\n");
+  CHECK(refused.code == 1);
+  CHECK_THAT(refused.err, contains_text("standard input:1: JSON of more than 2000000 values"));
+  CHECK_THAT(f.mnemo({"train", "/dev/zero"}).err, contains_text("/dev/zero: is a device, expected a configuration"));
+}

@@ -217,6 +217,21 @@ TEST_CASE("evaluate tells perplexity, nats and bits of every unit, with an inter
   INFO(compared.err);
   CHECK(json::parse(compared.out)["comparison"]["difference"]["high"].get<double>() < 0.0);
   CHECK(f.mnemo({"evaluate", model}, "").code == 1);
+  // Standard input is read once, for both models.
+  const Outcome piped = f.mnemo({"evaluate", model, "--compare", f.path("worse/model.safetensors"), "--format", "json"},
+                                f.bytes("train.txt"));
+  INFO(piped.err);
+  REQUIRE(piped.code == 0);
+  CHECK(json::parse(piped.out)["comparison"] == json::parse(compared.out)["comparison"]);
+}
+
+TEST_CASE("a language model is trained on standard input as on a file") {
+  const LanguageFixture& f = trained();
+  std::vector<std::string> arguments = f.arguments("piped", {"--set", "data.train=-"});
+  const Outcome o = f.mnemo(arguments, f.bytes("train.txt"));
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(f.bytes("piped/model.safetensors") == f.bytes("run/model.safetensors"));
 }
 
 TEST_CASE("score gives each line's log-probability by itself, in order, and rescores lists of candidates") {

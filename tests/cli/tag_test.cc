@@ -1,6 +1,8 @@
 // Taggers from the shell: trained, asked and measured on sentences that a few words tell apart.
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/cli/program.h"
 #include "tests/temporary_folder.h"
@@ -166,7 +168,7 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   const std::string deep = R"({"text": "a", "x": )" + std::string(100000, '[') + std::string(100000, ']') + "}";
   const Outcome too_deep = f.mnemo({"tag", model}, deep);
   CHECK(too_deep.code == 1);
-  CHECK_THAT(too_deep.err, contains_text("standard input:1: JSON of more than 1000 levels"));
+  CHECK_THAT(too_deep.err, contains_text("standard input:1: JSON nested deeper than 1000 levels"));
   // Spans are of no scheme: they are spelled in the model's, and read under the keys that it was told.
   for (const std::string scheme : {"bioes", "bmes", "iob1"}) {
     const std::string folder = "by-" + scheme;
@@ -195,7 +197,7 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   const std::string wide = R"({"text": "Ada\tsaw", "tokens": ["Ada\tsaw"]})";
   const Outcome refused = f.mnemo({"tag", model, "--format", "conll"}, wide);
   CHECK(refused.code == 1);
-  CHECK(refused.err.find("the token \"Ada\tsaw\" has blanks in it") != std::string::npos);
+  CHECK(refused.err.find("the token \"Ada\\tsaw\" has blanks in it") != std::string::npos);
   CHECK(f.mnemo({"tag", model}, wide).code == 0);
 }
 
@@ -559,7 +561,7 @@ TEST_CASE("a tag that is spelled like no other is named, and comments before the
   const Outcome named = f.train("odd", {"--dry-run", "--set", "data.train=odd.conll", "--set", "data.dev=[]"});
   INFO(named.err);
   CHECK(named.code == 0);
-  CHECK_THAT(named.err, contains_text("1 of 121 are not, the first \"B_PER\" at "));
+  CHECK_THAT(named.err, contains_text("1 of 121 tokens have tags such as \"B_PER\" at "));
   write_text(f.path("comment.conll"), "# a corpus of names\n\n" + text);
   const Outcome comment = f.train("odd", {"--dry-run", "--set", "data.train=comment.conll"});
   CHECK_THAT(comment.err, contains_text("scheme iob1"));
@@ -603,4 +605,80 @@ TEST_CASE("quantize narrows taggers, which then tag as before") {
     CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
     CHECK(f.mnemo({"tag", out, f.path("dev.conll")}).out == f.mnemo({"tag", f.model(), f.path("dev.conll")}).out);
   }
+}
+
+TEST_CASE("tags that nearly spell spans are told, and bilou and ioe2 are read, scored and written") {
+  const TagFixture f;
+  const auto trained_on = [&](const std::string& name, const std::string& rows) {
+    std::string all;
+    for (int i = 0; i < 12; ++i) all += rows;
+    write_text(f.path(name + ".conll"), all);
+    const Outcome o = f.train(name, {"--set", "data.train=" + f.path(name + ".conll"), "--set",
+                                     "data.dev=" + f.path(name + ".conll"), "--set", "training.epochs=20"});
+    INFO(o.err);
+    CHECK(o.code == 0);
+    return o.err;
+  };
+  const std::string plain = "its tags stand for themselves, as they are of no scheme of spans (";
+  CHECK_THAT(trained_on("zero", "New B-LOC\nYork I-LOC\nis 0\nbig 0\n\n"),
+             contains_text(plain + "24 of 48 tokens have tags such as \"0\" at " + f.path("zero.conll") +
+                           ":3, which spans spell O)"));
+  CHECK_THAT(trained_on("under", "New B_LOC\nYork I_LOC\nis O\n\n"),
+             contains_text("24 of 36 tokens have tags such as \"B_LOC\" at " + f.path("under.conll") +
+                           ":1, which spans spell B-LOC)"));
+  CHECK_THAT(trained_on("suffix", "New LOC-B\nYork LOC-I\nis O\n\n"), contains_text("which spans spell B-LOC)"));
+  CHECK_THAT(trained_on("speech", "New PROPN\nYork PROPN\nis o\n\n"), !contains_text("of no scheme"));
+  for (const auto& [scheme, rows] :
+       {std::pair<std::string, std::string>{"bilou", "New B-LOC\nYork L-LOC\nis O\n\nOslo U-LOC\nfell O\n\n"},
+        {"ioe2", "New I-LOC\nYork E-LOC\nis O\n\nOslo E-LOC\nfell O\n\n"}}) {
+    CHECK_THAT(trained_on(scheme, rows), contains_text("scheme " + scheme));
+    const std::string model = f.path(scheme + "/model.safetensors");
+    std::string expected;
+    std::istringstream lines(rows);
+    for (std::string line; std::getline(lines, line);)
+      expected += line.empty() ? "\n" : line + line.substr(line.find(' ')) + "\n";
+    CHECK(f.mnemo({"tag", model}, rows).out == expected);
+    const json found =
+        json::parse(f.mnemo({"evaluate", model, f.path(scheme + ".conll"), "--format", "json"}).out)["metrics"];
+    CHECK(found["f1"] == 1.0);
+    const std::string marginals = f.mnemo({"tag", model, "--marginals"}, rows).out;
+    CHECK_THAT(marginals, contains_text(scheme == "bilou" ? "|L-LOC=" : "E-LOC="));
+    CHECK_THAT(marginals, !contains_text("S-LOC="));
+  }
+}
+
+TEST_CASE("tag writes as many rows as it read, empty and document lines among them") {
+  const TagFixture f;
+  REQUIRE(f.train("run", {"--set", "training.epochs=1"}).code == 0);
+  const std::string rows = "\n-DOCSTART- -X- O\n\nAda NNP I-PER\nsaw VBD O\n\n\n\n#rain NNP O\n\nRome NNP I-LOC\n\n";
+  const Outcome o = f.mnemo({"tag", f.model()}, rows);
+  INFO(o.out);
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == std::count(rows.begin(), rows.end(), '\n'));
+  CHECK(o.out.starts_with("\n-DOCSTART- -X- O\n\nAda NNP I-PER "));
+}
+
+TEST_CASE("the figure on test that train prints for words of JSON lines is that of evaluate") {
+  const TagFixture f;
+  std::string lines, test;
+  for (int i = 0; i < 12; ++i) {
+    lines += "{\"text\": \"中国人民 天地\", \"spans\": [[0, 2, \"\"], [2, 4, \"\"], [5, 7, \"\"]]}\n";
+    // Blanks where train has none: what does not see them finds other words.
+    test += "{\"text\": \"中 国 人民天 地\", \"spans\": [[0, 1, \"\"], [2, 3, \"\"], [4, 7, \"\"], [8, 9, \"\"]]}\n";
+  }
+  write_text(f.path("words.jsonl"), lines);
+  write_text(f.path("test.jsonl"), test);
+  const Outcome o =
+      f.train("words", {"--set", "data.train=" + f.path("words.jsonl"), "--set", "data.dev=" + f.path("words.jsonl"),
+                        "--set", "data.test=" + f.path("test.jsonl"), "--set", "data.format=jsonl", "--set",
+                        "data.columns=[\"words\"]", "--set", "text.unit=char"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const Outcome evaluated =
+      f.mnemo({"evaluate", f.path("words/model.safetensors"), f.path("test.jsonl"), "--format", "json"});
+  INFO(evaluated.err);
+  REQUIRE(evaluated.code == 0);
+  char figure[32];
+  std::snprintf(figure, sizeof figure, "f1 %.4f", json::parse(evaluated.out)["metrics"]["f1"].get<double>());
+  CHECK_THAT(o.err, contains_text(figure));
+  CHECK(json::parse(evaluated.out)["metrics"]["recall"] >= 0.75);
 }

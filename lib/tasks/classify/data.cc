@@ -51,13 +51,14 @@ LabelledTexts read_texts(const std::vector<DataFile>& files, const DataConfig& d
   LabelledTexts out;
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, data.dir, request.config_path);
-    out.files.push_back(describe_file(path));
+    out.files.push_back({path});
     const auto reader = open_records(path, record_options(data, file, request.invalid_utf8));
     Record record;
     while (reader->next(record))
       out.entries.push_back(
           {record.text, record.labels, static_cast<std::uint32_t>(out.files.size() - 1), record.line});
     out.files.back().records = static_cast<std::int64_t>(reader->counts().records);
+    out.files.back().read = reader->digest();
     report_counts(path, reader->counts(), request.log);
   }
   if (out.entries.empty())

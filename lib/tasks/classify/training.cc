@@ -35,6 +35,7 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
     const auto match = std::find(labels.begin(), labels.end(), label);
     if (match == labels.end()) {
       std::vector<std::string> names;
+      names.reserve(labels.size());
       for (const std::string& name : labels) names.push_back(shown(name));
       throw UsageError(fmt::format("training.class_weight: no label \"{}\" in train, which has {}", shown(label),
                                    abridged(names, 50, ", ")));

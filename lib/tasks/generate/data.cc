@@ -2,28 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <iterator>
 #include <unordered_set>
+#include <utility>
 
 #include "base/error.h"
 #include "pipeline/network_options.h"
 #include "tasks/start_from.h"
 #include "text/line_reader.h"
 #include "text/poems.h"
+#include "text/string_table.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::int64_t kAll = std::int64_t{1} << 62;
-
-void silent(const std::string&) {}
-
 void report_lines(const LineReader& lines, const Log& log) {
-  if (lines.had_bom()) log(fmt::format("{}: begins with a byte order mark, which was dropped", lines.name()));
+  report_byte_order_marks(lines.name(), lines.had_bom(), lines.bom_lines(), log);
   if (lines.crlf_lines() > 0) log(fmt::format("{}: {} lines end in CRLF", lines.name(), lines.crlf_lines()));
   if (lines.invalid_sequences() > 0)
     log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", lines.name(), lines.invalid_sequences()));
 }
+
+// Opens a file that is named.
+using OpenLines = std::function<LineReader(const std::string& path, InvalidUtf8 policy)>;
+
+LineReader open_lines(const std::string& path, InvalidUtf8 policy) { return {path, policy}; }
 
 // The files of one part of the data, and how they are read.
 struct Source {
@@ -31,29 +35,31 @@ struct Source {
   const Config& config;
   const std::string& config_path;
   InvalidUtf8 invalid_utf8;
+  OpenLines open = open_lines;
 
   std::string path(const DataFile& file) const { return data_path(file.file, config.data.dir, config_path); }
   const std::string& format(const DataFile& file) const { return file.format ? *file.format : config.data.format; }
 };
 
-// Calls `use` for every unit of the files, lines' ends included, until it returns false. `files` gets what was read.
+// Calls `use` for every unit of the files, lines' ends included. `files` gets what was read. What is no file can be
+// read but once.
 void for_units(const Source& source, std::vector<SourceFile>& files, const Log& log,
-               const std::function<bool(std::string_view unit)>& use) {
+               const std::function<void(std::string_view unit)>& use) {
   const Tokenizer tokenizer(tokenizer_options(source.config.text));
   Tokens tokens;
   std::string line;
   for (const DataFile& name : source.names) {
     const std::string path = source.path(name);
-    files.push_back(describe_file(path));
-    LineReader lines(path, source.invalid_utf8);
+    files.push_back({path});
+    LineReader lines = source.open(path, source.invalid_utf8);
     for (bool ends = false; lines.next_piece(line, source.config.text.unit == "word", ends);) {
       tokenizer.tokenize(line, tokens);
-      for (std::size_t i = 0; i < tokens.size(); ++i)
-        if (!use(tokens.text(i))) return;
+      for (std::size_t i = 0; i < tokens.size(); ++i) use(tokens.text(i));
       if (!ends) continue;
       ++files.back().records;
-      if (!use(TextLanguageModel::kLineEnd)) return;
+      use(TextLanguageModel::kLineEnd);
     }
+    files.back().read = lines.digest();
     report_lines(lines, log);
   }
 }
@@ -69,10 +75,10 @@ std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& fi
   std::vector<Poem> out;
   for (const DataFile& name : source.names) {
     const std::string path = source.path(name);
-    files.push_back(describe_file(path));
+    files.push_back({path});
     const std::size_t before = out.size();
+    LineReader lines = source.open(path, source.invalid_utf8);
     if (source.format(name) == "lines") {
-      LineReader lines(path, source.invalid_utf8);
       std::size_t empty = 0;
       for (std::string line; lines.next(line);) {
         if (line.empty())
@@ -83,7 +89,6 @@ std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& fi
       report_lines(lines, log);
       if (empty > 0) log(fmt::format("{}: {} empty lines skipped", path, empty));
     } else {
-      LineReader lines(path, source.invalid_utf8);
       PoemCounts c;
       std::vector<Poem> poems = read_poems(lines, c);
       std::move(poems.begin(), poems.end(), std::back_inserter(out));
@@ -95,20 +100,19 @@ std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& fi
                         path, c.poems, c.marks, c.notes, c.gaps, c.empty));
     }
     files.back().records = static_cast<std::int64_t>(out.size() - before);
+    files.back().read = lines.digest();
   }
   return out;
 }
 
-// `measured`: it is of the text itself, not of what a model is told.
-void add_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit, bool measured) {
-  const std::int32_t id = vocabulary.find(unit);
+void add_id(UnitText& to, std::int32_t id) {
   to.units.add(id);
-  to.unknown += measured && id == Vocabulary::kUnknown ? 1 : 0;
+  to.unknown += id == Vocabulary::kUnknown ? 1 : 0;
+  ++to.measured;
 }
 
-void add_stream_unit(UnitText& to, const Vocabulary& vocabulary, std::string_view unit) {
-  add_unit(to, vocabulary, unit, true);
-  ++to.measured;
+void add_stream(const Source& source, const Vocabulary& vocabulary, const Log& log, UnitText& to) {
+  for_units(source, to.files, log, [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
 }
 
 void add_records(const std::vector<Poem>& poems, bool told, const Config& config, const Vocabulary& vocabulary,
@@ -119,10 +123,13 @@ void add_records(const std::vector<Poem>& poems, bool told, const Config& config
     UnitText::Record record;
     record.begin = to.units.size();
     for_record_units(poem, told, tokenizer, tokens, [&](Section section, std::string_view unit) {
-      add_unit(to, vocabulary, unit, section == Section::kBody);
+      // What a model is told is not measured.
+      if (section == Section::kBody)
+        add_id(to, vocabulary.find(unit));
+      else
+        to.units.add(vocabulary.find(unit));
       ++record.lengths[static_cast<std::size_t>(section)];
     });
-    to.measured += record.end() - record.body();
     to.records.push_back(record);
   }
 }
@@ -199,40 +206,51 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   add_records(test, told, config, out.vocabulary, out.test);
 }
 
+// A stream whose vocabulary is not known yet: its units by the order of their arrival.
+struct RawStream {
+  StringTable distinct;
+  UnitStream units;
+
+  // Calls `use` with each unit's number in `distinct`.
+  void for_each(std::int64_t begin, std::int64_t end, const std::function<void(std::int32_t number)>& use) const {
+    std::vector<std::int32_t> block(std::size_t{1} << 16);
+    for (std::int64_t at = begin; at < end; at += std::ssize(block)) {
+      const auto part = std::span(block).first(static_cast<std::size_t>(std::min(end - at, std::ssize(block))));
+      units.read(at, part);
+      for (const std::int32_t number : part) use(number);
+    }
+  }
+};
+
+// Reads train once, as it may be a pipe, and as its hash is to be that of what is learnt.
 void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
                  const TextLanguageModel* from, Parts& out) {
   const DataConfig& d = config.data;
-  const Source train{d.train, config, config_path, invalid_utf8};
-  // How many units there are, of the first `limit` units or all, and what they are.
-  const auto count_units = [&](std::int64_t limit, VocabularyBuilder* builder) {
-    std::int64_t count = 0;
-    std::vector<SourceFile> files;
-    for_units(train, files, silent, [&](std::string_view unit) {
-      if (count == limit) return false;
-      ++count;
-      if (builder) builder->add(unit);
-      return true;
-    });
-    return count;
-  };
-  std::int64_t kept = kAll;
-  if (d.dev.empty() && d.dev_fraction > 0) {
-    const auto all = static_cast<double>(count_units(kAll, nullptr));
-    kept = static_cast<std::int64_t>(std::floor(all * (1.0 - d.dev_fraction)));
-  }
+  RawStream all;
+  for_units({d.train, config, config_path, invalid_utf8}, out.train.files, log,
+            [&](std::string_view unit) { all.units.add(all.distinct.insert(unit)); });
+  const bool keeps_dev_out = d.dev.empty() && d.dev_fraction > 0;
+  const auto size = static_cast<double>(all.units.size());
+  const std::int64_t kept =
+      keeps_dev_out ? static_cast<std::int64_t>(std::floor(size * (1.0 - d.dev_fraction))) : all.units.size();
+  check_train(kept, config, config_path);
+  std::vector<std::uint64_t> counts(all.distinct.size());
+  all.for_each(0, kept, [&](std::int32_t number) { ++counts[static_cast<std::size_t>(number)]; });
   VocabularyBuilder builder;
-  check_train(count_units(kept, &builder), config, config_path);
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] > 0) builder.add(all.distinct.text(static_cast<std::int32_t>(i)), counts[i]);
   build_vocabulary(builder, config, from, out.vocabulary, log);
-  const auto encode = [&](const std::vector<DataFile>& names, UnitText& into, UnitText* beyond) {
-    for_units({names, config, config_path, invalid_utf8}, into.files, log, [&](std::string_view unit) {
-      add_stream_unit(!beyond || into.units.size() < kept ? into : *beyond, out.vocabulary, unit);
-      return true;
-    });
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    ids.push_back(out.vocabulary.find(all.distinct.text(static_cast<std::int32_t>(i))));
+  const auto put_into = [&ids](UnitText& to) {
+    return [&](std::int32_t number) { add_id(to, ids[static_cast<std::size_t>(number)]); };
   };
-  encode(d.train, out.train, &out.dev);
-  if (kept != kAll) out.dev.files = out.train.files;
-  if (!d.dev.empty()) encode(d.dev, out.dev, nullptr);
-  if (!d.test.empty()) encode(d.test, out.test, nullptr);
+  all.for_each(0, kept, put_into(out.train));
+  all.for_each(kept, all.units.size(), put_into(out.dev));
+  if (keeps_dev_out) out.dev.files = out.train.files;
+  if (!d.dev.empty()) add_stream({d.dev, config, config_path, invalid_utf8}, out.vocabulary, log, out.dev);
+  if (!d.test.empty()) add_stream({d.test, config, config_path, invalid_utf8}, out.vocabulary, log, out.test);
 }
 
 }  // namespace
@@ -280,13 +298,22 @@ struct ModelSource {
       throw UsageError(fmt::format("--format-in {}: the model reads one stream of lines", from.format));
     config.data.format = from.format;
   }
-  Source source() const { return {files, config, none, invalid_utf8}; }
+  Source source(OpenLines open = open_lines) const { return {files, config, none, invalid_utf8, std::move(open)}; }
 
   std::vector<DataFile> files;
   Config config;
   std::string none;
   InvalidUtf8 invalid_utf8;
 };
+
+UnitText read_units(const ModelSource& one, const TextLanguageModel& model, const OpenLines& open, const Log& log) {
+  UnitText out;
+  if (model.has_records())
+    add_records(read_records(one.source(open), out.files, log), model.tells(), one.config, model.vocabulary(), out);
+  else
+    add_stream(one.source(open), model.vocabulary(), log, out);
+  return out;
+}
 
 }  // namespace
 
@@ -295,10 +322,7 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
   const ModelSource one(path, model, from);
   std::vector<SourceFile> files;
   if (!model.has_records()) {
-    for_units(one.source(), files, log, [&](std::string_view unit) {
-      use(model.vocabulary().find(unit));
-      return true;
-    });
+    for_units(one.source(), files, log, [&](std::string_view unit) { use(model.vocabulary().find(unit)); });
     return;
   }
   const Tokenizer tokenizer(model.tokenizer_options());
@@ -309,15 +333,23 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
 }
 
 UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log) {
-  UnitText out;
-  const ModelSource one(path, model, from);
-  if (model.has_records())
-    add_records(read_records(one.source(), out.files, log), model.tells(), one.config, model.vocabulary(), out);
-  else
-    for_units(one.source(), out.files, log, [&](std::string_view unit) {
-      add_stream_unit(out, model.vocabulary(), unit);
-      return true;
-    });
+  return read_units(ModelSource(path, model, from), model, open_lines, log);
+}
+
+SharedText::SharedText(std::string path) : path_(std::move(path)) {
+  std::error_code none;
+  if (path_ == "-" || !std::filesystem::is_regular_file(path_, none)) bytes_ = read_unpacked(path_);
+}
+
+UnitText SharedText::units(const TextLanguageModel& model, const TextSource& from, const Log& log) {
+  const OpenLines open = [this](const std::string& path, InvalidUtf8 policy) {
+    if (!bytes_) return LineReader(path, policy);
+    return LineReader::from_memory(path == "-" ? "standard input" : path, *bytes_, policy);
+  };
+  UnitText out = read_units(ModelSource(path_, model, from), model, open, log);
+  const ByteDigest& read = out.files.front().read;
+  if (digest_ && *digest_ != read) fail("{}: changed between two readings; measure both models on one text", path_);
+  digest_ = read;
   return out;
 }
 

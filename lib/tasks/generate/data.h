@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@
 #include "tasks/task.h"
 
 namespace mnemo {
+
+class SharedText;
 
 /// A text as its units: one line behind the other, or one record.
 class UnitText : public Dataset {
@@ -32,9 +35,10 @@ class UnitText : public Dataset {
   std::int64_t size() const override { return units.size(); }
 
   UnitStream units;
-  std::vector<Record> records;  ///< none of a text that is one stream
-  std::int64_t measured = 0;    ///< units of bodies, or of a stream all
-  std::int64_t unknown = 0;     ///< of these, what the vocabulary lacks
+  std::vector<Record> records;         ///< none of a text that is one stream
+  std::int64_t measured = 0;           ///< units of bodies, or of a stream all
+  std::int64_t unknown = 0;            ///< of these, what the vocabulary lacks
+  std::shared_ptr<SharedText> source;  ///< what it was read from, if another model is to read it, too
 
   ReadUnits reader() const {
     return [this](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
@@ -73,5 +77,20 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
 
 /// Reads a file, or standard input for "-", as the model's training data were. `log` is told what was unusual.
 UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log);
+
+/// A text that several models read. What can be read only once, as standard input or a pipe, is kept in memory.
+class SharedText {
+ public:
+  /// Throws Error if what is to be kept cannot be read.
+  explicit SharedText(std::string path);
+
+  /// As `read_units`. Throws Error, too, if the file is not what it was for the model before.
+  UnitText units(const TextLanguageModel& model, const TextSource& from, const Log& log);
+
+ private:
+  std::string path_;
+  std::optional<std::string> bytes_;  // of what is kept
+  std::optional<ByteDigest> digest_;
+};
 
 }  // namespace mnemo

@@ -44,15 +44,17 @@ class GenerateTask : public Task {
   }
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
-    auto out = std::make_unique<UnitText>(
-        read_units(request.path, static_cast<const TextLanguageModel&>(model), text_source(request), request.log));
-    if (out->measured == 0) fail("{}: no units to measure on", shown_path(request.path));
-    return out;
+    const auto& language_model = static_cast<const TextLanguageModel&>(model);
+    if (request.again) return open_shared(std::make_shared<SharedText>(request.path), request, language_model);
+    return checked(read_units(request.path, language_model, text_source(request), request.log), request);
   }
 
   // Units are a vocabulary's.
-  std::unique_ptr<Dataset> reopen(const Dataset&, const TextModel& other, const OpenRequest& request) const override {
-    return open(request, other);
+  std::unique_ptr<Dataset> reopen(const Dataset& data, const TextModel& other,
+                                  const OpenRequest& request) const override {
+    const auto& text = static_cast<const UnitText&>(data);
+    return text.source ? open_shared(text.source, request, static_cast<const TextLanguageModel&>(other))
+                       : open(request, other);
   }
 
   void check_metric(const std::string& metric, const TextModel&, bool) const override {
@@ -78,6 +80,18 @@ class GenerateTask : public Task {
   }
 
  private:
+  static std::unique_ptr<UnitText> checked(UnitText text, const OpenRequest& request) {
+    if (text.measured == 0) fail("{}: no units to measure on", shown_path(request.path));
+    return std::make_unique<UnitText>(std::move(text));
+  }
+
+  static std::unique_ptr<UnitText> open_shared(const std::shared_ptr<SharedText>& source, const OpenRequest& request,
+                                               const TextLanguageModel& model) {
+    auto out = checked(source->units(model, text_source(request), request.log), request);
+    out->source = source;
+    return out;
+  }
+
   static TextSource text_source(const OpenRequest& request) {
     if (!request.format.empty() && !is_unlabelled(request.format))
       throw UsageError(fmt::format("--format-in {}: language models read lines or poems-json", request.format));

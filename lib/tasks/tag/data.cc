@@ -14,29 +14,54 @@
 namespace mnemo {
 namespace {
 
-// Says so where most tags of a column look as if they spelled spans but one does not, so that all stand for themselves;
-// and where tokens have no tag but conllu's mark for none.
-void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::string& name, const Log& log) {
-  const auto spells = [](const std::string& tag) {
-    return tag == "O" || (tag.size() > 2 && tag[1] == '-' && std::string_view("BIESMLU").find(tag[0]) < 7);
-  };
-  std::int64_t spelled = 0, spans = 0, others = 0, missing = 0;
-  std::string first;
+// Tags of one kind: how many tokens have them, and the first.
+struct SeenTags {
+  std::int64_t count = 0;
+  std::string tag, place;
+
+  void add(const std::string& seen, const TaggedSentences& train, const TaggedSentences::Entry& entry, std::size_t t) {
+    if (count++ > 0) return;
+    tag = seen;
+    place = train.place(entry, t);
+  }
+};
+
+// Why tags that nearly spell spans are of no scheme; empty if they are far from it.
+std::string near_scheme(const TaggedSentences& train, std::size_t k) {
+  std::int64_t tokens = 0, spans = 0;
+  SeenTags outside, misspelled, others;
   for (const auto& entry : train.entries)
     for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
       const std::string& tag = entry.tags[k][t];
-      missing += tag == "_" ? 1 : 0;
-      spelled += spells(tag) ? 1 : 0;
-      spans += spells(tag) && tag != "O" ? 1 : 0;
-      if (!spells(tag) && others++ == 0) first = fmt::format("\"{}\" at {}", shown(tag), train.place(entry, t));
+      const auto meant = meant_tag(tag);
+      const bool spells = tag.size() > 2 && tag[1] == '-' && std::string_view("BIESMLU").find(tag[0]) < 7;
+      ++tokens;
+      spans += spells || (meant && meant != "O") ? 1 : 0;
+      if (meant) (meant == "O" ? outside : misspelled).add(tag, train, entry, t);
+      if (!meant && !spells && tag != "O") others.add(tag, train, entry, t);
     }
-  if (spans > 0 && spelled > 9 * others)
+  if (spans == 0 || tokens <= 10 * others.count) return "";
+  std::vector<std::string> reasons;
+  for (const SeenTags* seen : {&outside, &misspelled})
+    if (seen->count > 0)
+      reasons.push_back(fmt::format("{} of {} tokens have tags such as \"{}\" at {}, which spans spell {}", seen->count,
+                                    tokens, seen->tag, seen->place, *meant_tag(seen->tag)));
+  if (others.count > 0)
+    reasons.push_back(
+        fmt::format("{} of {} are not, the first \"{}\" at {}", others.count, tokens, others.tag, others.place));
+  return reasons.empty() ? "letters of several schemes" : fmt::format("{}", fmt::join(reasons, "; "));
+}
+
+// Says so where most tags of a column look as if they spelled spans but some do not, so that all stand for themselves;
+// and where tokens have no tag but conllu's mark for none.
+void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::string& name, const Log& log) {
+  if (const std::string reason = near_scheme(train, k); !reason.empty())
     log(fmt::format(
         "column {}: its tags stand for themselves, as they are of no scheme of spans ({}); data.scheme would "
-        "name one: iob1, bio, bioes or bmes",
-        name,
-        others > 0 ? fmt::format("{} of {} are not, the first {}", others, others + spelled, first)
-                   : "letters of several schemes"));
+        "name one: iob1, bio, ioe2, bioes, bmes or bilou",
+        name, reason));
+  std::int64_t missing = 0;
+  for (const auto& entry : train.entries) missing += std::count(entry.tags[k].begin(), entry.tags[k].end(), "_");
   if (missing > 0)
     log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", name, missing));
 }
@@ -53,7 +78,9 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
       guess.add(entry.tags[k]);
       found.insert(entry.tags[k].begin(), entry.tags[k].end());
     }
-    TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guess.scheme()), TagScheme::kNone, {}};
+    // Words are always spelled so, also where those of train are short ones.
+    const TagScheme guessed = finds_words(names[k]) ? TagScheme::kBmes : guess.scheme();
+    TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guessed), TagScheme::kNone, {}};
     if (column.data_scheme == TagScheme::kNone && config.data.scheme == "auto")
       report_near_scheme(train, k, names[k], log);
     column.scheme = model_scheme(config, column.data_scheme);
@@ -109,13 +136,17 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
 
 void report_reader(const SentenceReader& reader, const Log& log) {
   const SentenceCounts counts = reader.counts();
-  if (counts.had_bom) log(fmt::format("{}: begins with a byte order mark, which was dropped", reader.name()));
+  report_byte_order_marks(reader.name(), counts.had_bom, counts.bom_lines, log);
   if (counts.crlf_lines > 0) log(fmt::format("{}: lines that end in CRLF: {}", reader.name(), counts.crlf_lines));
   if (counts.invalid_sequences > 0)
     log(fmt::format("{}: invalid UTF-8 sequences replaced or skipped: {}", reader.name(), counts.invalid_sequences));
-  if (counts.widened_spans > 0)
-    log(fmt::format("spans that cut a token, widened to it: {}; the first: {}", counts.widened_spans,
-                    counts.first_widened));
+  if (counts.moved_spans > 0)
+    log(fmt::format("spans that do not begin and end with tokens, read as the tokens they touch: {}; the first: {}",
+                    counts.moved_spans, counts.first_moved));
+  if (counts.repeated_spans > 0)
+    log(fmt::format("{}: spans that a line has twice, read once: {}", reader.name(), counts.repeated_spans));
+  if (counts.compounds > 0)
+    log(fmt::format("{}: compounds in brackets, of which the words are read: {}", reader.name(), counts.compounds));
 }
 
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const ReadRequest& request,
@@ -124,7 +155,7 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
   std::size_t tokens = 0;
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, config.data.dir, request.config_path);
-    out.files.push_back(describe_file(path));
+    out.files.push_back({path});
     const SentenceOptions options = sentence_options(config, file, request.invalid_utf8, true);
     const auto reader = SentenceReader::open(path, options);
     const std::size_t columns = std::max<std::size_t>(1, config.data.columns.size());
@@ -143,6 +174,7 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
                              static_cast<std::uint32_t>(out.files.size() - 1), s.by_spans});
     }
     out.files.back().records = static_cast<std::int64_t>(reader->counts().sentences);
+    out.files.back().read = reader->digest();
     report_reader(*reader, request.log);
   }
   if (tokens == 0)

@@ -70,7 +70,7 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
   check_refused(R"({"task": "sing"})", "task: expected one of classify");
   check_refused("{", "c.json:1: no valid JSON");
   check_refused("[]", "expected a JSON object");
-  check_refused(R"({"training": {"learning_rate": 1e999}})", "c.json: ");
+  check_refused(R"({"training": {"learning_rate": 1e999}})", "c.json:1: no valid JSON: number overflow");
   check_refused(R"({"training.epochs": 2})",
                 R"(training.epochs: a file has keys in sections: {"training": {"epochs": ...}})");
   check_refused(R"({"trainin": {}})", "trainin: unknown key; the nearest is training ");

@@ -74,7 +74,7 @@ TEST_CASE("lines end at LF or at the end of the input") {
   CHECK(lines_of("a\n\n") == Lines{"a", ""});
   CHECK(lines_of("\n") == Lines{""});
   CHECK(lines_of("a\nb") == Lines{"a", "b"});
-  CHECK(lines_of(std::string("a\0b\n", 4)) == Lines{std::string("a\0b", 3)});
+  CHECK_THROWS_WITH(lines_of(std::string("a\0b\n", 4)), contains_text("memory:1:2: a NUL byte"));
 }
 
 TEST_CASE("CRLF is a line's end, and counted, and other CRs are characters") {
@@ -83,12 +83,12 @@ TEST_CASE("CRLF is a line's end, and counted, and other CRs are characters") {
   CHECK(reader.crlf_lines() == 3);
 }
 
-TEST_CASE("a byte order mark is removed at the start only") {
+TEST_CASE("a byte order mark is removed at the start of any line") {
   auto reader = LineReader::from_memory("memory", "\uFEFFa\n\uFEFFb\n", InvalidUtf8::kError);
-  CHECK(all_lines(reader) == Lines{"a", "\uFEFFb"});
+  CHECK(all_lines(reader) == Lines{"a", "b"});
   CHECK(reader.had_bom());
   auto twice = LineReader::from_memory("memory", "\uFEFF\uFEFFa", InvalidUtf8::kError);
-  CHECK(all_lines(twice) == Lines{"\uFEFFa"});
+  CHECK(all_lines(twice) == Lines{"a"});
   CHECK(lines_of("\uFEFF").empty());
   CHECK(lines_of("\uFEFF\n") == Lines{""});
   auto without = LineReader::from_memory("memory", "a", InvalidUtf8::kError);
@@ -178,9 +178,9 @@ TEST_CASE("a file that cannot be read is an error that names it") {
   CHECK_THAT(open(folder.path()), contains_text(folder.path() + ": is a folder"));
 }
 
-TEST_CASE("a single line of 20 MB is one line") {
+TEST_CASE("a single line of 16 MB is one line") {
   std::string long_line;
-  long_line.resize(20000000, 'x');
+  long_line.resize(16000000, 'x');
   for (std::size_t i = 0; i < long_line.size(); i += 1001)
     long_line.replace(i, 3, i + 3 < long_line.size() ? "中" : "xxx");
   CHECK(lines_of(long_line + "\nnext") == Lines{long_line, "next"});
@@ -326,4 +326,70 @@ TEST_CASE("invalid UTF-8 in a late piece is named with its place in the line") {
     message = error.what();
   }
   CHECK(message.find("f:2:600001: invalid UTF-8") == 0);
+}
+
+TEST_CASE("a line beyond the longest is refused with its number, before it is read whole") {
+  const std::string longest(mnemo::kMaxLineBytes, 'a');
+  CHECK(lines_of("x\n" + longest + "\ny") == Lines{"x", longest, "y"});
+  for (const std::string& bytes : {"x\n" + longest + "a\ny", "x\n" + longest + "a"})
+    CHECK_THAT(error_of(bytes), contains_text("memory:2: a line of more than 16 MiB"));
+  // Where there is no end at all, `next_is_ready` ends too.
+  auto zeros = LineReader("/dev/zero", InvalidUtf8::kError);
+  CHECK(zeros.next_is_ready());
+  std::string line;
+  CHECK_THROWS_WITH(zeros.next(line), contains_text("/dev/zero:1: a line of more than 16 MiB"));
+  // Of many small bytes that become many.
+  CHECK_THAT(error_of(gzip(longest + longest)), contains_text("memory:1: a line of more than 16 MiB"));
+  // In pieces a line is of any length, where it can be cut.
+  std::string words;
+  while (words.size() <= mnemo::kMaxLineBytes) words += "word ";
+  auto pieces = LineReader::from_memory("memory", words, InvalidUtf8::kError);
+  std::size_t bytes = 0;
+  for (bool ends = false; pieces.next_piece(line, true, ends);) bytes += line.size();
+  CHECK(bytes == words.size());
+  auto uncut = LineReader::from_memory("memory", "x\n" + longest + "a", InvalidUtf8::kError);
+  bool ends = false;
+  CHECK(uncut.next_piece(line, true, ends));
+  CHECK_THROWS_WITH(uncut.next_piece(line, true, ends), contains_text("memory:2: a line of more than 16 MiB"));
+}
+
+TEST_CASE("NUL bytes are no text, and tell UTF-16 without a mark") {
+  using namespace std::string_literals;
+  CHECK_THAT(error_of("p\0o\0s\0\t\0\n\0"s), contains_text("memory:1:2: a NUL byte, which no text has; this looks like "
+                                                           "UTF-16: convert it with iconv -f UTF-16LE -t UTF-8"));
+  CHECK_THAT(error_of("\0p\0o\0\n"s), contains_text("memory:1:1: a NUL byte"));
+  CHECK_THAT(error_of("\0p\0o\0\n"s), contains_text("iconv -f UTF-16BE -t UTF-8"));
+  CHECK_THAT(error_of("a\nbc\0d"s), contains_text("memory:2:3: a NUL byte, which no text has; convert the file"));
+  CHECK_THAT(error_of("a\0\xFF"s), contains_text("memory:1:2: a NUL byte"));
+  CHECK_THAT(error_of("\xFF\0a"s), contains_text("memory:1:1: invalid UTF-8 (bytes 0xFF)"));
+  CHECK(lines_of("a\0b"s, InvalidUtf8::kReplace) == Lines{"a\uFFFDb"});
+  CHECK(lines_of("a\0\0b\xFF"s, InvalidUtf8::kSkip) == Lines{"ab"});
+}
+
+TEST_CASE("byte order marks of files that were put together are dropped and counted") {
+  auto reader = LineReader::from_memory("memory", "\uFEFFa\nb\n\uFEFFc\n\uFEFF\uFEFFd\uFEFF\n", InvalidUtf8::kError);
+  CHECK(all_lines(reader) == Lines{"a", "b", "c", "d\uFEFF"});
+  CHECK(reader.had_bom());
+  CHECK(reader.bom_lines() == 2);
+}
+
+TEST_CASE("the digest is of the bytes that were read, packed as they are, of pipes too") {
+  const auto digest_of = [](LineReader reader) {
+    all_lines(reader);
+    return reader.digest();
+  };
+  const std::string text = "one\ntwo\n", packed = gzip(text);
+  for (const std::string& bytes : {text, packed, std::string()}) {
+    mnemo::ByteDigest expected;
+    expected.add(bytes);
+    CHECK(digest_of(LineReader::from_memory("memory", bytes, InvalidUtf8::kError)) == expected);
+    Pipe pipe;
+    pipe.write(bytes);
+    pipe.close_writer();
+    CHECK(digest_of(LineReader(pipe.path(), InvalidUtf8::kError)) == expected);
+  }
+  mnemo::ByteDigest known;
+  known.add("foobar");
+  CHECK(known.fnv1a64 == 0x85944171f73967e8ull);  // as Fowler, Noll and Vo publish it
+  CHECK(known.bytes == 6);
 }

@@ -68,8 +68,8 @@ TEST_CASE("poems: what editors put in is dropped and counted, and poems with gap
 }
 
 TEST_CASE("poems: what is no collection is refused with file and poem") {
-  CHECK_THAT(message("{"), Contains("p.json: no valid JSON"));
-  CHECK_THAT(message("{}"), Contains("expected an array of poems, found an object"));
+  CHECK_THAT(message("{"), Contains("p.json:2: no valid JSON"));
+  CHECK_THAT(message("{}"), Contains("p.json: not a collection of poems: expected an array, found an object"));
   CHECK_THAT(message("[1]"), Contains("poem 1: expected an object, found a number"));
   CHECK_THAT(message(R"([{"paragraphs": ["a"]}, {"title": "x"}])"), Contains("poem 2: no key \"paragraphs\""));
   CHECK_THAT(message(R"([{"paragraphs": "a"}])"), Contains("\"paragraphs\" is a string, expected an array"));

@@ -138,6 +138,23 @@ TEST_CASE("csv: what does not fit is an error with its place") {
   CHECK_THAT(error_of("label,text\n,\"x\ny\"\n", of(Format::kCsv)), contains_text("memory:2: an empty label"));
 }
 
+TEST_CASE("csv: a row whose quote is not closed is refused before it fills the memory") {
+  std::string bytes = "label,text\na,b\nc,\"";
+  for (std::size_t i = 0; i <= mnemo::kMaxLineBytes / 100; ++i) bytes += std::string(99, 'x') + "\n";
+  RecordOptions options;
+  options.format = Format::kCsv;
+  CHECK_THAT(error_of(bytes, options),
+             contains_text("memory:3: a row of more than 16 MiB, the longest that is read; the last quote is opened in "
+                           "line 3"));
+}
+
+TEST_CASE("jsonl: a key that stands twice, and a line of many objects") {
+  RecordOptions options;
+  options.format = Format::kJsonl;
+  CHECK_THAT(error_of(R"({"text": "a", "label": "x", "text": "b"})", options),
+             contains_text("memory:1: key \"text\" is given twice in one object"));
+}
+
 TEST_CASE("jsonl: labels of every simple type") {
   CHECK(rows("{\"text\": \"x\\ny\", \"label\": \"a\", \"more\": [1, {}]}\n{\"label\":1,\"text\":\"\"}\n"
              "{\"label\":-1.5,\"text\":\"中\"}\n{\"label\":true,\"text\":\"z\"}\n",
@@ -158,10 +175,10 @@ TEST_CASE("jsonl: what does not fit is an error with its place") {
              contains_text("\"label\" is an object, expected a string"));
   CHECK_THAT(error_of("{\"text\": \"a\", \"label\": [\"x\"]}", options), contains_text("set multi_label"));
   CHECK_THAT(error_of("{\"text\": \"a\", \"label\": \"\"}", options), contains_text("an empty label"));
-  CHECK_THAT(error_of("[1]", options), contains_text("expected a JSON object, found array"));
+  CHECK_THAT(error_of("[1]", options), contains_text("expected a JSON object, found an array"));
   CHECK_THAT(error_of("{\"text\": \"\\ud800\", \"label\": 1}", options), contains_text("memory:1:"));
   CHECK_THAT(error_of("{\"text\": 1e999, \"label\": 1}", options), contains_text("memory:1:"));
-  CHECK_THAT(error_of(std::string(200000, '['), options), contains_text("not JSON"));
+  CHECK_THAT(error_of(std::string(200000, '['), options), contains_text("nested deeper than 1000 levels"));
 }
 
 TEST_CASE("fasttext: labels stand at the start of the line") {

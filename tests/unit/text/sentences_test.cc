@@ -34,8 +34,9 @@ TEST_CASE("sentences: conll with any blanks, document lines, comments and a miss
   REQUIRE(found.size() == 2);
   CHECK(found[0].tokens == Texts{"EU", "rejects"});
   CHECK(found[0].tags == std::vector<Texts>{{"B-ORG", "O"}});
-  CHECK(found[0].lines.size() == 3);
-  CHECK(found[0].line_tokens == std::vector<std::int32_t>{-1, 0, 1});
+  CHECK(found[0].lines == Texts{"-DOCSTART- -X- O O", "", "# of an agency", "EU NNP  B-ORG", "rejects\tVBZ O"});
+  CHECK(found[0].line_tokens == std::vector<std::int32_t>{-1, -1, -1, 0, 1});
+  CHECK(found[0].line == 1);
   // A hash mark is a token where its line has as many columns as others.
   CHECK(found[1].tokens == Texts{"#", "3"});
 
@@ -131,15 +132,15 @@ TEST_CASE("sentences: JSON lines with tokens of their own, and tags of tokens") 
   CHECK_FALSE(without[0].text);
 }
 
-TEST_CASE("sentences: a span that cuts a token is widened and counted, and what no tags can spell is refused") {
+TEST_CASE("sentences: a span that does not end with tokens is counted, and what no tags can spell is refused") {
   const SentenceOptions options{.format = SentenceFormat::kJsonl};
   const auto reader = SentenceReader::open(
       LineReader::from_memory("f", R"({"text": "New York.", "spans": [[4, 8, "LOC"]]})", InvalidUtf8::kError), options);
   Sentence s;
   REQUIRE(reader->next(s));
   CHECK(s.tags[0] == Texts{"O", "B-LOC"});
-  CHECK(reader->counts().widened_spans == 1);
-  CHECK(reader->counts().first_widened == R"(f:1: span [4,8,"LOC"] read as "York.")");
+  CHECK(reader->counts().moved_spans == 1);
+  CHECK(reader->counts().first_moved == R"(f:1: span [4,8,"LOC"] read as "York.")");
   const auto refused = [&](const std::string& line) { return error_of(line, options); };
   CHECK(refused(R"({"text": "a b", "spans": [[0, 4, "X"]]})") ==
         "f:1: place 4 is none from 0 to 3, the text's characters");
@@ -150,7 +151,7 @@ TEST_CASE("sentences: a span that cuts a token is widened and counted, and what 
   CHECK(refused(R"({"text": "a b", "spans": [[0, 1]]})") ==
         "f:1: a span is an array, expected an object of start, end and type, or [start, end, type]");
   CHECK(refused(R"({"text": "a b", "spans": [{"start": 0, "end": 1}]})") ==
-        "f:1: the type of a span is null, expected a text");
+        "f:1: the type of a span is null, expected a text under \"type\" or \"label\"");
   CHECK(refused(R"({"text": "a b", "spans": [{"start": -1, "end": 1, "type": "X"}]})") ==
         "f:1: place -1 is none from 0 to 3, the text's characters");
   CHECK(refused(R"({"text": "a b"})") == "f:1: token 1 has no tag, and the object no \"spans\"");
@@ -159,7 +160,7 @@ TEST_CASE("sentences: a span that cuts a token is widened and counted, and what 
   CHECK(refused(R"({"text": "a b", "tokens": ["c"], "tags": ["X"]})") ==
         "f:1: token 1, \"c\", is not in the rest of the text");
   CHECK(refused(R"({"spans": []})") == "f:1: no key \"text\" in the object, and no tokens");
-  CHECK(refused(R"([])") == "f:1: expected a JSON object, found array");
+  CHECK(refused(R"([])") == "f:1: expected a JSON object, found an array");
   CHECK(refused(R"({"text": )").starts_with("f:1:10: not JSON"));
 }
 
@@ -184,4 +185,112 @@ TEST_CASE("sentences: a sentence of a hundred thousand tokens is read whole") {
   std::string bytes;
   for (int i = 0; i < 100000; ++i) bytes += "w O\n";
   CHECK(read_all(bytes, {.format = SentenceFormat::kConll})[0].tokens.size() == 100000);
+}
+
+TEST_CASE("sentences: hashtags alone before the first other row are sentences of their own") {
+  const auto tokens_of = [](const std::string& bytes, const SentenceOptions& options) {
+    std::vector<Texts> out;
+    for (const Sentence& s : read_all(bytes, options)) out.push_back(s.tokens);
+    return out;
+  };
+  const SentenceOptions conll{.format = SentenceFormat::kConll};
+  CHECK(tokens_of("#rain\tO\n\nin\tO\nOslo\tO\n\n", conll) == std::vector<Texts>{{"#rain"}, {"in", "Oslo"}});
+  CHECK(tokens_of("#rain\tO\n\n#sun\tO\n\nin\tO\n", conll) == std::vector<Texts>{{"#rain"}, {"#sun"}, {"in"}});
+  CHECK(tokens_of("#rain\tO\n\n#Oslo\tB-LOC\n\n", conll) == std::vector<Texts>{{"#rain"}, {"#Oslo"}});
+  // Comments are still comments, before rows and before hashtags, and keep their lines' numbers right.
+  const auto noted = read_all("# one of many words\n\n# x = y\n\n#rain O\n\nin O\n", conll);
+  REQUIRE(noted.size() == 2);
+  CHECK(noted[0].tokens == Texts{"#rain"});
+  CHECK(noted[0].line == 1);
+  CHECK(noted[0].lines == Texts{"# one of many words", "", "# x = y", "", "#rain O"});
+  CHECK(noted[0].line_tokens == std::vector<std::int32_t>{-1, -1, -1, -1, 0});
+  CHECK(error_of("# one two three\n\nin O\nOslo\n", conll) == "f:4: 1 columns, expected 2 as in line 3");
+  // Where nothing but comments is there, nothing is a token.
+  CHECK(tokens_of("# a comment\n\n# another one\n", conll) == std::vector<Texts>{{}});
+}
+
+TEST_CASE("sentences: conll keeps empty and document lines for who writes them again") {
+  const auto found = read_all("\n\na O\n\n\n-DOCSTART- O\n\nb O\n\n\n", {.format = SentenceFormat::kConll});
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].lines == Texts{"", "", "a O"});
+  CHECK(found[0].line == 1);
+  CHECK(found[1].lines == Texts{"", "-DOCSTART- O", "", "b O"});
+  CHECK(found[1].line == 5);
+  CHECK(read_all("\n\n-DOCSTART- O\n\n", {.format = SentenceFormat::kConll}).empty());
+}
+
+TEST_CASE("sentences: rows without an empty line between them are refused before they fill the memory") {
+  std::string bytes = "a O\n\n";
+  for (std::size_t i = 0; i <= kMaxLineBytes / 100; ++i) bytes += std::string(97, 'x') + " O\n";
+  CHECK(error_of(bytes, {.format = SentenceFormat::kConll}).starts_with("f:3: a sentence of more than 16 MiB"));
+}
+
+TEST_CASE("sentences: brackets of compounds are no part of words and tags") {
+  const auto read = [](const std::string& line, std::size_t compounds) {
+    const auto reader = SentenceReader::open(LineReader::from_memory("f", line, InvalidUtf8::kError),
+                                             {.format = SentenceFormat::kSlashed});
+    Sentence s;
+    REQUIRE(reader->next(s));
+    CHECK(reader->counts().compounds == compounds);
+    std::string out;
+    for (std::size_t t = 0; t < s.tokens.size(); ++t) out += s.tokens[t] + "|" + s.tags[0][t] + " ";
+    return out;
+  };
+  CHECK(read("[中国/ns 政府/n]nt 恢复/v", 1) == "中国|ns 政府|n 恢复|v ");
+  CHECK(read("[[a/n b/n]nz c/n]nt d/v [e/n]x", 3) == "a|n b|n c|n d|v e|n ");
+  CHECK(read("[a/n [b/n c/n]nz]nt", 2) == "a|n b|n c|n ");
+  // What does not close, or was never opened, and brackets that are tokens stay.
+  CHECK(read("[a/n b/n", 0) == "[a|n b|n ");
+  CHECK(read("a/n b/n]nt", 0) == "a|n b|n]nt ");
+  CHECK(read("[/w a/n ]/w", 0) == "[|w a|n ]|w ");
+}
+
+TEST_CASE("sentences: spans as other programs write them") {
+  const auto reader_of = [](const std::string& line) {
+    return SentenceReader::open(LineReader::from_memory("f", line, InvalidUtf8::kError),
+                                {.format = SentenceFormat::kJsonl, .tokenizer = {.unit = Unit::kUnicodeWord}});
+  };
+  const auto tags_of = [&](const std::string& line) {
+    Sentence s;
+    REQUIRE(reader_of(line)->next(s));
+    return s.tags[0];
+  };
+  const auto refused = [&](const std::string& line) {
+    try {
+      Sentence s;
+      reader_of(line)->next(s);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(tags_of(R"({"text":"Anna left","spans":[{"start":0.0,"end":4.0,"type":"PER"}]})") == Texts{"B-PER", "O"});
+  CHECK(refused(R"({"text":"Anna left","spans":[[0.5,4,"PER"]]})") ==
+        "f:1: place 0.5 is none from 0 to 9, the text's characters");
+  CHECK(refused(R"({"text":"Anna left","spans":[[-1,4,"PER"]]})").find("place -1") != std::string::npos);
+  const std::string twice = R"({"text":"Anna left","spans":[[0,4,"PER"],[0,4,"PER"]]})";
+  CHECK(tags_of(twice) == Texts{"B-PER", "O"});
+  const auto reader = reader_of(twice);
+  Sentence s;
+  REQUIRE(reader->next(s));
+  CHECK(reader->counts().repeated_spans == 1);
+  CHECK(refused(R"({"text":"Anna left","spans":[[0,4,"PER"],[0,4,"LOC"]]})").find("share the token") !=
+        std::string::npos);
+  CHECK(refused(R"({"text":"Anna left","label":[[0,4,"PER"]]})")
+            .ends_with("and the object no \"spans\"; data.label=label would take its \"label\" for spans"));
+  CHECK(refused(R"({"text":"Anna left","spans":[{"start":0,"end":4,"labels":["PER"]}]})")
+            .find("its \"labels\" may be several") != std::string::npos);
+}
+
+TEST_CASE("sentences: no token of plain text begins or ends in white space") {
+  for (const char* blank : {" ", "\u00A0", "\u2009", "\u202F", "\u3000"}) {
+    const auto found = read_all("Oslo" + std::string(blank) + "!" + blank + "\u0301\n",
+                                {.format = SentenceFormat::kLines, .tokenizer = {.unit = Unit::kUnicodeWord}});
+    INFO(found[0].tokens.size());
+    CHECK(found[0].tokens == Texts{"Oslo", "!", "\u0301"});
+    CHECK(found[0].places[0] == std::pair<std::uint32_t, std::uint32_t>{0, 4});
+  }
+  // Within a number it stays.
+  CHECK(read_all("10\u202F000 kr", {.format = SentenceFormat::kLines, .tokenizer = {.unit = Unit::kUnicodeWord}})[0]
+            .tokens == Texts{"10\u202F000", "kr"});
 }

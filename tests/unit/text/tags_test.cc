@@ -10,7 +10,8 @@ TEST_CASE("tags: a tag is taken apart as its scheme spells it") {
   CHECK(split_tag("M", TagScheme::kBmes)->letter == 'M');
   for (const char* wrong : {"", "E-PER", "PER", "B-", "B_PER", "o", "O-PER", "X-PER"})
     CHECK_FALSE(split_tag(wrong, TagScheme::kBio));
-  for (const auto scheme : {TagScheme::kNone, TagScheme::kIob1, TagScheme::kBio, TagScheme::kBioes, TagScheme::kBmes})
+  for (const auto scheme : {TagScheme::kNone, TagScheme::kIob1, TagScheme::kBio, TagScheme::kIoe2, TagScheme::kBioes,
+                            TagScheme::kBmes, TagScheme::kBilou})
     CHECK(scheme_from_name(name_of(scheme)) == scheme);
   CHECK_FALSE(scheme_from_name("iob3"));
 }
@@ -23,7 +24,10 @@ TEST_CASE("tags: spans are spelled in each scheme, and read again") {
   CHECK(spelled(TagScheme::kBio) == Tags{"B-PER", "I-PER", "B-PER", "B-LOC", "I-LOC", "I-LOC", "O", "B-PER", "O"});
   CHECK(spelled(TagScheme::kBioes) == Tags{"B-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "O", "S-PER", "O"});
   CHECK(spelled(TagScheme::kBmes) == Tags{"B-PER", "E-PER", "S-PER", "B-LOC", "M-LOC", "E-LOC", "O", "S-PER", "O"});
-  for (const auto scheme : {TagScheme::kIob1, TagScheme::kBio, TagScheme::kBioes, TagScheme::kBmes}) {
+  CHECK(spelled(TagScheme::kBilou) == Tags{"B-PER", "L-PER", "U-PER", "B-LOC", "I-LOC", "L-LOC", "O", "U-PER", "O"});
+  CHECK(spelled(TagScheme::kIoe2) == Tags{"I-PER", "E-PER", "E-PER", "I-LOC", "I-LOC", "E-LOC", "O", "E-PER", "O"});
+  for (const auto scheme :
+       {TagScheme::kIob1, TagScheme::kBio, TagScheme::kIoe2, TagScheme::kBioes, TagScheme::kBmes, TagScheme::kBilou}) {
     const Tags tags = spelled(scheme);
     CHECK(conlleval_spans(tags) == spans);
     if (scheme != TagScheme::kIob1) CHECK(strict_spans(tags, scheme) == spans);
@@ -74,4 +78,50 @@ TEST_CASE("tags: the scheme of parts of speech is none, that of a few wrong sequ
   CHECK(guessed({{"B-A", "I-A"}, {"I-A"}, {"B-A"}}) == TagScheme::kBio);
   CHECK(guessed({{"I-A", "I-A"}, {"I-A", "B-A"}, {"O", "I-A"}}) == TagScheme::kIob1);
   CHECK(guessed({{"B-A", "E-A"}}) == TagScheme::kBioes);
+}
+
+TEST_CASE("tags: ioe2 and bilou allow what they spell and no more, and count strictly") {
+  CHECK(may_follow("O", "E-X", TagScheme::kIoe2));
+  CHECK(may_follow("I-X", "E-X", TagScheme::kIoe2));
+  CHECK_FALSE(may_follow("I-X", "O", TagScheme::kIoe2));
+  CHECK_FALSE(may_follow("I-X", "E-Y", TagScheme::kIoe2));
+  CHECK_FALSE(may_end("I-X", TagScheme::kIoe2));
+  CHECK(may_follow("L-X", "U-X", TagScheme::kBilou));
+  CHECK_FALSE(may_follow("B-X", "U-X", TagScheme::kBilou));
+  CHECK_FALSE(may_follow("O", "L-X", TagScheme::kBilou));
+  CHECK_FALSE(may_end("B-X", TagScheme::kBilou));
+  CHECK(strict_spans(Tags{"I-X", "O", "I-X", "I-Y", "E-Y", "E-X"}, TagScheme::kIoe2) ==
+        std::vector<TagSpan>{{"Y", 3, 5}, {"X", 5, 6}});
+  CHECK(strict_spans(Tags{"B-X", "O", "I-X", "L-X", "B-Y", "L-Y"}, TagScheme::kBilou) ==
+        std::vector<TagSpan>{{"Y", 4, 6}});
+}
+
+TEST_CASE("tags: letters of several schemes are none, and so are parts of speech that are letters") {
+  const auto guessed = [](const Tags& tags) {
+    SchemeGuess guess;
+    guess.add(tags);
+    return guess.scheme();
+  };
+  CHECK(guessed({"B-X", "L-X", "S-X"}) == TagScheme::kNone);
+  CHECK(guessed({"B-X", "M-X", "L-X"}) == TagScheme::kNone);
+  CHECK(guessed({"U", "L", "S", "O"}) == TagScheme::kNone);
+  CHECK(guessed({"U-X", "O"}) == TagScheme::kBilou);
+  CHECK(guessed({"S-X", "O"}) == TagScheme::kBioes);
+}
+
+TEST_CASE("tags: what a misspelled tag means") {
+  for (const auto& [tag, meant] : {std::pair{"0", "O"},
+                                   {"o", "O"},
+                                   {"B_PER", "B-PER"},
+                                   {"b-PER", "B-PER"},
+                                   {"PER-B", "B-PER"},
+                                   {"PER_I", "I-PER"},
+                                   {"l_ORG", "L-ORG"}}) {
+    INFO(tag);
+    CHECK(meant_tag(tag) == std::string(meant));
+  }
+  for (const char* tag : {"O", "B-PER", "NN", "_", "", "X-PER", "O-PER", "PER-O", "B"}) {
+    INFO(tag);
+    CHECK_FALSE(meant_tag(tag));
+  }
 }
