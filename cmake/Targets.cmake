@@ -1,5 +1,5 @@
-# mnemo_library(NAME DEPENDS ...): the sources of the current folder and of those in it as the static library mnemo_NAME.
-# It is linked downwards only; `scripts/check.sh` refuses an include that goes up.
+# mnemo_library(NAME DEPENDS ...): the sources of the current folder and of those in it as the static library
+# mnemo_NAME. It is linked downwards only; `scripts/check.sh` refuses an include that goes up.
 function(mnemo_library name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;SYSTEM" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)

@@ -15,8 +15,8 @@ REASON = "Long because"
 
 
 def functions():
-    out = subprocess.run(["ctags", "--output-format=json", "--fields=+ne", "--kinds-C++=f", "--languages=C++", "-R", "-f",
-                          "-", "lib", "apps"], check=True, capture_output=True, text=True).stdout
+    command = ["ctags", "--output-format=json", "--fields=+ne", "--kinds-C++=f", "--languages=C++", "-R", "-f", "-"]
+    out = subprocess.run([*command, "lib", "apps"], check=True, capture_output=True, text=True).stdout
     for line in out.splitlines():
         tag = json.loads(line)
         if tag.get("kind") == "function" and "end" in tag:

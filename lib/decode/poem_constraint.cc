@@ -42,6 +42,21 @@ std::int32_t PoemUnits::find(char32_t code_point) const {
   return found == by_code_point_.end() ? -1 : found->second;
 }
 
+namespace {
+
+// Throws Error for a mark of the form that the vocabulary lacks.
+void check_marks(const PoemUnits& units, const PoemForm& form) {
+  for (const PoemForm::Line& line : form.lines)
+    for (const std::string& marks : line.marks)
+      for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
+        if (units.find(decode_utf8(marks.data() + i).value) < 0)
+          throw Error(fmt::format("the model does not know \"{}\", which {} needs; it was not in its training data",
+                                  marks[i] == '\n' ? "line break" : to_utf8(decode_utf8(marks.data() + i).value),
+                                  form.name));
+}
+
+}  // namespace
+
 PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, const PoemOptions& options)
     : units_(&units),
       form_(&form),
@@ -63,13 +78,7 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
     if (std::exchange(used_[unit], 1) == 0)
       for (const std::uint8_t reading : units.units()[unit].readings) --unused_[reading];
   }
-  for (const PoemForm::Line& line : form.lines)
-    for (const std::string& marks : line.marks)
-      for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
-        if (units.find(decode_utf8(marks.data() + i).value) < 0)
-          throw Error(fmt::format("the model does not know \"{}\", which {} needs; it was not in its training data",
-                                  marks[i] == '\n' ? "line break" : to_utf8(decode_utf8(marks.data() + i).value),
-                                  form.name));
+  check_marks(units, form);
   for (std::size_t a = 0; a < form.alternatives.size(); ++a) {
     const auto& rules = form.alternatives[a];
     needed_.emplace_back(lines + 1, std::vector<std::array<int, 2>>(static_cast<std::size_t>(form.rhymes), {0, 0}));

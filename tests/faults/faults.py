@@ -172,7 +172,8 @@ class Faults:
     def chosen(self, n):
         if not self.sample:
             # Every k of a few hundred, beyond that some of all parts.
-            return sorted({*range(1, min(n, 200) + 1), *range(200, n + 1, max(1, n // 300)), *range(max(1, n - 20), n + 1)})
+            spread = range(200, n + 1, max(1, n // 300))
+            return sorted({*range(1, min(n, 200) + 1), *spread, *range(max(1, n - 20), n + 1)})
         return sorted({1, (n + 1) // 2, n} & set(range(1, n + 1)))
 
     def check(self, case):
