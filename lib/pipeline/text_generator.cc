@@ -75,6 +75,7 @@ void TextGenerator::constrain(const std::string& model_name) {
   if (unit != "char" && unit != "grapheme")
     throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", model_name));
   std::vector<std::string_view> texts;
+  texts.reserve(static_cast<std::size_t>(model_.vocabulary().size()));
   for (std::int32_t v = 0; v < model_.vocabulary().size(); ++v) texts.push_back(model_.vocabulary().text(v));
   poem_units_ = std::make_unique<PoemUnits>(texts, request_.book);
   constraint_ = std::make_unique<PoemConstraint>(
