@@ -235,6 +235,7 @@ bool parse(const Command& command, const std::vector<std::string>& words) {
 
 std::vector<std::string> names_below(const Command& command) {
   std::vector<std::string> out;
+  out.reserve(command.commands.size());
   for (const Command& below : command.commands) out.push_back(below.name);
   return out;
 }

@@ -52,6 +52,7 @@ std::vector<CommandOption> arguments_of(const Command& command) {
 
 std::vector<std::string> names_of(const std::deque<Command>& commands) {
   std::vector<std::string> out;
+  out.reserve(commands.size());
   for (const Command& command : commands) out.push_back(command.name);
   return out;
 }
