@@ -35,11 +35,12 @@ compile() {
   object="$out/$(tr / _ <<<"${1%.cc}").o"
   [[ "$object" -nt "$1" && -z "$(find lib tests -name '*.h' -newer "$object" -print -quit)" ]] && return
   aarch64-linux-gnu-g++ -std=c++20 -O2 -Wall -Wextra -Werror -Wno-psabi -ffp-contract=off -DFMT_HEADER_ONLY \
-    -I. -Ilib -isystem "$out/include" -c "$1" -o "$object"
+    -DMNEMO_SOURCE_DIR='"."' -DMNEMO_PROGRAM='""' -I. -Ilib -isystem "$out/include" -c "$1" -o "$object"
 }
 export -f compile
 export out
-sources=(lib/base/*.cc lib/kernels/*.cc lib/nn/*.cc)
+# Without JSON, which these folders do not use.
+mapfile -t sources < <(printf '%s\n' lib/base/*.cc lib/kernels/*.cc lib/nn/*.cc | grep -v '/json[.]cc$')
 runs=no
 # Catch2 3 is a library, which is not fetched.
 if [[ -e "$libraries/libhwy.so.1" && -e /usr/include/catch2/catch.hpp ]]; then
