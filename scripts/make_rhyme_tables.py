@@ -8,9 +8,15 @@ pingshui-simplified.json, xinyun-simplified.json and cilin-simplified.json (gith
 all under the MIT licence; what character rhymes with what is a fact of the old books. UNICODE holds the files of the
 Unihan database as Debian's package unicode-data has them (default: /usr/share/unicode). A character that a book lacks
 gets the groups of its variants there: of the same character in another shape, or in traditional or simplified form.
-An old character that in simplified texts stands for others too (听 for 聽, 种 for 種) has the pingshui groups of both.
 What the new rhymes still lack gets the group of its customary reading in Mandarin, what the rhymes of the ci lack that
 of its pingshui group, where nearly all of that group's characters stand in one.
+
+The groups of a character are those that it has in its own right. Behind each book's groups stand the characters that
+may stand for several others with other groups, with all that they may stand for: simplified ones (征 for 征 and 徵, 发
+for 發 and 髮), and those that have their groups from several variants. Which groups are a character's own in a book that
+has simplified characters alone is told by its pingshui groups and by its readings in Mandarin. Last come the characters
+of the book of the ci that have groups there which do not agree with the traditional pingshui book, and what remains
+without these, or the traditional book's groups where nothing does.
 """
 
 import bz2
@@ -24,6 +30,9 @@ import unicodedata
 VARIANTS = ["kZVariant", "kSemanticVariant", "kTraditionalVariant", "kSimplifiedVariant", "kSpecializedSemanticVariant"]
 # The group that pingshui-simplified.json lacks; all others stand there in the same order.
 NOT_SIMPLIFIED = "上聲三講"
+# What the list of variants of 1955 and its like merged, where Unihan does not tell of it and the groups differ.
+MORE_FORMS = {"仿": "仿彷", "凌": "凌淩", "占": "占佔", "参": "參蔘", "只": "只隻祇", "叹": "嘆歎", "咽": "咽嚥", "宁": "寧甯",
+              "弥": "彌瀰", "挨": "挨捱", "暗": "暗闇", "沾": "沾霑", "泛": "泛氾汎", "腌": "腌醃", "链": "鏈鍊", "饥": "飢饑"}
 
 
 def read_variants(folder):
@@ -42,12 +51,19 @@ def read_variants(folder):
     return variants
 
 
-def complete(groups, variants):
-    """Adds characters that are a variant of known ones; twice, as a variant may be that of a missing one."""
-    known = {}
+def by_character(groups):
+    out = {}
     for group, characters in groups.items():
         for c in characters:
-            known.setdefault(c, set()).add(group)
+            out.setdefault(c, set()).add(group)
+    return out
+
+
+def complete(groups, variants):
+    """Adds characters that are a variant of known ones; twice, as a variant may be that of a missing one. Gives the
+    groups, and of each character that was added the known ones that it is a variant of."""
+    known = by_character(groups)
+    variant_of = {}
     candidates = sorted({c for c, _ in variants})
     for _ in range(2):
         found = {}
@@ -55,15 +71,16 @@ def complete(groups, variants):
             if c in known:
                 continue
             for kind in VARIANTS:
-                of = [known[v] for v in sorted(variants.get((c, kind), ())) if v in known]
+                of = [v for v in sorted(variants.get((c, kind), ())) if v in known]
                 if of:
-                    found[c] = set().union(*of)
+                    found[c] = set().union(*(known[v] for v in of))
+                    variant_of[c] = of
                     break
         known.update(found)
     for c, names in known.items():
         for name in names:
             groups[name].add(c)
-    return groups
+    return groups, variant_of
 
 
 def pingshui(folder):
@@ -77,19 +94,54 @@ def pingshui(folder):
     return groups
 
 
-def add_simplified(groups, folder):
-    """An old character that in simplified texts stands for others too gets their groups beside its own."""
-    of = {}
-    for name, characters in groups.items():
-        for c in characters:
-            of.setdefault(c, set()).add(name)
+def read_forms(folder):
+    """Of each simplified character the traditional ones that it stands for; gives as well what Unihan has the
+    traditional ones become."""
+    out = {"kTraditionalVariant": {}, "kSimplifiedVariant": {}}
     with bz2.open(folder + "/Unihan_Variants.txt.bz2", "rt", encoding="utf-8") as file:
-        fields = (line.rstrip("\n").split("\t") for line in file)
-        forms = {chr(int(f[0][2:], 16)): {chr(int(code, 16)) for code in re.findall(r"U\+([0-9A-F]+)", f[2])}
-                 for f in fields if len(f) == 3 and f[1] == "kTraditionalVariant"}
-    for c in sorted(of.keys() & forms.keys()):
-        for name in set().union(*(of.get(other, set()) for other in forms[c])):
-            groups[name].add(c)
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) == 3 and fields[1] in out:
+                of = {chr(int(code, 16)) for code in re.findall(r"U\+([0-9A-F]+)", fields[2])}
+                out[fields[1]][chr(int(fields[0][2:], 16))] = of
+    forms, simplified = out.values()
+    for c, of in MORE_FORMS.items():
+        forms[c] = forms.get(c, set()) | set(of)
+    return forms, simplified
+
+
+def print_scripts(plain, forms, simplified, every):
+    """The characters of the books that only traditional, and only simplified texts have."""
+    only = {"kTraditionalOnly": [c for c, of in simplified.items() if c not in of and c not in forms],
+            "kSimplifiedOnly": [c for c, of in forms.items() if c not in of and c not in plain and c not in simplified]}
+    for name, characters in only.items():
+        print(f"constexpr std::string_view {name} =\n" + lines_of(every.intersection(characters)) + ";")
+
+
+def merged_forms(plain, forms, variant_of):
+    """What each character may stand for, if that is not itself alone: itself too if the traditional book has it."""
+    out = {c: sorted(of) for c, of in variant_of.items()}
+    for c, of in forms.items():
+        out[c] = sorted(of | {c} if c in plain else of - {c})
+    return {c: of for c, of in out.items() if of not in ([], [c])}
+
+
+def narrow(groups, merged, own):
+    """Gives each character that may stand for others, and these, the groups own(character, groups so far)."""
+    of = by_character(groups)
+    for c in sorted(set().union(*(forms for forms in merged.values() if len(forms) > 1)) & of.keys()):
+        for name in of[c] ^ own(c, of[c]):
+            groups[name] ^= {c}
+
+
+def merged_lines(groups, merged, single):
+    """The characters that may stand for some which the book has with different groups, or with others than theirs;
+    those that stand for one alone only with `single`, where it is this that the book knows better."""
+    of = by_character(groups)
+    for c in sorted(merged):
+        known = [form for form in merged[c] if form in of]
+        if c in of and len(known) > (0 if single else 1) and len({frozenset(of[form]) for form in [c, *known]}) > 1:
+            yield f'    {{"{c}", "{"".join(known)}"}},'
 
 
 # Parts of the new rhymes by the final of a syllable in pinyin (v for u with two dots), as the book defines them.
@@ -106,6 +158,18 @@ def read_pinyin(folder):
     with bz2.open(folder + "/Unihan_Readings.txt.bz2", "rt", encoding="utf-8") as file:
         fields = (line.rstrip("\n").split("\t") for line in file)
         return {chr(int(f[0][2:], 16)): f[2].split()[0] for f in fields if len(f) == 3 and f[1] == "kMandarin"}
+
+
+def read_old_pinyin(folder):
+    """All readings of each character in dictionaries that tell traditional ones apart."""
+    out = {}
+    with bz2.open(folder + "/Unihan_Readings.txt.bz2", "rt", encoding="utf-8") as file:
+        for line in file:
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) == 3 and fields[1] in ("kXHC1983", "kHanyuPinyin"):
+                for readings in re.findall(r":(\S+)", fields[2]):
+                    out.setdefault((chr(int(fields[0][2:], 16)), fields[1]), set()).update(readings.split(","))
+    return out
 
 
 def new_rhyme(pinyin):
@@ -142,15 +206,92 @@ def cilin_by_pingshui(groups, old):
     return out
 
 
+def cilin_allows(by_old):
+    """Whether a group of the ci agrees with one of the pingshui groups: in rhyme where the book of the ci has nearly
+    the whole pingshui group in one, else in tone."""
+    def tone(old):
+        return "平声" if old.startswith(("上平", "下平")) else "入声" if old.startswith("入") else "仄声"
+
+    return lambda olds, name: any(by_old[old] == name if old in by_old else tone(old) == name.split(" ")[1]
+                                  for old in olds)
+
+
+def own_cilin(plain, by_old):
+    """The groups of the ci that agree with a character's in the traditional book, with those that must follow."""
+    of, allows = by_character(plain), cilin_allows(by_old)
+
+    def own(c, names):
+        follow = {by_old[old] for old in of.get(c, ()) if old in by_old}
+        return (follow | {name for name in names if allows(of[c], name)} or names) if c in of else names
+
+    return own
+
+
+def settle(groups, plain, merged, by_old):
+    """Of characters that have groups which do not agree with the traditional book, those that remain: the others, or
+    the traditional book's where nothing remains. These they get in groups too."""
+    of, allows = by_character(plain), cilin_allows(by_old)
+    out = {}
+    for c, names in by_character(groups).items():
+        olds = of.get(c) or (of.get(merged[c][0]) if len(merged.get(c, ())) == 1 else None)
+        if olds and not all(allows(olds, name) for name in names):
+            out[c] = {name for name in names if allows(olds, name)}
+            # The file of the traditional book lacks some of the characters that name its groups, such as 先.
+            if not out[c] and c not in {old[-1] for old in plain}:
+                out[c] = {by_old[old] for old in olds if old in by_old}
+                for name in out[c]:
+                    groups[name].add(c)
+    return out
+
+
+def own_xinyun(folder):
+    """The groups that a character has a reading of in the first dictionary that has it."""
+    pinyin = read_old_pinyin(folder)
+
+    def own(c, names):
+        for source in ("kXHC1983", "kHanyuPinyin"):
+            if (c, source) in pinyin:
+                return names & {new_rhyme(one) for one in pinyin[c, source]} or names
+        return names
+
+    return own
+
+
+def lines_of(characters):
+    text = "".join(sorted(c for c in characters if ord(c) > 0x2e7f))
+    return "\n".join(f'     "{text[i:i + 35]}"' for i in range(0, len(text), 35))
+
+
+def print_book(book, groups, merged, doubts):
+    print(f"constexpr Group {book}[] = {{")
+    for name, characters in groups.items():
+        print(f'    {{"{name}",\n' + lines_of(characters) + "},")
+    print("};")
+    print(f"constexpr Merged {book}Merged[] = {{")
+    print("\n".join(merged_lines(groups, merged, book == "kPingshui")))
+    print("};")
+    if not doubts:
+        return
+    print(f"constexpr std::string_view {book}Disputed =\n" + lines_of(doubts) + ";")
+    print(f"constexpr Group {book}Agreed[] = {{")
+    for name in groups:
+        characters = [c for c, agreed in doubts.items() if name in agreed]
+        print(f'    {{"{name}",\n' + (lines_of(characters) or '     ""') + "},")
+    print("};")
+
+
 def main():
     folder, unicode = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "/usr/share/unicode"
     variants = read_variants(unicode)
-    old = complete(pingshui(folder), variants)
+    forms, simplified = read_forms(unicode)
+    plain = json.load(open(folder + "/pingshui-traditional.json", encoding="utf-8"))
+    old, old_variants = complete(pingshui(folder), variants)
+    merged = merged_forms(by_character(plain), forms, old_variants)
     books = {"kPingshui": old}
     for book, file in [("kXinyun", "xinyun-simplified.json"), ("kCilin", "cilin-simplified.json")]:
         table = json.load(open(f"{folder}/{file}", encoding="utf-8"))
-        books[book] = complete({part + " " + tone: set(characters) for part, tones in table.items()
-                                for tone, characters in tones.items()}, variants)
+        books[book], _ = complete({part + " " + tone: set(characters) for part, tones in table.items()
+                                   for tone, characters in tones.items()}, variants)
     every = set().union(*(characters for groups in books.values() for characters in groups.values()))
     pinyin = read_pinyin(unicode)
     for c in every - set().union(*books["kXinyun"].values()):
@@ -161,15 +302,13 @@ def main():
     for name, characters in old.items():
         if name in by_old:
             books["kCilin"][by_old[name]] |= characters - have
-    add_simplified(old, unicode)
+    narrow(books["kXinyun"], merged, own_xinyun(unicode))
+    narrow(books["kCilin"], merged, own_cilin(plain, by_old))
+    doubts = settle(books["kCilin"], plain, merged, by_old)
     print("// Made by scripts/make_rhyme_tables.py, which names the sources.")
     for book, groups in books.items():
-        print(f"constexpr Group {book}[] = {{")
-        for name, characters in groups.items():
-            text = "".join(sorted(c for c in characters if ord(c) > 0x2e7f))
-            lines = [text[i:i + 35] for i in range(0, len(text), 35)]
-            print(f'    {{"{name}",\n' + "\n".join(f'     "{line}"' for line in lines) + "},")
-        print("};")
+        print_book(book, groups, merged, doubts if book == "kCilin" else {})
+    print_scripts(by_character(plain), forms, simplified, every)
 
 
 if __name__ == "__main__":

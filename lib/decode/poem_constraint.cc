@@ -24,15 +24,17 @@ bool holds(std::span<const std::uint8_t> readings, std::uint8_t one) {
 
 }  // namespace
 
-PoemUnits::PoemUnits(const std::vector<std::string_view>& texts, RhymeBook book)
-    : table_(RhymeTable::of(book)), units_(texts.size()), count_(table_.classes().size(), 0) {
+PoemUnits::PoemUnits(const std::vector<std::string_view>& texts, const RhymeTable& table)
+    : table_(table), units_(texts.size()), of_poet_(texts.size()), count_(table.classes().size(), 0) {
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (texts[i].empty()) continue;
     const auto [c, length] = decode_utf8(texts[i].data());
     if (length != texts[i].size()) continue;
     by_code_point_.emplace(c, static_cast<std::int32_t>(i));
     if (!is_ideograph(c)) continue;
-    units_[i] = {c, table_.tones(c), table_.readings(c)};
+    of_poet_[i] = {c, table.tones(c), table.readings(c)};
+    units_[i] = {c, table.sure_tones(c), table.sure_readings(c)};
+    units_[i].doubtful = units_[i].tones == 0 && of_poet_[i].tones != 0;
     for (const std::uint8_t reading : units_[i].readings) ++count_[reading];
   }
 }
@@ -90,14 +92,21 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
     bool open = true;
     for (std::size_t l = 0; l < lines; ++l) {
       const auto& patterns = rules[l].given_first;
-      const Tones tones = acrostic_[l] < 0 ? kAnyTone : units.units()[acrostic_[l]].tones;
-      open = open && (tones == 0 || std::any_of(patterns.begin(), patterns.end(),
-                                                [&](const TonePattern& p) { return fits(p, 0, tones); }));
+      open = open && (acrostic_[l] < 0 || std::any_of(patterns.begin(), patterns.end(), [&](const TonePattern& p) {
+                        return fits(p, 0, tones_given(units_->units()[acrostic_[l]]));
+                      }));
     }
     Way way{a, {}, std::vector<RhymeKeys>(static_cast<std::size_t>(form.rhymes), RhymeKeys().set())};
     if (open) ways_.push_back(std::move(way));
   }
-  if (ways_.empty()) throw Error(fmt::format("no way of writing {} has the acrostic's tones", form.name));
+  if (ways_.empty()) {
+    std::string reason;
+    for (const std::int32_t unit : acrostic_)
+      if (unit >= 0 && units.units()[unit].doubtful)
+        reason +=
+            fmt::format("; {} may stand for characters of different tones", to_utf8(units.units()[unit].character));
+    throw Error(fmt::format("no way of writing {} has the acrostic's tones{}", form.name, reason));
+  }
   std::erase_if(ways_, [&](const Way& way) { return !rhymes_left(way, {}); });
   // Different rhymes are different classes of the book.
   const auto& classes = units.table().classes();
@@ -116,6 +125,18 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
 }
 
 std::int32_t PoemConstraint::given() const { return place_ == 0 ? acrostic_[line_] : -1; }
+
+// Of the poet's own first character of a line: any, if the book does not know it. If it may be level or oblique, what
+// makes up for an oblique one in regulated verse does no harm should it be level; a tune has nothing of the kind.
+Tones PoemConstraint::tones_given(const PoemUnits::Unit& unit) const {
+  if (unit.doubtful) return form_->is_tune() ? 0 : kOblique;
+  return unit.tones == 0 ? kAnyTone : unit.tones;
+}
+
+// At this place.
+Tones PoemConstraint::tones_of(std::int32_t unit) const {
+  return given() == unit ? tones_given(unit_of(unit)) : unit_of(unit).tones;
+}
 
 void PoemConstraint::begin_line() {
   if (ended()) return;
@@ -157,7 +178,7 @@ bool PoemConstraint::rhymes_left(const Way& way, std::span<const std::uint8_t> t
 RhymeKeys PoemConstraint::keys_of(const Way& way, std::int32_t unit) const {
   const LineRule& r = rule(way);
   RhymeKeys out;
-  for (const std::uint8_t reading : units_->units()[unit].readings)
+  for (const std::uint8_t reading : unit_of(unit).readings)
     if ((units_->table().classes()[reading].tone & r.rhyme_tone) != 0)
       out.set(static_cast<std::size_t>(
           rhyme_key(units_->table(), reading, form_->mixed[static_cast<std::size_t>(r.rhyme)])));
@@ -167,9 +188,9 @@ RhymeKeys PoemConstraint::keys_of(const Way& way, std::int32_t unit) const {
 // `plenty`: no choice here can leave too few characters for the rhymes.
 bool PoemConstraint::accepts(const Way& way, std::int32_t unit, bool plenty) const {
   const PoemUnits::Unit& u = units_->units()[unit];
-  const bool of_poet = given() == unit && u.tones == 0;
-  if (!of_poet && std::none_of(way.patterns.begin(), way.patterns.end(),
-                               [&](const TonePattern& p) { return fits(p, place_, u.tones); }))
+  const Tones tones = tones_of(unit);
+  if (std::none_of(way.patterns.begin(), way.patterns.end(),
+                   [&](const TonePattern& p) { return fits(p, place_, tones); }))
     return false;
   const LineRule& r = rule(way);
   if (r.rhyme >= 0 && place_ + 1 == form_->lines[line_].length) {
@@ -184,9 +205,8 @@ bool PoemConstraint::accepts(const Way& way, std::int32_t unit, bool plenty) con
 
 // What the unit leaves open.
 void PoemConstraint::take(Way& way, std::int32_t unit) const {
-  const PoemUnits::Unit& u = units_->units()[unit];
-  if (u.tones != 0 || given() != unit)
-    std::erase_if(way.patterns, [&](const TonePattern& p) { return !fits(p, place_, u.tones); });
+  const Tones tones = tones_of(unit);
+  std::erase_if(way.patterns, [&](const TonePattern& p) { return !fits(p, place_, tones); });
   const LineRule& r = rule(way);
   if (r.rhyme < 0 || place_ + 1 != form_->lines[line_].length) return;
   way.keys[r.rhyme] &= keys_of(way, unit);

@@ -18,15 +18,19 @@ namespace mnemo {
 /// A vocabulary's characters with their tones and rhymes.
 class PoemUnits {
  public:
-  /// `texts` [V] spell the units.
-  PoemUnits(const std::vector<std::string_view>& texts, RhymeBook book);
+  /// `texts` [V] spell the units; `table` must outlive it.
+  PoemUnits(const std::vector<std::string_view>& texts, const RhymeTable& table);
 
   struct Unit {
     char32_t character = 0;  ///< 0: not one Chinese character
     Tones tones = 0;
     std::span<const std::uint8_t> readings;
+    bool doubtful = false;  ///< no tone, as it may stand for characters that have none in common
   };
+  /// With the tones and readings that each has whatever character it stands for.
   const std::vector<Unit>& units() const { return units_; }
+  /// With those of any character that each may stand for.
+  const std::vector<Unit>& units_of_poet() const { return of_poet_; }
   const RhymeTable& table() const { return table_; }
   /// The unit of that spelling, or -1.
   std::int32_t find(char32_t code_point) const;
@@ -35,7 +39,7 @@ class PoemUnits {
 
  private:
   const RhymeTable& table_;
-  std::vector<Unit> units_;
+  std::vector<Unit> units_, of_poet_;
   std::vector<int> count_;
   std::unordered_map<char32_t, std::int32_t> by_code_point_;
 };
@@ -48,7 +52,8 @@ struct PoemOptions {
 
 /// One poem in the making. Lines, tones and rhyme follow the form: every way of writing it that what stands there
 /// already leaves open is kept in mind, and a rhyme only goes to a class that has characters left for all places that
-/// need it. Characters of the acrostic stand where they must and nowhere else.
+/// need it. A character that may stand for several goes only where each of these may. Characters of the acrostic stand
+/// where they must and nowhere else.
 class PoemConstraint : public Constraint {
  public:
   /// `units` and `form` must outlive it. Throws Error if the form cannot be written: an acrostic of another number of
@@ -60,6 +65,8 @@ class PoemConstraint : public Constraint {
   void block(std::span<std::uint8_t> blocked) const override;
   void note(std::int32_t unit) override;
   bool ended() const override { return line_ == std::ssize(form_->lines); }
+  /// Whether what is noted is the poet's own: of what a character may stand for it is then enough that one fits.
+  void of_poet(bool on) { of_poet_ = on; }
 
  private:
   // A way of writing the form that is still open.
@@ -76,11 +83,16 @@ class PoemConstraint : public Constraint {
   void take(Way& way, std::int32_t unit) const;
   void begin_line();
   std::int32_t given() const;
+  const PoemUnits::Unit& unit_of(std::int32_t unit) const {
+    return (of_poet_ ? units_->units_of_poet() : units_->units())[unit];
+  }
+  Tones tones_of(std::int32_t unit) const;
+  Tones tones_given(const PoemUnits::Unit& unit) const;
   const LineRule& rule(const Way& way) const { return form_->alternatives[way.alternative][line_]; }
 
   const PoemUnits* units_;
   const PoemForm* form_;
-  bool allow_repeats_;
+  bool allow_repeats_, of_poet_ = false;
   std::ptrdiff_t line_ = 0, place_ = 0;
   std::vector<std::int32_t> acrostic_;  // [lines] units, -1: free
   std::vector<std::int32_t> marks_;     // that come next, the last one first

@@ -331,9 +331,8 @@ std::vector<std::u32string> lines_of(const PoemForm& form, std::string_view text
   return next == pieces.size() ? out : as_marked;
 }
 
-PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, RhymeBook book, bool allow_repeats,
-                     bool given_first) {
-  const RhymeTable& table = RhymeTable::of(book);
+PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, const RhymeTable& table,
+                     bool allow_repeats, bool given_first) {
   PoemCheck best;
   for (std::size_t i = 0; i < form.alternatives.size(); ++i) {
     PoemCheck one = check_alternative(form, form.alternatives[i], lines, table, given_first);

@@ -88,10 +88,10 @@ struct PoemCheck {
   std::string rhyme;               ///< names of the classes that its rhymes have, if they rhyme
 };
 
-/// What is wrong with a poem by the way of writing the form that it comes nearest to. A character that the book does
-/// not know is a fault where a tone is fixed, or at a rhyme, but as the first of a line where `given_first` says that
-/// these are the poet's.
-PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, RhymeBook book, bool allow_repeats,
-                     bool given_first = false);
+/// What is wrong with a poem by the way of writing the form that it comes nearest to. Where it is doubtful which
+/// character one stands for, it counts as the one that fits. A character that the book does not know is a fault where a
+/// tone is fixed, or at a rhyme, but as the first of a line where `given_first` says that these are the poet's.
+PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& lines, const RhymeTable& table,
+                     bool allow_repeats, bool given_first = false);
 
 }  // namespace mnemo

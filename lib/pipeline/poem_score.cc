@@ -16,6 +16,15 @@ std::string verdict(const std::vector<std::string>& faults) {
   return faults.empty() ? "ok" : fmt::format("{}", fmt::join(faults, "; "));
 }
 
+// What the poem's own characters show, or else the model's.
+Script script_of_poem(const std::vector<std::u32string>& lines, const TextLanguageModel& model) {
+  ScriptEvidence evidence;
+  for (const std::u32string& line : lines)
+    for (const char32_t c : line) evidence.add(c);
+  const std::optional<Script> shown = evidence.script();
+  return shown ? *shown : script_of(model.vocabulary());
+}
+
 // What the model says of the body, of which it is given nothing but the form.
 void add_log_probability(const TextLanguageModel& model, const PoemForm& form, const std::string& body,
                          ThreadPool& pool, PoemScore& out) {
@@ -71,7 +80,7 @@ PoemScore score_poem(const TextLanguageModel& model, const PoemForm& form, Rhyme
   PoemScore out;
   const std::string body = without_marks(poem);
   out.lines = lines_of(form, body);
-  out.check = check_poem(form, out.lines, book, true);
+  out.check = check_poem(form, out.lines, RhymeTable::of(book, script_of_poem(out.lines, model)), true);
   add_log_probability(model, form, body, pool, out);
   return out;
 }

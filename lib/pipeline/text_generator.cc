@@ -77,12 +77,14 @@ void TextGenerator::constrain(const std::string& model_name) {
   std::vector<std::string_view> texts;
   texts.reserve(static_cast<std::size_t>(model_.vocabulary().size()));
   for (std::int32_t v = 0; v < model_.vocabulary().size(); ++v) texts.push_back(model_.vocabulary().text(v));
-  poem_units_ = std::make_unique<PoemUnits>(texts, request_.book);
+  poem_units_ = std::make_unique<PoemUnits>(texts, RhymeTable::of(request_.book, script_of(model_.vocabulary())));
   constraint_ = std::make_unique<PoemConstraint>(
       *poem_units_, *request_.form,
       PoemOptions{.acrostic = to_code_points(request_.acrostic), .allow_repeats = request_.allow_repeats});
   std::vector<std::uint8_t> blocked(texts.size());
+  constraint_->of_poet(true);
   for (std::size_t i = 0; i < prompt().size(); ++i) note_prompt(i, blocked);
+  constraint_->of_poet(false);
 }
 
 void TextGenerator::note_prompt(std::size_t place, std::vector<std::uint8_t>& blocked) {

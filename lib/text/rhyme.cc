@@ -2,8 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <utility>
 
 #include "text/utf8.h"
+#include "text/vocabulary.h"
 
 namespace mnemo {
 namespace {
@@ -11,16 +17,26 @@ namespace {
 struct Group {
   std::string_view name, characters;
 };
+// A character, and what it may stand for: itself if it is a traditional one too.
+struct Merged {
+  std::string_view character, forms;
+};
+// Where transcriptions of a book and of the book that it follows differ, `...Disputed` names the characters and
+// `...Agreed` what both have.
 #include "text/rhyme_tables.inc"
 
 struct Book {
   RhymeBook book;
   std::string_view name;
   std::span<const Group> groups;
+  std::span<const Merged> merged;
+  std::string_view disputed;
+  std::span<const Group> agreed;
 };
-constexpr std::array<Book, 3> kBooks{{{RhymeBook::kPingshui, "pingshui", kPingshui},
-                                      {RhymeBook::kXinyun, "xinyun", kXinyun},
-                                      {RhymeBook::kCilin, "cilin", kCilin}}};
+constexpr std::array<Book, 3> kBooks{
+    {{RhymeBook::kPingshui, "pingshui", kPingshui, kPingshuiMerged, {}, {}},
+     {RhymeBook::kXinyun, "xinyun", kXinyun, kXinyunMerged, {}, {}},
+     {RhymeBook::kCilin, "cilin", kCilin, kCilinMerged, kCilinDisputed, kCilinAgreed}}};
 
 const Book& find(RhymeBook book) {
   return *std::find_if(kBooks.begin(), kBooks.end(), [&](const Book& b) { return b.book == book; });
@@ -55,7 +71,41 @@ std::string class_name(std::string_view group) {
   return std::string(part) + (level ? " 平" : tone == "入声" ? " 入" : " 仄");
 }
 
+// Groups come in order, so a reading of the same class is the last one.
+void add_reading(std::vector<std::uint8_t>& readings, std::uint8_t reading) {
+  if (readings.empty() || readings.back() != reading) readings.push_back(reading);
+}
+
+std::unordered_set<char32_t> set_of(std::string_view text) {
+  const std::u32string characters = to_code_points(text);
+  return {characters.begin(), characters.end()};
+}
+
 }  // namespace
+
+void ScriptEvidence::add(char32_t character, std::uint64_t times) {
+  static const std::unordered_set<char32_t> traditional_only = set_of(kTraditionalOnly);
+  static const std::unordered_set<char32_t> simplified_only = set_of(kSimplifiedOnly);
+  if (traditional_only.contains(character)) traditional += times;
+  if (simplified_only.contains(character)) simplified += times;
+}
+
+std::optional<Script> ScriptEvidence::script() const {
+  const auto nearly_all = [](std::uint64_t of_one, std::uint64_t of_other) { return of_other <= of_one / 99; };
+  if (traditional + simplified == 0) return std::nullopt;
+  if (nearly_all(traditional, simplified)) return Script::kTraditional;
+  return nearly_all(simplified, traditional) ? Script::kSimplified : Script::kMixed;
+}
+
+Script script_of(const Vocabulary& vocabulary) {
+  ScriptEvidence evidence;
+  for (std::int32_t id = 1; id < vocabulary.size(); ++id) {
+    // Longer units are names of forms, which are simplified whatever the poems are.
+    const std::u32string unit = to_code_points(vocabulary.text(id));
+    if (unit.size() == 1) evidence.add(unit[0], std::max<std::uint64_t>(vocabulary.count(id), 1));
+  }
+  return evidence.script().value_or(Script::kMixed);
+}
 
 std::string_view name_of(RhymeBook book) { return find(book).name; }
 
@@ -65,25 +115,19 @@ std::optional<RhymeBook> rhyme_book_from_name(std::string_view name) {
   return std::nullopt;
 }
 
-const RhymeTable& RhymeTable::of(RhymeBook book) {
+const RhymeTable& RhymeTable::of(RhymeBook book, Script script) {
   // Each by itself: most runs need one.
-  const auto pingshui = []() -> const RhymeTable& {
-    static const RhymeTable table(RhymeBook::kPingshui);
-    return table;
-  };
-  const auto xinyun = []() -> const RhymeTable& {
-    static const RhymeTable table(RhymeBook::kXinyun);
-    return table;
-  };
-  const auto cilin = []() -> const RhymeTable& {
-    static const RhymeTable table(RhymeBook::kCilin);
-    return table;
-  };
-  return book == RhymeBook::kPingshui ? pingshui() : book == RhymeBook::kXinyun ? xinyun() : cilin();
+  constexpr std::size_t kTables = 2 * kBooks.size();
+  static std::array<std::once_flag, kTables> made;
+  static std::array<std::unique_ptr<const RhymeTable>, kTables> tables;
+  const std::size_t i = 2 * static_cast<std::size_t>(book) + (script == Script::kTraditional ? 1 : 0);
+  std::call_once(made[i], [&] { tables[i].reset(new RhymeTable(book, script)); });
+  return *tables[i];
 }
 
-RhymeTable::RhymeTable(RhymeBook book) {
+RhymeTable::RhymeTable(RhymeBook book, Script script) {
   std::vector<std::string> parts;
+  std::vector<std::uint8_t> class_of_group;
   for (const Group& group : find(book).groups) {
     if (book == RhymeBook::kPingshui) {
       classes_.push_back(pingshui_class(group.name, static_cast<int>(classes_.size())));
@@ -93,14 +137,43 @@ RhymeTable::RhymeTable(RhymeBook book) {
       if (classes_.empty() || classes_.back().name != name)
         classes_.push_back({name, name.ends_with("平") ? kLevel : kOblique, static_cast<int>(parts.size()) - 1});
     }
-    const auto index = static_cast<std::uint8_t>(classes_.size() - 1);
-    for (std::size_t at = 0; at < group.characters.size();) {
-      const auto [character, length] = decode_utf8(group.characters.data() + at);
-      std::vector<std::uint8_t>& of = readings_[character];
-      if (of.empty() || of.back() != index) of.push_back(index);
-      at += length;
-    }
+    class_of_group.push_back(static_cast<std::uint8_t>(classes_.size() - 1));
+    for (const char32_t c : to_code_points(group.characters)) add_reading(readings_[c], class_of_group.back());
   }
+  for (const char32_t c : to_code_points(find(book).disputed)) doubtful_[c] = {};
+  for (std::size_t g = 0; g < find(book).agreed.size(); ++g)
+    for (const char32_t c : to_code_points(find(book).agreed[g].characters))
+      add_reading(doubtful_[c].readings, class_of_group[g]);
+  for (auto& [character, sure] : doubtful_) sure.tones = tones_of(sure.readings);
+  add_merged(book, script);
+}
+
+void RhymeTable::add_merged(RhymeBook book, Script script) {
+  std::vector<std::pair<char32_t, Readings>> found;
+  std::vector<std::pair<char32_t, Doubtful>> doubtful;
+  for (const Merged& merged : find(book).merged) {
+    const char32_t character = decode_utf8(merged.character.data()).value;
+    const std::u32string forms = to_code_points(merged.forms);
+    if (script == Script::kTraditional && forms.find(character) != std::u32string::npos) continue;
+    Readings any = readings_[character];
+    const auto first = sure_readings(forms[0]);
+    Doubtful every{{first.begin(), first.end()}, kAnyTone};
+    for (const char32_t form : forms) {
+      const auto of = readings(form), sure = sure_readings(form);
+      Readings all, common;
+      std::set_union(any.begin(), any.end(), of.begin(), of.end(), std::back_inserter(all));
+      std::set_intersection(every.readings.begin(), every.readings.end(), sure.begin(), sure.end(),
+                            std::back_inserter(common));
+      any = std::move(all);
+      every.readings = std::move(common);
+      every.tones = static_cast<Tones>(every.tones & sure_tones(form));
+    }
+    found.emplace_back(character, std::move(any));
+    doubtful.emplace_back(character, std::move(every));
+  }
+  // Only now: what a character has in its own right is what others that stand for it need.
+  for (auto& [character, any] : found) readings_[character] = std::move(any);
+  for (auto& [character, every] : doubtful) doubtful_[character] = std::move(every);
 }
 
 std::span<const std::uint8_t> RhymeTable::readings(char32_t character) const {
@@ -108,9 +181,21 @@ std::span<const std::uint8_t> RhymeTable::readings(char32_t character) const {
   return found == readings_.end() ? std::span<const std::uint8_t>() : found->second;
 }
 
-Tones RhymeTable::tones(char32_t character) const {
+Tones RhymeTable::tones(char32_t character) const { return tones_of(readings(character)); }
+
+std::span<const std::uint8_t> RhymeTable::sure_readings(char32_t character) const {
+  const auto found = doubtful_.find(character);
+  return found == doubtful_.end() ? readings(character) : found->second.readings;
+}
+
+Tones RhymeTable::sure_tones(char32_t character) const {
+  const auto found = doubtful_.find(character);
+  return found == doubtful_.end() ? tones(character) : found->second.tones;
+}
+
+Tones RhymeTable::tones_of(std::span<const std::uint8_t> readings) const {
   Tones out = 0;
-  for (const std::uint8_t one : readings(character)) out = static_cast<Tones>(out | classes_[one].tone);
+  for (const std::uint8_t one : readings) out = static_cast<Tones>(out | classes_[one].tone);
   return out;
 }
 

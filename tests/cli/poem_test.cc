@@ -289,6 +289,24 @@ TEST_CASE("a tune from a file, and from the product's own") {
              contains_text("1 poems, 1 keep the form 试"));
 }
 
+TEST_CASE("a traditional model's characters have the tones of a traditional text") {
+  // 征 is level; 徵, which simplified texts write 征 too, may be oblique. Neither does its line show a script.
+  const auto& f = trained();
+  write_text(f.path("oblique.txt"), "试\n仄中，中平A。\n");
+  const std::vector<std::string> form{"--form", f.path("oblique.txt"), "--rhyme", "pingshui"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = form;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  CHECK(f.generate(with({"--prompt", "白"})).code == 0);
+  CHECK_THAT(f.generate(with({"--prompt", "征"})).err, contains_text("\"征\" does not keep the form"));
+  std::vector<std::string> score{"score", f.model()};
+  score.insert(score.end(), form.begin(), form.end());
+  CHECK_THAT(f.mnemo(score, "征人，白山。\n").out, contains_text("place 1: 征 is level, expected oblique"));
+  CHECK_THAT(f.mnemo(score, "征人，东山。\n").err, contains_text("1 poems, 1 keep the form"));
+}
+
 TEST_CASE("score names the rules that a poem breaks, line by line") {
   const auto& f = trained();
   const std::string poems =

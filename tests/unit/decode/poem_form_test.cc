@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "tests/catch.h"
+#include "text/vocabulary.h"
 
 using namespace mnemo;
 using Catch::Matchers::Contains;
@@ -15,7 +16,8 @@ std::vector<std::string> faults(const std::string& form, ToneRule tones, const s
                                 RhymeBook book = RhymeBook::kPingshui, bool allow_repeats = true) {
   std::vector<std::string> out;
   const PoemForm rules = form_from_name(form, tones).value();
-  for (const PoemFault& fault : check_poem(rules, lines_of(rules, poem), book, allow_repeats).faults)
+  for (const PoemFault& fault :
+       check_poem(rules, lines_of(rules, poem), RhymeTable::of(book, Script::kMixed), allow_repeats).faults)
     out.push_back(std::to_string(fault.line + 1) + ": " + fault.message);
   return out;
 }
@@ -23,7 +25,7 @@ std::vector<std::string> faults(const std::string& form, ToneRule tones, const s
 }  // namespace
 
 TEST_CASE("tones and rhymes of characters are those of the books") {
-  const RhymeTable& pingshui = RhymeTable::of(RhymeBook::kPingshui);
+  const RhymeTable& pingshui = RhymeTable::of(RhymeBook::kPingshui, Script::kMixed);
   CHECK(pingshui.classes().size() == 106);
   CHECK(pingshui.tones(U'山') == kLevel);
   CHECK(pingshui.tones(U'月') == kOblique);
@@ -42,14 +44,14 @@ TEST_CASE("tones and rhymes of characters are those of the books") {
   CHECK(sound(U'優') == sound(U'舊'));
   CHECK(sound(U'鞋') == sound(U'懈'));
   CHECK(sound(U'東') != sound(U'冬'));
-  const RhymeTable& xinyun = RhymeTable::of(RhymeBook::kXinyun);
+  const RhymeTable& xinyun = RhymeTable::of(RhymeBook::kXinyun, Script::kMixed);
   CHECK(xinyun.classes().size() == 28);
   // Entering tones are level or oblique as they sound today.
   CHECK(xinyun.tones(U'国') == kLevel);
   CHECK(pingshui.tones(U'国') == kOblique);
   CHECK(xinyun.readings(U'山').size() == 1);
   CHECK(xinyun.readings(U'山')[0] == xinyun.readings(U'船')[0]);
-  CHECK(RhymeTable::of(RhymeBook::kCilin).classes().size() == 33);
+  CHECK(RhymeTable::of(RhymeBook::kCilin, Script::kMixed).classes().size() == 33);
 }
 
 TEST_CASE("poems of Li Bai and Du Fu keep their forms") {
@@ -63,8 +65,9 @@ TEST_CASE("poems of Li Bai and Du Fu keep their forms") {
   const std::string du_fu =
       "國破山河在，城春草木深。感時花濺淚，恨別鳥驚心。烽火連三月，家書抵萬金。白頭搔更短，渾欲不勝簪。";
   CHECK(faults("五律", ToneRule::kLoose, du_fu).empty());
-  CHECK(check_poem(*form_from_name("五律", ToneRule::kLoose), verse_lines(du_fu), RhymeBook::kPingshui, false).rhyme ==
-        "下平聲十二侵");
+  CHECK(check_poem(*form_from_name("五律", ToneRule::kLoose), verse_lines(du_fu),
+                   RhymeTable::of(RhymeBook::kPingshui, Script::kTraditional), false)
+            .rhyme == "下平聲十二侵");
   CHECK_THAT(faults("五律", ToneRule::kStrict, du_fu).front(), Contains("place 1"));
 }
 
@@ -89,13 +92,88 @@ TEST_CASE("a simplified character that is also an old one rhymes as both") {
       "澹然空水对斜晖，曲岛苍茫接翠微。波上马嘶看棹去，柳边人歇待船归。"
       "数丛沙草群鸥散，万顷江田一鹭飞。谁解乘舟寻范蠡，五湖烟水独忘机。";
   CHECK(faults("七律", ToneRule::kLoose, of_wen) == std::vector<std::string>{});
-  const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui);
+  const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui, Script::kMixed);
   CHECK(table.tones(U'种') == kAnyTone);
   CHECK((table.tones(U'坏') & kOblique) != 0);
   CHECK((table.tones(U'宁') & kLevel) != 0);
   CHECK(table.tones(U'種') == kOblique);
   // 花 is no simplification of anything.
   CHECK(table.tones(U'花') == kLevel);
+}
+
+TEST_CASE("in a traditional text a character has its own tones, whatever simplified ones it stands for") {
+  const RhymeTable& own = RhymeTable::of(RhymeBook::kPingshui, Script::kTraditional);
+  for (const char32_t c : U"征种离蒙干坏吁么划") CHECK((c == 0 || own.tones(c) == kLevel));
+  for (const char32_t c : U"累几宁") CHECK((c == 0 || own.tones(c) == kOblique));
+  // What they stand for elsewhere keeps its own too.
+  for (const char32_t c : U"徵纍幾看思過") CHECK((c == 0 || own.tones(c) == kAnyTone));
+  CHECK(own.sure_tones(U'征') == kLevel);
+  CHECK(std::ranges::equal(own.readings(U'征'), own.sure_readings(U'征')));
+  // Books that have simplified characters alone gave 乾 and 捲 the tones of 幹 and 卷, and 髮 those of 發.
+  const RhymeTable& cilin = RhymeTable::of(RhymeBook::kCilin, Script::kTraditional);
+  CHECK(cilin.tones(U'乾') == kLevel);
+  CHECK(cilin.tones(U'捲') == kOblique);
+  // The book of the ci has 關 among the oblique ones too, the Pingshui book, which it follows, has not.
+  CHECK(cilin.tones(U'關') == kAnyTone);
+  CHECK(cilin.sure_tones(U'關') == kLevel);
+  const RhymeTable& xinyun = RhymeTable::of(RhymeBook::kXinyun, Script::kTraditional);
+  CHECK(xinyun.tones(U'發') == kLevel);
+  CHECK(xinyun.tones(U'髮') == kOblique);
+}
+
+TEST_CASE("in a simplified text sure is what all characters have that one may stand for") {
+  for (const Script script : {Script::kSimplified, Script::kMixed}) {
+    const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui, script);
+    // 征 is level and 徵 either: level, but no rhyme. 累 is oblique and 纍 either, of one rising group.
+    CHECK(table.tones(U'征') == kAnyTone);
+    CHECK(table.sure_tones(U'征') == kLevel);
+    CHECK(table.sure_readings(U'征').empty());
+    CHECK(table.tones(U'累') == kAnyTone);
+    CHECK(table.sure_tones(U'累') == kOblique);
+    // 种 is level, 種 oblique.
+    CHECK(table.tones(U'种') == kAnyTone);
+    CHECK(table.sure_tones(U'种') == 0);
+    // One character with two readings of its own: poets use either.
+    CHECK(table.sure_tones(U'看') == kAnyTone);
+    CHECK(table.sure_tones(U'徵') == kAnyTone);
+    CHECK(table.sure_tones(U'龘') == table.tones(U'龘'));
+  }
+  CHECK(RhymeTable::of(RhymeBook::kXinyun, Script::kSimplified).sure_tones(U'发') == 0);
+}
+
+TEST_CASE("a text's script is told by the characters that only one has") {
+  const auto shown = [](std::u32string_view text) {
+    ScriptEvidence evidence;
+    for (const char32_t c : text) evidence.add(c);
+    return evidence.script();
+  };
+  CHECK(shown(U"長征人未還") == Script::kTraditional);
+  CHECK(shown(U"长征人未还") == Script::kSimplified);
+  CHECK(shown(U"長征人东還") == Script::kMixed);
+  CHECK(shown(U"白日依山") == std::nullopt);
+  VocabularyBuilder builder;
+  builder.add("長", 500);
+  builder.add("东", 5);
+  builder.add("\n五绝", 500);
+  CHECK(script_of(builder.build(1, 0)) == Script::kTraditional);
+  builder.add("东", 5);
+  CHECK(script_of(builder.build(1, 0)) == Script::kMixed);
+  CHECK(script_of(Vocabulary()) == Script::kMixed);
+}
+
+TEST_CASE("a poem's faults are those of its script") {
+  const PoemForm form = parse_tune("试\n仄中平A，平中平A。\n", "f", ToneRule::kStrict);
+  const auto faults_in = [&](Script script) {
+    std::vector<std::string> out;
+    const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui, script);
+    for (const PoemFault& fault : check_poem(form, lines_of(form, "征人山，累月间。"), table, true).faults)
+      out.push_back(fault.message);
+    return out;
+  };
+  CHECK(faults_in(Script::kTraditional) ==
+        std::vector<std::string>{"place 1: 征 is level, expected oblique", "place 1: 累 is oblique, expected level"});
+  CHECK(faults_in(Script::kSimplified).empty());
+  CHECK(faults_in(Script::kMixed).empty());
 }
 
 TEST_CASE("editors' marks are no characters, and a tune's pauses may be marked in any way") {
