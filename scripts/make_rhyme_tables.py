@@ -206,41 +206,58 @@ def cilin_by_pingshui(groups, old):
     return out
 
 
-def cilin_allows(by_old):
-    """Whether a group of the ci agrees with one of the pingshui groups: in rhyme where the book of the ci has nearly
-    the whole pingshui group in one, else in tone."""
+def cilin_parts(groups, plain):
+    """The groups of the ci that each pingshui group goes into: some go into two. Told by the characters that have one
+    group in either book."""
     def tone(old):
         return "平声" if old.startswith(("上平", "下平")) else "入声" if old.startswith("入") else "仄声"
 
-    return lambda olds, name: any(by_old[old] == name if old in by_old else tone(old) == name.split(" ")[1]
-                                  for old in olds)
+    of, counts = by_character(plain), collections.Counter()
+    for c, names in by_character(groups).items():
+        if len(names) == 1 and len(of.get(c, ())) == 1:
+            counts[min(of[c]), min(names)] += 1
+    parts = {old: set() for old in plain}
+    # 佳 itself and the few that go with it stand in other groups too.
+    parts["上平聲九佳"].add("第十部 平声")
+    for (old, name), count in counts.items():
+        if count > 1 and name.endswith(tone(old)):
+            parts[old].add(name)
+    return parts
 
 
-def own_cilin(plain, by_old):
-    """The groups of the ci that agree with a character's in the traditional book, with those that must follow."""
-    of, allows = by_character(plain), cilin_allows(by_old)
+def follow(parts, olds):
+    """The groups of the ci that a character must have which has these pingshui groups."""
+    return set().union(*(parts[old] for old in olds if len(parts[old]) == 1))
+
+
+def agree(parts, olds, names):
+    return names & set().union(*(parts[old] for old in olds))
+
+
+def own_cilin(plain, parts):
+    """The groups of the ci that follow from a character's groups in the traditional book, or at least agree."""
+    of = by_character(plain)
 
     def own(c, names):
-        follow = {by_old[old] for old in of.get(c, ()) if old in by_old}
-        return (follow | {name for name in names if allows(of[c], name)} or names) if c in of else names
+        return (follow(parts, of[c]) | agree(parts, of[c], names) or names) if c in of else names
 
     return own
 
 
-def settle(groups, plain, merged, by_old):
+def settle(groups, plain, merged, parts):
     """Of characters that have groups which do not agree with the traditional book, those that remain: the others, or
     the traditional book's where nothing remains. These they get in groups too."""
-    of, allows = by_character(plain), cilin_allows(by_old)
+    of = by_character(plain)
     out = {}
     for c, names in by_character(groups).items():
         olds = of.get(c) or (of.get(merged[c][0]) if len(merged.get(c, ())) == 1 else None)
-        if olds and not all(allows(olds, name) for name in names):
-            out[c] = {name for name in names if allows(olds, name)}
+        if olds and (agreed := agree(parts, olds, names)) != names:
             # The file of the traditional book lacks some of the characters that name its groups, such as 先.
-            if not out[c] and c not in {old[-1] for old in plain}:
-                out[c] = {by_old[old] for old in olds if old in by_old}
-                for name in out[c]:
+            if not agreed and c not in {old[-1] for old in plain}:
+                agreed = follow(parts, olds)
+                for name in agreed:
                     groups[name].add(c)
+            out[c] = agreed
     return out
 
 
@@ -303,8 +320,9 @@ def main():
         if name in by_old:
             books["kCilin"][by_old[name]] |= characters - have
     narrow(books["kXinyun"], merged, own_xinyun(unicode))
-    narrow(books["kCilin"], merged, own_cilin(plain, by_old))
-    doubts = settle(books["kCilin"], plain, merged, by_old)
+    parts = cilin_parts(books["kCilin"], plain)
+    narrow(books["kCilin"], merged, own_cilin(plain, parts))
+    doubts = settle(books["kCilin"], plain, merged, parts)
     print("// Made by scripts/make_rhyme_tables.py, which names the sources.")
     for book, groups in books.items():
         print_book(book, groups, merged, doubts if book == "kCilin" else {})
