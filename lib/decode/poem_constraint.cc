@@ -22,6 +22,15 @@ bool holds(std::span<const std::uint8_t> readings, std::uint8_t one) {
   return std::find(readings.begin(), readings.end(), one) != readings.end();
 }
 
+// What a message adds where characters of the acrostic fit nowhere as nobody knows which they are.
+std::string doubts(const PoemUnits& units, const std::vector<std::int32_t>& acrostic) {
+  std::string out;
+  for (const std::int32_t unit : acrostic)
+    if (unit >= 0 && units.units()[unit].doubtful)
+      out += fmt::format("; {} may stand for characters of different tones", to_utf8(units.units()[unit].character));
+  return out;
+}
+
 }  // namespace
 
 PoemUnits::PoemUnits(const std::vector<std::string_view>& texts, const RhymeTable& table)
@@ -99,14 +108,8 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
     Way way{a, {}, std::vector<RhymeKeys>(static_cast<std::size_t>(form.rhymes), RhymeKeys().set())};
     if (open) ways_.push_back(std::move(way));
   }
-  if (ways_.empty()) {
-    std::string reason;
-    for (const std::int32_t unit : acrostic_)
-      if (unit >= 0 && units.units()[unit].doubtful)
-        reason +=
-            fmt::format("; {} may stand for characters of different tones", to_utf8(units.units()[unit].character));
-    throw Error(fmt::format("no way of writing {} has the acrostic's tones{}", form.name, reason));
-  }
+  if (ways_.empty())
+    throw Error(fmt::format("no way of writing {} has the acrostic's tones{}", form.name, doubts(units, acrostic_)));
   std::erase_if(ways_, [&](const Way& way) { return !rhymes_left(way, {}); });
   // Different rhymes are different classes of the book.
   const auto& classes = units.table().classes();
