@@ -40,7 +40,7 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
   const auto V = std::ssize(scores);
   const float largest = kernels::largest_of_row(V, scores.data());
   const auto sum = static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data()));
-  log_probability_ = finite(log_probability_ + static_cast<double>(scores[unit] - largest) - std::log(sum),
+  log_probability_ = finite(log_probability_ + (static_cast<double>(scores[unit] - largest) - std::log(sum)),
                             "the probability of a unit");
   note(unit);
   return unit;
