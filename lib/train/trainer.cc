@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "kernels/elementwise.h"
 #include "measure/metrics.h"
 #include "train/log_file.h"
@@ -170,7 +171,7 @@ class Trainer {
     const std::string& schedule = config_.training.schedule;
     for (const ChangedKey& c : changed) {
       const bool new_end = c.key == "training.epochs" && (schedule == "linear" || schedule == "cosine");
-      options_.log(fmt::format("{} was {} and is {}{}", c.key, c.before, c.now,
+      options_.log(fmt::format("{} was {} and is {}{}", c.key, shown(c.before), shown(c.now),
                                new_end ? "; from here on the learning rate follows the new end" : ""));
     }
   }

@@ -129,31 +129,15 @@ class Faults:
     def train_models(self):
         for name in "ctl":
             self.must(["train", f"{name}.json", "--set", f"output.dir=models/{name}"])
-            # A run that was killed behind its first save.
+            # A run that was stopped after its first step.
             self.must(["train", f"{name}.json", "--set", f"output.dir=stopped-{name}", "--set",
                        "training.max_minutes=1e-9"])
-            self.reopen(self.folder / f"stopped-{name}/resume.safetensors")
 
     def must(self, arguments):
         done = self.run(arguments)
         if done.returncode != 0:
             sys.exit(f"faults.py: {' '.join(arguments)} fails undisturbed: {done.stderr.decode(errors='replace')}")
         return done
-
-    @staticmethod
-    def reopen(path):
-        """Makes a finished run one that goes on, under the limit of time that it will be given."""
-        data = path.read_bytes()
-        size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:8 + size])
-        state = json.loads(header["__metadata__"]["state"])
-        state["finished"] = False
-        config = json.loads(header["__metadata__"]["config"])
-        config["training"]["max_minutes"] = 0.0
-        header["__metadata__"].update(state=json.dumps(state), config=json.dumps(config))
-        text = json.dumps(header).encode()
-        text += b" " * (-len(text) % 8)
-        path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + size:])
 
     def prepare(self, case):
         for name in "ctl":
