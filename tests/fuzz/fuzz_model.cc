@@ -157,13 +157,23 @@ void change_metadata(Random& random, Json& metadata) {
   }
 }
 
-void change_tensor_bytes(Random& random, std::string& tensors) {
-  if (tensors.empty()) return;
+// One number of a tensor, or all of them from there on.
+void change_tensor(Random& random, const Json& header, std::string& tensors) {
   static const std::array<float, 10> floats{0.0f, -0.0f, 1.0f, -1.0f, 3e38f, -3e38f, 1e-45f, 1e10f, INFINITY, NAN};
+  if (header.empty()) return;
+  auto entry = header.begin();
+  std::advance(entry, static_cast<std::ptrdiff_t>(below(random, header.size())));
+  if (!entry->is_object() || !entry->contains("data_offsets")) return;
+  const auto begin = (*entry)["data_offsets"].at(0).get<std::size_t>(),
+             end = std::min(tensors.size(), (*entry)["data_offsets"].at(1).get<std::size_t>());
+  if (begin + sizeof(float) > end) return;
   const float value = floats[below(random, floats.size())];
-  const std::size_t from = below(random, tensors.size()) & ~std::size_t{3}, room = (tensors.size() - from) / 4;
-  const std::size_t count = below(random, 2) == 0 ? std::min<std::size_t>(room, 1) : room;
-  for (std::size_t i = 0; i < count; ++i) std::memcpy(tensors.data() + from + 4 * i, &value, 4);
+  const std::size_t first = below(random, 2) == 0 ? 0 : below(random, (end - begin) / sizeof value);
+  const bool all = below(random, 2) == 0;
+  for (std::size_t at = begin + first * sizeof value; at + sizeof value <= end; at += sizeof value) {
+    std::memcpy(tensors.data() + at, &value, sizeof value);
+    if (!all) break;
+  }
 }
 
 std::string mutant_of(std::string_view bytes, Random& random) {
@@ -172,12 +182,14 @@ std::string mutant_of(std::string_view bytes, Random& random) {
   std::memcpy(&size, bytes.data(), sizeof size);
   if (size > bytes.size() - sizeof size) return {};
   Json header = mnemo::parse_json(bytes.substr(sizeof size, size));
+  if (!header.is_object()) return {};
   std::string tensors(bytes.substr(sizeof size + size));
   switch (below(random, 6)) {
     case 0:
-      change_tensor_bytes(random, tensors);
-      break;
     case 1:
+      change_tensor(random, header, tensors);
+      break;
+    case 2:
       change_somewhere(random, header);
       break;
     default:
