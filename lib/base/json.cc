@@ -185,3 +185,5 @@ void release_json(Json& value) noexcept {
 }
 
 }  // namespace mnemo
+
+template class nlohmann::basic_json<nlohmann::ordered_map>;

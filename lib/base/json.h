@@ -72,3 +72,6 @@ class JsonDocument {
 };
 
 }  // namespace mnemo
+
+// What is instantiated once, in json.cc, is not compiled again wherever JSON is used.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
