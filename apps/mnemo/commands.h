@@ -7,6 +7,7 @@
 
 namespace mnemo {
 
+void add_init(Command& program);
 void add_train(Command& program);
 void add_evaluate(Command& program);
 void add_classify(Command& program);

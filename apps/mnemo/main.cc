@@ -52,8 +52,8 @@ int run(int argc, char** argv) {
   program.notes = "mnemo help COMMAND tells more of a command, mnemo config explain of a configuration's keys.";
   bool version = false;
   program.flag("-V,--version", &version, "Print version, compiler, instruction set and model format");
-  for (const auto add : {add_train, add_evaluate, add_classify, add_tag, add_generate, add_score, add_quantize,
-                         add_inspect, add_config, add_bench, add_completion})
+  for (const auto add : {add_init, add_train, add_evaluate, add_classify, add_tag, add_generate, add_score,
+                         add_quantize, add_inspect, add_config, add_bench, add_completion})
     add(program);
   program.run = [&] {
     if (!version) throw UsageError(missing_command(program));

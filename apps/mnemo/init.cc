@@ -1,0 +1,45 @@
+// mnemo init: a configuration for files of one's own.
+#include "tasks/init.h"
+
+#include <memory>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
+
+namespace mnemo {
+namespace {
+
+struct InitOptions {
+  int threads = 1;  // taken, as by every command, though there is nothing to share out
+  std::string task;
+  std::vector<std::string> data;
+};
+
+int run_init(const InitOptions& o) {
+  const Proposal proposal = propose(o.task, o.data);
+  for (const std::string& reason : proposal.reasons) say(reason);
+  put(proposal.config);
+  return 0;
+}
+
+}  // namespace
+
+void add_init(Command& program) {
+  Command& command = program.add("init", "write a configuration that suits files of your own");
+  command.examples = {"mnemo init classify reviews.csv > my.json && mnemo train my.json",
+                      "mnemo init tag train.conll dev.conll test.conll > my.json",
+                      "mnemo init generate corpus.txt > my.json"};
+  command.notes =
+      "Looks at format, columns, labels, script and size. A file with dev, valid or test in its name is taken for "
+      "that, "
+      "all others for train; a folder stands for the files in it with such names. Why each key was chosen goes to "
+      "standard error. Paths are written as they were given, and start at the configuration file: keep it where you "
+      "called mnemo.";
+  auto o = std::make_shared<InitOptions>();
+  command.argument("TASK", &o->task, "What the model is to do").one_of({"classify", "tag", "generate"}).required();
+  command.argument("DATA", &o->data, "The files, or a folder").required();
+  add_running(command, o->threads);
+  command.run = [o] { return run_init(*o); };
+}
+
+}  // namespace mnemo

@@ -1,0 +1,76 @@
+// What the tasks need to look at files and to draft a configuration. Internal to lib/tasks/init.cc and the tasks' own
+// init.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "config/config.h"
+
+namespace mnemo {
+
+/// The files by what they are for.
+struct Parts {
+  std::vector<std::string> train, dev, test;
+};
+
+/// Throws Error where a path cannot be read or there is no train.
+Parts find_parts(const std::vector<std::string>& paths);
+
+/// Lines of a file that are not empty, at the most so many, or all where `kept_empty` says so. Throws as LineReader.
+std::vector<std::string> first_lines(const std::string& path, std::size_t most, bool kept_empty = false);
+
+/// Letters of a text by their script.
+class ScriptCount {
+ public:
+  void add(std::string_view text);
+  /// Whether most of it is written without blanks between words: Chinese, Japanese, Thai and others.
+  bool unsegmented() const { return 3 * unsegmented_ > letters_; }
+  /// In per cent.
+  int share() const { return letters_ == 0 ? 0 : static_cast<int>(100 * unsegmented_ / letters_); }
+
+ private:
+  std::int64_t letters_ = 0, unsegmented_ = 0;
+};
+
+/// True for a code point of a script that has no blanks between words.
+bool is_unsegmented(char32_t c);
+
+/// A configuration that grows, with what is said of each choice.
+class Draft {
+ public:
+  /// `key` with dots: "data.format".
+  void set(const std::string& key, Json value);
+  /// The same with a line that says why.
+  void set(const std::string& key, Json value, const std::string& why);
+  void note(const std::string& line) { reasons_.push_back(line); }
+
+  /// As a run would read it.
+  Config config() const;
+  std::string text() const { return config_.dump(2) + "\n"; }
+  const std::vector<std::string>& reasons() const { return reasons_; }
+
+ private:
+  Json config_ = Json::object();
+  std::vector<std::string> reasons_;
+};
+
+/// Sets data.dev_fraction where there is no file for dev.
+void draft_dev(const Parts& parts, std::int64_t records, Draft& draft);
+
+/// The first column of a step table whose `below` is above `count`; the last one for all others.
+struct Step {
+  std::int64_t below;
+  double value;
+};
+double step_value(std::int64_t count, const std::vector<Step>& steps);
+
+/// Fills in what the files of a task ask for beside task and data.train, dev and test.
+void draft_classify(const Parts& parts, Draft& draft);
+void draft_tag(const Parts& parts, Draft& draft);
+void draft_generate(const Parts& parts, Draft& draft);
+
+}  // namespace mnemo
