@@ -1,0 +1,149 @@
+// The commands that the README names, run as they stand there.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+#include "tests/cli/fixture.h"
+
+namespace {
+
+std::string document(const std::string& path) { return Process::text(source_folder() + "/" + path); }
+
+// From the headline to the next one.
+std::string section(const std::string& text, const std::string& headline) {
+  const std::size_t begin = text.find("\n## " + headline + "\n");
+  REQUIRE(begin != std::string::npos);
+  return text.substr(begin, text.find("\n## ", begin + 1) - begin);
+}
+
+// The first JSON object that stands in a block of its own.
+std::string first_configuration(const std::string& text) {
+  const std::size_t begin = text.find("\n    {\n");
+  REQUIRE(begin != std::string::npos);
+  return text.substr(begin, text.find("\n    }\n", begin) + 7 - begin);
+}
+
+// What stands between back quotes in rows of tables and begins with the program's name.
+std::vector<std::string> commands_of_tables(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.starts_with("| ")) continue;
+    for (std::size_t at = 0; (at = line.find('`', at)) != std::string::npos;) {
+      const std::size_t end = line.find('`', at + 1);
+      std::string command = line.substr(at + 1, end - at - 1);
+      for (std::size_t bar; (bar = command.find("\\|")) != std::string::npos;) command.erase(bar, 1);
+      if (command.starts_with("mnemo ")) out.push_back(command);
+      at = end + 1;
+    }
+  }
+  return out;
+}
+
+class Folder {
+ public:
+  std::string path(const std::string& name) const { return f_.path(name); }
+  void write(const std::string& name, const std::string& text) const { write_text(path(name), text); }
+
+  // Through the shell, in the folder. 3: a --min that tiny data do not reach.
+  void run(const std::string& command) const {
+    const std::string bin = std::filesystem::path(program_path()).parent_path().string();
+    write("command.sh", "cd '" + f_.folder() + "'\nPATH='" + bin + "':$PATH\n" + command + "\n");
+    const int status =
+        std::system(("bash '" + path("command.sh") + "' > '" + path("out") + "' 2>&1 < /dev/null").c_str());
+    INFO(command << "\n" << f_.bytes("out"));
+    CHECK(WIFEXITED(status));
+    CHECK((WEXITSTATUS(status) == 0 || (WEXITSTATUS(status) == 3 && command.find("--min ") != std::string::npos)));
+  }
+
+  // All commands of a section's tables, but those that never end.
+  void run_tables(const std::string& text, std::size_t least) const {
+    const auto commands = commands_of_tables(text);
+    CHECK(commands.size() >= least);
+    for (std::string command : commands) {
+      if (command.find("tail -f") != std::string::npos) continue;
+      if (const std::size_t model = command.find(" MODEL"); model != std::string::npos)
+        command.replace(model, 6, " run/model.safetensors");
+      run(command);
+    }
+  }
+
+ private:
+  Fixture f_;
+};
+
+}  // namespace
+
+TEST_CASE("the README's commands for texts of one's own do what they say") {
+  const std::string text = section(document("README.md"), "Your own texts");
+  const Folder folder;
+  folder.write("my.json", first_configuration(text));
+  folder.write("test.tsv", "pos\ta fine song\nneg\tthis dull room again\npos\ta warm walk\nneg\tan awful film\n");
+  folder.write("reviews.txt", "a fine film\nthis dull room\n");
+  folder.write("reviews.csv",
+               "label,text\n\"pos\",\"a fine, warm film\"\nneg,dull\n" + std::string("pos,fine\nneg,bad\n"));
+  folder.run_tables(text, 14);
+}
+
+TEST_CASE("the README's commands for tagging do what they say") {
+  const std::string text = section(document("README.md"), "Names, parts of speech, words");
+  const Folder folder;
+  folder.write("names.json", first_configuration(text));
+  std::string sentences;
+  for (int i = 0; i < 12; ++i) sentences += "Li B-PER\nBai I-PER\nsings O\n\nHe O\nsaw O\nSuyab B-LOC\n\n";
+  for (const char* name : {"train.conll", "dev.conll", "test.conll"}) folder.write(name, sentences);
+  folder.write("lines.txt", "Li Bai sings\nHe saw Suyab\n");
+  folder.run_tables(text, 6);
+}
+
+TEST_CASE("the README's commands for language models do what they say") {
+  const std::string text = section(document("README.md"), "Text that goes on, and poems in form");
+  const Folder folder;
+  std::string corpus;
+  for (int i = 0; i < 80; ++i) corpus += "ROMEO: to be, or not to be\n";
+  for (const char* name : {"corpus.txt", "dev.txt", "test.txt", "lines.txt"}) folder.write(name, corpus);
+  folder.write("list.txt", "1 ||| to be\n1 ||| be to\n");
+  folder.write("lm.json", R"({"task": "generate", "data": {"train": "corpus.txt", "dev": "dev.txt"},
+    "model": {"hidden": 16, "embedding": 16}, "training": {"epochs": 2, "batch_size": 4}})");
+  folder.write("c.json", R"({"data": {"train": "train.tsv", "dev": "dev.tsv"}, "text": {"unit": "char"},
+    "model": {"hidden": 16, "embedding": 16, "bidirectional": false}, "training": {"epochs": 1}, "output": {"dir": "c"}})");
+  folder.run("mnemo train lm.json -o lm && mnemo train lm.json --set output.dir=run");
+  folder.run("mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300 --temperature 0.8");
+  folder.run_tables(text, 9);
+}
+
+TEST_CASE("every option that a document names is one that its command has") {
+  const Fixture f;
+  int found = 0;
+  for (const char* path : {"README.md", "docs/poems.md", "docs/tagging.md", "docs/results.md", "docs/performance.md",
+                           "configs/README.md", "data/README.md", "CONTRIBUTING.md"}) {
+    std::istringstream words(document(path));
+    std::string command, previous;
+    std::set<std::string> page;
+    for (std::string word; words >> word;) {
+      // A command's options end with its code: at a back quote, or at what begins a new command.
+      const std::string bare = word.substr(0, word.find_first_of("`|;,)="));
+      if (previous.ends_with("mnemo") && !bare.empty() && std::islower(static_cast<unsigned char>(bare.front()))) {
+        const Outcome help = f.mnemo({"help", bare});
+        command = help.code == 0 ? bare : "";
+        // Of a command that has others below it, theirs: the words between are not told apart here.
+        std::string pages = help.out;
+        for (const char* below : {"check", "print", "schema", "explain"})
+          if (bare == "config") pages += f.mnemo({"help", bare, below}).out;
+        std::istringstream shown(pages);
+        page.clear();
+        for (std::string part; shown >> part;) page.insert(part.substr(0, part.find(',')));
+      } else if (!command.empty() && bare.starts_with("-") && bare.size() > 1 && !std::isdigit(bare[1])) {
+        INFO(path << ": mnemo " << command << " ... " << bare);
+        CHECK(page.contains(bare));
+        ++found;
+      }
+      if (word.find('`') != std::string::npos && !word.starts_with("`")) command.clear();
+      if (word == "|" || word == "$" || word.starts_with("#")) command.clear();
+      previous = word;
+    }
+  }
+  CHECK(found > 40);
+}
