@@ -79,16 +79,12 @@ std::string load_integers(const SafetensorsFile& file, const TensorView& tensor,
 }  // namespace
 
 void write_model(const std::string& path, const ModelMetadata& m, std::vector<TensorView> tensors, Existing existing) {
-  std::map<std::string, std::string> metadata{{format::kFormat, format::kFormatName},
-                                              {format::kFormatVersion, format::kVersion},
-                                              {format::kProducer, "mnemo"},
-                                              {format::kTask, m.task},
-                                              {format::kConfig, m.config.dump()},
-                                              {format::kLabels, Json(m.labels).dump()},
-                                              {format::kMetrics, m.metrics.dump()},
-                                              {format::kCalibration, m.calibration.dump()},
-                                              {format::kProvenance, m.provenance.dump()},
-                                              {format::kSelfTest, m.self_test.dump()}};
+  std::map<std::string, std::string> metadata{
+      {format::kFormat, format::kFormatName},      {format::kFormatVersion, format::kVersion},
+      {format::kProducer, "mnemo " MNEMO_VERSION}, {format::kTask, m.task},
+      {format::kConfig, m.config.dump()},          {format::kLabels, Json(m.labels).dump()},
+      {format::kMetrics, m.metrics.dump()},        {format::kCalibration, m.calibration.dump()},
+      {format::kProvenance, m.provenance.dump()},  {format::kSelfTest, m.self_test.dump()}};
   if (!m.columns.empty()) metadata[format::kColumns] = m.columns.dump();
   if (m.precision != Precision::kFloat32) metadata[format::kPrecision] = kernels::precision_name(m.precision);
   write_safetensors(path, metadata, std::move(tensors), existing);
@@ -110,8 +106,8 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   ModelMetadata m;
   m.task = required(file, format::kTask);
   if (!TaskSet::all().has(m.task))
-    fail("{}: a model of the task \"{}\" in format {}, made by {}; this program knows {}: a newer mnemo is needed",
-         path, shown(m.task), format::kVersion, shown(required(file, format::kProducer)), TaskSet::all().names());
+    fail("{}: a model of the task \"{}\", made by {}; this program knows {}: a newer mnemo is needed", path,
+         shown(m.task), shown(required(file, format::kProducer)), TaskSet::all().names());
   m.precision = parse_precision(file);
   if (!task.empty() && m.task != task)
     fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, shown(m.task), task);

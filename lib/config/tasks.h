@@ -2,17 +2,28 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace mnemo {
 
 inline constexpr std::array kTaskNames{"classify", "tag", "generate"};
 
+/// A list as a sentence has it: "a", "a and b", "a, b and c".
+inline std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    out += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + names[i];
+  return out;
+}
+
 /// Some of the tasks.
 class TaskSet {
  public:
+  constexpr TaskSet() = default;  ///< none
   /// The task at this place of kTaskNames.
   static constexpr TaskSet of(unsigned place) { return TaskSet(1u << place); }
   static constexpr TaskSet all() { return TaskSet((1u << kTaskNames.size()) - 1); }
@@ -26,18 +37,18 @@ class TaskSet {
     return false;
   }
 
-  /// "tag", "classify and tag".
+  /// "tag", "classify and tag", "classify, tag and generate".
   std::string names() const {
-    std::string out;
+    std::vector<std::string> out;
     for (const char* name : kTaskNames)
-      if (has(name)) out += (out.empty() ? "" : " and ") + std::string(name);
-    return out;
+      if (has(name)) out.emplace_back(name);
+    return listed(out);
   }
 
  private:
   constexpr explicit TaskSet(std::uint32_t bits) : bits_(bits) {}
 
-  std::uint32_t bits_;
+  std::uint32_t bits_ = 0;
 };
 
 inline constexpr TaskSet kClassify = TaskSet::of(0), kTag = TaskSet::of(1), kGenerate = TaskSet::of(2);

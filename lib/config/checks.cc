@@ -1,0 +1,147 @@
+#include "config/checks.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/shown.h"
+#include "config/option_values.h"
+#include "config/options.h"
+
+namespace mnemo {
+namespace {
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// Whether an option counts, as the task has it; else its member holds a default that nobody reads.
+bool has(const std::string& task, std::string_view key) { return find_option(key)->tasks.has(task); }
+
+void check_data(const DataConfig& d, std::vector<std::string>& errors) {
+  if (d.separator.size() > 1 && d.separator != "\\t")
+    errors.push_back(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(d.separator)));
+  if (d.multi_label && d.label_separator.empty())
+    errors.emplace_back("data.label_separator: expected a text between labels, found none");
+  for (auto column = d.columns.begin(); column != d.columns.end(); ++column)
+    if (std::find(d.columns.begin(), column, *column) != column)
+      errors.push_back(fmt::format("data.columns: {} stands there twice", shown(*column)));
+}
+
+void check_text(const TextConfig& text, std::vector<std::string>& errors) {
+  const NgramConfig& n = text.ngrams;
+  if ((n.char_min == 0) != (n.char_max == 0) || n.char_min > n.char_max)
+    errors.push_back(
+        fmt::format("text.ngrams: char_min {} and char_max {}: expected both 0, or 1 <= char_min <= char_max",
+                    n.char_min, n.char_max));
+}
+
+void check_model(const ModelConfig& m, std::vector<std::string>& errors) {
+  if (!m.tied) return;
+  const std::int64_t outputs = m.projection > 0 ? m.projection : m.hidden;
+  if (!m.cutoffs.empty())
+    errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
+  if (m.embedding != outputs)
+    errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
+                                 m.embedding, outputs));
+}
+
+void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
+  if (t.optimizer == "adam" && t.weight_decay > 0)
+    errors.emplace_back("training.weight_decay: adam has none; use \"optimizer\": \"adamw\"");
+  if (t.momentum > 0 && t.optimizer != "sgd" && t.optimizer != "rmsprop")
+    errors.push_back(fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", t.optimizer));
+  if (t.nesterov && t.momentum == 0) errors.emplace_back("training.nesterov: needs training.momentum above 0");
+  if (t.average_after > 0 && t.average_from > 0)
+    errors.emplace_back("training.average_after: not with training.average_from");
+  if (t.warmup.unit == Every::Unit::kMinutes)
+    errors.emplace_back("training.warmup: expected epochs or steps, found minutes");
+  if (t.weight_decay * t.learning_rate >= 1)
+    errors.push_back(fmt::format(
+        "training.weight_decay: times learning_rate it is {:.3g}, and must be below 1: it is the share of the weights "
+        "that a step takes away",
+        t.weight_decay * t.learning_rate));
+}
+
+// What the records of the data are asked for.
+void check_records(const Config& c, std::vector<std::string>& errors) {
+  if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
+    errors.emplace_back("model.condition_dropout: only where poems are told their form, author and title (poems-json)");
+  if (c.data.has_records()) return;
+  if (c.training.batch_tokens > 0)
+    errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
+  if (c.model.learned_initial)
+    errors.emplace_back("model.learned_initial: one stream begins once; it needs data.records");
+}
+
+// The files that the configuration names.
+std::vector<const DataFile*> files_of(const DataConfig& d) {
+  std::vector<const DataFile*> out;
+  for (const auto* files : {&d.train, &d.dev, &d.test})
+    for (const DataFile& file : *files) out.push_back(&file);
+  return out;
+}
+
+std::string without_meaning(const Option& o, const std::string& format) {
+  return fmt::format("the format {} has no such key; {} {}", format, listed(o.formats),
+                     o.formats.size() == 1 ? "has" : "have");
+}
+
+// The keys of one file's own object.
+void check_file(const DataFile& file, const std::string& format, const std::string& task,
+                std::vector<std::string>& errors) {
+  for (const FileKey& key : file_keys()) {
+    if (key.write(file).is_null()) continue;
+    const Option& o = *find_option(std::string("data.") + key.name);
+    if (!o.tasks.has(task))
+      errors.push_back(fmt::format("{} of {}: {}", key.name, shown(file.file), not_of_task(o.tasks, task)));
+    else if (!o.formats.empty() && !contains(o.formats, format))
+      errors.push_back(fmt::format("{} of {}: {}", key.name, shown(file.file), without_meaning(o, format)));
+  }
+}
+
+// An option of `data` that is set, and that no file can take, as each has a format without it.
+void check_formats_of(const Option& o, const Config& c, const Config& defaults, std::vector<std::string>& errors) {
+  if (o.formats.empty() || o.write(c) == o.write(defaults)) return;
+  const std::vector<const DataFile*> files = files_of(c.data);
+  const auto takes = [&](const DataFile* file) { return contains(o.formats, file->format.value_or(c.data.format)); };
+  if (files.empty() ? contains(o.formats, c.data.format) : std::ranges::any_of(files, takes)) return;
+  errors.push_back(fmt::format("{}: {}", o.key, without_meaning(o, c.data.format)));
+}
+
+}  // namespace
+
+std::string not_of_task(TaskSet tasks, const std::string& task) {
+  const bool one = std::ranges::count_if(kTaskNames, [&](const char* name) { return tasks.has(name); }) == 1;
+  return fmt::format("the task {} has no such key; {} {}", task, tasks.names(), one ? "has" : "have");
+}
+
+void check_contradictions(const Config& c, std::vector<std::string>& errors) {
+  if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty text");
+  check_data(c.data, errors);
+  check_text(c.text, errors);
+  check_model(c.model, errors);
+  check_training(c.training, errors);
+  if (c.data.multi_label && c.training.early_stopping.metric == "auc")
+    errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
+  if (has(c.task, "model.crf") && c.model.crf && c.training.label_smoothing > 0)
+    errors.emplace_back("training.label_smoothing: not with model.crf");
+}
+
+void check_data_files(const Config& c, std::vector<std::string>& errors) {
+  for (const DataFile* file : files_of(c.data)) {
+    const std::string& format = file->format ? *file->format : c.data.format;
+    const std::vector<std::string> known = values_of(data_formats(), c.task);
+    if (file->format && !contains(known, format))
+      errors.push_back(fmt::format("format of {}: {} is not for the task {}; expected {}", shown(file->file), format,
+                                   c.task, fmt::join(known, ", ")));
+    else
+      check_file(*file, format, c.task, errors);
+  }
+  const Config defaults;
+  for (const Option& o : options())
+    if (o.tasks.has(c.task)) check_formats_of(o, c, defaults, errors);
+  if (has(c.task, "data.records")) check_records(c, errors);
+}
+
+}  // namespace mnemo

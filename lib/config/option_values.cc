@@ -1,0 +1,256 @@
+#include "config/option_values.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "base/error.h"
+#include "base/shown.h"
+
+namespace mnemo {
+namespace {
+
+std::vector<std::string> all_names(const TaskValues& choices) {
+  std::vector<std::string> out;
+  for (const TaskValue& choice : choices) out.push_back(choice.value.get<std::string>());
+  return out;
+}
+
+}  // namespace
+
+const TaskValues& data_formats() {
+  static const TaskValues formats{{"tsv", kClassify},      {"csv", kClassify},       {"jsonl", kClassify | kTag},
+                                  {"fasttext", kClassify}, {"spaced", kClassify},    {"trees", kClassify},
+                                  {"conll", kTag},         {"conllu", kTag},         {"slashed", kTag},
+                                  {"lines", kGenerate},    {"poems-json", kGenerate}};
+  return formats;
+}
+
+std::vector<std::string> values_of(const TaskValues& values, std::string_view task) {
+  std::vector<std::string> out;
+  for (const TaskValue& v : values)
+    if (v.tasks.has(task)) out.push_back(v.value.is_string() ? v.value.get<std::string>() : v.value.dump());
+  return out;
+}
+
+std::string found(const Json& value) { return shown(value.dump(-1, ' ', false, Json::error_handler_t::replace), 60); }
+
+std::int64_t read_value(const Json& value, std::int64_t, const Range& range) {
+  const bool whole =
+      value.is_number_integer() ||
+      (value.is_number_float() && value == std::floor(value.get<double>()) && std::abs(value.get<double>()) < 9e15);
+  if (!whole) fail("expected a whole number, found {}", found(value));
+  if (const double v = value.get<double>(); v < range.low || v > range.high)
+    fail("expected a whole number from {} to {}, found {}", range.low, range.high, found(value));
+  return value.is_number_float() ? static_cast<std::int64_t>(value.get<double>()) : value.get<std::int64_t>();
+}
+
+std::vector<std::int64_t> read_value(const Json& value, const std::vector<std::int64_t>&, const Range& range) {
+  if (!value.is_array()) fail("expected an array of whole numbers, found {}", found(value));
+  std::vector<std::int64_t> out;
+  for (const Json& item : value) {
+    out.push_back(read_value(item, std::int64_t{}, range));
+    if (out.size() > 1 && out[out.size() - 2] >= out.back()) fail("expected ascending numbers, found {}", found(value));
+  }
+  return out;
+}
+
+double read_value(const Json& value, double, const Range& range) {
+  if (!value.is_number()) fail("expected a number, found {}", found(value));
+  const double v = value.get<double>();
+  if (!(v >= range.low && v <= range.high)) fail("expected a number from {} to {}, found {}", range.low, range.high, v);
+  return v;
+}
+
+bool read_value(const Json& value, bool, Anything) {
+  if (!value.is_boolean()) fail("expected true or false, found {}", found(value));
+  return value.get<bool>();
+}
+
+std::string read_value(const Json& value, const std::string&, Anything) {
+  if (!value.is_string()) fail("expected a text, found {}", found(value));
+  return value.get<std::string>();
+}
+
+bool read_value(const Json& value, bool, const TaskValues&) { return read_value(value, false, Anything{}); }
+
+std::string read_value(const Json& value, const std::string&, const Choices& choices) {
+  std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  if (std::find(choices.begin(), choices.end(), text) == choices.end())
+    fail("expected one of {}, found {}", fmt::join(choices, ", "), found(value));
+  return text;
+}
+
+std::string read_value(const Json& value, const std::string& old, const TaskValues& choices) {
+  return read_value(value, old, all_names(choices));
+}
+
+std::optional<bool> read_value(const Json& value, const std::optional<bool>&, Anything) {
+  if (value.is_null()) return std::nullopt;
+  return read_value(value, false, Anything{});
+}
+
+std::string read_value(const Json& value, const std::string&, Column) {
+  if (value.is_number_integer() && value.get<std::int64_t>() >= 1) return std::to_string(value.get<std::int64_t>());
+  if (!value.is_string()) fail("expected a column's number from 1 or its name, found {}", found(value));
+  return value.get<std::string>();
+}
+
+std::vector<std::string> read_value(const Json& value, const std::vector<std::string>&, Column column) {
+  std::vector<std::string> out;
+  if (!value.is_array()) return {read_value(value, std::string(), column)};
+  for (const Json& item : value) out.push_back(read_value(item, std::string(), column));
+  return out;
+}
+
+Every read_value(const Json& value, const Every&, Anything) {
+  static const std::vector<std::pair<std::string, Every::Unit>> units{
+      {"epoch", Every::Unit::kEpochs}, {"step", Every::Unit::kSteps}, {"minute", Every::Unit::kMinutes}};
+  const auto wrong = [&] {
+    fail("expected a number of epochs or a text such as \"500 steps\", \"2 epochs\" or \"10 minutes\", found {}",
+         found(value));
+  };
+  Every out;
+  if (value.is_number()) {
+    out.count = value.get<double>();
+  } else if (value.is_string()) {
+    char unit[16] = {};
+    int used = 0;
+    const std::string text = value.get<std::string>();
+    if (std::sscanf(text.c_str(), "%lf %15[a-z]%n", &out.count, unit, &used) != 2 ||
+        used != static_cast<int>(text.size()))
+      wrong();
+    const auto match = std::find_if(units.begin(), units.end(),
+                                    [&](const auto& u) { return u.first == unit || u.first + "s" == unit; });
+    if (match == units.end()) wrong();
+    out.unit = match->second;
+  } else {
+    wrong();
+  }
+  if (!(out.count >= 0 && out.count <= 1e12)) wrong();
+  return out;
+}
+
+ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
+  ClassWeight out;
+  if (value == "none") return out;
+  if (value == "balanced") {
+    out.balanced = true;
+    return out;
+  }
+  if (!value.is_object() || value.empty())
+    fail("expected \"none\", \"balanced\" or an object of label: weight, found {}", found(value));
+  for (const auto& [label, weight] : value.items()) out.table[label] = read_value(weight, 0.0, Range{0, 1e6});
+  return out;
+}
+
+namespace {
+
+// Reads and writes one member of DataFile.
+template <auto member, class Constraint>
+FileKey file_key(const char* name) {
+  using T = typename std::decay_t<decltype(std::declval<DataFile>().*member)>::value_type;
+  return {name, [](DataFile& file, const Json& value) { file.*member = read_value(value, T{}, Constraint{}); },
+          [](const DataFile& file) { return file.*member ? Json(*(file.*member)) : Json(); }};
+}
+
+DataFile read_file_entry(const Json& value) {
+  DataFile out;
+  if (value.is_string()) {
+    out.file = value.get<std::string>();
+    return out;
+  }
+  if (!value.is_object()) fail("expected a path or an object with \"file\", found {}", found(value));
+  for (const auto& [key, item] : value.items()) {
+    if (key == "file") {
+      out.file = read_value(item, std::string(), Anything{});
+      continue;
+    }
+    const auto match = std::ranges::find_if(file_keys(), [&](const FileKey& k) { return k.name == key; });
+    if (match == file_keys().end()) {
+      std::vector<std::string> names{"file"};
+      for (const FileKey& k : file_keys()) names.emplace_back(k.name);
+      fail("unknown key \"{}\" of a data file; valid are {}", shown(key), fmt::join(names, ", "));
+    }
+    match->read(out, item);
+  }
+  if (out.file.empty()) fail("expected a path, or an object with one as \"file\", found {}", found(value));
+  return out;
+}
+
+}  // namespace
+
+const std::vector<FileKey>& file_keys() {
+  static const std::vector<FileKey> keys{
+      {"format",
+       [](DataFile& file, const Json& value) { file.format = read_value(value, std::string(), data_formats()); },
+       [](const DataFile& file) { return file.format ? Json(*file.format) : Json(); }},
+      file_key<&DataFile::label, Column>("label"),
+      file_key<&DataFile::text, Column>("text"),
+      file_key<&DataFile::separator, Anything>("separator"),
+      file_key<&DataFile::label_separator, Anything>("label_separator"),
+      file_key<&DataFile::header, Anything>("header"),
+      file_key<&DataFile::phrases, Anything>("phrases")};
+  return keys;
+}
+
+std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything) {
+  std::vector<DataFile> out;
+  if (value.is_string() && value.get_ref<const std::string&>().empty()) return out;
+  if (!value.is_array()) return {read_file_entry(value)};
+  for (const Json& item : value) out.push_back(read_file_entry(item));
+  return out;
+}
+
+Json write_value(const Every& v) {
+  static const char* const names[] = {"epochs", "steps", "minutes"};
+  if (v.unit == Every::Unit::kEpochs) return v.count;
+  return fmt::format("{} {}", v.count, names[static_cast<int>(v.unit)]);
+}
+
+Json write_value(const ClassWeight& v) {
+  if (v.balanced) return "balanced";
+  if (v.table.empty()) return "none";
+  Json out = Json::object();
+  for (const auto& [label, weight] : v.table) out[label] = weight;
+  return out;
+}
+
+Json write_value(const std::vector<DataFile>& files) {
+  Json out = Json::array();
+  for (const DataFile& f : files) {
+    Json entry{{"file", f.file}};
+    for (const FileKey& key : file_keys())
+      if (Json value = key.write(f); !value.is_null()) entry[key.name] = std::move(value);
+    out.push_back(entry.size() == 1 ? Json(f.file) : entry);
+  }
+  return out;
+}
+
+Json write_value(const std::optional<bool>& v) { return v ? Json(*v) : Json(nullptr); }
+
+Json schema_of(std::int64_t, const Range& r) { return {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}}; }
+Json schema_of(const std::vector<std::int64_t>&, const Range& r) {
+  return {{"type", "array"}, {"items", {{"type", "integer"}, {"minimum", r.low}, {"maximum", r.high}}}};
+}
+Json schema_of(double, const Range& r) { return {{"type", "number"}, {"minimum", r.low}, {"maximum", r.high}}; }
+Json schema_of(bool, Anything) { return {{"type", "boolean"}}; }
+Json schema_of(bool, const TaskValues&) { return {{"type", "boolean"}}; }
+Json schema_of(const std::string&, Anything) { return {{"type", "string"}}; }
+Json schema_of(const std::string&, const Choices& choices) { return {{"enum", choices}}; }
+Json schema_of(const std::string&, const TaskValues& choices) { return {{"enum", all_names(choices)}}; }
+Json schema_of(const std::string&, Column) { return {{"type", Json::array({"string", "integer"})}}; }
+Json schema_of(const std::vector<std::string>&, Column) {
+  return {{"type", Json::array({"array", "string", "integer"})}};
+}
+Json schema_of(const std::optional<bool>&, Anything) { return {{"type", Json::array({"boolean", "null"})}}; }
+Json schema_of(const Every&, Anything) { return {{"type", Json::array({"number", "string"})}}; }
+Json schema_of(const ClassWeight&, Anything) { return {{"type", Json::array({"string", "object"})}}; }
+Json schema_of(const std::vector<DataFile>&, Anything) {
+  return {{"type", Json::array({"string", "array", "object"})}};
+}
+
+}  // namespace mnemo
