@@ -138,6 +138,7 @@ part "format: clang-format changes nothing" check_format
 part "includes: folders depend downwards, libraries neither print nor exit" scripts/check_includes.py
 part "tasks: no comparison with the name of a task outside the tables" check_tasks
 part "functions: those over 60 lines say why" scripts/check_functions.py
+part "tasks: names of tasks are compared in tables alone" scripts/check_tasks.py
 part "shell: shellcheck" check_shell
 part "python: every script parses" check_python
 part "json: configurations and presets parse" check_json

@@ -1,5 +1,5 @@
-// The configuration of a run as typed values. lib/config/options.cc declares each option once: its key, range and help;
-// the default is the member's initial value here.
+// The configuration of a run as typed values. lib/config/declared_options.cc declares each option once: its key, range
+// and help; the default is the member's initial value here, but for tasks that have another one.
 #pragma once
 
 #include <algorithm>

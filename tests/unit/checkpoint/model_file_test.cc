@@ -51,3 +51,34 @@ TEST_CASE(
   for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights})
     CHECK_THAT(wrong_with(good, {1, 1}, precision), contains_text("m is I8"));
 }
+
+TEST_CASE("a model of a task that this program does not know is refused by the task's name and its maker's") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "m.safetensors";
+  const auto refused = [&](const std::string& task) -> std::string {
+    try {
+      read_model(path, task);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  ModelMetadata m;
+  m.task = "tag";
+  write_model(path, m, {});
+  CHECK(refused("").empty());
+  CHECK(refused("tag").empty());
+  // The same file as a later program would write it.
+  auto metadata = SafetensorsFile::read(path).metadata();
+  CHECK_THAT(metadata.at("producer"), contains_text("mnemo 0."));
+  metadata["task"] = "parse";
+  metadata["producer"] = "mnemo 0.9.0";
+  write_safetensors(path, metadata, {});
+  for (const char* task : {"", "tag", "classify"})
+    CHECK(refused(task) == path +
+                               ": a model of the task \"parse\", made by mnemo 0.9.0; this program knows classify, tag "
+                               "and generate: a newer mnemo is needed");
+  metadata["task"] = "par\x1bse\n";
+  write_safetensors(path, metadata, {});
+  CHECK_THAT(refused(""), contains_text(R"("par\x1bse\n")"));
+}

@@ -1,5 +1,8 @@
 #include "config/options.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "base/error.h"
@@ -7,6 +10,7 @@
 #include "config/nearest.h"
 #include "tests/catch.h"
 #include "tests/places.h"
+#include "tests/temporary_folder.h"
 
 using namespace mnemo;
 
@@ -14,6 +18,30 @@ namespace {
 void check_refused(const std::string& json, const std::string& message, const std::vector<std::string>& sets = {}) {
   INFO(json);
   CHECK_THROWS_WITH(parse_config(json, "c.json", sets), contains_text(message));
+}
+
+Json::json_pointer pointer(std::string key) {
+  std::replace(key.begin(), key.end(), '.', '/');
+  return Json::json_pointer("/" + key);
+}
+
+// A configuration of the task that sets one key to the value that it has there or elsewhere by default.
+std::string with_key(const std::string& task, const Option& o) {
+  Json out{{"task", task}};
+  if (o.key != "task") out[pointer(o.key)] = o.schema["default"];
+  return out.dump();
+}
+
+// What is wrong with a configuration that lies in a file.
+std::string wrong_with(const std::string& json) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "c.json") << json;
+  try {
+    load_config(folder / "c.json", {});
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
 }
 }  // namespace
 
@@ -149,10 +177,139 @@ TEST_CASE("the model's copy of the configuration has neither paths nor threads")
   CHECK_FALSE(config_to_json(c, Which::kWithoutLocal)["training"].contains("threads"));
 }
 
-TEST_CASE("every recipe is a valid configuration") {
-  for (const char* name : {"sst2-peer", "sst2-sentences", "sst2-phrases", "sst2-phrases-glove", "trec", "trec-glove",
-                           "trec-fine", "mr", "chnsenticorp", "quickstart-en", "quickstart-zh"}) {
-    INFO(name);
-    CHECK_NOTHROW(load_config(source_folder() + "/configs/" + name + ".json", {}));
+TEST_CASE("a key of another task is an error that names the key, the task and those that have it") {
+  for (const std::string task : kTaskNames)
+    for (const Option& o : options()) {
+      if (o.tasks.has(task)) continue;
+      INFO(task << " " << o.key);
+      CHECK_THROWS_WITH(parse_config(with_key(task, o), "c.json"),
+                        contains_text("the task " + task + " has no such key; " + o.tasks.names() + " ha"));
+      const std::string set =
+          o.key + "=" +
+          (o.schema["default"].is_string() ? o.schema["default"].get<std::string>() : o.schema["default"].dump());
+      CHECK_THROWS_WITH(parse_config("{}", "c.json", {set, "task=" + task}),
+                        contains_text("--set " + o.key + ": the task " + task + " has no such key"));
+    }
+  check_refused(R"({"data": {"scheme": "auto"}})", "c.json: data.scheme: the task classify has no such key; tag has");
+  check_refused(R"({"task": "generate", "data": {"label": "1"}})", "no such key; classify and tag have");
+  check_refused(R"({"model": {"char_encoder": {"kind": "none", "hidden": 2}}})",
+                "model.char_encoder: the task classify has no such key; tag has");
+  check_refused(R"({"data": {"scheme": "bio"}, "training": {"bptt": 3}, "model": {"hidden": 0}})", "training.bptt");
+  // A task that there is not is one error, not one for each key.
+  CHECK_THROWS_WITH(parse_config(R"({"task": "sing", "data": {"scheme": "bio"}})", "c.json"),
+                    !contains_text("no such key"));
+}
+
+TEST_CASE("what is printed has the keys of its task and no others, and is read back") {
+  for (const std::string task : kTaskNames) {
+    INFO(task);
+    const Config c = parse_config(R"({"task": ")" + task + "\"}", "c.json");
+    for (const Which which : {Which::kAll, Which::kWithoutLocal}) {
+      const Json printed = config_to_json(c, which);
+      for (const Option& o : options()) {
+        INFO(o.key);
+        const bool kept = o.tasks.has(task) && !(o.local && which == Which::kWithoutLocal);
+        CHECK(printed.contains(pointer(o.key)) == kept);
+      }
+      CHECK(config_to_json(parse_config(printed.dump(), "printed"), which) == printed);
+    }
+    CHECK(wrong_with(config_to_json(c).dump()).empty());
   }
+}
+
+TEST_CASE("values and defaults are a task's") {
+  check_refused(R"({"task": "tag", "data": {"format": "tsv"}})",
+                "data.format: tsv is not for the task tag; expected jsonl, conll, conllu, slashed");
+  check_refused(R"({"training": {"early_stopping": {"metric": "f1"}}})", "metric: f1 is not for the task classify");
+  check_refused(R"({"task": "generate"})", "unicode-word is not for the task generate; expected char, grapheme, word",
+                {"text.unit=unicode-word"});
+  check_refused(R"({"task": "generate", "model": {"bidirectional": true}})",
+                "model.bidirectional: true is not for the task generate; expected false");
+  for (const char* metric : {"auto", "loss"})
+    for (const std::string task : kTaskNames)
+      CHECK_NOTHROW(
+          parse_config("{}", "c.json", {"task=" + task, std::string("training.early_stopping.metric=") + metric}));
+  CHECK(parse_config("{}", "c.json").data.format == "tsv");
+  CHECK(parse_config("{}", "c.json", {"task=tag"}).data.format == "conll");
+  const Config c = parse_config(R"({"task": "generate"})", "c.json");
+  CHECK(c.data.format == "lines");
+  CHECK(c.text.unit == "char");
+  CHECK_FALSE(c.model.bidirectional);
+  CHECK(c.model.initializer == "uniform");
+  CHECK(c.model.forget_bias == 0.0);
+}
+
+TEST_CASE("a key that no file of the data can take is an error") {
+  const std::string no_such = "the format jsonl has no such key; ";
+  CHECK_THAT(wrong_with(R"({"data": {"format": "jsonl", "header": true}})"),
+             contains_text("data.header: " + no_such + "tsv and csv have"));
+  CHECK_THAT(wrong_with(R"({"task": "tag", "data": {"format": "jsonl", "strip_position": true}})"),
+             contains_text("data.strip_position: " + no_such + "conll has"));
+  CHECK_THAT(wrong_with(R"({"data": {"train": {"file": "a", "format": "jsonl", "separator": ";"}}})"),
+             contains_text("separator of a: " + no_such + "tsv, csv and conll have"));
+  CHECK_THAT(wrong_with(R"({"task": "tag", "data": {"train": {"file": "a", "header": true}}})"),
+             contains_text("header of a: the task tag has no such key; classify has"));
+  CHECK_THAT(wrong_with(R"({"data": {"dev": {"file": "a", "format": "conll"}}})"),
+             contains_text("format of a: conll is not for the task classify; expected tsv"));
+  // One file that takes it is enough, and a value by default is none that was set.
+  CHECK(wrong_with(
+            R"({"data": {"train": {"file": "a", "format": "csv"}, "dev": "b", "format": "jsonl", "header": true}})")
+            .empty());
+  CHECK(wrong_with(R"({"data": {"format": "jsonl", "header": null, "separator": ""}})").empty());
+}
+
+TEST_CASE("a model's copy of a configuration, which names no files, is read whatever the formats of its files were") {
+  for (const char* json :
+       {R"({"data": {"train": {"file": "a", "format": "trees"}, "dev": "b", "format": "spaced", "phrases": true}})",
+        R"({"task": "generate", "data": {"train": {"file": "a", "format": "poems-json"}},
+            "model": {"condition_dropout": 0.5, "learned_initial": true}, "training": {"batch_tokens": 100}})"}) {
+    INFO(json);
+    CHECK(wrong_with(json).empty());
+    const Json stored = config_to_json(parse_config(json, "c.json"), Which::kWithoutLocal);
+    CHECK(config_to_json(parse_config(stored.dump(), "model"), Which::kWithoutLocal) == stored);
+  }
+  CHECK_THAT(wrong_with(R"({"task": "generate", "training": {"batch_tokens": 100}})"),
+             contains_text("training.batch_tokens: one stream"));
+}
+
+TEST_CASE("schema and reference say which tasks have a key, a value, a default") {
+  const Json schema = config_schema();
+  REQUIRE(schema["allOf"].size() == kTaskNames.size());
+  for (std::size_t i = 0; i < kTaskNames.size(); ++i) {
+    const std::string task = kTaskNames[i];
+    INFO(task);
+    const Json& rule = schema["allOf"][i];
+    CHECK(rule["if"]["properties"]["task"]["const"] == task);
+    // A configuration that names no task is of the default one.
+    CHECK(rule["if"].contains("required") == (task != Config().task));
+    for (const Option& o : options()) {
+      INFO(o.key);
+      std::string path = "properties." + o.key;
+      for (std::size_t dot = path.find('.', 11); dot != std::string::npos; dot = path.find('.', dot + 12))
+        path.replace(dot, 1, ".properties.");
+      const Json* node = rule["then"].contains(pointer(path)) ? &rule["then"][pointer(path)] : nullptr;
+      CHECK((node && *node == false) == !o.tasks.has(task));
+      for (const TaskValue& v : o.defaults)
+        if (v.tasks.has(task)) CHECK((node && node->at("default") == v.value));
+    }
+  }
+  CHECK(schema["allOf"][2]["then"]["properties"]["data"]["properties"]["format"]["enum"] ==
+        Json::array({"lines", "poems-json"}));
+  CHECK_THAT(explain("data.scheme", false), contains_text("; only for tag)"));
+  CHECK_THAT(explain("data.scheme", true), contains_text(" | tag | "));
+  CHECK_THAT(explain("training.epochs", true), contains_text(" | all | "));
+  CHECK_THAT(explain("data.header", false), contains_text("; only for classify (tsv, csv))"));
+  CHECK_THAT(explain("model.bidirectional", false),
+             contains_text("classify, tag: true | false; generate: false; default true, generate false)"));
+}
+
+TEST_CASE("every recipe is a valid configuration") {
+  std::size_t recipes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() + "/configs")) {
+    if (entry.path().extension() != ".json") continue;
+    INFO(entry.path());
+    ++recipes;
+    CHECK_NOTHROW(load_config(entry.path().string(), {}));
+  }
+  CHECK(recipes > 20);
 }
