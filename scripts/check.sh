@@ -91,13 +91,6 @@ check_json() {
   return "$failed"
 }
 
-# What tasks differ in stands in tables (config/tasks.h, kTasks, kKinds), not in comparisons of names.
-check_tasks() {
-  found "a comparison with a task's name; let the task's table say it" -E \
-    'kTask ?[!=]=|[!=]= ?[A-Za-z:]*kTask\b|task ?[!=]= ?"|[!=]= ?"(classify|tag|generate)"' -- 'lib/*.cc' 'lib/*.h' \
-    'apps/*.cc' 'apps/*.h'
-}
-
 # Columns of tables need their tabs, and a fuzzer's seeds may be anything.
 check_white_space() {
   local failed=0
@@ -136,9 +129,8 @@ part() {
 scripts/setup.sh --dev
 part "format: clang-format changes nothing" check_format
 part "includes: folders depend downwards, libraries neither print nor exit" scripts/check_includes.py
-part "tasks: no comparison with the name of a task outside the tables" check_tasks
+part "tasks: no comparison with the name of a task outside the tables" scripts/check_tasks.py
 part "functions: those over 60 lines say why" scripts/check_functions.py
-part "tasks: names of tasks are compared in tables alone" scripts/check_tasks.py
 part "shell: shellcheck" check_shell
 part "python: every script parses" check_python
 part "json: configurations and presets parse" check_json
