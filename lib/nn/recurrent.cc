@@ -361,7 +361,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
                       options_.variational ? &packing : nullptr);
     LayerRun run = layer_run(tape, packing, l, input, start);
     forward_layer(tape, run);
-    tape.record([this, &tape, run, l, start] {
+    tape.record([&tape, run, l, start] {
       const LayerGradients state = layer_gradients(run, l, start);
       backward_layer(tape, run, state);
       add_initial_gradients(run, l, state, start);

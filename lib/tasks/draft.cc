@@ -34,14 +34,14 @@ bool holds_any(const std::string& name, std::initializer_list<const char*> words
 void sort_in(const std::string& path, Parts& parts) {
   std::string name = std::filesystem::path(path).filename().string();
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  if (holds_any(name, {"train"}))
-    parts.train.push_back(path);
-  else if (holds_any(name, {"dev", "valid", "testa"}))
-    parts.dev.push_back(path);
-  else if (holds_any(name, {"test"}))
-    parts.test.push_back(path);
-  else
-    parts.train.push_back(path);
+  std::vector<std::string>* part = &parts.train;
+  if (!holds_any(name, {"train"})) {
+    if (holds_any(name, {"dev", "valid", "testa"}))
+      part = &parts.dev;
+    else if (holds_any(name, {"test"}))
+      part = &parts.test;
+  }
+  part->push_back(path);
 }
 
 // The files of a folder that are named for a part, in the order of their names.

@@ -203,7 +203,9 @@ std::optional<std::vector<Column>> keys_of(const std::vector<std::string>& lines
   for (const std::string& line : lines) {
     if (line.front() != '{') return std::nullopt;
     const Json object = parse_json(line);
-    for (const auto& [key, value] : object.items()) {
+    for (const auto& item : object.items()) {
+      const std::string& key = item.key();
+      const Json& value = item.value();
       if (value.is_object() || value.is_null()) continue;
       auto found = std::find_if(out.begin(), out.end(), [&](const Column& c) { return c.name == key; });
       if (found == out.end()) found = out.insert(out.end(), Column{key, {}});
