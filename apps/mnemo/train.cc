@@ -132,10 +132,11 @@ class Run {
     // Only now, when all that a new run begins with has been read.
     if (o_.overwrite) remove_runs(o_, folder_);
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
-    // The run is saved: from here on a signal ends the program.
+    // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
     if (const int code = report(outcome)) return code;
+    if (const int signal = stop_signal) std::raise(signal);
     measure(*data, outcome.end == TrainingOutcome::End::kFinishedBefore);
     say(fmt::format("next: {} {} {} {}", shell_quoted(program_name), task_.traits().command,
                     shell_quoted(model_path(folder_)), task_.traits().arguments));

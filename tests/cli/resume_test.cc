@@ -135,6 +135,48 @@ TEST_CASE("resuming leaves another configuration's model alone, and a second run
   CHECK(first.wait().code == 143);
 }
 
+TEST_CASE("a run that ends before its page is written gets it when it is resumed, whatever ended it") {
+  const Fixture f;
+  REQUIRE(f.train("run").code == 0);
+  const std::string page = f.bytes("run/report.html"), model = f.bytes("run/model.safetensors");
+  REQUIRE(!page.empty());
+  std::filesystem::remove(f.path("run/report.html"));
+  const Outcome resumed = f.train("run", {"--resume"});
+  INFO(resumed.err);
+  CHECK(resumed.code == 0);
+  CHECK(f.bytes("run/report.html") == page);
+  CHECK(f.bytes("run/model.safetensors") == model);
+}
+
+TEST_CASE("a signal after the last step ends the program while it measures on test, and nothing is lost") {
+  const Fixture f;
+  std::string test;
+  for (int i = 0; i < 10000; ++i) test += tiny_data();
+  write_text(f.path("test.tsv"), test);
+  const std::vector<std::string> arguments{"train",     f.path("c.json"),
+                                           "-o",        f.path("run"),
+                                           "--set",     "data.test=\"test.tsv\"",
+                                           "--set",     "training.epochs=1",
+                                           "--threads", "1"};
+  Process process(arguments, f.folder());
+  while (f.bytes("run/log.jsonl").find("\"kind\":\"end\"") == std::string::npos)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  process.send(SIGTERM);
+  const Outcome outcome = process.wait();
+  INFO(outcome.err);
+  CHECK(outcome.code == 128 + SIGTERM);
+  CHECK_FALSE(std::filesystem::exists(f.path("run/report.html")));
+  const std::string model = f.bytes("run/model.safetensors");
+  std::vector<std::string> again = arguments;
+  again.emplace_back("--resume");
+  const Outcome resumed = f.mnemo(again);
+  INFO(resumed.err);
+  CHECK(resumed.code == 0);
+  CHECK_THAT(resumed.err, contains_text("nothing to do"));
+  CHECK(std::filesystem::exists(f.path("run/report.html")));
+  CHECK(f.bytes("run/model.safetensors") == model);
+}
+
 TEST_CASE("a file system that fills up stops the run with a reason, and leaves no half file under a final name") {
   const Fixture f;
   const std::string disk = f.path("disk");
