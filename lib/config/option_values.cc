@@ -164,7 +164,9 @@ DataFile read_file_entry(const Json& value) {
     return out;
   }
   if (!value.is_object()) fail("expected a path or an object with \"file\", found {}", found(value));
-  for (const auto& [key, item] : value.items()) {
+  for (const auto& entry : value.items()) {
+    const std::string& key = entry.key();
+    const Json& item = entry.value();
     if (key == "file") {
       out.file = read_value(item, std::string(), Anything{});
       continue;

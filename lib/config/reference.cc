@@ -46,12 +46,13 @@ Json schema_of_task(const std::string& task) {
 std::string values_text(const TaskValues& values) {
   std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> groups;  // values, their tasks
   for (const char* name : kTaskNames) {
-    std::vector<std::string> its = values_of(values, name);
+    const std::vector<std::string> its = values_of(values, name);
     auto group = std::ranges::find(groups, its, [](const auto& g) { return g.first; });
-    if (group == groups.end()) group = groups.insert(groups.end(), {std::move(its), {}});
+    if (group == groups.end()) group = groups.insert(groups.end(), {its, {}});
     group->second.emplace_back(name);
   }
   std::vector<std::string> out;
+  out.reserve(groups.size());
   for (const auto& [its, tasks] : groups)
     out.push_back(fmt::format("{}: {}", fmt::join(tasks, ", "), fmt::join(its, " | ")));
   return fmt::format("{}", fmt::join(out, "; "));
