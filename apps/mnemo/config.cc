@@ -1,8 +1,11 @@
 // mnemo config: check, print, schema, explain.
+#include <fmt/ranges.h>
+
 #include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
 #include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
@@ -47,7 +50,9 @@ void add_config(Command& program) {
   print.examples = {"mnemo config print my.json --set training.epochs=3"};
   add_file(print, *o);
   print.run = [o] {
-    std::puts(config_to_json(load_model_config(o->file, o->sets)).dump(2).c_str());
+    const Config config = load_model_config(o->file, o->sets);
+    std::puts(config_to_json(config).dump(2).c_str());
+    if (!config.by_size.empty()) say(fmt::format("left to the size of train: {}", fmt::join(config.by_size, ", ")));
     return 0;
   };
   Command& schema = command.add("schema", "print the JSON Schema, for editors");

@@ -122,6 +122,7 @@ class Run {
     const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
     const TextLanguageModel* lender = language_model_of(start.get());
     const auto data = task_.read(config_, request_, lender);
+    settle_by_size(config_, *data, [&](const std::string& line) { o_.dry ? print(line) : say(line); });
     if (o_.dry) return dry(*data);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
@@ -155,8 +156,10 @@ class Run {
     }
   }
 
+  static void print(const std::string& line) { std::puts(escaped(line).c_str()); }
+
   int dry(const TaskData& data) {
-    dry_run(task_, config_, request_, data, pool_, [](const std::string& line) { std::puts(escaped(line).c_str()); });
+    dry_run(task_, config_, request_, data, pool_, print);
     return 0;
   }
 
@@ -212,7 +215,7 @@ class Run {
   }
 
   const TrainOptions& o_;
-  const Config& config_;
+  Config config_;
   const Task& task_;
   std::string folder_;
   ReadRequest request_;

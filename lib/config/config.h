@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -101,8 +103,8 @@ struct EarlyStoppingConfig {
 };
 
 struct TrainingConfig {
-  std::string optimizer = "adam", schedule = "constant", precision = "float32";
-  double learning_rate = 1e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
+  std::string optimizer = "adam", schedule = "linear", precision = "float32";
+  double learning_rate = 2e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
          weight_decay = 0.0;
   bool nesterov = false;
   Every warmup{0, Every::Unit::kSteps};
@@ -128,6 +130,9 @@ struct Config {
   ModelConfig model;
   TrainingConfig training;
   OutputConfig output;
+
+  /// Keys that were not set and whose default depends on the size of train, see `settle_by_size`.
+  std::set<std::string, std::less<>> by_size;
 };
 
 }  // namespace mnemo

@@ -43,6 +43,14 @@ Option option(std::string key, Member member, Constraint constraint, std::string
 #define MNEMO_MEMBER(path) \
   [](Config & c) -> auto& { return c.path; }
 
+std::vector<std::string> word_units() { return {"word", "unicode-word"}; }
+std::vector<std::string> character_units() { return {"char", "grapheme"}; }
+
+// Not beside the other kind of averaging, with which it would contradict.
+Json quarter_of_epochs(const Config& c, std::int64_t) {
+  return c.training.average_after > 0 ? 0 : std::max<std::int64_t>(1, c.training.epochs / 4);
+}
+
 std::vector<Option> task_options() {
   return {
       option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
@@ -150,16 +158,21 @@ std::vector<Option> text_options() {
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
              "Shortest hashed character n-gram of a unit, whose mean is added to its vector (Bojanowski et al. 2017); "
              "0: none.")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag)
+          .otherwise(kClassify | kTag, 2, word_units()),
       option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
              "Longest hashed character n-gram of a unit; 0: none.")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag)
+          .otherwise(kClassify, 6, word_units())
+          .otherwise(kTag, 5, word_units()),
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
              "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too.")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag)
+          .otherwise(kClassify | kTag, 2, character_units()),
       option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
              "Rows of the table that n-grams are hashed into.")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag)
+          .by_size(kClassify | kTag, {{1000, 5000}, {10000, 20000}, {100000, 50000}, {0, 100000}}),
       option("text.pretrained", MNEMO_MEMBER(text.pretrained), Anything{},
              "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", Place::kLocal)
           .only(kClassify | kTag),
@@ -197,25 +210,34 @@ std::vector<Option> model_options() {
       option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), TaskValues{{true, kClassify | kTag}, {false}},
              "Read the text in both directions; a language model reads forward alone.")
           .otherwise(kGenerate, false),
-      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers."),
-      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction."),
+      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers.")
+          .by_size(kGenerate, {{1000000, 1}, {0, 2}}),
+      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction.")
+          .otherwise(kTag, 200)
+          .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}}),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
-             "Numbers of a unit's vector; with text.pretrained the file's."),
+             "Numbers of a unit's vector; with text.pretrained the file's.")
+          .otherwise(kGenerate, 128),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
              "How the outputs of all steps become one vector; last: the forward direction's last and the backward "
              "direction's first.")
           .only(kClassify),
-      option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer."),
+      option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer.")
+          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
       option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95},
-             "Dropout on the embeddings."),
+             "Dropout on the embeddings.")
+          .otherwise(kGenerate, 0.1),
       option("model.layer_dropout", MNEMO_MEMBER(model.layer_dropout), Range{0, 0.95},
-             "Dropout between recurrent layers."),
+             "Dropout between recurrent layers.")
+          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
       option("model.variational", MNEMO_MEMBER(model.variational), Anything{},
-             "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout."),
+             "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout.")
+          .otherwise(kTag | kGenerate, true),
       option("model.state_dropout", MNEMO_MEMBER(model.state_dropout), Range{0, 0.95},
              "Dropout on the state before the recurrent product, one mask a text (Gal & Ghahramani 2016)."),
       option("model.weight_dropout", MNEMO_MEMBER(model.weight_dropout), Range{0, 0.95},
-             "Dropout on the elements of the recurrent weights, one mask a batch (DropConnect, Merity et al. 2017)."),
+             "Dropout on the elements of the recurrent weights, one mask a batch (DropConnect, Merity et al. 2017).")
+          .by_size(kGenerate, {{5000000, 0.3}, {0, 0.0}}),
       option("model.zoneout_h", MNEMO_MEMBER(model.zoneout_h), Range{0, 0.95},
              "Chance that a unit's output keeps its previous value in training (Krueger et al. 2016); afterwards that "
              "share of it is mixed in. Not with a projection."),
@@ -227,11 +249,14 @@ std::vector<Option> model_options() {
              "Texts begin with a state that is learned, not zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
              "Share of units whose own vector is read as the unknown one in training; their n-grams stay.")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag)
+          .otherwise(kClassify, 0.2)
+          .otherwise(kClassify, 0.1, character_units()),
       option("model.char_encoder.kind", MNEMO_MEMBER(model.char_encoder.kind), Choices{"none", "cnn", "bilstm"},
              "What reads the characters of each word. cnn: a convolution of three and the largest over time (Ma & "
              "Hovy 2016); bilstm: the last states of both directions (Lample et al. 2016).")
-          .only(kTag),
+          .only(kTag)
+          .otherwise(kTag, "none", character_units()),
       option("model.char_encoder.embedding", MNEMO_MEMBER(model.char_encoder.embedding), Range{1, 4096},
              "Numbers of a character's vector.")
           .only(kTag),
@@ -243,7 +268,8 @@ std::vector<Option> model_options() {
           .only(kTag),
       option("model.shape_embedding", MNEMO_MEMBER(model.shape_embedding), Range{0, 4096},
              "Numbers of a vector for how a word is capitalised and whether it has digits; 0: none.")
-          .only(kTag),
+          .only(kTag)
+          .otherwise(kTag, 10, word_units()),
       option("model.singleton_dropout", MNEMO_MEMBER(model.singleton_dropout), Range{0, 1},
              "Chance in training that a word which occurs once in train is read as unknown.")
           .only(kTag),
@@ -286,7 +312,8 @@ std::vector<Option> model_options() {
              "min_gru. gru and rnn have none.")
           .otherwise(kGenerate, 0.0),
       option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
-             "Standard deviation of the embeddings' first values."),
+             "Standard deviation of the embeddings' first values.")
+          .otherwise(kClassify, 0.05),
   };
 }
 
@@ -311,27 +338,37 @@ std::vector<Option> training_options() {
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
              "Linear warm-up: \"500 steps\", or a number of epochs."),
       option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
-             "Last rate of linear and cosine, as a share of learning_rate."),
+             "Last rate of linear and cosine, as a share of learning_rate.")
+          .otherwise(kTag | kGenerate, 0.02),
       option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1},
              "plateau: factor of the rate where the metric no longer improves."),
       option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
              "plateau: evaluations without a better metric before that."),
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6},
-             "Texts of a batch; of records for generate, so many units as that number of texts has on average."),
+             "Texts of a batch; of records for generate, so many units as that number of texts has on average.")
+          .by_size(kClassify, {{500, 8}, {0, 32}})
+          .by_size(kTag, {{300, 4}, {1000, 8}, {0, 16}})
+          .by_size(kGenerate, {{50000, 8}, {500000, 16}, {0, 32}}),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units of a batch, in place of batch_size; 0: by batch_size."),
       option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
              "Steps of a batch, through which gradients go back; the state goes on. batch_size such rows of "
              "the corpus are read side by side.")
-          .only(kGenerate),
-      option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most."),
+          .only(kGenerate)
+          .otherwise(kGenerate, 128),
+      option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most.")
+          .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
+          .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})
+          .by_size(kGenerate, {{2000000, 25}, {20000000, 8}, {0, 3}}),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
              "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
       option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
-             "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped."),
+             "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped.")
+          .otherwise(kGenerate, 1.0),
       option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
              "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
-             "2018); 0: it is the weights themselves."),
+             "2018); 0: it is the weights themselves.")
+          .by_size(kClassify | kTag, "a quarter of training.epochs", quarter_of_epochs),
       option("training.average_after", MNEMO_MEMBER(training.average_after), Range{0, 1e6},
              "From where dev was worse than at all but the last so many evaluations on, the model is the mean of the "
              "weights at all steps since (NT-ASGD, Merity et al. 2017); 0: it is not. Not with average_from."),
@@ -358,7 +395,8 @@ std::vector<Option> training_options() {
       option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
              "Evaluations without a better metric before training stops; 0: it runs to the end."),
       option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), Anything{},
-             "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\"."),
+             "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\".")
+          .by_size(kClassify, {{5000, 1}, {0, 0.5}}),
       option("training.save_every", MNEMO_MEMBER(training.save_every), Anything{},
              "How often the run is saved for --resume: as evaluate_every."),
       option(

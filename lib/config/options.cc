@@ -32,9 +32,8 @@ class Reader {
  public:
   Reader(const Json& file, std::string name, const std::vector<std::string>& sets) : name_(std::move(name)) {
     choose_task(file, sets);
-    for (const Option& o : options())
-      for (const TaskValue& value : o.defaults)
-        if (value.tasks.has(config_.task)) o.read(config_, value.value);
+    choose_unit(file, sets);
+    for (const Option& o : options()) apply_defaults(o);
     read_object(file, "", name_ + ": ");
     for (const std::string& set : sets) apply_set(set);
   }
@@ -50,6 +49,7 @@ class Reader {
   }
 
  private:
+  // Task and unit come first, since defaults depend on them. What is wrong with them is said when all keys are read.
   void choose_task(const Json& file, const std::vector<std::string>& sets) {
     if (file.contains("task")) read_object(Json{{"task", file["task"]}}, "", "");
     for (const std::string& set : sets)
@@ -57,6 +57,25 @@ class Reader {
     // A task that there is not is one error, not one more for each key that it might have had.
     task_known_ = errors_.empty();
     errors_.clear();
+  }
+
+  void choose_unit(const Json& file, const std::vector<std::string>& sets) {
+    apply_defaults(*find_option("text.unit"));
+    if (const Json::json_pointer at("/text/unit"); file.contains(at))
+      read_object(Json{{"text", {{"unit", file[at]}}}}, "", "");
+    for (const std::string& set : sets)
+      if (set.starts_with("text.unit=")) apply_set(set);
+    errors_.clear();
+  }
+
+  void apply_defaults(const Option& o) {
+    for (const TaskDefault& d : o.defaults) {
+      if (!d.applies_to(config_)) continue;
+      if (d.by_size)
+        config_.by_size.insert(o.key);
+      else
+        o.read(config_, d.value);
+    }
   }
 
   void read_object(const Json& object, const std::string& prefix, const std::string& where) {
@@ -121,6 +140,7 @@ class Reader {
     try {
       if (task_known_ && !o.tasks.has(config_.task)) throw UsageError(not_of_task(o.tasks, config_.task));
       o.read(config_, value);
+      config_.by_size.erase(o.key);
       check_value(o);
     } catch (const std::bad_alloc&) {
       throw;
@@ -161,6 +181,22 @@ JsonDocument parse_strict(std::string_view text, const std::string& name) {
 
 }  // namespace
 
+bool TaskDefault::applies_to(const Config& config) const {
+  return tasks.has(config.task) && (units.empty() || std::ranges::find(units, config.text.unit) != units.end());
+}
+
+Option&& Option::by_size(TaskSet some, const std::vector<SizeStep>& steps) && {
+  std::vector<std::string> words;
+  for (const SizeStep& s : steps)
+    words.push_back(s.below > 0 ? fmt::format("{} below {}", s.value.dump(), s.below) : "else " + s.value.dump());
+  return std::move(*this).by_size(some, fmt::format("{}", fmt::join(words, ", ")),
+                                  [steps](const Config&, std::int64_t size) {
+                                    std::size_t i = 0;
+                                    while (i + 1 < steps.size() && size >= steps[i].below) ++i;
+                                    return steps[i].value;
+                                  });
+}
+
 const Option* find_option(std::string_view key) {
   const auto match = std::ranges::find(options(), key, &Option::key);
   return match == options().end() ? nullptr : &*match;
@@ -183,10 +219,24 @@ Config parse_config(std::string_view text, const std::string& name, const std::v
   return Reader(*document, name, sets).finish(check);
 }
 
+std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {
+  std::vector<std::string> out, errors;
+  for (const Option& o : options()) {
+    if (config.by_size.erase(o.key) == 0) continue;
+    for (const TaskDefault& d : o.defaults)
+      if (d.by_size && d.applies_to(config)) o.read(config, d.by_size(config, size));
+    out.push_back(fmt::format("{} {}", o.key, o.write(config).dump()));
+  }
+  check_contradictions(config, errors);
+  if (!errors.empty()) throw UsageError(abridged(errors, 50, "\n"));
+  return out;
+}
+
 Json config_to_json(const Config& config, Which which) {
   Json out = Json::object();
   for (const Option& o : options()) {
     if ((o.local && which == Which::kWithoutLocal) || !o.tasks.has(config.task)) continue;
+    if (config.by_size.contains(o.key)) continue;
     std::string pointer = "/" + o.key;
     std::replace(pointer.begin(), pointer.end(), '.', '/');
     out[Json::json_pointer(pointer)] = o.write(config);

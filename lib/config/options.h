@@ -20,13 +20,31 @@ struct TaskValue {
 };
 using TaskValues = std::vector<TaskValue>;
 
+/// A default that some tasks have in place of the member's initial value.
+struct TaskDefault {
+  TaskSet tasks;
+  Json value;
+  std::vector<std::string> units = {};  ///< values of text.unit that it is for; empty: all
+  /// Of defaults that depend on the size of train, in records or, for generate, units: the value, and its description.
+  std::function<Json(const Config&, std::int64_t size)> by_size = {};
+  std::string by_size_text = {};
+
+  bool applies_to(const Config& config) const;
+};
+
+/// `value` where train has fewer than `below` records or units; 0: whatever it has.
+struct SizeStep {
+  std::int64_t below;
+  Json value;
+};
+
 /// One key of the configuration.
 struct Option {
   std::string key;  ///< with dots: "training.epochs"
   std::string help;
   Json schema;                            ///< JSON Schema of the value, the default included that most tasks have
   TaskSet tasks = TaskSet::all();         ///< that have it; to set it for another one is an error
-  TaskValues defaults;                    ///< of tasks that have one of their own
+  std::vector<TaskDefault> defaults;      ///< of tasks that have one of their own; the last that applies counts
   TaskValues values;                      ///< all values, where not every task has each of them; else empty
   std::vector<std::string> formats = {};  ///< of data that it has a meaning for; empty: all
   bool local = false;                     ///< says where or how, not what: left out of the model file
@@ -39,8 +57,13 @@ struct Option {
     tasks = some;
     return std::move(*this);
   }
-  Option&& otherwise(TaskSet some, Json value) && {
-    defaults.push_back({std::move(value), some});
+  Option&& otherwise(TaskSet some, Json value, std::vector<std::string> units = {}) && {
+    defaults.push_back({.tasks = some, .value = std::move(value), .units = std::move(units)});
+    return std::move(*this);
+  }
+  Option&& by_size(TaskSet some, const std::vector<SizeStep>& steps) &&;
+  Option&& by_size(TaskSet some, std::string text, std::function<Json(const Config&, std::int64_t)> value) && {
+    defaults.push_back({.tasks = some, .value = {}, .by_size = std::move(value), .by_size_text = std::move(text)});
     return std::move(*this);
   }
   Option&& of_formats(std::vector<std::string> some) && {
@@ -68,9 +91,13 @@ Config load_config(const std::string& path, const std::vector<std::string>& sets
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {},
                     const ConfigCheck& check = {});
 
+/// Gives the keys in `config.by_size` the values for a train set of this size: records or, for generate, units. Returns
+/// "KEY VALUE" of each. Throws UsageError if options contradict each other with these values.
+std::vector<std::string> settle_by_size(Config& config, std::int64_t size);
+
 enum class Which { kAll, kWithoutLocal };
 
-/// The values of all options that the task has, as nested JSON objects.
+/// The values of all options that the task has, as nested JSON objects, without those in `config.by_size`.
 Json config_to_json(const Config& config, Which which = Which::kAll);
 
 /// JSON Schema (draft 2020-12) of a configuration file.

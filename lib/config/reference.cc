@@ -36,8 +36,8 @@ Json schema_of_task(const std::string& task) {
     for (const TaskValue& v : o.values)
       if (v.tasks.has(task)) allowed.push_back(v.value);
     if (allowed.size() < o.values.size()) node_of(out, o.key)["enum"] = allowed;
-    for (const TaskValue& v : o.defaults)
-      if (v.tasks.has(task)) node_of(out, o.key)["default"] = v.value;
+    for (const TaskDefault& d : o.defaults)
+      if (d.tasks.has(task) && d.units.empty() && !d.by_size) node_of(out, o.key)["default"] = d.value;
   }
   return out;
 }
@@ -71,11 +71,25 @@ std::string type_text(const Option& o) {
   return text;
 }
 
+// Whether some task's default is the one that the schema has.
+bool has_common_default(const Option& o) {
+  TaskSet own;
+  for (const TaskDefault& d : o.defaults)
+    if (d.units.empty()) own = own | d.tasks;
+  return !((own | o.tasks) == own);
+}
+
 // `quote` stands around each value.
 std::string default_text(const Option& o, const char* quote) {
-  std::string out = fmt::format("{0}{1}{0}", quote, o.schema["default"].dump());
-  for (const TaskValue& v : o.defaults) out += fmt::format(", {1} {0}{2}{0}", quote, v.tasks.names(), v.value.dump());
-  return out;
+  std::vector<std::string> out;
+  if (has_common_default(o)) out.push_back(fmt::format("{0}{1}{0}", quote, o.schema["default"].dump()));
+  for (const TaskDefault& d : o.defaults) {
+    const std::string of =
+        fmt::format("{}{}{}", d.tasks.names(), d.units.empty() ? "" : " of ", fmt::join(d.units, ", "));
+    out.push_back(d.by_size ? fmt::format("{} by the size of train: {}", of, d.by_size_text)
+                            : fmt::format("{1} {0}{2}{0}", quote, of, d.value.dump()));
+  }
+  return fmt::format("{}", fmt::join(out, "; "));
 }
 
 std::string table_row(const Option& o) {
@@ -104,6 +118,7 @@ Json config_schema() {
       section["additionalProperties"] = false;
     }
     Json& node = node_of(root, o.key) = o.schema;
+    if (!has_common_default(o)) node.erase("default");
     const std::string tasks = scope(o);
     node["description"] = tasks.empty() ? o.help : fmt::format("[{}] {}", tasks, o.help);
   }

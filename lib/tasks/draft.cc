@@ -1,5 +1,7 @@
 #include "tasks/draft.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -117,10 +119,9 @@ void draft_dev(const Parts& parts, std::int64_t records, Draft& draft) {
             "there is no file for dev, by which the best epoch is chosen, so a part of train is kept out");
 }
 
-double step_value(std::int64_t count, const std::vector<Step>& steps) {
-  for (const Step& step : steps)
-    if (count < step.below) return step.value;
-  return steps.back().value;
+void note_sizes(std::int64_t size, Draft& draft) {
+  Config config = draft.config();
+  draft.note(fmt::format("left to the size of train, and so here: {}", fmt::join(settle_by_size(config, size), ", ")));
 }
 
 }  // namespace mnemo

@@ -61,12 +61,8 @@ class Draft {
 /// Sets data.dev_fraction where there is no file for dev.
 void draft_dev(const Parts& parts, std::int64_t records, Draft& draft);
 
-/// The first column of a step table whose `below` is above `count`; the last one for all others.
-struct Step {
-  std::int64_t below;
-  double value;
-};
-double step_value(std::int64_t count, const std::vector<Step>& steps);
+/// Notes the values of the keys that are left to the size of train.
+void note_sizes(std::int64_t size, Draft& draft);
 
 /// Fills in what the files of a task ask for beside task and data.train, dev and test.
 void draft_classify(const Parts& parts, Draft& draft);

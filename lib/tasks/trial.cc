@@ -1,6 +1,7 @@
 #include "tasks/trial.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <unordered_map>
 
 #include "base/file.h"
+#include "config/options.h"
 #include "nn/optimizer.h"
 #include "tasks/split.h"
 
@@ -46,6 +48,12 @@ void report_repeats(const TaskData& data, const Log& print) {
 }
 
 }  // namespace
+
+void settle_by_size(Config& config, const TaskData& data, const Log& log) {
+  const std::int64_t size = data.train->size();
+  const std::vector<std::string> settled = settle_by_size(config, size);
+  if (!settled.empty()) log(fmt::format("by the size of train, {}: {}", size, fmt::join(settled, ", ")));
+}
 
 void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
   if (corpus.size() == 0) return;

@@ -13,6 +13,9 @@ namespace mnemo {
 /// Prints how many texts and units a corpus has, and how long its texts are. Nothing of an empty one.
 void report_corpus(const char* name, const Corpus& corpus, const Log& print);
 
+/// Gives the keys that were left to the size of train their values, and logs them in one line if there are any.
+void settle_by_size(Config& config, const TaskData& data, const Log& log);
+
 /// Prints what would be trained on and what it would cost, without training: labels, repeated records, lengths,
 /// parameters, memory and time, after trying a few batches with a learning rate of 0.
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,

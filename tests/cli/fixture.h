@@ -21,6 +21,7 @@ inline std::string tiny_data() {
 
 inline const char* tiny_config() {
   return R"({"data": {"train": "train.tsv", "dev": "dev.tsv"},
+ "text": {"ngrams": {"char_min": 0, "char_max": 0}},
  "model": {"embedding": 8, "hidden": 6, "dropout": 0.1, "embedding_dropout": 0.1},
  "training": {"epochs": 12, "batch_size": 8, "learning_rate": 0.02, "clip_norm": 5}})";
 }

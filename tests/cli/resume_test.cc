@@ -199,7 +199,8 @@ TEST_CASE("a run is made longer: with the bytes of one that was so long from the
        {std::vector<std::string>{},
         {"--set", "data.dev_fraction=0", "--set", "data.dev=[]", "--set", "training.average_from=1"}}) {
     const auto train = [&](const char* folder, const char* epochs, bool resume) {
-      std::vector<std::string> arguments{"--set", std::string("training.epochs=") + epochs};
+      std::vector<std::string> arguments{"--set", std::string("training.epochs=") + epochs, "--set",
+                                         "training.schedule=constant"};
       arguments.insert(arguments.end(), more.begin(), more.end());
       arguments.emplace_back(resume ? "--resume" : "--overwrite");
       return f.train(folder, arguments);

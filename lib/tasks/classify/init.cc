@@ -80,6 +80,7 @@ std::size_t longest_but(std::size_t label, const std::vector<Column>& columns) {
 
 std::optional<Roles> roles_of(const std::vector<Column>& columns) {
   std::vector<std::string> names;
+  names.reserve(columns.size());
   for (const Column& column : columns) names.push_back(column.name);
   const std::size_t label = known_name(names, kLabelNames).value_or(likeliest_label(columns));
   if (label == columns.size()) return std::nullopt;
@@ -313,37 +314,13 @@ Seen look(const Config& config) {
 }
 
 void draft_text(const Seen& seen, Draft& draft) {
-  const auto buckets =
-      static_cast<std::int64_t>(step_value(seen.records, {{1000, 10000}, {30000, 50000}, {0, 100000}}));
   if (seen.script.unsegmented()) {
     draft.set("text.unit", "char",
               fmt::format("{}% of the letters are of a script without blanks between words", seen.script.share()));
-    draft.set("text.ngrams.unit", 2, "pairs of characters beside them");
   } else {
     draft.set("text.unit", "unicode-word", "words stand between blanks and punctuation");
-    draft.set("text.lowercase", true);
-    draft.set("text.ngrams.char_min", 3, "words that train lacks are known by their parts");
-    draft.set("text.ngrams.char_max", 6);
+    draft.set("text.lowercase", true, "few texts give each word's vector more to learn from in one case");
   }
-  draft.set("text.ngrams.buckets", buckets);
-}
-
-void draft_training(const Seen& seen, Draft& draft) {
-  const auto by_records = [&](const std::vector<Step>& steps) {
-    return static_cast<std::int64_t>(step_value(seen.records, steps));
-  };
-  const std::int64_t epochs = by_records({{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}});
-  draft.set("model.hidden", by_records({{3000, 64}, {30000, 96}, {0, 128}}));
-  draft.set("model.embedding_dropout", seen.script.unsegmented() ? 0.6 : 0.5);
-  draft.set("model.word_dropout", seen.script.unsegmented() ? 0.1 : 0.2);
-  draft.set("training.epochs", epochs,
-            fmt::format("{} texts of {} characters in the mean, {} at the most", seen.records,
-                        seen.points / seen.records, seen.longest));
-  draft.set("training.batch_size", by_records({{500, 8}, {5000, 32}, {0, 64}}));
-  draft.set("training.learning_rate", 0.002);
-  draft.set("training.schedule", "linear");
-  draft.set("training.average_from", std::max<std::int64_t>(1, epochs / 4));
-  if (seen.records >= 5000) draft.set("training.evaluate_every", 0.5);
 }
 
 void draft_labels(const Seen& seen, bool several, Draft& draft) {
@@ -367,7 +344,9 @@ void draft_classify(const Parts& parts, Draft& draft) {
   draft_labels(seen, config.data.multi_label, draft);
   draft_dev(parts, seen.records, draft);
   draft_text(seen, draft);
-  draft_training(seen, draft);
+  draft.note(fmt::format("{} texts of {} characters on average, the longest of {}", seen.records,
+                         seen.points / seen.records, seen.longest));
+  note_sizes(seen.records, draft);
 }
 
 }  // namespace mnemo

@@ -43,25 +43,6 @@ Seen look_at_poems(const std::vector<std::string>& paths) {
   return out;
 }
 
-void draft_size(const Seen& seen, Draft& draft) {
-  const auto by_points = [&](const std::vector<Step>& steps) {
-    return static_cast<std::int64_t>(step_value(seen.points, steps));
-  };
-  draft.set("model.layers", by_points({{1000000, 1}, {0, 2}}));
-  draft.set("model.hidden", by_points({{50000, 128}, {500000, 256}, {0, 512}}),
-            fmt::format("{} characters to learn from", seen.points));
-  draft.set("model.embedding", by_points({{50000, 64}, {0, 128}}));
-  draft.set("model.dropout", step_value(seen.points, {{5000000, 0.4}, {0, 0.2}}));
-  draft.set("model.embedding_dropout", 0.1);
-  draft.set("model.variational", true);
-  draft.set("training.epochs", by_points({{500000, 20}, {2000000, 12}, {0, 3}}));
-  draft.set("training.batch_size", by_points({{50000, 8}, {500000, 16}, {0, 32}}));
-  draft.set("training.learning_rate", 0.002);
-  draft.set("training.schedule", "linear");
-  draft.set("training.final_rate", 0.02);
-  draft.set("training.clip_norm", 1.0);
-}
-
 }  // namespace
 
 void draft_generate(const Parts& parts, Draft& draft) {
@@ -82,7 +63,8 @@ void draft_generate(const Parts& parts, Draft& draft) {
                           seen.lines));
   draft_dev(parts, seen.lines, draft);
   draft.set("text.unit", "char", "characters serve every language; word is the other choice");
-  draft_size(seen, draft);
+  draft.note(fmt::format("{} characters to learn from", seen.points));
+  note_sizes(seen.points, draft);
 }
 
 }  // namespace mnemo

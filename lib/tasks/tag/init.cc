@@ -169,8 +169,6 @@ bool draft_characters(const Config& config, const Seen& seen, Draft& draft) {
 void draft_text(bool characters, const Seen& seen, Draft& draft) {
   if (characters) {
     draft.set("text.unit", "char", "characters are the tokens");
-    draft.set("text.ngrams.unit", 2, "pairs of characters beside them");
-    draft.set("model.char_encoder.kind", "none", "a token is one character");
     return;
   }
   if (seen.script.unsegmented()) {
@@ -178,24 +176,7 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
   } else {
     draft.set("text.lowercase", true, "words are looked up in lower case; their characters are read as they are");
     draft.set("text.digits", "zero");
-    draft.set("model.shape_embedding", 10, "capitals and digits tell names");
   }
-  draft.set("model.char_encoder.kind", "cnn", "reads the characters of words that train lacks");
-}
-
-void draft_training(const Seen& seen, Draft& draft) {
-  const auto by_sentences = [&](const std::vector<Step>& steps) {
-    return static_cast<std::int64_t>(step_value(seen.sentences, steps));
-  };
-  const std::int64_t epochs = by_sentences({{300, 40}, {1500, 30}, {5000, 20}, {20000, 12}, {0, 5}});
-  draft.set("model.hidden", by_sentences({{1500, 100}, {0, 200}}));
-  draft.set("model.variational", true);
-  draft.set("training.epochs", epochs, fmt::format("{} sentences, {} tokens", seen.sentences, seen.tokens));
-  draft.set("training.batch_size", by_sentences({{300, 4}, {1500, 8}, {0, 16}}));
-  draft.set("training.learning_rate", 0.002);
-  draft.set("training.schedule", "linear");
-  draft.set("training.final_rate", 0.02);
-  draft.set("training.average_from", std::max<std::int64_t>(1, epochs / 4));
 }
 
 }  // namespace
@@ -207,7 +188,8 @@ void draft_tag(const Parts& parts, Draft& draft) {
   draft.note(fmt::format("tags: {} different ones, scheme {}", seen.tags.size(), name_of(seen.scheme.scheme())));
   draft_dev(parts, seen.sentences, draft);
   draft_text(draft_characters(draft.config(), seen, draft), seen, draft);
-  draft_training(seen, draft);
+  draft.note(fmt::format("{} sentences, {} tokens", seen.sentences, seen.tokens));
+  note_sizes(seen.sentences, draft);
 }
 
 }  // namespace mnemo

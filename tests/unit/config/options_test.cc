@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -106,7 +107,7 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
                 "c.json: training.warmup: expected");
   check_refused(R"({"data": {"multi_label": true, "label_separator": ""}})", "data.label_separator: expected");
   check_refused(R"({"task": "classify", "task": "classify"})", "key \"task\" is given twice");
-  check_refused(R"({"text": {"ngrams": {"char_min": 3}}})", "text.ngrams: char_min 3 and char_max 0");
+  check_refused(R"({"text": {"ngrams": {"char_max": 0}}})", "text.ngrams: char_min 2 and char_max 0");
   check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");
   check_refused("{}", "--set training.epoch: unknown key; the nearest is training.epochs", {"training.epoch=3"});
   check_refused(R"({"data": {"train": {"file": "a", "format": "zzz"}}})", "expected one of tsv, csv");
@@ -157,7 +158,11 @@ TEST_CASE("help, schema and reference have the same keys") {
       node = &node->at("properties").at(o.key.substr(begin, end - begin));
       begin = end + 1;
     }
-    CHECK(node->at("default") == o.schema.at("default"));
+    // Where each task has a default of its own, the schema says them by task.
+    if (node->contains("default"))
+      CHECK(node->at("default") == o.schema.at("default"));
+    else
+      CHECK_FALSE(o.defaults.empty());
     CHECK_THAT(reference, contains_text("`" + o.key + "`"));
     CHECK_THAT(explain(o.key, false), contains_text(o.key));
   }
@@ -208,7 +213,8 @@ TEST_CASE("what is printed has the keys of its task and no others, and is read b
       const Json printed = config_to_json(c, which);
       for (const Option& o : options()) {
         INFO(o.key);
-        const bool kept = o.tasks.has(task) && !(o.local && which == Which::kWithoutLocal);
+        const bool kept =
+            o.tasks.has(task) && !(o.local && which == Which::kWithoutLocal) && !c.by_size.contains(o.key);
         CHECK(printed.contains(pointer(o.key)) == kept);
       }
       CHECK(config_to_json(parse_config(printed.dump(), "printed"), which) == printed);
@@ -237,6 +243,55 @@ TEST_CASE("values and defaults are a task's") {
   CHECK_FALSE(c.model.bidirectional);
   CHECK(c.model.initializer == "uniform");
   CHECK(c.model.forget_bias == 0.0);
+}
+
+TEST_CASE("defaults that depend on the unit are those of the unit that was set, wherever it was set") {
+  const auto ngrams = [](const Config& c) { return std::array{c.text.ngrams.char_min, c.text.ngrams.char_max}; };
+  const Config words = parse_config("{}", "c.json"), characters = parse_config(R"({"text": {"unit": "char"}})", "c");
+  CHECK(ngrams(words) == std::array<std::int64_t, 2>{2, 6});
+  CHECK(words.text.ngrams.unit == 1);
+  CHECK(words.model.word_dropout == 0.2);
+  CHECK(ngrams(characters) == std::array<std::int64_t, 2>{0, 0});
+  CHECK(characters.text.ngrams.unit == 2);
+  CHECK(characters.model.word_dropout == 0.1);
+  CHECK(parse_config("{}", "c", {"text.unit=char"}).text.ngrams.unit == 2);
+  CHECK(parse_config(R"({"text": {"unit": "char"}})", "c", {"text.unit=word"}).text.ngrams.unit == 1);
+  CHECK(parse_config(R"({"text": {"ngrams": {"unit": 1}, "unit": "char"}})", "c").text.ngrams.unit == 1);
+  CHECK(parse_config("{}", "c", {"task=tag"}).model.char_encoder.kind == "cnn");
+  CHECK(parse_config("{}", "c", {"task=tag", "text.unit=char"}).model.char_encoder.kind == "none");
+  check_refused(R"({"text": {"unit": "letter"}})", "text.unit: expected one of");
+  check_refused(R"({"text": 3})", "text: expected an object");
+}
+
+TEST_CASE("keys that are left to the size of train are settled once, those that were set never") {
+  Config c = parse_config(R"({"training": {"batch_size": 7}})", "c.json");
+  CHECK(c.by_size.contains("training.epochs"));
+  CHECK_FALSE(c.by_size.contains("training.batch_size"));
+  CHECK_FALSE(config_to_json(c)["training"].contains("epochs"));
+  CHECK(config_to_json(c)["training"]["batch_size"] == 7);
+  Config small = c, large = c;
+  const auto lines = settle_by_size(small, 499);
+  CHECK(std::find(lines.begin(), lines.end(), "training.epochs 30") != lines.end());
+  settle_by_size(large, 500);
+  CHECK(small.training.epochs == 30);
+  CHECK(small.training.average_from == 7);
+  CHECK(large.training.epochs == 15);
+  CHECK(large.training.batch_size == 7);
+  CHECK(large.by_size.empty());
+  CHECK(config_to_json(large)["training"]["epochs"] == 15);
+  CHECK(settle_by_size(large, 1000000).empty());
+  CHECK(large.training.epochs == 15);
+  // A model's copy of its configuration leaves nothing open.
+  CHECK(parse_config(config_to_json(small, Which::kWithoutLocal).dump(), "model").by_size.empty());
+
+  Config averaged = parse_config(R"({"training": {"average_after": 3}})", "c.json");
+  settle_by_size(averaged, 10000);
+  CHECK(averaged.training.average_from == 0);
+
+  Config tied = parse_config(R"({"task": "generate", "model": {"tied": true}})", "c.json");
+  CHECK_THROWS_WITH(settle_by_size(tied, 1000000), contains_text("model.tied"));
+  CHECK_THAT(explain("training.epochs", false), contains_text("generate by the size of train: 25 below 2000000"));
+  CHECK_THAT(explain("text.ngrams.unit", true), contains_text("classify and tag of char, grapheme `2`"));
 }
 
 TEST_CASE("a key that no file of the data can take is an error") {
@@ -289,8 +344,8 @@ TEST_CASE("schema and reference say which tasks have a key, a value, a default")
         path.replace(dot, 1, ".properties.");
       const Json* node = rule["then"].contains(pointer(path)) ? &rule["then"][pointer(path)] : nullptr;
       CHECK((node && *node == false) == !o.tasks.has(task));
-      for (const TaskValue& v : o.defaults)
-        if (v.tasks.has(task)) CHECK((node && node->at("default") == v.value));
+      for (const TaskDefault& d : o.defaults)
+        if (d.tasks.has(task) && d.units.empty() && !d.by_size) CHECK((node && node->at("default") == d.value));
     }
   }
   CHECK(schema["allOf"][2]["then"]["properties"]["data"]["properties"]["format"]["enum"] ==
@@ -300,7 +355,7 @@ TEST_CASE("schema and reference say which tasks have a key, a value, a default")
   CHECK_THAT(explain("training.epochs", true), contains_text(" | all | "));
   CHECK_THAT(explain("data.header", false), contains_text("; only for classify (tsv, csv))"));
   CHECK_THAT(explain("model.bidirectional", false),
-             contains_text("classify, tag: true | false; generate: false; default true, generate false)"));
+             contains_text("classify, tag: true | false; generate: false; default true; generate false)"));
 }
 
 TEST_CASE("every recipe is a valid configuration") {

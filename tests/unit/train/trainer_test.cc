@@ -86,6 +86,7 @@ TEST_CASE("the mean of all steps begins behind an evaluation that is worse than 
   Config config;
   config.training.average_after = 2;
   config.training.epochs = 7;
+  config.training.schedule = "constant";
   run_loop(task, folder.path(), 0.1, config);
   // The weight goes 0.9, 0.8, ...; what is measured is, from the fifth on, the mean since then.
   const std::vector<float> expected{0.9f, 0.8f, 0.7f, 0.6f, 0.5f, 0.45f, 0.4f};
