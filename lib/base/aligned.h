@@ -13,7 +13,7 @@ namespace mnemo {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
-/// Asks the system to keep what of the memory are whole huge pages in such. A refusal costs speed only.
+/// Asks the system to back the whole huge pages within this memory with huge pages. A refusal costs only speed.
 inline void advise_huge_pages(void* memory, std::size_t bytes) {
 #ifdef MADV_HUGEPAGE
   const auto address = reinterpret_cast<std::uintptr_t>(memory);
@@ -27,7 +27,7 @@ inline void advise_huge_pages(void* memory, std::size_t bytes) {
 #endif
 }
 
-/// A growable array of floats that begins on a cache line and is not initialised. Growing drops the content.
+/// A growable array of floats, aligned to a cache line and not initialised. Growing drops the content.
 class AlignedVector {
  public:
   static constexpr std::size_t kAlignment = 64;
@@ -57,7 +57,7 @@ class AlignedVector {
     size_ = count;
   }
 
-  /// Drops what is there for `count` zeros. Memory that the system gives anew is not touched until it is used.
+  /// Replaces the content with `count` zeros. Memory fresh from the system is not touched until it is used.
   void resize_zeroed(std::size_t count) {
     const std::size_t alignment = alignment_of(count), bytes = count * sizeof(float);
     take(std::calloc(1, bytes + alignment), bytes, alignment);
@@ -79,11 +79,11 @@ class AlignedVector {
     if (!memory) throw std::bad_alloc();
     std::free(memory_);
     memory_ = memory;
-    const std::size_t past = reinterpret_cast<std::uintptr_t>(memory) % alignment;
-    void* const first = static_cast<char*>(memory) + (past > 0 ? alignment - past : 0);
+    const std::size_t excess = reinterpret_cast<std::uintptr_t>(memory) % alignment;
+    void* const first = static_cast<char*>(memory) + (excess > 0 ? alignment - excess : 0);
     data_ = static_cast<float*>(first);
     capacity_ = bytes / sizeof(float);
-    // Rows of a large matrix lie on pages of their own, more than the processor's table of them holds.
+    // Each row of a large matrix is on pages of its own, more of them than the processor's TLB holds.
     advise_huge_pages(data_, bytes);
   }
 

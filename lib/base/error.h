@@ -1,4 +1,4 @@
-// Errors that reach the user. Libraries throw them; only the program prints one and ends.
+// Errors that reach the user. Libraries throw them; only the program prints one and exits.
 #pragma once
 
 #include <fmt/format.h>
@@ -9,8 +9,8 @@
 
 namespace mnemo {
 
-/// Something could not be done: bad data, a bad model, a failed write. The message is one line that says what, where,
-/// what was expected and what was found, and where there is one, the next step. Exit code 1.
+/// Something could not be done: bad data, a bad model, a failed write. The message is one line that says what failed
+/// and where, what was expected and what was found, and the next step if there is one. Exit code 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -1,3 +1,6 @@
+// Replacing a file: the new bytes go to a temporary file beside it, which is synced and then renamed, so that after a
+// crash or a full disk either the old or the new file is there, whole. The lock is on the folder itself, by flock: the
+// kernel drops it when a process dies, so no stale lock file can remain.
 #include "base/file.h"
 
 #include <fcntl.h>
@@ -33,7 +36,7 @@ class Descriptor {
   const int value;
 };
 
-// Calls `begin` with the size that the file has, if it has one, then `use` with its bytes block by block.
+// Calls `begin` with the file's size, if it has one, then `use` with its bytes block by block.
 void read_blocks(const std::string& path, const std::function<void(std::size_t size)>& begin,
                  const std::function<void(std::string_view block)>& use) {
   Descriptor file(path, O_RDONLY);
@@ -51,7 +54,7 @@ void read_blocks(const std::string& path, const std::function<void(std::size_t s
   }
 }
 
-// Temporary files are called NAME.RANDOM.tmp, RANDOM being so many hexadecimal digits.
+// Temporary files are called NAME.RANDOM.tmp, where RANDOM is this many hexadecimal digits.
 constexpr std::size_t kTemporaryDigits = 12;
 constexpr std::uint64_t kTemporaryMask = (std::uint64_t{1} << 4 * kTemporaryDigits) - 1;
 constexpr std::string_view kTemporaryEnd = ".tmp";
@@ -62,7 +65,7 @@ bool is_temporary_of(std::string_view found, std::string_view name) {
          found.substr(name.size() + 1, kTemporaryDigits).find_first_not_of("0123456789abcdef") == found.npos;
 }
 
-// Where a link leads whose end does not exist yet; a path that is no link as it is.
+// The target of a link whose target does not exist yet; a path that is not a link as it is.
 std::string end_of_links(std::string path) {
   constexpr int kMostLinks = 40;  // as Linux
   for (int links = 0; links < kMostLinks; ++links) {
@@ -81,10 +84,10 @@ bool synced(int descriptor) {
   return result == 0;
 }
 
-// Fails with EEXIST where the name is taken, also since a moment ago.
+// Fails with EEXIST if the name is taken, even if only since the last check.
 bool renamed_without_replacing(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;  // those: the file system or the kernel does not know the flag
+  if (errno != EINVAL && errno != ENOSYS) return false;  // those: file system or kernel without the flag
   return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
 }
 
@@ -92,7 +95,7 @@ bool renamed_without_replacing(const std::string& from, const std::string& to) {
 
 std::string read_file(const std::string& path) {
   std::string bytes;
-  // Through a small buffer: to clear the whole string first would touch a large file's memory once more.
+  // Through a small buffer: resizing the string first would touch a large file's memory once more.
   const auto begin = [&](std::size_t size) {
     bytes.reserve(size);
     advise_huge_pages(bytes.data(), bytes.capacity());
@@ -120,7 +123,7 @@ FolderLock::FolderLock(const std::string& path) {
   if (descriptor_ < 0) fail("{}: cannot open the folder: {}", path, std::strerror(errno));
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
   ::close(descriptor_);
-  fail("{}: another run is writing to this folder; wait for its end, or set output.dir to another one", path);
+  fail("{}: another run is writing to this folder; wait for it to finish, or set output.dir to another one", path);
 }
 
 FolderLock::~FolderLock() { ::close(descriptor_); }
@@ -128,7 +131,7 @@ FolderLock::~FolderLock() { ::close(descriptor_); }
 AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(path)), existing_(existing) {
   struct stat old {};
   const bool exists = ::stat(path_.c_str(), &old) == 0;
-  if (!exists && errno != ENOENT) fail_with_errno("cannot look at");
+  if (!exists && errno != ENOENT) fail_with_errno("cannot be examined");
   if (existing_ == Existing::kRefuse && exists) refuse();
   if (exists && S_ISDIR(old.st_mode)) fail("{}: is a folder, expected a file", path_);
   if (exists && !S_ISREG(old.st_mode)) {
@@ -146,12 +149,12 @@ AtomicFile::AtomicFile(std::string path, Existing existing) : path_(std::move(pa
   create();
 }
 
-// Nobody else may have the file open or choose what it is: no name that can be foretold, no link that is followed, and
-// of a file that others may not read no moment in which they may.
+// Nobody else may have the file open or choose what it is: the name is unpredictable, links are not followed, and a
+// file that others may not read is never readable to them, not even briefly.
 void AtomicFile::create() {
   for (int attempt = 0; attempt < 100; ++attempt) {
     std::uint64_t bits = 0;
-    if (::getentropy(&bits, sizeof bits) != 0) fail_with_errno("no random name");
+    if (::getentropy(&bits, sizeof bits) != 0) fail_with_errno("cannot draw a random name");
     temporary_ = fmt::format("{}.{:012x}{}", path_, bits & kTemporaryMask, kTemporaryEnd);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode_ ? 0600 : 0666);
     if (descriptor_ >= 0 || errno != EEXIST) break;
@@ -184,19 +187,19 @@ void AtomicFile::commit() {
   struct stat made {};
   if (mode_ && (::fstat(descriptor_, &made) != 0 || (made.st_mode & 07777) != *mode_) &&
       ::fchmod(descriptor_, *mode_) != 0)
-    fail_with_errno("cannot give the new file the old one's mode");
+    fail_with_errno("cannot give the new file the mode of the old one");
   if (!synced(descriptor_)) fail_with_errno("cannot write");
   const auto folder = std::filesystem::path(path_).parent_path();
   const Descriptor parent(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
   if (parent.value < 0 && errno != EACCES) fail_with_errno("cannot open its folder");
   replace();
-  // The new name is durable only when the folder is. Some file systems cannot do that, and say EINVAL.
+  // The new name is durable only once the folder is synced. Some file systems cannot do that and return EINVAL.
   if (parent.value >= 0 && !synced(parent.value) && errno != EINVAL)
-    fail_with_errno("is written and complete, but its folder cannot be made durable");
+    fail_with_errno("is written and complete, but its folder cannot be synced");
 }
 
 void AtomicFile::replace() {
-  // A close that a signal interrupts has closed the file, whose bytes are on the disk.
+  // A close that a signal interrupts has still closed the file, whose bytes are on the disk.
   bool done = ::close(std::exchange(descriptor_, -1)) == 0 || errno == EINTR;
   if (done && existing_ == Existing::kReplace) done = std::rename(temporary_.c_str(), path_.c_str()) == 0;
   if (done && existing_ == Existing::kRefuse) done = renamed_without_replacing(temporary_, path_);
@@ -207,7 +210,7 @@ void AtomicFile::replace() {
   fail("{}: cannot replace: {}", path_, std::strerror(code));
 }
 
-void AtomicFile::refuse() { fail("{}: exists already; --overwrite replaces it, or name another file", path_); }
+void AtomicFile::refuse() { fail("{}: exists already; pass --overwrite to replace it, or name another file", path_); }
 
 void AtomicFile::fail_with_errno(const char* what) { fail("{}: {}: {}", path_, what, std::strerror(errno)); }
 

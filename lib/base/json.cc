@@ -1,3 +1,6 @@
+// Parsing and freeing JSON from outside. The parser is the library's, driven through its SAX interface: limits,
+// repeated keys and the items of an array are handled as the text is read, in linear time, and an untrusted text can
+// exhaust neither the stack nor, while it is freed, the memory.
 #include "base/json.h"
 
 #include <algorithm>
@@ -6,14 +9,14 @@
 namespace mnemo {
 namespace {
 
-// An object or array that is being read.
+// An object or array being read.
 struct Level {
   bool is_object;
   std::vector<std::string> keys;  // of an object
   Json::array_t values;
 };
 
-// Few keys are compared with each other, many are sorted.
+// A few keys are compared pairwise, many are sorted.
 void check_keys(const std::vector<std::string>& keys) {
   constexpr std::size_t kFew = 8;
   const auto refuse = [](std::string_view key) {
@@ -30,13 +33,13 @@ void check_keys(const std::vector<std::string>& keys) {
   if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end()) refuse(*twice);
 }
 
-// Builds the value as the parser walks through the text. (The callback of the library's own `parse` could check as
-// much, but takes time quadratic in the number of values; and its object compares a new key with all others, and copies
-// its values where it grows.) No value is ever on its way between two owners when memory runs out: what was built is
-// freed by `release_json`.
+// Builds the value as the parser walks through the text. (The callback of the library's own `parse` could check the
+// same, but takes time quadratic in the number of values; and its object compares a new key with all others, and copies
+// its values when it grows.) No value is without an owner when memory runs out: `release_json` frees whatever was
+// built.
 class Builder : public nlohmann::json_sax<Json> {
  public:
-  /// `use`, if not null, is given the items of the outermost array.
+  /// `use`, if not null, receives the items of the outermost array.
   Builder(const JsonLimits& limits, const std::function<void(Json item)>* use) : limits_(limits), use_(use) {}
   Builder(const Builder&) = delete;
   Builder& operator=(const Builder&) = delete;
@@ -79,10 +82,10 @@ class Builder : public nlohmann::json_sax<Json> {
 
   void count() {
     if (++values_ > limits_.values)
-      throw JsonError(fmt::format("JSON of more than {} values", limits_.values), std::nullopt);
+      throw JsonError(fmt::format("JSON with more than {} values", limits_.values), std::nullopt);
   }
 
-  // Room for the next value where it belongs.
+  // A slot for the next value in the level that it belongs to.
   Json& place() { return levels_.empty() ? root_ : levels_.back().values.emplace_back(); }
 
   bool open(bool is_object) {
@@ -99,7 +102,7 @@ class Builder : public nlohmann::json_sax<Json> {
     if (level.is_object) {
       check_keys(level.keys);
       to = Json::object();
-      // The map's own `emplace` would look through all keys each time.
+      // The map's own `emplace` would search all keys each time.
       Json::object_t::Container& members = to.get_ref<Json::object_t&>();
       members.reserve(level.keys.size());
       for (std::size_t i = 0; i < level.keys.size(); ++i)
@@ -112,7 +115,7 @@ class Builder : public nlohmann::json_sax<Json> {
     return give();
   }
 
-  // Behind a value that is complete.
+  // After a complete value.
   bool give() {
     if (!use_ || levels_.size() != 1) return true;
     auto& items = levels_.front().values;
@@ -130,7 +133,7 @@ class Builder : public nlohmann::json_sax<Json> {
 };
 
 void walk(std::string_view text, Builder& builder) {
-  // To the parser a NUL is the end of the text.
+  // The parser takes a NUL for the end of the text.
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) throw JsonError("a NUL byte", nul);
   Json::sax_parse(text.begin(), text.end(), &builder);
 }
@@ -152,7 +155,7 @@ void parse_json_items(std::string_view text, const std::function<void(Json item)
 }
 
 std::string json_reason(const Json::exception& error) {
-  // It may quote as much as the text has.
+  // It may quote the whole text.
   constexpr std::size_t kLongest = 160;
   std::string_view what = error.what();
   const auto skip_past = [&](std::string_view mark) {

@@ -1,4 +1,4 @@
-// JSON values, and reading them from outside.
+// JSON values, and reading untrusted ones.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@
 
 namespace mnemo {
 
-/// Objects and lists inside each other, at the most: printing and freeing a value take stack for each level.
+/// Deepest nesting of objects and lists: printing and freeing a value take stack for each level.
 inline constexpr int kMaxJsonDepth = 64;
-/// Values of one document, at the most: each takes up to thirty times the memory of its text.
+/// Most values of one document: each takes up to thirty times the memory of its text.
 inline constexpr std::size_t kMaxJsonValues = 2'000'000;
 
 struct JsonLimits {
@@ -24,37 +24,38 @@ struct JsonLimits {
   std::size_t values = kMaxJsonValues;
 };
 
-/// Why a text is not read as JSON, without the text's name.
+/// Why a text cannot be read as JSON, without the text's name.
 class JsonError : public Error {
  public:
   JsonError(const std::string& reason, std::optional<std::size_t> offset) : Error(reason), offset_(offset) {}
-  /// The byte, from 0, of what is no JSON; nothing where the text is, but is refused: a key given twice, too deep or
-  /// too many values.
+  /// The byte, from 0, at which the text stops being JSON; nothing where it is JSON but refused: a key given twice, too
+  /// deep or too many values.
   std::optional<std::size_t> offset() const { return offset_; }
 
  private:
   std::optional<std::size_t> offset_;
 };
 
-/// Throws JsonError for a text that is no JSON, has a key twice in one object, or is beyond the limits. Time is linear
+/// Throws JsonError for a text that is not JSON, has a key twice in one object, or exceeds the limits. Time is linear
 /// in the text's length.
 Json parse_json(std::string_view text, const JsonLimits& limits = {});
 
-/// Parses an array and gives its items one by one, so that only one is in memory. The limit of values is that of an
-/// item. Throws JsonError as `parse_json` does, and for a document that is no array; items before the fault were given.
+/// Parses an array and passes on its items one by one, so that only one is in memory. The limit on values is per item.
+/// Throws JsonError like `parse_json`, and for a document that is not an array; items before the error have been passed
+/// on.
 void parse_json_items(std::string_view text, const std::function<void(Json item)>& use, const JsonLimits& limits = {});
 
-/// What the library says of an error, without its own name and without the place.
+/// The library's message of an error, without its prefix and without the place.
 std::string json_reason(const Json::exception& error);
 
 /// A value's type with its article: "a number", "an array", "null".
 std::string described_type(const Json& value);
 
-/// Leaves null, and needs no memory for it. The library's own destructor does (it gathers all values in a list), and
-/// ends the program where there is none left.
+/// Sets the value to null without allocating. The library's own destructor allocates (it gathers all values in a list),
+/// and terminates the program when memory has run out.
 void release_json(Json& value) noexcept;
 
-/// A value that may be large, and that is freed by `release_json`.
+/// A value that may be large and is freed by `release_json`.
 class JsonDocument {
  public:
   explicit JsonDocument(Json value) noexcept : value_(std::move(value)) {}
@@ -73,5 +74,5 @@ class JsonDocument {
 
 }  // namespace mnemo
 
-// What is instantiated once, in json.cc, is not compiled again wherever JSON is used.
+// Instantiated once, in json.cc, instead of wherever JSON is used.
 extern template class nlohmann::basic_json<nlohmann::ordered_map>;

@@ -1,4 +1,4 @@
-// Messages for the user. Libraries do not print: they are given a Log.
+// Messages for the user. Libraries do not print: they report through a Log.
 #pragma once
 
 #include <functional>

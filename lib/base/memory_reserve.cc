@@ -10,7 +10,7 @@
 namespace mnemo {
 namespace {
 
-// What the library of JSON needs to free a value of kMaxJsonValues, 16 bytes each, and some more.
+// Enough for the JSON library to free a document of kMaxJsonValues values, 16 bytes each, and some more.
 constexpr std::size_t kHalf = std::size_t{40} << 20;
 constexpr std::size_t kLeast = std::size_t{1} << 20;
 

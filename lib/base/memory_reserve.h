@@ -1,12 +1,12 @@
-// Memory held back for the moment when there is none left.
+// A memory reserve for when memory runs out.
 #pragma once
 
 namespace mnemo {
 
-/// Holds back some address space (no memory: it is never touched), so that where memory is limited, destructors that
-/// need some themselves, as those of JSON values, get it: one half for the first allocation that fails, which is tried
-/// again, the other one while an exception is on its way. Where even the reserve is too much, less of it is held. Meant
-/// to be called once, by a program at its start: it replaces the handler of `new`.
+/// Reserves some address space (not memory: it is never touched), so that where memory is limited, destructors that
+/// allocate, such as those of JSON values, still can: half of it goes to the first allocation that fails, which is then
+/// retried, the other half is for while an exception is propagating. If even the reserve is too much, a smaller one is
+/// taken. To be called once, at the start of a program: it replaces the new-handler.
 void hold_memory_reserve();
 
 }  // namespace mnemo

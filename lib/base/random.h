@@ -1,7 +1,7 @@
 // Counter-based random numbers: Philox 4x32 with ten rounds (Salmon et al. 2011, "Parallel Random Precision: As Easy as
 // 1, 2, 3"). A stream is named by a seed, a purpose and two indices; its i-th number is a function of those and i
-// alone, so streams need no state in a checkpoint, and no thread waits for another one's draw. No distribution of the
-// standard library is used: their results differ between libraries.
+// alone, so streams need no state in a checkpoint, and no thread waits for another's draw. The standard library's
+// distributions are not used: their results differ between implementations.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 /// A stream of random numbers. Copying it copies its position.
 class RandomStream {
  public:
-  /// `a` and `b` tell streams of one purpose apart: step and layer, or epoch, or tensor.
+  /// `a` and `b` distinguish streams of one purpose: step and layer, or epoch, or tensor.
   RandomStream(std::uint64_t seed, Purpose purpose, std::uint64_t a = 0, std::uint32_t b = 0);
 
   std::uint32_t next();                      ///< 32 random bits.

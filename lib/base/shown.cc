@@ -14,7 +14,7 @@ struct Character {
   std::size_t bytes = 0;  // 0: the first byte begins no valid character
 };
 
-// Strict, as text/utf8.h, which lies above: no surrogates, overlong forms or values above U+10FFFF.
+// As strict as text/utf8.h, which this folder may not include: no surrogates, overlong forms or values above U+10FFFF.
 Character first_character(std::string_view text) {
   const auto byte = [&](std::size_t i) -> char32_t { return static_cast<unsigned char>(text[i]); };
   const char32_t lead = byte(0);
@@ -31,7 +31,7 @@ Character first_character(std::string_view text) {
   return {value, bytes};
 }
 
-// Controls, separators of lines, and the controls of bidirectional text.
+// Control characters, line separators, and the controls of bidirectional text.
 bool obeyed_by_terminals(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x61C || c == 0x200E || c == 0x200F ||
          (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);

@@ -1,4 +1,4 @@
-// Text from outside inside a message or a table.
+// How text from outside is shown in messages and tables.
 #pragma once
 
 #include <cstddef>
@@ -11,16 +11,16 @@ namespace mnemo {
 /// Characters of a text that a message shows, at most.
 inline constexpr std::size_t kShownCharacters = 80;
 
-/// The text on one line, with nothing in it that a terminal obeys: control characters (C0, DEL, C1), line and paragraph
-/// separators and what turns the direction of writing are escaped (\n, \x1b, \u202e), bytes that are not UTF-8 as well
-/// (\xff).
+/// The text on one line, without anything that a terminal would act on: control characters (C0, DEL, C1), line and
+/// paragraph separators and changes of the writing direction are escaped (\n, \x1b, \u202e), and so are bytes that are
+/// not UTF-8 (\xff).
 std::string escaped(std::string_view text);
 
-/// The beginning of that, of `most` characters of the text, with "..." behind it where the text goes on. For whatever a
+/// The same for the first `most` characters of the text, followed by "..." if the text is longer. For whatever a
 /// message quotes from a text, a model or another file: labels, cells, tokens, names, values.
 std::string shown(std::string_view text, std::size_t most = kShownCharacters);
 
-/// The first `most` of them in one text, and how many more there are.
+/// The first `most` of the texts joined into one, and how many more there are.
 std::string abridged(const std::vector<std::string>& texts, std::size_t most = 10, std::string_view separator = "; ");
 
 }  // namespace mnemo

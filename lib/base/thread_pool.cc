@@ -11,9 +11,9 @@
 namespace mnemo {
 namespace {
 
-// How long a waiting thread looks again and again before it sleeps. Waking a sleeping thread takes about as long as the
-// short serial parts between two layers, so the wait outlasts those; after the first `kPause` each look gives the core
-// to whoever else wants it, so that on a shared machine waiting costs nobody anything.
+// How long a waiting thread spins before it sleeps. Waking a sleeping thread takes about as long as the short serial
+// parts between two layers, so the spinning outlasts those; after the first `kPause` each check yields the core to
+// whoever else wants it, so spinning costs nothing on a shared machine.
 constexpr std::chrono::microseconds kPause{20};
 constexpr std::chrono::microseconds kYield{200};
 
@@ -42,7 +42,7 @@ bool wait_awake(const Condition& condition) {
   return condition();
 }
 
-// The door's word: the call's number above the bit that says that it is open, above the count of workers inside.
+// The bits of the door, from the top: the call's number, whether it is open, and the number of workers inside.
 constexpr std::uint64_t kOpen = 1u << 15, kInside = kOpen - 1, kCall = 1u << 16;
 
 std::uint64_t call_of(std::uint64_t door) { return door / kCall; }
@@ -58,7 +58,7 @@ int available_cores() {
 
 ThreadPool::ThreadPool(int threads) {
   workers_.reserve(static_cast<std::size_t>(std::max(1, threads) - 1));
-  // An exception must not leave this constructor once a thread runs: nobody would stop and join it.
+  // No exception may leave this constructor once a thread runs: nobody would stop and join it.
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {

@@ -1,4 +1,4 @@
-// A standing pool of threads and parallel_for.
+// A persistent pool of threads, and parallel_for.
 #pragma once
 
 #include <atomic>
@@ -16,9 +16,9 @@ namespace mnemo {
 int available_cores();
 
 /// Runs tasks 0..n-1 of a call on the calling thread and `threads - 1` others. Tasks are handed out one at a time in
-/// order, so which thread runs which task is open: a task's result must depend on its index alone. The caller waits for
-/// tasks, never for threads: a worker that gets no core while others run the tasks holds nobody up.
-/// Where the system has no more threads to give (a limit of processes or of memory), the pool is of those that it gave.
+/// order, so it is undefined which thread runs which task: a task's result must depend on its index alone. The caller
+/// waits for tasks, never for threads: a worker that gets no core while others run the tasks delays nobody.
+/// If the system cannot start as many threads (a limit on processes or memory), the pool makes do with those it got.
 class ThreadPool {
  public:
   explicit ThreadPool(int threads);
@@ -26,11 +26,11 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  /// Those that run tasks, the caller among them: at most as many as were asked for.
+  /// Threads that run tasks, including the caller: at most as many as were asked for.
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Calls `task(i)` for every i in [0, tasks) and returns when all are done. The first exception of a task is thrown
-  /// here, after the rest has ended. Calls must not be nested, and come from one thread at a time.
+  /// Calls `task(i)` for every i in [0, tasks) and returns when all are done. The first exception of a task is rethrown
+  /// here, once the others have finished. Calls must not be nested, and come from one thread at a time.
   void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& task);
 
  private:
@@ -44,7 +44,7 @@ class ThreadPool {
   std::atomic<int> sleeping_{0};
   std::atomic<bool> stop_{false};
 
-  // Of the call. Written by the caller while the door is shut and nobody is inside.
+  // The current call. Written by the caller while the door is shut and nobody is inside.
   std::atomic<std::int64_t> next_{0};
   std::int64_t tasks_ = 0;
   const std::function<void(std::int64_t)>* task_ = nullptr;

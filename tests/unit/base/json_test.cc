@@ -68,7 +68,7 @@ TEST_CASE("json: what is refused is told without the library's prefix and place"
   CHECK(reason(std::string(65, '[') + std::string(65, ']')) == "JSON nested deeper than 64 levels");
   CHECK(reason(std::string(300000, '[')) == "JSON nested deeper than 64 levels");
   CHECK(reason("[1,[2],{\"a\":3}]", {.values = 6}).empty());
-  CHECK(reason("[1,[2],{\"a\":3}]", {.values = 5}) == "JSON of more than 5 values");
+  CHECK(reason("[1,[2],{\"a\":3}]", {.values = 5}) == "JSON with more than 5 values");
 }
 
 TEST_CASE("json: time is linear in the number of values, in lists, in keys and where a value lies deep") {
