@@ -1,4 +1,5 @@
-// Vectors of activations and of rows' ends, for the cells' kernels: compiled anew for each instruction set.
+// Vector forms of the activations, and access to the ends of rows, for the cells' kernels: compiled once for each
+// instruction set.
 // To be included after kernels/highway.h and hwy/highway.h, outside any namespace.
 // NOLINTBEGIN(misc-definitions-in-headers): what is defined here belongs to the source that includes it.
 #if defined(MNEMO_KERNELS_ACTIVATIONS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -26,12 +27,12 @@ using Vector = decltype(hn::Zero(kTag));
 constexpr Index kLanes = static_cast<Index>(HWY_LANES(float));
 
 // tanh(x) = x P(x^2) / Q(x^2) on [-9, 9], beyond which tanh is 1 to float's precision. Both polynomials were fitted for
-// the smallest largest relative error (2e-8 before rounding) by reweighted least squares on Chebyshev points.
+// the smallest maximum relative error (2e-8 before rounding), by reweighted least squares on Chebyshev points.
 struct Fraction {
   Vector numerator, denominator;
 };
 
-// x limited to +-9; a NaN stays one. x86 returns the second operand if one is NaN; others may return the number.
+// x clamped to +-9; a NaN stays NaN. x86 returns the second operand if one is NaN; others may return the number.
 HWY_INLINE Vector limit(Vector x) {
   const Vector limited = hn::Max(hn::Set(kTag, -9.0f), hn::Min(hn::Set(kTag, 9.0f), x));
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
@@ -74,7 +75,7 @@ HWY_INLINE Vector logistic_of(Vector x) {
   return hn::Div(f.numerator, f.denominator);
 }
 
-// Several fractions with one division: n_a / q_a = n_a q_b / (q_a q_b). The denominators lie in [1, 417], so their
+// Several fractions with one division: n_a / q_a = n_a q_b / (q_a q_b). The denominators are in [1, 417], so their
 // products neither overflow nor lose precision.
 struct Two {
   Vector a, b;
@@ -110,7 +111,7 @@ HWY_INLINE Four divide(Fraction a, Fraction b, Fraction c, Fraction d) {
 HWY_INLINE Vector logistic_slope(Vector s) { return hn::NegMulAdd(s, s, s); }
 HWY_INLINE Vector tanh_slope(Vector t) { return hn::NegMulAdd(t, t, hn::Set(kTag, 1.0f)); }
 
-// Whole vectors, or the last `count` < kLanes floats of a row: neighbours of a row belong to others.
+// Access to whole vectors, or to the last `count` < kLanes floats of a row, whose neighbours must not be touched.
 struct Whole {
   HWY_INLINE Vector load(const float* from) const { return hn::LoadU(kTag, from); }
   HWY_INLINE void store(Vector v, float* to) const { hn::StoreU(v, kTag, to); }
@@ -123,7 +124,7 @@ struct Partial {
   hn::Mask<decltype(kTag)> mask;
 };
 #else
-// Where the processor has no masked loads Highway's read the whole vector: so through a copy.
+// Where the processor has no masked loads, Highway's read the whole vector; hence a copy.
 struct Partial {
   HWY_INLINE explicit Partial(Index its_count) : count(its_count) {}
   HWY_INLINE Vector load(const float* from) const {

@@ -1,12 +1,11 @@
-// OpenBLAS, loaded when it is first asked for: most runs never multiply by it, and loading it takes longer than
-// answering a line of text.
+// OpenBLAS, loaded on first use: most runs never need it, and loading it takes longer than answering a line of text.
 #pragma once
 
 #include <cblas.h>
 
 namespace mnemo::kernels {
 
-/// Its functions that the product calls. One thread a call.
+/// The functions of OpenBLAS that the products call. One thread per call.
 struct Blas {
   decltype(&cblas_sgemm) sgemm;
   decltype(&openblas_get_corename) corename;

@@ -22,10 +22,10 @@ using Vector = decltype(hn::Zero(kTag));
 constexpr Index kLanes = HWY_LANES(double);
 static_assert(kChainAlign % kLanes == 0);
 
-// Below it a sum may have lost terms that count to the smallest numbers; above, what was lost is less than a rounding.
+// A smaller sum may have lost relevant terms to underflow; for a larger one the loss is below the rounding error.
 constexpr double kSmallestSum = 1e-280;
 
-double exact_sum(const ChainMoves& m, const double* from, Index j) {
+double exact_sum(const ChainTransitions& m, const double* from, Index j) {
   double largest = -INFINITY, sum = 0;
   for (Index i = 0; i < m.tags; ++i) largest = std::max(largest, from[i] + m.logs[i * m.stride + j]);
   if (std::isinf(largest)) return largest;
@@ -47,8 +47,8 @@ void chain_exp(Index stride, const double* from, double added, double* to) {
 
 // V vectors of sums, from column j on.
 template <int V>
-HWY_INLINE void sum_columns(const ChainMoves& m, const double* weights, const double* added, double shift, Index j,
-                            double* to, Vector& smallest) {
+HWY_INLINE void sum_columns(const ChainTransitions& m, const double* weights, const double* added, double shift,
+                            Index j, double* to, Vector& smallest) {
   Vector sums[V];
   for (int v = 0; v < V; ++v) sums[v] = hn::Zero(kTag);
   for (Index i = 0; i < m.tags; ++i) {
@@ -59,7 +59,7 @@ HWY_INLINE void sum_columns(const ChainMoves& m, const double* weights, const do
   for (int v = 0; v < V; ++v) {
     const Index at = j + v * kLanes;
     const Vector around = hn::Add(hn::LoadU(kTag, added + at), hn::LoadU(kTag, m.largest + at));
-    // Padding has sums of zero, which are no reason to look closer.
+    // Padding has sums of zero, which need no exact sum.
     const auto padding = hn::Eq(hn::LoadU(kTag, added + at), hn::Set(kTag, -INFINITY));
     smallest = hn::Min(smallest, hn::IfThenElse(padding, hn::Set(kTag, 1.0), sums[v]));
     const Vector log_sum = hn::Log(kTag, hn::Max(sums[v], hn::Set(kTag, kSmallestSum)));
@@ -67,7 +67,7 @@ HWY_INLINE void sum_columns(const ChainMoves& m, const double* weights, const do
   }
 }
 
-void chain_sum(const ChainMoves& m, const double* from, const double* added, double* to, double* room) {
+void chain_sum(const ChainTransitions& m, const double* from, const double* added, double* to, double* room) {
   const double largest = largest_of(from, m.stride);
   if (largest == -INFINITY) {
     std::fill_n(to, m.stride, -INFINITY);
@@ -86,7 +86,7 @@ void chain_sum(const ChainMoves& m, const double* from, const double* added, dou
   }
 }
 
-void chain_max(const ChainMoves& m, const double* from, const double* added, double* to, std::int32_t* best) {
+void chain_max(const ChainTransitions& m, const double* from, const double* added, double* to, std::int32_t* best) {
   alignas(64) double at[kLanes];
   for (Index j = 0; j < m.stride; j += kLanes) {
     Vector largest = hn::Set(kTag, -INFINITY), where = hn::Zero(kTag);
@@ -124,10 +124,11 @@ HWY_EXPORT(chain_exp);
 HWY_EXPORT(chain_outer);
 }  // namespace
 
-void chain_sum(const ChainMoves& transitions, const double* from, const double* added, double* to, double* room) {
+void chain_sum(const ChainTransitions& transitions, const double* from, const double* added, double* to, double* room) {
   HWY_DYNAMIC_DISPATCH(chain_sum)(transitions, from, added, to, room);
 }
-void chain_max(const ChainMoves& transitions, const double* from, const double* added, double* to, std::int32_t* best) {
+void chain_max(const ChainTransitions& transitions, const double* from, const double* added, double* to,
+               std::int32_t* best) {
   HWY_DYNAMIC_DISPATCH(chain_max)(transitions, from, added, to, best);
 }
 void chain_exp(Index stride, const double* from, double added, double* to) {

@@ -1,3 +1,5 @@
+// Element-wise loops and reductions, compiled once for each instruction set. Ends of arrays go through a padded copy
+// and the same vector code, so the result for an element depends neither on its place nor on how the array is cut.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/elementwise.cc"
 #include "kernels/highway.h"
@@ -23,8 +25,8 @@ constexpr Index kLanes = static_cast<Index>(HWY_LANES(float));
 
 HWY_INLINE Vector set(float value) { return hn::Set(kTag, value); }
 
-// Calls `body(at, count)` on whole vectors, then on copies of what is left: the arithmetic of an element is the same
-// wherever it lies. `arrays` are pointers of which the first `kConst` are only read.
+// Calls `body(at)` on whole vectors, then on copies of the rest: the arithmetic of an element is the same wherever it
+// is. `arrays` are pointers of which the first `read_only` are only read.
 template <int kArrays, class Body>
 HWY_INLINE void for_vectors(float* const (&arrays)[kArrays], int read_only, Index count, const Body& body) {
   Index i = 0;
@@ -57,7 +59,7 @@ void scale(float factor, float* y, Index count) {
 }
 
 void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count) {
-  // Row numbers are moved as the bits of floats.
+  // Row numbers are handled as the bits of floats.
   const Vector row_bits = hn::BitCast(kTag, hn::Set(hn::RebindToSigned<decltype(kTag)>(), row));
   for_vectors<3>({const_cast<float*>(x), largest, reinterpret_cast<float*>(at)}, 1, count,
                  [&](float* const* pointers) HWY_ATTR {
@@ -89,7 +91,7 @@ bool has_non_finite(const float* x, Index count) {
   return found != 0;
 }
 
-// Sixteen blocks at once, written so that the compiler makes vectors of the inner loops.
+// Sixteen blocks at once, so that the compiler can vectorise the inner loops.
 constexpr int kBlocks = 16;
 
 void philox_blocks(const MaskStream& s, std::uint32_t first_block, std::uint32_t out[4][kBlocks]) {

@@ -1,5 +1,5 @@
-// Loops over plain arrays: sums, random masks, optimiser updates. All results are independent of how a caller cuts the
-// arrays into pieces, except where said.
+// Loops over plain arrays: sums, random masks, optimiser updates. Unless stated otherwise, no result depends on how a
+// caller cuts the arrays into pieces.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ double sum_of_squares(const float* x, Index count);
 /// Where x[i] > largest[i]: largest[i] = x[i] and at[i] = row.
 void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count);
 
-/// True if some value is infinite or no number.
+/// True if some value is infinite or NaN.
 bool has_non_finite(const float* x, Index count);
 
 /// Dropout masks: mask[i] = `factor` with probability 1 - threshold / 65536, else 0, for the elements
@@ -34,7 +34,7 @@ void dropout_mask(const MaskStream& stream, Index first, Index count, std::uint3
                   float* mask);
 
 /// One step of Adam (Kingma & Ba 2015) on `count` weights: m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2,
-/// w = w * keep - rate * m / (sqrt(v) * v_scale + epsilon). The caller puts the corrections of the bias into `rate` and
+/// w = w * keep - rate * m / (sqrt(v) * v_scale + epsilon). The caller folds the bias corrections into `rate` and
 /// `v_scale`, and AdamW's decoupled decay into `keep`.
 struct AdamStep {
   float beta1, beta2, rate, v_scale, epsilon, keep, gradient_scale;

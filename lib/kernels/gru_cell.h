@@ -3,7 +3,8 @@
 //   r = s(a_r)  z = s(a_z)        h = (1 - z) n + z h_prev
 //
 // `gru_cell`, the reset gate after the product, as in PyTorch and cuDNN: n = tanh(a_n + r u_n), where a_n is the
-// input's sum and u_n the recurrent one, each with its bias. A row of gates is [4H]: a_n, a_r, a_z, u_n. Nothing kept.
+// input's sum and u_n the recurrent one, each with its bias. A row of gates is [4H]: a_n, a_r, a_z, u_n. Nothing is
+// kept.
 //
 // `gru_before_cell`, the reset gate before the product, as in the paper: n = tanh(a_n), where the recurrent product of
 // a_n takes r h_prev. A row of gates is [3H]: a_r, a_z, a_n; kept [2H], needed in inference too: r h_prev, then room

@@ -1,6 +1,6 @@
-// Which instruction sets the kernels are compiled for. To be included first by every source that uses Highway.
-// x86 gets AVX-512, AVX2 and a scalar form for all else; vectors of unknown size (SVE) cannot be kept in arrays, so
-// AArch64 uses NEON.
+// The instruction sets that the kernels are compiled for. To be included first by every source that uses Highway.
+// x86 gets AVX-512, AVX2 and a scalar form for everything else; vectors of unknown size (SVE) cannot be kept in arrays,
+// so AArch64 uses NEON.
 #pragma once
 
 #include <hwy/detect_targets.h>

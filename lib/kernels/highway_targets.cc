@@ -1,7 +1,8 @@
-// What Highway's headers take from its library, which measures the processor's clock for milliseconds whenever it is
-// loaded: a program that answers one line would wait for that. Elsewhere than on x86 the library itself serves.
+// The functions that Highway's headers need from its library, which spends milliseconds on measuring the processor's
+// clock whenever it is loaded: a program that answers one line would wait for that. On other processors than x86 the
+// library itself is used.
 #include "kernels/highway.h"
-// After highway.h, which says what is compiled.
+// After highway.h, which sets the targets.
 #include <hwy/targets.h>
 
 #if defined(__x86_64__)
@@ -11,8 +12,8 @@ namespace {
 
 std::int64_t allowed_for_test = 0;
 
-// The instruction sets of kernels/highway.h, with all that the compiler may use for each (F16C, of which not every
-// compiler can ask, came before AVX2).
+// The instruction sets of kernels/highway.h, with every extension that the compiler may use for each (F16C, which not
+// every compiler can test for, came before AVX2).
 std::int64_t detect() {
   __builtin_cpu_init();
   std::int64_t targets = HWY_STATIC_TARGET;

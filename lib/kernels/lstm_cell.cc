@@ -1,3 +1,6 @@
+// Forward and backward of the LSTM and its two variants, one vector of units at a time. Forward computes its
+// activations as fractions, several of which share a division; backward reads the activations left in the gates and
+// replaces them by gradients.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/lstm_cell.cc"
 #include "kernels/highway.h"

@@ -1,4 +1,4 @@
-// The LSTM cell, with peepholes, and with coupled gates, without their matrix products.
+// The LSTM cell, plain, with peepholes, and with coupled gates, without the matrix products.
 //
 // After Hochreiter & Schmidhuber 1997 with the forget gate of Gers, Schmidhuber & Cummins 2000; a are the sums of the
 // products and biases, s is the logistic function, and a row of gates is [4H] in PyTorch's order i, f, g, o:
@@ -10,7 +10,7 @@
 //
 // Coupled gates (Greff et al. 2015): a row of gates is [3H], i, g, o, and f = 1 - i.
 //
-// kept: tanh(c) [H], and of the peephole cell then c [H].
+// kept: tanh(c) [H], and for the peephole cell also c [H].
 #pragma once
 
 #include "kernels/cell.h"

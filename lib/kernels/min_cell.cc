@@ -17,7 +17,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
 
-// s(a) with a small relative error also where it is tiny, as k is a ratio of two. A NaN stays one.
+// s(a) with a small relative error even where it is tiny, as k is a ratio of two of them. A NaN stays NaN.
 HWY_INLINE Vector gate_of(Vector a) {
   const Vector limit = hn::Set(kTag, kGateLimit), one = hn::Set(kTag, 1.0f);
   const Vector x = hn::Max(hn::Neg(limit), hn::Min(limit, hn::Neg(a)));
@@ -25,7 +25,7 @@ HWY_INLINE Vector gate_of(Vector a) {
 }
 
 // k = f / (f + i)
-HWY_INLINE Vector kept_share(Vector f, Vector i) { return hn::Div(f, hn::Add(f, i)); }
+HWY_INLINE Vector kept_fraction(Vector f, Vector i) { return hn::Div(f, hn::Add(f, i)); }
 
 void min_lstm_cell_forward(const CellForward& a) {
   const Index H = a.gates_block;
@@ -33,7 +33,7 @@ void min_lstm_cell_forward(const CellForward& a) {
     float* gates = a.gates + row * a.gates_stride + j;
     const Vector f = gate_of(access.load(gates)), i = gate_of(access.load(gates + H)), g = access.load(gates + 2 * H);
     const Vector h_prev = access.load(a.h_prev + row * a.h_prev_stride + j);
-    access.store(hn::MulAdd(kept_share(f, i), hn::Sub(h_prev, g), g), a.h + row * a.h_stride + j);
+    access.store(hn::MulAdd(kept_fraction(f, i), hn::Sub(h_prev, g), g), a.h + row * a.h_stride + j);
     if (!a.kept) return;
     access.store(f, gates);
     access.store(i, gates + H);
@@ -47,7 +47,7 @@ void min_lstm_cell_backward(const CellBackward& b) {
     float* gates = b.gates + row * b.gates_stride + j;
     float* dh_next = b.dh_next + row * b.dh_next_stride + j;
     const Vector f = access.load(gates), i = access.load(gates + H), g = access.load(gates + 2 * H);
-    const Vector k = kept_share(f, i), one = hn::Set(kTag, 1.0f);
+    const Vector k = kept_fraction(f, i), one = hn::Set(kTag, 1.0f);
     const Vector dh = hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(dh_next));
     const Vector dk = hn::Mul(dh, hn::Sub(access.load(b.h_prev + row * b.h_prev_stride + j), g));
     const Vector d_ratio = hn::Mul(dk, logistic_slope(k));  // of log f - log i

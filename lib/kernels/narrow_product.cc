@@ -1,3 +1,6 @@
+// Products of float32 rows with bfloat16 or int8 weights, compiled once for each instruction set: the paths that need
+// no special instructions. bfloat16 is widened to float32 in registers; int8 is summed exactly, as integers, and scaled
+// at the end. Also packs and rounds for every lower precision.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/narrow_product.cc"
 #include "kernels/highway.h"
@@ -29,7 +32,7 @@ using Vector = hn::Vec<Tag>;
 using IntVector = hn::Vec<IntTag>;
 constexpr int kLanes = static_cast<int>(HWY_LANES(float));
 constexpr int kWidth = 2 * kLanes;
-// Room for two vectors of each of the panel's elements beside the sums: of 16 registers, 8 for sums.
+// Rows of a tile: of 16 registers 8 are for sums, as each of the panel's elements takes two vectors.
 constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : 4;
 
 #include "kernels/product-inl.h"
@@ -40,7 +43,7 @@ HWY_INLINE IntVector load_elements(const char* b) {
 
 // float32 times bfloat16: an element holds the values for two k, the even one in its low half.
 struct Bfloat16Weights {
-  // Constructors are written out, as the compiler's own would not belong to the instruction set that is compiled for.
+  // Constructors are written out, as implicit ones would not belong to the instruction set being compiled for.
   struct Right {
     HWY_INLINE Right() {}  // NOLINT(modernize-use-equals-default)
     HWY_INLINE Right(Vector its_even, Vector its_odd) : even(its_even), odd(its_odd) {}
@@ -73,7 +76,7 @@ struct Bfloat16Weights {
 };
 
 // int8 times int8: an element holds the values for four k. Where the processor multiplies pairs of 16-bit integers
-// exactly, the even and the odd bytes go as two vectors of those; elsewhere each byte as an integer of 32 bits.
+// exactly, the even and the odd bytes become two vectors of those; elsewhere each byte becomes a 32-bit integer.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 using Word = std::int16_t;
 constexpr int kVectors = 2;
@@ -92,7 +95,7 @@ HWY_INLINE void split(IntVector bytes, IntVector* out) {
   out[0] = hn::BitCast(IntTag(), hn::ShiftRight<8>(hn::ShiftLeft<8>(w)));
   out[1] = hn::BitCast(IntTag(), hn::ShiftRight<8>(w));
 }
-// Where the integer for the i-th of four k goes.
+// The place of the integer for the i-th of four k.
 constexpr int place_of(int i) { return i % 2 * 2 + i / 2; }
 #else
 using Word = std::int32_t;
@@ -149,7 +152,7 @@ struct Int8 {
   }
 };
 
-// Rows of an odd number of values, with a zero behind each.
+// Rows with an odd number of values get a zero appended.
 LeftRows pad_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
   if (k % Bfloat16Weights::kDepth == 0) return {reinterpret_cast<const char*>(a), lda * Index{sizeof(float)}, nullptr};
   room.resize(m * (k + 1));
@@ -160,7 +163,7 @@ LeftRows pad_rows(Index m, Index k, const float* a, Index lda, AlignedVector& ro
   return {reinterpret_cast<const char*>(room.data()), (k + 1) * Index{sizeof(float)}, nullptr};
 }
 
-// Each row with a scale of its own.
+// Rows as integers, each row with a scale of its own.
 LeftRows round_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
   const Index elements = (k + Int8::kDepth - 1) / Int8::kDepth;
   const Index stride = elements * Int8::kLeft / Index{sizeof(float)};

@@ -1,3 +1,6 @@
+// The layer-normalised LSTM runs row by row: a norm needs a row's mean and variance before any of its gates, so nothing
+// can be fused across the norms. The order of a sum depends only on its length, so results do not depend on batch or
+// threads. Norms overwrite their sums, which backward does not need.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/norm_lstm_cell.cc"
 #include "kernels/highway.h"
@@ -17,14 +20,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
 
-// The sum over i of term(i, access), in an order that `count` alone decides.
+// The sum over i of term(i, access), in an order that depends on `count` alone.
 template <class Term>
 HWY_INLINE float sum_of(Index count, const Term& term) {
   Vector sum = hn::Zero(kTag);
   const Index whole = count / kLanes * kLanes;
   for (Index i = 0; i < whole; i += kLanes) sum = hn::Add(sum, term(i, Whole{}));
   if (whole < count) {
-    // Lanes beyond the end must not count, whatever `term` makes of zeros.
+    // Lanes beyond the end must not count, whatever `term` returns for zeros.
     HWY_ALIGN float rest[kLanes] = {};
     HWY_ALIGN float all[kLanes];
     hn::Store(term(whole, Partial(count - whole)), kTag, all);
@@ -53,7 +56,7 @@ HWY_INLINE float normalize(const float* from, float* to, Index count) {
   return inverse;
 }
 
-// The gradient of v through y = gain N(v): d v = inverse (u - mean u - N(v) mean(u N(v))) with u = gain dy. Hands
+// The gradient of v through y = gain N(v): d v = inverse (u - mean u - N(v) mean(u N(v))) with u = gain dy. Passes
 // (first element, access, d v) to `use`.
 template <class Use>
 HWY_INLINE void normalize_backward(const float* dy, const float* gain, const float* norm, float inverse, Index count,
@@ -106,8 +109,8 @@ void norm_lstm_cell_forward(const CellForward& a) {
 }
 
 // Mirrors norm_lstm_cell_forward: h = o t; t = tanh(gain_c N(c) + bias_c); c = f c_prev + i g; i, f, g, o of a;
-// a = gain_x N(x) + gain_h N(h) + bias. The gradients of a take the place of the kept gates, those of tanh's argument
-// that of t.
+// a = gain_x N(x) + gain_h N(h) + bias. The gradients of a overwrite the kept gates, those of tanh's argument overwrite
+// t.
 void norm_lstm_cell_backward(const CellBackward& b) {
   const Index H = b.hidden;
   const float *gain_x = b.own, *gain_h = b.own + 4 * H, *gain_c = b.own + 12 * H;

@@ -1,22 +1,22 @@
-// The register tiles of every matrix product, for one kind of number on one instruction set after the other.
-// To be included inside a namespace that belongs to the instruction set and that has defined kLanes, kWidth and kRows,
-// within the compiler's attributes for it. An arithmetic A says what a panel holds:
+// The register tiles of every matrix product, instantiated for each precision and instruction set. To be included
+// inside a namespace that belongs to the instruction set and has defined kLanes, kWidth and kRows, within the
+// compiler's attributes for it. An arithmetic A describes the content of a panel:
 //
-//   kDepth           rows of b (values of k) that lie in one 32-bit element of a panel
+//   kDepth           rows of b (values of k) in one 32-bit element of a panel
 //   kLeft            bytes of a's values for one such element
 //   kLanes           sums in one vector
-//   Right, Left      a vector of a panel's elements, and what all of them are multiplied by
+//   Right, Left      a vector of a panel's elements, and the factor of all of them
 //   Sum              a vector of sums
 //   Narrow           the same with vectors of half the size, or A itself
 //   load, left, add  Right from a panel, Left from a, and sum + left * right
-//   begin, end       sums from an address (or zero), and to one; integer sums begin with the panel's offsets and are
+//   begin, end       load sums from an address (or zero), and store them; integer sums begin with the offsets and are
 //                    scaled at the end
 //
-// NOLINTBEGIN(misc-definitions-in-headers): what is defined here belongs to the source that includes it.
+// NOLINTBEGIN(misc-definitions-in-headers): definitions here belong to the source that includes it.
 
 constexpr int kSums = 2 * kRows;
 constexpr Index kLine = 64;            // bytes of a cache line
-constexpr Index kNearBytes = 3 << 18;  // of a matrix that stays in the second level beside what it is multiplied with
+constexpr Index kNearBytes = 3 << 18;  // of a matrix that stays in the second-level cache beside the other operand
 
 // With few rows, several panels side by side keep enough independent sums in flight to hide the multiply-add's latency.
 constexpr int panels_for(int rows) {
@@ -27,7 +27,7 @@ constexpr int panels_for(int rows) {
 struct Operands {
   Index k;  // rows of a panel
   const char* a;
-  Index row_stride;  // bytes: a(r, i) lies at a + r * row_stride + i * kLeft, or if it is packed at
+  Index row_stride;  // bytes: a(r, i) is at a + r * row_stride + i * kLeft, or if a is packed at
                      // a + (r + i * kRows) * kLeft
   const char* b;
   Index panel_stride;  // bytes from one panel to the next
@@ -35,24 +35,24 @@ struct Operands {
   const float* bias;
   float* c;
   Index ldc;
-  Index columns;                // of c that exist, from the first panel's first on
-  const char* ahead;            // cache lines to bring into the second level, one for each of k
+  Index columns;                // columns of c that exist, from the first panel's first column on
+  const char* ahead;            // cache lines to prefetch into the second level, one for each of k
   Index ahead_step;             // bytes from one of them to the next
-  const float* row_scales;      // [rows] of integer products: what a's integers stand for
-  const float* scales;          // [columns, padded] the same of b's
-  const std::int32_t* offsets;  // [columns, padded] what integer sums begin with
+  const float* row_scales;      // [rows] for integer products: the scales of a's integers
+  const float* scales;          // [columns, padded] those of b's
+  const std::int32_t* offsets;  // [columns, padded] the initial values of integer sums
 };
 
 // Sums of a tile: R rows of V vectors. Loops over them are unrolled so that all stay in registers.
 template <class A, int R, int V>
 struct Sums {
-  // Written out, as the compiler's own would not belong to the instruction set that is being compiled for.
+  // Written out, as an implicit one would not belong to the instruction set being compiled for.
   HWY_INLINE Sums() {}  // NOLINT(modernize-use-equals-default)
   typename A::Sum at[R][V];
 };
 
-// sums += a * b over k. a(r, i) is found from two bases, six rows each, at multiples of one stride that an address can
-// hold: twelve pointers would not fit into the registers.
+// sums += a * b over k. a(r, i) is addressed from two bases, for six rows each, at multiples of one stride that an
+// address can encode: twelve pointers would not fit in the registers.
 template <bool kPackedA, class A, int R, int V>
 HWY_INLINE void add_products(Sums<A, R, V>& in, const Operands& o) {
   Sums<A, R, V> sums = in;
@@ -124,7 +124,7 @@ HWY_NOINLINE void edge_tile(const Operands& o) {
 // c [R, P panels] = start + a * b.
 template <class A, int R, int P, bool kPackedA>
 HWY_INLINE void tile(const Operands& o) {
-  // A last panel that is at most a quarter or a half full costs that much.
+  // A last panel that is at most a quarter or a half full costs only as much.
   if (P == 1 && o.columns <= A::Narrow::kLanes) return edge_tile<typename A::Narrow, R, 1, kPackedA>(o);
   if (P == 1 && o.columns <= A::kLanes) return edge_tile<A, R, 1, kPackedA>(o);
   if (o.columns < P * kWidth) return edge_tile<A, R, 2 * P, kPackedA>(o);
@@ -162,7 +162,7 @@ TileFunction wide_tile_of(Index rows) {
   return wide_tile_of<A>(rows, std::make_integer_sequence<int, kRows / 2>());
 }
 
-// kernels::multiply_rows, of rows that are as A wants them.
+// kernels::multiply_rows, for rows in the form that A takes.
 template <class A>
 void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index first_panel, Index last_panel, Start start,
                    const float* bias, float* c, Index ldc) {
@@ -178,8 +178,8 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
         step = panels_for(static_cast<int>(rows));
         function = wide_tile_of<A>(rows);
       }
-      // Where panels lie beyond the second level the first block waits for them, so the blocks bring the next panel
-      // nearer meanwhile, a line for each of k each, until it is whole.
+      // Where panels are beyond the second-level cache the first block would wait for them, so each block prefetches a
+      // part of the next panel, a line for each of k.
       const Index part = block * b.elements() * kLine;
       const bool next = far && part + b.elements() * kLine <= panel_bytes;
       const Index from = !next ? p : p + step < last_panel ? p + step : first_panel;
@@ -203,17 +203,17 @@ void multiply_left(const LeftRows& a, Index m, const PackedMatrix& b, Index firs
   }
 }
 
-// Sums over rows, for arithmetics that also say
+// Sums over rows, for arithmetics that also define
 //
 //   copy_group(rows, column, to)       kGroup elements from `column` on, of kDepth rows (the last ones may be null)
 //                                      into kGroup elements, of which whole vectors may be written
 //   copy_run(rows, column, count, to)  `count` elements
 //   kGroup                             columns of a that are packed together, and make the rows of one tile of c
-//   kPadding                           what the number of elements is padded to a multiple of, with zeros
-//   arrange(packed, elements)          brings a packed group into the order of its tile
+//   kPadding                           the number of elements is padded to a multiple of this, with zeros
+//   arrange(packed, elements)          puts a packed group into the order of its tile
 //   packed_tile(rows, operands)        the product of a packed group and a panel
 //
-// They go in blocks whose two packed operands stay in the caches: a block of b's panel in the first level, the tile of
+// They run in blocks whose two packed operands stay in the caches: a block of b's panel in the first level, the tile of
 // a in the second.
 constexpr Index kGradientTile = 8 * kRows;  // columns of a for one task
 
@@ -229,13 +229,14 @@ struct VectorGroups {
   static HWY_INLINE void packed_tile(Index rows, const Operands& o) { tile_of<A, true>(rows)(o); }
 };
 
-// Elements of a packed block of rows, with what pads them.
+// Elements of a packed block of rows, including padding.
 template <class A>
 constexpr Index elements_of(Index rows) {
   return ((rows + A::kDepth - 1) / A::kDepth + A::kPadding - 1) / A::kPadding * A::kPadding;
 }
 
-// One group of a's columns in a block of rows, packed; the padding takes the last row's store of whole vectors.
+// The size of one packed group of a's columns in a block of rows; the last row's store of whole vectors runs into the
+// padding.
 constexpr Index kGroupVectors = (kRows + kLanes - 1) / kLanes;
 template <class A>
 constexpr Index group_size(Index elements) {
@@ -261,7 +262,7 @@ void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin,
   const Index whole = columns / kGroup, rest = columns % kGroup;
   const Index elements = elements_of<A>(to - from), filled = (to - from + A::kDepth - 1) / A::kDepth;
   const auto group = [&](Index g) { return out + g * group_size<A>(elements); };
-  constexpr Index kAhead = 8;  // rows lie pages apart, where the processor does not prefetch by itself
+  constexpr Index kAhead = 8;  // rows are pages apart, where the processor does not prefetch by itself
   for (Index e = 0; e < filled; ++e) {
     const RowsOfElement<A> rows([&](Index r) { return t.a + r * t.lda + begin; }, from + e * A::kDepth, to);
     for (const float* row : rows.at) {
@@ -279,8 +280,8 @@ void pack_columns(const TransposedProduct& t, Index from, Index to, Index begin,
   }
 }
 
-// One tile of panel p of both c side by side, rows [row, row + rows): where the panel holds columns of both, through a
-// copy.
+// One tile of panel p of both c side by side, rows [row, row + rows): through a copy where the panel holds columns of
+// both.
 template <class A>
 void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows, Operands o) {
   const auto& [first, second] = t.right;
@@ -289,7 +290,7 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
     const auto& right = begin >= first.n ? second : first;
     o.c = right.c + row * right.ldc + (begin >= first.n ? begin - first.n : begin);
     o.ldc = right.ldc;
-    // What follows a full panel of the first is not its own.
+    // What follows a full panel of the first does not belong to it.
     if (begin < first.n) o.columns = std::min<Index>(o.columns, first.n - begin);
     return A::packed_tile(rows, o);
   }
@@ -308,8 +309,7 @@ void gradient_tile_at(const TransposedProduct& t, Index row, Index p, Index rows
   }
 }
 
-// Begins to load c's tile of panel p, rows [row, row + rows): they lie far apart, where the processor does not
-// prefetch.
+// Prefetches c's tile of panel p, rows [row, row + rows): they are far apart, where the processor does not prefetch.
 inline void prefetch_gradient_tile(const TransposedProduct& t, Index row, Index p, Index rows) {
   const Index begin = p * kWidth, before = begin < t.right[0].n ? 0 : t.right[0].n;
   const auto& right = before == 0 ? t.right[0] : t.right[1];
@@ -318,7 +318,7 @@ inline void prefetch_gradient_tile(const TransposedProduct& t, Index row, Index 
     for (Index j = 0; j < kWidth; j += kLine / 4) __builtin_prefetch(c + j, 1);
 }
 
-// c's rows [begin, begin + columns); b lies in `packed_b` as pack_gradient_rows_of writes it.
+// c's rows [begin, begin + columns); `packed_b` holds b as pack_gradient_rows_of writes it.
 template <class A>
 void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
   alignas(64) float packed_a[kGradientTile / A::kGroup * group_size<A>(kBlockElements)];
@@ -335,7 +335,7 @@ void gradient_columns_of(const TransposedProduct& t, const float* packed_b, Inde
     };
     for (Index p = 0; p < panels; ++p)
       for (Index g = 0; g < groups; ++g) {
-        // What the next tiles read comes nearer meanwhile: the first groups bring a part of b's next block each.
+        // Prefetches for the next tiles: the first groups fetch a part of b's next block each.
         if (g + 1 < groups)
           prefetch_gradient_tile(t, begin + (g + 1) * A::kGroup, p, rows_of(g + 1));
         else if (p + 1 < panels)

@@ -1,3 +1,6 @@
+// float32 products, and the choice of a path for the others. b is packed into panels two vectors wide, so that a
+// register tile reads it in order and reuses each broadcast of a; work is split into row groups (or, for weight
+// gradients, into tiles of c) by sizes alone, so results do not depend on the number of threads.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/product.cc"
 #include "kernels/highway.h"
@@ -25,8 +28,8 @@ namespace {
 const hn::ScalableTag<float> kTag;
 using Vector = decltype(hn::Zero(kTag));
 constexpr int kLanes = static_cast<int>(HWY_LANES(float));
-constexpr int kWidth = 2 * kLanes;  // of a panel: two vectors, so that each broadcast of a is used twice
-// Register tile: rows x two vectors of sums, and room for the panel's two vectors and a broadcast.
+constexpr int kWidth = 2 * kLanes;  // of a panel: two vectors, so each broadcast of a is used twice
+// Rows of a register tile: rows x two vectors of sums leave room for the panel's two vectors and a broadcast.
 constexpr int kRows = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 12 : kLanes >= 8 ? 6 : 4;
 
 #include "kernels/product-inl.h"
@@ -65,7 +68,7 @@ struct Float32 : VectorGroups<Float32<D>> {
   }
 };
 
-using Numbers32 = Float32<std::remove_cv_t<decltype(kTag)>>;
+using WholeFloat32 = Float32<std::remove_cv_t<decltype(kTag)>>;
 
 Index panel_width() { return kWidth; }
 
@@ -78,7 +81,7 @@ void pack_panel(const float* b, Index ldb, bool transposed, Index k, Index n, In
     }
     return;
   }
-  // Sixteen floats of each of the panel's columns at a time: a cache line read, and lines written whole.
+  // Sixteen floats of each of the panel's columns at a time: reads a cache line at a time, and writes whole lines.
   constexpr Index kRun = 16;
   for (Index from = 0; from < k; from += kRun) {
     const Index to = std::min(k, from + kRun);
@@ -91,23 +94,22 @@ void pack_panel(const float* b, Index ldb, bool transposed, Index k, Index n, In
 
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc) {
-  multiply_left<Numbers32>({reinterpret_cast<const char*>(a), lda * Index{sizeof(float)}, nullptr}, m, b, first_panel,
-                           last_panel, start, bias, c, ldc);
+  multiply_left<WholeFloat32>({reinterpret_cast<const char*>(a), lda * Index{sizeof(float)}, nullptr}, m, b,
+                              first_panel, last_panel, start, bias, c, ldc);
 }
 
 Index gradient_tile() { return kGradientTile; }
 Index tile_rows() { return kRows; }
 
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns) {
-  gradient_columns_of<Numbers32>(t, packed_b, begin, columns);
+  gradient_columns_of<WholeFloat32>(t, packed_b, begin, columns);
 }
 
 void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out) {
-  pack_gradient_rows_of<Numbers32>(t, from, to, out);
+  pack_gradient_rows_of<WholeFloat32>(t, from, to, out);
 }
 
-// Chains of independent multiply-adds, enough of them for any latency; returns what keeps the compiler from
-// dropping them.
+// Chains of independent multiply-adds, enough to hide any latency; the result keeps the compiler from dropping them.
 float run_chains(Index rounds) {
   constexpr int kChains = kLanes >= 16 || HWY_ARCH_ARM_A64 ? 24 : 12;
   Vector sum[kChains];
@@ -147,7 +149,7 @@ HWY_EXPORT(chain_flop_per_round);
 
 constexpr Index kRowsPerTask = 48;
 
-// Parts of at most `most`, an even number of them so that two threads get the same.
+// The number of parts of at most `most`: an even number, so two threads get the same work.
 Index even_parts(Index count, Index most) {
   const Index parts = (count + most - 1) / most;
   return parts > 1 ? (parts + 1) / 2 * 2 : parts;
@@ -157,7 +159,7 @@ Index row_groups(Index m) { return even_parts(m, kRowsPerTask); }
 
 int blas_size(Index value) { return static_cast<int>(value); }
 
-// multiply_transposed by OpenBLAS, a product a task.
+// multiply_transposed by OpenBLAS, one product per task.
 void openblas_multiply_all(ThreadPool& pool, std::span<const TransposedProduct> products, AlignedVector& scratch) {
   std::vector<Index> places;
   Index size = 0;
@@ -255,7 +257,7 @@ void multiply_transposed(ThreadPool& pool, std::span<const TransposedProduct> pr
     const auto [group, elements] =
         narrow ? avx512::gradient_shape(p.rows) : avx512::GradientShape{HWY_DYNAMIC_DISPATCH(tile_rows)(), p.rows};
     for (Index r = 0; r < p.rows; r += kPackRows) packs.push_back({&p, r, std::min(p.rows, r + kPackRows), packed});
-    // Bounds at whole register tiles, by the problem alone.
+    // Bounds are at whole register tiles and depend on the problem alone.
     const Index parts = even_parts(p.m, tile), groups = (p.m + group - 1) / group;
     for (Index i = 0; i < parts; ++i) {
       const Index begin = i * groups / parts * group, end = std::min(p.m, (i + 1) * groups / parts * group);

@@ -1,3 +1,6 @@
+// Intel AMX: eight tile registers of 16 rows by 64 bytes, four for sums, two for a, two for b: in products of enough
+// rows each loaded tile is used twice. The tile configuration is loaded per call and released at its end; the operating
+// system must grant the tiles to the process first.
 #include "kernels/product_amx.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -16,7 +19,7 @@ constexpr int kPanelTiles = 2;                               // a panel is two t
 constexpr Index kPanelRow = kPanelTiles * kTile * 4;         // bytes of a panel's row
 constexpr Index kTileColumn = kTile * Index{sizeof(float)};  // bytes of a tile's row
 
-// The instructions by their names, as neither Highway nor every compiler of ours knows them. Tiles 0 to 3 hold sums.
+// The instructions as assembly, as neither Highway nor every supported compiler knows them. Tiles 0 to 3 hold sums.
 template <int kNumber>
 void zero() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kNumber));
@@ -34,7 +37,7 @@ void add_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLeft), "i"(kRight));
 }
 
-// All tiles are whole but those of a's last rows and their sums.
+// All tiles are whole except those of a's last rows and their sums.
 class Configuration {
  public:
   Configuration() = default;
@@ -44,7 +47,7 @@ class Configuration {
     if (rows_ > 0) asm volatile("tilerelease");
   }
 
-  // Of tiles of sums and of a.
+  // Rows of the tiles of sums and of a.
   void set_rows(Index rows) {
     if (rows == rows_) return;
     rows_ = rows;
@@ -65,7 +68,7 @@ class Configuration {
   Index rows_ = 0;
 };
 
-// The sums of R by C tiles begin and end in registers 0 to 3: number r * C + c.
+// The sums of R by C tiles are in registers 0 to 3: tile (r, c) in number r * C + c.
 template <int kRows, int kColumns, int kAt = 0, class Body>
 void for_sums(const Body& body) {
   if constexpr (kAt < kRows * kColumns) {
@@ -150,7 +153,7 @@ void tiles(const TileProduct& p) {
 
 bool allowed() {
   constexpr unsigned kBfloat16Bit = 1U << 22, kTileBit = 1U << 24;
-  constexpr int kTileData = 18;  // of the processor's state, which Linux gives to those who ask for it
+  constexpr int kTileData = 18;  // a part of the processor's state that Linux grants on request
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
   if (!(edx & kBfloat16Bit) || !(edx & kTileBit)) return false;

@@ -1,4 +1,5 @@
-// Products of bfloat16 and int8 by the instructions that Highway 1.0 does not know: vdpbf16ps and vpdpbusd.
+// Products of bfloat16 and int8 by instructions that Highway 1.0 does not know: vdpbf16ps and vpdpbusd. They use the
+// register tiles of product-inl.h through intrinsics; where the processor has AMX, bfloat16 goes to product_amx.cc.
 #include <hwy/base.h>
 #include <hwy/cache_control.h>
 
@@ -14,7 +15,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-// GCC 12 takes its own headers' undefined vectors, which are masked away, for mistakes (GCC bug 105593).
+// GCC 12 warns of undefined vectors in its own headers, which are masked away (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -77,7 +78,8 @@ struct Bfloat16 : VectorGroups<Bfloat16> {
   }
 };
 
-// Gradients by tiles: of 16 elements and 32 of a's columns each block is packed as two tiles, a column of a its row.
+// Gradients by tiles: each block of 16 elements and 32 of a's columns is packed as two tiles, with a column of a in
+// each row.
 struct Bfloat16Tiles {
   static constexpr int kDepth = 2;
   static constexpr Index kGroup = 2 * amx::kTile, kPadding = amx::kTile;
@@ -118,7 +120,7 @@ struct Bfloat16Tiles {
   }
 
  private:
-  // Sixteen rows as columns: pairs of 32 bits, of 64, then quarters of a vector change places.
+  // Transposes sixteen rows: interleaves 32-bit, then 64-bit elements, then exchanges quarters of vectors.
   static HWY_INLINE void store_transposed(const __m512i* rows, float* to) {
     __m512i a[16], b[16];
     for (int i = 0; i < 16; i += 2) {
@@ -130,7 +132,7 @@ struct Bfloat16Tiles {
         b[i + 2 * j] = _mm512_unpacklo_epi64(a[i + j], a[i + j + 2]);
         b[i + 2 * j + 1] = _mm512_unpackhi_epi64(a[i + j], a[i + j + 2]);
       }
-    // b[4 g + j] holds, in quarter q, column 4 q + j of rows 4 g to 4 g + 4.
+    // b[4 g + j] holds, in quarter q, column 4 q + j of rows 4 g to 4 g + 3.
     for (int j = 0; j < 4; ++j) {
       const __m512i low = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88), high = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
       const __m512i low2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
@@ -143,7 +145,7 @@ struct Bfloat16Tiles {
   }
 };
 
-// The left integers are stored with 128 added, as the instruction takes them without a sign; the offsets undo it.
+// The left integers are stored with 128 added, as the instruction takes them unsigned; the offsets undo it.
 struct Int8 {
   using Sum = __m512i;
   using Right = __m512i;
@@ -154,7 +156,7 @@ struct Int8 {
 
   static HWY_INLINE Right load(const char* b) { return _mm512_load_si512(b); }
   static HWY_INLINE Left left(const char* a) { return broadcast(a); }
-  // As assembly: from the intrinsic GCC 12 copies every sum at every step, which halves the speed.
+  // As assembly: with the intrinsic, GCC 12 copies every sum at every step, which halves the speed.
   static HWY_INLINE Sum add(Left left, Right right, Sum sum) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(left), "v"(right));
     return sum;
@@ -190,7 +192,7 @@ LeftRows bfloat16_rows(Index m, Index k, const float* a, Index lda, AlignedVecto
   return {reinterpret_cast<const char*>(room.data()), stride * Index{sizeof(float)}, nullptr};
 }
 
-// Each row with a scale of its own.
+// Rows as integers, each row with a scale of its own.
 LeftRows int8_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
   const Index stride = (k + Int8::kDepth * kLanes - 1) / (Int8::kDepth * kLanes) * kLanes;
   room.resize(m * stride + m);

@@ -1,5 +1,5 @@
-// The left operand of a product in the form that its arithmetic takes, and the kernels of narrower numbers, one source
-// for all processors and one for those with AVX-512 products of bfloat16 and int8. Internal to this folder.
+// The left operand of a product in the form that its arithmetic takes, and the kernels of lower precision: one source
+// for all processors, and one for those with AVX-512 products of bfloat16 and int8. Internal to this folder.
 #pragma once
 
 #include <algorithm>
@@ -14,17 +14,17 @@ namespace mnemo::kernels {
 struct LeftRows {
   const char* at;
   Index stride;         // bytes
-  const float* scales;  // [rows] of int8
+  const float* scales;  // [rows] for int8
 };
 
-// The scale of a row of a whose largest magnitude is given, and its inverse: zero for a row of zeros, infinite or NaN
-// where a value is, so that what is not finite stays so.
+// The scale of a row of a from its largest magnitude, and its inverse: zero for a row of zeros, infinite or NaN where a
+// value is, so values that are not finite stay so.
 struct RowScale {
   float scale, inverse;
 };
 inline RowScale row_scale(float largest) { return {largest / 127.0f, largest != 0.0f ? 127.0f / largest : 0.0f}; }
 
-// A sum with it has a last bit that is worth 1, and so rounds to nearest, ties to even: 1.5 * 2^23.
+// The last bit of a sum with this, 1.5 * 2^23, has the value 1, so adding it rounds to nearest, ties to even.
 constexpr float kIntegerShift = 12582912.0f;
 constexpr auto kIntegerShiftBits = std::bit_cast<std::int32_t>(kIntegerShift);
 
@@ -49,20 +49,20 @@ void pack_narrow_panel(const float* b, Index ldb, bool transposed, Index p, Pack
 
 namespace avx512 {
 
-// What the processor has; whether it is used is for kernels/targets.h to say.
+// Whether the processor has the instructions; kernels/targets.h decides whether they are used.
 bool has_bfloat16();
 bool has_vnni();
 
 // kernels::multiply_rows for kBfloat16 and kInt8.
 void multiply_rows(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel, Index last_panel,
                    Start start, const float* bias, float* c, Index ldc);
-// What a transposed product of kBfloat16 takes: how many of a's columns go together, and how many elements the packed
-// columns of b have.
+// The layout of a transposed product of kBfloat16: how many of a's columns are packed together, and how many elements
+// the packed columns of b have.
 struct GradientShape {
   Index group, elements;
 };
 GradientShape gradient_shape(Index rows);
-// As those of product.cc, for kBfloat16. A task's columns of a are at most those of float32.
+// Like those of product.cc, for kBfloat16. A task has at most as many columns of a as for float32.
 void pack_gradient_rows(const TransposedProduct& t, Index from, Index to, float* out);
 void gradient_columns(const TransposedProduct& t, const float* packed_b, Index begin, Index columns);
 

@@ -25,7 +25,7 @@ HWY_INLINE void forward(const CellForward& a, const Activation& activation) {
   });
 }
 
-// `slope` is the activation's derivative by its value.
+// `slope` gives the activation's derivative from its value.
 template <class Slope>
 HWY_INLINE void backward(const CellBackward& b, const Slope& slope) {
   for_units(b.rows, b.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
@@ -43,7 +43,7 @@ void rnn_tanh_cell_backward(const CellBackward& b) {
   backward(b, [](Vector h) HWY_ATTR { return tanh_slope(h); });
 }
 
-// A NaN stays one: x86's Max returns its second operand then.
+// A comparison keeps a NaN; x86's Max would return its second operand.
 void rnn_relu_cell_forward(const CellForward& a) {
   forward(a, [](Vector x) HWY_ATTR { return hn::IfThenElse(hn::Lt(x, hn::Zero(kTag)), hn::Zero(kTag), x); });
 }

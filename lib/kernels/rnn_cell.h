@@ -1,5 +1,5 @@
 // The plain recurrent cell (Elman 1990) without its matrix products: h = tanh(a), or h = max(0, a). A row of gates is
-// [H]; nothing kept.
+// [H]; nothing is kept.
 #pragma once
 
 #include "kernels/cell.h"

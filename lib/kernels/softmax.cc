@@ -14,7 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
 namespace {
 
-// exp(x), of what lies beyond -87 and 88 that of these; a NaN stays one.
+// exp(x) with x clamped to [-87, 88]; a NaN stays NaN.
 HWY_INLINE Vector exp_of(Vector x) {
   const Vector limited = hn::Min(hn::Set(kTag, 88.0f), hn::Max(hn::Set(kTag, -87.0f), x));
   return hn::IfThenElse(hn::IsNaN(x), x, hn::Exp(kTag, limited));

@@ -1,5 +1,5 @@
-// The softmax over many classes, of scores that lie transposed: x [K, n] holds the scores of n rows, class after class,
-// so that vectors run over rows and no row's sum has to cross a vector's lanes.
+// The softmax over many classes, on transposed scores: x [K, n] holds the scores of n rows, class after class, so that
+// vectors run over rows and no row's sum has to cross a vector's lanes.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace mnemo::kernels {
 
-/// Largest relative error of the kernel's exponential function, of arguments from -87 to 88; below -87 it is at most
-/// 2e-38, above 88 that of 88.
+/// Largest relative error of the kernel's exponential function for arguments from -87 to 88; below -87 its value is at
+/// most 2e-38, above 88 it is that of 88.
 inline constexpr double kExpRelativeError = 3e-7;
 
 /// largest[j] = max(largest[j], x[k, j] + bias[k]), for k < classes and j < n.
@@ -21,10 +21,10 @@ void exp_columns(Index classes, Index n, const float* bias, const float* shifts,
 /// out[k] += sum_j x[k, j] * factors[j], in a fixed order.
 void row_dots(Index classes, Index n, const float* x, Index ldx, const float* factors, float* out);
 
-/// The largest of n > 0 values; if one is no number, that or another value.
+/// The largest of n > 0 values; if one is NaN, that or another value.
 float largest_of_row(Index n, const float* x);
 
-/// out[i] = exp((x[i] - largest) * scale), of arguments of at most 0, and their sum in a fixed order.
+/// out[i] = exp((x[i] - largest) * scale), for arguments of at most 0; returns their sum, in a fixed order.
 float exp_row(Index n, const float* x, float largest, float scale, float* out);
 
 }  // namespace mnemo::kernels

@@ -92,7 +92,7 @@ class Chain {
   // The weights of moves, in one direction.
   struct Transitions {
     std::vector<double> logs, factors, largest;
-    kernels::ChainMoves view(Index tags, Index stride) const {
+    kernels::ChainTransitions view(Index tags, Index stride) const {
       return {tags, stride, logs.data(), factors.data(), largest.data()};
     }
   };
