@@ -5,7 +5,7 @@
 namespace mnemo {
 namespace {
 
-// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
+// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
 constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
 
 Index pooled_columns(const ClassifierOptions& o) { return o.recurrent.directions() * o.recurrent.output(); }

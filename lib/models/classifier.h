@@ -38,8 +38,8 @@ class Classifier : public Network {
   /// Packs for the tape's mode.
   void prepare(Tape& tape);
 
-  /// Logits [B, K] in the sequences' original order. `packing` and `bags` (whose tokens are in packed order) must
-  /// outlive the tape's backward. After `prepare`.
+  /// Logits [B, K] in the sequences' original order. `packing` and `bags` (with tokens in packed order) must outlive
+  /// the tape's backward. Call after `prepare`.
   Activation forward(Tape& tape, const Packing& packing, const Bags& bags) const;
 
   Embedding& embedding() { return embedding_; }

@@ -11,16 +11,16 @@
 namespace mnemo {
 namespace {
 
-// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
+// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
 constexpr std::uint32_t kEmbeddingMask = 0x100, kOutputMask = 0x101, kUnitMask = 0x102;
 
-// Adds to y's gradient that of weight * mean(y^2).
+// Adds the gradient of weight * mean(y^2) to y's.
 void penalise_size(Tape& tape, const Activation& y, float weight) {
   if (!tape.training() || weight <= 0 || y.size() == 0) return;
   kernels::add_scaled(2.0f * weight / static_cast<float>(y.size()), y.value, y.gradient, y.size());
 }
 
-// Adds to y's gradient that of weight * mean((y_t+1 - y_t)^2) over the steps of all sequences.
+// Adds the gradient of weight * mean((y_t+1 - y_t)^2), over the steps of all sequences, to y's.
 void penalise_changes(Tape& tape, const Packing& packing, const Activation& y, float weight) {
   if (!tape.training() || weight <= 0 || packing.steps() < 2) return;
   const Index C = y.columns, changes = packing.tokens() - packing.rows_at(0);

@@ -1,4 +1,4 @@
-// A language model: embedding, recurrent layers, and a softmax over the vocabulary for the unit that comes next.
+// A language model: embedding, recurrent layers, and a softmax over the vocabulary for the next unit.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,15 @@ namespace mnemo {
 
 struct LanguageModelOptions {
   Index units = 0, embedding = 0;
-  RecurrentOptions recurrent;  ///< of one direction; the input's size is the embedding's
-  /// Classes from where on the output is an adaptive softmax's clusters; empty: a softmax over all. Not tied.
+  RecurrentOptions recurrent;  ///< of one direction; the input size is the embedding size
+  /// Classes at which the clusters of an adaptive softmax begin; empty: a softmax over all. Not tied.
   std::vector<Index> cutoffs = {};
   bool tied = false;     ///< the output's weight is the embedding's table; embedding = recurrent.output() then
   float dropout = 0.0f;  ///< on the last layer's output
   float embedding_dropout = 0.0f;
-  float unit_dropout = 0.0f;  ///< share of the vocabulary that is read as zero, one choice a batch (Merity et al. 2017)
-  /// Weights of the penalties on the last layer's output (Merity, McCann & Socher 2017): of the mean square of what
-  /// dropout left, and of the mean square of its changes from step to step.
+  float unit_dropout = 0.0f;  ///< fraction of the vocabulary read as zero, one choice per batch (Merity et al. 2017)
+  /// Weights of the penalties on the last layer's output (Merity, McCann & Socher 2017): of the mean square of the
+  /// output after dropout, and of the mean square of its changes from step to step.
   float activation_penalty = 0.0f, slowness_penalty = 0.0f;
   float embedding_deviation = 0.1f;
 };
@@ -38,12 +38,12 @@ class LanguageModel : public Network {
   void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override;
   void set_precision(kernels::Precision precision) override;
-  /// What text needs to be measured. What generates needs `OutputLayer::prepare_scores` too.
+  /// Prepares for measuring text. Generation needs `OutputLayer::prepare_scores` too.
   void prepare(ThreadPool& pool) override;
   /// Packs for the tape's mode.
   void prepare(Tape& tape);
 
-  /// A batch of sequences of units; targets are what follows each.
+  /// A batch of sequences of units; the targets are the units that follow each.
   struct Batch {
     Packing packing;
     Bags units;                         ///< [N] in packed order
@@ -53,11 +53,11 @@ class LanguageModel : public Network {
   Batch batch(Packing packing, std::span<const std::int32_t> ids, std::vector<std::int32_t> targets, bool training,
               std::uint64_t seed, std::uint64_t step) const;
 
-  /// The last layer's output [N, H] and the state after it. After `prepare`.
+  /// The last layer's output [N, H] and the state after it. Call after `prepare`.
   Recurrent::Output forward(Tape& tape, const Batch& batch, const RecurrentState* initial) const;
 
-  /// The mean of -log p(target) over units, in nats, of what `forward` gave. In training also adds the gradients, with
-  /// those of the penalties, which the result does not count.
+  /// The mean of -log p(target) over units, in nats, for the output of `forward`. In training also adds the gradients,
+  /// including those of the penalties, which the result does not include.
   double loss(Tape& tape, const Batch& batch, const Activation& y);
 
   const LanguageModelOptions& options() const { return options_; }

@@ -1,3 +1,6 @@
+// Composition of the tagger. Each distinct word of a batch goes through the character encoder once; its vector is then
+// joined with the word's and the shape's embeddings for every token. Lower precision covers the large matrices only:
+// shape embeddings, the layers that score tags and the CRF stay in float32.
 #include "models/tagger.h"
 
 #include <algorithm>
@@ -11,7 +14,7 @@
 namespace mnemo {
 namespace {
 
-// Streams of the masks outside the recurrent layers, whose own are named by layer from 1 on.
+// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
 constexpr std::uint32_t kInputMask = 0x100, kOutputMask = 0x101, kCharMask = 0x102;
 
 constexpr Index kConvolutionWidth = 3;
@@ -69,7 +72,7 @@ void CharEncoder::prepare(Tape& tape) {
 }
 
 Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& letters) const {
-  // Each word's vector is its own, so that without gradients they can be made in turns.
+  // A word's vector does not depend on other words, so without gradients they can be computed in turns.
   constexpr Index kLetters = Index{1} << 18;
   if (tape.training() || words.tokens() <= kLetters) return encode(tape, words, letters);
   const Activation y = tape.allocate(words.sequences(), options_.output());

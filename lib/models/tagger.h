@@ -1,5 +1,5 @@
-// A tagger: word vectors and what a character encoder makes of each word's letters, recurrent layers, and for every
-// column that is predicted scores and a CRF or a softmax.
+// A tagger: word vectors, vectors from a character encoder, recurrent layers, and for every predicted column a layer of
+// scores and a CRF or a softmax.
 //
 // Letters: N tokens, B sentences, U distinct words of a batch, M characters in them, K tags of a column.
 #pragma once
@@ -22,24 +22,24 @@
 
 namespace mnemo {
 
-/// none; cnn: a convolution of three characters and the largest over time (Ma & Hovy 2016); bilstm: the last states of
-/// both directions (Lample et al. 2016).
+/// none; cnn: a convolution over three characters and the maximum over time (Ma & Hovy 2016); bilstm: the final states
+/// of both directions (Lample et al. 2016).
 enum class CharEncoderKind { kNone, kCnn, kBilstm };
 
 struct CharEncoderOptions {
   CharEncoderKind kind = CharEncoderKind::kNone;
   Index rows = 0;          ///< of the characters' table
-  Index embedding = 30;    ///< of a character
+  Index embedding = 30;    ///< embedding size of a character
   Index hidden = 50;       ///< filters, or units of one direction
   float dropout = 0.5f;    ///< of the characters' vectors
-  float deviation = 1.0f;  ///< of their first values
+  float deviation = 1.0f;  ///< of their initial values
 
   Index output() const {
     return kind == CharEncoderKind::kNone ? 0 : kind == CharEncoderKind::kCnn ? hidden : 2 * hidden;
   }
 };
 
-/// A vector for each word, of its characters.
+/// A vector for each word, from its characters.
 class CharEncoder {
  public:
   CharEncoder(const std::string& name, const CharEncoderOptions& options);
@@ -53,7 +53,7 @@ class CharEncoder {
   void prepare(Tape& tape);
 
   /// [U, output()], rows in the words' original order. `letters` are in the packing's order; both must outlive the
-  /// tape's backward. After `prepare`.
+  /// tape's backward. Call after `prepare`.
   Activation forward(Tape& tape, const Packing& words, const Bags& letters) const;
 
   Embedding& embedding() { return embedding_; }
@@ -72,9 +72,9 @@ struct TaggerOptions {
   Index table_rows = 0;  ///< rows of the words' embedding
   Index embedding = 0;
   CharEncoderOptions chars;
-  Index shapes = 0, shape_embedding = 0;    ///< kinds of capitalisation, and the size of their vectors; 0: none
-  RecurrentOptions recurrent;               ///< without its input
-  std::vector<AllowedTransitions> columns;  ///< that are predicted
+  Index shapes = 0, shape_embedding = 0;    ///< kinds of capitalisation, and their embedding size; 0: none
+  RecurrentOptions recurrent;               ///< without the input size
+  std::vector<AllowedTransitions> columns;  ///< the predicted ones
   bool crf = true;
   float dropout = 0.0f;            ///< before the dense layers
   float embedding_dropout = 0.0f;  ///< of the recurrent layers' input; variational if recurrent.variational
@@ -83,13 +83,13 @@ struct TaggerOptions {
   Index input() const { return embedding + chars.output() + shape_embedding; }
 };
 
-/// What a batch gives the network. Tokens are in the packing's order.
+/// The network's input for a batch. Tokens are in the packing's order.
 struct TaggerBatch {
   Packing packing{std::span<const std::int32_t>()};
   Bags words;
   Packing letters_packing{std::span<const std::int32_t>()};  ///< of the U distinct words
   Bags letters;
-  std::vector<std::int32_t> word;  ///< [N] which of the distinct words
+  std::vector<std::int32_t> word;  ///< [N] index of the distinct word
   Bags shapes;
 };
 
@@ -106,16 +106,16 @@ class Tagger : public Network {
   /// Packs for the tape's mode.
   void prepare(Tape& tape);
 
-  /// Scores [N, K] of each column. `batch` must outlive the tape's backward. After `prepare`.
+  /// Scores [N, K] of each column. `batch` must outlive the tape's backward. Call after `prepare`.
   std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch) const;
 
   /// The sum over columns of -log P(gold): with a CRF the mean over sentences, else over tokens. `gold` [columns][N]
-  /// in the packing's order.
+  /// is in the packing's order.
   double loss(Tape& tape, const Packing& packing, const std::vector<Activation>& scores,
               std::span<const std::vector<std::int32_t>> gold, float label_smoothing) const;
 
-  /// What decodes a column's scores with the weights as they are. Without a CRF moves weigh nothing, but what the
-  /// scheme forbids stays forbidden.
+  /// Decodes a column's scores with the current weights. Without a CRF transitions have weight zero, but those that the
+  /// scheme forbids stay forbidden.
   Chain chain(std::size_t column) const;
 
   Embedding& embedding() { return embedding_; }

@@ -1,3 +1,6 @@
+// The head is a softmax over the shortlist and one class per cluster. Rows whose target is in a cluster are gathered,
+// projected and given to that cluster's own softmax; its loss is scaled by their fraction of all rows, so the sum is
+// the mean over rows.
 #include "nn/adaptive_softmax.h"
 
 #include <algorithm>
@@ -11,7 +14,7 @@ namespace {
 
 constexpr Index kShrink = 4;
 
-// Scores become log-probabilities, `offset` added.
+// Turns scores into log-probabilities plus `offset`.
 void log_softmax(Index count, float* scores, float offset, std::vector<float>& scratch) {
   scratch.resize(static_cast<std::size_t>(count));
   const float largest = kernels::largest_of_row(count, scores);
@@ -94,7 +97,7 @@ std::vector<std::int32_t> AdaptiveSoftmax::head_targets(std::span<const std::int
 
 double AdaptiveSoftmax::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
   const auto members = std::make_shared<std::vector<Members>>();
-  // The closures below read them: the first one on the tape is the last on the way back.
+  // Keeps them alive for the closures below: the first closure on the tape is the last to run in backward.
   tape.record([members] {});
   double loss = head_.loss(tape, x, head_targets(targets, *members), share);
   for (std::size_t c = 0; c < clusters_.size(); ++c) {

@@ -1,4 +1,4 @@
-// A softmax in steps for large vocabularies (Grave et al. 2017, "Efficient softmax approximation for GPUs").
+// A two-level softmax for large vocabularies (Grave et al. 2017, "Efficient softmax approximation for GPUs").
 #pragma once
 
 #include <memory>
@@ -12,12 +12,12 @@
 namespace mnemo {
 
 /// The first cutoffs[0] classes, the most frequent ones, and the clusters [cutoffs[i], cutoffs[i + 1]) of the others
-/// share a softmax; a cluster's classes share another one, whose inputs are a projection of x to a fourth of H for the
+/// share a softmax; a cluster's classes share another one, whose input is a projection of x to a quarter of H for the
 /// first cluster, a sixteenth for the second, and so on, at least one. A row costs the head and, if its target is rare,
 /// one cluster.
 class AdaptiveSoftmax : public OutputLayer {
  public:
-  /// `cutoffs` ascend and lie between 0 and `classes`.
+  /// `cutoffs` ascend and are between 0 and `classes`.
   AdaptiveSoftmax(const std::string& name, Index in, Index classes, const std::vector<Index>& cutoffs);
 
   void initialise(Initialiser initialiser, std::uint64_t seed) override;
@@ -42,7 +42,7 @@ class AdaptiveSoftmax : public OutputLayer {
     Linear projection;
     SoftmaxOutput softmax;
   };
-  // Rows whose targets lie in a cluster, and these within it.
+  // Rows whose targets are in a cluster, and the targets within it.
   struct Members {
     std::vector<std::int32_t> rows, targets;
   };

@@ -1,4 +1,4 @@
-// Memory of one batch: handed out by moving a pointer, given back all at once.
+// Memory of one batch: allocated by advancing a pointer, released all at once.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,18 @@
 
 namespace mnemo {
 
-/// Blocks of floats for one batch. After the first batches of a size nothing is allocated any more.
+/// Blocks of floats for one batch. After the first batches of a size nothing more is taken from the system.
 class Arena {
  public:
   /// `count` floats, aligned to a cache line, not initialised.
   float* allocate(std::int64_t count);
 
-  /// Takes everything back. What was allocated is joined into one block, so that the next batch finds it whole.
+  /// Releases everything. The blocks are merged into one for the next batch.
   void reset();
 
   std::int64_t bytes() const;
 
-  /// Room that one product after the other may use; it keeps its size from batch to batch.
+  /// Scratch memory shared by successive products; it keeps its size from batch to batch.
   AlignedVector& scratch() { return scratch_; }
 
  private:

@@ -1,3 +1,5 @@
+// The table of cell traits. Layers, sessions and parameters read sizes, block orders and kernels from it, so no other
+// source has a case for a single cell.
 #include "nn/cell.h"
 
 #include "base/error.h"
@@ -13,7 +15,7 @@ namespace {
 using namespace kernels;
 using Forget = CellTraits::ForgetGate;
 
-// Long because it is a table: a row a cell, in the order of the enum.
+// Long because it is a table: one entry per cell, in the order of the enum.
 std::vector<CellTraits> make_traits() {
   using enum CellKind;
   return {
@@ -158,12 +160,12 @@ CellKind cell_kind(std::string_view name, const CellForm& form) {
   if (name == "rnn") return form.relu ? CellKind::kRnnRelu : CellKind::kRnnTanh;
   for (const CellTraits& traits : all_traits())
     if (name == traits.name) return traits.kind;
-  fail("no cell {}", name);
+  fail("unknown cell {}", name);
 }
 
 const CellTraits& cell_traits(CellKind kind) {
   const CellTraits& traits = all_traits()[static_cast<std::size_t>(kind)];
-  if (traits.kind != kind) fail("the rows of cell traits do not stand in the order of CellKind");
+  if (traits.kind != kind) fail("the entries of cell traits are not in the order of CellKind");
   return traits;
 }
 

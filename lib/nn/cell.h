@@ -1,6 +1,6 @@
-// The recurrent cells: what a row of gates holds, which products fill it, which kernels treat it.
+// The recurrent cells: the layout of a row of gates, the products that fill it, the kernels that process it.
 //
-// Adding a cell means a pair of kernels, a value of `CellKind`, and its row in `cell_traits`.
+// A new cell needs a pair of kernels, a value of `CellKind`, and an entry in the table of cell.cc.
 #pragma once
 
 #include <optional>
@@ -29,18 +29,17 @@ enum class CellKind {
 /// All of them, for tests and benchmarks.
 const std::vector<CellKind>& all_cells();
 
-/// What a cell's name leaves open.
+/// Variants that a cell's name does not determine.
 struct CellForm {
   bool layer_norm = false;  ///< lstm
   bool reset_after = true;  ///< gru
   bool relu = false;        ///< rnn
 };
 
-/// The names that users know.
+/// The cell names of the configuration.
 const std::vector<std::string>& cell_names();
 
-/// The cell of one of those names in this form; what the form says of other cells is ignored. Throws Error for a name
-/// that there is not.
+/// The cell of one of those names in this form; settings for other cells are ignored. Throws Error for an unknown name.
 CellKind cell_kind(std::string_view name, const CellForm& form);
 
 /// A vector of weights that only this cell has, [blocks * H].
@@ -57,30 +56,30 @@ struct CellTraits {
   CellKind kind;
   const char* name;
   Index gates;                       // G: weight_ih is [G H, I]
-  Index hidden_gates;                // weight_hh is [hidden_gates H, P]; 0: the state is not multiplied by anything
+  Index hidden_gates;                // weight_hh is [hidden_gates H, P]; 0: no recurrent product
   Index blocks;                      // a row of gates is [blocks H]
   std::vector<Index> input_order;    // block k holds the input's gate input_order[k]; these are the first blocks
   Index hidden_first = 0;            // the block that holds the first recurrent gate; the others follow
   Index kept = 0, kept_scalars = 0;  // kept is [kept H + kept_scalars]
   bool bias = true;                  // both products have a bias
   bool cell_state = false;           // c beside h
-  bool direct = false;               // h_prev goes into h past the products too
+  bool direct = false;               // h_prev also reaches h directly, bypassing the products
   bool kept_in_inference = false;
   Forward forward = nullptr;
   Backward backward = nullptr;
-  Forward reset = nullptr;  // between the recurrent products and that of the last gate, which takes what it kept
+  Forward reset = nullptr;  // between the recurrent products and that of the last gate, which takes its output
   Backward reset_backward = nullptr;
   std::vector<OwnVector> own = {};
   struct ForgetGate {
     Index gate;
-    float sign;  // of the bias that makes it remember
+    float sign;  // of the bias that makes the cell remember
   };
   std::optional<ForgetGate> forget = std::nullopt;
   Index own_bias = -1;  // where the gates' bias is one of the own vectors: its first block
 
-  /// Recurrent gates of the first product: all, but the last where there is a `reset`.
+  /// Recurrent gates of the first product: all, or all but the last if there is a `reset`.
   Index first_product_gates() const { return hidden_gates - (reset ? 1 : 0); }
-  /// Blocks of a row beyond the input's: recurrent sums of their own.
+  /// Blocks of a row after the input's, which hold recurrent sums alone.
   Index recurrent_blocks() const { return blocks - static_cast<Index>(input_order.size()); }
   Index own_blocks() const {
     Index sum = 0;

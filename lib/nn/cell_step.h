@@ -1,20 +1,19 @@
-// One time step of one direction of a recurrent layer, without what surrounds it: the recurrent products and the cell.
-// Whole sequences and sessions of one step at a time both run through it, and so give the same bits.
+// The core of one time step of one direction of a recurrent layer: the recurrent products and the cell. Whole sequences
+// and sessions of one step at a time both run through it, and so give the same bits.
 #pragma once
 
 #include "nn/recurrent.h"
 
 namespace mnemo {
 
-// Rows `stride` apart; with a stride of 0 one row for all.
+// Rows `stride` apart; a stride of 0 repeats one row.
 struct Rows {
   const float* at = nullptr;
   Index stride = 0;
   Rows from(Index column) const { return {at + column, stride}; }
 };
 
-// The state before a step. `fed` is h as the recurrent product takes it; `zero`: h is zero, so that no product is
-// needed.
+// The state before a step. `fed` is h as the recurrent product takes it; `zero`: h is zero, so no product is needed.
 struct Previous {
   Rows h, fed, c;
   bool zero = false;
@@ -22,12 +21,12 @@ struct Previous {
 
 struct CellStep {
   Index rows;
-  Index begin, end;  // units that are treated: all, or some of a cell without a recurrent product
+  Index begin, end;  // units to compute: all, or some for a cell without a recurrent product
   float* gates;      // [rows, blocks H]: the input's blocks are filled
   Index gates_stride;
-  float* c;  // [rows, H], null of cells without a cell state
+  float* c;  // [rows, H], null for cells without a cell state
   Index c_stride;
-  float* kept;  // [rows, kept H + kept_scalars], null where nothing is to be kept
+  float* kept;  // [rows, kept H + kept_scalars], null where nothing is kept
   Index kept_stride;
   float* raw;  // [rows, H] h before a projection, null where there is none
   Index raw_stride;
@@ -38,12 +37,12 @@ struct CellStep {
 /// gates += previous.fed W_hh^T, then the cell, then the projection.
 void run_cell(const RecurrentDirection& weights, const CellStep& step, const Previous& previous);
 
-/// out = x + y, or with a gate x + gate (y - x): what a layer of input x and output y gives on. `out` may be none of
-/// them.
+/// out = x + y, or with a gate x + gate (y - x): the output of a residual layer with input x and layer output y. `out`
+/// must not be any of them.
 void connect_values(Index count, const float* x, const float* y, const float* gate, float* out);
 
-/// to[r] = keep[r] previous[r] + (1 - keep[r]) to[r]; a null `keep` stands for `rate` everywhere, the expectation that
-/// inference takes.
+/// to[r] = keep[r] previous[r] + (1 - keep[r]) to[r]; a null `keep` stands for `rate` everywhere, the expectation used
+/// in inference.
 void zoneout_rows(Index rows, Index columns, const float* keep, Index keep_stride, float rate, const Rows& previous,
                   float* to, Index stride);
 

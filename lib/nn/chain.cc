@@ -1,3 +1,6 @@
+// Forward-backward and Viterbi recursions on kernels/chain.h. The n best sequences need a single Viterbi pass: each
+// sequence found splits those left by the token at which they depart from it, and the pass has the best beginning for
+// every departure, so its score is known at once.
 #include "nn/chain.h"
 
 #include <algorithm>
@@ -102,7 +105,7 @@ void Chain::add_expected_transitions(const ChainScores& scores, const ChainSums&
     const double* after = sums.backward.data() + t * stride_;
     for (Index j = 0; j < stride_; ++j) joined[j] = scores.row(t)[j] + after[j] + forward_.largest[j];
     const double top_before = before[largest_at(before, tags_)], top_joined = joined[largest_at(joined.data(), tags_)];
-    // Where the best on either side do not go together, factors of the others would leave the range of a double.
+    // Where the best tags on either side do not fit together, factors of the others would leave the range of a double.
     constexpr double kLargestFactor = 300;
     if (const double factor = top_before + top_joined - sums.log_sum; factor <= kLargestFactor) {
       kernels::chain_exp(stride_, before, -top_before, a.data());
@@ -123,7 +126,7 @@ void Chain::marginals(const ChainSums& sums, Index t, double* out) const {
     out[k] = std::exp(sums.forward[t * stride_ + k] + sums.backward[t * stride_ + k] - sums.log_sum);
     total += out[k];
   }
-  // Over a hundred thousand tokens the logarithms lose digits, which all tags of a token share.
+  // Over a hundred thousand tokens the logarithms lose digits; the error is common to all tags of a token.
   for (Index k = 0; k < tags_; ++k) out[k] /= total;
 }
 
@@ -158,10 +161,10 @@ Chain::Viterbi Chain::viterbi(const ChainScores& scores) const {
 TagPath Chain::best(const ChainScores& scores) const { return best(scores, 1).front(); }
 
 std::vector<TagPath> Chain::best(const ChainScores& scores, Index count) const {
-  // The best of all sequences that end as `parent` does behind token t, have `tag` there, and before it what is best.
+  // The best of the sequences that equal `parent` after token t and have `tag` at t.
   struct Candidate {
     double score;
-    Index number, parent, t;  // numbered in the order they are met, which decides between equals
+    Index number, parent, t;  // numbered in order of discovery, which breaks ties
     std::int32_t tag;
     bool operator<(const Candidate& o) const { return score != o.score ? score > o.score : number < o.number; }
   };
@@ -189,13 +192,13 @@ std::vector<TagPath> Chain::best(const ChainScores& scores, Index count) const {
     out.push_back(std::move(path));
     if (self + 1 == count) break;
     const auto& tags = out.back().tags;
-    double behind = end_[tags.back()];  // the score of all that lies behind token t, the move to it included
+    double after = end_[tags.back()];  // the score of everything after token t, the transition to it included
     for (Index t = T - 1; t > 0; --t) {
-      behind += scores.row(t)[tags[t]];
+      after += scores.row(t)[tags[t]];
       for (Index k = 0; k < tags_ && t <= c.t; ++k)
         if (k != tags[t - 1])
-          offer(v.values[(t - 1) * stride_ + k] + next(k, tags[t]) + behind, self, t - 1, static_cast<std::int32_t>(k));
-      behind += next(tags[t - 1], tags[t]);
+          offer(v.values[(t - 1) * stride_ + k] + next(k, tags[t]) + after, self, t - 1, static_cast<std::int32_t>(k));
+      after += next(tags[t - 1], tags[t]);
     }
   }
   return out;

@@ -1,5 +1,5 @@
-// Sequences of tags under weights of tags and of moves: sums over all of them, the best ones, and the probability of
-// what lies between. Exact, in logarithms, in double precision (Lafferty, McCallum & Pereira 2001; Rabiner 1989).
+// Sequences of tags with weights for tags and transitions: sums over all of them, the best ones, and the probability of
+// a part. Exact, in logarithms, in double precision (Lafferty, McCallum & Pereira 2001; Rabiner 1989).
 //
 // K tags, T tokens. A sequence y has the score
 //   begin[y_0] + sum_t scores[t, y_t] + sum_t next[y_t, y_t+1] + end[y_T-1]
@@ -15,7 +15,7 @@
 
 namespace mnemo {
 
-/// What a tagging scheme allows: 1 or 0 for each tag and move.
+/// What a tagging scheme allows: 1 or 0 for each tag and transition.
 struct AllowedTransitions {
   explicit AllowedTransitions(Index its_tags)
       : tags(its_tags), begin(its_tags, 1), end(its_tags, 1), next(its_tags * its_tags, 1) {}
@@ -52,14 +52,14 @@ struct TagPath {
 /// Forward and backward sums of a sentence.
 struct ChainSums {
   double log_sum = 0;            ///< the logarithm of the sum over all sequences
-  std::vector<double> forward;   // [T, stride]: over all beginnings that end in a tag, its own score included
-  std::vector<double> backward;  // [T, stride]: over all continuations, the tag's own score not included
+  std::vector<double> forward;   // [T, stride]: over all prefixes that end in a tag, its own score included
+  std::vector<double> backward;  // [T, stride]: over all continuations, without the tag's own score
   std::vector<double> room;      // [2, stride]
 };
 
 class Chain {
  public:
-  /// Weights [K], [K, K] and [K]; null: zero. What is not allowed has the weight -infinity.
+  /// Weights [K], [K, K] and [K]; null: zero. Anything not allowed has the weight -infinity.
   Chain(const AllowedTransitions& allowed, const float* begin, const float* next, const float* end);
 
   Index tags() const { return tags_; }
@@ -70,26 +70,26 @@ class Chain {
   /// Throws Error if no sequence of this length is allowed. Sentences have at least one token, here and below.
   void sum(const ChainScores& scores, ChainSums& out) const;
 
-  /// Adds to moves [K, stride] how often each move is expected, sum_t P(y_t = i, y_t+1 = j).
+  /// Adds the expected count of each transition, sum_t P(y_t = i, y_t+1 = j), to `transitions` [K, stride].
   void add_expected_transitions(const ChainScores& scores, const ChainSums& sums, double* transitions) const;
 
   /// P(y_t = k) for all k < K: they sum to 1.
   void marginals(const ChainSums& sums, Index t, double* out) const;
 
-  /// The probability that tokens from `first` on have exactly these tags, and that the token behind them, if there is
-  /// one, does not have the tag `barred` (-1: it may have any).
+  /// The probability that tokens from `first` on have exactly these tags, and that the token after them, if any, does
+  /// not have the tag `barred` (-1: it may have any).
   double probability(const ChainScores& scores, const ChainSums& sums, Index first, std::span<const std::int32_t> tags,
                      std::int32_t barred) const;
 
-  /// The best sequence (Viterbi); of equal ones that whose last differing tag is smallest.
+  /// The best sequence (Viterbi); among equals the one whose last differing tag is smallest.
   TagPath best(const ChainScores& scores) const;
 
-  /// The `count` best sequences, best first, or all if there are fewer: each found by the tokens at which it leaves a
-  /// better one (Lawler 1972). Time grows with count * T * K.
+  /// The `count` best sequences, best first, or all if there are fewer: each is found from the token at which it
+  /// departs from a better one (Lawler 1972). Time grows with count * T * K.
   std::vector<TagPath> best(const ChainScores& scores, Index count) const;
 
  private:
-  // The weights of moves, in one direction.
+  // The weights of transitions, in one direction.
   struct Transitions {
     std::vector<double> logs, factors, largest;
     kernels::ChainTransitions view(Index tags, Index stride) const {

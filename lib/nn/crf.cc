@@ -10,7 +10,7 @@
 namespace mnemo {
 namespace {
 
-// Gradients are summed over groups of so many sentences, then over the groups, whatever the number of threads.
+// Gradients are summed over groups of this many sentences, then over the groups, for any number of threads.
 constexpr Index kGroup = 4;
 
 // A group's gradients of the weights, times the number of sentences.
@@ -19,7 +19,7 @@ struct Gradients {
   std::vector<double> transitions, start, end;
 };
 
-// Whether all gold tags of sequence b are some of the K.
+// Whether all gold tags of sequence b are among the K.
 bool is_known(const Packing& packing, Index b, std::span<const std::int32_t> gold) {
   for (Index t = 0; t < packing.length(b); ++t)
     if (gold[packing.row(b, t)] < 0) return false;
@@ -92,7 +92,7 @@ double Crf::loss(Tape& tape, const Packing& packing, const Activation& scores,
   });
   double loss = 0;
   for (const double one : losses) loss += share * one;
-  if (loss == INFINITY) fail("crf: a sentence's gold tags are no sequence that the scheme allows");
+  if (loss == INFINITY) fail("crf: a sentence's gold tags are not a sequence that the scheme allows");
   if (!scores.gradient) return loss;
   float *dstart = Tape::trained(start).gradient.data(), *dend = Tape::trained(end).gradient.data(),
         *dtransitions = Tape::trained(transitions).gradient.data();

@@ -1,5 +1,5 @@
-// A linear-chain conditional random field (Lafferty, McCallum & Pereira 2001) over the scores that a network gives the
-// tags of each token.
+// A linear-chain conditional random field (Lafferty, McCallum & Pereira 2001) over a network's scores for the tags of
+// each token.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +19,16 @@ class Crf {
   /// pytorch-crf.
   Crf(const std::string& name, AllowedTransitions allowed);
 
-  /// Zero: every allowed sequence is equally likely but for the scores.
+  /// All zero: only the scores distinguish the allowed sequences.
   void initialise();
   void visit(const ParameterVisitor& visitor);
 
-  /// -log P(gold), mean over the sentences that have tokens and no gold tag of -1, which stands for one that is none of
-  /// the K; the gradient is added to that of `scores` [N, K] and to
-  /// the weights'. `gold` [N] has the packing's order. Throws Error if a gold sequence is not allowed.
+  /// -log P(gold), mean over the sentences that have tokens and no gold tag of -1, which stands for one that is not
+  /// among the K; the gradient is added to that of `scores` [N, K] and to the weights'. `gold` [N] is in the packing's
+  /// order. Throws Error if a gold sequence is not allowed.
   double loss(Tape& tape, const Packing& packing, const Activation& scores, std::span<const std::int32_t> gold) const;
 
-  /// For decoding with the weights as they are.
+  /// For decoding with the current weights.
   Chain chain() const;
 
   Parameter transitions, start, end;

@@ -16,7 +16,7 @@ std::uint32_t threshold_of(float rate) {
   return static_cast<std::uint32_t>(std::lround(static_cast<double>(rate) * 65536.0));
 }
 
-// Zero at probability `threshold` / 65536, else `keep`.
+// Zero with probability `threshold` / 65536, else `keep`.
 float* draw(Tape& tape, std::uint32_t threshold, float keep, std::uint32_t layer, Index count) {
   const kernels::MaskStream stream{{static_cast<std::uint32_t>(tape.seed), static_cast<std::uint32_t>(tape.seed >> 32)},
                                    {static_cast<std::uint32_t>(tape.step), static_cast<std::uint32_t>(tape.step >> 32),
@@ -30,7 +30,7 @@ float* draw(Tape& tape, std::uint32_t threshold, float keep, std::uint32_t layer
 
 constexpr Index kRowsPerTask = 64;
 
-// Calls body(row) for each row, groups of rows on the pool's threads.
+// Calls body(row) for each row, in groups of rows on the pool's threads.
 template <class Body>
 void for_rows(ThreadPool& pool, Index rows, const Body& body) {
   pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
@@ -38,7 +38,7 @@ void for_rows(ThreadPool& pool, Index rows, const Body& body) {
   });
 }
 
-// For each row of the packing its sequence, or nothing if each row has a mask of its own.
+// The sequence of each row of the packing; empty if each row has a mask of its own.
 std::vector<Index> rows_of_masks(const Packing* packing) {
   std::vector<Index> out;
   for (Index t = 0; packing && t < packing->steps(); ++t)

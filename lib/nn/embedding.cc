@@ -12,8 +12,8 @@ namespace {
 constexpr Index kTokensPerTask = 256;
 constexpr Index kRowsPerTask = 64;
 
-// Entries of the bags by table row, ascending, and within a row in the batch's order, so that a row's gradient is
-// summed in one order for any number of threads.
+// Entries of the bags by table row, ascending, and within a row in the batch's order, so the order of a row's gradient
+// sum does not depend on the number of threads.
 struct Occurrence {
   std::int32_t row, token;
   float weight;

@@ -11,7 +11,7 @@
 
 namespace mnemo {
 
-/// For each of N tokens the rows of the table that make it up, and their weights: token n has entries
+/// The rows of the table that each of N tokens consists of, and their weights: token n has entries
 /// [starts[n], starts[n + 1]).
 struct Bags {
   std::vector<std::int32_t> starts{0};  // [N + 1]
@@ -22,7 +22,7 @@ struct Bags {
 };
 
 /// y[n] = sum over the bag of weight * table[row]. The gradient, and so the optimiser's work, touches only rows that
-/// occur in the batch, unless the table is `dense`, as one must be that is the output's weight too.
+/// occur in the batch, unless the table is `dense`, as a table that is also the output's weight must be.
 class Embedding {
  public:
   Embedding(const std::string& name, Index rows, Index dimension, bool dense = false);
@@ -48,7 +48,7 @@ class Embedding {
   std::span<const float> frozen_;  // [extra rows, E]
 };
 
-/// The distinct rows below `limit` of a batch, ascending.
+/// The distinct rows of a batch that are below `limit`, ascending.
 std::vector<std::int32_t> distinct_rows(const Bags& bags, Index limit);
 
 }  // namespace mnemo

@@ -49,7 +49,7 @@ void initialise_orthogonal(Parameter& parameter, Index begin, std::uint64_t seed
   for (Index r = 0; r < n; ++r) {
     double* row = rows.data() + r * n;
     for (Index j = 0; j < n; ++j) row[j] = random.normal();
-    // Twice is enough (Kahan, Parlett): the second pass removes what rounding left.
+    // Twice is enough (Kahan, Parlett): the second pass removes the rounding errors of the first.
     for (int pass = 0; pass < 2; ++pass)
       for (Index q = 0; q < r; ++q) {
         const double* other = rows.data() + q * n;

@@ -1,4 +1,4 @@
-// First values of weights.
+// Initialisation of weights.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +7,15 @@
 
 namespace mnemo {
 
-/// How the matrices of a model begin.
-///   orthogonal  Glorot's uniform for products with inputs, orthogonal for the recurrent ones, biases zero
-///   glorot      Glorot's uniform for all, biases zero
-///   uniform     what PyTorch's layers do: everything, biases too, uniform in +-1/sqrt(H), or 1/sqrt(inputs) for a
-///   dense
-///               layer
-/// Each gate of a cell is a matrix of its own.
+/// Initialisation of a model's matrices.
+///   orthogonal  Glorot uniform for products with inputs, orthogonal for the recurrent ones, biases zero
+///   glorot      Glorot uniform for all, biases zero
+///   uniform     as PyTorch's layers: all weights and biases uniform in +-1/sqrt(H), dense layers in +-1/sqrt(inputs)
+/// Each gate of a cell counts as a matrix of its own.
 enum class Initialiser { kOrthogonal, kGlorot, kUniform };
 
-/// Names the stream of one tensor: the seed, and a hash of the parameter's name, so that adding a layer does not change
-/// the first values of the others.
+/// A tensor's random stream is named by the seed and a hash of the parameter's name, so adding a layer does not change
+/// the initial values of the others.
 void initialise_uniform(Parameter& parameter, float bound, std::uint64_t seed);
 void initialise_normal(Parameter& parameter, float deviation, std::uint64_t seed);
 

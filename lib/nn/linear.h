@@ -19,7 +19,7 @@ class Linear {
   void initialise(Initialiser initialiser, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   void weights_changed() { packed_ = false; }
-  /// Of the products in inference; training keeps float32.
+  /// Precision of the products in inference; training keeps float32.
   void set_precision(kernels::Precision precision) {
     precision_ = precision;
     weights_changed();
@@ -27,7 +27,7 @@ class Linear {
   /// Packs the weights for the tape's mode, or for inference, if they changed.
   void prepare(Tape& tape) { pack(tape.pool, tape.training()); }
   void prepare(ThreadPool& pool) { pack(pool, false); }
-  /// After `prepare`; in inference several threads may call it at once.
+  /// Call after `prepare`; in inference several threads may call it at once.
   Activation forward(Tape& tape, const Activation& x) const;
   Activation forward(Tape& tape, const Activation& x) {
     prepare(tape);

@@ -6,7 +6,7 @@
 namespace mnemo {
 namespace {
 
-// log(sum_k exp(x_k)), and the probabilities exp(x_k - that).
+// Returns log(sum_k exp(x_k / temperature)); log_p gets the logarithms of the probabilities.
 double log_softmax(const float* x, Index columns, double temperature, std::vector<double>& log_p) {
   log_p.resize(columns);
   double largest = -INFINITY, sum = 0;

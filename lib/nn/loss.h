@@ -1,4 +1,4 @@
-// Losses of a classifier. Both give the mean over the batch and put its gradient into the logits' gradient.
+// Losses of a classifier. Both return the mean over the batch and add its gradient to the logits'.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace mnemo {
 
 /// Cross-entropy of softmax(logits [B, K]) with one label each:
 ///   loss = sum_b w[y_b] * -(sum_k q_bk log p_bk) / sum_b w[y_b],  q = (1 - s) onehot(y) + s / K
-/// with class weights w (empty: all 1) and label smoothing s (Szegedy et al. 2016). The weight is that of the true
-/// class for all terms of a record, also under smoothing. A label of -1 is none of the K: its record is left out.
+/// with class weights w (empty: all 1) and label smoothing s (Szegedy et al. 2016). All terms of a record have the
+/// weight of its true class, also under smoothing. A label of -1 is not among the K: its record is left out.
 double softmax_cross_entropy(const Activation& logits, std::span<const std::int32_t> labels,
                              std::span<const float> class_weights, float smoothing);
 

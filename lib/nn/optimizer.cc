@@ -1,3 +1,6 @@
+// Dense steps are plain loops over pieces of the parameters. For sparse rows, missed_[L] is the sum of the factors that
+// a row last updated at step L has missed: each step brings the latest kMissedSteps of these sums up to date once for
+// all rows, so catching up a row takes one pass over it, however many steps it missed.
 #include "nn/optimizer.h"
 
 #include <algorithm>
@@ -63,7 +66,7 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   Parameter& p = *slot.parameter;
   if (!p.fixed_rows.empty() && p.fixed_rows[row] != 0) return;
   const Index E = p.row_size(), at = row * E;
-  // The sums of steps long past are no longer kept up to date: what is left to do is their decay.
+  // Sums of much older steps are not updated any further; only their decay has to be applied.
   const std::int64_t kept_until = std::min(steps_, last + kMissedSteps);
   const double sum =
       static_cast<double>(p.rate) * missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
@@ -178,7 +181,7 @@ void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
   for (Slot& slot : slots_) slot.parameter->clear_gradient();
 }
 
-// What step steps_ + 1 adds to the missed sum of a row last updated at the step before, per factor of decay.
+// The term that step steps_ + 1 adds to the missed sum of a row last updated at the previous step, without its decay.
 double Optimizer::missed_factor(double rate) const {
   if (!is_adam(options_)) return rate;
   return rate * std::sqrt(1.0 - beta_power(options_.beta2, steps_ + 1)) /

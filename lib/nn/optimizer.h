@@ -1,12 +1,13 @@
 // Optimisers, each as PyTorch defines it, over dense and sparse parameters.
 //
-// A row of a sparse parameter (an embedding) is worked on only in the steps in which it occurs. What the optimiser
-// would have done to it in between, with a gradient of zero, is made up for at once before the row is used again:
-//   SGD      its momentum runs on as the dense optimiser's would.
-//   Adam(W)  the missed steps s = L + j move it by -sum_j rate_s / (1 - b1^s) b1^j m / (sqrt(b2^j v / (1 - b2^s)) + e).
-//            All terms share m / (sqrt(v) + e), and their other factors are summed once a step for all rows, so a row
-//            ends where dense Adam would put it but for e's weight against its square root.
-//   RMSProp  a zero gradient moves nothing without momentum; the mean square decays. Momentum runs on as for SGD.
+// A row of a sparse parameter (an embedding) is updated only in the steps in which it occurs. The updates in between,
+// with a gradient of zero, are caught up on at once before the row is used again:
+//   SGD      momentum continues as in the dense optimiser.
+//   Adam(W)  the missed steps s = L + j change it by -sum_j rate_s / (1 - b1^s) b1^j m / (sqrt(b2^j v / (1 - b2^s)) +
+//   e).
+//            All terms share m / (sqrt(v) + e), and their other factors are summed once per step for all rows, so a
+//            row ends where dense Adam would put it, except for the weight of e relative to the square root.
+//   RMSProp  a zero gradient changes nothing without momentum; the mean square decays. Momentum continues as for SGD.
 // Terms more than kMissedSteps old are dropped (at a momentum or b1 of 0.99 they are below 4e-5 of the first, at 0.999
 // still a third).
 //

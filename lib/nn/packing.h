@@ -1,7 +1,7 @@
-// How the sequences of a batch lie in memory: sorted by length, longest first, and stored time-major without padding.
+// The layout of a batch of sequences in memory: sorted by length, longest first, and stored time-major without padding.
 //
 // Letters: B sequences, T steps (the longest length), N tokens in all. The rows of step 0 come first, then those of
-// step 1, ...; each step holds only the sequences that still run, so they are the first `rows_at(t)` of the sorted
+// step 1, ...; each step holds only the sequences that have not ended, which are the first `rows_at(t)` of the sorted
 // order.
 #pragma once
 

@@ -8,7 +8,7 @@ namespace mnemo {
 Parameter::Parameter(std::string its_name, std::vector<Index> its_shape, bool is_sparse)
     : name(std::move(its_name)), shape(std::move(its_shape)), sparse(is_sparse) {
   value.resize(size());
-  // A model that only answers never touches it.
+  // Inference never touches it.
   if (!sparse) gradient.resize_zeroed(size());
 }
 

@@ -23,14 +23,14 @@ struct Parameter {
   Index rows() const { return shape.front(); }
   Index row_size() const { return size() / rows(); }
 
-  /// Sets the gradient to zero, and forgets the touched rows.
+  /// Sets the gradient to zero and forgets the touched rows.
   void clear_gradient();
 
   std::string name;
   std::vector<Index> shape;
   bool sparse;
   bool frozen = false;  ///< the optimiser leaves it alone
-  float rate = 1.0f;    ///< what the optimiser's rate is multiplied by; weight decay is not
+  float rate = 1.0f;    ///< factor of the optimiser's rate, but not of weight decay
   AlignedVector value;
   AlignedVector gradient;                // dense: [shape]; sparse: [touched, row_size]
   std::vector<std::uint8_t> fixed_rows;  ///< sparse: where 1, the row is not trained; empty: all are

@@ -1,3 +1,6 @@
+// All loops over the packed rows visit a sequence's steps in ascending order, so every sum has one order. Attention
+// takes its softmax per sequence in three passes over the rows: scores and maxima, exponentials and sums, weighted
+// outputs.
 #include "nn/pooling.h"
 
 #include <algorithm>
@@ -92,7 +95,7 @@ Activation Pooling::mean(Tape& tape, const Packing& packing, const Activation& y
 Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns;
-  // The row of y that has each maximum; a float array's memory, as the arena has no other.
+  // The row of y with each maximum; in memory for floats, as the arena has no other.
   auto* best = reinterpret_cast<std::int32_t*>(tape.arena.allocate(out.size()));
   for (Index b = 0; b < packing.rows_at(0); ++b) {
     std::copy_n(y.value + packing.row(b, 0) * C, C, out.value + packing.original(b) * C);
@@ -119,7 +122,7 @@ Activation Pooling::max(Tape& tape, const Packing& packing, const Activation& y)
 Activation Pooling::attention(Tape& tape, const Packing& packing, const Activation& y) const {
   Activation out = zeros(tape, packing, y.columns);
   const Index C = y.columns, B = packing.sequences();
-  // tanh(y): [N, C] where backward needs it, else one row at a time.
+  // tanh(y): [N, C] if backward needs it, else one row at a time.
   float* squashed = tape.arena.allocate(tape.training() ? y.size() : C);
   float* share = tape.arena.allocate(packing.tokens() + 1);  // [N] a
   const float* w = weight_->value.data();

@@ -1,4 +1,4 @@
-// From a row for each token to a row for each sequence.
+// Pooling: from a row for each token to a row for each sequence.
 #pragma once
 
 #include <memory>

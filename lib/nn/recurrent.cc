@@ -1,3 +1,6 @@
+// The stack of layers: parameters and their packed forms, residual connections, initial and final states. Weights are
+// packed once per change and precision, not per step; packings are counted, so that steps of a batch can notice when
+// another use of the layers replaced them. recurrent_layer.cc runs the layers.
 #include "nn/recurrent.h"
 
 #include <fmt/format.h>
@@ -18,7 +21,7 @@ namespace {
 // Random streams of the masks inside a layer; 2 * layer + direction is added.
 constexpr std::uint32_t kWeightMask = 0x2000;
 
-// All gates' rows of `from` [G H, columns] in the order of a row of gates: `from` itself where that is its own.
+// The gates' rows of `from` [G H, columns] in the order of a row of gates: `from` itself if it has that order.
 const float* ordered_gates(const CellTraits& cell, Index H, Index columns, const float* from, AlignedVector& room) {
   if (std::is_sorted(cell.input_order.begin(), cell.input_order.end())) return from;
   room.resize(cell.gates * H * columns);
@@ -41,12 +44,12 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   const auto when = [&](bool wrong, const std::string& text) {
     if (wrong) out.push_back(text);
   };
-  when(o.projection > 0 && o.cell != CellKind::kLstm, "projection: only the plain lstm takes one");
+  when(o.projection > 0 && o.cell != CellKind::kLstm, "projection: only the plain lstm supports it");
   when(o.projection > 0 && o.projection >= o.hidden,
        fmt::format("projection: {} outputs must be fewer than {} hidden units", o.projection, o.hidden));
-  when(o.projection > 0 && zoneout, "projection: excludes zoneout");
+  when(o.projection > 0 && zoneout, "projection: cannot be combined with zoneout");
   when(o.state_dropout > 0.0f && cell.reset,
-       "state_dropout: a gru takes it only with its reset gate after the product");
+       "state_dropout: a gru supports it only with the reset gate after the product");
   when(o.state_dropout > 0.0f && cell.hidden_gates == 0, "state_dropout: this cell has no recurrent weights");
   when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
   when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
@@ -178,7 +181,7 @@ void Recurrent::initialise(std::uint64_t seed) {
   for (auto& direction : directions_) direction->initialise(options_, seed);
   for (auto& carry : carries_) {
     carry->initialise(options_.initialiser, seed);
-    // Layers begin by handing on most of what they get.
+    // Initially, layers pass on most of their input.
     for (Index j = 0; j < carry->bias.size(); ++j) carry->bias.value[j] -= 1.0f;
   }
   for (Parameter& p : initial_) std::fill_n(p.value.data(), p.size(), 0.0f);
@@ -225,7 +228,7 @@ void Recurrent::prepare(Tape& tape) {
     directions_[i]->pack(tape.pool, true, options_.training_precision, dropping ? weight_masks_[i] : nullptr);
   }
   ++packings_;
-  // Masked weights serve one batch only.
+  // Masked weights are valid for one batch only.
   packed_ = dropping ? Packed::kNo : Packed::kForTraining;
 }
 
@@ -255,7 +258,7 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
 }
 
 void Recurrent::check_prepared() const {
-  if (!is_packed(Packed::kForInference)) fail("recurrent layers are to be prepared before they answer");
+  if (!is_packed(Packed::kForInference)) fail("recurrent layers must be prepared before inference");
 }
 
 void Recurrent::prepare(ThreadPool& pool) {
@@ -268,8 +271,8 @@ void Recurrent::prepare(ThreadPool& pool) {
   for (auto& carry : carries_) carry->prepare(pool);
 }
 
-// The learned state, once for each sequence.
-RecurrentState Recurrent::first_state(Tape& tape, Index sequences) const {
+// The learned initial state, once for each sequence.
+RecurrentState Recurrent::learned_state(Tape& tape, Index sequences) const {
   RecurrentState out;
   Activation* const parts[] = {&out.h, &out.c};
   for (std::size_t k = 0; k < initial_.size(); ++k) {
@@ -294,9 +297,9 @@ Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const Recu
   out.zero = tape.arena.allocate(std::max(H, P));
   std::fill_n(out.zero, std::max(H, P), 0.0f);
   if (initial)
-    out.first = *initial;
+    out.initial = *initial;
   else if (!initial_.empty())
-    out.first = first_state(tape, packing.sequences());
+    out.initial = learned_state(tape, packing.sequences());
   out.final.h = tape.allocate(states, P);
   if (cell.cell_state) out.final.c = tape.allocate(states, H);
   return out;
@@ -319,8 +322,8 @@ LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, c
     const Index at = (layer * D + i) * packing.sequences();
     d.weights = directions_[layer * D + i].get();
     d.weight_mask = weight_masks_.empty() ? nullptr : weight_masks_[layer * D + i];
-    d.h0 = start.first.h.value ? start.first.h.value + at * P : nullptr;
-    d.c0 = start.first.c.value ? start.first.c.value + at * H : nullptr;
+    d.h0 = start.initial.h.value ? start.initial.h.value + at * P : nullptr;
+    d.c0 = start.initial.c.value ? start.initial.c.value + at * H : nullptr;
     d.hn = start.final.h.value + at * P;
     d.cn = cell.cell_state ? start.final.c.value + at * H : nullptr;
   }
@@ -329,7 +332,7 @@ LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, c
 }
 
 LayerGradients Recurrent::layer_gradients(const LayerRun& run, Index layer, const Start& start) {
-  LayerGradients out{{}, start.first.h.gradient != nullptr || start.first.c.gradient != nullptr};
+  LayerGradients out{{}, start.initial.h.gradient != nullptr || start.initial.c.gradient != nullptr};
   for (Index i = 0; i < run.directions(); ++i) {
     const Index at = (layer * run.directions() + i) * run.packing->sequences();
     out.direction[i].dh = start.final.h.gradient + at * run.output();
@@ -343,10 +346,10 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
   const Index sequences = run.packing->sequences(), h = run.hidden(), p = run.output();
   for (Index i = 0; i < run.directions() && state.initial_wanted; ++i) {
     const Index at = (layer * run.directions() + i) * sequences;
-    if (start.first.h.gradient)
-      kernels::add_scaled(1.0f, state.direction[i].dh, start.first.h.gradient + at * p, sequences * p);
-    if (start.first.c.gradient)
-      kernels::add_scaled(1.0f, state.direction[i].dc, start.first.c.gradient + at * h, sequences * h);
+    if (start.initial.h.gradient)
+      kernels::add_scaled(1.0f, state.direction[i].dh, start.initial.h.gradient + at * p, sequences * p);
+    if (start.initial.c.gradient)
+      kernels::add_scaled(1.0f, state.direction[i].dc, start.initial.c.gradient + at * h, sequences * h);
   }
 }
 

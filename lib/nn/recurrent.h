@@ -2,8 +2,8 @@
 // to both.
 //
 // Letters: N tokens, B sequences (in the packing's sorted order), I inputs, H hidden units of one direction, P outputs
-// of one direction (H without a projection), D directions, L layers, G gates. Equations in the headers of the cells'
-// kernels; weights have PyTorch's names, shapes and gate order where PyTorch has the cell.
+// of one direction (H without a projection), D directions, L layers, G gates. Equations are in the headers of the
+// cells' kernels; weights have PyTorch's names, shapes and gate order where PyTorch has the cell.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@
 
 namespace mnemo {
 
-/// What each layer but the first gives on, of its input x (before dropout) and its output y:
+/// The output of each layer but the first, from its input x (before dropout) and the recurrence's output y:
 ///   none     y
 ///   add      x + y (He et al. 2016)
 ///   highway  t y + (1 - t) x, with t = s(W x + b) (Srivastava et al. 2015)
@@ -33,35 +33,36 @@ struct RecurrentOptions {
   CellKind cell = CellKind::kLstm;
   Index input = 0, hidden = 0, layers = 1;
   bool bidirectional = false;
-  Index projection = 0;  ///< P of an LSTM whose output is W_hr o tanh(c) (Sak et al. 2014); 0: none
+  Index projection = 0;  ///< P for an LSTM whose output is W_hr o tanh(c) (Sak et al. 2014); 0: none
   Initialiser initialiser = Initialiser::kOrthogonal;
   float forget_bias = 1.0f;    ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
   float layer_dropout = 0.0f;  ///< on the input of each layer but the first
   bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
   Residual residual = Residual::kNone;
-  float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask a sequence (Gal & Ghahramani 2016)
-  float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask a batch (DropConnect, Merity et al. 2017)
-  float zoneout_h = 0.0f;       ///< chance that a unit of h keeps its previous value (Krueger et al. 2016)
-  float zoneout_c = 0.0f;       ///< the same of c
-  /// Of the products in inference (kFloat32, kBfloat16Weights or kInt8) and in training (kFloat32 or kBfloat16).
+  float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask per sequence (Gal & Ghahramani 2016)
+  float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask per batch (DropConnect, Merity et al. 2017)
+  float zoneout_h = 0.0f;       ///< probability that a unit of h keeps its previous value (Krueger et al. 2016)
+  float zoneout_c = 0.0f;       ///< the same for c
+  /// Precision of the products in inference (kFloat32, kBfloat16Weights or kInt8) and in training (kFloat32 or
+  /// kBfloat16).
   kernels::Precision precision = kernels::Precision::kFloat32, training_precision = kernels::Precision::kFloat32;
-  bool learned_initial = false;  ///< the state that sequences begin with, where none is given, is learned
+  bool learned_initial = false;  ///< learn the initial state of sequences that are given none
 
   Index output() const { return projection > 0 ? projection : hidden; }
   Index directions() const { return bidirectional ? 2 : 1; }
 };
 
-/// The options of layers that take vectors of `input` numbers.
+/// The options with this input size.
 RecurrentOptions with_input(RecurrentOptions options, Index input);
 
-/// Each way in which the options do not go together; empty if they do.
+/// All conflicts between the options; empty if there are none.
 std::vector<std::string> recurrent_conflicts(const RecurrentOptions& options);
 
-/// Numbers in all parameters of a `Recurrent`; a double, as options of a damaged file may ask for anything.
+/// The number of weights of a `Recurrent`; a double, as the options of a damaged file may be anything.
 double recurrent_parameters(const RecurrentOptions& options);
 
-/// h [L * D * B, P] and, of cells that have one, c [L * D * B, H]: layer by layer, direction by direction, as PyTorch
-/// orders them.
+/// h [L * D * B, P] and, for cells with a cell state, c [L * D * B, H]: layer by layer, direction by direction, as in
+/// PyTorch.
 struct RecurrentState {
   Activation h, c;
 };
@@ -74,18 +75,18 @@ class RecurrentDirection {
 
   void initialise(const RecurrentOptions& options, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
-  /// The weights that products multiply by, which narrower numbers round.
+  /// The matrices of products, which lower precision rounds.
   void visit_factors(const ParameterVisitor& visitor);
 
-  /// Packs what `forward`, and if `training`, `backward` multiply by. `mask` [hidden_gates H, P], or null, multiplies
-  /// weight_hh.
+  /// Packs the operands of `forward` and, if `training`, of `backward`. `mask` [hidden_gates H, P], unless null,
+  /// multiplies weight_hh.
   void pack(ThreadPool& pool, bool training, kernels::Precision precision, const float* mask);
 
   Index hidden() const { return weight_ih.rows() / cell.gates; }
 
   const CellTraits& cell;
   Parameter weight_ih;                        // [G H, I]
-  std::optional<Parameter> weight_hh;         // [G H, P]; none of cells without a recurrent product
+  std::optional<Parameter> weight_hh;         // [G H, P]; none for cells without a recurrent product
   std::optional<Parameter> bias_ih, bias_hh;  // [G H]
   std::vector<Parameter> own;                 // as the cell says
   std::optional<Parameter> weight_hr;         // [P, H]
@@ -98,7 +99,7 @@ class RecurrentDirection {
   kernels::PackedMatrix recurrent_back_panels;  // W_hh
   kernels::PackedMatrix last_back_panels;
   kernels::PackedMatrix projection_back_panels;  // W_hr [P, H]
-  AlignedVector bias;                            // [blocks H], what the sums of a row of gates begin with
+  AlignedVector bias;                            // [blocks H], the initial values of the sums of a row of gates
   AlignedVector own_values;                      // all own vectors
 
  private:
@@ -116,10 +117,10 @@ class Recurrent {
   void visit(const ParameterVisitor& visitor);
   void visit_factors(const ParameterVisitor& visitor);
 
-  /// To be called after the weights changed: they are packed anew at the next use.
+  /// To be called after the weights changed: they are packed again at the next use.
   void weights_changed();
 
-  /// Changes RecurrentOptions::numbers; weights are packed anew.
+  /// Changes RecurrentOptions::precision; weights are packed again.
   void set_precision(kernels::Precision precision);
 
   struct Output {
@@ -127,13 +128,13 @@ class Recurrent {
     RecurrentState final;  // the state after each sequence's last step (its first, for the backward direction)
   };
 
-  /// Packs the weights for the tape's mode, or for inference, if they changed. In training it also draws the batch's
-  /// masks of weights.
+  /// Packs the weights for the tape's mode, or for inference, if they changed. In training also draws the batch's
+  /// weight masks.
   void prepare(Tape& tape);
   void prepare(ThreadPool& pool);
 
-  /// x is [N, I]. Without `initial` the state begins as zero, or as what was learned. A sequence of length 0 ends in
-  /// its initial state. After `prepare`; in inference several threads may call it at once.
+  /// x is [N, I]. Without `initial` the initial state is zero, or the learned one. A sequence of length 0 ends in its
+  /// initial state. Call after `prepare`; in inference several threads may call it at once.
   Output forward(Tape& tape, const Packing& packing, const Activation& x,
                  const RecurrentState* initial = nullptr) const;
   Output forward(Tape& tape, const Packing& packing, const Activation& x, const RecurrentState* initial = nullptr) {
@@ -141,15 +142,14 @@ class Recurrent {
     return std::as_const(*this).forward(tape, packing, x, initial);
   }
 
-  /// The packed weights of a layer's direction, and what it adds to its input (null but for a highway). For steps of
-  /// one.
+  /// The packed weights of a layer's direction, and the layer's highway gate (null if none). For single steps.
   const RecurrentDirection& direction(Index layer, Index d) const { return *directions_[layer * directions() + d]; }
   const Linear* highway(Index layer) const {
     return layer > 0 && !carries_.empty() ? carries_[layer - 1].get() : nullptr;
   }
   /// Throws Error unless the weights are packed for inference.
   void check_prepared() const;
-  /// The learned first states, h [L * D, P] and c [L * D, H]; empty where none is learned.
+  /// The learned initial states, h [L * D, P] and c [L * D, H]; empty if none is learned.
   const std::vector<Parameter>& initial() const { return initial_; }
 
   const RecurrentOptions& options() const { return options_; }
@@ -158,21 +158,21 @@ class Recurrent {
  private:
   friend class RecurrentSteps;
 
-  // What all layers of a batch share.
+  // Shared by all layers of a batch.
   struct Start {
-    RecurrentState first, final;  // `first` is empty where the state begins as zero
-    float* zero = nullptr;        // [max(H, P)]
+    RecurrentState initial, final;  // `initial` is empty if it is zero
+    float* zero = nullptr;          // [max(H, P)]
   };
 
   enum class Packed { kNo, kForInference, kForTraining };
 
-  // Whether what is packed serves.
+  // Whether the packed weights can be used.
   bool is_packed(Packed wanted) const;
   Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y) const;
-  RecurrentState first_state(Tape& tape, Index sequences) const;
+  RecurrentState learned_state(Tape& tape, Index sequences) const;
   Start begin(Tape& tape, const Packing& packing, const RecurrentState* initial) const;
   LayerRun layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x, const Start& start) const;
-  // The gradients' way through a layer's final state, and on to its first.
+  // The gradients of a layer's final state, and those passed on to its initial state.
   static LayerGradients layer_gradients(const LayerRun& run, Index layer, const Start& start);
   static void add_initial_gradients(const LayerRun& run, Index layer, const LayerGradients& state, const Start& start);
 

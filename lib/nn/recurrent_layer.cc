@@ -1,3 +1,7 @@
+// Training computes the input product of all steps at once and keeps everything that backward needs; inference runs in
+// chunks of steps whose gates stay in the caches. Within a chunk a task takes some sequences of one direction (or,
+// without a recurrent product, some units) through all steps, so threads do not meet at every step. Backward turns
+// gates into their gradients; those of the parameters are products over all rows at the end.
 #include "nn/recurrent_layer.h"
 
 #include <algorithm>
@@ -16,8 +20,8 @@ using kernels::Start;
 
 constexpr std::uint32_t kStateMask = 0x1000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
 
-// A tile of the recurrence: sequences first, first + step, first + 2 step, ... of one direction, and of cells without a
-// recurrent product units [begin, end) of all sequences. Taking every step-th sequence gives each tile the same share
+// A tile of the recurrence: sequences first, first + step, first + 2 step, ... of one direction, or, for cells without
+// a recurrent product, units [begin, end) of all sequences. Taking every step-th sequence gives each tile the same mix
 // of long and short ones.
 struct Tile {
   Index direction, first, step, begin, end;
@@ -25,11 +29,11 @@ struct Tile {
 };
 
 std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
-  constexpr Index kLine = 16, kUnits = 64;  // cache lines of one tile are no other's
+  constexpr Index kLine = 16, kUnits = 64;  // tiles share no cache lines
   const Index H = run.hidden(), D = run.directions();
   std::vector<Tile> tiles;
   if (run.cell->hidden_gates == 0) {
-    // Two of more than a cache line, so that a narrow layer has work for a second thread.
+    // At least two if there is more than a cache line, so that a narrow layer has work for a second thread.
     const Index units = std::clamp((H / 2 + kLine - 1) / kLine * kLine, kLine, kUnits);
     for (Index begin = 0; begin < H; begin += units)
       for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});
@@ -41,8 +45,8 @@ std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
   return tiles;
 }
 
-// Where the state before step t lies for the tile's rows: `continuing` of them have one computed at the step before,
-// the others begin here.
+// Where the state before step t is for the tile's rows: for `continuing` of them the previous step computed it, the
+// others begin here.
 struct Before {
   Index continuing, step;
 };
@@ -110,9 +114,9 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
 }
 
 void forward_tile(const LayerRun& run, const Tile& tile, Index t, Index first_row) {
-  const Before past = before(*run.packing, tile.direction, t);
-  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(past.continuing);
-  if (continuing > 0) forward_rows(run, tile, t, first_row, 0, continuing, previous_state(run, tile, past.step));
+  const Before previous = before(*run.packing, tile.direction, t);
+  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(previous.continuing);
+  if (continuing > 0) forward_rows(run, tile, t, first_row, 0, continuing, previous_state(run, tile, previous.step));
   forward_rows(run, tile, t, first_row, continuing, rows,
                initial_state(run, tile, tile.first + continuing * tile.step));
 }
@@ -155,7 +159,7 @@ std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
   return bounds;
 }
 
-// Rows of gates that inference keeps at a time: enough for full tiles in the input's product, few enough for the
+// Rows of gates that inference holds at a time: enough for full tiles in the input's product, few enough for the
 // caches.
 constexpr Index kInferenceRows = 256;
 
@@ -178,7 +182,7 @@ void allocate(Tape& tape, LayerRun& run, Index gate_rows) {
     DirectionRun& d = run.direction[i];
     d.gates = tape.arena.allocate(gate_rows * run.gates_stride());
     if (run.cell->cell_state) d.c = tape.arena.allocate(rows * H);
-    // Even where nothing is kept: that it is given tells the kernel that a gradient will be asked for.
+    // Even if nothing is kept: its presence tells the kernel that a gradient will be needed.
     if (run.training || run.cell->kept_in_inference)
       d.kept = tape.arena.allocate(std::max<Index>(1, rows * run.kept_size()));
     if (d.c && !run.training && run.zoneout()) d.c_before = tape.arena.allocate(rows * H);
@@ -227,7 +231,8 @@ void forward_layer(Tape& tape, LayerRun& run) {
 
 namespace {
 
-// Through zoneout_rows: what of dy + dh_next and of dc reaches the cell, and what goes past it to the previous state.
+// Backward of zoneout_rows: splits dy + dh_next and dc into the part for the cell and the part that bypasses it to the
+// previous state.
 void zoneout_backward(const LayerRun& run, const Tile& tile, Index row, Index b, Index rows, const StateGradients& s) {
   const DirectionRun& d = run.direction[tile.direction];
   const Index H = run.hidden();
@@ -236,20 +241,20 @@ void zoneout_backward(const LayerRun& run, const Tile& tile, Index row, Index b,
     const float* dy = run.y.gradient + at_row * run.output_stride() + tile.direction * H;
     for (Index j = tile.begin; j < tile.end; ++j) {
       const float total = dy[j] + s.dh[at_b * H + j], keep = d.zone_h ? d.zone_h[at_row * H + j] : 0.0f;
-      s.past_h[at_b * H + j] = total * keep;
+      s.bypass_h[at_b * H + j] = total * keep;
       s.cell_dh[at_b * H + j] = total - total * keep;
       s.dh[at_b * H + j] = 0.0f;
       if (!d.zone_c) continue;
       float& dc = s.dc[at_b * H + j];
-      s.past_c[at_b * H + j] = dc * d.zone_c[at_row * H + j];
-      dc -= s.past_c[at_b * H + j];
+      s.bypass_c[at_b * H + j] = dc * d.zone_c[at_row * H + j];
+      dc -= s.bypass_c[at_b * H + j];
     }
   }
 }
 
-// dh = (what goes past the product, if anything) + dgates W_hh, with the mask that h went through.
+// dh = (the part that bypasses the product, if any) + dgates W_hh, with the mask that was applied to h.
 void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows,
-                         bool past) {
+                         bool has_bypass) {
   const CellTraits& cell = *run.cell;
   const DirectionRun& d = run.direction[tile.direction];
   const Index P = run.output(), stride = tile.step * run.gates_stride();
@@ -257,7 +262,7 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
   const float* dgates = d.gates + row * run.gates_stride() + cell.hidden_first * run.hidden();
   float* dh = s.dh + b * P;
   if (!d.state_mask) {
-    kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), past ? Start::kResult : Start::kZero,
+    kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), has_bypass ? Start::kResult : Start::kZero,
                            nullptr, dh, tile.step * P);
     return;
   }
@@ -267,13 +272,12 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
   for (Index r = 0; r < rows; ++r)
     for (Index j = 0; j < P; ++j) {
       const Index at = r * tile.step * P + j;
-      dh[at] = (past ? dh[at] : 0.0f) + product[at] * d.state_mask[b * P + at];
+      dh[at] = (has_bypass ? dh[at] : 0.0f) + product[at] * d.state_mask[b * P + at];
     }
 }
 
+// Gradients through forward_rows, for rows [from, to) of a tile; `wanted`: the gradient of the previous h is needed.
 // Long because it mirrors forward_rows, which fuses cell, dropout and zoneout of a step.
-// Gradients through forward_rows, for rows [from, to) of a tile; `wanted` is whether anybody asks for the previous h's
-// gradient.
 void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
                    const Previous& prev, bool wanted) {
   if (from == to) return;
@@ -311,7 +315,7 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
     const auto& panels = w.projection_back_panels;
     kernels::multiply_rows(rows, dprojected, tile.step * P, panels, 0, panels.panels(), Start::kZero, nullptr,
                            s.cell_dh + b * H, tile.step * H);
-    args.dh_next = s.past_h + b * H;  // zero: all of the gradient has gone through the projection
+    args.dh_next = s.bypass_h + b * H;  // zero: the whole gradient goes through the projection
     args.dh_next_stride = tile.step * H;
   }
   if (run.zoneout()) zoneout_backward(run, tile, row, b, rows, s);
@@ -330,34 +334,34 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
     for (Index r = 0; r < rows; ++r)
       for (Index j = u; j < tile.end; ++j) {
         const Index at = (b + r * tile.step) * H + j;
-        s.dh[at] += s.past_h[at];
-        if (d.zone_c) s.dc[at] += s.past_c[at];
+        s.dh[at] += s.bypass_h[at];
+        if (d.zone_c) s.dc[at] += s.bypass_c[at];
       }
   }
   if (wanted && cell.hidden_gates > 0) recurrent_gradients(run, tile, s, row, b, rows, cell.direct || run.zoneout());
 }
 
 void backward_tile(const LayerRun& run, const LayerGradients& state, const Tile& tile, Index t) {
-  const Before past = before(*run.packing, tile.direction, t);
-  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(past.continuing);
+  const Before previous = before(*run.packing, tile.direction, t);
+  const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(previous.continuing);
   const StateGradients& s = state.direction[tile.direction];
-  if (continuing > 0) backward_rows(run, tile, s, t, 0, continuing, previous_state(run, tile, past.step), true);
+  if (continuing > 0) backward_rows(run, tile, s, t, 0, continuing, previous_state(run, tile, previous.step), true);
   backward_rows(run, tile, s, t, continuing, rows, initial_state(run, tile, tile.first + continuing * tile.step),
                 state.initial_wanted);
 }
 
-// Row by row of the packing, h before that row's step as the recurrent product took it.
+// For each row of the packing, h before that row's step as the recurrent product took it.
 std::vector<const float*> previous_fed(const LayerRun& run, Index direction) {
   const DirectionRun& d = run.direction[direction];
   const Index P = run.output();
   std::vector<const float*> rows(run.packing->tokens());
   for (Index t = 0; t < run.packing->steps(); ++t) {
-    const Before past = before(*run.packing, direction, t);
+    const Before previous = before(*run.packing, direction, t);
     for (Index b = 0; b < run.packing->rows_at(t); ++b) {
       const float* initial = d.fed0 ? d.fed0 + b * P : run.zero;
-      const Index row = b < past.continuing ? run.packing->row(b, past.step) : 0;
+      const Index row = b < previous.continuing ? run.packing->row(b, previous.step) : 0;
       const float* computed = d.fed ? d.fed + row * P : run.y_row(direction, row);
-      rows[run.packing->row(b, t)] = b < past.continuing ? computed : initial;
+      rows[run.packing->row(b, t)] = b < previous.continuing ? computed : initial;
     }
   }
   return rows;
@@ -375,7 +379,7 @@ class ParameterGradients {
   }
 
  private:
-  // c [m, n] += a^T b; where another product has the same a, both become one.
+  // c [m, n] += a^T b; merged with another product of the same a, if there is one.
   void product(const float* a, Index lda, Index m, Index n, const float* b, const float* const* b_rows, float* c,
                float* a_sum) {
     const kernels::TransposedProduct::Right right{.n = n, .b = b, .ldb = n, .b_rows = b_rows, .c = c, .ldc = n};
@@ -402,7 +406,7 @@ class ParameterGradients {
     RecurrentDirection& w = *d.weights;
     const Index H = run_.hidden(), P = run_.output(), I = run_.x.columns, stride = run_.gates_stride();
     float* sums = zeros(cell.blocks * H);
-    // Blocks that lie one after the other in the weights too go as one product.
+    // Blocks that are adjacent in the weights too become one product.
     const auto inputs = static_cast<Index>(cell.input_order.size());
     for (Index block = 0; block < inputs;) {
       Index end = block + 1;
@@ -411,7 +415,7 @@ class ParameterGradients {
               w.weight_ih.gradient.data() + cell.input_order[block] * H * I, cell.bias ? sums + block * H : nullptr);
       block = end;
     }
-    // The sums of blocks that are the recurrence's own come with its product.
+    // The bias sums of the recurrence's own blocks come with its product.
     float* own_sums = cell.bias && cell.recurrent_blocks() > 0 ? zeros(cell.hidden_gates * H) : nullptr;
     if (cell.hidden_gates > 0) add_recurrent(i, own_sums);
     if (d.raw) product(d.dprojected, P, P, H, d.raw, nullptr, w.weight_hr->gradient.data(), nullptr);
@@ -478,10 +482,10 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
     if (d.raw) d.dprojected = tape.arena.allocate(N * P);
     if (d.raw || run.zoneout()) {
       s.cell_dh = tape.arena.allocate(B * H);
-      s.past_h = tape.arena.allocate(B * H);
-      std::fill_n(s.past_h, B * H, 0.0f);
+      s.bypass_h = tape.arena.allocate(B * H);
+      std::fill_n(s.bypass_h, B * H, 0.0f);
     }
-    if (d.zone_c) s.past_c = tape.arena.allocate(B * H);
+    if (d.zone_c) s.bypass_c = tape.arena.allocate(B * H);
     if (d.state_mask) s.product = tape.arena.allocate(B * P);
     const Index own = B * run.cell->own_blocks() * H;
     if (own == 0) continue;
@@ -490,18 +494,18 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
   }
 }
 
-// The shares of all sequences, in their order.
+// Adds up the gradients of the own vectors over all sequences, in order.
 void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state) {
   const Index own = run.cell->own_blocks() * run.hidden();
   constexpr Index kColumns = 1024;
   for (Index i = 0; i < run.directions() && own > 0; ++i) {
     Index first = 0;
     for (Parameter& p : run.direction[i].weights->own) {
-      const float* shares = state.direction[i].own + first;
+      const float* parts = state.direction[i].own + first;
       tape.pool.parallel_for((p.size() + kColumns - 1) / kColumns, [&](std::int64_t task) {
         const Index begin = task * kColumns, count = std::min(kColumns, p.size() - begin);
         for (Index b = 0; b < run.packing->sequences(); ++b)
-          kernels::add_scaled(1.0f, shares + b * own + begin, p.gradient.data() + begin, count);
+          kernels::add_scaled(1.0f, parts + b * own + begin, p.gradient.data() + begin, count);
       });
       first += p.size();
     }

@@ -1,5 +1,5 @@
 // One recurrent layer over a packed batch, forward and backward: all steps at once, or one after the other for layers
-// whose next input is not known yet. Internal to this folder; `Recurrent` and `RecurrentSteps` are made of it.
+// whose next input is not known yet. Internal to this folder; `Recurrent` and `RecurrentSteps` are built on it.
 //
 // Letters as in nn/recurrent.h.
 #pragma once
@@ -8,34 +8,34 @@
 
 namespace mnemo {
 
-// Random streams of the masks inside a layer begin at 0x1000 for states, 0x2000 for weights, 0x3000 and 0x4000 for
-// zoneout; this is added. 1 and on are those between the layers.
+// Random streams of the masks inside a layer start at 0x1000 for states, 0x2000 for weights, 0x3000 and 0x4000 for
+// zoneout; this is added. Streams from 1 on are for the masks between the layers.
 inline std::uint32_t stream_of(Index layer, Index direction) {
   return static_cast<std::uint32_t>(2 * layer + direction);
 }
 
-// What one direction of a layer computes with. Arrays marked [rows] are [N, ...] in training and [B, ...] in inference.
+// Working arrays of one direction of a layer. Those marked [rows] are [N, ...] in training and [B, ...] in inference.
 struct DirectionRun {
   RecurrentDirection* weights;
-  const float* h0 = nullptr;    // [B, P] or null: zero
-  const float* fed0 = nullptr;  // [B, P] or null: h0 as the recurrent product takes it
-  const float* c0 = nullptr;    // [B, H] or null: zero
-  float* hn = nullptr;          // [B, P]
-  float* cn = nullptr;          // [B, H]
-  float* gates = nullptr;       // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
-  float* c = nullptr;           // [rows, H]
-  float* kept = nullptr;        // [rows, kept_size]; null in inference, but for cells that need it
-  float* c_before = nullptr;    // [B, H] in inference with zoneout: c before a step, which c is written over
-  float* raw = nullptr;         // [rows, H] h before the projection
-  float* dprojected = nullptr;  // [N, P] gradient of the projection's output
-  float* fed = nullptr;         // [N, P] h as the next step's product takes it, where state dropout makes it another
+  const float* h0 = nullptr;           // [B, P] or null: zero
+  const float* fed0 = nullptr;         // [B, P] or null: h0 as the recurrent product takes it
+  const float* c0 = nullptr;           // [B, H] or null: zero
+  float* hn = nullptr;                 // [B, P]
+  float* cn = nullptr;                 // [B, H]
+  float* gates = nullptr;              // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
+  float* c = nullptr;                  // [rows, H]
+  float* kept = nullptr;               // [rows, kept_size]; null in inference, except for cells that need it
+  float* c_before = nullptr;           // [B, H] in inference with zoneout: c before a step, which overwrites c
+  float* raw = nullptr;                // [rows, H] h before the projection
+  float* dprojected = nullptr;         // [N, P] gradient of the projection's output
+  float* fed = nullptr;                // [N, P] h as the next step's product takes it, if state dropout changes it
   const float* state_mask = nullptr;   // [B, P]
-  const float* zone_h = nullptr;       // [N, P] 1 where the previous value stays
+  const float* zone_h = nullptr;       // [N, P] 1 where the previous value is kept
   const float* zone_c = nullptr;       // [N, H]
   const float* weight_mask = nullptr;  // [hidden_gates H, P]
 };
 
-// Everything that the two passes over one layer share.
+// Everything that forward and backward of one layer share.
 struct LayerRun {
   const Packing* packing;
   const RecurrentOptions* options;
@@ -58,13 +58,13 @@ struct LayerRun {
 
 // Gradients that flow through one direction's state, and room for a step of all rows.
 struct StateGradients {
-  float* dh = nullptr;       // [B, P] in: of hn; out: of h0
-  float* dc = nullptr;       // [B, H] in: of cn; out: of c0
-  float* cell_dh = nullptr;  // [B, H] gradient of the cell's h, where it is not simply dy + dh
-  float* past_h = nullptr;   // [B, P] gradient that goes to h_prev past the cell
-  float* past_c = nullptr;   // [B, H]
-  float* product = nullptr;  // [B, P]
-  float* own = nullptr;      // [B, own_blocks H] each sequence's share of the own vectors' gradients
+  float* dh = nullptr;        // [B, P] in: of hn; out: of h0
+  float* dc = nullptr;        // [B, H] in: of cn; out: of c0
+  float* cell_dh = nullptr;   // [B, H] gradient of the cell's h, where it is not simply dy + dh
+  float* bypass_h = nullptr;  // [B, P] gradient that reaches h_prev bypassing the cell
+  float* bypass_c = nullptr;  // [B, H]
+  float* product = nullptr;   // [B, P]
+  float* own = nullptr;       // [B, own_blocks H] each sequence's part of the own vectors' gradients
 };
 
 struct LayerGradients {
@@ -79,13 +79,13 @@ void draw_masks(Tape& tape, LayerRun& run, Index layer);
 void forward_layer(Tape& tape, LayerRun& run);
 void backward_layer(Tape& tape, LayerRun run, LayerGradients state);
 
-// The same in pieces, for one direction: memory, then step after step (in inference run.x may still change where the
-// later steps lie), then the final states.
+// The same in pieces, for one direction: memory, then step after step (in inference later steps of run.x may still
+// change), then the final states.
 void begin_steps(Tape& tape, LayerRun& run);
 void forward_step(Tape& tape, const LayerRun& run, Index t);
 void end_steps(const LayerRun& run);
-// Backward likewise, last step first. `dx` [rows of the step, I], to which the gradient of the step's input is added,
-// or null.
+// Backward likewise, last step first. The gradient of the step's input is added to `dx` [rows of the step, I], unless
+// null.
 void begin_backward(Tape& tape, LayerRun& run, LayerGradients& state);
 void backward_step(Tape& tape, const LayerRun& run, const LayerGradients& state, Index t, float* dx);
 void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state);

@@ -15,7 +15,7 @@ struct RecurrentSteps::Batch {
     LayerRun run;
     LayerGradients state{};
     std::optional<DropoutMask> mask;
-    bool own_input = false;  // run.x is a copy of what the layer below gives
+    bool own_input = false;  // run.x is a copy of the output of the layer below
   };
 
   Recurrent& layers;
@@ -26,13 +26,13 @@ struct RecurrentSteps::Batch {
   std::vector<Layer> layer;
   Index next = 0;
 
-  // The weights of all steps are those that the first one began with.
+  // All steps must use the weights that the first one used.
   void check_weights() const {
-    if (layers.packings_ != packing_number) fail("the layers were packed anew between steps of a batch");
+    if (layers.packings_ != packing_number) fail("the layers were packed again between steps of a batch");
   }
 
   void check_done() const {
-    if (next != packing.steps()) fail("{} of {} steps were made", next, packing.steps());
+    if (next != packing.steps()) fail("only {} of {} steps were run", next, packing.steps());
   }
 
   Activation rows(const Activation& all) const {
@@ -45,7 +45,7 @@ RecurrentSteps::~RecurrentSteps() = default;
 
 RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
-  if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
+  if (o.bidirectional) fail("single steps need recurrent layers of one direction");
   layers.prepare(tape);
   batch_ = std::make_shared<Batch>(
       Batch{layers, tape, packing, layers.begin(tape, packing, initial), layers.packings_, {}, 0});
@@ -64,7 +64,7 @@ RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& pac
     if (!tape.training()) continue;
     layer.state = Recurrent::layer_gradients(layer.run, l, batch_->start);
     begin_backward(tape, layer.run, layer.state);
-    // Recorded before any step, and so run after all of them.
+    // Recorded before any step, so it runs after all of them in backward.
     tape.record([batch = batch_, l] {
       batch->check_done();
       Batch::Layer& done = batch->layer[l];

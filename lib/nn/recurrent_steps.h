@@ -10,25 +10,25 @@
 
 namespace mnemo {
 
-/// Steps of a batch through layers of one direction, with backward. What each step gives, and all gradients (but for
-/// those of a highway's own weights), have the bits of `Recurrent::forward` for the same inputs: gate gradients of all
-/// steps are kept, and the products that give the weights' are done once, after the first step's backward (as a
-/// per-step product would move the gradient of the weights through memory at every step).
+/// Steps of a batch through layers of one direction, with backward. Each step's output, and all gradients (except those
+/// of a highway's own weights), have the bits of `Recurrent::forward` for the same inputs: gate gradients of all steps
+/// are kept, and the products for the weights' gradients are computed once, after the first step's backward (a product
+/// per step would move these gradients through memory at every step).
 class RecurrentSteps {
  public:
-  /// `packing` says which sequences still run at a step, and must outlive the tape's backward, as must `layers`.
+  /// `packing` determines which sequences still run at a step, and must outlive the tape's backward, as must `layers`.
   /// `initial` as for `Recurrent::forward`. Throws Error for layers with two directions.
   RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial = nullptr);
   ~RecurrentSteps();
   RecurrentSteps(RecurrentSteps&&) noexcept = default;
   RecurrentSteps& operator=(RecurrentSteps&&) noexcept = default;
 
-  /// The next step, from 0 on. Throws Error if another use of the layers packed other weights in between: x
-  /// [rows_at(step), I], dense, gives y [rows_at(step), P].
+  /// The next step, from 0 on: x [rows_at(step), I], dense, gives y [rows_at(step), P]. Throws Error if another use of
+  /// the layers packed other weights in between.
   Activation step(const Activation& x);
 
   /// After the last step: the state after each sequence's own last one. Throws Error, as the tape's backward does, if
-  /// not all steps of the packing were made.
+  /// not all steps of the packing were run.
   RecurrentState final();
 
  private:

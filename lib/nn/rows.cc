@@ -16,7 +16,7 @@ void for_row_tasks(ThreadPool& pool, Index rows, const Body& body) {
   });
 }
 
-// For each row its sequence in sorted order, and its step.
+// For each row, its sequence in sorted order and its step.
 struct Places {
   std::vector<Index> sequence, step;
 };
@@ -37,7 +37,7 @@ Activation windows(Tape& tape, const Packing& packing, const Activation& x, Inde
   const Index C = x.columns, half = width / 2;
   const Activation y = tape.allocate(x.rows, width * C);
   Places places = places_of(packing);
-  // The row that lies `offset` steps from row n, or -1.
+  // The row `offset` steps from row n, or -1.
   const auto neighbour = [&packing, places = std::move(places)](Index n, Index offset) {
     const Index b = places.sequence[n], t = places.step[n] + offset;
     return t >= 0 && t < packing.length(b) ? packing.row(b, t) : -1;
@@ -52,7 +52,7 @@ Activation windows(Tape& tape, const Packing& packing, const Activation& x, Inde
     }
   });
   if (!x.gradient) return y;
-  // Row n lies in the windows of the same neighbours.
+  // Row n is in the windows of the same neighbours.
   tape.record([=, &tape] {
     for_row_tasks(tape.pool, x.rows, [&](Index n) {
       for (Index k = 0; k < width; ++k)

@@ -1,4 +1,4 @@
-// Rows put together from other rows: neighbours of a sequence, or several layers' outputs side by side.
+// Rows assembled from other rows: neighbours in a sequence, or several layers' outputs side by side.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 
 namespace mnemo {
 
-/// y [N, width * C]: for each row of the packing the rows of its sequence from (width - 1) / 2 steps before to as many
-/// behind, zeros where there is none. A dense layer of it is a convolution over time. `width` is odd; `packing` must
-/// outlive the tape's backward.
+/// y [N, width * C]: for each row of the packing, the rows of its sequence from (width - 1) / 2 steps before it to as
+/// many after it, zeros where there is none. A dense layer on it is a convolution over time. `width` is odd; `packing`
+/// must outlive the tape's backward.
 Activation windows(Tape& tape, const Packing& packing, const Activation& x, Index width);
 
 /// Columns of y: row n is row `rows[n]` of x, or row n where `rows` is empty.

@@ -12,7 +12,7 @@ enum class ScheduleKind { kConstant, kLinear, kCosine, kInverseSqrt, kPlateau };
 ///   linear        r (1 - p) + r_end p,          p = (s - w) / (n - w)
 ///   cosine        r_end + (r - r_end) (1 + cos(pi p)) / 2     (Loshchilov & Hutter 2017)
 ///   inverse_sqrt  r sqrt(w / s), w at least 1                 (Vaswani et al. 2017)
-///   plateau       r times `factor` for each time that `patience` evaluations in a row brought no better metric
+///   plateau       r times `factor` for each time that `patience` evaluations in a row did not improve the metric
 /// r_end = end_factor * r.
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::kConstant;
@@ -26,10 +26,10 @@ class Schedule {
 
   double rate(std::int64_t step) const;
 
-  /// Tells an evaluation's outcome; only plateau listens.
+  /// Reports an evaluation's outcome; only plateau uses it.
   void evaluated(bool better);
 
-  /// What a resumed run needs.
+  /// The state that a resumed run needs.
   struct State {
     double scale = 1.0;
     std::int64_t waited = 0;

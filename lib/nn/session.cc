@@ -11,7 +11,7 @@ namespace mnemo {
 RecurrentSession::RecurrentSession(const Recurrent& layers, Index sequences) : layers_(layers), sequences_(sequences) {
   const RecurrentOptions& o = layers.options();
   const CellTraits& cell = cell_traits(o.cell);
-  if (o.bidirectional) fail("steps of one need a recurrent layer of one direction");
+  if (o.bidirectional) fail("single steps need recurrent layers of one direction");
   layers.check_prepared();
   const Index B = sequences, H = o.hidden, P = o.output();
   state_.resize(o.layers);
@@ -60,7 +60,7 @@ SessionState RecurrentSession::state() const {
 void RecurrentSession::set_state(const SessionState& state) {
   const std::size_t h = state_.front().h[0].size(), c = state_.front().c[0].size();
   if (state.h.size() != h * state_.size() || state.c.size() != c * state_.size())
-    fail("a session's state has {} and {} numbers, expected {} and {}", state.h.size(), state.c.size(),
+    fail("a session's state has {} and {} values, expected {} and {}", state.h.size(), state.c.size(),
          h * state_.size(), c * state_.size());
   for (std::size_t l = 0; l < state_.size(); ++l) {
     std::copy_n(state.h.data() + l * h, h, state_[l].h[now_].data());

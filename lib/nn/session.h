@@ -1,4 +1,4 @@
-// A recurrent stack one step at a time: what answers while a text is still being written, and what generates.
+// A recurrent stack one step at a time: for answers while a text is still being written, and for generation.
 #pragma once
 
 #include <vector>
@@ -8,38 +8,38 @@
 
 namespace mnemo {
 
-/// What a session remembers: h [L, B, P] and, of cells that have one, c [L, B, H], row after row.
+/// A session's state: h [L, B, P] and, for cells with a cell state, c [L, B, H], row after row.
 struct SessionState {
   std::vector<float> h, c;
 };
 
 /// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
 /// `Recurrent::forward` gives for the same inputs in inference. After the first step nothing is allocated. The layers
-/// must be prepared for inference, and outlive the session; any number of sessions may step through them, each on a
+/// must be prepared for inference and outlive the session; any number of sessions may step through them, each on a
 /// thread of its own. A step throws Error if the layers' weights were changed, or packed for training, and not prepared
 /// since.
 class RecurrentSession {
  public:
-  /// Begins with the learned state, or zero. Throws Error for layers with two directions.
+  /// Begins with the learned initial state, or zero. Throws Error for layers with two directions.
   explicit RecurrentSession(const Recurrent& layers, Index sequences = 1);
 
   /// Takes x [B, I] and gives y [B, P], which stays valid until the next step.
   const float* step(const float* x);
 
-  /// As after construction.
+  /// Returns to the state after construction.
   void reset();
 
-  /// A copy to keep, and to go on from; of the same shape, or an Error is thrown.
+  /// Copies the state out, and in again; throws Error for a state of another shape.
   SessionState state() const;
   void set_state(const SessionState& state);
 
   Index sequences() const { return sequences_; }
 
  private:
-  // Of one layer; the previous state and the one that is being computed change places at every step.
+  // The state of one layer; the previous state and the one being computed swap places at every step.
   struct Layer {
     AlignedVector h[2], c[2];  // [B, P], [B, H]
-    AlignedVector y;           // [2, B, P] what is handed on, where it is not h, and a highway's gate
+    AlignedVector y;           // [2, B, P] the layer's output, where it is not h, and a highway's gate
   };
 
   const float* step_layer(Index l, const float* x, Index inputs);
@@ -47,8 +47,8 @@ class RecurrentSession {
   const Recurrent& layers_;
   Index sequences_;
   std::vector<Layer> state_;
-  int now_ = 0;       // which of the two is the present state
-  bool zero_ = true;  // the present state is all zero
+  int now_ = 0;       // which of the two is the current state
+  bool zero_ = true;  // the current state is all zero
   AlignedVector gates_, kept_, raw_, zeros_;
 };
 

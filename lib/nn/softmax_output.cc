@@ -1,3 +1,6 @@
+// Scores are kept transposed, [V, rows], so a block of classes is a contiguous product with the weights as they are in
+// memory, and can become exponentials while it is in the cache. The exponentials then are an operand of both gradients'
+// products; only a factor for each row and the target's own term are applied apart.
 #include "nn/softmax_output.h"
 
 #include <algorithm>
@@ -13,26 +16,26 @@ namespace {
 using kernels::Start;
 
 // Classes of one task: a multiple of the rows of every register tile, and few enough for their scores to stay in the
-// cache until they are exponentials' arguments.
+// cache until they are exponentiated.
 constexpr Index kBlock = 96;
-// Scores of a chunk, and the rows that it should at least have.
+// Scores of a chunk, and its least number of rows.
 constexpr Index kChunkScores = Index{6} << 20, kChunkRows = 128;
 
 Index blocks_of(Index classes) { return (classes + kBlock - 1) / kBlock; }
 
 }  // namespace
 
-// What a chunk of rows has got.
+// The data of a chunk of rows.
 struct SoftmaxOutput::Chunk {
   Index rows = 0;
   float* scores = nullptr;         // [V, rows]
   float* block_rows = nullptr;     // [blocks, rows]
   kernels::PackedMatrix& inputs;   // x^T
   std::vector<Index> by_target{};  // [rows] in the order of their targets
-  std::vector<float> shifts{};     // [rows] what is taken from the scores before they become exponentials
+  std::vector<float> shifts{};     // [rows] subtracted from the scores before they become exponentials
   std::vector<double> sums{};      // [rows] of the exponentials
 
-  // Calls `use` with each row whose target lies in [begin, end).
+  // Calls `use` with each row whose target is in [begin, end).
   template <class Use>
   void for_targets(std::span<const std::int32_t> targets, Index begin, Index end, const Use& use) const {
     const auto from =
@@ -73,9 +76,9 @@ void SoftmaxOutput::set_precision(kernels::Precision precision) {
 
 Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScores / classes()); }
 
-// The chunk's exponentials, in its scores; log p of each row's target. A block's scores become exponentials
-// while they are in the cache: any shift near the largest score will do, and the target's score, which is known before,
-// nearly always is. Where its sum shows that it is not, a row is made anew with the largest.
+// Computes the chunk's exponentials, in place of its scores, and log p of each row's target. A block's scores become
+// exponentials while they are in the cache: any shift near the largest score will do, and the target's score, which is
+// known in advance, nearly always is near. A row whose sum shows that it is not is computed again with the largest.
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                                  kernels::Precision precision, Chunk& chunk, double* log_p) const {
   constexpr double kLargestSum = 1e12;
@@ -119,7 +122,7 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
       std::fill_n(largest, R, -INFINITY);
       kernels::largest_of_columns(end - first, R, bias.value.data() + first, scores, R, largest);
     });
-    // Of the rows that need it alone: what a row gets does not depend on the others.
+    // Only for the rows that need it: a row's result does not depend on the others.
     for (Index r = 0; r < R; ++r) {
       if (chunk.sums[r] < kLargestSum) continue;
       chunk.shifts[r] = chunk.block_rows[r];

@@ -1,4 +1,4 @@
-// A softmax over all units of the vocabulary, its loss and gradients in one.
+// A softmax over all units of the vocabulary, with its loss and gradients.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 
 namespace mnemo {
 
-/// p(v | x) = softmax(W x + b)_v. W [V, H] is the layer's own, or with `tied` another parameter of that shape that is
-/// dense, such as the embedding's table (Press & Wolf 2017; Inan et al. 2017).
+/// p(v | x) = softmax(W x + b)_v. W [V, H] is the layer's own, or with `tied` another dense parameter of that shape,
+/// such as the embedding's table (Press & Wolf 2017; Inan et al. 2017).
 ///
-/// The rows of a batch are worked on in chunks, whose scores [V, rows] are the only ones that are ever kept: they
-/// become exponentials in place, and both gradients are products of these. The weights are multiplied by as they lie in
-/// memory, and need not be packed in training.
+/// The rows of a batch are processed in chunks, and only one chunk's scores [V, rows] exist at a time: they become
+/// exponentials in place, and both gradients are products of these. Training uses the weights as they are in memory,
+/// without packing them.
 class SoftmaxOutput : public OutputLayer {
  public:
   SoftmaxOutput(const std::string& name, Index in, Index classes, Parameter* tied = nullptr);

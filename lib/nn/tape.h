@@ -1,5 +1,6 @@
-// The tape remembers, in forward order, how to go back. A layer computes its output and records a closure that adds the
-// gradients of its inputs and parameters; `backward` runs the closures in reverse. A model is so written forward only.
+// The tape records, in forward order, how to go backward. A layer computes its output and records a closure that adds
+// the gradients of its inputs and parameters; `backward` runs the closures in reverse. So a model only needs its
+// forward pass written.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ namespace mnemo {
 struct Parameter;
 
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
-/// overwritten, and are null where none is wanted.
+/// overwritten, and are null where none is needed.
 struct Activation {
   float* value = nullptr;
   float* gradient = nullptr;
@@ -44,21 +45,21 @@ class Tape {
     if (training()) closures_.push_back(std::move(backward));
   }
 
-  /// A layer's way forward is const, so that one network serves many threads. Whoever trains owns the network, though,
-  /// and on the way back its gradients are written: this is the one place that says so.
+  /// A layer's forward is const, so that one network can serve many threads. A trainer owns its network, though, and
+  /// backward writes the gradients: this is the one place that casts const away for it.
   static Parameter& trained(const Parameter& parameter) { return const_cast<Parameter&>(parameter); }
 
-  /// Runs what was recorded, last first, and forgets it.
+  /// Runs the recorded closures, last first, and forgets them.
   void backward();
 
-  /// Remembers a layer's output by the layer's name, which must outlive the tape, so that `not_finite` can tell where
-  /// numbers went astray.
+  /// Remembers a layer's output by the layer's name, which must outlive the tape, so that `not_finite` can report where
+  /// values stopped being finite.
   void watch(const char* layer, const Activation& output) {
     if (training()) watched_.emplace_back(layer, output);
   }
 
-  /// After `backward`: the first layer whose output holds an infinity or NaN, or if all outputs are sound, the last one
-  /// whose output's gradient does. Empty if there is none.
+  /// After `backward`: the first layer whose output holds an infinity or NaN, or if all outputs are finite, the last
+  /// one whose output's gradient does. Empty if there is none.
   std::string not_finite() const;
 
   ThreadPool& pool;

@@ -64,7 +64,7 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
               "--threshold: expected a number from 0 to 1, found \"1.5\"");
   check_fails(f.mnemo({"bench", "lstm", "--lengths", "9..3"}), 2, "--lengths");
   check_fails(f.mnemo({"bench", "grue"}), 2, "grue");
-  check_fails(f.mnemo({"bench", "gru", "--projection", "8"}), 2, "--projection: only the plain lstm takes one");
+  check_fails(f.mnemo({"bench", "gru", "--projection", "8"}), 2, "--projection: only the plain lstm supports it");
   check_fails(f.mnemo({"bench", "gru", "--mode", "step", "--bidirectional"}), 2, "--mode step: takes one direction");
   check_fails(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: for the cell lstm");
   check_fails(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
