@@ -9,9 +9,9 @@
 #include "kernels/elementwise.h"
 #include "kernels/softmax.h"
 
-// Every step makes candidates of all hypotheses, best units first, and lets the best candidates of all be the next
-// beam. A candidate that ends (by the end unit, or as its constraint has ended) leaves the beam and takes no place in
-// it. The search is over when as many have ended as are wanted and no open hypothesis ranks above the last of them.
+// Every step extends all hypotheses to candidates, best units first, and the best candidates of all form the next beam.
+// A candidate that ends (by the end unit, or because its constraint has ended) leaves the beam and takes no place in
+// it. The search stops when as many as wanted have ended and no open hypothesis ranks above the last of them.
 
 namespace mnemo {
 
@@ -39,7 +39,7 @@ void BeamSearch::keep_best(std::vector<GeneratedText>& texts) const {
   if (std::ssize(texts) > options_.beam) texts.resize(static_cast<std::size_t>(options_.beam));
 }
 
-// What would repeat a sequence is allowed only if nothing else is.
+// A unit that would repeat a sequence is allowed only if no other is.
 void BeamSearch::find_allowed(const Hypothesis& one) {
   const Index V = scorer_.units();
   if (one.constraint) blocked_now(options_.blocked, *one.constraint, V, blocked_);
@@ -59,7 +59,7 @@ void BeamSearch::add_candidates(Index b) {
   const double log_sum =
       std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data())));
   find_allowed(beam_[b]);
-  // One may be an end, which takes no place in the beam.
+  // One of them may be the end unit, which takes no place in the beam.
   const auto wanted = std::min<std::ptrdiff_t>(std::ssize(allowed_), options_.beam + 1);
   std::partial_sort(allowed_.begin(), allowed_.begin() + wanted, allowed_.end(),
                     [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
@@ -70,7 +70,7 @@ void BeamSearch::add_candidates(Index b) {
          b, allowed_[i]});
 }
 
-// Whether the candidate became a hypothesis of the next beam, and did not end.
+// Returns whether the candidate became a hypothesis of the next beam, rather than ending.
 bool BeamSearch::take(const Candidate& c) {
   GeneratedText text = beam_[c.from].text;
   text.log_probability = c.log_probability;
@@ -110,7 +110,7 @@ void BeamSearch::take_best_candidates() {
   keep_best(ended_);
 }
 
-// The mean of an open sequence could still rise; to wait for that would be to search to the length's end.
+// The mean of an open sequence could still rise; waiting for that would mean searching to the full length.
 bool BeamSearch::can_improve() const {
   return std::any_of(beam_.begin(), beam_.end(), [&](const Hypothesis& one) {
     return std::ssize(ended_) < options_.beam || rank(one.text) > rank(ended_.back());
@@ -123,7 +123,7 @@ std::vector<GeneratedText> BeamSearch::run() {
     for (Index b = 0; b < std::ssize(beam_); ++b) add_candidates(b);
     take_best_candidates();
     if (!can_improve()) break;
-    // Places of the beam that are not taken go on as something, and are not looked at.
+    // Unused places of the beam continue with an arbitrary unit and are ignored.
     from_.resize(options_.beam, 0);
     units_.resize(options_.beam, units_.front());
     scorer_.advance(from_, units_);

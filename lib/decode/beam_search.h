@@ -1,5 +1,5 @@
-// The most probable sequences that a beam of a given width finds. It knows no model: whatever scores the units that may
-// come next can be searched.
+// Beam search for the most probable sequences. It is independent of the model: anything that scores the possible next
+// units can be searched.
 #pragma once
 
 #include <cstdint>
@@ -13,45 +13,44 @@
 
 namespace mnemo {
 
-/// A sequence of units and the log p that the model gives it after what it began with.
+/// A sequence of units and the model's log p of it, given the prompt.
 struct GeneratedText {
   std::vector<std::int32_t> units;
   double log_probability = 0;
 };
 
-/// What a search asks of a model: a fixed number of sequences side by side, each of which has scores for the unit that
-/// comes next.
+/// A search's interface to the model: a fixed number of sequences side by side, each with scores for its next unit.
 class StepScorer {
  public:
   virtual ~StepScorer() = default;
 
   /// V, the size of the vocabulary.
   virtual Index units() const = 0;
-  /// [V] of sequence b: their softmax is the probability of the next unit.
+  /// Scores [V] of sequence b: their softmax is the probability of the next unit.
   virtual std::span<const float> scores(Index b) const = 0;
-  /// Sequence b becomes a copy of what was sequence from[b], and goes on with units[b].
+  /// Sequence b becomes a copy of the previous sequence from[b], continued with units[b].
   virtual void advance(std::span<const Index> from, std::span<const std::int32_t> units) = 0;
 };
 
 struct BeamOptions {
   std::int64_t beam = 4;
-  std::int64_t length = 100;               ///< units of a sequence at the most
-  std::vector<std::uint8_t> blocked;       ///< [V] 1: a unit that is never given; empty: none
+  std::int64_t length = 100;               ///< most units of a sequence
+  std::vector<std::uint8_t> blocked;       ///< [V] 1: a unit that is never chosen; empty: none
   std::int32_t end = -1;                   ///< the unit that ends a sequence, and is not part of it; -1: none does
   std::int64_t no_repeat = 0;              ///< as SamplingOptions::no_repeat
-  const Constraint* constraint = nullptr;  ///< each sequence keeps to a copy of it, and ends with it
+  const Constraint* constraint = nullptr;  ///< each sequence follows a copy of it, and ends with it
 };
 
-/// One search. Sequences compete by their log p or, where an end unit may come at any place, by their log p a unit, as
-/// they have different lengths.
+/// One search. Sequences compete by their log p or, where an end unit may come at any place, by their log p per unit,
+/// as they have different lengths.
 class BeamSearch {
  public:
-  /// `scorer` has `options.beam` sequences, all at the same place; `prompt` is what they began with. Both, and the
-  /// options, must outlive the search.
+  /// `scorer` has `options.beam` sequences, all in the same state, after `prompt`. Both, and the options, must outlive
+  /// the search.
   BeamSearch(StepScorer& scorer, std::span<const std::int32_t> prompt, const BeamOptions& options);
 
-  /// At most `beam` sequences, the best first; those that the length cut off stand after those that ended. Throws Error
-  /// where a constraint leaves no unit.
+  /// At most `beam` sequences, the best first; those cut off at the length come after those that ended. Throws Error if
+  /// a constraint leaves no unit.
   std::vector<GeneratedText> run();
 
  private:
@@ -80,18 +79,18 @@ class BeamSearch {
   std::vector<Hypothesis> beam_, next_;
   std::vector<GeneratedText> ended_;
   std::vector<Candidate> candidates_;
-  std::vector<Index> from_;            // of each hypothesis of `next_`, its place in the beam before
+  std::vector<Index> from_;            // of each hypothesis of `next_`, its place in the previous beam
   std::vector<std::int32_t> units_;    // and its last unit
   std::vector<std::uint8_t> blocked_;  // [V]
   std::vector<std::int32_t> allowed_;  // units that may come next
   std::vector<float> exponentials_;    // [V]
 };
 
-/// What may not come next, by the caller's list and by a constraint: [units], 1 where it may not.
+/// The units that may not come next, by the caller's list and by a constraint: [units], 1 where blocked.
 void blocked_now(const std::vector<std::uint8_t>& always, const Constraint& constraint, Index units,
                  std::vector<std::uint8_t>& out);
 
-/// The message where a constraint leaves no unit.
-inline constexpr const char* kNothingLeft = "no unit of the vocabulary is left that keeps the form";
+/// The message if a constraint leaves no unit.
+inline constexpr const char* kNothingLeft = "no unit of the vocabulary fits the form here";
 
 }  // namespace mnemo

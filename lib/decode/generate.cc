@@ -1,3 +1,6 @@
+// The prompt is read as one packed sequence, in blocks, with batched products; generation then continues from its state
+// with sessions of one step at a time. Samples are split among threads and run side by side within one, so a step's
+// products have several rows; each sample has a random stream of its own, whatever the split.
 #include "decode/generate.h"
 
 #include <algorithm>
@@ -9,19 +12,19 @@
 namespace mnemo {
 namespace {
 
-// Units of a prompt that are read at once.
+// Units of a prompt processed at once.
 constexpr std::int64_t kPromptBlock = 256;
-// Samples that one thread has in hand at a time: enough for the products, few enough for memory, as each has scores.
+// Samples that one thread runs at a time: enough for efficient products, few enough for memory, as each has scores.
 constexpr std::int64_t kSideBySide = 64;
 
-// The state after a prompt and the scores of what follows.
+// The state after a prompt and the scores of the next unit.
 struct Read {
   SessionState state;         // of one sequence
   std::vector<float> scores;  // [V]
 };
 
 Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> prompt, ThreadPool& pool) {
-  if (prompt.empty()) throw Error("a prompt needs a unit");
+  if (prompt.empty()) throw Error("expected a prompt of at least one unit, found none");
   const Index P = model.options().recurrent.output();
   Read out;
   Arena arena;
@@ -51,7 +54,7 @@ Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> promp
   return out;
 }
 
-// Sequences that go on side by side, one unit at a time.
+// Sequences that continue side by side, one unit at a time.
 class Steps : public StepScorer {
  public:
   Steps(const LanguageModel& model, const Read& read, Index sequences)
@@ -86,7 +89,7 @@ class Steps : public StepScorer {
   }
 
  private:
-  // `state` is of `sequences`.
+  // `state` holds `sequences` sequences.
   void reorder(const SessionState& state, std::span<const Index> from, Index sequences) {
     SessionState out;
     const Index layers = model_.options().recurrent.layers;
@@ -114,7 +117,7 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
   const Read read = read_prompt(model, prompt, pool);
   std::vector<GeneratedText> out(options.samples);
   std::atomic<bool> stopped{false};
-  // Each thread takes some samples to their end: nobody waits for another one's step.
+  // Each thread runs some samples to their end, so no thread waits for another's step.
   const std::int64_t groups = std::max(std::min<std::int64_t>(options.samples, pool.threads()),
                                        (options.samples + kSideBySide - 1) / kSideBySide);
   pool.parallel_for(groups, [&](std::int64_t group) {

@@ -16,19 +16,18 @@ namespace mnemo {
 
 struct GenerateOptions {
   SamplingOptions sampling;
-  std::int64_t length = 500;  ///< units of a sample at the most
+  std::int64_t length = 500;  ///< most units of a sample
   std::int64_t samples = 1;
   std::uint64_t seed = 1;
-  std::vector<std::uint8_t> blocked;       ///< [V] 1: a unit that is never given; empty: none
+  std::vector<std::uint8_t> blocked;       ///< [V] 1: a unit that is never chosen; empty: none
   std::int32_t end = -1;                   ///< the unit that ends a sample, and is not part of it
-  const Constraint* constraint = nullptr;  ///< each sample keeps to a copy of it, and ends with it
+  const Constraint* constraint = nullptr;  ///< each sample follows a copy of it, and ends with it
 };
 
-/// Goes on after `prompt`, of at least one unit, from the model's initial state. The model's network and its output's
-/// scores must be prepared. A sample whose constraint has ended
-/// already gets no unit. Throws Error where a constraint leaves no unit.
-/// A sample depends on seed and number alone, not on how many are made or on threads. `give` is told of each unit of
-/// sample 0 as soon as it is chosen; it returns false to stop.
+/// Continues `prompt`, of at least one unit, from the model's initial state. The model's network and its output's
+/// scores must be prepared. A sample whose constraint has already ended gets no unit. Throws Error if a constraint
+/// leaves no unit. A sample depends only on seed and number, not on how many are generated or on threads. `give`
+/// receives each unit of sample 0 as soon as it is chosen; it returns false to stop.
 std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give = nullptr);

@@ -6,7 +6,7 @@
 namespace mnemo {
 
 OverlapFinder::OverlapFinder(const std::vector<std::vector<std::int32_t>>& texts) : states_(1) {
-  // Every text begins at the root: a generalised automaton.
+  // Every text begins at the root: a generalised suffix automaton.
   for (const auto& text : texts) {
     ends_.emplace_back();
     std::int32_t last = 0;
@@ -64,7 +64,7 @@ void OverlapFinder::read(std::int32_t unit) {
 void OverlapFinder::end_text() { now_ = length_ = 0; }
 
 std::vector<Overlap> OverlapFinder::find() const {
-  // What matched at a state matched, as far as it reaches, at its suffixes too.
+  // A match at a state is also one at its suffixes, up to their length.
   std::vector<std::int32_t> matched, order(states_.size());
   for (const State& state : states_) matched.push_back(state.matched);
   std::iota(order.begin(), order.end(), 0);
@@ -76,7 +76,7 @@ std::vector<Overlap> OverlapFinder::find() const {
   for (const auto& ends : ends_) {
     Overlap one;
     for (std::int64_t i = 0; i < std::ssize(ends); ++i) {
-      // Suffixes of the prefix that ends here, the longest first.
+      // Suffixes of the prefix that ends here, longest first.
       for (std::int32_t s = ends[i]; s > 0; s = states_[s].link) {
         if (matched[s] == 0) continue;
         if (matched[s] > one.longest) {

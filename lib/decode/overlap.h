@@ -1,4 +1,4 @@
-// How much of generated texts stands in a corpus.
+// How much of generated texts occurs in a corpus.
 #pragma once
 
 #include <array>
@@ -12,21 +12,21 @@ namespace mnemo {
 struct Overlap {
   static constexpr std::array<std::int64_t, 4> kLengths{2, 4, 6, 8};
 
-  std::int64_t longest = 0;  ///< units of the longest run that stands in the corpus
+  std::int64_t longest = 0;  ///< units of the longest run that occurs in the corpus
   std::int64_t begin = 0;    ///< where in the text it begins
-  /// n-grams of the text, and how many of them stand in the corpus, by kLengths.
+  /// n-grams of the text, and how many of them occur in the corpus, by kLengths.
   std::array<std::int64_t, 4> ngrams{}, known{};
 };
 
 /// Compares texts with a corpus that is read once, unit by unit: a suffix automaton of the texts (Blumer et al. 1985)
-/// remembers at each state the longest match. Memory grows with the texts alone.
+/// records the longest match at each state. Memory grows with the texts alone.
 class OverlapFinder {
  public:
   explicit OverlapFinder(const std::vector<std::vector<std::int32_t>>& texts);
 
   /// The corpus's next unit, at least 0.
   void read(std::int32_t unit);
-  /// What was read so far and what comes are two texts.
+  /// Ends a text of the corpus: no match extends over it.
   void end_text();
 
   std::vector<Overlap> find() const;

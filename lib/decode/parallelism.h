@@ -1,4 +1,4 @@
-// How alike the two lines of a couplet are built.
+// How parallel the two lines of a couplet are.
 #pragma once
 
 #include <span>
@@ -9,10 +9,10 @@
 
 namespace mnemo {
 
-/// Vectors of units from which what all have in common is taken away, of length 1.
+/// Unit vectors of a table's rows after their common mean is subtracted.
 class CentredVectors {
  public:
-  /// Of a table [V, E]; `counted` [V] says which rows the mean is of.
+  /// From a table [V, E]; `counted` [V] marks the rows that the mean is taken over.
   CentredVectors(const Parameter& table, const std::vector<bool>& counted);
 
   /// The cosine of two rows, -1 to 1.
@@ -23,12 +23,12 @@ class CentredVectors {
   std::vector<float> rows_;
 };
 
-/// The mean cosine of the characters that stand at the same place of the two lines; a character that stands in both
-/// counts 0, as it makes no couplet.
+/// The mean cosine of the characters at the same place of the two lines; a place with the same character in both counts
+/// as 0, as it makes no couplet.
 double parallelism(const CentredVectors& vectors, std::span<const std::int32_t> first,
                    std::span<const std::int32_t> second);
 
-/// The first lines of the couplets that a form wants parallel: the second and the third of eight lines.
+/// The first lines of the couplets that a form requires to be parallel: the second and third couplets of eight lines.
 std::vector<std::size_t> parallel_couplets(const PoemForm& form);
 
 }  // namespace mnemo

@@ -1,3 +1,7 @@
+// The form may have several ways of being written; all that fit the text so far are kept, each with the tone patterns
+// of the current line and the rhymes still possible. A unit is allowed if some way accepts it, and a way accepts a unit
+// only if enough unused characters of its rhymes remain for the places still to come, so generation never runs into a
+// dead end.
 #include "decode/poem_constraint.h"
 
 #include <algorithm>
@@ -8,7 +12,7 @@
 namespace mnemo {
 namespace {
 
-// Unified ideographs, with the compatibility ones and those of the supplementary planes.
+// Unified ideographs, including the compatibility ones and those of the supplementary planes.
 bool is_ideograph(char32_t c) {
   return (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
 }
@@ -22,7 +26,7 @@ bool holds(std::span<const std::uint8_t> readings, std::uint8_t one) {
   return std::find(readings.begin(), readings.end(), one) != readings.end();
 }
 
-// What a message adds where characters of the acrostic fit nowhere as nobody knows which they are.
+// An addition to a message: the characters of the acrostic that fit nowhere because they are ambiguous.
 std::string doubts(const PoemUnits& units, const std::vector<std::int32_t>& acrostic) {
   std::string out;
   for (const std::int32_t unit : acrostic)
@@ -61,9 +65,9 @@ void check_marks(const PoemUnits& units, const PoemForm& form) {
     for (const std::string& marks : line.marks)
       for (std::size_t i = 0; i < marks.size(); i += utf8_length(marks[i]))
         if (units.find(decode_utf8(marks.data() + i).value) < 0)
-          throw Error(fmt::format("the model does not know \"{}\", which {} needs; it was not in its training data",
-                                  marks[i] == '\n' ? "line break" : to_utf8(decode_utf8(marks.data() + i).value),
-                                  form.name));
+          throw Error(
+              fmt::format("the model's vocabulary has no \"{}\", which {} needs; it was not in the training data",
+                          marks[i] == '\n' ? "line break" : to_utf8(decode_utf8(marks.data() + i).value), form.name));
 }
 
 }  // namespace
@@ -83,8 +87,8 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
   for (std::size_t i = 0; i < given; ++i) {
     const std::int32_t unit = units.find(options.acrostic[i]);
     if (unit < 0 || units.units()[unit].character == 0)
-      throw Error(
-          fmt::format("the acrostic's {} is no Chinese character that the model knows", to_utf8(options.acrostic[i])));
+      throw Error(fmt::format("the acrostic's {} is not a Chinese character of the model's vocabulary",
+                              to_utf8(options.acrostic[i])));
     acrostic_[i * (lines / given)] = unit;
     if (std::exchange(used_[unit], 1) == 0)
       for (const std::uint8_t reading : units.units()[unit].readings) --unused_[reading];
@@ -109,7 +113,7 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
     if (open) ways_.push_back(std::move(way));
   }
   if (ways_.empty())
-    throw Error(fmt::format("no way of writing {} has the acrostic's tones{}", form.name, doubts(units, acrostic_)));
+    throw Error(fmt::format("no variant of {} fits the acrostic's tones{}", form.name, doubts(units, acrostic_)));
   std::erase_if(ways_, [&](const Way& way) { return !rhymes_left(way, {}); });
   // Different rhymes are different classes of the book.
   const auto& classes = units.table().classes();
@@ -129,14 +133,15 @@ PoemConstraint::PoemConstraint(const PoemUnits& units, const PoemForm& form, con
 
 std::int32_t PoemConstraint::given() const { return place_ == 0 ? acrostic_[line_] : -1; }
 
-// Of the poet's own first character of a line: any, if the book does not know it. If it may be level or oblique, what
-// makes up for an oblique one in regulated verse does no harm should it be level; a tune has nothing of the kind.
+// Tones of a line's first character that the poet gave: any, if the book does not know it. If it may be level or
+// oblique, it counts as oblique: the compensation for that in regulated verse does no harm if it is level; a tune has
+// none.
 Tones PoemConstraint::tones_given(const PoemUnits::Unit& unit) const {
   if (unit.doubtful) return form_->is_tune() ? 0 : kOblique;
   return unit.tones == 0 ? kAnyTone : unit.tones;
 }
 
-// At this place.
+// The unit's tones at this place.
 Tones PoemConstraint::tones_of(std::int32_t unit) const {
   return given() == unit ? tones_given(unit_of(unit)) : unit_of(unit).tones;
 }
@@ -146,7 +151,7 @@ void PoemConstraint::begin_line() {
   for (Way& way : ways_) way.patterns = acrostic_[line_] >= 0 ? rule(way).given_first : rule(way).patterns;
 }
 
-// Characters that are left for a rhyme at places of that tone, if one with the readings `taken` is not.
+// Characters left for a rhyme at places of that tone once one with the readings `taken` is used.
 int PoemConstraint::left(int rhyme, int key, Tones tone, std::span<const std::uint8_t> taken) const {
   const auto& classes = units_->table().classes();
   const auto of_class = [&](int c) {
@@ -161,7 +166,7 @@ int PoemConstraint::left(int rhyme, int key, Tones tone, std::span<const std::ui
   return out;
 }
 
-// Whether each rhyme has a key with enough characters for what is still needed behind this place, and `spare` more.
+// Whether each rhyme has a key with enough characters for the places still to come after this one, and `spare` more.
 bool PoemConstraint::rhymes_left(const Way& way, std::span<const std::uint8_t> taken, int spare) const {
   const bool last = place_ + 1 == form_->lines[line_].length && !taken.empty();
   const auto& needed = needed_[way.alternative][line_ + (last ? 1 : 0)];
@@ -202,18 +207,18 @@ bool PoemConstraint::accepts(const Way& way, std::int32_t unit, bool plenty) con
     take(next, unit);
     return rhymes_left(next, u.readings);
   }
-  // The poet's own are counted as taken from the beginning.
+  // Characters that the poet gave are counted as taken from the start.
   return plenty || given() == unit || u.readings.empty() || rhymes_left(way, u.readings);
 }
 
-// What the unit leaves open.
+// Removes the patterns and rhymes that the unit rules out.
 void PoemConstraint::take(Way& way, std::int32_t unit) const {
   const Tones tones = tones_of(unit);
   std::erase_if(way.patterns, [&](const TonePattern& p) { return !fits(p, place_, tones); });
   const LineRule& r = rule(way);
   if (r.rhyme < 0 || place_ + 1 != form_->lines[line_].length) return;
   way.keys[r.rhyme] &= keys_of(way, unit);
-  // Another rhyme is another sound.
+  // Different rhymes must have different sounds.
   if (way.keys[r.rhyme].count() == 1)
     for (int other = 0; other < form_->rhymes; ++other)
       if (other != r.rhyme && form_->mixed[other] == form_->mixed[r.rhyme]) way.keys[other] &= ~way.keys[r.rhyme];
@@ -245,7 +250,7 @@ void PoemConstraint::note(std::int32_t unit) {
   } else {
     const PoemUnits::Unit& u = units_->units()[unit];
     std::erase_if(ways_, [&](const Way& way) { return !accepts(way, unit); });
-    if (ways_.empty()) throw Error(fmt::format("{} does not fit there", to_utf8(u.character)));
+    if (ways_.empty()) throw Error(fmt::format("{} does not fit the form at its place", to_utf8(u.character)));
     for (Way& way : ways_) take(way, unit);
     if (std::exchange(used_[unit], 1) == 0)
       for (const std::uint8_t reading : u.readings) --unused_[reading];

@@ -1,4 +1,4 @@
-// Poems that keep their form because no unit is ever chosen that breaks it.
+// Poems that keep their form, because units that would break it are never chosen.
 #pragma once
 
 #include <array>
@@ -18,21 +18,21 @@ namespace mnemo {
 /// A vocabulary's characters with their tones and rhymes.
 class PoemUnits {
  public:
-  /// `texts` [V] spell the units; `table` must outlive it.
+  /// `texts` [V] are the units' texts; `table` must outlive this object.
   PoemUnits(const std::vector<std::string_view>& texts, const RhymeTable& table);
 
   struct Unit {
     char32_t character = 0;  ///< 0: not one Chinese character
     Tones tones = 0;
     std::span<const std::uint8_t> readings;
-    bool doubtful = false;  ///< no tone, as it may stand for characters that have none in common
+    bool doubtful = false;  ///< without a tone, as the characters it may stand for have none in common
   };
-  /// With the tones and readings that each has whatever character it stands for.
+  /// With the tones and readings that each has for every character it may stand for.
   const std::vector<Unit>& units() const { return units_; }
-  /// With those of any character that each may stand for.
+  /// With those of any character it may stand for.
   const std::vector<Unit>& units_of_poet() const { return of_poet_; }
   const RhymeTable& table() const { return table_; }
-  /// The unit of that spelling, or -1.
+  /// The unit of that character, or -1.
   std::int32_t find(char32_t code_point) const;
   /// How many units have each class.
   const std::vector<int>& count() const { return count_; }
@@ -45,35 +45,36 @@ class PoemUnits {
 };
 
 struct PoemOptions {
-  /// Begins the lines, or every other line, of the poem; empty: none.
+  /// The first characters of the poem's lines, or of every other line; empty: none.
   std::u32string acrostic;
-  bool allow_repeats = false;  ///< a character may stand twice
+  bool allow_repeats = false;  ///< a character may occur twice
 };
 
-/// One poem in the making. Lines, tones and rhyme follow the form: every way of writing it that what stands there
-/// already leaves open is kept in mind, and a rhyme only goes to a class that has characters left for all places that
-/// need it. A character that may stand for several goes only where each of these may. Characters of the acrostic stand
-/// where they must and nowhere else.
+/// The constraint of one poem. Lines, tones and rhyme follow the form: every variant of it that fits the text so far is
+/// kept, and a rhyme only uses a class that has characters left for all places that need it. A character that may stand
+/// for several others is allowed only where each of these is. Characters of the acrostic occur at their places and
+/// nowhere else.
 class PoemConstraint : public Constraint {
  public:
-  /// `units` and `form` must outlive it. Throws Error if the form cannot be written: an acrostic of another number of
-  /// characters than lines or couplets, with a character that the vocabulary lacks, or whose tones no way of writing
-  /// the form has there; no punctuation in the vocabulary; no rhyme class with enough characters.
+  /// `units` and `form` must outlive it. Throws Error if the form cannot be written: an acrostic whose length is not
+  /// the number of lines or couplets, with a character that the vocabulary lacks, or with tones that no variant of the
+  /// form allows there; no punctuation in the vocabulary; no rhyme class with enough characters.
   PoemConstraint(const PoemUnits& units, const PoemForm& form, const PoemOptions& options);
 
   std::unique_ptr<Constraint> clone() const override { return std::make_unique<PoemConstraint>(*this); }
   void block(std::span<std::uint8_t> blocked) const override;
   void note(std::int32_t unit) override;
   bool ended() const override { return line_ == std::ssize(form_->lines); }
-  /// Whether what is noted is the poet's own: of what a character may stand for it is then enough that one fits.
+  /// Whether the units noted are the poet's: then it is enough that one of the characters that a unit may stand for
+  /// fits.
   void of_poet(bool on) { of_poet_ = on; }
 
  private:
-  // A way of writing the form that is still open.
+  // A variant of the form that is still possible.
   struct Way {
     std::size_t alternative;
     std::vector<TonePattern> patterns;  // of this line, those that fit so far
-    std::vector<RhymeKeys> keys;        // [rhymes] that are open
+    std::vector<RhymeKeys> keys;        // [rhymes] those still possible
   };
 
   bool accepts(const Way& way, std::int32_t unit, bool plenty = false) const;
@@ -95,7 +96,7 @@ class PoemConstraint : public Constraint {
   bool allow_repeats_, of_poet_ = false;
   std::ptrdiff_t line_ = 0, place_ = 0;
   std::vector<std::int32_t> acrostic_;  // [lines] units, -1: free
-  std::vector<std::int32_t> marks_;     // that come next, the last one first
+  std::vector<std::int32_t> marks_;     // punctuation that comes next, in reverse
   std::vector<Way> ways_;
   std::vector<std::uint8_t> used_;  // [V]
   std::vector<int> unused_;         // [classes] units that have it

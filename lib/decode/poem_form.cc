@@ -1,3 +1,6 @@
+// Regulated verse is derived from its four line types and the rules that join them; tunes are parsed from patterns.
+// Both give a PoemForm: alternatives, each with the tone patterns and the rhyme of every line. A poem is checked
+// against all alternatives, and the faults against the nearest one are reported.
 #include "decode/poem_form.h"
 
 #include <algorithm>
@@ -15,17 +18,17 @@ namespace {
 // level. Wang Li, Hanyu shilüxue (1958), names them a, A, b, B.
 struct RegulatedLine {
   std::string_view strict;
-  std::vector<std::string_view> loose;  // . is free
+  std::vector<std::string_view> loose;  // . is either
   std::vector<std::string_view> given_first;
 };
 
 const RegulatedLine& regulated_line(char type) {
   static const std::map<char, RegulatedLine> lines{
       {'a', {"oo--o", {".o.-o"}, {".o--o"}}},
-      // A level third place would make three level tones at the end.
+      // A level third place would give three level tones at the end.
       {'A', {"ooo--", {".oo--"}, {".oo--"}}},
       {'b', {"---oo", {".-.oo"}, {".--oo"}}},
-      // An oblique first place leaves the second as a lone level tone, unless the third makes up for it.
+      // An oblique first place leaves the second as a lone level tone, unless the third compensates for it.
       {'B', {"--oo-", {"--.o-", "o--o-"}, {"--oo-", "o--o-"}}}};
   return lines.at(type);
 }
@@ -50,7 +53,7 @@ LineRule regulated_rule(char type, int length, ToneRule tones, bool rhymes) {
     return out;
   }
   const RegulatedLine& line = regulated_line(type);
-  // Seven places begin with two of the tones that the five do not begin with.
+  // A line of seven is a line of five after two places of the tone opposite to its second place.
   const bool opposite = line.strict[1] == 'o';
   const int before = length - 5;
   const auto whole = [&](std::string_view tail, char first, char second) {
@@ -70,8 +73,8 @@ LineRule regulated_rule(char type, int length, ToneRule tones, bool rhymes) {
   return out;
 }
 
-// Couplets are joined: the second line of one and the first of the next have the same tones at the second place. So
-// there are four poems, by their first couplet.
+// Couplets are joined: the second line of one and the first of the next have the same tone at the second place. So
+// there are four variants, one for each first couplet.
 PoemForm regulated_form(std::string name, int count, int length, ToneRule tones) {
   PoemForm out;
   out.name = std::move(name);
@@ -88,7 +91,7 @@ PoemForm regulated_form(std::string name, int count, int length, ToneRule tones)
     for (int l = 0; l < count; ++l) {
       const bool second_is_B = (first[1] == 'B') == (l / 2 % 2 == 0);
       const char type = l == 0 ? first[0] : l % 2 == 1 ? (second_is_B ? 'B' : 'A') : (second_is_B ? 'a' : 'b');
-      // Without tones the first line's end says nothing of whether it rhymes.
+      // The first line rhymes if its type ends level; with tones off, the variants differ in this alone.
       const bool rhymes = l % 2 == 1 || (l == 0 && (first[0] == 'A' || first[0] == 'B'));
       rules.push_back(regulated_rule(type, length, tones, rhymes));
     }
@@ -106,10 +109,10 @@ constexpr std::array<Regulated, 4> kRegulated{
 
 bool is_one_of(std::u32string_view marks, char32_t c) { return marks.find(c) != std::u32string_view::npos; }
 
-// A blank of the pattern's own.
+// A blank in a pattern.
 bool is_blank(char32_t c) { return c == U' ' || c == U'\t' || c == U'\r' || c == U'\u3000'; }
 
-// Without blanks at its ends.
+// The row without blanks at its ends.
 std::string_view trimmed(std::string_view row) {
   while (!row.empty()) {
     const auto [c, length] = decode_utf8(row.data());
@@ -173,7 +176,7 @@ PoemCheck check_alternative(const PoemForm& form, const std::vector<LineRule>& r
     for (std::string& one : fewest) out.faults.push_back({static_cast<int>(l), std::move(one)});
     if (rules[l].rhyme >= 0) rhyming[rules[l].rhyme].push_back(l);
   }
-  // The key that most lines of a rhyme have is the rhyme, of several the first line's.
+  // The key shared by most lines is the rhyme; of several the first line's.
   for (int r = 0; r < form.rhymes; ++r) {
     const auto keys_of = [&](std::size_t l) {
       RhymeKeys keys;
@@ -240,7 +243,7 @@ std::vector<std::string> form_names() {
   return out;
 }
 
-// Long because one pass over the characters fills line, pattern and rhymes together: the cases of one switch.
+// Long because one pass over the characters fills line, pattern and rhymes together.
 PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones) {
   PoemForm out;
   std::vector<LineRule> rules(1);
@@ -287,7 +290,7 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
         line.marks.emplace_back();
       } else if (c >= U'A' && c <= U'Z') {
         if (line.length == 0) wrong("a rhyme before the line's first place");
-        if (rules.back().rhyme >= 0) wrong("a place of two rhymes");
+        if (rules.back().rhyme >= 0) wrong("a place with two rhymes");
         const Tones last = pattern.at(line.length - 1);
         if (last == kAnyTone) wrong("a rhyme needs a place that is level or oblique");
         const auto [found, made] = letters.emplace(c, static_cast<int>(letters.size()));
@@ -296,7 +299,7 @@ PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule ton
         rules.back().rhyme = found->second;
         rules.back().rhyme_tone = last;
       } else if (c == U'、' || is_one_of(U"，。；！？", c)) {
-        // A mark behind a line that ended with its rhyme still belongs to it.
+        // A mark after a line that ended with its rhyme still belongs to it.
         if (line.length == 0) wrong("punctuation before the line's first place");
         append_utf8(line.marks.back(), c);
         if (c != U'、') end_line();
@@ -357,7 +360,7 @@ PoemCheck check_poem(const PoemForm& form, const std::vector<std::u32string>& li
       const auto [found, made] = first.emplace(c, l);
       if (!made)
         best.faults.push_back(
-            {static_cast<int>(l), fmt::format("{} stands in line {} already", to_utf8(c), found->second + 1)});
+            {static_cast<int>(l), fmt::format("{} already occurs in line {}", to_utf8(c), found->second + 1)});
     }
   std::stable_sort(best.faults.begin(), best.faults.end(),
                    [](const PoemFault& a, const PoemFault& b) { return a.line < b.line; });

@@ -9,7 +9,7 @@ void RepeatGuard::note(std::int32_t unit) {
   if (std::ssize(history_) >= n_ - 1) followers_[last_].insert(unit);
   history_.push_back(unit);
   if (std::ssize(history_) < n_ - 1) return;
-  // The last n - 1 units, mixed in order.
+  // Hashes the last n - 1 units in order.
   last_ = 0;
   for (auto at = history_.end() - (n_ - 1); at != history_.end(); ++at)
     last_ = (last_ ^ static_cast<std::uint32_t>(*at)) * 0x9e3779b97f4a7c15 + 1;

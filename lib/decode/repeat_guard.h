@@ -1,4 +1,4 @@
-// Which units would repeat what stands in a text already.
+// Units that would repeat a sequence of the text so far.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +8,17 @@
 
 namespace mnemo {
 
-/// The units of a text, and what came behind each sequence of n - 1 of them.
+/// The units of a text, and those that followed each sequence of n - 1 of them.
 class RepeatGuard {
  public:
   using Units = std::unordered_set<std::int32_t>;
 
-  /// Of sequences of n units; 0: none is ever a repetition.
+  /// For sequences of n units; 0: nothing counts as a repetition.
   explicit RepeatGuard(std::int64_t n) : n_(n) {}
 
   void note(std::int32_t unit);
 
-  /// The units that would end a sequence of n that occurred already; null: none.
+  /// The units that would complete a sequence of n that has already occurred; null: none.
   const Units* repeating() const;
 
  private:

@@ -58,7 +58,7 @@ std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, const Repeat
   }
   if (options_.temperature <= 0)
     return *std::max_element(kept_.begin(), kept_.end(), [&](auto a, auto b) { return scores_[a] < scores_[b]; });
-  // What is left stands in front, in the order of its scores where something is cut off.
+  // The remaining units are at the front, ordered by score if something is cut off.
   if (!kept_.empty()) {
     if (cut) {
       const auto more = [&](std::int32_t a, std::int32_t b) {
@@ -74,7 +74,7 @@ std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, const Repeat
   }
   std::int64_t count = kept_.empty() ? V : std::ssize(kept_);
   const float largest = kernels::largest_of_row(count, exponentials_.data());
-  // A temperature whose inverse is no float is that of the likeliest.
+  // A temperature whose inverse overflows a float acts like the most probable unit's alone.
   const auto inverse = static_cast<float>(std::min(1.0 / options_.temperature, kHighestInverse));
   double sum =
       static_cast<double>(kernels::exp_row(count, exponentials_.data(), largest, inverse, exponentials_.data()));

@@ -1,4 +1,4 @@
-// Tunes that ci poems are written to, as parse_tune reads them.
+// Tunes of ci poems, as parse_tune reads them.
 #pragma once
 
 #include <array>
@@ -6,8 +6,7 @@
 
 namespace mnemo {
 
-/// Tones and rhymes after the register of tunes Qinding cipu (1715), with what a tune's common variants leave open as
-/// 中.
+/// Tones and rhymes follow the register of tunes Qinding cipu (1715), with 中 where a tune's common variants differ.
 inline constexpr std::array<std::string_view, 11> kTunes{
     R"(浣溪沙
 中仄中平中仄平A，中平中仄仄平平A。中平中仄仄平平A。
@@ -54,7 +53,7 @@ inline constexpr std::array<std::string_view, 11> kTunes{
 中平中仄C，中仄中平平仄仄C。中仄平平D，中仄平平中仄平D。
 )"};
 
-/// Names in traditional characters, and the tunes' own.
+/// Names in traditional characters, and the names in kTunes.
 inline constexpr std::array<std::array<std::string_view, 2>, 9> kTraditionalNames{{{"水調歌頭", "水调歌头"},
                                                                                    {"鷓鴣天", "鹧鸪天"},
                                                                                    {"菩薩蠻", "菩萨蛮"},

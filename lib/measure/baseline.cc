@@ -1,3 +1,6 @@
+// The n-gram baseline stores weights only for n-grams of the training data, in sorted buckets of hashes. If features
+// times classes exceed the limit, the hash is shortened bit by bit, so that rare n-grams come to share weights.
+// Training is sparse: an AdaGrad step changes only the rows of the record's n-grams.
 #include "measure/baseline.h"
 
 #include <algorithm>
@@ -10,16 +13,16 @@
 namespace mnemo {
 namespace {
 
-// Weights at most, so that neither many classes nor a lot of text fill the memory: 256 MB, and as much for AdaGrad.
+// Most weights, so that neither many classes nor a lot of text fill the memory: 256 MB, and as much for AdaGrad.
 constexpr std::size_t kMaxWeights = std::size_t{1} << 26;
-// Updates of a weight at most, a few seconds' worth.
+// Most updates of single weights: a few seconds of work.
 constexpr double kMaxUpdates = 6e8;
-// The sum of squared gradients that a weight starts from: keeps the first step of a rare feature small.
+// The initial sum of squared gradients of a weight: keeps the first step of a rare feature small.
 constexpr float kFirstSquare = 0.1F;
-// The bias occurs in every record with the value 1, a hundred times and more the weight of any feature.
+// The bias occurs in every record with the value 1, so it has a hundred times the influence of any feature and more.
 constexpr double kBiasRate = 0.1;
 
-std::uint32_t mix(std::uint32_t hash) {  // the finaliser of MurmurHash3, so that the low bits are good ones
+std::uint32_t mix(std::uint32_t hash) {  // the finaliser of MurmurHash3, so the low bits are well mixed
   hash = (hash ^ hash >> 16) * 0x85EBCA6BU;
   hash = (hash ^ hash >> 13) * 0xC2B2AE35U;
   return hash ^ hash >> 16;

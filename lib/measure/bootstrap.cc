@@ -1,3 +1,6 @@
+// A resample is a vector of counts: how often each record was drawn. Every metric is turned into a function of these
+// counts that computes labels, bins or orders once, so a resample costs one pass over the records. Resample k has a
+// random stream of its own, which makes two models comparable on the same resamples.
 #include "measure/bootstrap.h"
 
 #include <algorithm>
@@ -15,7 +18,7 @@ namespace {
 // How often each record occurs in a resample. [N]
 using Counts = std::vector<std::int32_t>;
 
-// A metric of a resample; NaN where it is undefined. What does not change between resamples is worked out once.
+// A metric of a resample; NaN where it is undefined. Whatever does not change between resamples is computed once.
 using ResampledMetric = std::function<double(const Counts&)>;
 
 double ratio(double numerator, double denominator) { return denominator == 0 ? 0 : numerator / denominator; }
@@ -116,7 +119,7 @@ ResampledMetric label_metric(const Predictions& predictions, Average average, Sc
 
 // ---- Expected calibration error.
 
-// An answer's bin, and by how much its confidence is above its truth (0 or 1).
+// An answer's bin, and by how much its confidence exceeds its truth (0 or 1).
 struct Answer {
   std::size_t record;
   int bin;
@@ -184,8 +187,8 @@ ResampledMetric resampled_metric(const Predictions& predictions, const std::stri
   if (metric == "ece") return ece_metric(predictions);
   if (metric == "auc") {
     if (predictions.classes != 2 || predictions.multi_label)
-      fail("auc is defined for two classes with one label a record only; this model has {} classes{}",
-           predictions.classes, predictions.multi_label ? ", several a record" : "");
+      fail("auc is defined only for two classes with one label per record; this model has {} classes{}",
+           predictions.classes, predictions.multi_label ? ", several per record" : "");
     return auc_metric(predictions);
   }
   const auto separator = metric.find('_');
@@ -221,7 +224,7 @@ Interval percentile_interval(double value, std::vector<double> resampled, double
   return {value, quantile(resampled, (1 - level) / 2), quantile(resampled, (1 + level) / 2)};
 }
 
-// The statistic of every resample for which it is defined.
+// The values of the statistic over the resamples for which it is defined.
 template <class Statistic>
 std::vector<double> resampled_values(std::size_t records, const BootstrapOptions& options, Statistic statistic) {
   std::vector<double> values;
@@ -240,7 +243,7 @@ double defined_value(const ResampledMetric& metric, std::size_t records, const s
 
 void check_same_gold(const Predictions& first, const Predictions& second) {
   if (first.records() != second.records())
-    fail("the two models were given {} and {} records, expected the same", first.records(), second.records());
+    fail("expected the same records for both models, found {} and {} records", first.records(), second.records());
   for (std::size_t i = 0; i < first.records(); ++i) {
     auto a = first.gold[i], b = second.gold[i];
     std::ranges::sort(a), std::ranges::sort(b);
@@ -256,7 +259,7 @@ double mcnemar_p_value(const Predictions& first, const Predictions& second, doub
 }
 
 double centred_p_value(const std::vector<double>& resampled, double difference) {
-  // A resample that gives the observed difference again, but for rounding, counts as reaching it.
+  // A resample that repeats the observed difference up to rounding counts as reaching it.
   const double reached = std::abs(difference) * (1 - 1e-9);
   const auto beyond = std::ranges::count_if(resampled, [&](double d) { return std::abs(d - difference) >= reached; });
   return static_cast<double>(1 + beyond) / static_cast<double>(1 + resampled.size());

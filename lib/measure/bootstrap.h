@@ -1,4 +1,4 @@
-// How far a metric can be trusted: intervals and paired tests by resampling records.
+// Uncertainty of metrics: confidence intervals and paired tests by resampling records.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct BootstrapOptions {
 };
 
 struct Interval {
-  double value = 0;  ///< On the records as they are.
+  double value = 0;  ///< On the original records.
   double low = 0;
   double high = 0;
 };
@@ -30,8 +30,8 @@ struct Interval {
 Interval bootstrap_interval(const Predictions& predictions, const std::string& metric,
                             const BootstrapOptions& options = {});
 
-/// The same interval of sum(parts) / sum(wholes) over records, such as the F1 of spans: twice those that are right over
-/// those in gold and prediction. Both have one number a record.
+/// The same interval for sum(parts) / sum(wholes) over records, such as the F1 of spans: twice the correct ones over
+/// those in gold plus prediction. Both have one value per record.
 struct RecordRatio {
   std::vector<double> parts, wholes;
 };
@@ -43,15 +43,15 @@ struct Comparison {
   double first = 0;
   double second = 0;
   Interval difference;  ///< first - second, with its paired bootstrap interval.
-  double p_value = 1;   ///< Two-sided; of the hypothesis that the two models are equally good.
+  double p_value = 1;   ///< Two-sided; for the null hypothesis that the two models are equally good.
   std::string test;     ///< The test's name: "exact McNemar test" or "paired bootstrap test".
 };
 
-/// For accuracy the exact test of McNemar (1947): the records that only one model has right follow a binomial
+/// For accuracy the exact test of McNemar (1947): the records that only one model gets right follow a binomial
 /// distribution with p = 1/2 if both are equally good. For every other metric the paired bootstrap test (Koehn 2004,
 /// "Statistical Significance Tests for Machine Translation Evaluation"; in the centred, two-sided form of
 /// Berg-Kirkpatrick, Burkett & Klein 2012, "An Empirical Investigation of Statistical Significance in NLP"):
-/// p = (1 + resamples whose difference is off the observed one by at least the observed one) / (1 + resamples).
+/// p = (1 + resamples whose difference deviates from the observed one by at least its size) / (1 + resamples).
 /// Throws as bootstrap_interval does, and Error if the gold labels are not the same.
 Comparison compare_models(const Predictions& first, const Predictions& second, const std::string& metric,
                           const BootstrapOptions& options = {});
@@ -60,7 +60,7 @@ Comparison compare_models(const Predictions& first, const Predictions& second, c
 Comparison compare_ratios(const RecordRatio& first, const RecordRatio& second, const std::string& metric,
                           const BootstrapOptions& options = {});
 
-/// The two-sided p-value of McNemar's exact test, for records that only the first and only the second model has right.
+/// The two-sided p-value of McNemar's exact test, from the numbers of records that only one of the models gets right.
 double mcnemar_exact(std::int64_t only_first, std::int64_t only_second);
 
 }  // namespace mnemo

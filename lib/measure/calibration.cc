@@ -17,7 +17,7 @@ struct Slope {
   double second = 0;
 };
 
-// One set of logits and its truth.
+// Logits and their gold labels.
 struct Data {
   std::span<const float> logits;  // [N, C]
   std::size_t classes;
@@ -85,8 +85,8 @@ bool all_right(const Data& data) {
   return true;
 }
 
-// Newton's method between two bounds that always enclose the zero of the first derivative; halving where a step leaves
-// them.
+// Newton's method between two bounds that always enclose the zero of the first derivative, with bisection where a step
+// would leave them.
 double minimise(const Data& data, double low, double high) {
   if (slope_at(data, low).first >= 0) return low;
   if (slope_at(data, high).first <= 0) return high;

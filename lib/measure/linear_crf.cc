@@ -1,3 +1,7 @@
+// Features are 64-bit hashes of a template's number and its words; those of the training data that are frequent enough
+// become rows of weights. Training runs forward-backward of nn/chain.h on a sentence, then AdaGrad on the rows that it
+// uses; the mean over all steps needs no copies of the weights, because each change is also summed with the time at
+// which it was made.
 #include "measure/linear_crf.h"
 
 #include <algorithm>
@@ -11,17 +15,17 @@
 namespace mnemo {
 namespace {
 
-// Weights at the most (three numbers each), and products of a feature and a tag in all epochs.
+// Most weights (three floats each), and most products of a feature and a tag over all epochs.
 constexpr double kMostWeights = 5e7, kMostProducts = 6e9;
 constexpr std::size_t kShapeLength = 8;
 constexpr int kAffixes = 4;
 constexpr std::uint64_t kFnvOffset = 0xcbf29ce484222325, kFnvPrime = 0x100000001b3;
 
-// FNV-1a of a template's number and its texts.
+// FNV-1a hash of a template's number and its texts.
 std::uint64_t feature(int number, std::string_view first, std::string_view second = {}) {
   std::uint64_t hash = (kFnvOffset ^ static_cast<std::uint64_t>(number)) * kFnvPrime;
   for (const char c : first) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
-  hash = (hash ^ 0xff) * kFnvPrime;  // no byte of UTF-8
+  hash = (hash ^ 0xff) * kFnvPrime;  // not a byte of UTF-8
   for (const char c : second) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
   return hash;
 }
@@ -54,8 +58,8 @@ void add_affixes(std::string_view word, int number, std::vector<std::uint64_t>& 
   }
 }
 
-// A weight with what AdaGrad and the mean over all steps need: the sum of squared gradients, and the sum of its changes
-// times the step at which they were made.
+// Weights with the state of AdaGrad and of the mean over all steps: the sum of squared gradients, and the sum of the
+// changes times the step (as a fraction of all steps) at which they were made.
 struct Weights {
   explicit Weights(std::size_t size) : value(size), squares(size), late(size) {}
 
@@ -66,7 +70,7 @@ struct Weights {
     value[i] += change;
     late[i] += change * static_cast<float>(now);
   }
-  // The mean of the values behind each of `steps` steps; `now` above is a share of them.
+  // The mean of the values over all steps; `now` above is the fraction of steps done.
   std::vector<float> mean() const {
     std::vector<float> out(value.size());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = value[i] - late[i];
@@ -105,7 +109,8 @@ std::vector<std::vector<std::uint64_t>> crf_features(std::span<const std::string
   return out;
 }
 
-// Rows for the features that are frequent enough for the weights to stay few; returns how many epochs the data allow.
+// Assigns rows to the features that are frequent enough to keep the weights few; returns the number of affordable
+// epochs.
 int LinearCrf::choose_features(const std::vector<Sentence>& train, const LinearCrfOptions& options) {
   std::unordered_map<std::uint64_t, std::uint32_t> counts;
   for (const Sentence& s : train)
@@ -128,7 +133,7 @@ int LinearCrf::choose_features(const std::vector<Sentence>& train, const LinearC
   return static_cast<int>(std::clamp(kMostProducts / std::max(1.0, products), 1.0, options.epochs * 1.0));
 }
 
-// Steps of AdaGrad on one sentence at a time.
+// AdaGrad on one sentence at a time.
 class LinearCrf::Fit {
  public:
   Fit(LinearCrf& crf, double rate)
@@ -143,7 +148,7 @@ class LinearCrf::Fit {
         p_(K_),
         transitions_(K_ * stride_) {}
 
-  // `now`: the share of all steps that is done.
+  // `now`: the fraction of all steps that is done.
   void sentence(const Rows& rows, const std::vector<std::int32_t>& tags, double now) {
     const auto step = [&](Weights& w, std::size_t at, double gradient) { w.step(at, gradient, rate_, now); };
     const Chain chain(crf_.allowed_, begin_.value.data(), next_.value.data(), end_.value.data());
@@ -168,7 +173,7 @@ class LinearCrf::Fit {
         if (crf_.allowed_.next[from * K_ + to]) step(next_, from * K_ + to, transitions_[from * stride_ + to]);
   }
 
-  // The weights become their mean over all steps.
+  // Sets the weights to their mean over all steps.
   void finish() {
     crf_.weights_ = weights_.mean();
     crf_.begin_ = begin_.mean();

@@ -1,3 +1,5 @@
+// Label metrics are counted in one pass over the records and averaged as scikit-learn does. The area under the ROC
+// curve walks the sorted scores in groups of equal ones; calibration bins are half open, (lower, upper].
 #include "measure/metrics.h"
 
 #include <algorithm>
@@ -34,7 +36,7 @@ bool contains(const std::vector<std::int32_t>& labels, std::int32_t label) {
   return std::ranges::find(labels, label) != labels.end();
 }
 
-// What is counted of each class: how often it was right, predicted, and gold.
+// Counts of each class: how often it was right, predicted, and gold.
 struct Tallies {
   std::vector<std::int64_t> right, predicted, support;  // [C]
   std::int64_t records_right = 0;
@@ -131,7 +133,7 @@ std::optional<double> auc_of(const Predictions& predictions) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto score = [&](std::size_t i) { return predictions.row(i)[1]; };
   std::ranges::sort(order, {}, score);
-  // Each positive wins against the negatives below it, and half of those beside it.
+  // Each positive wins against the negatives below it, and against half of those with an equal score.
   double wins = 0, negatives = 0, positives = 0;
   for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
     double group_negatives = 0, group_positives = 0;
@@ -176,7 +178,7 @@ double record_log_loss(const Predictions& predictions, std::size_t record) {
 
 void check_predictions(const Predictions& predictions) {
   if (predictions.classes < 1) fail("expected at least one class, found {}", predictions.classes);
-  if (predictions.records() == 0) fail("there is no record to evaluate");
+  if (predictions.records() == 0) fail("there are no records to evaluate");
   const std::size_t expected = predictions.records() * static_cast<std::size_t>(predictions.classes);
   if (predictions.probabilities.size() != expected)
     fail("expected {} probabilities for {} records of {} classes, found {}", expected, predictions.records(),

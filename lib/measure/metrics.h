@@ -1,4 +1,4 @@
-// What a classifier's answers are worth: pure functions, all sums in double precision.
+// Metrics of a classifier: pure functions, all sums in double precision.
 // N = records, C = classes.
 #pragma once
 
@@ -12,10 +12,10 @@
 
 namespace mnemo {
 
-/// Values of metrics by their names.
+/// Values of metrics by name.
 using Metrics = std::map<std::string, double>;
 
-/// A classifier's answers beside the truth.
+/// A classifier's probabilities and the gold labels.
 struct Predictions {
   int classes = 0;
   bool multi_label = false;
@@ -28,12 +28,12 @@ struct Predictions {
   }
 };
 
-/// Throws Error unless the sizes fit together, there is a record, every label id is in range and occurs once a record,
-/// and every probability is a number in [0, 1] (up to 1e-4 for rounding).
+/// Throws Error unless the sizes match, there is a record, every label id is in range and occurs once per record, and
+/// every probability is in [0, 1] (up to 1e-4 for rounding).
 void check_predictions(const Predictions& predictions);
 
-/// The label ids that the probabilities stand for: the most probable one (the first of equals), or for multi_label
-/// those with a probability of at least `threshold`, which may be none.
+/// The predicted label ids: the most probable one (the first of equals), or for multi_label those with a probability of
+/// at least `threshold`, which may be none.
 std::vector<std::int32_t> predicted_labels(const Predictions& predictions, std::size_t record, double threshold = 0.5);
 
 /// The log loss of one record, as Evaluation::log_loss averages it.
@@ -48,8 +48,8 @@ struct ClassScores {
   double precision = 0;
   double recall = 0;
   double f1 = 0;
-  std::int64_t support = 0;    ///< Records whose gold labels have this class.
-  std::int64_t predicted = 0;  ///< Records whose predicted labels have it.
+  std::int64_t support = 0;    ///< Records whose gold labels include this class.
+  std::int64_t predicted = 0;  ///< Records whose predicted labels include it.
 };
 
 /// One bin of a reliability diagram: answers whose confidence is in (lower, upper], the first bin's 0 included.
@@ -58,15 +58,15 @@ struct CalibrationBin {
   double upper = 0;
   std::int64_t count = 0;
   double confidence = 0;  ///< Mean confidence; 0 in an empty bin.
-  double accuracy = 0;    ///< Share that was right; 0 in an empty bin.
+  double accuracy = 0;    ///< Fraction that was right; 0 in an empty bin.
 };
 
 /// The names of the averages are scikit-learn's, and so are their values. `macro_*` is the plain mean over classes:
-/// those that occur in gold or prediction, and with multi_label all of them. `weighted_*` weighs each class by its
+/// those that occur in gold or prediction, and with multi_label all of them. `weighted_*` weights each class by its
 /// support.
 struct Evaluation {
   std::int64_t records = 0;
-  double accuracy = 0;  ///< With multi_label: the share of records whose whole set of labels is right.
+  double accuracy = 0;  ///< With multi_label: the fraction of records whose whole set of labels is right.
   double micro_precision = 0, micro_recall = 0, micro_f1 = 0;
   double macro_precision = 0, macro_recall = 0, macro_f1 = 0;
   double weighted_precision = 0, weighted_recall = 0, weighted_f1 = 0;
@@ -79,10 +79,10 @@ struct Evaluation {
   double ece = 0;
   std::vector<CalibrationBin> bins;  ///< [15]
   /// Area under the ROC curve of class 1 by the Mann-Whitney statistic, equal scores counting half. Present for two
-  /// classes, one label a record, and both classes in gold.
+  /// classes with one label per record, if both classes are in gold.
   std::optional<double> auc;
   std::vector<ClassScores> per_class;  ///< [C]
-  /// Records by (gold, predicted), absent pairs left out; empty with multi_label.
+  /// Records by (gold, predicted), without absent pairs; empty with multi_label.
   std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t> confusion;
 
   /// Metric by name: accuracy, {micro,macro,weighted}_{precision,recall,f1}, log_loss, ece, and auc where it is

@@ -11,7 +11,7 @@ double ratio(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// Both lists are in order and without overlaps; calls body(gold, predicted) for each place, null where a side has none.
+// Calls body(gold, predicted) for each place, null where a side has none; both lists are in order and without overlaps.
 template <class Body>
 void for_matches(const std::vector<TagSpan>& gold, const std::vector<TagSpan>& predicted, const Body& body) {
   const auto place = [](const TagSpan& s) { return std::pair(s.begin, s.end); };

@@ -83,7 +83,7 @@ TEST_CASE("a poem's faults are named with their line and place") {
         std::vector<std::string>{"0: 2 lines, expected 4"});
   CHECK_FALSE(faults("五绝", ToneRule::kLoose, "白日依山盡，黃河入海流。更上一層目，欲窮千里樓。").empty());
   CHECK(faults("五绝", ToneRule::kLoose, "白日依山盡，黃河入海流。欲窮千里日，更上一層樓。", RhymeBook::kPingshui,
-               false) == std::vector<std::string>{"3: 日 stands in line 1 already"});
+               false) == std::vector<std::string>{"3: 日 already occurs in line 1"});
 }
 
 TEST_CASE("a simplified character that is also an old one rhymes as both") {
@@ -265,7 +265,7 @@ TEST_CASE("a tune's pattern is read, and what cannot be read is named with its l
   CHECK_THAT(message("试\n中A\n"), Contains("f.txt:2: a rhyme needs a place"));
   CHECK_THAT(message("试\nA平\n"), Contains("f.txt:2: a rhyme before"));
   CHECK_THAT(message("试\n，平\n"), Contains("f.txt:2: punctuation before"));
-  CHECK_THAT(message("试\n平AB\n"), Contains("f.txt:2: a place of two rhymes"));
+  CHECK_THAT(message("试\n平AB\n"), Contains("f.txt:2: a place with two rhymes"));
   CHECK_THAT(message("\n平仄，\n平\n"), Contains("f.txt:2: expected the tune's name"));
   CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).name == "试");
   CHECK(parse_tune("\ufeff试\n平　仄A。", "f.txt", ToneRule::kStrict).characters() == 2);

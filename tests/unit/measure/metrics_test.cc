@@ -148,7 +148,7 @@ TEST_CASE("records without labels count as right when nothing is predicted") {
 
 TEST_CASE("answers that do not fit are refused") {
   CHECK_THROWS_WITH(evaluate({0, false, {}, {}}, {}), contains_text("expected at least one class, found 0"));
-  CHECK_THROWS_WITH(evaluate({2, false, {}, {}}, names(2)), contains_text("there is no record"));
+  CHECK_THROWS_WITH(evaluate({2, false, {}, {}}, names(2)), contains_text("there are no records"));
   CHECK_THROWS_WITH(evaluate({2, false, {1, 0, 1}, {{0}}}, names(2)),
                     contains_text("expected 2 probabilities for 1 records of 2 classes, found 3"));
   CHECK_THROWS_WITH(evaluate({2, false, {1, 0}, {{0}}}, names(3)), contains_text("expected 2 labels, found 3"));
