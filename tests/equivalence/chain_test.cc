@@ -1,4 +1,5 @@
-// Chains of tags against the enumeration of all sequences, on every instruction set.
+// Chains of tags compared with the enumeration of all sequences, on every instruction set. Problems are small enough to
+// enumerate; forbidden transitions and weights of very different size are among them.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -26,7 +27,7 @@ struct Problem {
   Chain chain() const { return {weights.allowed, weights.begin.data(), weights.next.data(), weights.end.data()}; }
 };
 
-// Random weights of the given size; one move in five is forbidden, but none of tag 0.
+// Random weights of the given size; one transition in five is forbidden, but none of tag 0.
 Problem random_problem(Index tags, Index length, double scale, bool some_forbidden, std::uint64_t stream) {
   RandomStream random(21, Purpose::kTest, stream);
   const auto values = [&](Index count) {
@@ -49,7 +50,7 @@ Problem random_problem(Index tags, Index length, double scale, bool some_forbidd
   return p;
 }
 
-// What the enumeration says.
+// The results of the enumeration.
 struct Truth {
   double log_sum = 0;
   std::vector<double> marginals, transitions;  // [T, K], [K, K]
@@ -89,7 +90,7 @@ void on_every_target(const Body& body) {
 
 }  // namespace
 
-TEST_CASE("sums, marginals, expected moves and best paths of a chain equal the enumeration's") {
+TEST_CASE("sums, marginals, expected transitions and best paths of a chain equal the enumeration's") {
   on_every_target([] {
     for (const auto& [tags, length] : std::vector<std::pair<Index, Index>>{
              {1, 1}, {1, 4}, {2, 1}, {2, 9}, {3, 6}, {5, 4}, {8, 3}, {9, 3}, {17, 2}, {33, 2}})
@@ -135,7 +136,7 @@ TEST_CASE("sums, marginals, expected moves and best paths of a chain equal the e
   });
 }
 
-TEST_CASE("the best paths are all there are when more are asked for") {
+TEST_CASE("all paths are returned if more are asked for than there are") {
   const Problem p = random_problem(3, 4, 1.0, true, 5);
   const Truth truth = enumerate(p);
   const auto paths = p.chain().best(p.sentence, 1000);
@@ -143,7 +144,7 @@ TEST_CASE("the best paths are all there are when more are asked for") {
   for (std::size_t n = 0; n < paths.size(); ++n) CHECK(paths[n].tags == truth.paths[n].tags);
 }
 
-TEST_CASE("a stretch of tags has the probability that the enumeration gives it") {
+TEST_CASE("a run of tags has the probability that the enumeration gives") {
   const Problem p = random_problem(4, 6, 1.5, true, 9);
   const Truth truth = enumerate(p);
   const Chain chain = p.chain();
@@ -167,7 +168,7 @@ TEST_CASE("a stretch of tags has the probability that the enumeration gives it")
   CHECK(compared > 1000);
 }
 
-TEST_CASE("a long sentence's marginals sum to one, and forbidden tags and moves have none") {
+TEST_CASE("a long sentence's marginals sum to one, and forbidden tags and transitions have probability zero") {
   const Index T = 100000, K = 5;
   Problem p = random_problem(K, T, 3.0, false, 4);
   p.weights.allowed.next[1 * K + 2] = 0;
@@ -196,7 +197,8 @@ TEST_CASE("a long sentence's marginals sum to one, and forbidden tags and moves 
 }
 
 TEST_CASE("sums that leave the range of factors are found exactly") {
-  // The best beginning may not go on to the only tag that may end: what counts lies a thousand nats below it.
+  // The best beginning must not be followed by the only tag that may end: the relevant terms are a thousand nats
+  // smaller.
   AllowedTransitions allowed(3);
   allowed.next = {1, 1, 0, 1, 1, 1, 0, 0, 1};
   allowed.end = {0, 0, 1};
@@ -218,7 +220,7 @@ TEST_CASE("sums that leave the range of factors are found exactly") {
   });
 }
 
-TEST_CASE("where no sequence is allowed it is an error") {
+TEST_CASE("it is an error if no sequence is allowed") {
   AllowedTransitions allowed(2);
   allowed.next = {0, 0, 0, 0};
   const Chain chain(allowed, nullptr, nullptr, nullptr);

@@ -41,24 +41,24 @@ void on_every_target(const Body& body) {
   use_target(available_targets().front());
 }
 
-// The same with AVX-512 once more without its products of narrow numbers, as older processors have it.
+// The same, with AVX-512 also without its low-precision products, as on older processors.
 template <class Body>
 void on_every_path(const Body& body) {
   on_every_target(body);
   use_target(available_targets().front(), NarrowProducts::kNone);
-  INFO("without products of narrow numbers");
+  INFO("without low-precision products");
   body();
   use_target(available_targets().front());
 }
 
-// With the processor's products of bfloat16, by vectors and, where it has them, by tiles.
+// With the processor's products of bfloat16, by vectors and, if it has them, by tiles.
 template <class Body>
 void on_every_bfloat16_path(const Body& body) {
   if (!no_bfloat16_products().empty()) {
     WARN("skipped: " << no_bfloat16_products());
     return;
   }
-  if (!bfloat16_tiles()) WARN("no tiles (AMX) here: by vectors alone");
+  if (!bfloat16_tiles()) WARN("no tiles (AMX) here: only vectors are tested");
   for (const NarrowProducts narrow : {NarrowProducts::kVectors, NarrowProducts::kTiles}) {
     use_target(available_targets().front(), narrow);
     INFO((bfloat16_tiles() ? "tiles" : "vectors"));
@@ -140,7 +140,7 @@ TEST_CASE("a row's product has the same bits alone, in any group of rows and for
   });
 }
 
-TEST_CASE("transposed products, and the column sums with them, against double precision") {
+TEST_CASE("transposed products and their column sums against double precision") {
   on_every_target([] {
     ThreadPool pool(2);
     for (Index rows : {Index{1}, Index{7}, Index{255}, Index{257}, Index{600}})
@@ -149,11 +149,11 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
           const auto a = random_values(rows * m, 1), b = random_values(rows * n, 2);
           auto c = random_values(m * n, 3), sum = random_values(m, 4);
           const auto c_before = c, sum_before = sum;
-          // Rows by pointer, as the gradient of recurrent weights gives them.
+          // Rows by pointer, as for the gradient of recurrent weights.
           std::vector<const float*> pointers;
           for (Index r = 0; r < rows; ++r) pointers.push_back(b.data() + r * n);
           AlignedVector scratch;
-          // Twice at once, the second time without column sums.
+          // Two at once, the second without column sums.
           auto again = c;
           const TransposedProduct::Right right{.n = n,
                                                .b = rows % 2 ? b.data() : nullptr,
@@ -165,7 +165,7 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
               {.rows = rows, .m = m, .a = a.data(), .lda = m, .right = {right, {}}, .a_sum = sum.data()},
               {.rows = rows, .m = m, .a = a.data(), .lda = m, .right = {right, {}}, .a_sum = nullptr}};
           products[1].right[0].c = again.data();
-          // Beside a second one, whose columns share a panel with the first's, nothing changes.
+          // A second one beside it, whose columns share a panel with the first's, changes nothing.
           std::vector<float> beside = c, other(m * 21, 1.0f), other_alone = other;
           const auto b2 = random_values(rows * 21, 5);
           TransposedProduct pair = products[1], alone = pair;
@@ -203,7 +203,8 @@ TEST_CASE("transposed products, and the column sums with them, against double pr
   });
 }
 
-// A product of random factors, within its bound of the rounded ones and with the bits of each row alone.
+// A product of random factors, checked to be within its bound of that of the rounded ones, with the bits of each row
+// alone.
 std::vector<float> checked_bfloat16_product(ThreadPool& pool, Index m, Index k, Index n, Precision precision) {
   const auto start = static_cast<Start>((m + k + n) % 3);
   const bool transposed = (m + n) % 2 == 0;
@@ -225,7 +226,8 @@ std::vector<float> checked_bfloat16_product(ThreadPool& pool, Index m, Index k, 
   return c;
 }
 
-TEST_CASE("products of bfloat16 weights keep the error bound, and the bits in any group of rows and on any path") {
+TEST_CASE(
+    "products of bfloat16 weights keep the error bound and have the same bits in any group of rows, on any path") {
   std::vector<std::vector<float>> results;
   on_every_path([&] {
     ThreadPool pool(2);
@@ -238,7 +240,7 @@ TEST_CASE("products of bfloat16 weights keep the error bound, and the bits in an
         }
     results.push_back(all);
   });
-  // The scalar path rounds products before it adds where the processor's instructions of its time do.
+  // The scalar path rounds products before adding, unless the processor's baseline fuses them.
   CHECK(results.back() == results.front());
   for (std::size_t i = 0; i < available_targets().size(); ++i)
     if (available_targets()[i] != "scalar") CHECK(results[i] == results.front());
@@ -286,7 +288,7 @@ TEST_CASE("transposed products of bfloat16 against double precision of the round
           CHECK(product_within_bound(m, rows, n, at, b, false, Start::kResult, {}, before, c));
           CHECK(product_within_bound(m, rows, 21, at, other, false, Start::kResult, {},
                                      std::vector<float>(m * 21, 1.0f), beside));
-          // Column sums are of the values as they are.
+          // Column sums use the unrounded values.
           for (float value : sum) CHECK(std::abs(value) < 1e-3f);
         }
   });
@@ -323,7 +325,8 @@ TEST_CASE("integer products are the same to the bit on every path, and exact") {
   });
 }
 
-TEST_CASE("int8 products are near those of their factors, in any group of rows, and keep what is not finite") {
+TEST_CASE(
+    "int8 products are near those of their factors, in any group of rows, and values that are not finite stay so") {
   on_every_path([] {
     ThreadPool pool(2);
     const Index m = 21, k = 77, n = 45;
@@ -374,7 +377,7 @@ TEST_CASE("int8 products are near those of their factors, in any group of rows, 
   });
 }
 
-TEST_CASE("scales and integers of int8 are found again from the values they stand for") {
+TEST_CASE("scales and integers of int8 are recovered from the values they represent") {
   RandomStream random(3, Purpose::kTest, 77);
   for (int round = 0; round < 2000; ++round) {
     const auto largest = static_cast<float>(std::exp(random.normal() * 8.0));
@@ -390,7 +393,7 @@ TEST_CASE("scales and integers of int8 are found again from the values they stan
   CHECK(int8_value(3.0f, 0.0f) == 0);
 }
 
-TEST_CASE("bfloat16 rounds to nearest, ties to even, and keeps what is not finite") {
+TEST_CASE("bfloat16 rounds to nearest, ties to even, and values that are not finite stay so") {
   CHECK(round_to_bfloat16(1.0f) == 1.0f);
   CHECK(round_to_bfloat16(1.0f + 0x1p-8f) == 1.0f);
   CHECK(round_to_bfloat16(1.0f + 0x1p-7f + 0x1p-8f) == 1.0f + 0x1p-6f);
@@ -408,7 +411,7 @@ TEST_CASE("int8 refuses sums that could overflow") {
                     contains_text("at most 65536"));
 }
 
-TEST_CASE("a running maximum keeps the first row that has it") {
+TEST_CASE("a running maximum keeps the first row with the largest value") {
   on_every_target([] {
     for (Index count : {1, 7, 16, 17, 200}) {
       std::vector<float> largest(count, -INFINITY), expected(count, -INFINITY);
@@ -483,11 +486,11 @@ TEST_CASE("tanh and the logistic function keep the header's error bounds everywh
 
 namespace {
 
-// Largest error of a cell's outputs and gradients, relative where they are beyond 1. A norm over few elements divides
-// by a small deviation, which multiplies the rounding of its sums.
+// Largest error of a cell's outputs and gradients, relative where they exceed 1. A norm over few elements divides by a
+// small deviation, which amplifies the rounding of its sums.
 double cell_bound(CellKind kind) { return kind == CellKind::kNormLstm ? 5e-5 : 3e-6; }
 
-// Room for what a cell's forward kernel writes, and the arguments that name it.
+// Memory for the outputs of a cell's forward kernel, and its arguments.
 struct CellRoom {
   CellRoom(const CellTraits& its_cell, std::vector<float> sums, Index rows, Index H, Index stride)
       : cell(its_cell),
@@ -531,7 +534,7 @@ class CellCheck {
       : cell_(cell_traits(kind)),
         H_(H),
         stride_(H + 5),
-        // Wide enough that the gates of min_lstm, of which a ratio is taken, both come near zero.
+        // Wide enough that both gates of min_lstm, of which a ratio is taken, come near zero.
         sums_(random_values(kRows * cell_.blocks * H, 1, kind == CellKind::kMinLstm ? 8.0 : 2.0)),
         h_prev_(random_values(kRows * stride_, 2)),
         c_prev_(random_values(kRows * stride_, 3)),
@@ -589,7 +592,7 @@ class CellCheck {
       compare("own", reference::cell_gradient(cell_.kind, in, in.own, d), &down[r * own_size]);
       if (cell_.direct) compare("h_prev", reference::cell_gradient(cell_.kind, in, in.h_prev, d), &dh_next[r * H_]);
       if (cell_.cell_state) compare("c_prev", reference::cell_gradient(cell_.kind, in, in.c_prev, d), &dc[r * H_]);
-      // What lies between the rows belongs to others.
+      // The gaps between rows must not be written to.
       for (Index j = H_; j < stride_; ++j) REQUIRE(h[r * stride_ + j] == -7.0f);
     }
   }
@@ -616,7 +619,7 @@ class CellCheck {
 
 }  // namespace
 
-TEST_CASE("every cell, forward and backward, against its twin at ragged widths and strides") {
+TEST_CASE("every cell, forward and backward, agrees with its reference at ragged widths and strides") {
   on_every_target([] {
     for (CellKind kind : all_cells())
       for (Index H : {Index{1}, Index{2}, Index{7}, Index{16}, Index{17}, Index{50}}) CellCheck(kind, H).run();
@@ -634,7 +637,7 @@ TEST_CASE("a cell hides no NaN") {
         const std::vector<float> state(H, 0.3f), own(cell.own_blocks() * H, 0.5f);
         CellRoom room(cell, sums, 1, H, H);
         room.forward(1, H, H, state, state, own);
-        // The first gate of the GRU that resets before the product reaches h by that product alone.
+        // The first gate of the GRU that resets before the product reaches h only through that product.
         const bool by_product = kind == CellKind::kGruBefore && block == 0;
         INFO(cell.name << ", block " << block);
         CHECK(std::isnan(by_product ? room.kept[3] : room.h[3]));
@@ -643,7 +646,7 @@ TEST_CASE("a cell hides no NaN") {
   });
 }
 
-TEST_CASE("masks are Philox's bits, the same on every instruction set and however they are cut") {
+TEST_CASE("masks are Philox's bits, the same on every instruction set and for any split") {
   std::vector<float> first;
   on_every_target([&] {
     const MaskStream stream{{1, 2}, {3, 4, 5}};
@@ -664,7 +667,7 @@ TEST_CASE("masks are Philox's bits, the same on every instruction set and howeve
   CHECK((kept > 430 && kept < 570));
 }
 
-TEST_CASE("sums of squares are the same on every instruction set, and not-finite values are found anywhere") {
+TEST_CASE("sums of squares are the same on every instruction set, and values that are not finite are found anywhere") {
   double first = -1;
   on_every_target([&] {
     for (Index n : kSizes) {
@@ -712,7 +715,7 @@ TEST_CASE("softmax over many classes: bias, maxima, exponentials and dots agains
           }
           REQUIRE(static_cast<double>(sums[j]) == Approx(sum).epsilon(1e-5));
         }
-        // What lies between the rows is others'.
+        // The gaps between rows must not be written to.
         for (Index k = 0; k < classes; ++k)
           for (Index j = n; j < ld; ++j) REQUIRE(x[k * ld + j] == before[k * ld + j]);
         for (Index k = 0; k < classes; ++k) {
@@ -721,7 +724,7 @@ TEST_CASE("softmax over many classes: bias, maxima, exponentials and dots agains
           REQUIRE(static_cast<double>(dots[k]) == Approx(dot).epsilon(1e-4).margin(1e-5));
         }
       }
-    // Numbers that went astray stay visible.
+    // Values that are not finite stay visible.
     std::vector<float> x{NAN, 0.0f, 1000.0f}, bias{0.0f}, shifts(3, 0.0f), sums(3, 0.0f);
     exp_columns(1, 3, bias.data(), shifts.data(), x.data(), 3, sums.data());
     CHECK(std::isnan(sums[0]));

@@ -67,7 +67,7 @@ TEST_CASE("dense parameters follow PyTorch's formulas") {
   }
 }
 
-TEST_CASE("Nesterov's momentum as PyTorch has it") {
+TEST_CASE("Nesterov's momentum is PyTorch's") {
   Parameter p("p", {1, 1});
   p.value[0] = 0.0f;
   OptimizerOptions o = options_of(OptimizerKind::kSgd, 0.9f);
@@ -85,7 +85,7 @@ TEST_CASE("Nesterov's momentum as PyTorch has it") {
   CHECK(static_cast<double>(p.value[0]) == Approx(w).epsilon(1e-5));
 }
 
-TEST_CASE("a sparse parameter ends where the dense one does, though rows are touched only when they occur") {
+TEST_CASE("a sparse parameter ends where the dense one does, though only rows that occur are updated") {
   auto all = all_options();
   all.push_back(options_of(OptimizerKind::kSgd, 0.9f));
   all.back().nesterov = true;
@@ -117,9 +117,9 @@ TEST_CASE("a sparse parameter ends where the dense one does, though rows are tou
   }
 }
 
-TEST_CASE("a parameter's own rate is a share of the optimiser's, in missed steps too") {
+TEST_CASE("a parameter's own rate is a fraction of the optimiser's, in missed steps too") {
   for (const auto& o : {options_of(OptimizerKind::kSgd, 0.9f), options_of(OptimizerKind::kAdam)}) {
-    // The same with a fourth of the rate, and dense.
+    // The same with a quarter of the rate, and dense.
     Parameter own("own", {6, 2}, true), whole("whole", {6, 2});
     own.rate = 0.25f;
     for (int i = 0; i < 12; ++i) own.value[i] = whole.value[i] = 0.1f * static_cast<float>(i);
@@ -140,7 +140,7 @@ TEST_CASE("a parameter's own rate is a share of the optimiser's, in missed steps
   }
 }
 
-TEST_CASE("the gradient's norm is that of all parameters, and the same for any number of threads") {
+TEST_CASE("the gradient norm covers all parameters, and is the same for any number of threads") {
   Parameter dense("dense", {50, 1000}), sparse("sparse", {9, 4}, true);
   RandomStream random(3, Purpose::kTest);
   double sum = 0;
@@ -177,7 +177,7 @@ TEST_CASE("frozen parameters are left alone, biases do not decay") {
   CHECK(bias.value[0] == 1.0f);
 }
 
-TEST_CASE("schedules take the values of their formulas") {
+TEST_CASE("schedules follow their formulas") {
   ScheduleOptions o{.learning_rate = 1.0, .end_factor = 0.1, .factor = 0.5, .warmup = 10, .steps = 110, .patience = 2};
   const auto rate = [&](ScheduleKind kind, std::int64_t step) {
     o.kind = kind;

@@ -34,7 +34,7 @@ TEST_CASE("a packing holds every token once, time-major, longest first, equal le
   }
 }
 
-TEST_CASE("an arena hands out aligned memory and asks for none once it knows the size") {
+TEST_CASE("an arena returns aligned memory, and allocates none once it knows the size") {
   Arena arena;
   for (int round = 0; round < 3; ++round) {
     arena.reset();

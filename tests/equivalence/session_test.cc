@@ -1,4 +1,5 @@
-// One step at a time gives the bits of whole sequences, allocates nothing, and its state can be kept.
+// Sessions: one step at a time gives the bits of whole sequences and allocates nothing, and the state can be saved and
+// restored.
 #include "nn/session.h"
 
 #include <malloc.h>
@@ -16,8 +17,8 @@ namespace {
 std::atomic<long> allocations{0};
 }
 
-// Counts what this program allocates by new; what the libraries take from malloc shows in mallinfo2. The sanitizers
-// bring their own new, and there nothing is counted.
+// Counts this program's allocations by new; those of libraries by malloc show in mallinfo2. The sanitizers bring their
+// own new, so nothing is counted under them.
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MNEMO_OWN_NEW 0
@@ -76,7 +77,7 @@ std::vector<float> whole(Recurrent& layers, ThreadPool& pool, std::vector<float>
 
 }  // namespace
 
-TEST_CASE("a session gives the bits of the whole sequence, for every cell and what stands around it") {
+TEST_CASE("a session gives the bits of the whole sequence, for every cell and the options around it") {
   ThreadPool pool(1);
   const auto x = inputs();
   for (const CellKind cell : all_cells())
@@ -86,7 +87,7 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and wh
       INFO(cell_traits(cell).name << ", variant " << variant);
       Recurrent layers("rnn", o);
       layers.initialise(3);
-      // Learned states begin as zero.
+      // Learned states are initialised with zero.
       std::uint64_t stream = 40;
       layers.visit([&](Parameter& p) {
         RandomStream random(7, Purpose::kTest, stream++);
@@ -114,7 +115,7 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and wh
     }
 }
 
-TEST_CASE("a session gives the bits of the whole sequence in narrower numbers too, and they are near float32's") {
+TEST_CASE("a session gives the bits of the whole sequence in lower precision too, and they are near float32's") {
   ThreadPool pool(1);
   const auto x = inputs();
   for (const CellKind cell : all_cells())
@@ -146,7 +147,7 @@ TEST_CASE("a session gives the bits of the whole sequence in narrower numbers to
     }
 }
 
-// Kernels of narrow numbers keep room from the first step on.
+// Low-precision kernels keep their memory from the first step on.
 TEST_CASE("steps allocate nothing") {
   ThreadPool pool(1);
   const auto x = inputs();
@@ -229,7 +230,7 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
 }
 
 // Rows of a big layer's matrix are those of three small ones, which see the same input.
-TEST_CASE("units of cells without a recurrent product do not depend on the tile that they lie in") {
+TEST_CASE("units of cells without a recurrent product do not depend on the tile that they are in") {
   constexpr Index kPart = 50, kParts = 3;
   const std::vector<std::int32_t> lengths{9, 4, 1};
   const Packing packing(lengths);
@@ -304,7 +305,7 @@ TEST_CASE("units of cells without a recurrent product do not depend on the tile 
     }
 }
 
-TEST_CASE("gradients of a cell's own vectors beyond a thousand elements are those of central differences") {
+TEST_CASE("gradients of a cell's own vectors beyond a thousand elements match central differences") {
   constexpr Index kHidden = 300;
   const std::vector<std::int32_t> lengths{3, 2};
   const Packing packing(lengths);
@@ -350,12 +351,12 @@ TEST_CASE("gradients of a cell's own vectors beyond a thousand elements are thos
   CHECK(long_ones >= 2);
 }
 
-TEST_CASE("a highway's own product is in the layers' numbers") {
+TEST_CASE("a highway's own product has the layers' precision") {
   ThreadPool pool(1);
   const auto x = inputs();
   Recurrent layers("rnn", options_of(CellKind::kLstm, 3));
   layers.initialise(3);
-  // All other matrices are zero, and so are the same in every kind of number.
+  // All other matrices are zero, and so are the same in every precision.
   layers.visit([](Parameter& p) {
     if (p.name.find("weight_") != std::string::npos) std::fill_n(p.value.data(), p.size(), 0.0f);
     const bool first = p.name.find("bias_ih_l0") != std::string::npos;

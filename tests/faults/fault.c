@@ -2,8 +2,8 @@
 //
 // MNEMO_FAULT=CALL:K:ERROR        the K-th call of CALL from the start of the process fails with ERROR
 // MNEMO_FAULT=CALL:K:SHORT        the K-th read or write takes one byte, or half of them
-// MNEMO_FAULT=CALL:0:ERROR        none fails
-// MNEMO_FAULT_COUNT=FILE          the number of calls is kept in FILE, 8 bytes in the machine's order
+// MNEMO_FAULT=CALL:0:ERROR        no call fails
+// MNEMO_FAULT_COUNT=FILE          the number of calls is kept in FILE, 8 bytes in the machine's byte order
 //
 // CALL is one of the names given to hit() below, ERROR one of those in kErrors.
 #define _GNU_SOURCE
@@ -53,7 +53,7 @@ __attribute__((constructor(101))) static void read_environment(void) {
   chosen = k;
 }
 
-// Whether this call of the kind is the one that fails; sets errno.
+// Whether this call is the one to fail; sets errno.
 static int hit(const char* call) {
   if (error_code == 0 || strcmp(call, call_name) != 0) return 0;
   if (__atomic_add_fetch(count, 1, __ATOMIC_RELAXED) != chosen) return 0;
@@ -82,7 +82,7 @@ int fsync(int fd) {
   return hit("fsync") ? -1 : real(fd);
 }
 
-// What fails to close is closed all the same, as on Linux.
+// A descriptor that fails to close is closed all the same, as on Linux.
 int close(int fd) {
   REAL(close);
   if (!hit("close")) return real(fd);

@@ -3,10 +3,10 @@
 
 usage: faults.py PROGRAM SHIM [--sample] [--only TEXT]
 
-SHIM is what CMake makes of fault.c. Whatever fails: the program ends by itself with code 0 and the answer that it gives
-undisturbed, or with code 1 and one line that says why; a file has its final name only when it is complete; a file that
-was there before is the old one or the new one; nothing temporary stays; a training that failed goes on to the bytes of
-one that did not. --sample tries a few k of each kind, --only the cases whose name holds TEXT.
+SHIM is the library that CMake builds from fault.c. Whatever fails: the program exits by itself with code 0 and its
+undisturbed answer, or with code 1 and one line that says why; a file has its final name only when it is complete; a
+file that existed before is the old one or the new one; no temporary file is left; a training run that failed can be
+resumed to the bytes of one that did not. --sample tries a few k of each kind, --only the cases with TEXT in their name.
 """
 
 import argparse
@@ -35,7 +35,7 @@ CALLS = {
     "fflush": ["ENOSPC"],
     "malloc": ["ENOMEM"],
 }
-# What is there before a command that replaces it.
+# Content of a file before a command replaces it.
 OLD = b"what was there before\n"
 TIMEOUT_S = 120
 
@@ -61,7 +61,7 @@ def write_data(folder):
 
 
 class Case:
-    """A command, and the files that it makes."""
+    """A command and the files that it writes."""
 
     def __init__(self, name, arguments, outputs=(), resumes=False, old=False, stdin=None):
         self.name, self.arguments, self.outputs = name, arguments, list(outputs)
@@ -98,7 +98,7 @@ def content(path):
 
 
 def is_whole(data):
-    """Whether these are all the bytes that a safetensors file's header tells of."""
+    """Whether these are all the bytes that a safetensors file's header describes."""
     if len(data) < 8:
         return False
     size = int.from_bytes(data[:8], "little")
@@ -155,7 +155,7 @@ class Faults:
 
     def chosen(self, n):
         if not self.sample:
-            # Every k of a few hundred, beyond that some of all parts.
+            # Every k up to a few hundred, beyond that a sample.
             spread = range(200, n + 1, max(1, n // 300))
             return sorted({*range(1, min(n, 200) + 1), *spread, *range(max(1, n - 20), n + 1)})
         return sorted({1, (n + 1) // 2, n} & set(range(1, n + 1)))
@@ -165,7 +165,7 @@ class Faults:
         whole = self.run(case.arguments, stdin=case.stdin)
         if whole.returncode != 0:
             sys.exit(f"faults.py: {case.name} fails undisturbed: {whole.stderr.decode(errors='replace')}")
-        # A page and a log tell times.
+        # Pages and logs contain times.
         after = {output: content(self.folder / output) for output in case.outputs}
         for call, errors in CALLS.items():
             count = self.folder / "count"
@@ -202,17 +202,17 @@ class Faults:
             self.judge_resumed(case, where, after)
 
     def judge_success(self, case, where, done, whole, now, after):
-        # What quantize measures of speed differs from run to run.
+        # The speed that quantize measures differs from run to run.
         if done.stdout != whole.stdout and not case.name.startswith("quantize"):
             self.problem(where, "another answer, and code 0")
         for output in case.outputs:
             if (now[output] is None) != (after[output] is None):
                 self.problem(where, "no", output, "and code 0")
-            elif self.told_exactly(output) and now[output] != after[output]:
+            elif self.is_reproducible(output) and now[output] != after[output]:
                 self.problem(where, "another", output, "and code 0")
 
     @staticmethod
-    def told_exactly(output):
+    def is_reproducible(output):
         return output == "small" or output.endswith("model.safetensors")
 
     def judge_file(self, case, where, output, now, before, after):

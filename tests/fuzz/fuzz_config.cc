@@ -1,5 +1,5 @@
-// Whatever the text is: a configuration that prints and reads back as itself, or a UsageError. The first line of the
-// input is a `--set`, the rest the file.
+// For any text: a configuration that prints and reads back as itself, or a UsageError. The first line of the input is a
+// `--set`, the rest is the file.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

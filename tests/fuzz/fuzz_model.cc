@@ -1,5 +1,5 @@
-// Whatever the bytes are: Error, or a model of any task that answers with numbers. Most mutants keep the form of a
-// model file and change what is in it: a field of the header, a value of the JSON texts in its metadata, a tensor.
+// For any bytes: an Error, or a model of any task that answers with finite numbers. Most mutants keep the form of a
+// model file and change its content: a field of the header, a value of the JSON texts in its metadata, a tensor.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -29,10 +29,10 @@ void require(bool truth) {
   if (!truth) __builtin_trap();
 }
 
-// Every number that an answer tells.
-void require_numbers(const Json& answer) {
+// Requires every number of an answer to be finite.
+void require_finite(const Json& answer) {
   if (answer.is_structured()) {
-    for (const Json& part : answer) require_numbers(part);
+    for (const Json& part : answer) require_finite(part);
   } else {
     require(!answer.is_null());
     if (answer.is_number_float()) require(std::isfinite(answer.get<double>()));
@@ -45,7 +45,7 @@ void ask(mnemo::TextModel& model) {
   std::vector<Json> records;
   for (const char* text : {"", "a fine film", "\xE6\x88\xBF\xE9\x97\xB4 \xEF\xBF\xBD 7"})
     records.push_back({{"text", text}});
-  for (const Json& answer : model.answer(records, workspace)) require_numbers(answer);
+  for (const Json& answer : model.answer(records, workspace)) require_finite(answer);
   if (const auto* language = dynamic_cast<const mnemo::TextLanguageModel*>(&model)) {
     mnemo::GenerateOptions options;
     options.length = 3;
@@ -58,7 +58,7 @@ void ask(mnemo::TextModel& model) {
 
 std::size_t below(Random& random, std::size_t end) { return random() % end; }
 
-// Values at the edges of what a field may be.
+// Edge cases of a field's values.
 Json odd_value(Random& random, const Json& old) {
   static const std::vector<Json> values{nullptr,
                                         true,
@@ -118,7 +118,7 @@ Json odd_value(Random& random, const Json& old) {
   return values[below(random, values.size())];
 }
 
-// One value somewhere in it becomes another, or is gone, or is there twice.
+// Replaces, removes or duplicates one value somewhere inside.
 void change_somewhere(Random& random, Json& json) {
   Json* at = &json;
   while (at->is_structured() && !at->empty() && below(random, 8) != 0) {
@@ -138,7 +138,7 @@ void change_somewhere(Random& random, Json& json) {
   *at = odd_value(random, *at);
 }
 
-// The texts of the metadata are JSON for the most part.
+// Most texts of the metadata are JSON.
 void change_metadata(Random& random, Json& metadata) {
   if (!metadata.is_object() || metadata.empty()) return;
   auto entry = metadata.begin();
@@ -157,7 +157,7 @@ void change_metadata(Random& random, Json& metadata) {
   }
 }
 
-// One number of a tensor, or all of them from there on.
+// Changes one value of a tensor, or all values from there on.
 void change_tensor(Random& random, const Json& header, std::string& tensors) {
   static const std::array<float, 10> floats{0.0f, -0.0f, 1.0f, -1.0f, 3e38f, -3e38f, 1e-45f, 1e10f, INFINITY, NAN};
   if (header.empty()) return;
@@ -221,7 +221,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   std::string mutant;
   try {
     if (below(random, 8) != 0) mutant = mutant_of({reinterpret_cast<const char*>(data), size}, random);
-  } catch (const std::exception&) {  // no form that could be kept
+  } catch (const std::exception&) {  // not in a form that could be kept
   }
   if (mutant.empty() || mutant.size() > max_size) return LLVMFuzzerMutate(data, size, max_size);
   std::memcpy(data, mutant.data(), mutant.size());

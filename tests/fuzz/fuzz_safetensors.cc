@@ -1,4 +1,4 @@
-// Whatever the bytes are: Error, or a file whose tensors can be read to the last byte and written again.
+// For any bytes: an Error, or a file whose tensors can be read to the last byte and written again.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
-// Feeds any bytes to everything in lib/text that reads data from outside. The first two bytes choose what and how, the
-// rest is the data. Aborts where a promise of a header is broken; an Error is a right answer.
+// Feeds any bytes to everything in lib/text that reads data from outside. The first two bytes choose reader and
+// options, the rest is the data. Aborts if a guarantee of a header is broken; an Error is a valid result.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

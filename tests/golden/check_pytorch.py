@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A model file in PyTorch: trains a small BiLSTM with mnemo, opens the file with PyPI's safetensors, hands the
-recurrent tensors to torch.nn.LSTM.load_state_dict as they are, and compares the probabilities of both for real lines.
+recurrent tensors to torch.nn.LSTM.load_state_dict unchanged, and compares the probabilities of both for real lines.
 
 usage: check_pytorch.py MNEMO DATA-FOLDER
 Exit codes: 0 they agree to 1e-5, 1 they do not, 77 PyTorch or safetensors is not installed (skipped).

@@ -1,4 +1,4 @@
-// The CRF against pytorch-crf: loss, gradients and best sequences.
+// The CRF compared with pytorch-crf: loss, gradients and best sequences.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -23,7 +23,7 @@ double largest_difference(std::span<const float> expected, const float* found) {
 
 }  // namespace
 
-TEST_CASE("the CRF gives what pytorch-crf gives, forward and backward") {
+TEST_CASE("the CRF agrees with pytorch-crf, forward and backward") {
   const auto file = SafetensorsFile::read(source_folder() + "/tests/golden/crf.safetensors");
   for (int number = 0; number < 5; ++number) {
     INFO("case " << number);
@@ -41,7 +41,7 @@ TEST_CASE("the CRF gives what pytorch-crf gives, forward and backward") {
     const Packing packing(lengths);
     std::vector<Index> starts(lengths.size() + 1);
     std::partial_sum(lengths.begin(), lengths.end(), starts.begin() + 1);
-    // Row of the packing of each token in the batch's order.
+    // The packing's row of each token in the batch's order.
     std::vector<Index> rows(packing.tokens());
     for (Index b = 0; b < packing.sequences(); ++b)
       for (Index t = 0; t < packing.length(b); ++t) rows[starts[packing.original(b)] + t] = packing.row(b, t);

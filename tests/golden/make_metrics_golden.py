@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes metrics.json: what scikit-learn makes of some made-up answers, for metrics_test.cc to compare with.
+"""Writes metrics.json: scikit-learn's results for made-up answers, for metrics_test.cc to compare with.
 
 Needs scikit-learn and NumPy from PyPI (made with 1.9.1 and 2.4.6). The expected calibration error, which scikit-learn
-lacks, is worked out here bin by bin as Guo et al. 2017 define it. Probabilities are float32 numbers, written exactly.
+lacks, is computed here bin by bin as Guo et al. 2017 define it. Probabilities are float32 numbers, written exactly.
 """
 import json
 import pathlib

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes onnx.safetensors: outputs of ONNX Runtime's recurrent operators in the forms that PyTorch has not: the LSTM
+"""Writes onnx.safetensors: outputs of ONNX Runtime's recurrent operators in the forms that PyTorch lacks: the LSTM
 with peepholes, the LSTM with coupled gates, the GRU whose reset gate comes before the product.
 
 Needs onnx, onnxruntime and NumPy. README.md beside this file says what the tensors mean. ONNX Runtime computes in
-float32, so the results carry its rounding. Its gates stand in other orders: i o f c of the LSTM, z r h of the GRU.
+float32, so the results carry its rounding. Its gates are in other orders: i o f c in the LSTM, z r h in the GRU.
 """
 import pathlib
 

@@ -30,7 +30,7 @@ CASES = [
     (5, 7, 3, 1, [3, 10, 6]),
 ]
 def draw(generator, *shape, scale=1.0):
-    """Normal numbers that float32 represents exactly, as a float64 tensor that wants a gradient."""
+    """Normal numbers that float32 represents exactly, as a float64 tensor that requires a gradient."""
     values = (generator.standard_normal(shape) * scale).astype(np.float32)
     return torch.from_numpy(values.astype(np.float64)).requires_grad_()
 

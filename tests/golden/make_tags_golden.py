@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tags.json: what conlleval (its port in Python) and seqeval count in random sentences, well spelled and not.
+"""Writes tags.json: what conlleval (its port in Python) and seqeval count in random sentences, well-formed and not.
 
-Needs the packages conlleval and seqeval. README.md beside this file says what the file holds.
+Needs the packages conlleval and seqeval. README.md beside this file describes the content.
 """
 import importlib.metadata
 import json

@@ -1,5 +1,5 @@
-// The recurrent layers against PyTorch: outputs, final states and every gradient, on every instruction set and for
-// several numbers of threads; and against ONNX Runtime in the forms that PyTorch lacks.
+// The recurrent layers compared with PyTorch: outputs, final states and every gradient, on every instruction set and
+// for several numbers of threads; and with ONNX Runtime in the forms that PyTorch lacks.
 #include <algorithm>
 #include <cmath>
 
@@ -20,7 +20,7 @@ SafetensorsFile golden(const std::string& name) {
   return SafetensorsFile::read(source_folder() + "/tests/golden/" + name + ".safetensors");
 }
 
-// PyTorch's name of a cell, which the file spells in numbers.
+// The cell of PyTorch's name, which the file stores as character codes.
 CellKind cell_of(const TensorView* kind) {
   if (!kind) return CellKind::kLstm;
   const auto* letters = static_cast<const std::int32_t*>(kind->data);
@@ -65,7 +65,7 @@ class Case {
   std::string prefix_;
 };
 
-// Rows that lie sequence after sequence in the file, into packed order or back.
+// Rows that are stored sequence after sequence in the file, into packed order or back.
 void reorder_tokens(const Packing& packing, const std::vector<std::int32_t>& lengths, Index columns, const float* from,
                     float* to, bool pack) {
   std::vector<Index> starts{0};
@@ -163,7 +163,7 @@ void for_all_cases(const Body& body) {
 
 }  // namespace
 
-TEST_CASE("recurrent layers give what PyTorch gives, forward and backward") {
+TEST_CASE("recurrent layers agree with PyTorch, forward and backward") {
   for (const std::string& target : kernels::available_targets()) {
     kernels::use_target(target);
     INFO("instruction set " << target);
@@ -186,7 +186,7 @@ TEST_CASE("recurrent layers give what PyTorch gives, forward and backward") {
   kernels::use_target(kernels::available_targets().front());
 }
 
-TEST_CASE("inference gives the very bits of training's forward pass, for any number of threads") {
+TEST_CASE("inference gives the same bits as training's forward pass, for any number of threads") {
   for_all_cases([](const Case& c) {
     const Result training = run(c, 1, Tape::Mode::kTraining);
     for (int threads : {1, 2, 3, 7}) {
@@ -200,7 +200,7 @@ TEST_CASE("inference gives the very bits of training's forward pass, for any num
   });
 }
 
-TEST_CASE("peepholes, coupled gates and the first paper's GRU give what ONNX Runtime gives") {
+TEST_CASE("peepholes, coupled gates and the original paper's GRU agree with ONNX Runtime") {
   const SafetensorsFile file = golden("onnx");
   for (CellKind cell : {CellKind::kPeepholeLstm, CellKind::kCifgLstm, CellKind::kGruBefore})
     for (int number = 0; number < std::stoi(file.metadata().at("cases")); ++number) {

@@ -134,7 +134,7 @@ TEST_CASE("windows: rows of the neighbours and zeros beyond the ends, and gradie
   }
 }
 
-TEST_CASE("columns side by side: values, and gradients of rows that are used several times or never") {
+TEST_CASE("columns side by side: values, and gradients of rows used several times or never") {
   const std::vector<std::int32_t> rows{2, 0, 2, 2, 1};
   auto other = random_values(4 * 2, 2);
   std::vector<float> other_gradient(other.size());
@@ -196,17 +196,17 @@ TEST_CASE("bfloat16 products: every cell's output and gradients are near float32
       return std::sqrt(difference / square);
     };
     INFO(cell_traits(cell).name << ": " << relative(found));
-    // Each product rounds: those of the way forward, of the way back, and of the weights' gradients.
+    // Each product rounds: those of forward, of backward, and of the weights' gradients.
     CHECK(relative(forward) > 1e-5);
     CHECK(relative(back) > 1e-5);
-    // A factor is off by up to 0.4%; normalisation and deep sums of it take most.
+    // A factor is off by up to 0.4%; normalisation and deep sums amplify it most.
     CHECK(relative(found) < 0.06);
   }
 }
 
 namespace {
 
-// Options around a cell that steps must treat as whole sequences do.
+// Options around a cell that must have the same effect in steps as in whole sequences.
 RecurrentOptions stepped_options(CellKind cell, int variant) {
   RecurrentOptions o{.cell = cell, .input = 5, .hidden = 7, .layers = 3};
   if (variant == 1) o.projection = 4;
@@ -289,7 +289,7 @@ std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool wit
 
 }  // namespace
 
-TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and what stands around it") {
+TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and the options around it") {
   for (const CellKind cell : all_cells())
     for (int variant = 0; variant <= 10; ++variant) {
       const RecurrentOptions o = stepped_options(cell, variant);
@@ -372,7 +372,7 @@ TEST_CASE("steps refuse two directions and inputs of another shape") {
   CHECK_THROWS_WITH(steps.step(tape.allocate(1, 3)), contains_text("input [1, 3], expected [2, 3]"));
 }
 
-TEST_CASE("embedding: gradients of the rows that occur, weights and repeats included") {
+TEST_CASE("embedding: gradients of the rows that occur, with weights and repeats") {
   Embedding layer("embedding", 6, 4);
   layer.initialise(1.0f, 1);
   Bags bags;
@@ -384,7 +384,7 @@ TEST_CASE("embedding: gradients of the rows that occur, weights and repeats incl
   CHECK(layer.weight.touched == std::vector<std::int32_t>{0, 1, 2, 5});
 }
 
-TEST_CASE("pooling: gradients of every kind on ragged sequences, an empty one included") {
+TEST_CASE("pooling: gradients of every kind on ragged sequences, including an empty one") {
   const std::vector<std::int32_t> lengths{2, 5, 0, 1, 5};
   const Packing packing(lengths);
   for (auto kind : {PoolingKind::kLast, PoolingKind::kMean, PoolingKind::kMax, PoolingKind::kAttention}) {
@@ -410,14 +410,14 @@ TEST_CASE("dropout: gradient through the mask, ordinary and variational") {
 
 namespace {
 
-// Gradients of input, parameters and initial states of two layers on ragged sequences, an empty one among them. The
-// loss sees all outputs and both final states.
+// Gradients of input, parameters and initial states of two layers on ragged sequences, including an empty one. The loss
+// includes all outputs and both final states.
 void check_recurrent(const RecurrentOptions& options) {
   const std::vector<std::int32_t> lengths{3, 0, 5, 1};
   const Packing packing(lengths);
   Recurrent layer("rnn", options);
   layer.initialise(1);
-  // Own vectors and learned states begin as constants, at which a gradient may vanish.
+  // Own vectors and learned states are initialised with constants, at which a gradient may vanish.
   std::uint64_t stream = 50;
   layer.visit([&](Parameter& p) {
     const auto noise = random_values(p.size(), stream++);
@@ -449,8 +449,8 @@ void check_recurrent(const RecurrentOptions& options) {
     });
     return all;
   });
-  // Shorter steps, and what they cost in precision, where the loss has kinks (a sum that passes zero) or bends sharply
-  // (a norm over few units).
+  // Shorter steps, and a larger tolerance for their loss of precision, where the loss has kinks (a sum that passes
+  // zero) or bends sharply (a norm over few units).
   const bool rough = options.cell == CellKind::kRnnRelu || options.cell == CellKind::kNormLstm;
   const double step = 1e-2, tolerance = rough ? 5e-3 : 5e-4;
   const int shorter = rough ? 3 : 0;
@@ -527,7 +527,7 @@ TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
       }
 }
 
-TEST_CASE("softmax output: loss as the reference's, gradients of input, weights and bias, own and tied") {
+TEST_CASE("softmax output: the reference's loss, gradients of input, weights and bias, own and tied") {
   constexpr Index kIn = 5, kClasses = 7, kRows = 9;
   const std::vector<std::int32_t> targets{2, 0, 6, 2, 2, 5, 0, 1, 6};
   for (const bool tied : {false, true}) {
@@ -545,7 +545,7 @@ TEST_CASE("softmax output: loss as the reference's, gradients of input, weights 
       Tape tape(pool, arena, training ? Tape::Mode::kTraining : Tape::Mode::kInference);
       return layer.loss(tape, {x.data(), dx.data(), kRows, kIn}, targets);
     };
-    // The scores in double precision, and what the reference makes of them.
+    // The scores in double precision, and the reference's loss.
     std::vector<double> logits;
     for (Index r = 0; r < kRows; ++r)
       for (Index k = 0; k < kClasses; ++k) {
@@ -574,7 +574,7 @@ TEST_CASE("softmax output: loss as the reference's, gradients of input, weights 
   }
 }
 
-TEST_CASE("adaptive softmax: probabilities as its definition, which sum to 1, and gradients of input and weights") {
+TEST_CASE("adaptive softmax: probabilities as defined, which sum to 1, and gradients of input and weights") {
   constexpr Index kIn = 8, kClasses = 15, kRows = 11;
   const std::vector<Index> cutoffs{4, 9};
   const std::vector<std::int32_t> targets{2, 0, 6, 14, 9, 5, 0, 1, 13, 4, 8};
@@ -678,7 +678,7 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
     kept_dx = dx;
     kept_dw = dw;
   }
-  // Each row's own logarithm by the scores that inference computes.
+  // Each row's own logarithm from the scores that inference computes.
   ThreadPool pool(2);
   std::vector<double> log_p(kRows);
   Arena room;
@@ -694,12 +694,12 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
     }
   };
   check();
-  // Targets that are all but impossible: their scores are no shift for the others' exponentials.
+  // Targets that are almost impossible: their scores are unusable as shifts of the exponentials.
   layer.bias.value[7] = 300.0f;
   layer.log_probabilities(pool, room, x.data(), targets, log_p.data());
   CHECK(log_p[0] < -250);
   check();
-  // A row's answer is its own, whatever stands beside it.
+  // A row's result does not depend on the others.
   layer.bias.value[7] = 0.0f;
   std::vector<double> apart(2), together(2);
   std::vector<float> beside(2 * kIn, 40.0f);
@@ -724,7 +724,7 @@ TEST_CASE("softmax output: many rows and classes in chunks, the same bits for an
   }
 }
 
-TEST_CASE("crf: gradients of scores and weights, forbidden moves included, and the same bits for any threads") {
+TEST_CASE("crf: gradients of scores and weights, with forbidden transitions, and the same bits for any threads") {
   constexpr Index kTags = 4;
   AllowedTransitions allowed(kTags);
   allowed.begin[3] = 0;
@@ -739,7 +739,7 @@ TEST_CASE("crf: gradients of scores and weights, forbidden moves included, and t
   const std::vector<std::int32_t> lengths{3, 1, 0, 5, 2, 4};
   const Packing packing(lengths);
   auto scores = random_values(packing.tokens() * kTags, 60);
-  // 0, and where a sentence goes on 0 again: allowed everywhere.
+  // Tag 0 throughout, which is allowed everywhere.
   const std::vector<std::int32_t> gold(packing.tokens(), 0);
   std::vector<float> gradient(scores.size()), first;
   const auto loss = [&](float* to, int threads) {
@@ -803,7 +803,7 @@ TEST_CASE("classifier: gradients of all parameters through the whole model") {
 
 namespace {
 
-// Two sentences and an empty one, of five words that are spelled with three characters.
+// Two sentences and an empty one, with five words spelled with three characters.
 TaggerBatch tagger_batch() {
   TaggerBatch out;
   const std::vector<std::int32_t> lengths{3, 0, 4}, word_lengths{2, 1, 4, 3, 1};
@@ -868,7 +868,7 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
       CHECK(found.size() >= 8);
       for (auto& [p, gradient] : found) {
         INFO(p->name);
-        // The largest over time has kinks.
+        // The maximum over time has kinks.
         CHECK(gradient_error(
                   p->value.data(), gradient.data(), p->size(), [&] { return loss(false); }, 1e-2, 2) < 1e-3);
       }
@@ -913,7 +913,7 @@ TEST_CASE("language model: gradients of all parameters, tied and not, with penal
     };
     model.visit([](Parameter& p) { p.clear_gradient(); });
     loss(true);
-    // The output's gradients are added to by every loss.
+    // Every loss adds to the output's gradients.
     std::vector<std::vector<float>> gradients;
     model.visit([&](Parameter& p) {
       CHECK(p.sparse == (p.name == "embedding.weight" && !tied));
@@ -951,7 +951,7 @@ TEST_CASE("language model: dropped units are zero for a whole batch, the others 
   CHECK(model.batch(Packing(lengths), ids, ids, false, 1, 7).units.weights == std::vector<float>(400, 1.0f));
 }
 
-TEST_CASE("steps that were not all made are an error, not gradients of what lay in memory") {
+TEST_CASE("an incomplete batch of steps is an error, and gives no gradients of uninitialised memory") {
   Recurrent layer("rnn", {.input = 2, .hidden = 3});
   layer.initialise(1);
   const std::vector<std::int32_t> lengths{3, 2};
@@ -966,7 +966,7 @@ TEST_CASE("steps that were not all made are an error, not gradients of what lay 
   CHECK_THROWS_WITH(tape.backward(), contains_text("1 of 3 steps"));
 }
 
-TEST_CASE("a first h without a first c is one with c zero, and the other way round") {
+TEST_CASE("an initial h without an initial c means that c is zero, and vice versa") {
   const std::vector<std::int32_t> lengths{3, 2};
   const Packing packing(lengths);
   const auto x = random_values(packing.tokens() * 2, 1), given = random_values(2 * 3, 2);
@@ -997,7 +997,7 @@ TEST_CASE("a first h without a first c is one with c zero, and the other way rou
   }
 }
 
-TEST_CASE("zoneout in inference mixes the previous value in at its rate") {
+TEST_CASE("zoneout in inference mixes in the previous value at its rate") {
   const std::vector<std::int32_t> lengths{1, 1};
   const Packing packing(lengths);
   auto x = random_values(2 * 2, 1);
@@ -1011,12 +1011,11 @@ TEST_CASE("zoneout in inference mixes the previous value in at its rate") {
     const Activation out = layer.forward(tape, packing, {x.data(), nullptr, 2, 2}).y;
     y[zoneout ? 1 : 0].assign(out.value, out.value + out.size());
   }
-  // The first state is zero.
+  // The initial state is zero.
   for (std::size_t i = 0; i < y[0].size(); ++i) CHECK(y[1][i] == Approx(0.75f * y[0][i]));
 }
 
-TEST_CASE(
-    "first values: the forget gate's bias where a cell has one, the highway's, and masks of weights that differ") {
+TEST_CASE("initialisation: the forget gate's bias if a cell has one, the highway's, and masks of weights that differ") {
   const auto biases = [](CellKind cell, const char* name) {
     RecurrentOptions options{.cell = cell, .input = 3, .hidden = 2, .layers = 2, .forget_bias = 1.5f};
     options.residual = Residual::kHighway;
@@ -1030,7 +1029,7 @@ TEST_CASE(
     return out;
   };
   CHECK(biases(CellKind::kLstm, "bias_ih_l0") == std::vector<float>{0, 0, 1.5f, 1.5f, 0, 0, 0, 0});
-  // Coupled: the input gate's alone, and the forget gate is 1 minus it.
+  // Coupled gates: only the input gate's bias, as the forget gate is 1 minus it.
   CHECK(biases(CellKind::kCifgLstm, "bias_ih_l0") == std::vector<float>{-1.5f, -1.5f, 0, 0, 0, 0});
   CHECK(biases(CellKind::kGru, "bias_ih_l0") == std::vector<float>(6, 0.0f));
   CHECK(biases(CellKind::kMinLstm, "bias_ih_l0") == std::vector<float>{1.5f, 1.5f, 0, 0, 0, 0});
@@ -1038,7 +1037,8 @@ TEST_CASE(
   CHECK(biases(CellKind::kMinGru, "bias_ih_l0") == std::vector<float>{-1.5f, -1.5f, 0, 0});
   CHECK(biases(CellKind::kLstm, "highway") == std::vector<float>{-1, -1});
 
-  // With one mask for all layers and directions the same weights would be gone in each: none of their gradients comes.
+  // With one mask for all layers and directions the same weights would be dropped in each, and have no gradient
+  // anywhere.
   Recurrent layer("rnn", {.input = 8, .hidden = 4, .layers = 2, .bidirectional = true, .weight_dropout = 0.5f});
   layer.initialise(1);
   layer.visit([](Parameter& p) { p.clear_gradient(); });
@@ -1064,7 +1064,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("orthogonal first weights: each gate's recurrent matrix is orthogonal, inputs' within Glorot's bound") {
+TEST_CASE("orthogonal initialisation: each gate's recurrent matrix is orthogonal, the inputs' are in Glorot's bound") {
   Recurrent layer("rnn", {.input = 5, .hidden = 6});
   layer.initialise(1);
   layer.visit([](Parameter& p) {
@@ -1087,7 +1087,7 @@ TEST_CASE("orthogonal first weights: each gate's recurrent matrix is orthogonal,
   });
 }
 
-TEST_CASE("steps that another use of their layers packs other weights under are an error") {
+TEST_CASE("a step is an error if another use of its layers packed other weights") {
   Recurrent layer("rnn", {.input = 2, .hidden = 3, .weight_dropout = 0.5f});
   layer.initialise(1);
   const std::vector<std::int32_t> lengths{3, 3};
@@ -1102,7 +1102,7 @@ TEST_CASE("steps that another use of their layers packs other weights under are 
   CHECK_THROWS_WITH(steps.step({x.data() + 4, nullptr, 2, 2}), contains_text("packed again"));
 }
 
-TEST_CASE("characters of very long words are read in turns, with the bits of each word alone") {
+TEST_CASE("very long words are encoded in turns, with the bits of each word alone") {
   ThreadPool pool(2);
   for (const auto kind : {CharEncoderKind::kCnn, CharEncoderKind::kBilstm}) {
     CharEncoder encoder("chars", {.kind = kind, .rows = 5, .embedding = 2, .hidden = 3});

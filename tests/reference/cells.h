@@ -1,5 +1,5 @@
-// One step of every cell for one row, after the matrix products, in double precision and with nothing clever: the slow
-// twin of the cells' kernels. Gradients of the twin are its central differences.
+// One step of every cell for one row, after the matrix products, in plain double precision: the slow twin of the cells'
+// kernels. Gradients of the twin are its central differences.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ struct CellInput {
 
 struct CellOutput {
   Doubles h, c;   // [H]
-  Doubles reset;  // [H] r h_prev, of the GRU whose reset gate comes before the product
+  Doubles reset;  // [H] r h_prev, for the GRU whose reset gate comes before the product
 };
 
 inline double logistic(double x) { return 1.0 / (1.0 + std::exp(-x)); }
@@ -104,12 +104,12 @@ inline CellOutput cell_step(CellKind kind, const CellInput& in) {
   return out;
 }
 
-/// What the loss's gradients are, of h, c and reset.
+/// The loss's gradients for h, c and reset.
 struct CellOutputGradients {
   Doubles dh, dc, dreset;
 };
 
-/// d(dh h + dc c + dreset reset) / d values[i], for `values` inside of `in`.
+/// d(dh h + dc c + dreset reset) / d values[i], for `values` inside `in`.
 inline Doubles cell_gradient(CellKind kind, CellInput& in, Doubles& values, const CellOutputGradients& d) {
   const auto loss = [&] {
     const CellOutput out = cell_step(kind, in);

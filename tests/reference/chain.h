@@ -1,4 +1,4 @@
-// All sequences of a chain of tags, one by one.
+// Enumeration of all sequences of a chain of tags.
 #pragma once
 
 #include <algorithm>

@@ -11,10 +11,10 @@
 namespace mnemo::reference {
 
 /// The largest error of `gradient` [n] against (8 (f(x + h e_i) - f(x - h e_i)) - (f(x + 2h e_i) - f(x - 2h e_i))) /
-/// 12h, whose own error falls with h^4, relative to the larger of 1 and the two magnitudes. `values` is changed and put
-/// back. float32 layers compute f to about 1e-6, so a step of 2e-2 finds errors of 1e-3. With `shorter_steps` an
-/// element counts by the best of that many more steps, each a third of the one before: for functions with kinks, next
-/// to which only short steps tell.
+/// 12h, whose own error falls with h^4, relative to the larger of 1 and the two magnitudes. `values` is changed and
+/// restored. float32 layers compute f to about 1e-6, so a step of 2e-2 finds errors of 1e-3. With `shorter_steps` an
+/// element's error is the least over that many more steps, each a third of the previous one: for functions with kinks,
+/// near which only short steps are accurate.
 inline double gradient_error(float* values, const float* gradient, std::int64_t n, const std::function<double()>& f,
                              double first_step = 2e-2, int shorter_steps = 0) {
   double worst = 0;

@@ -1,4 +1,4 @@
-// One step of each optimiser for one number, in double precision, as PyTorch's torch.optim defines them: w the weight,
+// One step of each optimiser for one weight, in double precision, as PyTorch's torch.optim defines them: w the weight,
 // g its gradient, t the step counted from 1.
 #pragma once
 
@@ -6,7 +6,7 @@
 
 namespace mnemo::reference {
 
-/// What an optimiser remembers of one weight. All start at 0.
+/// An optimiser's state for one weight. All values start at 0.
 struct OptimizerState {
   double momentum = 0.0;  // SGD and RMSProp: the velocity; Adam: the mean of the gradient
   double square = 0.0;    // Adam and RMSProp: the mean of the squared gradient

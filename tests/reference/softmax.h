@@ -4,8 +4,8 @@
 //   p[n,k] = exp(z[n,k]) / sum_j exp(z[n,j])
 //   loss   = sum_n ( (1 - e) w[y_n] (-log p[n,y_n]) + (e / K) sum_k w[k] (-log p[n,k]) ) / sum_n w[y_n]
 //
-// The divisor is the sum of the weights of the rows' own labels, not N, and it is so for the smoothed part too. Without
-// weights every w is 1 and the divisor is N. Label smoothing: Szegedy et al. 2016, section 7.
+// The divisor is the sum of the weights of the rows' own labels, not N, also for the smoothed part. Without weights
+// every w is 1 and the divisor is N. Label smoothing: Szegedy et al. 2016, section 7.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 
 namespace mnemo::reference {
 
-/// log softmax of each row of logits [N, K]; the row's maximum is taken out first. Returns [N, K].
+/// log softmax of each row of logits [N, K]; the row's maximum is subtracted first. Returns [N, K].
 inline std::vector<double> log_softmax(const std::vector<double>& logits, std::size_t classes) {
   std::vector<double> out(logits.size());
   for (std::size_t start = 0; start < logits.size(); start += classes) {

@@ -27,7 +27,7 @@ std::string generated(const TextLanguageModel& model, ThreadPool& pool, std::uin
 
 }  // namespace
 
-TEST_CASE("eight threads classify, tag, generate and score at once from shared models, with a lone call's bits") {
+TEST_CASE("eight threads classify, tag, generate and score at once with shared models, with a single call's bits") {
   std::vector<std::unique_ptr<TaskBench>> benches;
   std::vector<std::unique_ptr<const TextModel>> models;
   std::vector<std::vector<Json>> expected;

@@ -1,3 +1,5 @@
+// Atomic files in a temporary folder: what readers and other writers see at each point, links, modes, pipes, and the
+// names of temporary files.
 #include "base/file.h"
 
 #include <sys/stat.h>
@@ -47,7 +49,7 @@ TEST_CASE("an atomic file appears whole on commit and not at all without") {
   CHECK(read_file(path) == "whole");
 }
 
-TEST_CASE("an atomic file follows links, keeps modes, and writes into what is no regular file") {
+TEST_CASE("an atomic file follows links, keeps modes, and writes directly to anything but a regular file") {
   TemporaryFolder folder;
   const std::string real = folder / "real", link = folder / "link", fifo = folder / "fifo";
   const auto replace = [](const std::string& path) {
@@ -82,7 +84,7 @@ TEST_CASE("an atomic file follows links, keeps modes, and writes into what is no
   CHECK(std::filesystem::is_fifo(fifo));
 }
 
-TEST_CASE("two writers of one file do not meet: each commits a whole file") {
+TEST_CASE("two writers of one file do not interfere: each commits a whole file") {
   TemporaryFolder folder;
   const std::string path = folder / "file";
   AtomicFile first(path), second(path);
@@ -95,7 +97,7 @@ TEST_CASE("two writers of one file do not meet: each commits a whole file") {
   CHECK(names_in(folder.path()) == std::set<std::string>{"file"});
 }
 
-TEST_CASE("a temporary file has no name that can be foretold, and is nobody else's to read") {
+TEST_CASE("a temporary file has an unpredictable name, and nobody else can read it") {
   TemporaryFolder folder;
   const std::string path = folder / "file", victim = folder / "victim";
   write_file(victim, "precious");
@@ -138,7 +140,7 @@ TEST_CASE("an atomic file that must not replace another does not") {
   CHECK(names_in(folder.path()) == std::set<std::string>{"file"});
 }
 
-TEST_CASE("what killed writers left goes, what is like it stays") {
+TEST_CASE("files that killed writers left are removed, similar ones stay") {
   TemporaryFolder folder;
   const std::set<std::string> others{"file",
                                      "file.tmp",
@@ -155,7 +157,7 @@ TEST_CASE("what killed writers left goes, what is like it stays") {
   remove_temporaries(folder / "absent", {"file"});
 }
 
-TEST_CASE("one file under two names is the same") {
+TEST_CASE("a file under two names is recognised as one") {
   TemporaryFolder folder;
   const std::string a = folder / "a", b = folder / "b";
   write_file(a, "x");

@@ -43,7 +43,7 @@ TEST_CASE("json: values are those of the library's own parser") {
   CHECK(parse_json(R"({"b": 1, "a": 2})").dump() == R"({"b":1,"a":2})");
 }
 
-TEST_CASE("json: what is refused is told without the library's prefix and place") {
+TEST_CASE("json: refusals are reported without the library's prefix and place") {
   const auto offset = [](const std::string& text) -> std::optional<std::size_t> {
     try {
       parse_json(text);
@@ -71,8 +71,8 @@ TEST_CASE("json: what is refused is told without the library's prefix and place"
   CHECK(reason("[1,[2],{\"a\":3}]", {.values = 5}) == "JSON with more than 5 values");
 }
 
-TEST_CASE("json: time is linear in the number of values, in lists, in keys and where a value lies deep") {
-  // A hundred times these where it is not.
+TEST_CASE("json: time is linear in the number of values, in lists, in keys and in deeply nested values") {
+  // If it were not, a hundred times as long.
   CHECK(seconds_of("[" + repeated("{},", 700000) + "{}]") < 5.0);
   std::string keys = "{";
   for (int i = 0; i < 150000; ++i) keys += "\"" + std::to_string(i) + "\":[],";

@@ -17,7 +17,7 @@ TEST_CASE("Philox gives the published known answers") {
         Four{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
-TEST_CASE("streams differ by seed, purpose and index, and repeat by name") {
+TEST_CASE("streams differ by seed, purpose and index, and the same name repeats them") {
   std::set<std::uint32_t> first;
   for (std::uint64_t seed : {1, 2})
     for (auto purpose : {Purpose::kShuffle, Purpose::kDropout})

@@ -4,12 +4,12 @@
 
 using namespace mnemo;
 
-TEST_CASE("text that a terminal would only print is shown as it is") {
+TEST_CASE("text without effect on a terminal is shown unchanged") {
   for (const char* text : {"", "a", "a fine film", "C:\\x", "\"quoted\"", "être", "李白乘舟", "𝔘🙂", "é"})
     CHECK(shown(text) == text);
 }
 
-TEST_CASE("controls, separators and turns of the writing direction are escaped") {
+TEST_CASE("controls, separators and changes of the writing direction are escaped") {
   CHECK(shown("\033]0;owned\007\033[31mred") == "\\x1b]0;owned\\x07\\x1b[31mred");
   CHECK(shown(std::string_view("a\0b\x7f", 4)) == "a\\x00b\\x7f");
   CHECK(shown("a\n\r\tb") == "a\\n\\r\\tb");
@@ -35,7 +35,7 @@ TEST_CASE("bytes that are not UTF-8 are escaped one by one") {
         "a");
 }
 
-TEST_CASE("a long text is cut at a character, and says that it goes on") {
+TEST_CASE("a long text is cut at a character, and marked as continuing") {
   const std::string full(kShownCharacters, 'x');
   CHECK(shown(full) == full);
   CHECK(shown(full + "y") == full + "...");
@@ -44,7 +44,7 @@ TEST_CASE("a long text is cut at a character, and says that it goes on") {
   CHECK(escaped(full + full + "\033") == full + full + "\\x1b");
 }
 
-TEST_CASE("of many texts the first are listed, and how many more there are") {
+TEST_CASE("the first of many texts are listed, with the number of the rest") {
   CHECK(abridged({}).empty());
   CHECK(abridged({"a", "b"}) == "a; b");
   CHECK(abridged({"a", "b", "c"}, 2, ", ") == "a, b, and 1 more");

@@ -69,7 +69,7 @@ bool completes(ThreadPool& pool) {
 
 }  // namespace
 
-TEST_CASE("without a single thread to be had the caller runs the tasks alone") {
+TEST_CASE("if no thread can be started the caller runs the tasks alone") {
   pthread_attr_t old{}, huge{};
   REQUIRE(pthread_getattr_default_np(&old) == 0);
   REQUIRE(pthread_attr_init(&huge) == 0);
@@ -86,7 +86,7 @@ TEST_CASE("without a single thread to be had the caller runs the tasks alone") {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-TEST_CASE("a pool is of the threads that could be started, and ends") {
+TEST_CASE("a pool consists of the threads that could be started, and ends") {
   for (int round = 0; round < 5; ++round) {
     const pid_t child = fork();
     REQUIRE(child >= 0);

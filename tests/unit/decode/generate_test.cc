@@ -1,3 +1,5 @@
+// Beam search and sampling on tiny random language models, whose texts can all be enumerated and scored by
+// whole-sequence forward passes.
 #include "decode/generate.h"
 
 #include <algorithm>
@@ -32,7 +34,7 @@ LanguageModel small_model() {
   return model;
 }
 
-// Sum of log p of units behind the prompt, each sequence read whole.
+// Sum of log p of the units after the prompt, from the whole sequence.
 double log_probability(LanguageModel& model, ThreadPool& pool, std::vector<std::int32_t> units, std::size_t prompt) {
   std::vector<std::int32_t> targets(units.begin() + 1, units.end());
   units.pop_back();
@@ -92,12 +94,12 @@ TEST_CASE("a beam wide enough finds the most probable of all texts, in order") {
       CHECK(found[i].units == order[i].first);
       CHECK(found[i].log_probability == Approx(order[i].second).epsilon(1e-5));
     }
-    // Behind those that ended stand those that the length cut off.
+    // Those that ended are followed by those cut off at the length.
     for (std::size_t i = order.size(); i < found.size(); ++i) CHECK(found[i].units.size() == 3);
   }
 }
 
-TEST_CASE("what a narrow beam gives with an end has ended, and its log p is that of the whole text") {
+TEST_CASE("texts of a narrow beam with an end have ended, and their log p is that of the whole text") {
   ThreadPool pool(1);
   LanguageModel model = small_model();
   const std::vector<std::int32_t> prompt{3};
@@ -120,7 +122,7 @@ TEST_CASE("what a narrow beam gives with an end has ended, and its log p is that
   }
 }
 
-TEST_CASE("a beam repeats a sequence only where nothing else is left") {
+TEST_CASE("a beam repeats a sequence only if nothing else is left") {
   ThreadPool pool(1);
   LanguageModel model = small_model();
   const auto found = beam_search(model, std::vector<std::int32_t>{0},
@@ -132,7 +134,7 @@ TEST_CASE("a beam repeats a sequence only where nothing else is left") {
     std::map<std::pair<std::int32_t, std::int32_t>, int> pairs;
     for (std::size_t i = 1; i < all.size(); ++i) CHECK(++pairs[{all[i - 1], all[i]}] == 1);
   }
-  // Of five units no more than five are new.
+  // With five units no more than five can be new.
   const auto forced = beam_search(model, std::vector<std::int32_t>{0},
                                   {.beam = 2, .length = 9, .blocked = {}, .end = -1, .no_repeat = 1}, pool);
   REQUIRE(forced.size() == 2);

@@ -16,7 +16,7 @@ bool stands_in(const Text& corpus, Text::const_iterator begin, Text::const_itera
   return std::search(corpus.begin(), corpus.end(), begin, end) != corpus.end();
 }
 
-// By trying every run.
+// Brute force: tries every run.
 Overlap slow_overlap(const Text& text, const Text& corpus) {
   Overlap out;
   for (auto a = text.begin(); a != text.end(); ++a)
@@ -32,7 +32,7 @@ Overlap slow_overlap(const Text& text, const Text& corpus) {
 
 }  // namespace
 
-TEST_CASE("what texts share with a corpus is what trying every run finds") {
+TEST_CASE("the overlap of texts with a corpus is what trying every run finds") {
   RandomStream random(1, Purpose::kTest);
   for (int round = 0; round < 60; ++round) {
     const std::uint64_t units = 2 + random.below(4);
@@ -58,7 +58,7 @@ TEST_CASE("what texts share with a corpus is what trying every run finds") {
   }
 }
 
-TEST_CASE("a run does not go over the end of one of the corpus's texts") {
+TEST_CASE("a run does not extend over the end of a text of the corpus") {
   OverlapFinder finder({{1, 2, 3, 4}});
   for (const std::int32_t unit : {1, 2}) finder.read(unit);
   finder.end_text();

@@ -8,7 +8,7 @@
 using namespace mnemo;
 
 TEST_CASE("couplets are as parallel as the centred vectors of their characters") {
-  // Counted rows 1 to 4 have the mean (1, 1); row 0 is far off and not counted.
+  // The counted rows 1 to 4 have the mean (1, 1); row 0 is far off and not counted.
   Parameter table("t", {5, 2});
   const std::vector<float> values{100, 100, 2, 1, 0, 1, 1, 3, 1, -1};
   std::copy(values.begin(), values.end(), table.value.data());
@@ -19,12 +19,12 @@ TEST_CASE("couplets are as parallel as the centred vectors of their characters")
   CHECK(vectors.cosine(3, 4) == Approx(-1));
   CHECK(vectors.cosine(0, 1) == Approx(std::sqrt(0.5)));
   const std::vector<std::int32_t> first{1, 3, 2}, second{2, 3, 1};
-  // The same character in both lines counts nothing.
+  // The same character in both lines counts as 0.
   CHECK(parallelism(vectors, first, second) == Approx(-2.0 / 3));
   CHECK(parallelism(vectors, {}, {}) == 0);
 }
 
-TEST_CASE("the middle couplets of eight lines of regulated verse are to be parallel, and no others") {
+TEST_CASE("only the middle couplets of eight lines of regulated verse are to be parallel") {
   CHECK(parallel_couplets(*form_from_name("七律", ToneRule::kStrict)) == std::vector<std::size_t>{2, 4});
   CHECK(parallel_couplets(*form_from_name("五律", ToneRule::kOff)) == std::vector<std::size_t>{2, 4});
   CHECK(parallel_couplets(*form_from_name("七绝", ToneRule::kStrict)).empty());

@@ -1,3 +1,5 @@
+// Poems drawn at random under a constraint, from a vocabulary without a model, must pass the check of their form, also
+// when characters are ambiguous; impossible forms are refused with the reason.
 #include "decode/poem_constraint.h"
 
 #include <algorithm>
@@ -36,7 +38,7 @@ const std::u32string kCharacters =
     U"州頭遊休留幽求花家斜沙霞茶清聲明城情生行名驚心深林音尋吟琴長香光陽霜鄉床涼望故國入去事少小老大我爾何人來開"
     U"董動孔洞桶總送夢鳳痛弄貢好寶草早島道到照笑少";
 
-// Poems by chance.
+// A random poem.
 std::string random_poem(const PoemConstraint& start, const Words& words, std::uint64_t seed) {
   const auto poem = start.clone();
   RandomStream random(seed, Purpose::kTest);
@@ -86,7 +88,7 @@ std::string message(const std::string& form_name, const std::u32string& characte
 
 }  // namespace
 
-TEST_CASE("poems by chance keep their form") {
+TEST_CASE("random poems keep their form") {
   for (const std::string form : {"五绝", "七绝", "五律", "七律"}) {
     for (const ToneRule tones : {ToneRule::kStrict, ToneRule::kLoose, ToneRule::kOff})
       check_random_poems(form, RhymeBook::kPingshui, tones, {});
@@ -98,13 +100,13 @@ TEST_CASE("poems by chance keep their form") {
   check_random_poems("五律", RhymeBook::kPingshui, ToneRule::kLoose, {.acrostic = U"山月水花風雨雪天"});
 }
 
-TEST_CASE("tunes by chance keep their pattern, mixed and changing rhymes too") {
+TEST_CASE("random poems to tunes keep their pattern, with mixed and changing rhymes too") {
   for (const std::string tune : {"浣溪沙", "菩萨蛮", "西江月", "蝶恋花", "减字木兰花"})
     check_random_poems(tune, RhymeBook::kCilin, ToneRule::kStrict, {.acrostic = {}, .allow_repeats = true});
 }
 
-TEST_CASE("a rhyme goes only where enough characters are left") {
-  // 東風同: three that rhyme with one another, as many as two couplets and a first line need at the most; 山 alone.
+TEST_CASE("a rhyme is only chosen if enough characters are left") {
+  // 東風同: three that rhyme with one another, the most that two couplets and a first line need; 山 alone.
   const Words words(U"東風同山月日水白落夜遠草鳥樹雨雪客路天年前邊煙田");
   const PoemUnits units(words.views, traditional(RhymeBook::kPingshui));
   const PoemForm form = form_from_name("五绝", ToneRule::kStrict).value();
@@ -115,7 +117,7 @@ TEST_CASE("a rhyme goes only where enough characters are left") {
 
 namespace {
 
-// What characters of simplified texts may stand for.
+// The characters that those of simplified texts may stand for.
 const std::vector<std::pair<char32_t, std::u32string>> kMerged{
     {U'征', U"征徵"}, {U'累', U"累纍"},     {U'种', U"种種"}, {U'几', U"几幾"},   {U'干', U"干乾幹"}, {U'宁', U"宁寧"},
     {U'离', U"离離"}, {U'蒙', U"蒙矇濛懞"}, {U'划', U"划劃"}, {U'机', U"机機"},   {U'卷', U"卷捲"},   {U'据', U"据據"},
@@ -127,7 +129,7 @@ std::u32string merged_characters() {
   return out;
 }
 
-// Poems of a vocabulary of merged characters beside others are right by the traditional table whatever these stand for.
+// Poems from a vocabulary with merged characters are right by the traditional table, whatever these stand for.
 void check_every_form(const std::string& form_name, const PoemOptions& options) {
   const Words words(kCharacters + merged_characters());
   const PoemUnits units(words.views, RhymeTable::of(RhymeBook::kPingshui, Script::kSimplified));
@@ -140,7 +142,7 @@ void check_every_form(const std::string& form_name, const PoemOptions& options) 
       for (std::u32string& line : lines)
         for (std::size_t i = 0; i < line.size(); ++i)
           for (const auto& [character, forms] : kMerged)
-            // The poet's own first characters are free where the pattern is.
+            // First characters that the poet gave are free where the pattern is.
             if (line[i] == character && (i > 0 || options.acrostic.empty())) line[i] = forms[which % forms.size()];
       const PoemCheck check =
           check_poem(form, lines, traditional(RhymeBook::kPingshui), true, !options.acrostic.empty());
@@ -156,7 +158,7 @@ TEST_CASE("in a simplified text a poem is right whatever its merged characters s
   for (const std::string form : {"五绝", "七绝", "五律", "七律"}) check_every_form(form, {});
 }
 
-TEST_CASE("in a traditional text merged characters stand where their own tone may") {
+TEST_CASE("in a traditional text merged characters are allowed where their own tone is") {
   const Words words(kCharacters + merged_characters());
   const PoemUnits units(words.views, traditional(RhymeBook::kPingshui));
   const PoemForm form = parse_tune("试\n仄中平A，平中平A。\n", "f", ToneRule::kStrict);
@@ -168,7 +170,7 @@ TEST_CASE("in a traditional text merged characters stand where their own tone ma
   for (const char32_t c : {U'征', U'种', U'干', U'离', U'蒙', U'划'}) CHECK_FALSE(open(c));
 }
 
-TEST_CASE("what the poet gives may be any of the characters that it may stand for") {
+TEST_CASE("a character that the poet gives may be any of those it may stand for") {
   // 机 is 機, which rhymes with 飛, or 机, which is oblique or rhymes with 枝.
   const Words words(U"机飛歸衣枝春夏秋冬东风月日水白落夜");
   const PoemUnits units(words.views, RhymeTable::of(RhymeBook::kPingshui, Script::kSimplified));
@@ -189,7 +191,7 @@ TEST_CASE("what the poet gives may be any of the characters that it may stand fo
   CHECK_FALSE(open(U'春'));
 }
 
-TEST_CASE("a first character that may be level or oblique is made up for, or refused in a tune") {
+TEST_CASE("a first character that may be level or oblique is compensated for, or refused in a tune") {
   const Words words(kCharacters + U"种種几幾");
   const PoemUnits units(words.views, RhymeTable::of(RhymeBook::kPingshui, Script::kSimplified));
   const PoemForm strict = form_from_name("五绝", ToneRule::kStrict).value();

@@ -1,3 +1,5 @@
+// Forms and rhyme tables on well-known poems, which must be free of faults, and on altered ones, whose faults must be
+// named with line and place.
 #include "decode/poem_form.h"
 
 #include <algorithm>
@@ -36,7 +38,7 @@ TEST_CASE("tones and rhymes of characters are those of the books") {
   // 爲 and 牀 are variants that the book itself lacks.
   CHECK(std::ranges::equal(pingshui.readings(U'爲'), pingshui.readings(U'為')));
   CHECK(pingshui.tones(U'牀') == kLevel);
-  // 東 董 送 have one sound, and so have 尤 有 宥, which stand behind the gaps of the lists.
+  // 東 董 送 have one sound, and so have 尤 有 宥, which come after the gaps of the lists.
   const auto sound = [&](char32_t c) { return pingshui.classes()[pingshui.readings(c).back()].sound; };
   CHECK(sound(U'東') == sound(U'董'));
   CHECK(sound(U'東') == sound(U'送'));
@@ -46,7 +48,7 @@ TEST_CASE("tones and rhymes of characters are those of the books") {
   CHECK(sound(U'東') != sound(U'冬'));
   const RhymeTable& xinyun = RhymeTable::of(RhymeBook::kXinyun, Script::kMixed);
   CHECK(xinyun.classes().size() == 28);
-  // Entering tones are level or oblique as they sound today.
+  // Entering tones are level or oblique according to their modern sound.
   CHECK(xinyun.tones(U'国') == kLevel);
   CHECK(pingshui.tones(U'国') == kOblique);
   CHECK(xinyun.readings(U'山').size() == 1);
@@ -71,8 +73,8 @@ TEST_CASE("poems of Li Bai and Du Fu keep their forms") {
   CHECK_THAT(faults("五律", ToneRule::kStrict, du_fu).front(), Contains("place 1"));
 }
 
-TEST_CASE("a poem's faults are named with their line and place") {
-  // Rhyme: 山 for 多. Length. Joining: the second couplet begins like the second line's opposite.
+TEST_CASE("a poem's faults are reported with their line and place") {
+  // Rhyme: 山 for 多. Length. Joining: the second couplet begins with the opposite of the second line's tones.
   const auto rhyme = faults("五绝", ToneRule::kLoose, "白日依山盡，黃河入海流。欲窮千里目，更上一層山。");
   REQUIRE(rhyme.size() == 1);
   CHECK_THAT(rhyme[0], Contains("4: ") && Contains("does not rhyme"));
@@ -97,7 +99,7 @@ TEST_CASE("a simplified character that is also an old one rhymes as both") {
   CHECK((table.tones(U'坏') & kOblique) != 0);
   CHECK((table.tones(U'宁') & kLevel) != 0);
   CHECK(table.tones(U'種') == kOblique);
-  // 花 is no simplification of anything.
+  // 花 is not a simplification of any character.
   CHECK(table.tones(U'花') == kLevel);
 }
 
@@ -105,15 +107,15 @@ TEST_CASE("in a traditional text a character has its own tones, whatever simplif
   const RhymeTable& own = RhymeTable::of(RhymeBook::kPingshui, Script::kTraditional);
   for (const char32_t c : U"征种离蒙干坏吁么划") CHECK((c == 0 || own.tones(c) == kLevel));
   for (const char32_t c : U"累几宁") CHECK((c == 0 || own.tones(c) == kOblique));
-  // What they stand for elsewhere keeps its own too.
+  // The characters they stand for elsewhere keep their own too.
   for (const char32_t c : U"徵纍幾看思過") CHECK((c == 0 || own.tones(c) == kAnyTone));
   CHECK(own.sure_tones(U'征') == kLevel);
   CHECK(std::ranges::equal(own.readings(U'征'), own.sure_readings(U'征')));
-  // Books that have simplified characters alone gave 乾 and 捲 the tones of 幹 and 卷, and 髮 those of 發.
+  // Books with only simplified characters give 乾 and 捲 the tones of 幹 and 卷, and 髮 those of 發.
   const RhymeTable& cilin = RhymeTable::of(RhymeBook::kCilin, Script::kTraditional);
   CHECK(cilin.tones(U'乾') == kLevel);
   CHECK(cilin.tones(U'捲') == kOblique);
-  // The book of the ci has 關 among the oblique ones too, the Pingshui book, which it follows, has not.
+  // The book of the ci lists 關 among the oblique ones too; the Pingshui book, which it follows, does not.
   CHECK(cilin.tones(U'關') == kAnyTone);
   CHECK(cilin.sure_tones(U'關') == kLevel);
   const RhymeTable& xinyun = RhymeTable::of(RhymeBook::kXinyun, Script::kTraditional);
@@ -121,7 +123,7 @@ TEST_CASE("in a traditional text a character has its own tones, whatever simplif
   CHECK(xinyun.tones(U'髮') == kOblique);
 }
 
-TEST_CASE("in a simplified text sure is what all characters have that one may stand for") {
+TEST_CASE("in a simplified text the sure tones are those shared by all characters that one may stand for") {
   for (const Script script : {Script::kSimplified, Script::kMixed}) {
     const RhymeTable& table = RhymeTable::of(RhymeBook::kPingshui, script);
     // 征 is level and 徵 either: level, but no rhyme. 累 is oblique and 纍 either, of one rising group.
@@ -141,7 +143,7 @@ TEST_CASE("in a simplified text sure is what all characters have that one may st
   CHECK(RhymeTable::of(RhymeBook::kXinyun, Script::kSimplified).sure_tones(U'发') == 0);
 }
 
-TEST_CASE("a text's script is told by the characters that only one has") {
+TEST_CASE("a text's script is recognised by the characters that only one has") {
   const auto shown = [](std::u32string_view text) {
     ScriptEvidence evidence;
     for (const char32_t c : text) evidence.add(c);
@@ -176,7 +178,7 @@ TEST_CASE("a poem's faults are those of its script") {
   CHECK(faults_in(Script::kMixed).empty());
 }
 
-TEST_CASE("editors' marks are no characters, and a tune's pauses may be marked in any way") {
+TEST_CASE("editors' marks are not characters, and a tune's pauses may be marked in any way") {
   CHECK(faults("五绝", ToneRule::kLoose, "《登鸛雀樓》“白日依山盡，黃河入海流……欲窮千里目——更上一層樓。”").size() > 0);
   CHECK(faults("五绝", ToneRule::kLoose, "“白日依山盡，黃河入海流。欲窮千里目，更上一層樓……”").empty());
   CHECK(faults("五绝", ToneRule::kLoose, "〝白日依山盡，――黃河入海流⋯⋯。欲窮千里目﹐更上一層樓。〞").empty());
@@ -191,7 +193,7 @@ TEST_CASE("editors' marks are no characters, and a tune's pauses may be marked i
 }
 
 TEST_CASE("loose tones forbid a lone level tone and three level ones at the end") {
-  // Lines of the second couplet: "level level oblique oblique level" with an oblique first place, then made up for.
+  // Lines of the second couplet: "level level oblique oblique level" with an oblique first place, then compensated.
   const std::string before = "白日依山盡，";
   CHECK(faults("五绝", ToneRule::kLoose, before + "黃河入海流。欲窮千里目，更上一層樓。").empty());
   CHECK_FALSE(faults("五绝", ToneRule::kLoose, before + "入河入海流。欲窮千里目，更上一層樓。").empty());
@@ -200,7 +202,7 @@ TEST_CASE("loose tones forbid a lone level tone and three level ones at the end"
   CHECK_FALSE(faults("五绝", ToneRule::kLoose, before + "黃河入海流。欲窮千里目，更上高層樓。").empty());
 }
 
-TEST_CASE("ci poems that everybody knows keep the tunes' patterns") {
+TEST_CASE("well-known ci poems keep the tunes' patterns") {
   const std::vector<std::pair<std::string, std::string>> poems{
       {"浣溪沙", "山下兰芽短浸溪，松间沙路净无泥。萧萧暮雨子规啼。谁道人生无再少？门前流水尚能西。休将白发唱黄鸡。"},
       {"水调歌头",
@@ -241,7 +243,7 @@ TEST_CASE("ci poems that everybody knows keep the tunes' patterns") {
   }
 }
 
-TEST_CASE("a tune's pattern is read, and what cannot be read is named with its line") {
+TEST_CASE("a tune's pattern is read, and errors in it are reported with their line") {
   const PoemForm form =
       parse_tune("# a made-up tune\n试\n\n平仄A，中、平仄A。 # two lines\n平平B。\n", "f.txt", ToneRule::kStrict);
   CHECK(form.name == "试");

@@ -25,7 +25,7 @@ std::map<std::int32_t, double> shares(const SamplingOptions& options, const std:
 
 }  // namespace
 
-TEST_CASE("sampling gives units as often as the scores and the temperature say") {
+TEST_CASE("sampled units have the frequencies of the scores and the temperature") {
   const auto plain = shares({});
   CHECK(plain.at(0) == Approx(0.5).margin(0.015));
   CHECK(plain.at(1) == Approx(0.3).margin(0.015));
@@ -36,7 +36,7 @@ TEST_CASE("sampling gives units as often as the scores and the temperature say")
   CHECK(shares({.temperature = 0}).size() == 1);
 }
 
-TEST_CASE("sampling cuts off by number, by sum and by share, and what is blocked never comes") {
+TEST_CASE("sampling cuts off by number, by sum and by fraction, and blocked units never occur") {
   const auto top_k = shares({.top_k = 2});
   CHECK(top_k.size() == 2);
   CHECK(top_k.at(0) == Approx(0.625).margin(0.015));
@@ -52,7 +52,7 @@ TEST_CASE("sampling cuts off by number, by sum and by share, and what is blocked
   CHECK(none.next(kScores, std::vector<std::uint8_t>(4, 1)) == -1);
 }
 
-TEST_CASE("sampling tells the model's own probability, whatever the options") {
+TEST_CASE("sampling reports the model's own probability, whatever the options") {
   for (const SamplingOptions& options : {SamplingOptions{}, SamplingOptions{.temperature = 0.1},
                                          SamplingOptions{.top_k = 1, .repetition_penalty = 3.0}}) {
     Sampler sampler(options, 4, 5, 6);
@@ -62,7 +62,7 @@ TEST_CASE("sampling tells the model's own probability, whatever the options") {
   }
 }
 
-TEST_CASE("a penalty makes what occurred less probable, of either sign") {
+TEST_CASE("a penalty makes units that occurred less probable, with scores of either sign") {
   Sampler positive({.temperature = 0, .repetition_penalty = 2.0}, 2, 1, 1);
   positive.note(0);
   CHECK(positive.next(std::vector<float>{3.0f, 2.0f}, {}) == 1);
@@ -72,7 +72,7 @@ TEST_CASE("a penalty makes what occurred less probable, of either sign") {
   CHECK(Sampler({.temperature = 0}, 2, 1, 1).next(std::vector<float>{-2.0f, -3.0f}, {}) == 0);
 }
 
-TEST_CASE("no sequence of n units occurs twice, as long as there is another") {
+TEST_CASE("no sequence of n units occurs twice, as long as there is an alternative") {
   for (const std::int64_t n : {1, 2, 3, 5}) {
     Sampler sampler({.no_repeat = n}, 4, 9, 1);
     std::vector<std::int32_t> units{0, 1, 0};
@@ -85,7 +85,7 @@ TEST_CASE("no sequence of n units occurs twice, as long as there is another") {
       ++counts[{units.begin() + static_cast<std::ptrdiff_t>(i), units.begin() + static_cast<std::ptrdiff_t>(i) + n}];
     for (const auto& [sequence, count] : counts) CHECK(count == 1);
   }
-  // Where each would be a repetition, one comes nevertheless.
+  // If each unit would be a repetition, one is chosen nevertheless.
   Sampler all({.no_repeat = 1}, 2, 1, 1);
   all.note(0);
   all.note(1);

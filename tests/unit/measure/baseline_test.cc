@@ -1,3 +1,4 @@
+// The baselines on synthetic records, in which a word or the order of two determines the class.
 #include "measure/baseline.h"
 
 #include <algorithm>
@@ -20,7 +21,7 @@ struct Data {
   GoldLabels gold;
 };
 
-// Records of ten random words of which one, or with `pairs` only the order of two, tells the class.
+// Records of ten random words of which one, or with `pairs` only the order of two, determines the class.
 Data draw(std::size_t records, int classes, bool pairs, std::uint64_t seed) {
   static const std::vector<std::string> words = [] {
     std::vector<std::string> all;
@@ -55,7 +56,7 @@ double accuracy(const std::vector<float>& p, const GoldLabels& gold, int classes
 
 }  // namespace
 
-TEST_CASE("the majority baseline gives the shares of training") {
+TEST_CASE("the majority baseline gives the class frequencies of training") {
   const auto p = majority_baseline({{1}, {1}, {0}, {2}}, 3, false, 2);
   CHECK(p == std::vector<float>{0.25F, 0.5F, 0.25F, 0.25F, 0.5F, 0.25F});
   CHECK(majority_baseline({{1, 0}, {1}, {}, {}}, 2, true, 1) == std::vector<float>{0.25F, 0.5F});
@@ -78,7 +79,7 @@ TEST_CASE("features are the different n-grams, whatever their order") {
   CHECK(std::ranges::is_sorted(sorted));
 }
 
-TEST_CASE("hashes of short n-grams rarely meet") {
+TEST_CASE("hashes of short n-grams rarely collide") {
   std::set<std::uint32_t> hashes;
   std::size_t grams = 0;
   for (char32_t c = 0x4E00; c < 0x4E00 + 2000; ++c) {
@@ -90,7 +91,7 @@ TEST_CASE("hashes of short n-grams rarely meet") {
         ++grams;
       }
   }
-  // 2,000 characters and their 6,000 pairs in 2^20 buckets: some 30 meetings are to be expected.
+  // 2,000 characters and their 6,000 pairs in 2^20 buckets: about 30 collisions are to be expected.
   CHECK(grams >= 17990);
   CHECK(hashes.size() > 7900);
 }
@@ -131,7 +132,7 @@ TEST_CASE("the same arguments give the same baseline, another seed another one")
   CHECK(NgramBaseline(data.features, data.gold, 3, false, options).predict(data.features) != first);
 }
 
-TEST_CASE("probabilities are probabilities, also of records without a known word") {
+TEST_CASE("probabilities are valid, also for records without a known word") {
   const Data data = draw(200, 3, false, 7);
   const NgramBaseline model(data.features, data.gold, 3, false, word_baseline_options());
   const auto p = model.predict({features_of({}), features_of({"never", "seen"}), data.features[0]});

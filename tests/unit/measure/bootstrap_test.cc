@@ -1,3 +1,5 @@
+// Resampled metrics are compared with the metrics of the records written out, and intervals and tests with their
+// nominal rates on synthetic predictions.
 #include "measure/bootstrap.h"
 
 #include <cmath>
@@ -12,7 +14,7 @@ namespace {
 
 std::vector<std::string> names(int classes) { return std::vector<std::string>(static_cast<std::size_t>(classes), "x"); }
 
-// `skill` is the share of records in which the truth is the most probable class for sure.
+// `skill` is the fraction of records in which the gold class is certain to be the most probable one.
 Predictions draw(std::size_t records, int classes, bool multi_label, double skill, std::uint64_t seed) {
   RandomStream random(seed, Purpose::kTest), truth(99, Purpose::kTest);
   Predictions predictions{classes, multi_label, {}, {}};
@@ -69,7 +71,7 @@ TEST_CASE("a metric of counted records is the metric of the records written out"
     }
 }
 
-TEST_CASE("the interval of an accuracy is that of a binomial share") {
+TEST_CASE("the interval of an accuracy is that of a binomial proportion") {
   const Predictions predictions = draw(2000, 2, false, 0.7, 4);
   const Interval interval = bootstrap_interval(predictions, "accuracy");
   const double error = 1.96 * std::sqrt(interval.value * (1 - interval.value) / 2000);
@@ -77,7 +79,7 @@ TEST_CASE("the interval of an accuracy is that of a binomial share") {
   CHECK(interval.high == Approx(interval.value + error).margin(0.003));
 }
 
-TEST_CASE("the interval holds the truth about as often as it says") {
+TEST_CASE("the interval covers the truth about as often as its level says") {
   int held = 0;
   for (std::uint64_t round = 0; round < 200; ++round) {
     RandomStream random(round, Purpose::kTest);
@@ -113,7 +115,7 @@ TEST_CASE("McNemar's exact test") {
   CHECK(mcnemar_exact(500000, 502000) == Approx(0.04580).margin(2e-4));
 }
 
-TEST_CASE("two models are told apart when they differ, and not when they do not") {
+TEST_CASE("two models are distinguished if they differ, and not otherwise") {
   const Predictions good = draw(600, 3, false, 0.8, 6), bad = draw(600, 3, false, 0.4, 7),
                     like = draw(600, 3, false, 0.8, 8);
   for (const std::string metric : {"accuracy", "macro_f1", "log_loss"}) {
@@ -136,7 +138,7 @@ TEST_CASE("two models are told apart when they differ, and not when they do not"
   CHECK(compare_models(good, bad, "macro_f1").test == "paired bootstrap test");
 }
 
-TEST_CASE("under the hypothesis the bootstrap test rejects about as often as it says") {
+TEST_CASE("under the null hypothesis the bootstrap test rejects about as often as its level says") {
   int rejected = 0;
   for (std::uint64_t round = 0; round < 100; ++round) {
     const Predictions a = draw(150, 2, false, 0.5, 1000 + round), b = draw(150, 2, false, 0.5, 5000 + round);
@@ -145,7 +147,7 @@ TEST_CASE("under the hypothesis the bootstrap test rejects about as often as it 
   CHECK(rejected <= 13);
 }
 
-TEST_CASE("auc without one class in a resample is left out, on the whole it is refused") {
+TEST_CASE("auc skips resamples without one of the classes, and is refused if all records lack it") {
   Predictions predictions = draw(6, 2, false, 0.5, 9);
   for (std::size_t i = 0; i < 6; ++i) predictions.gold[i] = {i == 0 ? 1 : 0};
   const Interval interval = bootstrap_interval(predictions, "auc");
@@ -157,7 +159,7 @@ TEST_CASE("auc without one class in a resample is left out, on the whole it is r
   CHECK_THROWS_AS(bootstrap_interval(predictions, "f1"), UsageError);
 }
 
-TEST_CASE("models that saw other records are not compared") {
+TEST_CASE("models evaluated on different records are not compared") {
   const Predictions a = draw(20, 3, false, 0.5, 1);
   Predictions b = a;
   b.gold[4] = {(a.gold[4][0] + 1) % 3};

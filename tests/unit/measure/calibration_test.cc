@@ -17,7 +17,7 @@ struct Sample {
   std::vector<std::vector<std::int32_t>> gold;
 };
 
-// Truth drawn from softmax(logits / temperature): that temperature is what fitting must find again.
+// Gold labels drawn from softmax(logits / temperature): fitting must recover that temperature.
 Sample draw(int records, int classes, double temperature, bool multi_label, std::uint64_t seed) {
   RandomStream random(seed, Purpose::kTest);
   Sample sample;
@@ -51,7 +51,7 @@ double loss(const Sample& sample, int classes, double temperature, bool multi_la
 
 }  // namespace
 
-TEST_CASE("the temperature that made the data is found again") {
+TEST_CASE("the temperature that generated the data is recovered") {
   for (const bool multi_label : {false, true})
     for (const double truth : {0.4, 1.0, 1.7, 4.0}) {
       INFO(multi_label << " " << truth);
@@ -84,7 +84,7 @@ TEST_CASE("without anything to learn the temperature is 1") {
   CHECK(fit_temperature({}, 2, {}, true) == 1);
 }
 
-TEST_CASE("the temperature keeps to its bounds") {
+TEST_CASE("the temperature stays within its bounds") {
   CHECK(fit_temperature({9, 1, 1, 9}, 2, {{1}, {0}}, false) == Approx(kMaxTemperature));
   std::vector<float> logits;
   std::vector<std::vector<std::int32_t>> gold;
@@ -116,7 +116,7 @@ TEST_CASE("temperature 1 is softmax and sigmoid") {
   CHECK(apply_temperature({0, 2 * std::log(3.0F)}, 2, 2, false)[1] == Approx(0.75));
 }
 
-TEST_CASE("logits that do not fit are refused") {
+TEST_CASE("logits of wrong size or value are refused") {
   CHECK_THROWS_WITH(fit_temperature({1}, 2, {{0}}, false), contains_text("expected 2 logits for 1 records"));
   CHECK_THROWS_WITH(fit_temperature({1, NAN}, 2, {{0}}, false), contains_text("record 1: a logit is nan"));
   CHECK_THROWS_WITH(fit_temperature({1, 2}, 2, {{2}}, false), contains_text("label id from 0 to 1, found 2"));

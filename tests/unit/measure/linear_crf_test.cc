@@ -20,7 +20,8 @@ bool share(const std::vector<std::uint64_t>& a, const std::vector<std::uint64_t>
   return count >= least;
 }
 
-// A sentence of 0 and 1 whose tag is whether the token before was a 1: words alone do not tell it, neighbours do.
+// A sentence of 0 and 1 in which a tag is whether the previous token was a 1: it depends on neighbours, not on words
+// alone.
 LinearCrf::Sentence shifted(RandomStream& random) {
   std::vector<std::string> tokens;
   LinearCrf::Sentence out;
@@ -39,7 +40,7 @@ TEST_CASE("a token's features are its word, shape, affixes and neighbours") {
   CHECK(features_at({"a", "b", "Städte", "d", "e"}, 2).size() == 1 + 5 + 5 + 8 + 2);
   CHECK(features_at({"ab"}, 0).size() == 1 + 4 + 2 + 4);
   CHECK(crf_features({}).empty());
-  // Of a word's forms the lower-cased word is the same, the shape is not.
+  // Forms of a word share the lower-cased word, but not the shape.
   CHECK(share(features_at({"Ab"}, 0), features_at({"ab"}, 0), 6));
   CHECK_FALSE(features_at({"Ab"}, 0) == features_at({"ab"}, 0));
   // Affixes are of characters, not of bytes: Chinese words that share a character share prefixes, not suffixes.
@@ -47,7 +48,7 @@ TEST_CASE("a token's features are its word, shape, affixes and neighbours") {
   CHECK_FALSE(share(features_at({"北京"}, 0), features_at({"南海"}, 0), 6));
 }
 
-TEST_CASE("a linear CRF learns what its features tell, and the same of the same") {
+TEST_CASE("a linear CRF learns what its features determine, and the same model from the same data") {
   RandomStream random(1, Purpose::kTest);
   std::vector<LinearCrf::Sentence> train;
   for (int i = 0; i < 60; ++i) train.push_back(shifted(random));
@@ -61,10 +62,10 @@ TEST_CASE("a linear CRF learns what its features tell, and the same of the same"
   CHECK(crf.predict({}).empty());
 }
 
-TEST_CASE("a linear CRF predicts no move that is not allowed, whatever its features say") {
+TEST_CASE("a linear CRF predicts no forbidden transition, whatever its features say") {
   RandomStream random(2, Purpose::kTest);
   std::vector<LinearCrf::Sentence> train;
-  // Tag 1 is trained once a sentence at the most, and must not follow itself.
+  // Tag 1 occurs at most once per sentence in training, and must not follow itself.
   AllowedTransitions allowed(2);
   allowed.next[1 * 2 + 1] = 0;
   for (int i = 0; i < 40; ++i) train.push_back({crf_features(std::vector<std::string>{"b", "a", "b"}), {1, 0, 1}});

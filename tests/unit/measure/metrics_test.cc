@@ -1,3 +1,5 @@
+// Metrics compared with scikit-learn's stored results and with direct counts, at the edges of their definitions too:
+// ties, empty bins, classes that do not occur.
 #include "measure/metrics.h"
 
 #include <cmath>
@@ -126,14 +128,14 @@ TEST_CASE("calibration bins are half open and cover every answer") {
   CHECK(evaluation.ece == Approx(ece).epsilon(1e-12));
 }
 
-TEST_CASE("a probability of 0 for the truth costs -log 1e-15, not infinity") {
+TEST_CASE("a probability of 0 for the gold label costs -log 1e-15, not infinity") {
   const Predictions predictions{2, false, {1, 0}, {{1}}};
   CHECK(evaluate(predictions, names(2)).log_loss == Approx(15 * std::log(10.0)));
   const Predictions several{2, true, {1, 0}, {{1}}};
   CHECK(evaluate(several, names(2)).log_loss == Approx(15 * std::log(10.0)));
 }
 
-TEST_CASE("equal probabilities go to the first class, the threshold belongs to the labels") {
+TEST_CASE("equal probabilities go to the first class, and a probability at the threshold predicts the label") {
   CHECK(predicted_labels({3, false, {0.25F, 0.375F, 0.375F}, {{0}}}, 0) == std::vector<std::int32_t>{1});
   CHECK(predicted_labels({3, true, {0.5F, 0.49F, 0.7F}, {{0}}}, 0) == std::vector<std::int32_t>{0, 2});
   CHECK(predicted_labels({3, true, {0.5F, 0.49F, 0.7F}, {{0}}}, 0, 0.8).empty());
@@ -146,7 +148,7 @@ TEST_CASE("records without labels count as right when nothing is predicted") {
   CHECK(evaluation.weighted_f1 == 0);
 }
 
-TEST_CASE("answers that do not fit are refused") {
+TEST_CASE("predictions of wrong size or value are refused") {
   CHECK_THROWS_WITH(evaluate({0, false, {}, {}}, {}), contains_text("expected at least one class, found 0"));
   CHECK_THROWS_WITH(evaluate({2, false, {}, {}}, names(2)), contains_text("there are no records"));
   CHECK_THROWS_WITH(evaluate({2, false, {1, 0, 1}, {{0}}}, names(2)),
