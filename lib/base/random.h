@@ -1,4 +1,4 @@
-// Counter-based random numbers: Philox 4x32 with ten rounds (Salmon et al. 2011, "Parallel Random Precision: As Easy as
+// Counter-based random numbers: Philox 4x32 with ten rounds (Salmon et al. 2011, "Parallel Random Numbers: As Easy as
 // 1, 2, 3"). A stream is named by a seed, a purpose and two indices; its i-th number is a function of those and i
 // alone, so streams need no state in a checkpoint, and no thread waits for another's draw. The standard library's
 // distributions are not used: their results differ between implementations.

@@ -84,7 +84,7 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   if (options_.kind == OptimizerKind::kRmsProp)
     kernels::scale(static_cast<float>(beta_power(options_.alpha, missed)), slot.v.data() + at, E);
   if (options_.momentum == 0.0f) return;
-  // Without a gradient Nesterov's form moves by momentum times the speed.
+  // Without a gradient, a step of Nesterov's form is momentum times the velocity.
   const double form = options_.nesterov ? static_cast<double>(options_.momentum) : 1.0;
   kernels::add_scaled(static_cast<float>(-sum * form), slot.m.data() + at, p.value.data() + at, E);
   kernels::scale(static_cast<float>(beta_power(options_.momentum, missed)), slot.m.data() + at, E);
