@@ -42,7 +42,9 @@ bool wait_awake(const Condition& condition) {
   return condition();
 }
 
-// The bits of the door, from the top: the call's number, whether it is open, and the number of workers inside.
+// The bits of the door, from the top: the call's number, whether it is open, and the number of workers inside. A worker
+// counts itself in only while the door is open; the caller shuts it and waits until nobody is inside, so that a late
+// worker never touches the next call's tasks.
 constexpr std::uint64_t kOpen = 1u << 15, kInside = kOpen - 1, kCall = 1u << 16;
 
 std::uint64_t call_of(std::uint64_t door) { return door / kCall; }

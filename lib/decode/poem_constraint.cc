@@ -1,7 +1,7 @@
 // The form may have several ways of being written; all that fit the text so far are kept, each with the tone patterns
 // of the current line and the rhymes still possible. A unit is allowed if some way accepts it, and a way accepts a unit
-// only if enough unused characters of its rhymes remain for the places still to come, so generation never runs into a
-// dead end.
+// only if enough unused characters of its rhymes remain for the places still to come, so that no rhyme runs out of
+// characters.
 #include "decode/poem_constraint.h"
 
 #include <algorithm>
