@@ -15,17 +15,17 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-// Whether an option counts, as the task has it; else its member holds a default that nobody reads.
+// Whether the task has the option; if not, its member holds a default that nothing reads.
 bool has(const std::string& task, std::string_view key) { return find_option(key)->tasks.has(task); }
 
 void check_data(const DataConfig& d, std::vector<std::string>& errors) {
   if (d.separator.size() > 1 && d.separator != "\\t")
     errors.push_back(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(d.separator)));
   if (d.multi_label && d.label_separator.empty())
-    errors.emplace_back("data.label_separator: expected a text between labels, found none");
+    errors.emplace_back("data.label_separator: expected a string between labels, found an empty one");
   for (auto column = d.columns.begin(); column != d.columns.end(); ++column)
     if (std::find(d.columns.begin(), column, *column) != column)
-      errors.push_back(fmt::format("data.columns: {} stands there twice", shown(*column)));
+      errors.push_back(fmt::format("data.columns: {} is given twice", shown(*column)));
 }
 
 void check_text(const TextConfig& text, std::vector<std::string>& errors) {
@@ -42,15 +42,15 @@ void check_model(const ModelConfig& m, std::vector<std::string>& errors) {
   if (!m.cutoffs.empty())
     errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
   if (m.embedding != outputs)
-    errors.push_back(fmt::format("model.tied: needs model.embedding {} to be as many as the last layer's outputs, {}",
+    errors.push_back(fmt::format("model.tied: model.embedding {} must equal the output size of the last layer, {}",
                                  m.embedding, outputs));
 }
 
 void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
   if (t.optimizer == "adam" && t.weight_decay > 0)
-    errors.emplace_back("training.weight_decay: adam has none; use \"optimizer\": \"adamw\"");
+    errors.emplace_back("training.weight_decay: adam does not take it; use \"optimizer\": \"adamw\"");
   if (t.momentum > 0 && t.optimizer != "sgd" && t.optimizer != "rmsprop")
-    errors.push_back(fmt::format("training.momentum: {} has none; it belongs to sgd and rmsprop", t.optimizer));
+    errors.push_back(fmt::format("training.momentum: {} does not take it; sgd and rmsprop do", t.optimizer));
   if (t.nesterov && t.momentum == 0) errors.emplace_back("training.nesterov: needs training.momentum above 0");
   if (t.average_after > 0 && t.average_from > 0)
     errors.emplace_back("training.average_after: not with training.average_from");
@@ -58,20 +58,20 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
     errors.emplace_back("training.warmup: expected epochs or steps, found minutes");
   if (t.weight_decay * t.learning_rate >= 1)
     errors.push_back(fmt::format(
-        "training.weight_decay: times learning_rate it is {:.3g}, and must be below 1: it is the share of the weights "
-        "that a step takes away",
+        "training.weight_decay: its product with learning_rate is {:.3g}, expected less than 1: each step takes away "
+        "this fraction of the weights",
         t.weight_decay * t.learning_rate));
 }
 
-// What the records of the data are asked for.
+// Options that depend on whether the data are records, and on whether these have conditions.
 void check_records(const Config& c, std::vector<std::string>& errors) {
   if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
-    errors.emplace_back("model.condition_dropout: only where poems are told their form, author and title (poems-json)");
+    errors.emplace_back("model.condition_dropout: only for poems with form, author and title (poems-json)");
   if (c.data.has_records()) return;
   if (c.training.batch_tokens > 0)
-    errors.emplace_back("training.batch_tokens: one stream is cut by training.bptt; it needs data.records");
+    errors.emplace_back("training.batch_tokens: needs data.records; one stream is cut by training.bptt");
   if (c.model.learned_initial)
-    errors.emplace_back("model.learned_initial: one stream begins once; it needs data.records");
+    errors.emplace_back("model.learned_initial: needs data.records; one stream begins only once");
 }
 
 // The files that the configuration names.
@@ -83,11 +83,11 @@ std::vector<const DataFile*> files_of(const DataConfig& d) {
 }
 
 std::string without_meaning(const Option& o, const std::string& format) {
-  return fmt::format("the format {} has no such key; {} {}", format, listed(o.formats),
+  return fmt::format("the format {} has no such key; {} {} it", format, listed(o.formats),
                      o.formats.size() == 1 ? "has" : "have");
 }
 
-// The keys of one file's own object.
+// Checks the keys that one file sets for itself.
 void check_file(const DataFile& file, const std::string& format, const std::string& task,
                 std::vector<std::string>& errors) {
   for (const FileKey& key : file_keys()) {
@@ -100,7 +100,7 @@ void check_file(const DataFile& file, const std::string& format, const std::stri
   }
 }
 
-// An option of `data` that is set, and that no file can take, as each has a format without it.
+// Refuses an option of `data` that is set although no file's format has it.
 void check_formats_of(const Option& o, const Config& c, const Config& defaults, std::vector<std::string>& errors) {
   if (o.formats.empty() || o.write(c) == o.write(defaults)) return;
   const std::vector<const DataFile*> files = files_of(c.data);
@@ -113,11 +113,11 @@ void check_formats_of(const Option& o, const Config& c, const Config& defaults, 
 
 std::string not_of_task(TaskSet tasks, const std::string& task) {
   const bool one = std::ranges::count_if(kTaskNames, [&](const char* name) { return tasks.has(name); }) == 1;
-  return fmt::format("the task {} has no such key; {} {}", task, tasks.names(), one ? "has" : "have");
+  return fmt::format("the task {} has no such key; {} {} it", task, tasks.names(), one ? "has" : "have");
 }
 
 void check_contradictions(const Config& c, std::vector<std::string>& errors) {
-  if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty text");
+  if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty string");
   check_data(c.data, errors);
   check_text(c.text, errors);
   check_model(c.model, errors);
@@ -133,8 +133,8 @@ void check_data_files(const Config& c, std::vector<std::string>& errors) {
     const std::string& format = file->format ? *file->format : c.data.format;
     const std::vector<std::string> known = values_of(data_formats(), c.task);
     if (file->format && !contains(known, format))
-      errors.push_back(fmt::format("format of {}: {} is not for the task {}; expected {}", shown(file->file), format,
-                                   c.task, fmt::join(known, ", ")));
+      errors.push_back(fmt::format("format of {}: {} is not a format of the task {}; expected {}", shown(file->file),
+                                   format, c.task, fmt::join(known, ", ")));
     else
       check_file(*file, format, c.task, errors);
   }

@@ -1,5 +1,5 @@
-// What is wrong with a configuration though each of its options is right: options that contradict each other, and those
-// without a meaning for the data that are named. Each adds lines to `errors`.
+// Errors of a configuration whose options are valid one by one: options that contradict each other, and options that do
+// not apply to the data files. Each check adds lines to `errors`.
 #pragma once
 
 #include <string>
@@ -10,12 +10,12 @@
 
 namespace mnemo {
 
-/// What messages say of a key that these tasks have, and this one has not.
+/// The message for a key that these tasks have, but not this one.
 std::string not_of_task(TaskSet tasks, const std::string& task);
 
 void check_contradictions(const Config& config, std::vector<std::string>& errors);
 
-/// Formats of files and options that belong to formats. Only of a configuration that names the files of its data.
+/// Checks the formats of files, and options that belong to formats. Only for a configuration that names its data files.
 void check_data_files(const Config& config, std::vector<std::string>& errors);
 
 }  // namespace mnemo

@@ -1,5 +1,5 @@
 // The configuration of a run as typed values. lib/config/declared_options.cc declares each option once: its key, range
-// and help; the default is the member's initial value here, but for tasks that have another one.
+// and help; the default is the member's initial value here, except for tasks that have their own.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace mnemo {
 
-/// How often something is done: every so many epochs, steps or minutes. 0 is never.
+/// How often something is done: every `count` epochs, steps or minutes. 0: never.
 struct Every {
   enum class Unit { kEpochs, kSteps, kMinutes };
   double count = 1;
@@ -48,13 +48,13 @@ struct DataConfig {
   double dev_fraction = 0.1;
   std::int64_t dev_seed = 1;
 
-  /// Of a language model: whether records of train come with what is told of them, as those of poems-json.
+  /// For a language model: whether records of train come with conditions, as those of poems-json do.
   bool tells() const {
     return format != "lines" || std::any_of(train.begin(), train.end(), [](const DataFile& file) {
              return file.format && *file.format != "lines";
            });
   }
-  /// Of a language model: whether train is records, not one stream.
+  /// For a language model: whether train is records rather than one stream.
   bool has_records() const { return records || tells(); }
 };
 

@@ -1,6 +1,6 @@
-// Every option, declared once: its key, the member that it sets, what its value may be, help; and then, where that is
-// not all, the tasks that have it, a default that a task has in place of the member's, and the formats of data that it
-// is for.
+// Every option, declared once: its key, the member that it sets, its allowed values and its help text; then, if needed,
+// the tasks that have it, defaults of single tasks that replace the member's initial value, and the data formats that
+// it applies to. Parsing, checks, the schema and the reference are all derived from this table.
 #include "config/option_values.h"
 #include "config/options.h"
 
@@ -11,7 +11,7 @@ constexpr double kMany = 1e9;
 
 enum class Place { kModel, kLocal };
 
-// The values that are not every task's are kept for checks and documents.
+// Values that only some tasks allow are kept, for checks and for the reference.
 template <class Constraint>
 TaskValues restricted(const Constraint&) {
   return {};
@@ -54,67 +54,69 @@ Json quarter_of_epochs(const Config& c, std::int64_t) {
 std::vector<Option> task_options() {
   return {
       option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
-             "What the model does: classify gives a text one label or several; tag gives each token of a sentence one, "
-             "or several columns one each; generate is a language model, which goes on with a text."),
+             "What the model does. classify: gives a text one or several labels. tag: gives each token of a "
+             "sentence a tag, in one or several columns. generate: a language model, which continues a text."),
   };
 }
 
-// Long because it is a table: an option a row.
+// Long because it is a table: one option per row.
 std::vector<Option> data_options() {
   return {
       option("data.dir", MNEMO_MEMBER(data.dir), Anything{},
-             "Folder that the paths of data and of text.pretrained start at; empty: the configuration file's.",
+             "Folder that the paths of data and of text.pretrained are relative to; empty: that of the "
+             "configuration file.",
              Place::kLocal),
       option("data.train", MNEMO_MEMBER(data.train), Anything{},
              "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override "
              "those of data for that file.",
              Place::kLocal),
       option("data.dev", MNEMO_MEMBER(data.dev), Anything{},
-             "Data that all choices are made on: the best epoch, early stopping, the temperature. Empty: dev_fraction "
-             "of train.",
+             "Data that every choice is made on: the best epoch, early stopping, the temperature. Empty: "
+             "dev_fraction of train.",
              Place::kLocal),
       option("data.test", MNEMO_MEMBER(data.test), Anything{},
-             "Data for the last evaluation of a run; nothing is chosen by it.", Place::kLocal),
-      option(
-          "data.format", MNEMO_MEMBER(data.format), data_formats(),
-          "tsv: label, tab, text. csv: quoted, with header. jsonl: an object a line. fasttext: __label__X first. "
-          "spaced: label, blank, text. trees: Penn brackets with labels. conll: a token and its "
-          "tags a line. conllu: of Universal Dependencies. slashed: word/tag, the tag after the last slash. jsonl of "
-          "tag: an object with spans of characters. lines: a text's lines. poems-json: an array of poems with title, "
-          "author and paragraphs, as the collection chinese-poetry has them. A .gz file is read as what it holds.")
+             "Data for the final evaluation of a run; nothing is chosen on it.", Place::kLocal),
+      option("data.format", MNEMO_MEMBER(data.format), data_formats(),
+             "tsv: label, tab, text. csv: quoted, with a header. jsonl: a JSON object per line; for tag, with spans "
+             "of characters. fasttext: __label__X first. spaced: label, blank, text. trees: Penn brackets with "
+             "labels. conll: a token and its tags per line. conllu: Universal Dependencies. slashed: word/tag, the "
+             "tag after the last slash. lines: plain text. poems-json: an array of poems with title, author and "
+             "paragraphs, as in the collection chinese-poetry. Gzip files are unpacked.")
           .otherwise(kTag, "conll")
           .otherwise(kGenerate, "lines"),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
-             "Column (from 1, or its name in the header) or JSON key of the label, of tag of the spans; empty: the "
-             "format's usual one.")
+             "Column (its number from 1, or its name in the header) or JSON key of the label, for tag of the spans; "
+             "empty: the format's default.")
           .only(kClassify | kTag)
           .of_formats({"tsv", "csv", "jsonl", "conll", "conllu"}),
       option("data.text", MNEMO_MEMBER(data.text), Column{},
-             "Column or JSON key of the text, or of a token; empty: the format's usual one.")
+             "Column or JSON key of the text or, for tag, of the token; empty: the format's default.")
           .only(kClassify | kTag)
           .of_formats({"tsv", "csv", "jsonl", "conll", "conllu"}),
       option("data.columns", MNEMO_MEMBER(data.columns), Column{},
-             "Columns that are predicted, from 1, or by conllu's names such as upos; empty: the last one, or upos. "
-             "words: the words themselves, found in their characters; tagged-words: with the tag that each has.")
+             "Columns to predict: numbers from 1, or conllu's names such as upos; empty: the last one, or upos. "
+             "words: the words themselves, segmented from their characters; tagged-words: the words with their "
+             "tags.")
           .only(kTag),
       option("data.scheme", MNEMO_MEMBER(data.scheme),
              Choices{"auto", "none", "iob1", "bio", "ioe2", "bioes", "bmes", "bilou"},
-             "How tags spell spans; none: they stand for themselves; auto: as the tags of train look.")
+             "How tags spell spans; none: tags stand for themselves; auto: guessed from the tags of train.")
           .only(kTag),
       option("data.records", MNEMO_MEMBER(data.records), Anything{},
-             "Each line is a text of its own, with a beginning and an end, in place of one stream over all; "
-             "poems-json always is.")
+             "Each line is a text of its own, with a beginning and an end, instead of one stream over all lines; "
+             "poems-json always has records.")
           .only(kGenerate),
       option("data.strip_position", MNEMO_MEMBER(data.strip_position), Anything{},
-             "Drop one digit at the end of tokens of two characters and more.")
+             "Drop one digit at the end of tokens of two or more characters.")
           .only(kTag)
           .of_formats({"conll"}),
       option("data.header", MNEMO_MEMBER(data.header), Anything{},
-             "Whether the first row names the columns; null: csv yes, tsv no.")
+             "Whether the first row names the columns; null: yes for csv, and for tsv if a column is given by name.")
           .only(kClassify)
           .of_formats({"tsv", "csv"}),
       option("data.separator", MNEMO_MEMBER(data.separator), Anything{},
-             "Character between columns; empty: csv a comma, conll any run of blanks and tabs.")
+             "Character between columns; empty: a tab for tsv, a comma for csv, any run of blanks and tabs for "
+             "conll.")
           .only(kClassify | kTag)
           .of_formats({"tsv", "csv", "conll"}),
       option("data.multi_label", MNEMO_MEMBER(data.multi_label), Anything{},
@@ -122,42 +124,42 @@ std::vector<Option> data_options() {
           .only(kClassify)
           .of_formats({"tsv", "csv", "jsonl", "fasttext", "spaced"}),
       option("data.label_separator", MNEMO_MEMBER(data.label_separator), Anything{},
-             "Text between several labels in one column.")
+             "String between the labels of one column.")
           .only(kClassify)
           .of_formats({"tsv", "csv", "spaced"}),
       option("data.phrases", MNEMO_MEMBER(data.phrases), Anything{},
-             "Every phrase that is not neutral once, labels 0,1 as 0 and 3,4 as 1, lower-cased; else the whole "
-             "sentence with its label.")
+             "Read each distinct non-neutral phrase, lower-cased, with labels 0 and 1 as 0, 3 and 4 as 1; false: "
+             "the whole sentence with its label.")
           .only(kClassify)
           .of_formats({"trees"}),
       option("data.dev_fraction", MNEMO_MEMBER(data.dev_fraction), Range{0, 0.9},
-             "Share of train kept out as dev where data.dev is empty: equal texts on one side, of one stream the last "
-             "part."),
+             "Fraction of train held out as dev if data.dev is empty: equal texts stay on one side; of a stream, "
+             "the last part."),
       option("data.dev_seed", MNEMO_MEMBER(data.dev_seed), Range{0, kMany},
-             "Seed of that choice, independent of training.seed."),
+             "Seed of that split, independent of training.seed."),
   };
 }
 
-// Long because it is a table: an option a row.
+// Long because it is a table: one option per row.
 std::vector<Option> text_options() {
   return {
       option("text.unit", MNEMO_MEMBER(text.unit),
              TaskValues{{"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}},
-             "char: code points. grapheme: what a reader sees as one character. word: between blanks. unicode-word: by "
-             "Unicode's word boundaries (UAX #29), which loses the blanks between units.")
+             "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
+             "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units.")
           .otherwise(kGenerate, "char"),
       option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"},
              "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
-      option("text.lowercase", MNEMO_MEMBER(text.lowercase), Anything{}, "Look units up in lower case."),
+      option("text.lowercase", MNEMO_MEMBER(text.lowercase), Anything{}, "Look up units in lower case."),
       option("text.digits", MNEMO_MEMBER(text.digits), Choices{"keep", "zero"},
-             "zero: look units up with every digit as 0."),
+             "zero: look up units with every digit as 0."),
       option("text.min_count", MNEMO_MEMBER(text.min_count), Range{1, kMany},
              "Units that occur less often in train are unknown."),
       option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
-             "Most frequent units that are kept; 0: all."),
+             "Maximum vocabulary size: the most frequent units are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
-             "Shortest hashed character n-gram of a unit, whose mean is added to its vector (Bojanowski et al. 2017); "
-             "0: none.")
+             "Shortest hashed character n-gram of a unit; the mean of its n-grams is added to its embedding "
+             "(Bojanowski et al. 2017); 0: none.")
           .only(kClassify | kTag)
           .otherwise(kClassify | kTag, 2, word_units()),
       option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
@@ -166,7 +168,7 @@ std::vector<Option> text_options() {
           .otherwise(kClassify, 6, word_units())
           .otherwise(kTag, 5, word_units()),
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
-             "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams too.")
+             "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams, 3: trigrams too.")
           .only(kClassify | kTag)
           .otherwise(kClassify | kTag, 2, character_units()),
       option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
@@ -174,53 +176,55 @@ std::vector<Option> text_options() {
           .only(kClassify | kTag)
           .by_size(kClassify | kTag, {{1000, 5000}, {10000, 20000}, {100000, 50000}, {0, 100000}}),
       option("text.pretrained", MNEMO_MEMBER(text.pretrained), Anything{},
-             "File of word vectors in GloVe's or word2vec's text form, also .gz; empty: none.", Place::kLocal)
+             "File of word vectors in the text format of GloVe or word2vec, also gzipped; empty: none.", Place::kLocal)
           .only(kClassify | kTag),
       option("text.pretrained_vocabulary", MNEMO_MEMBER(text.pretrained_vocabulary), Choices{"train", "all"},
-             "all: vectors of words that train lacks are kept too, fixed, so that the model needs no other file.")
+             "all: also keep, frozen, the vectors of words that train lacks, so that the model needs no other file.")
           .only(kClassify | kTag),
       option("text.pretrained_limit", MNEMO_MEMBER(text.pretrained_limit), Range{0, kMany},
-             "Most such words, in the file's order; 0: no limit.")
+             "Maximum number of such words, taken in the file's order; 0: no limit.")
           .only(kClassify | kTag),
       option("text.pretrained_tune", MNEMO_MEMBER(text.pretrained_tune), Anything{},
-             "Whether the vectors that the file has for words of train are trained on; other words and n-grams always "
+             "Whether the vectors that the file has for words of train are trained; other words and n-grams always "
              "are.")
           .only(kClassify | kTag),
       option("text.pretrained_rate", MNEMO_MEMBER(text.pretrained_rate), Range{0, 1},
-             "With text.pretrained: what training.learning_rate is multiplied by for the table of vectors.")
+             "With text.pretrained: factor applied to training.learning_rate for the embedding table.")
           .only(kClassify | kTag),
   };
 }
 
-// Long because it is a table: an option a row.
+// Long because it is a table: one option per row.
 std::vector<Option> model_options() {
   return {
       option("model.cell", MNEMO_MEMBER(model.cell),
              Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru"},
              "The recurrent cell. gru: Cho et al. 2014; peephole_lstm: Gers & Schmidhuber 2000; cifg_lstm: coupled "
-             "input and forget gates, Greff et al. 2015; min_lstm, min_gru: gates that do not see the state, Feng et "
-             "al. 2024."),
+             "input and forget gates, Greff et al. 2015; min_lstm, min_gru: gates that do not depend on the state, "
+             "Feng et al. 2024."),
       option("model.reset_after", MNEMO_MEMBER(model.reset_after), Anything{},
-             "gru: the reset gate after the recurrent product, as PyTorch and cuDNN; false: before it, as the paper."),
-      option("model.activation", MNEMO_MEMBER(model.activation), Choices{"tanh", "relu"}, "rnn: its activation."),
+             "gru: apply the reset gate after the recurrent product, as in PyTorch and cuDNN; false: before it, as "
+             "in the paper."),
+      option("model.activation", MNEMO_MEMBER(model.activation), Choices{"tanh", "relu"},
+             "rnn: the activation function."),
       option("model.layer_norm", MNEMO_MEMBER(model.layer_norm), Anything{},
-             "lstm: layer normalisation of the gates' sums and of the cell (Ba et al. 2016)."),
+             "lstm: layer normalisation of the gates' pre-activations and of the cell state (Ba et al. 2016)."),
       option("model.projection", MNEMO_MEMBER(model.projection), Range{0, 16384},
-             "lstm: outputs of one direction, fewer than hidden (Sak et al. 2014); 0: no projection."),
+             "lstm: output size of one direction, smaller than hidden (Sak et al. 2014); 0: no projection."),
       option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), TaskValues{{true, kClassify | kTag}, {false}},
-             "Read the text in both directions; a language model reads forward alone.")
+             "Read the text in both directions; a language model reads it forward only.")
           .otherwise(kGenerate, false),
-      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Recurrent layers.")
+      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Number of recurrent layers.")
           .by_size(kGenerate, {{1000000, 1}, {0, 2}}),
-      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden units of one direction.")
+      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden size of one direction.")
           .otherwise(kTag, 200)
           .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}}),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
-             "Numbers of a unit's vector; with text.pretrained the file's.")
+             "Embedding size; with text.pretrained, that of the file.")
           .otherwise(kGenerate, 128),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
-             "How the outputs of all steps become one vector; last: the forward direction's last and the backward "
-             "direction's first.")
+             "How the outputs of all steps become one vector; last: the last output of the forward direction and "
+             "the first of the backward direction.")
           .only(kClassify),
       option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer.")
           .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
@@ -231,152 +235,159 @@ std::vector<Option> model_options() {
              "Dropout between recurrent layers.")
           .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
       option("model.variational", MNEMO_MEMBER(model.variational), Anything{},
-             "One dropout mask for all steps of a text (Gal & Ghahramani 2016), for embedding and layer dropout.")
+             "One dropout mask for all steps of a text (Gal & Ghahramani 2016), in embedding and layer dropout.")
           .otherwise(kTag | kGenerate, true),
       option("model.state_dropout", MNEMO_MEMBER(model.state_dropout), Range{0, 0.95},
-             "Dropout on the state before the recurrent product, one mask a text (Gal & Ghahramani 2016)."),
+             "Dropout on the hidden state before the recurrent product, one mask per text (Gal & Ghahramani 2016)."),
       option("model.weight_dropout", MNEMO_MEMBER(model.weight_dropout), Range{0, 0.95},
-             "Dropout on the elements of the recurrent weights, one mask a batch (DropConnect, Merity et al. 2017).")
+             "Dropout on the elements of the recurrent weights, one mask per batch (DropConnect, Merity et al. "
+             "2017).")
           .by_size(kGenerate, {{5000000, 0.3}, {0, 0.0}}),
       option("model.zoneout_h", MNEMO_MEMBER(model.zoneout_h), Range{0, 0.95},
-             "Chance that a unit's output keeps its previous value in training (Krueger et al. 2016); afterwards that "
-             "share of it is mixed in. Not with a projection."),
-      option("model.zoneout_c", MNEMO_MEMBER(model.zoneout_c), Range{0, 0.95}, "The same of the cell state."),
+             "Probability in training that a hidden unit keeps its previous value (Krueger et al. 2016); in "
+             "inference the previous value is mixed in with this weight. Not with a projection."),
+      option("model.zoneout_c", MNEMO_MEMBER(model.zoneout_c), Range{0, 0.95}, "The same for the cell state."),
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
-             "What each layer but the first gives on. add: its input too (He et al. 2016); highway: a learned mixture "
-             "of input and output (Srivastava et al. 2015)."),
+             "Connection from input to output of each layer but the first. add: the input is added (He et al. "
+             "2016); highway: a learned mixture of input and output (Srivastava et al. 2015)."),
       option("model.learned_initial", MNEMO_MEMBER(model.learned_initial), Anything{},
-             "Texts begin with a state that is learned, not zero."),
+             "Learn the initial state of texts instead of starting from zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
-             "Share of units whose own vector is read as the unknown one in training; their n-grams stay.")
+             "Fraction of units whose own embedding is replaced by the unknown unit's in training; their n-grams "
+             "stay.")
           .only(kClassify | kTag)
           .otherwise(kClassify, 0.2)
           .otherwise(kClassify, 0.1, character_units()),
       option("model.char_encoder.kind", MNEMO_MEMBER(model.char_encoder.kind), Choices{"none", "cnn", "bilstm"},
-             "What reads the characters of each word. cnn: a convolution of three and the largest over time (Ma & "
-             "Hovy 2016); bilstm: the last states of both directions (Lample et al. 2016).")
+             "Encoder of each word's characters. cnn: a convolution of width three, max-pooled over time (Ma & Hovy "
+             "2016); bilstm: the last states of both directions (Lample et al. 2016).")
           .only(kTag)
           .otherwise(kTag, "none", character_units()),
       option("model.char_encoder.embedding", MNEMO_MEMBER(model.char_encoder.embedding), Range{1, 4096},
-             "Numbers of a character's vector.")
+             "Embedding size of characters.")
           .only(kTag),
       option("model.char_encoder.hidden", MNEMO_MEMBER(model.char_encoder.hidden), Range{1, 4096},
-             "Filters, or units of one direction.")
+             "Filters of cnn, or hidden size of one direction of bilstm.")
           .only(kTag),
       option("model.char_encoder.dropout", MNEMO_MEMBER(model.char_encoder.dropout), Range{0, 0.95},
-             "Dropout on the characters' vectors.")
+             "Dropout on the character embeddings.")
           .only(kTag),
       option("model.shape_embedding", MNEMO_MEMBER(model.shape_embedding), Range{0, 4096},
-             "Numbers of a vector for how a word is capitalised and whether it has digits; 0: none.")
+             "Embedding size of a word's shape: how it is capitalised and whether it has digits; 0: none.")
           .only(kTag)
           .otherwise(kTag, 10, word_units()),
       option("model.singleton_dropout", MNEMO_MEMBER(model.singleton_dropout), Range{0, 1},
-             "Chance in training that a word which occurs once in train is read as unknown.")
+             "Probability in training that a word that occurs once in train is read as unknown.")
           .only(kTag),
       option("model.crf", MNEMO_MEMBER(model.crf), Anything{},
-             "A linear-chain CRF over a sentence's tags; false: each token by itself. Tags that the scheme forbids "
-             "after one another are never predicted.")
+             "A linear-chain CRF over a sentence's tags; false: each token is classified independently. Transitions "
+             "that the scheme forbids are never predicted.")
           .only(kTag),
       option("model.scheme", MNEMO_MEMBER(model.scheme), Choices{"bio", "bioes"},
-             "How the model spells spans inside; the data's own spelling is read and written.")
+             "How the model spells spans internally; data are read and written in their own scheme.")
           .only(kTag),
       option("model.tied", MNEMO_MEMBER(model.tied), Anything{},
-             "The output's weight is the table of embeddings (Press & Wolf 2017); model.embedding is then as "
-             "many as the last layer's outputs.")
+             "The output weights are the embedding table (Press & Wolf 2017); model.embedding must then equal the "
+             "output size of the last layer.")
           .only(kGenerate),
       option("model.cutoffs", MNEMO_MEMBER(model.cutoffs), Range{1, 1e9},
-             "An adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent "
-             "units share the first softmax, and where each next cluster begins, as [2000, 20000]; [] is one softmax "
-             "over all.")
+             "Adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent units "
+             "share the first softmax, and where each further cluster begins, such as [2000, 20000]; []: one "
+             "softmax over all.")
           .only(kGenerate),
       option("model.unit_dropout", MNEMO_MEMBER(model.unit_dropout), Range{0, 0.95},
-             "Share of the vocabulary whose vectors are zero in training, chosen anew for each batch (Merity "
+             "Fraction of the vocabulary whose embeddings are zero in training, drawn anew for each batch (Merity "
              "et al. 2017).")
           .only(kGenerate),
       option("model.activation_penalty", MNEMO_MEMBER(model.activation_penalty), Range{0, 1e6},
-             "Weight of the mean square of the last outputs after dropout in the loss (Merity et al. 2017).")
+             "Weight in the loss of the mean square of the last layer's outputs after dropout (Merity et al. 2017).")
           .only(kGenerate),
       option("model.slowness_penalty", MNEMO_MEMBER(model.slowness_penalty), Range{0, 1e6},
-             "Weight of the mean square of their change from step to step.")
+             "Weight in the loss of the mean square of the change of these outputs, before dropout, from step to "
+             "step.")
           .only(kGenerate),
       option("model.condition_dropout", MNEMO_MEMBER(model.condition_dropout), Range{0, 1},
-             "Share of poems in training that are not told their form, their author, their title, each by "
-             "itself, so that text can be made without.")
+             "Probability in training that a poem is not conditioned on its form, its author, its title, each "
+             "independently, so that text can be generated without them.")
           .only(kGenerate),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
-             "First weights. orthogonal: Glorot & Bengio 2010, recurrent ones orthogonal (Saxe et al. 2014). glorot: "
-             "all so. uniform: +-1/sqrt(hidden) with biases, as PyTorch.")
+             "Initialisation of the weights. orthogonal: recurrent ones orthogonal (Saxe et al. 2014), the others "
+             "as Glorot & Bengio 2010. glorot: all as the latter. uniform: +-1/sqrt(hidden), biases too, as in "
+             "PyTorch.")
           .otherwise(kGenerate, "uniform"),
       option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10},
-             "Added to the first value of the forget gate's bias; taken from the input gate's of cifg_lstm and "
-             "min_gru. gru and rnn have none.")
+             "Added to the initial value of the forget gate's bias; for cifg_lstm and min_gru subtracted from the "
+             "input gate's. gru and rnn have none.")
           .otherwise(kGenerate, 0.0),
       option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
-             "Standard deviation of the embeddings' first values.")
+             "Standard deviation of the initial embeddings.")
           .otherwise(kClassify, 0.05),
   };
 }
 
-// Long because it is a table: an option a row.
+// Long because it is a table: one option per row.
 std::vector<Option> training_options() {
   return {
       option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"},
              "The optimiser."),
-      option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Highest learning rate."),
+      option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Peak learning rate."),
       option("training.momentum", MNEMO_MEMBER(training.momentum), Range{0, 0.9999}, "Momentum of sgd and rmsprop."),
-      option("training.nesterov", MNEMO_MEMBER(training.nesterov), Anything{}, "Nesterov's form of sgd's momentum."),
-      option("training.beta1", MNEMO_MEMBER(training.beta1), Range{0, 0.9999}, "Decay of adam's first moment."),
-      option("training.beta2", MNEMO_MEMBER(training.beta2), Range{0, 0.999999}, "Decay of adam's second moment."),
+      option("training.nesterov", MNEMO_MEMBER(training.nesterov), Anything{}, "Nesterov momentum for sgd."),
+      option("training.beta1", MNEMO_MEMBER(training.beta1), Range{0, 0.9999},
+             "Decay of the first moment of adam and adamw."),
+      option("training.beta2", MNEMO_MEMBER(training.beta2), Range{0, 0.999999},
+             "Decay of the second moment of adam and adamw."),
       option("training.epsilon", MNEMO_MEMBER(training.epsilon), Range{1e-12, 1},
-             "Added to the root in adam and rmsprop."),
-      option("training.alpha", MNEMO_MEMBER(training.alpha), Range{0, 0.999999}, "Decay of rmsprop's mean square."),
+             "Added to the square root in adam, adamw and rmsprop."),
+      option("training.alpha", MNEMO_MEMBER(training.alpha), Range{0, 0.999999},
+             "Decay of the mean square of rmsprop."),
       option("training.weight_decay", MNEMO_MEMBER(training.weight_decay), Range{0, 10},
-             "Decoupled weight decay (Loshchilov & Hutter 2019) of sgd, adamw and rmsprop."),
+             "Decoupled weight decay (Loshchilov & Hutter 2019) for sgd, adamw and rmsprop."),
       option("training.schedule", MNEMO_MEMBER(training.schedule),
              Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"},
-             "How the learning rate goes after warm-up."),
+             "Schedule of the learning rate after warm-up."),
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
              "Linear warm-up: \"500 steps\", or a number of epochs."),
       option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
-             "Last rate of linear and cosine, as a share of learning_rate.")
+             "Final rate of linear and cosine, as a fraction of learning_rate.")
           .otherwise(kTag | kGenerate, 0.02),
       option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1},
-             "plateau: factor of the rate where the metric no longer improves."),
+             "plateau: factor applied to the rate when the metric stops improving."),
       option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
-             "plateau: evaluations without a better metric before that."),
+             "plateau: evaluations without improvement before that."),
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6},
-             "Texts of a batch; of records for generate, so many units as that number of texts has on average.")
+             "Texts per batch; for generate with records, as many units as that number of texts has on average.")
           .by_size(kClassify, {{500, 8}, {0, 32}})
           .by_size(kTag, {{300, 4}, {1000, 8}, {0, 16}})
           .by_size(kGenerate, {{50000, 8}, {500000, 16}, {0, 32}}),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
-             "Units of a batch, in place of batch_size; 0: by batch_size."),
+             "Units per batch, instead of batch_size; 0: batch_size applies."),
       option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
-             "Steps of a batch, through which gradients go back; the state goes on. batch_size such rows of "
-             "the corpus are read side by side.")
+             "Steps per batch, through which gradients are backpropagated; the state carries over to the next "
+             "batch. batch_size rows of the corpus are read in parallel.")
           .only(kGenerate)
           .otherwise(kGenerate, 128),
-      option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Passes over train at the most.")
+      option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Maximum number of epochs.")
           .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
           .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})
           .by_size(kGenerate, {{2000000, 25}, {20000000, 8}, {0, 3}}),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
-             "Minutes of training at the most; 0: no limit. A run cut by time has no bits to repeat."),
+             "Maximum minutes of training; 0: no limit. A run that this stops is not reproducible bit for bit."),
       option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
-             "Longest gradient, over all parameters; longer ones are scaled down. 0: not clipped.")
+             "Maximum gradient norm, over all parameters; larger gradients are scaled down. 0: no clipping.")
           .otherwise(kGenerate, 1.0),
       option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
              "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
-             "2018); 0: it is the weights themselves.")
+             "2018); 0: no averaging.")
           .by_size(kClassify | kTag, "a quarter of training.epochs", quarter_of_epochs),
       option("training.average_after", MNEMO_MEMBER(training.average_after), Range{0, 1e6},
-             "From where dev was worse than at all but the last so many evaluations on, the model is the mean of the "
-             "weights at all steps since (NT-ASGD, Merity et al. 2017); 0: it is not. Not with average_from."),
+             "Once dev is worse than its best before the last n evaluations (n: this value), the model is the mean of "
+             "the weights at all steps since (NT-ASGD, Merity et al. 2017); 0: no averaging. Not with average_from."),
       option("training.class_weight", MNEMO_MEMBER(training.class_weight), Anything{},
              "Weights of the classes in the loss: none, balanced, or an object of label: weight.")
           .only(kClassify),
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
-             "Share of the target spread over all classes (Szegedy et al. 2016).")
+             "Fraction of the target spread over all classes (Szegedy et al. 2016).")
           .only(kClassify | kTag),
       option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
              TaskValues{{"auto"},
@@ -390,32 +401,33 @@ std::vector<Option> training_options() {
                         {"f1", kTag},
                         {"token_accuracy", kTag},
                         {"nats", kGenerate}},
-             "Metric on dev by which the best model is kept, and training stops. auto: accuracy; of tag f1 where tags "
-             "spell spans, else token_accuracy; of generate nats a unit."),
+             "Metric on dev that selects the best model and stops training early. auto: accuracy; for tag, f1 if "
+             "tags spell spans, else token_accuracy; for generate, nats per unit."),
       option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
-             "Evaluations without a better metric before training stops; 0: it runs to the end."),
+             "Evaluations without improvement before training stops; 0: never stop early."),
       option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), Anything{},
              "How often dev is evaluated: a number of epochs, or \"500 steps\", \"10 minutes\".")
           .by_size(kClassify, {{5000, 1}, {0, 0.5}}),
       option("training.save_every", MNEMO_MEMBER(training.save_every), Anything{},
-             "How often the run is saved for --resume: as evaluate_every."),
-      option(
-          "training.precision", MNEMO_MEMBER(training.precision), Choices{"float32", "bfloat16"},
-          "Of the recurrent layers' products: bfloat16 rounds their factors and keeps float32 sums and weights, at up "
-          "to twice the speed on processors that have it (vdpbf16ps), about four times on those with tiles (AMX); on "
-          "others it is refused. What a run gives belongs to the kind of processor."),
+             "How often the run is saved for --resume, in the form of evaluate_every."),
+      option("training.precision", MNEMO_MEMBER(training.precision), Choices{"float32", "bfloat16"},
+             "Precision of the recurrent layers' products. bfloat16 rounds their factors and keeps float32 sums and "
+             "weights: up to twice as fast on processors that have it (vdpbf16ps), about four times on those with "
+             "tiles (AMX); on others it is refused. Results depend on the kind of processor."),
       option("training.seed", MNEMO_MEMBER(training.seed), Range{0, 9e15},
-             "Seed of first weights, order and dropout. The same seed gives the same bytes for any number of threads."),
+             "Seed of initialisation, order and dropout. The same seed gives the same bytes for any number of "
+             "threads."),
       option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024},
-             "Threads; 0: the cores that the process may use. --threads overrides it.", Place::kLocal),
+             "Number of threads; 0: one for each core that the process may use. --threads overrides it.",
+             Place::kLocal),
   };
 }
 
 std::vector<Option> output_options() {
   return {
       option("output.dir", MNEMO_MEMBER(output.dir), Anything{},
-             "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. Starts "
-             "at the working directory.",
+             "Folder of the run: model.safetensors (best on dev), resume.safetensors, log.jsonl, report.html. "
+             "Relative to the working directory.",
              Place::kLocal),
   };
 }

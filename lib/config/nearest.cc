@@ -26,7 +26,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 std::string nearest(const std::string& name, const std::vector<std::string>& candidates) {
   for (const std::string& candidate : candidates)
     if (candidate.ends_with("." + name)) return candidate;
-  const std::string start = name.substr(0, 100);  // a long name is no slip of a finger, and the distance is quadratic
+  const std::string start = name.substr(0, 100);  // a longer name is not a typing error, and the distance is quadratic
   return *std::min_element(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) {
     return edit_distance(start, a) < edit_distance(start, b);
   });

@@ -1,4 +1,4 @@
-// The name that a mistyped one most likely meant.
+// The name most likely meant by a mistyped one.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace mnemo {
 
-/// The candidate of the least edit distance (Levenshtein) to `name`; the first of several. A candidate that ends in
-/// `name` after a dot wins outright: "epochs" means "training.epochs". `candidates` must not be empty.
+/// The candidate with the smallest edit distance (Levenshtein) to `name`; of several the first. A candidate that ends
+/// in a dot and `name` wins outright: "epochs" means "training.epochs". `candidates` must not be empty.
 std::string nearest(const std::string& name, const std::vector<std::string>& candidates);
 
 }  // namespace mnemo

@@ -1,3 +1,5 @@
+// Overloads of read_value, write_value and schema_of are chosen by the type of the option's member and its constraint,
+// so that a row of declared_options.cc needs no code of its own.
 #include "config/option_values.h"
 
 #include <fmt/ranges.h>
@@ -71,7 +73,7 @@ bool read_value(const Json& value, bool, Anything) {
 }
 
 std::string read_value(const Json& value, const std::string&, Anything) {
-  if (!value.is_string()) fail("expected a text, found {}", found(value));
+  if (!value.is_string()) fail("expected a string, found {}", found(value));
   return value.get<std::string>();
 }
 
@@ -110,7 +112,7 @@ Every read_value(const Json& value, const Every&, Anything) {
   static const std::vector<std::pair<std::string, Every::Unit>> units{
       {"epoch", Every::Unit::kEpochs}, {"step", Every::Unit::kSteps}, {"minute", Every::Unit::kMinutes}};
   const auto wrong = [&] {
-    fail("expected a number of epochs or a text such as \"500 steps\", \"2 epochs\" or \"10 minutes\", found {}",
+    fail("expected a number of epochs or a string such as \"500 steps\", \"2 epochs\" or \"10 minutes\", found {}",
          found(value));
   };
   Every out;
@@ -175,11 +177,11 @@ DataFile read_file_entry(const Json& value) {
     if (match == file_keys().end()) {
       std::vector<std::string> names{"file"};
       for (const FileKey& k : file_keys()) names.emplace_back(k.name);
-      fail("unknown key \"{}\" of a data file; valid are {}", shown(key), fmt::join(names, ", "));
+      fail("unknown key \"{}\" of a data file; valid keys are {}", shown(key), fmt::join(names, ", "));
     }
     match->read(out, item);
   }
-  if (out.file.empty()) fail("expected a path, or an object with one as \"file\", found {}", found(value));
+  if (out.file.empty()) fail("expected a path, or an object with a path as \"file\", found {}", found(value));
   return out;
 }
 

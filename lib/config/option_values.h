@@ -1,5 +1,5 @@
-// What the value of an option may be: for each type of member, and what is allowed beyond the type, reading it from
-// JSON, writing it, and its JSON Schema. Readers throw Error saying what was expected and found.
+// Values of options: for each type of member and each constraint on it, how a value is read from JSON and written, and
+// its JSON Schema. Readers throw Error saying what was expected and found.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +27,10 @@ struct Anything {};
 /// The values of data.format.
 const TaskValues& data_formats();
 
-/// The values that this task has, as messages list them.
+/// The values that this task allows, as messages list them.
 std::vector<std::string> values_of(const TaskValues& values, std::string_view task);
 
-/// A value as messages show it: JSON, cut short.
+/// A value as messages show it: JSON, shortened.
 std::string found(const Json& value);
 
 std::int64_t read_value(const Json& value, std::int64_t, const Range& range);
@@ -72,11 +72,11 @@ Json schema_of(const Every&, Anything);
 Json schema_of(const ClassWeight&, Anything);
 Json schema_of(const std::vector<DataFile>&, Anything);
 
-/// A key of a data file's object. Each is one of `data`, too, which it overrides for that file.
+/// A key of a data file's object. Each is a key of `data` too, which it overrides for that file.
 struct FileKey {
   const char* name;
   void (*read)(DataFile&, const Json&);
-  Json (*write)(const DataFile&);  ///< null where the file leaves it to `data`
+  Json (*write)(const DataFile&);  ///< null if the file does not set it
 };
 const std::vector<FileKey>& file_keys();
 

@@ -1,5 +1,5 @@
-// How a configuration is read: the task first, as it has defaults of its own and not every key; then the file's keys in
-// their order, then each --set. All that is wrong is gathered, so that one run names it all.
+// A configuration is read in three steps: first the task, as keys and defaults depend on it; then the file's keys in
+// order; then each --set. All errors are collected, so that one run reports all of them.
 #include "config/options.h"
 
 #include <fmt/ranges.h>
@@ -19,7 +19,7 @@
 namespace mnemo {
 namespace {
 
-// Whether the key is a section's, and the tasks that have at least one of its keys.
+// The tasks that have at least one key of this section; nothing if there is no such section.
 std::optional<TaskSet> section_tasks(const std::string& key) {
   std::optional<TaskSet> out;
   for (const Option& o : options())
@@ -27,7 +27,7 @@ std::optional<TaskSet> section_tasks(const std::string& key) {
   return out;
 }
 
-// A configuration while it is read.
+// A configuration while it is being read.
 class Reader {
  public:
   Reader(const Json& file, std::string name, const std::vector<std::string>& sets) : name_(std::move(name)) {
@@ -38,7 +38,7 @@ class Reader {
     for (const std::string& set : sets) apply_set(set);
   }
 
-  // Adds what is wrong between options, and throws if anything is.
+  // Adds contradictions between options, and throws if there is any error.
   Config finish(const ConfigCheck& check) {
     std::vector<std::string> wrong;
     check_contradictions(config_, wrong);
@@ -54,7 +54,7 @@ class Reader {
     if (file.contains("task")) read_object(Json{{"task", file["task"]}}, "", "");
     for (const std::string& set : sets)
       if (set.starts_with("task=")) apply_set(set);
-    // A task that there is not is one error, not one more for each key that it might have had.
+    // An unknown task is one error, not one more for each key that it might have had.
     task_known_ = errors_.empty();
     errors_.clear();
   }
@@ -82,9 +82,8 @@ class Reader {
     for (const auto& [name, value] : object.items()) {
       const std::string key = prefix + name;
       if (name.find('.') != std::string::npos) {
-        errors_.push_back(fmt::format("{}{}: a file has keys in sections: {{\"{}\": {{\"{}\": ...}}}}", where,
-                                      shown(key), shown(key.substr(0, key.find('.'))),
-                                      shown(key.substr(key.find('.') + 1))));
+        errors_.push_back(fmt::format("{}{}: expected nested sections: {{\"{}\": {{\"{}\": ...}}}}", where, shown(key),
+                                      shown(key.substr(0, key.find('.'))), shown(key.substr(key.find('.') + 1))));
       } else if (const Option* o = find_option(key)) {
         set_option(*o, value, where);
       } else if (const auto tasks = section_tasks(key); !tasks) {
@@ -115,7 +114,7 @@ class Reader {
     try {
       static_cast<void>(Json(text).dump());
     } catch (const nlohmann::json::exception&) {
-      errors_.push_back(fmt::format("--set {}: the value is no valid UTF-8", key));
+      errors_.push_back(fmt::format("--set {}: the value is not valid UTF-8", key));
       return;
     }
     set_option(*o, value_of_set(*o, text), "--set ");
@@ -130,7 +129,7 @@ class Reader {
         return Json(text);
       }
     };
-    // "2" of an interval is a number of epochs, "true" of a column a name.
+    // "2" for an interval is a number of epochs, but "true" for a column is a name.
     if (o.raw_text && o.schema.contains("type") && o.schema["type"].is_array() && o.schema["type"][0] == "number")
       if (Json number = parsed(); number.is_number()) return number;
     return o.raw_text && !json_form ? Json(text) : parsed();
@@ -149,20 +148,20 @@ class Reader {
     }
   }
 
-  // Refuses a value that only other tasks have.
+  // Refuses a value that only other tasks allow.
   void check_value(const Option& o) const {
     if (!task_known_ || o.values.empty()) return;
     const Json value = o.write(config_);
     const auto match = std::ranges::find_if(o.values, [&](const TaskValue& v) { return v.value == value; });
     if (match != o.values.end() && !match->tasks.has(config_.task))
-      throw UsageError(fmt::format("{} is not for the task {}; expected {}",
+      throw UsageError(fmt::format("{} is not a value for the task {}; expected {}",
                                    value.is_string() ? value.get<std::string>() : value.dump(), config_.task,
                                    fmt::join(values_of(o.values, config_.task), ", ")));
   }
 
   std::string name_;
   Config config_;
-  bool task_known_ = true;  ///< whether there is a task of the name that the configuration gives
+  bool task_known_ = true;  ///< whether the task that the configuration names exists
   std::vector<std::string> errors_;
 };
 
@@ -175,7 +174,7 @@ JsonDocument parse_strict(std::string_view text, const std::string& name) {
     if (!error.offset()) throw UsageError(fmt::format("{}: {}", name, error.what()));
     const std::size_t end = std::min(*error.offset(), text.size());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), '\n');
-    throw UsageError(fmt::format("{}:{}: no valid JSON: {}", name, line, error.what()));
+    throw UsageError(fmt::format("{}:{}: not valid JSON: {}", name, line, error.what()));
   }
 }
 

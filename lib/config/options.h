@@ -1,4 +1,4 @@
-// The list of all options, and what is made of it: parsing, `--set`, printing, the schema, the reference.
+// The list of all options, and what is derived from it: parsing, `--set`, printing, the schema, the reference.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 
 namespace mnemo {
 
-/// A value of an option, and the tasks that have it.
+/// A value of an option, and the tasks that allow it.
 struct TaskValue {
   Json value;
   TaskSet tasks = TaskSet::all();
@@ -42,17 +42,17 @@ struct SizeStep {
 struct Option {
   std::string key;  ///< with dots: "training.epochs"
   std::string help;
-  Json schema;                            ///< JSON Schema of the value, the default included that most tasks have
-  TaskSet tasks = TaskSet::all();         ///< that have it; to set it for another one is an error
-  std::vector<TaskDefault> defaults;      ///< of tasks that have one of their own; the last that applies counts
-  TaskValues values;                      ///< all values, where not every task has each of them; else empty
-  std::vector<std::string> formats = {};  ///< of data that it has a meaning for; empty: all
-  bool local = false;                     ///< says where or how, not what: left out of the model file
-  bool raw_text = false;                  ///< `--set` takes the value as it is written, without JSON's quotes
+  Json schema;                                     ///< JSON Schema of the value, with the default that most tasks have
+  TaskSet tasks = TaskSet::all();                  ///< that have it; setting it for another task is an error
+  std::vector<TaskDefault> defaults;               ///< of tasks that have their own; the last that applies counts
+  TaskValues values;                               ///< all values, if some are only for some tasks; else empty
+  std::vector<std::string> formats = {};           ///< data formats that it applies to; empty: all
+  bool local = false;                              ///< paths and threads, which do not belong in a model file
+  bool raw_text = false;                           ///< `--set` takes the value as written, without JSON's quotes
   std::function<void(Config&, const Json&)> read;  ///< throws Error saying what was expected and found
   std::function<Json(const Config&)> write;
 
-  // For the list of options: what a key has beyond its value and help.
+  // For the list of options: restrictions and defaults of single tasks.
   Option&& only(TaskSet some) && {
     tasks = some;
     return std::move(*this);
@@ -72,22 +72,21 @@ struct Option {
   }
 };
 
-/// Every option, in the order of documentation.
+/// Every option, in the order of the documentation.
 const std::vector<Option>& options();
-/// Null where no option has this key.
+/// Null if no option has this key.
 const Option* find_option(std::string_view key);
 
-/// Adds to the errors what a caller knows to be wrong with a configuration.
+/// A caller's own check of a configuration, which adds to the errors.
 using ConfigCheck = std::function<void(const Config&, std::vector<std::string>&)>;
 
 /// Reads a configuration file and then each `key=value` of `sets`. Throws Error if the file cannot be read, UsageError
-/// with one line for each thing that is wrong: unknown keys with the nearest valid one, keys and values of other tasks
-/// or without a meaning for the formats of the data, wrong types, values out of range, options that contradict each
-/// other.
+/// with one line per mistake: unknown keys with the nearest valid one, keys and values of other tasks, keys that do not
+/// apply to the formats of the data, wrong types, values out of range, options that contradict each other.
 Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check = {});
 
-/// The same from JSON text; `name` stands in messages. What depends on the files of the data is not checked, as a
-/// model's copy of its configuration names none.
+/// The same from JSON text; `name` is used in messages. Nothing that depends on the data files is checked, as a model's
+/// copy of its configuration names none.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {},
                     const ConfigCheck& check = {});
 
@@ -103,11 +102,11 @@ Json config_to_json(const Config& config, Which which = Which::kAll);
 /// JSON Schema (draft 2020-12) of a configuration file.
 Json config_schema();
 
-/// What messages say of a key that there is not.
+/// The message for an unknown key.
 std::string unknown_key(const std::string& key);
 
-/// Reference of one key, or of a section, or for an empty key of all, as text for a terminal or Markdown.
-/// Throws UsageError with the nearest key if there is none of that name.
+/// Reference of one key, of a section, or for an empty key of all keys, as text for a terminal or Markdown. Throws
+/// UsageError with the nearest key if there is no such key.
 std::string explain(const std::string& key, bool markdown);
 
 }  // namespace mnemo

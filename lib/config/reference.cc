@@ -1,4 +1,4 @@
-// What is told of the options: the JSON Schema of a configuration file, and the reference.
+// The JSON Schema of a configuration file and the reference of its keys, both derived from the list of options.
 #include <fmt/ranges.h>
 
 #include "base/error.h"
@@ -8,7 +8,7 @@
 namespace mnemo {
 namespace {
 
-// Steps from one object of the schema to that of a key in it, and makes what is missing on the way.
+// The node of a key below an object of the schema. Nodes that are missing on the way are created.
 Json& node_of(Json& root, const std::string& key) {
   Json* node = &root;
   std::size_t begin = 0;
@@ -17,14 +17,14 @@ Json& node_of(Json& root, const std::string& key) {
   return (*node)["properties"][key.substr(begin)];
 }
 
-// The tasks and formats that have the option, or nothing where all have.
+// The tasks and formats that have the option; empty if all have it.
 std::string scope(const Option& o) {
   std::string out = o.tasks == TaskSet::all() ? "" : o.tasks.names();
   if (!o.formats.empty()) out += fmt::format(" ({})", fmt::join(o.formats, ", "));
   return out;
 }
 
-// What a task says otherwise than the rest: keys that it lacks, values that it lacks, defaults of its own.
+// The differences of a task from the common schema: keys and values that it lacks, defaults of its own.
 Json schema_of_task(const std::string& task) {
   Json out;
   for (const Option& o : options()) {
@@ -42,7 +42,7 @@ Json schema_of_task(const std::string& task) {
   return out;
 }
 
-// The values of each task, those with the same ones together: "classify, tag: true | false; generate: false".
+// The values of each task, with tasks that share them grouped: "classify, tag: true | false; generate: false".
 std::string values_text(const TaskValues& values) {
   std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> groups;  // values, their tasks
   for (const char* name : kTaskNames) {
@@ -79,7 +79,7 @@ bool has_common_default(const Option& o) {
   return !((own | o.tasks) == own);
 }
 
-// `quote` stands around each value.
+// `quote` is put around each value.
 std::string default_text(const Option& o, const char* quote) {
   std::vector<std::string> out;
   if (has_common_default(o)) out.push_back(fmt::format("{0}{1}{0}", quote, o.schema["default"].dump()));
@@ -122,7 +122,7 @@ Json config_schema() {
     const std::string tasks = scope(o);
     node["description"] = tasks.empty() ? o.help : fmt::format("[{}] {}", tasks, o.help);
   }
-  // A file that names no task is of the default one.
+  // A file that names no task has the default one.
   const Json& unnamed = find_option("task")->schema["default"];
   for (const char* name : kTaskNames) {
     Json condition{{"properties", {{"task", {{"const", name}}}}}};

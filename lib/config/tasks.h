@@ -1,4 +1,5 @@
-// The tasks that a configuration can name. A new one is a row here, before its rows in the tables of models and tasks.
+// The tasks that a configuration can name. A new task starts with a row here, then gets its rows in the tables of
+// models and tasks.
 #pragma once
 
 #include <array>
@@ -12,7 +13,7 @@ namespace mnemo {
 
 inline constexpr std::array kTaskNames{"classify", "tag", "generate"};
 
-/// A list as a sentence has it: "a", "a and b", "a, b and c".
+/// A list as written in a sentence: "a", "a and b", "a, b and c".
 inline std::string listed(const std::vector<std::string>& names) {
   std::string out;
   for (std::size_t i = 0; i < names.size(); ++i)
@@ -20,11 +21,11 @@ inline std::string listed(const std::vector<std::string>& names) {
   return out;
 }
 
-/// Some of the tasks.
+/// A set of tasks.
 class TaskSet {
  public:
-  constexpr TaskSet() = default;  ///< none
-  /// The task at this place of kTaskNames.
+  constexpr TaskSet() = default;  ///< empty
+  /// The task at this index of kTaskNames.
   static constexpr TaskSet of(unsigned place) { return TaskSet(1u << place); }
   static constexpr TaskSet all() { return TaskSet((1u << kTaskNames.size()) - 1); }
 

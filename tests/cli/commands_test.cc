@@ -771,5 +771,6 @@ TEST_CASE("JSON that is too large for the memory ends with a message, and a devi
       f.mnemo({"classify", f.path("run/model.safetensors"), "--format-in", "jsonl"}, many + "0]}\n");
   CHECK(refused.code == 1);
   CHECK_THAT(refused.err, contains_text("standard input:1: JSON with more than 2000000 values"));
-  CHECK_THAT(f.mnemo({"train", "/dev/zero"}).err, contains_text("/dev/zero: is a device, expected a configuration"));
+  CHECK_THAT(f.mnemo({"train", "/dev/zero"}).err,
+             contains_text("/dev/zero: expected a configuration file, found a device"));
 }

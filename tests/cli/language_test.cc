@@ -100,8 +100,8 @@ TEST_CASE("a configuration that makes no language model is refused by its keys")
     return o.err;
   };
   CHECK_THAT(refused({"--set", "model.bidirectional=true"}), contains_text("model.bidirectional"));
-  CHECK_THAT(refused({"--set", "model.tied=true"}), contains_text("model.tied: needs model.embedding 12"));
-  CHECK_THAT(refused({"--set", "data.format=tsv"}), contains_text("tsv is not for the task generate"));
+  CHECK_THAT(refused({"--set", "model.tied=true"}), contains_text("model.tied: model.embedding 12 must equal"));
+  CHECK_THAT(refused({"--set", "data.format=tsv"}), contains_text("tsv is not a value for the task generate"));
   CHECK_THAT(refused({"--set", "text.ngrams.unit=2"}), contains_text("text.ngrams"));
   CHECK_THAT(refused({"--folds", "3"}), contains_text("--folds"));
   write_text(f.path("empty.txt"), "");

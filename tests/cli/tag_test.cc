@@ -428,9 +428,9 @@ TEST_CASE(
   CHECK_THAT(f.refused("a B-X\n\nb I-X\nc O\n\nd B-X\n", 0), contains_text("dev: tags that do not occur in train"));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.scheme=iob3"}), contains_text("data.scheme"));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.format=tsv"}),
-             contains_text("data.format: tsv is not for the task tag"));
+             contains_text("data.format: tsv is not a value for the task tag"));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "training.early_stopping.metric=accuracy"}),
-             contains_text("accuracy is not for the task tag"));
+             contains_text("accuracy is not a value for the task tag"));
 
   write_text(f.path("wrong.conll"), "a B-X\nb O\n\nc I-X\nd O\n\ne B-X\nf I-X\n");
   const Outcome o = f.train("wrong", {"--set", "data.train=" + f.path("wrong.conll"), "--set",
@@ -471,8 +471,7 @@ TEST_CASE("data whose columns or tags are not the model's are refused by file an
   CHECK_THAT(slashed.err, contains_text("standard input: slashed has one column of tags, the model 2: 2, 3"));
   CHECK_THAT(f.refused("a/X b/Y\n", 1, {"--set", "data.format=slashed", "--set", "data.columns=[\"a\", \"b\"]"}),
              contains_text("slashed has one column of tags"));
-  CHECK_THAT(f.refused("a X\n", 2, {"--set", "data.columns=[2, 2]"}),
-             contains_text("data.columns: 2 stands there twice"));
+  CHECK_THAT(f.refused("a X\n", 2, {"--set", "data.columns=[2, 2]"}), contains_text("data.columns: 2 is given twice"));
   const Outcome minimum = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "accuracy=0.5"});
   CHECK(minimum.code == 2);
   CHECK_THAT(minimum.err, contains_text("token_accuracy"));

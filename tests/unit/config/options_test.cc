@@ -26,14 +26,14 @@ Json::json_pointer pointer(std::string key) {
   return Json::json_pointer("/" + key);
 }
 
-// A configuration of the task that sets one key to the value that it has there or elsewhere by default.
+// A configuration of the task that sets one key to its default value.
 std::string with_key(const std::string& task, const Option& o) {
   Json out{{"task", task}};
   if (o.key != "task") out[pointer(o.key)] = o.schema["default"];
   return out.dump();
 }
 
-// What is wrong with a configuration that lies in a file.
+// The error for a configuration read from a file; empty if it is valid.
 std::string wrong_with(const std::string& json) {
   const TemporaryFolder folder;
   std::ofstream(folder / "c.json") << json;
@@ -46,7 +46,7 @@ std::string wrong_with(const std::string& json) {
 }
 }  // namespace
 
-TEST_CASE("what is written is read back, for every option") {
+TEST_CASE("every option is read back as it was written") {
   const Config defaults = parse_config("{}", "c.json");
   const Json printed = config_to_json(defaults);
   CHECK(config_to_json(parse_config(printed.dump(), "c.json")) == printed);
@@ -64,7 +64,7 @@ TEST_CASE("what is written is read back, for every option") {
   CHECK(config_to_json(parse_config(text.dump(), "c.json")) == text);
 }
 
-TEST_CASE("a value given by --set is read by the key's declared type, and later wins") {
+TEST_CASE("a value given by --set is read by the key's declared type, and the last one wins") {
   const Config c = parse_config(
       R"({"training": {"epochs": 3}, "data": {"label": "x"}})", "c.json",
       {"training.epochs=5", "training.epochs=7", "data.label=2", "output.dir=a=b", "model.bidirectional=false",
@@ -82,7 +82,7 @@ TEST_CASE("a value given by --set is read by the key's declared type, and later 
   CHECK(c.training.class_weight.table.at("pos") == 3.0);
 }
 
-TEST_CASE("every mistake is named with its key, and all of them at once") {
+TEST_CASE("every mistake is reported with its key, and all of them at once") {
   check_refused(R"({"training": {"epocs": 3}})", "c.json: training.epocs: unknown key; the nearest is training.epochs");
   check_refused(R"({"epochs": 3})", "the nearest is training.epochs");
   check_refused(R"({"training": {"epochs": "3"}})", "training.epochs: expected a whole number, found \"3\"");
@@ -95,13 +95,13 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
       "model.cell: expected one of lstm, gru, rnn, peephole_lstm, cifg_lstm, min_lstm, min_gru, found \"lsmt\"");
   check_refused(R"({"model": {"bidirectional": 1}})", "expected true or false, found 1");
   check_refused(R"({"data": {"train": {"fil": "x"}}})", "unknown key \"fil\" of a data file");
-  check_refused(R"({"training": {"evaluate_every": "5 weeks"}})", "expected a number of epochs or a text such as");
+  check_refused(R"({"training": {"evaluate_every": "5 weeks"}})", "expected a number of epochs or a string such as");
   check_refused(R"({"task": "sing"})", "task: expected one of classify");
-  check_refused("{", "c.json:1: no valid JSON");
+  check_refused("{", "c.json:1: not valid JSON");
   check_refused("[]", "expected a JSON object");
-  check_refused(R"({"training": {"learning_rate": 1e999}})", "c.json:1: no valid JSON: number overflow");
+  check_refused(R"({"training": {"learning_rate": 1e999}})", "c.json:1: not valid JSON: number overflow");
   check_refused(R"({"training.epochs": 2})",
-                R"(training.epochs: a file has keys in sections: {"training": {"epochs": ...}})");
+                R"(training.epochs: expected nested sections: {"training": {"epochs": ...}})");
   check_refused(R"({"trainin": {}})", "trainin: unknown key; the nearest is training ");
   check_refused(R"({"model": {"layers": 0}, "training": {"warmup": "5 minutes"}})",
                 "c.json: training.warmup: expected");
@@ -114,7 +114,7 @@ TEST_CASE("every mistake is named with its key, and all of them at once") {
   check_refused(R"({"data": {"train": {"format": "csv"}}})", "expected a path");
   check_refused("{}", "output.dir: expected a folder", {"output.dir="});
   check_refused("{}", "expected one ASCII character", {"data.separator=;;"});
-  check_refused("{}", "no valid UTF-8", {"output.dir=\xff"});
+  check_refused("{}", "not valid UTF-8", {"output.dir=\xff"});
   CHECK(parse_config(R"({"data": {"dev": "a"}})", "c.json", {"data.dev="}).data.dev.empty());
   check_refused("{}", "--set training.epochs: expected key=value", {"training.epochs"});
   try {
@@ -133,7 +133,7 @@ TEST_CASE("deeply nested and huge input is refused, not crashed on") {
   std::string nested;
   for (int i = 0; i < 2000; ++i) nested += R"({"training":)";
   CHECK_THROWS_AS(parse_config(nested, "c.json"), UsageError);
-  // Closed, so that it is valid JSON but for its depth.
+  // Closed, so that it is valid JSON except for its depth.
   for (const int levels : {65, 200000})
     CHECK_THROWS_WITH(
         parse_config(R"({"training": {"seed": )" + std::string(levels, '[') + std::string(levels, ']') + "}}",
@@ -169,7 +169,7 @@ TEST_CASE("help, schema and reference have the same keys") {
   CHECK_THROWS_WITH(explain("training.epoch", false), contains_text("nearest is training.epochs"));
 }
 
-TEST_CASE("the reference in docs is what the program prints") {
+TEST_CASE("the reference in docs is the one that the program prints") {
   const std::string docs = read_file(source_folder() + "/docs/configuration.md");
   CHECK_THAT(docs, contains_text(explain("", true)));
 }
@@ -182,7 +182,7 @@ TEST_CASE("the model's copy of the configuration has neither paths nor threads")
   CHECK_FALSE(config_to_json(c, Which::kWithoutLocal)["training"].contains("threads"));
 }
 
-TEST_CASE("a key of another task is an error that names the key, the task and those that have it") {
+TEST_CASE("a key of another task is an error that names the key, the task and the tasks that have it") {
   for (const std::string task : kTaskNames)
     for (const Option& o : options()) {
       if (o.tasks.has(task)) continue;
@@ -200,12 +200,12 @@ TEST_CASE("a key of another task is an error that names the key, the task and th
   check_refused(R"({"model": {"char_encoder": {"kind": "none", "hidden": 2}}})",
                 "model.char_encoder: the task classify has no such key; tag has");
   check_refused(R"({"data": {"scheme": "bio"}, "training": {"bptt": 3}, "model": {"hidden": 0}})", "training.bptt");
-  // A task that there is not is one error, not one for each key.
+  // An unknown task is one error, not one for each key.
   CHECK_THROWS_WITH(parse_config(R"({"task": "sing", "data": {"scheme": "bio"}})", "c.json"),
                     !contains_text("no such key"));
 }
 
-TEST_CASE("what is printed has the keys of its task and no others, and is read back") {
+TEST_CASE("a printed configuration has exactly the keys of its task, and is read back") {
   for (const std::string task : kTaskNames) {
     INFO(task);
     const Config c = parse_config(R"({"task": ")" + task + "\"}", "c.json");
@@ -223,14 +223,16 @@ TEST_CASE("what is printed has the keys of its task and no others, and is read b
   }
 }
 
-TEST_CASE("values and defaults are a task's") {
+TEST_CASE("values and defaults depend on the task") {
   check_refused(R"({"task": "tag", "data": {"format": "tsv"}})",
-                "data.format: tsv is not for the task tag; expected jsonl, conll, conllu, slashed");
-  check_refused(R"({"training": {"early_stopping": {"metric": "f1"}}})", "metric: f1 is not for the task classify");
-  check_refused(R"({"task": "generate"})", "unicode-word is not for the task generate; expected char, grapheme, word",
+                "data.format: tsv is not a value for the task tag; expected jsonl, conll, conllu, slashed");
+  check_refused(R"({"training": {"early_stopping": {"metric": "f1"}}})",
+                "metric: f1 is not a value for the task classify");
+  check_refused(R"({"task": "generate"})",
+                "unicode-word is not a value for the task generate; expected char, grapheme, word",
                 {"text.unit=unicode-word"});
   check_refused(R"({"task": "generate", "model": {"bidirectional": true}})",
-                "model.bidirectional: true is not for the task generate; expected false");
+                "model.bidirectional: true is not a value for the task generate; expected false");
   for (const char* metric : {"auto", "loss"})
     for (const std::string task : kTaskNames)
       CHECK_NOTHROW(
@@ -294,7 +296,7 @@ TEST_CASE("keys that are left to the size of train are settled once, those that 
   CHECK_THAT(explain("text.ngrams.unit", true), contains_text("classify and tag of char, grapheme `2`"));
 }
 
-TEST_CASE("a key that no file of the data can take is an error") {
+TEST_CASE("a key that no data file can take is an error") {
   const std::string no_such = "the format jsonl has no such key; ";
   CHECK_THAT(wrong_with(R"({"data": {"format": "jsonl", "header": true}})"),
              contains_text("data.header: " + no_such + "tsv and csv have"));
@@ -305,15 +307,15 @@ TEST_CASE("a key that no file of the data can take is an error") {
   CHECK_THAT(wrong_with(R"({"task": "tag", "data": {"train": {"file": "a", "header": true}}})"),
              contains_text("header of a: the task tag has no such key; classify has"));
   CHECK_THAT(wrong_with(R"({"data": {"dev": {"file": "a", "format": "conll"}}})"),
-             contains_text("format of a: conll is not for the task classify; expected tsv"));
-  // One file that takes it is enough, and a value by default is none that was set.
+             contains_text("format of a: conll is not a format of the task classify; expected tsv"));
+  // One file that takes it is enough, and a key given its default value counts as not set.
   CHECK(wrong_with(
             R"({"data": {"train": {"file": "a", "format": "csv"}, "dev": "b", "format": "jsonl", "header": true}})")
             .empty());
   CHECK(wrong_with(R"({"data": {"format": "jsonl", "header": null, "separator": ""}})").empty());
 }
 
-TEST_CASE("a model's copy of a configuration, which names no files, is read whatever the formats of its files were") {
+TEST_CASE("a model's copy of a configuration, which names no files, is valid whatever the formats of its files were") {
   for (const char* json :
        {R"({"data": {"train": {"file": "a", "format": "trees"}, "dev": "b", "format": "spaced", "phrases": true}})",
         R"({"task": "generate", "data": {"train": {"file": "a", "format": "poems-json"}},
@@ -324,10 +326,10 @@ TEST_CASE("a model's copy of a configuration, which names no files, is read what
     CHECK(config_to_json(parse_config(stored.dump(), "model"), Which::kWithoutLocal) == stored);
   }
   CHECK_THAT(wrong_with(R"({"task": "generate", "training": {"batch_tokens": 100}})"),
-             contains_text("training.batch_tokens: one stream"));
+             contains_text("training.batch_tokens: needs data.records"));
 }
 
-TEST_CASE("schema and reference say which tasks have a key, a value, a default") {
+TEST_CASE("schema and reference state which tasks have a key, a value, a default") {
   const Json schema = config_schema();
   REQUIRE(schema["allOf"].size() == kTaskNames.size());
   for (std::size_t i = 0; i < kTaskNames.size(); ++i) {
@@ -335,7 +337,7 @@ TEST_CASE("schema and reference say which tasks have a key, a value, a default")
     INFO(task);
     const Json& rule = schema["allOf"][i];
     CHECK(rule["if"]["properties"]["task"]["const"] == task);
-    // A configuration that names no task is of the default one.
+    // A configuration that names no task has the default one.
     CHECK(rule["if"].contains("required") == (task != Config().task));
     for (const Option& o : options()) {
       INFO(o.key);
