@@ -1,4 +1,4 @@
-// Every constant of the model file; FORMAT.md is its document.
+// Every constant of the model file, which FORMAT.md describes.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ inline constexpr const char* kCalibration = "calibration";
 inline constexpr const char* kProvenance = "provenance";
 inline constexpr const char* kSelfTest = "self_test";
 inline constexpr const char* kPrecision = "precision";  // absent: float32
-inline constexpr const char* kState = "state";          // of resume.safetensors alone, as kData
+inline constexpr const char* kState = "state";          // only in resume.safetensors, as kData
 inline constexpr const char* kData = "data";
 
 // Values.
@@ -48,7 +48,7 @@ inline constexpr const char* kAttentionWeight = "attention.weight";
 inline constexpr const char* kOutputWeight = "output.weight";
 inline constexpr const char* kOutputBias = "output.bias";
 
-// Behind the name of an I8 tensor: the tensor of its rows' scales.
+// Appended to the name of an I8 tensor: the tensor of its rows' scales.
 inline constexpr const char* kScaleSuffix = ".scale";
 
 // Prefixes in resume.safetensors, before the name of a tensor of the model.

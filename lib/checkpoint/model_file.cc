@@ -1,3 +1,6 @@
+// Models are written with their metadata as JSON strings and read with every value checked against its type. Matrices
+// in lower precision are rounded row by row: bfloat16 keeps the upper half of a float's bits, int8 stores integers and
+// one float32 scale per row, chosen so that reading, rounding and writing again gives the same bytes.
 #include "checkpoint/model_file.h"
 
 #include <algorithm>
@@ -25,11 +28,11 @@ Precision parse_precision(const SafetensorsFile& file) {
   const auto match = file.metadata().find(format::kPrecision);
   if (match == file.metadata().end()) return Precision::kFloat32;
   if (const auto precision = kernels::inference_numbers(match->second)) return *precision;
-  fail("{}: the model has the precision {}, and this program knows float32, bfloat16 and int8: a newer mnemo is needed",
+  fail("{}: the model has the precision {}; this program knows float32, bfloat16 and int8: a newer mnemo is needed",
        file.name(), shown(match->second));
 }
 
-// Of a row of int8: 127 times it is a finite number.
+// The largest scale of a row of int8 for which 127 times the scale is still finite.
 constexpr float kLargestScale = std::numeric_limits<float>::max() / 127.0f;
 
 float row_scale(std::int64_t columns, const float* row) {
@@ -39,7 +42,7 @@ float row_scale(std::int64_t columns, const float* row) {
 const std::string& required(const SafetensorsFile& file, const char* key) {
   const auto match = file.metadata().find(key);
   if (match == file.metadata().end())
-    fail("{}: no mnemo model: __metadata__ has no \"{}\" (a file that `mnemo train` wrote has)", file.name(), key);
+    fail("{}: not a mnemo model: __metadata__ has no \"{}\", which `mnemo train` writes", file.name(), key);
   return match->second;
 }
 
@@ -51,12 +54,12 @@ Json parse_metadata(const SafetensorsFile& file, const char* key, Json::value_t 
     if (!error.offset()) fail("{}: damaged model: \"{}\" of __metadata__: {}", file.name(), key, error.what());
   }
   if (value.type() != type)
-    fail("{}: damaged model: \"{}\" of __metadata__ holds no JSON {}", file.name(), key,
+    fail("{}: damaged model: \"{}\" of __metadata__ is not a JSON {}", file.name(), key,
          type == Json::value_t::array ? "array" : "object");
   return value;
 }
 
-// A matrix of integers times the scales of its rows.
+// Fills `to` with a matrix of integers times the scales of its rows. Returns an error message, or an empty string.
 std::string load_integers(const SafetensorsFile& file, const TensorView& tensor, float* to) {
   const std::int64_t rows = tensor.shape[0], columns = tensor.shape[1];
   const std::string name = tensor.name + format::kScaleSuffix;
@@ -97,8 +100,8 @@ ModelContents read_model(const std::string& path, const std::string& task) {
 ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   const std::string path = file.name();
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
-    fail("{}: no mnemo model: \"format\" is \"{}\"{}", path, shown(name),
-         name == format::kResumeFormatName ? " (the state of a run; the model lies beside it as model.safetensors)"
+    fail("{}: not a mnemo model: \"format\" is \"{}\"{}", path, shown(name),
+         name == format::kResumeFormatName ? " (the state of a run; the model is model.safetensors in the same folder)"
                                            : "");
   if (const auto& version = required(file, format::kFormatVersion); version != format::kVersion)
     fail("{}: model format {} is not known to this program, which reads {}: a newer mnemo is needed", path,
@@ -110,7 +113,7 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
          shown(m.task), shown(required(file, format::kProducer)), TaskSet::all().names());
   m.precision = parse_precision(file);
   if (!task.empty() && m.task != task)
-    fail("{}: a model for the task \"{}\", this command needs one for \"{}\"", path, shown(m.task), task);
+    fail("{}: a model for the task \"{}\"; this command needs one for \"{}\"", path, shown(m.task), task);
   m.config = parse_metadata(file, format::kConfig, Json::value_t::object);
   if (file.metadata().count(format::kColumns) > 0)
     m.columns = parse_metadata(file, format::kColumns, Json::value_t::array);
@@ -119,7 +122,7 @@ ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   m.provenance = parse_metadata(file, format::kProvenance, Json::value_t::object);
   m.self_test = parse_metadata(file, format::kSelfTest, Json::value_t::array);
   for (const Json& label : parse_metadata(file, format::kLabels, Json::value_t::array)) {
-    if (!label.is_string()) fail("{}: damaged model: a label is no text", path);
+    if (!label.is_string()) fail("{}: damaged model: a label is not a string", path);
     m.labels.push_back(label.get<std::string>());
   }
   return {std::move(m), std::move(file)};
@@ -133,9 +136,9 @@ void NarrowTensors::append(const std::string& name, std::int64_t rows, std::int6
                            std::vector<TensorView>& tensors) {
   const std::int64_t count = rows * columns;
   TensorView view{name, DType::kI8, {rows, columns}, nullptr, static_cast<std::size_t>(count)};
-  if (numbers_ == Precision::kFloat32) {
+  if (precision_ == Precision::kFloat32) {
     view = float_tensor(name, {rows, columns}, values);
-  } else if (numbers_ == Precision::kInt8) {
+  } else if (precision_ == Precision::kInt8) {
     auto& integers = integers_.emplace_back(count);
     auto& scales = scales_.emplace_back(rows);
     for (std::int64_t r = 0; r < rows; ++r) {
@@ -184,7 +187,7 @@ std::string load_matrix(const SafetensorsFile& file, const std::string& name, co
     const auto* halves = static_cast<const std::uint16_t*>(tensor->data);
     for (std::int64_t j = 0; j < count; ++j) to[j] = std::bit_cast<float>(std::uint32_t{halves[j]} << 16);
   }
-  if (kernels::has_non_finite(to, count)) return name + " holds a number that is not finite";
+  if (kernels::has_non_finite(to, count)) return name + " holds a value that is not finite";
   return "";
 }
 
@@ -204,7 +207,7 @@ template <class T>
 void copy_tensor(const SafetensorsFile& file, const std::string& name, DType type, T* to, std::int64_t count) {
   const TensorView* tensor = file.find(name);
   if (!tensor || tensor->dtype != type || tensor->elements() != count)
-    fail("{}: tensor {}: expected {} numbers of type {}, found {}", file.name(), name, count, dtype_name(type),
+    fail("{}: tensor {}: expected {} elements of type {}, found {}", file.name(), name, count, dtype_name(type),
          tensor ? fmt::format("{} of type {}", tensor->elements(), dtype_name(tensor->dtype)) : "none");
   if (count > 0) std::memcpy(to, tensor->data, tensor->bytes);
 }

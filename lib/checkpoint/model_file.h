@@ -1,4 +1,4 @@
-// The model format on top of the safetensors container; lib/checkpoint/FORMAT.md is its document.
+// The model format on top of the safetensors container; lib/checkpoint/FORMAT.md describes it.
 #pragma once
 
 #include <deque>
@@ -14,7 +14,7 @@
 
 namespace mnemo {
 
-/// What a model file says of itself beside its tensors.
+/// The contents of a model file other than its tensors.
 struct ModelMetadata {
   std::string task;
   Json config = Json::object();
@@ -31,51 +31,51 @@ struct ModelMetadata {
 void write_model(const std::string& path, const ModelMetadata& metadata, std::vector<TensorView> tensors,
                  Existing existing = Existing::kReplace);
 
-/// A model file that was read, its metadata parsed.
+/// A model file that was read, with its metadata parsed.
 struct ModelContents {
   ModelMetadata metadata;
   SafetensorsFile file;
 };
 
-/// Throws Error if the file is no sound model file of a version that this program reads. `task` empty: any.
+/// Throws Error if the file is not a valid model file of a version that this program reads. `task` empty: any.
 ModelContents parse_model(SafetensorsFile file, const std::string& task);
 ModelContents read_model(const std::string& path, const std::string& task);
 
-/// Views of all parameters, for writing. `prefix` stands before each name.
+/// Views of all parameters, for writing. `prefix` is put before each name.
 using Visit = std::function<void(const ParameterVisitor&)>;
 void append_parameters(const Visit& visit, const std::string& prefix, std::vector<TensorView>& tensors);
 
-/// Matrices in narrower numbers, for writing: BF16, or I8 with the scales of its rows. Holds the bytes that the views
-/// show.
+/// Matrices in lower precision, for writing: BF16, or I8 with the scales of its rows. Owns the bytes that the views
+/// point to.
 class NarrowTensors {
  public:
-  explicit NarrowTensors(kernels::Precision precision) : numbers_(precision) {}
-  /// values [rows, columns]; of kFloat32 a view of them.
+  explicit NarrowTensors(kernels::Precision precision) : precision_(precision) {}
+  /// values [rows, columns]; with kFloat32 a view of them.
   void append(const std::string& name, std::int64_t rows, std::int64_t columns, const float* values,
               std::vector<TensorView>& tensors);
 
  private:
-  kernels::Precision numbers_;
+  kernels::Precision precision_;
   std::deque<std::vector<std::int8_t>> integers_;
   std::deque<std::vector<std::uint16_t>> halves_;
   std::deque<std::vector<float>> scales_;
 };
 
-/// Rounds values [rows, columns] to what NarrowTensors writes of them and load_parameters reads again.
+/// Rounds values [rows, columns] to those that load_parameters reads back after NarrowTensors has written them.
 void round_matrix(kernels::Precision precision, std::int64_t rows, std::int64_t columns, float* values);
 
-/// Fills `to` [shape] from the tensor of this name: F32, or where `numbers` are narrower BF16, or I8 with its scales.
-/// Returns what is wrong, or an empty text.
+/// Fills `to` [shape] from the tensor of this name: F32 or, if `precision` is lower, BF16 or I8 with its scales.
+/// Returns an error message, or an empty string.
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
                         kernels::Precision precision, float* to);
 
-/// Fills the parameters from the tensors of their names; those that `narrow` visits (null: none) lie in the file in
-/// `numbers`. Throws Error with every tensor that is missing, of another type or another shape, or holds what is no
-/// finite number.
+/// Fills the parameters from the tensors of their names; those that `narrow` visits (null: none) are stored in
+/// `precision`. Throws Error with every tensor that is missing, has another type or shape, or holds a value that is not
+/// finite.
 void load_parameters(const SafetensorsFile& file, const Visit& visit,
                      kernels::Precision precision = kernels::Precision::kFloat32, const Visit& narrow = nullptr);
 
-/// The numbers of one tensor of any fixed-width type, checked for type and count. Throws Error.
+/// Copies the elements of one tensor of any fixed-width type, checked for type and count. Throws Error.
 template <class T>
 void copy_tensor(const SafetensorsFile& file, const std::string& name, DType type, T* to, std::int64_t count);
 

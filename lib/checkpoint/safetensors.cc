@@ -1,3 +1,6 @@
+// A file is untrusted: its header is first walked by a SAX parser that enforces limits and rejects duplicate keys, only
+// then built as JSON; after that every tensor's type, shape and offsets are checked, and all of the data must be
+// covered without overlap. All mismatches are collected, so that one message reports them.
 #include "checkpoint/safetensors.h"
 
 #include <fmt/format.h>
@@ -50,10 +53,10 @@ std::optional<DType> dtype_by_name(std::string_view name) {
   return std::nullopt;
 }
 
-// Text of a file inside a message.
+// Text from a file, for a message.
 std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", shown(text)); }
 
-// The mismatches of one file, told together in one line.
+// The mismatches of one file, reported together in one line.
 class Problems {
  public:
   template <class... Args>
@@ -80,7 +83,7 @@ std::optional<std::int64_t> product(const std::vector<std::int64_t>& shape, std:
   return result;
 }
 
-// ---- What a file that is no safetensors file may be.
+// ---- Guesses at the kind of a file that is not a safetensors file.
 
 bool starts_with(std::string_view bytes, std::string_view prefix) { return bytes.substr(0, prefix.size()) == prefix; }
 
@@ -94,9 +97,9 @@ bool looks_like_text(std::string_view bytes) {
 std::string_view foreign_kind(std::string_view bytes) {
   if (bytes.empty()) return "the file is empty";
   if (starts_with(bytes, "version https://git-lfs"))
-    return "the file is a Git LFS pointer that stands for the real one (`git lfs pull` fetches it)";
+    return "the file is a Git LFS pointer to the real one (`git lfs pull` fetches it)";
   if (starts_with(bytes, "PK\x03\x04")) return "the file is a zip archive, as PyTorch and Keras save models";
-  if (starts_with(bytes, "\x89HDF")) return "the file is in HDF5, as Keras saves models";
+  if (starts_with(bytes, "\x89HDF")) return "the file is in HDF5 format, as Keras saves models";
   if (starts_with(bytes, "\x1F\x8B")) return "the file is compressed by gzip";
   if (starts_with(bytes, "\x80") && bytes.size() > 1 && bytes[1] >= 2 && bytes[1] <= 5)
     return "the file is a Python pickle, as older versions of PyTorch save models";
@@ -113,12 +116,12 @@ std::string_view foreign_kind(std::string_view bytes) {
 
 // The JSON text between the length and the data.
 std::string_view header_text(std::string_view bytes, const std::string& name) {
-  if (bytes.size() < 8) refuse_foreign(name, bytes, fmt::format("it has {} bytes, too few for any", bytes.size()));
+  if (bytes.size() < 8) refuse_foreign(name, bytes, fmt::format("it has {} bytes, which is too short", bytes.size()));
   std::uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
   if (length > bytes.size() - 8)
     refuse_foreign(name, bytes,
-                   fmt::format("its first 8 bytes announce a header of {} bytes, but {} follow: cut off, or of another "
+                   fmt::format("its first 8 bytes announce a header of {} bytes, but {} follow: cut off, or in another "
                                "format",
                                length, bytes.size() - 8));
   if (length > format::kMaxHeaderBytes)
@@ -126,12 +129,12 @@ std::string_view header_text(std::string_view bytes, const std::string& name) {
   const std::string_view header = bytes.substr(8, length);
   if (header.empty() || header.front() != '{') refuse_foreign(name, bytes, "its header does not begin with {");
   // The JSON parser takes a NUL for the end of its input, and would leave the rest unread.
-  if (header.find('\0') != std::string_view::npos) fail("{}: the header is no valid JSON: it holds a NUL byte", name);
+  if (header.find('\0') != std::string_view::npos) fail("{}: the header is not valid JSON: it holds a NUL byte", name);
   return header;
 }
 
-// Walks through the JSON text before a value is built from it: refuses what is no JSON, a key given twice, and whatever
-// could make a small file need a lot of memory. Its limits are closer than those of `parse_json`.
+// Walks through the JSON text before a value is built from it: refuses text that is not JSON, a key given twice, and
+// whatever could make a small file need a lot of memory. Its limits are tighter than those of `parse_json`.
 class HeaderGuard : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderGuard(const std::string& name) : name_(name) {}
@@ -150,7 +153,7 @@ class HeaderGuard : public nlohmann::json_sax<Json> {
   bool key(string_t& key) override { return add_key(key); }
 
   bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
-    fail("{}: the header is no valid JSON, at byte {} of the file", name_, position + 8);
+    fail("{}: the header is not valid JSON, at byte {} of the file", name_, position + 8);
   }
 
  private:
@@ -160,7 +163,7 @@ class HeaderGuard : public nlohmann::json_sax<Json> {
   };
 
   bool open() {
-    if (levels_.size() == 3) fail("{}: the header is nested too deeply, in {}", name_, in_quotes(entry_));
+    if (levels_.size() == 3) fail("{}: the header is nested too deeply in {}", name_, in_quotes(entry_));
     levels_.emplace_back();
     return true;
   }
@@ -176,7 +179,7 @@ class HeaderGuard : public nlohmann::json_sax<Json> {
     if (levels_.size() == 1) entry_ = key;
     const bool table = levels_.size() == 1 || entry_ == format::kMetadata;
     const std::size_t most = table ? format::kMaxEntries + 1 : 8;
-    if (keys.size() > most) fail("{}: the header has more than {} keys in one place", name_, most);
+    if (keys.size() > most) fail("{}: the header has an object of more than {} keys", name_, most);
     return true;
   }
 
@@ -184,7 +187,7 @@ class HeaderGuard : public nlohmann::json_sax<Json> {
     // An object's values were counted by their keys.
     if (levels_.empty() || !levels_.back().keys.empty()) return true;
     if (++levels_.back().values > format::kMaxRank)
-      fail("{}: the header has a list of more than {} values, in {}", name_, format::kMaxRank, in_quotes(entry_));
+      fail("{}: the header has a list of more than {} values in {}", name_, format::kMaxRank, in_quotes(entry_));
     return true;
   }
 
@@ -216,7 +219,7 @@ std::map<std::string, std::string> read_metadata(const Json& header, Problems& p
   return metadata;
 }
 
-// One tensor's line of the header on its way to a view.
+// One tensor's entry in the header, on its way to a view.
 struct Entry {
   TensorView view;
   std::uint64_t begin = 0;
@@ -226,7 +229,7 @@ struct Entry {
 bool read_dtype(const Json& fields, const std::string& tensor, DType& dtype, Problems& problems) {
   const auto found = fields.find("dtype");
   if (found == fields.end() || !found->is_string()) {
-    problems.add("tensor {}: dtype missing or no string", tensor);
+    problems.add("tensor {}: dtype missing or not a string", tensor);
     return false;
   }
   const auto known = dtype_by_name(found->get_ref<const std::string&>());
@@ -246,7 +249,7 @@ bool is_list_of_sizes(const Json& list) {
 bool read_shape(const Json& fields, const std::string& tensor, std::vector<std::int64_t>& shape, Problems& problems) {
   const auto found = fields.find("shape");
   if (found == fields.end() || !is_list_of_sizes(*found)) {
-    problems.add("tensor {}: shape missing or no list of whole numbers from 0", tensor);
+    problems.add("tensor {}: shape missing or not a list of whole numbers from 0", tensor);
     return false;
   }
   shape = found->get<std::vector<std::int64_t>>();
@@ -257,7 +260,7 @@ bool read_offsets(const Json& fields, const std::string& tensor, std::size_t dat
                   Problems& problems) {
   const auto found = fields.find("data_offsets");
   if (found == fields.end() || !is_list_of_sizes(*found) || found->size() != 2) {
-    problems.add("tensor {}: data_offsets missing or no list of two whole numbers from 0", tensor);
+    problems.add("tensor {}: data_offsets missing or not a list of two whole numbers from 0", tensor);
     return false;
   }
   entry.begin = (*found)[0].get<std::uint64_t>();
@@ -283,7 +286,7 @@ void check_size(const Entry& entry, const std::string& tensor, Problems& problem
     problems.add("tensor {}: {} needs {} bytes, data_offsets give {}", tensor, kind, *bytes, entry.end - entry.begin);
 }
 
-// Nothing if the place of the tensor is not known: then no other one can be found to overlap it.
+// Nothing if the tensor's offsets are not known: then overlaps cannot be checked either.
 std::optional<Entry> read_entry(const std::string& name, const Json& fields, std::string_view data,
                                 Problems& problems) {
   const std::string tensor = in_quotes(name);
@@ -310,7 +313,8 @@ void check_coverage(std::vector<Entry> entries, std::size_t data_bytes, Problems
   std::uint64_t covered = 0;
   for (const Entry& entry : entries) {
     if (entry.begin > covered) problems.add("bytes {} to {} of the data belong to no tensor", covered, entry.begin);
-    if (entry.begin < covered) problems.add("tensor {}: its bytes overlap another one's", in_quotes(entry.view.name));
+    if (entry.begin < covered)
+      problems.add("tensor {}: its bytes overlap another tensor's", in_quotes(entry.view.name));
     covered = std::max(covered, entry.end);
   }
   if (covered != data_bytes) problems.add("bytes {} to {} of the data belong to no tensor", covered, data_bytes);
@@ -355,7 +359,7 @@ void check_writable(const std::map<std::string, std::string>& metadata, const st
   problems.throw_if_any(name, "cannot be saved");
 }
 
-// Places in the order of the data: falling element size, then name. `tensors` sorted by name.
+// Indices in the order of the data: decreasing element size, then name. `tensors` sorted by name.
 std::vector<std::size_t> data_order(const std::vector<TensorView>& tensors) {
   std::vector<std::size_t> order(tensors.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -380,7 +384,7 @@ std::string header_json(const std::map<std::string, std::string>& metadata, cons
   return fmt::format("{{{}}}", fmt::join(lines, ","));
 }
 
-// What to write, in pieces that point into the tensors.
+// The bytes to write, in pieces that point into the tensors.
 struct Layout {
   std::string head;  // length and header
   std::vector<std::string_view> pieces;
@@ -395,7 +399,7 @@ Layout lay_out(const std::map<std::string, std::string>& metadata, std::vector<T
   try {
     layout.head = header_json(metadata, tensors, order);
   } catch (const Json::exception&) {
-    fail("{}: cannot be saved: a tensor's name or the metadata are no valid UTF-8", name);
+    fail("{}: cannot be saved: a tensor's name or the metadata are not valid UTF-8", name);
   }
   layout.head.resize((layout.head.size() + 7) / 8 * 8, ' ');
   const std::uint64_t length = layout.head.size();
@@ -436,11 +440,11 @@ TensorView byte_tensor(std::string name, std::string_view bytes) {
 }
 
 SafetensorsFile SafetensorsFile::read(const std::string& path) {
-  // A device may have no end.
+  // Reading a device may never end.
   std::error_code none;
   const auto status = std::filesystem::status(path, none);
   if (std::filesystem::is_character_file(status) || std::filesystem::is_block_file(status))
-    fail("{}: is a device, expected a file", path);
+    fail("{}: expected a file, found a device", path);
   return parse(read_file(path), path);
 }
 

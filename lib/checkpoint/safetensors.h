@@ -1,5 +1,5 @@
-// The safetensors container: named tensors and a table of strings in one file, without any code in it.
-// The form: 8 bytes of header length (little-endian), a JSON header, the tensors' bytes.
+// The safetensors container: named tensors and a table of strings in one file, without any code in it. Its layout: 8
+// bytes of header length (little-endian), a JSON header, the tensors' bytes.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace mnemo {
 
-/// The element types that are read and written. Complex numbers and those narrower than a byte are refused.
+/// The element types that are read and written. Complex types and those smaller than a byte are refused.
 enum class DType { kF64, kF32, kBf16, kF16, kI64, kU64, kI32, kU32, kI16, kU16, kI8, kU8, kBool };
 
 /// Bytes of one element.
@@ -23,7 +23,7 @@ std::size_t dtype_size(DType dtype);
 /// The name in the file, such as "F32".
 std::string_view dtype_name(DType dtype);
 
-/// A tensor whose bytes lie elsewhere: row-major, little-endian.
+/// A tensor whose bytes are owned elsewhere: row-major, little-endian.
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;
@@ -38,19 +38,19 @@ struct TensorView {
   std::string_view text() const;
 };
 
-/// Views to write from. `data` must stay where it is until then.
+/// Views to write from. `data` must stay valid until then.
 TensorView float_tensor(std::string name, std::vector<std::int64_t> shape, const float* data);
 TensorView byte_tensor(std::string name, std::string_view bytes);
 
 /// "[256, 100]", for messages.
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-/// A file that was read and found sound. Its tensors live as long as it or any copy of it; copies share the bytes.
+/// A file that was read and found valid. Its tensors live as long as it or any copy of it; copies share the bytes.
 class SafetensorsFile {
  public:
   /// Throws Error if the file cannot be read, and as `parse` does.
   static SafetensorsFile read(const std::string& path);
-  /// `name` stands in messages for the file. Whatever the bytes are, either every promise of this header holds or Error
+  /// `name` is the file's name in messages. Whatever the bytes are, either every promise of this header holds or Error
   /// is thrown, with one line that lists the mismatches (the first ten and how many more there are).
   static SafetensorsFile parse(std::string bytes, const std::string& name);
 
@@ -66,18 +66,18 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
   std::vector<TensorView> tensors_;
   std::shared_ptr<const std::string> bytes_;
-  // Tensors that lie at an odd place in the file, copied to an even one.
+  // Copies of tensors that are not aligned in the file.
   std::vector<std::shared_ptr<const std::vector<std::uint64_t>>> aligned_copies_;
 };
 
 /// The bytes of a file, which depend on the arguments alone and not on the order of the tensors: the header's keys are
-/// sorted by name after `__metadata__`, the data by falling element size and then by name (as the reference
+/// sorted by name after `__metadata__`, the data by decreasing element size and then by name (as the reference
 /// implementation lays them out), so that every tensor is aligned in a file that is mapped or read to an aligned place.
-/// Throws Error for two tensors of one name, a name that is no valid UTF-8, a shape that does not fit `bytes`, and what
-/// the reader would refuse.
+/// Throws Error for two tensors of one name, a name that is not valid UTF-8, a shape that does not fit `bytes`, and
+/// anything else that the reader would refuse.
 std::string to_safetensors(const std::map<std::string, std::string>& metadata, std::vector<TensorView> tensors);
 
-/// Writes those bytes; the file has its name only when it is complete and durable. Throws Error as AtomicFile does.
+/// Writes those bytes; the file gets its name only once it is complete and durable. Throws Error as AtomicFile does.
 void write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
                        std::vector<TensorView> tensors, Existing existing = Existing::kReplace);
 

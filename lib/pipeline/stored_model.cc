@@ -44,7 +44,7 @@ void round_network(Network& network, kernels::Precision precision, ModelMetadata
     fail("the model has the precision {} already; start from the float32 model",
          kernels::precision_name(metadata.precision));
   network.visit([](Parameter& p) {
-    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a number that is not finite", p.name);
+    if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a value that is not finite", p.name);
   });
   network.visit_matrices([&](Parameter& p) { round_matrix(precision, p.rows(), p.row_size(), p.value.data()); });
   metadata.precision = precision;

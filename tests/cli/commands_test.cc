@@ -196,7 +196,7 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
   write_text(f.path("nan.safetensors"), bytes);
   const Outcome o = f.train("nan", {"--init-from", f.path("nan.safetensors")});
   CHECK(o.code == 1);
-  CHECK_THAT(o.err, contains_text("embedding.weight holds a number that is not finite"));
+  CHECK_THAT(o.err, contains_text("embedding.weight holds a value that is not finite"));
 
   // Weights that are numbers, but so large that a product overflows: the layer is named.
   const float huge = 3e38f;
@@ -364,7 +364,7 @@ TEST_CASE("inspect shows and verifies a model, and a changed weight is found out
   memcpy(bytes.data() + 8 + header + 64, &changed, 4);
   write_text(f.path("changed.safetensors"), bytes);
   check_fails(f.mnemo({"inspect", f.path("changed.safetensors"), "--verify"}), 1, "not verified");
-  check_fails(trained().mnemo({"inspect", "/dev/zero"}), 1, "/dev/zero: is a device, expected a file");
+  check_fails(trained().mnemo({"inspect", "/dev/zero"}), 1, "/dev/zero: expected a file, found a device");
 }
 
 TEST_CASE("config check, print, schema and explain") {

@@ -11,7 +11,7 @@ using kernels::Precision;
 
 namespace {
 
-// What is wrong with a matrix of two rows and three columns that is stored as these integers and scales.
+// The error for a matrix of two rows and three columns that is stored as these integers and scales.
 std::string wrong_with(std::vector<std::int8_t> integers, std::vector<float> scales,
                        Precision precision = Precision::kInt8) {
   const TemporaryFolder folder;
@@ -25,7 +25,7 @@ std::string wrong_with(std::vector<std::int8_t> integers, std::vector<float> sca
 
 }  // namespace
 
-TEST_CASE("matrices of narrower numbers come back as they were rounded") {
+TEST_CASE("matrices in lower precision come back as they were rounded") {
   const std::vector<float> values{0.5f, -1.25f, 3.0f, 0.0f, 1e-3f, -2e-3f};
   for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights, Precision::kInt8}) {
     const TemporaryFolder folder;
@@ -41,8 +41,7 @@ TEST_CASE("matrices of narrower numbers come back as they were rounded") {
   }
 }
 
-TEST_CASE(
-    "a matrix of integers is refused with scales that are none, integers out of range, or numbers of another kind") {
+TEST_CASE("a matrix of integers is refused for invalid scales, integers out of range, or another precision") {
   const std::vector<std::int8_t> good{1, 2, 3, -127, 127, 0};
   CHECK(wrong_with(good, {0.5f, 0.0f}).empty());
   for (const float scale : {NAN, INFINITY, -1.0f, 3e38f})
@@ -52,7 +51,7 @@ TEST_CASE(
     CHECK_THAT(wrong_with(good, {1, 1}, precision), contains_text("m is I8"));
 }
 
-TEST_CASE("a model of a task that this program does not know is refused by the task's name and its maker's") {
+TEST_CASE("a model of an unknown task is refused with the task's name and the program that made the model") {
   const TemporaryFolder folder;
   const std::string path = folder / "m.safetensors";
   const auto refused = [&](const std::string& task) -> std::string {

@@ -67,7 +67,7 @@ void check_harmless(const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE("what is written is read") {
+TEST_CASE("a written file is read back") {
   TemporaryFolder folder;
   const std::int64_t counts[] = {-1, INT64_MAX};
   const std::map<std::string, std::string> metadata = {
@@ -97,7 +97,7 @@ TEST_CASE("what is written is read") {
   CHECK_THROWS_WITH(file.find("counts")->floats(), contains_text("expected F32, found I64"));
 }
 
-TEST_CASE("the views of a file stay good when it is copied, moved and gone") {
+TEST_CASE("the views of a file stay valid when it is copied, moved and destroyed") {
   auto file = std::make_unique<SafetensorsFile>(SafetensorsFile::parse(small_file(), "small"));
   const SafetensorsFile copy = *file;
   const SafetensorsFile moved = std::move(*file);
@@ -129,7 +129,7 @@ TEST_CASE("the layout: sorted header padded to 8 bytes, wide elements first") {
   CHECK(to_safetensors({}, {}) == file_of("{}      "));
 }
 
-TEST_CASE("tensors at odd places of a file from elsewhere are aligned in memory") {
+TEST_CASE("unaligned tensors of a file from another program are aligned in memory") {
   std::string data("\x07\x00\x00\x80\x3F", 5);
   for (std::string padding : {"", " ", "  ", "   "}) {
     const auto file = SafetensorsFile::parse(
@@ -155,7 +155,7 @@ TEST_CASE("every dtype has its size and its name") {
   }
 }
 
-TEST_CASE("what is no safetensors file is told as what it is") {
+TEST_CASE("a file that is not a safetensors file is reported as what it is") {
   const std::pair<std::string, std::string> cases[] = {
       {"", "the file is empty"},
       {"abc", "the file is text"},
@@ -166,7 +166,7 @@ TEST_CASE("what is no safetensors file is told as what it is") {
       {std::string("\x80\x02\x8a\nl\xfc\x9c", 7), "a Python pickle"},
       {"\x89HDF\r\n\x1A\n", "HDF5"},
       {"\x1F\x8B\x08\x08 file", "gzip"},
-      {std::string(5, '\0'), "it has 5 bytes, too few"},
+      {std::string(5, '\0'), "it has 5 bytes, which is too short"},
       {std::string(8, '\xFF') + "abc", "announce a header of 18446744073709551615 bytes, but 3 follow"},
       {file_of(""), "does not begin with {"},
       {file_of("[]"), "does not begin with {"},
@@ -177,7 +177,7 @@ TEST_CASE("what is no safetensors file is told as what it is") {
   }
 }
 
-TEST_CASE("a header that is no sound JSON is refused") {
+TEST_CASE("a header that is not valid JSON is refused") {
   std::string deep = R"({"a":)";
   for (int i = 0; i < 100000; ++i) deep += "[";
   std::string long_shape = R"({"a":{"dtype":"U8","data_offsets":[0,0],"shape":[0)";
@@ -187,20 +187,20 @@ TEST_CASE("a header that is no sound JSON is refused") {
   std::string many_fields = R"({"a":{"0":0)";
   for (int i = 1; i < 100; ++i) many_fields += fmt::format(",\"{}\":0", i);
   const std::pair<std::string, std::string> cases[] = {
-      {"{", "no valid JSON, at byte"},
-      {"{} x", "no valid JSON, at byte"},
+      {"{", "not valid JSON, at byte"},
+      {"{} x", "not valid JSON, at byte"},
       {std::string("{}\0garbage", 10), "holds a NUL byte"},
-      {"{\"\xFF\":{}}", "no valid JSON, at byte"},
-      {R"({"a":1e999})", "no valid JSON, at byte"},
+      {"{\"\xFF\":{}}", "not valid JSON, at byte"},
+      {R"({"a":1e999})", "not valid JSON, at byte"},
       {R"({"a":{},"a":{}})", "has the key \"a\" twice"},
       {R"({"__metadata__":{"k":"1","k":"1"}})", "has the key \"k\" twice"},
       {R"({"__metadata__":{},"__metadata__":{}})", "has the key \"__metadata__\" twice"},
       {R"({"a":{"dtype":"U8","dtype":"U8"}})", "has the key \"dtype\" twice"},
-      {deep, "nested too deeply, in \"a\""},
+      {deep, "nested too deeply in \"a\""},
       {R"({"a":{"shape":[{}]}})", "nested too deeply"},
-      {long_shape + "]}}", "a list of more than 16 values, in \"a\""},
-      {many_lists + "]}", "a list of more than 16 values, in \"a\""},
-      {many_fields + "}}", "more than 8 keys in one place"},
+      {long_shape + "]}}", "a list of more than 16 values in \"a\""},
+      {many_lists + "]}", "a list of more than 16 values in \"a\""},
+      {many_fields + "}}", "an object of more than 8 keys"},
   };
   for (const auto& [header, expected] : cases) CHECK_THAT(message_of(file_of(header)), contains_text(expected));
 }
@@ -213,41 +213,41 @@ TEST_CASE("limits of the header") {
   for (std::size_t i = 0; i < format::kMaxEntries; ++i)
     header += fmt::format(R"(,"{}":{})", i, entry("U8", "[0]", "[0,0]"));
   CHECK(message_of(file_of(header + "}")).empty());
-  CHECK_THAT(message_of(file_of(header + R"(,"x":{}})")), contains_text("more than 100001 keys in one place"));
+  CHECK_THAT(message_of(file_of(header + R"(,"x":{}})")), contains_text("an object of more than 100001 keys"));
 }
 
 TEST_CASE("each mismatch of a tensor is named") {
   const std::pair<std::string, std::string> cases[] = {
       {R"({"a":1})", "tensor \"a\": expected an object, found number"},
-      {R"({"a":{}})", "tensor \"a\": dtype missing or no string; tensor \"a\": shape missing"},
-      {R"({"a":{}})", "data_offsets missing or no list of two"},
+      {R"({"a":{}})", "tensor \"a\": dtype missing or not a string; tensor \"a\": shape missing"},
+      {R"({"a":{}})", "data_offsets missing or not a list of two"},
       {R"({"a":)" + entry("F31", "[1]", "[0,4]") + "}", "tensor \"a\": unknown dtype \"F31\""},
-      {R"({"a":{"dtype":3,"shape":[1],"data_offsets":[0,4]}})", "dtype missing or no string"},
-      {R"({"a":)" + entry("F32", "[-1]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[-0]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[1.0]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[1e0]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[\"1\"]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[null]", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "1", "[0,4]") + "}", "shape missing or no list of whole numbers"},
-      {R"({"a":)" + entry("F32", "[9223372036854775808]", "[0,4]") + "}", "shape missing or no list"},
-      {R"({"a":)" + entry("F32", "[18446744073709551617]", "[0,4]") + "}", "shape missing or no list"},
+      {R"({"a":{"dtype":3,"shape":[1],"data_offsets":[0,4]}})", "dtype missing or not a string"},
+      {R"({"a":)" + entry("F32", "[-1]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[-0]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[1.0]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[1e0]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[\"1\"]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[null]", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "1", "[0,4]") + "}", "shape missing or not a list of whole numbers"},
+      {R"({"a":)" + entry("F32", "[9223372036854775808]", "[0,4]") + "}", "shape missing or not a list"},
+      {R"({"a":)" + entry("F32", "[18446744073709551617]", "[0,4]") + "}", "shape missing or not a list"},
       {R"({"a":)" + entry("F32", "[4294967296,4294967297]", "[0,4]") + "}", "more bytes than can be counted"},
       {R"({"a":)" + entry("F32", "[2305843009213693952]", "[0,4]") + "}", "more bytes than can be counted"},
       {R"({"a":)" + entry("F32", "[4611686018427387905]", "[0,4]") + "}", "more bytes than can be counted"},
       {R"({"a":)" + entry("F32", "[2]", "[0,4]") + "}", "tensor \"a\": F32 [2] needs 8 bytes, data_offsets give 4"},
-      {R"({"a":)" + entry("F32", "[1]", "[0]") + "}", "data_offsets missing or no list of two"},
-      {R"({"a":)" + entry("F32", "[1]", "[0,4,4]") + "}", "data_offsets missing or no list of two"},
-      {R"({"a":)" + entry("F32", "[1]", "[-4,0]") + "}", "data_offsets missing or no list of two"},
+      {R"({"a":)" + entry("F32", "[1]", "[0]") + "}", "data_offsets missing or not a list of two"},
+      {R"({"a":)" + entry("F32", "[1]", "[0,4,4]") + "}", "data_offsets missing or not a list of two"},
+      {R"({"a":)" + entry("F32", "[1]", "[-4,0]") + "}", "data_offsets missing or not a list of two"},
       {R"({"a":)" + entry("F32", "[1]", "[4,0]") + "}", "bytes 4 to 0 are not within the 4 bytes of data"},
       {R"({"a":)" + entry("F32", "[2]", "[0,8]") + "}", "bytes 0 to 8 are not within the 4 bytes of data"},
       {R"({"a":)" + entry("U8", "[3]", "[0,3]") + "}", "bytes 3 to 4 of the data belong to no tensor"},
       {R"({"a":)" + entry("U8", "[3]", "[1,4]") + "}", "bytes 0 to 1 of the data belong to no tensor"},
       {"{}", "bytes 0 to 4 of the data belong to no tensor"},
       {R"({"a":)" + entry("U8", "[3]", "[0,3]") + R"(,"b":)" + entry("U8", "[2]", "[2,4]") + "}",
-       "tensor \"b\": its bytes overlap another one's"},
+       "tensor \"b\": its bytes overlap another tensor's"},
       {R"({"a":)" + entry("U8", "[4]", "[0,4]") + R"(,"b":)" + entry("U8", "[0]", "[2,2]") + "}",
-       "tensor \"b\": its bytes overlap another one's"},
+       "tensor \"b\": its bytes overlap another tensor's"},
       {R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"code":"x"}})", "unknown key \"code\""},
       {R"({"__metadata__":[],"a":)" + entry("U8", "[4]", "[0,4]") + "}",
        "__metadata__: expected an object, found array"},
@@ -259,7 +259,7 @@ TEST_CASE("each mismatch of a tensor is named") {
   }
 }
 
-TEST_CASE("all mismatches come in one line, ten of them listed") {
+TEST_CASE("all mismatches are reported in one line, ten of them listed") {
   std::string header = R"({"__metadata__":{"k":1})";
   for (int i = 0; i < 12; ++i) header += fmt::format(R"(,"t{}":{})", 10 + i, entry("F31", "[0]", "[0,0]"));
   const std::string message = message_of(file_of(header + "}"));
@@ -286,7 +286,7 @@ TEST_CASE("a small file with any byte changed is refused or harmless") {
     }
 }
 
-TEST_CASE("a small file cut off anywhere, or with something behind it, is refused") {
+TEST_CASE("a small file that is cut off anywhere or has trailing bytes is refused") {
   const std::string sound = small_file();
   REQUIRE(message_of(sound).empty());
   for (std::size_t length = 0; length < sound.size(); ++length) {
@@ -298,7 +298,7 @@ TEST_CASE("a small file cut off anywhere, or with something behind it, is refuse
   CHECK_THAT(message_of(sound.substr(0, sound.size() - 1)), contains_text("cut off?"));
 }
 
-TEST_CASE("what cannot be read again is not written") {
+TEST_CASE("a file that could not be read back is not written") {
   const auto a = float_tensor("a", {6}, kWeights.data());
   auto wrong = a;
   wrong.shape = {7};
@@ -307,8 +307,8 @@ TEST_CASE("what cannot be read again is not written") {
   wrong.shape = {-1, -6};
   CHECK_THROWS_WITH(to_safetensors({}, {wrong}), contains_text("F32 [-1, -6] does not fit"));
   CHECK_THROWS_WITH(to_safetensors({}, {byte_tensor("__metadata__", "x")}), contains_text("must not be called"));
-  CHECK_THROWS_WITH(to_safetensors({}, {byte_tensor("\xFF", "x")}), contains_text("no valid UTF-8"));
-  CHECK_THROWS_WITH(to_safetensors({{"k", "\xFF"}}, {}), contains_text("no valid UTF-8"));
+  CHECK_THROWS_WITH(to_safetensors({}, {byte_tensor("\xFF", "x")}), contains_text("not valid UTF-8"));
+  CHECK_THROWS_WITH(to_safetensors({{"k", "\xFF"}}, {}), contains_text("not valid UTF-8"));
   CHECK_THROWS_WITH(to_safetensors({{"k", std::string(format::kMaxHeaderBytes, 'x')}}, {}),
                     contains_text("expected at most 16777216"));
   CHECK_THROWS_WITH(to_safetensors({}, {float_tensor("a", std::vector<std::int64_t>(17, 1), kWeights.data())}),
@@ -316,7 +316,7 @@ TEST_CASE("what cannot be read again is not written") {
   CHECK_THROWS_AS(float_tensor("a", {INT64_MAX, 2}, nullptr), Error);
 }
 
-TEST_CASE("a file that cannot be read or written names itself") {
+TEST_CASE("an error of reading or writing names the file") {
   TemporaryFolder folder;
   CHECK_THROWS_WITH(SafetensorsFile::read(folder / "none"), contains_text("none: cannot open"));
   CHECK_THROWS_WITH(write_safetensors(folder / "no/m", {}, {}), contains_text("no/m: cannot create"));
