@@ -10,16 +10,16 @@
 namespace mnemo {
 namespace {
 
-// Units that are read at once where nothing is learned.
+// Units per step without dynamic evaluation.
 constexpr std::int64_t kBlock = 64;
-constexpr double kLongestGradient = 1.0;
+constexpr double kMaxGradientNorm = 1.0;
 
-// The network with the weights as they are, to be trained on.
+// A copy of the network with its current weights, to be trained further.
 std::unique_ptr<LanguageModel> copy_without_dropout(const TextLanguageModel& model) {
   LanguageModelOptions options = model.network().options();
   RecurrentOptions& layers = options.recurrent;
   for (const auto& [rate, name] : {std::pair{layers.zoneout_h, "zoneout_h"}, {layers.zoneout_c, "zoneout_c"}})
-    if (rate > 0) fail("model.{}: a model with zoneout cannot go on learning while it is measured", name);
+    if (rate > 0) fail("model.{}: dynamic evaluation cannot adapt a model with zoneout", name);
   for (float* rate : {&options.dropout, &options.embedding_dropout, &options.unit_dropout, &options.activation_penalty,
                       &options.slowness_penalty, &layers.layer_dropout, &layers.state_dropout, &layers.weight_dropout})
     *rate = 0;
@@ -41,7 +41,7 @@ AdaptiveLoss::AdaptiveLoss(const TextLanguageModel& model, const AdaptationOptio
     : model_(model), options_(options), pool_(pool) {
   if (options.rate <= 0) return;
   if (model.metadata().precision != kernels::Precision::kFloat32)
-    throw Error("dynamic evaluation changes weights: it needs a float32 model");
+    throw Error("dynamic evaluation updates the weights: it needs a float32 model");
   learner_ = copy_without_dropout(model);
   OptimizerOptions sgd;
   sgd.kind = OptimizerKind::kSgd;
@@ -80,12 +80,13 @@ void AdaptiveLoss::measure(const ReadUnits& read, const StreamLoss::Lane& lane, 
     const double norm = optimizer_->gradient_norm(pool_);
     if (!std::isfinite(norm))
       fail("dynamic evaluation: the gradient after unit {} is not finite; lower its rate", at + length);
-    optimizer_->step(options_.rate, norm > kLongestGradient ? kLongestGradient / norm : 1.0, pool_);
+    optimizer_->step(options_.rate, norm > kMaxGradientNorm ? kMaxGradientNorm / norm : 1.0, pool_);
     learner_->weights_changed();
   }
 }
 
-// The unit after row t is predicted by what lies in the cache and by the rows of this block before t.
+// Mixes the cache's distribution into log_p. The target of row t is predicted from the cached outputs and from the rows
+// of this block before t.
 void AdaptiveLoss::mix_cache(const float* y, std::span<const std::int32_t> targets, std::vector<double>& log_p) {
   const Index H = model_.network().options().recurrent.output(), T = std::ssize(targets);
   const Index before = std::ssize(units_);

@@ -1,4 +1,4 @@
-// Language models that go on learning from the text they measure.
+// Language models that keep adapting to the text they are evaluated on.
 #pragma once
 
 #include <cstdint>
@@ -12,27 +12,27 @@
 namespace mnemo {
 
 struct AdaptationOptions {
-  /// Continuous cache (Grave, Joulin & Usunier 2017): how many units back it remembers, 0: none; p is the mixture of
-  /// the model's and `share` of softmax(flatness h_t . h_i) over the units behind those.
+  /// Continuous cache (Grave, Joulin & Usunier 2017): how many units back it remembers, 0: none. p mixes the model's
+  /// probability with `share` of softmax(flatness h_t . h_i) over the units that followed those h_i.
   std::int64_t cache = 0;
   double flatness = 0.3, share = 0.1;
-  /// Dynamic evaluation (Mikolov et al. 2010): after every `steps` units, measured first, a step of gradient descent of
-  /// this rate on their mean loss, its gradient clipped to length 1; 0: none.
+  /// Dynamic evaluation (Mikolov et al. 2010): after every `steps` units, which are measured first, a step of gradient
+  /// descent with this rate on their mean loss, with the gradient norm clipped to 1; 0: none.
   double rate = 0;
   std::int64_t steps = 20;
 
   bool any() const { return cache > 0 || rate > 0; }
 };
 
-/// Measures texts one after the other. The cache and what was learned go on from text to text, the state does not.
-/// Dynamic evaluation learns in a copy of the network without dropout and penalties, so that its gradients are of what
-/// the model says; the model itself stays as it is.
+/// Measures texts one after the other. The cache and the adapted weights carry over from text to text, the state does
+/// not. Dynamic evaluation trains a copy of the network without dropout and penalties, so that its gradients are those
+/// of the loss that is measured; the model itself is not changed.
 class AdaptiveLoss {
  public:
-  /// Throws Error for dynamic evaluation of a model whose weights are not float32, or that was trained with zoneout.
+  /// Throws Error for dynamic evaluation of a model whose weights are not float32 or that was trained with zoneout.
   AdaptiveLoss(const TextLanguageModel& model, const AdaptationOptions& options, ThreadPool& pool);
 
-  /// Units [begin, end) of a row are read, of those from `counted` on `use` is told.
+  /// Reads units [begin, end) of a row and calls `use` for those from `counted` on.
   void measure(const ReadUnits& read, const StreamLoss::Lane& lane, const StreamLoss::Use& use);
 
  private:
@@ -44,7 +44,7 @@ class AdaptiveLoss {
   ThreadPool& pool_;
   Arena arena_;
   std::unique_ptr<Optimizer> optimizer_;
-  // The last options.cache outputs [., H], the oldest first, and the unit that came behind each.
+  // The last options.cache outputs [., H], the oldest first, and the unit that followed each.
   std::vector<float> outputs_;
   std::vector<std::int32_t> units_;
 };

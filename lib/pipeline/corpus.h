@@ -1,4 +1,4 @@
-// Encoded texts in one piece of memory, and the batches made of them.
+// Encoded texts in contiguous memory, and the batches made from them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace mnemo {
 
-/// Texts as bags of rows of the embedding table, one bag a unit.
+/// Texts as bags of rows of the embedding table, one bag per unit.
 class Corpus {
  public:
   void add(const EncodedText& text);
@@ -25,12 +25,12 @@ class Corpus {
   std::int64_t units() const { return text_starts_.back(); }
   std::int64_t unknown_units() const { return unknown_; }
 
-  /// Units whose own row is read as the unknown one's: each with probability `rate`, those that occur once in train
-  /// also with `singleton_rate`, drawn from the stream of `seed` and `step`; their n-grams stay, and so learn to stand
-  /// for them.
+  /// Units whose own row is replaced by the unknown unit's: each with probability `rate`, those that occur once in
+  /// train also with `singleton_rate`, drawn from the stream of `seed` and `step`. Their n-grams stay, and so learn to
+  /// represent unknown units.
   struct UnknownUnits {
     double rate = 0.0, singleton_rate = 0.0;
-    const Vocabulary* vocabulary = nullptr;  ///< with the counts in train; null where singleton_rate is 0
+    const Vocabulary* vocabulary = nullptr;  ///< with the counts in train; null if singleton_rate is 0
     std::uint64_t seed = 0, step = 0;
 
     double rate_of(std::int32_t row) const;
@@ -44,7 +44,7 @@ class Corpus {
   Batch batch(std::span<const std::int64_t> texts) const { return batch(texts, UnknownUnits()); }
   Batch batch(std::span<const std::int64_t> texts, const UnknownUnits& unknown) const;
 
-  /// The place of a text's first unit among all units.
+  /// The index of a text's first unit among all units.
   std::int64_t first_unit(std::int64_t text) const { return text_starts_[text]; }
 
  private:
@@ -55,15 +55,15 @@ class Corpus {
   std::int64_t unknown_ = 0;
 };
 
-/// Batches of texts of similar length [texts], in random order: texts are sorted by length, equal lengths at random,
-/// cut into batches of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than
-/// that, at least one), and the batches shuffled; all by `seed` and `epoch`. The number of batches does not depend on
-/// the epoch.
+/// Batches of texts with similar lengths, in random order: texts are sorted by length, ties at random, cut into batches
+/// of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than that, at least
+/// one), and the batches are shuffled, all by `seed` and `epoch`. The number of batches does not depend on the epoch.
 std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
                                                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
 
-/// Batches for inference: all texts by length, cut where a batch would have more units than fill the products' tiles.
-/// `costs` [texts], if not empty, counts units that take more memory than usual as more than one.
+/// Batches for inference: all texts by length, cut where a batch would have more units than fill the tiles of the
+/// matrix products. `costs` [texts], if not empty, replaces the texts' lengths, to count units that take more memory as
+/// more than one.
 std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus,
                                                          std::span<const std::int64_t> costs = {});
 

@@ -1,4 +1,4 @@
-// Log-probabilities of lines by a language model: what `mnemo score` answers.
+// Log-probabilities of lines under a language model: the answers of `mnemo score`.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace mnemo {
 
 struct LineScore {
-  std::vector<std::int32_t> units;        ///< the line's, and its end
+  std::vector<std::int32_t> units;        ///< of the line, and the end of line
   std::vector<double> log_probabilities;  ///< of each
   std::int64_t unknown = 0;
 
@@ -24,8 +24,8 @@ struct LineScore {
   Json json(const Vocabulary& vocabulary) const;
 };
 
-/// Takes lines and scores them many at a time. Each is scored as if it began the text; with adaptation the later ones
-/// by what the earlier ones taught.
+/// Takes lines and scores them many at a time. Each is scored as if it began the text; with adaptation, by a model that
+/// has adapted to the lines before it.
 class LineScorer {
  public:
   /// `model` and `pool` must outlive it.
@@ -35,7 +35,7 @@ class LineScorer {
   void add(std::string_view line);
   std::int64_t lines() const { return std::ssize(starts_) - 1; }
   std::int64_t units() const { return std::ssize(ids_); }
-  /// The scores of the lines that were added, in order; they are forgotten.
+  /// The scores of the lines added since the last call, in order.
   std::vector<LineScore> take();
 
  private:

@@ -42,7 +42,7 @@ RecurrentOptions recurrent_options(const Config& c) {
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
   return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
     const ModelConfig& m = config.model;
-    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the lstm takes it");
+    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the cell lstm takes it");
     for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
       errors.push_back("model." + conflict);
   });

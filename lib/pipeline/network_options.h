@@ -1,4 +1,4 @@
-// A configuration's keys as options of layers and tokenizers.
+// A configuration's keys translated into options of layers and tokenizers.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@
 
 namespace mnemo {
 
-/// `load_config`, which lists what is wrong between the keys of the model section too.
+/// `load_config` that also reports conflicts between the keys of the model section.
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets);
 
-/// Without the size of the input, which is the model's.
+/// Without the input size, which the model sets.
 RecurrentOptions recurrent_options(const Config& config);
 
 TokenizerOptions tokenizer_options(const TextConfig& text);

@@ -16,7 +16,7 @@ std::string verdict(const std::vector<std::string>& faults) {
   return faults.empty() ? "ok" : fmt::format("{}", fmt::join(faults, "; "));
 }
 
-// What the poem's own characters show, or else the model's.
+// The script that the poem's own characters show, or else the script of the model's vocabulary.
 Script script_of_poem(const std::vector<std::u32string>& lines, const TextLanguageModel& model) {
   ScriptEvidence evidence;
   for (const std::u32string& line : lines)
@@ -25,7 +25,7 @@ Script script_of_poem(const std::vector<std::u32string>& lines, const TextLangua
   return shown ? *shown : script_of(model.vocabulary());
 }
 
-// What the model says of the body, of which it is given nothing but the form.
+// Adds the log-probability of the body, conditioned on nothing but the form.
 void add_log_probability(const TextLanguageModel& model, const PoemForm& form, const std::string& body,
                          ThreadPool& pool, PoemScore& out) {
   std::vector<std::int32_t> ids;

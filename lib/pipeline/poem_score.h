@@ -1,4 +1,4 @@
-// A poem against the rules of its form and against a language model: what `mnemo score --form` answers.
+// A poem checked against the rules of its form and scored by a language model: the answers of `mnemo score --form`.
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,7 @@ void check_stored_weights(const ModelContents& contents, double weights) {
   double stored = 0;
   for (const TensorView& tensor : contents.file.tensors()) stored += static_cast<double>(tensor.bytes);
   if (weights * static_cast<double>(kernels::precision_bytes(contents.metadata.precision)) > stored)
-    fail("{}: damaged model: the tensors are of another size than the sizes in model say", contents.file.name());
+    fail("{}: damaged model: the tensors are smaller than the sizes in model require", contents.file.name());
 }
 
 void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors) {
@@ -41,7 +41,7 @@ void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorV
 
 void round_network(Network& network, kernels::Precision precision, ModelMetadata& metadata) {
   if (metadata.precision != kernels::Precision::kFloat32)
-    fail("the model has the precision {} already; start from the float32 model",
+    fail("the model already has the precision {}; start from the float32 model",
          kernels::precision_name(metadata.precision));
   network.visit([](Parameter& p) {
     if (kernels::has_non_finite(p.value.data(), p.size())) fail("{} holds a value that is not finite", p.name);
@@ -68,11 +68,11 @@ std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<s
   try {
     for (const Json& sample : metadata.self_test) {
       texts.push_back(sample.at("text").get<std::string>());
-      if (find_invalid_utf8(texts.back())) throw Error("damaged model: a sample's text is no UTF-8");
+      if (find_invalid_utf8(texts.back())) throw Error("damaged model: a sample's text is not UTF-8");
       for (const Json& value : sample.at("probabilities")) out.push_back(value.get<float>());
     }
   } catch (const nlohmann::json::exception&) {
-    throw Error("damaged model: a sample is no object with text and probabilities");
+    throw Error("damaged model: a sample is not an object with text and probabilities");
   }
   return out;
 }

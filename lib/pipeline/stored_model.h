@@ -1,4 +1,4 @@
-// What reading and writing the model files of all tasks have in common.
+// The parts of reading and writing model files that all tasks share.
 #pragma once
 
 #include <cstddef>
@@ -11,29 +11,30 @@
 
 namespace mnemo {
 
-/// The configuration that a model holds. Throws Error if it is none.
+/// The configuration stored in a model. Throws Error if it is not valid.
 Config model_config(const ModelContents& contents);
 
-/// Throws Error where the file has fewer bytes than this many weights need, so that no memory is asked for that the
-/// file does not have. `weights` is a double, as a damaged configuration may ask for anything.
+/// Throws Error if the file has fewer bytes than this many weights need, so that no memory is allocated that the file
+/// cannot fill. `weights` is a double, as a damaged configuration may ask for any size.
 void check_stored_weights(const ModelContents& contents, double weights);
 
 /// Views of a network's parameters, its matrices in the precision of `narrow`.
 void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors);
 
-/// Rounds a network's matrices to a lower precision, and says so in the metadata; the caller tells the network. Throws
-/// Error if they are of a lower precision already, or if a weight is not finite.
+/// Rounds a network's matrices to a lower precision and sets it in the metadata; the caller sets it in the network.
+/// Throws Error if they already have a lower precision, or if a weight is not finite.
 void round_network(Network& network, kernels::Precision precision, ModelMetadata& metadata);
 
-/// ModelMetadata::self_test of texts and their values one behind the other, `lengths` of each.
+/// ModelMetadata::self_test from texts and their values, concatenated; `lengths` has the number of each text's values.
 Json samples_json(const std::vector<std::string>& texts, const std::vector<float>& values,
                   const std::vector<std::size_t>& lengths);
 
-/// The stored samples: their texts, and all their values one behind the other. Throws Error if there are none, or if
-/// they are damaged.
+/// The stored samples: their texts, and the concatenation of their values. Throws Error if there are none, or if they
+/// are damaged.
 std::vector<float> self_test_values(const ModelMetadata& metadata, std::vector<std::string>& texts);
 
-/// Of the values now from those that are expected; infinite if one is no number. Throws Error if their numbers differ.
+/// The largest difference of the current values from the expected ones; infinite if one is NaN. Throws Error if there
+/// are more of one than of the other.
 double largest_difference(const std::vector<float>& now, const std::vector<float>& expected);
 
 }  // namespace mnemo

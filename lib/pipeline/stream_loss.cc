@@ -7,12 +7,12 @@
 namespace mnemo {
 namespace {
 
-// Steps that are read at once where nothing is learned.
+// Steps per forward pass.
 constexpr std::int64_t kBlockSteps = 256;
-// Lanes that are read side by side.
+// Lanes per batch.
 constexpr std::ptrdiff_t kLanes = 128;
 
-// Reads lanes, the longest first, side by side.
+// Reads lanes, which are sorted by decreasing length, in one batch.
 void measure_group(const TextLanguageModel& model, std::span<const StreamLoss::Lane> lanes, const ReadUnits& read,
                    ThreadPool& pool, Arena& arena, const StreamLoss::Use& use) {
   const LanguageModel& network = model.network();

@@ -1,4 +1,4 @@
-// What rows of units cost a language model: each unit predicted after those before it.
+// The loss of a language model on rows of units, each unit predicted from those before it.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace mnemo {
 
-/// h and c of some sequences, as RecurrentState shows them, in memory of their own.
+/// Copies of h and c of some sequences, laid out as in RecurrentState.
 class CarriedState {
  public:
   CarriedState(const RecurrentOptions& options, Index sequences);
@@ -32,28 +32,27 @@ class CarriedState {
 /// Gives units [first, first + out.size()) of a row of them.
 using ReadUnits = std::function<void(std::int64_t first, std::span<std::int32_t> out)>;
 
-/// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each,
-/// which for the first of all is `text_end`, into `ids`.
+/// Puts units [first, first + length) of a row into `targets` at the rows of sequence b, and the unit before each into
+/// `ids`; the unit before the row's first is `text_end`.
 void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,
                  const Packing& packing, Index b, std::vector<std::int32_t>& ids, std::vector<std::int32_t>& targets);
 
-/// The loss of a row of units, of which parts may be read side by side.
+/// The loss on a row of units, parts of which may be read in parallel.
 class StreamLoss {
  public:
-  /// Reads `lanes` equal parts of a stream of `units` side by side. Each but the first begins `warm_up` units earlier,
-  /// uncounted, so that its state is near what it would be after all that stands before; with one lane the loss is
-  /// exact.
+  /// Reads `lanes` equal parts of a stream of `units` in parallel. Each but the first begins `warm_up` units earlier,
+  /// uncounted, so that its state is close to the state after everything before it; with one lane the loss is exact.
   StreamLoss(std::int64_t units, std::int64_t lanes, std::int64_t warm_up);
-  /// Units [begin, end) of a row are read, those from `counted` on are measured.
+  /// Units [begin, end) of a row are read; those from `counted` on are measured.
   struct Lane {
     std::int64_t begin, counted, end;
   };
-  /// Reads pieces each as if nothing stood before it. The unit before each must be a text's end.
+  /// Reads each lane as if nothing preceded it. The unit before each must be a text's end.
   explicit StreamLoss(std::vector<Lane> lanes);
 
-  /// Called with a unit, its place and its log p; of one lane in order.
+  /// Called with a unit, its index and its log p; in order within a lane.
   using Use = std::function<void(std::int32_t unit, std::int64_t place, double log_p)>;
-  /// The mean of -log p over all units, in nats; 0 without any.
+  /// The mean of -log p over all measured units, in nats; 0 if there are none.
   double measure(const TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool,
                  const Use& use = nullptr) const;
 

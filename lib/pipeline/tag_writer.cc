@@ -1,3 +1,5 @@
+// conll, conllu and jsonl write the lines that a sentence was read from, so that columns, comments and keys that the
+// model does not predict stay unchanged. html, slashed and sentences of other formats are written from the tokens.
 #include "pipeline/tag_writer.h"
 
 #include <fmt/format.h>
@@ -16,7 +18,7 @@
 namespace mnemo {
 namespace {
 
-// Of spans' types in the order of their names; dark enough for black text on a page, and the terminal's own.
+// Colours of the span types in the order of their names: light enough for black text on a page, and the terminal's own.
 constexpr std::string_view kColours[] = {"#9ecae1", "#fdae6b", "#a1d99b", "#bcbddc", "#fc9272", "#d9d9d9"};
 constexpr int kTerminalColours[] = {34, 33, 32, 35, 31, 36};
 
@@ -29,11 +31,10 @@ mark small { padding-left: .4rem; font-size: .7rem; opacity: .75; }
 rt { color: #555; }
 )";
 
-// Code points before each byte of valid UTF-8, and in all.
+// The number of code points before each byte of valid UTF-8, and their total.
 std::vector<std::uint32_t> count_before(const std::string& text) {
   std::vector<std::uint32_t> out(text.size() + 1);
   for (std::size_t i = 0; i < text.size(); ++i) out[i + 1] = out[i] + (is_continuation(text[i]) ? 0 : 1);
-  // The count at a boundary is that of all code points that begin before it.
   return out;
 }
 
@@ -65,7 +66,7 @@ const std::string* TagWriter::unwritable(const Sentence& s) const {
 std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
 
 void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {
-  // Words stay words where only their tags are left out.
+  // A word whose tag is unlikely stays a word; append_slashed writes `_` for the tag.
   const bool words = options_.format == TagFormat::kSlashed && finds_words(columns_.front().name);
   for (std::size_t k = 0; k < predicted.size() && !words; ++k) drop_unlikely(columns_[k], predicted[k]);
   switch (options_.format) {
@@ -102,10 +103,10 @@ void TagWriter::drop_unlikely(const TagColumn& column, PredictedTags& p) const {
               inside.begin() + static_cast<std::ptrdiff_t>(span.end), true);
   }
   p.tags = spell_spans(spans, p.tags.size(), column.data_scheme);
-  // Where each token is in a span there is no tag for one that is not.
+  // If train has no token outside a span, there is no O to predict.
   if (std::find(column.tags.begin(), column.tags.end(), "O") == column.tags.end())
     std::replace(p.tags.begin(), p.tags.end(), std::string("O"), std::string("_"));
-  // What is in no span any more has the probability of O, where there is one.
+  // A token whose span was dropped gets the probability of O, if there is one.
   const auto tags = shown_tags(column);
   const auto outside = static_cast<std::size_t>(std::find(tags.begin(), tags.end(), "O") - tags.begin());
   for (std::size_t t = 0; t < p.tags.size(); ++t)
@@ -120,7 +121,7 @@ std::string TagWriter::marginals_of(const TagColumn& column, const PredictedTags
   return out;
 }
 
-// A type's place among those of all columns.
+// A type's index among those of all columns, modulo the number of colours.
 std::size_t TagWriter::colour_of(std::string_view type) const {
   return static_cast<std::size_t>(std::distance(types_.begin(), types_.find(type))) % std::size(kColours);
 }
@@ -183,7 +184,8 @@ void TagWriter::append_conllu(const Sentence& s, const std::vector<PredictedTags
   out += '\n';
 }
 
-// The text of sentences that came as tokens is those between blanks, of characters one behind the other.
+// For sentences that were read as tokens, the text is the tokens joined by blanks, or without blanks if they are
+// characters.
 PlacedText TagWriter::place(const Sentence& s) const {
   if (s.text) return {*s.text, s.places};
   return join_tokens(s.tokens, characters_ ? "" : " ");

@@ -1,4 +1,4 @@
-// Sentences with what a tagger says of them, in the forms that `mnemo tag` writes.
+// Sentences with their predicted tags, in the formats that `mnemo tag` writes.
 #pragma once
 
 #include <cstdint>
@@ -18,21 +18,21 @@ enum class TagFormat { kConll, kConllu, kJsonl, kHtml, kSlashed };
 struct TagWriterOptions {
   TagFormat format = TagFormat::kConll;
   bool marginals = false;      ///< every tag's probability; the predictions must have them
-  double least = 0;            ///< spans (where tags spell none, tags) that are less probable are left out (are `_`)
-  bool colour = false;         ///< conll: spans' tags in colours of a terminal
-  std::string separator = {};  ///< conll: between columns of rows; empty: a tab where the row has one, else a blank
+  double least = 0;            ///< less probable spans are left out; if tags spell none, less probable tags become `_`
+  bool colour = false;         ///< conll: tags of spans in terminal colours
+  std::string separator = {};  ///< conll: between columns of rows; empty: a tab if the row has one, else a blank
   bool rows = false;           ///< sentences were read as rows of tokens, which conll and conllu write again
-  bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys stay
-  std::string text_key = "text", spans_key = "spans";  ///< jsonl: under which they are written
-  std::int64_t best = 0;  ///< sequences that were asked for; conll rows get `_` for those that there are not
+  bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys are kept
+  std::string text_key = "text", spans_key = "spans";  ///< jsonl: the keys under which text and spans are written
+  std::int64_t best = 0;  ///< sequences that were requested; conll rows get `_` for those that do not exist
 };
 
-/// conll   a token's line as it was read, the tag of each column behind it, then its marginals as `TAG=P|TAG=P` and the
-///         tags of the second and further sequences, where these were asked for; comments stay
-/// conllu  the lines as they were read, the predicted columns replaced
-/// jsonl   {"text", "tokens", "spans", "nbest"}, no spans where tags spell none; with several columns also "columns"
-/// slashed a sentence a line, token/tag of the first column between blanks; of a model that finds words, the words,
-///         each with its tag if it finds these too, or `_` if that is too unlikely
+/// conll   a token's line as it was read, followed for each column by its tag, its marginals as `TAG=P|TAG=P` and the
+///         tags of the second and further sequences, if these were requested; comments are kept
+/// conllu  the lines as they were read, with the predicted columns replaced
+/// jsonl   {"text", "tokens", "spans", "nbest"}, no spans if tags spell none; with several columns also "columns"
+/// slashed a sentence per line, token/tag of the first column separated by blanks; for a model that finds words, the
+///         words, each with its tag if the model predicts tags too, or with `_` if that is too unlikely
 /// html    one self-contained page: spans in colours, or tags above their tokens
 class TagWriter {
  public:
@@ -44,17 +44,17 @@ class TagWriter {
           types_.insert(std::string(parts->type));
   }
 
-  /// Whether what is written needs neither probabilities nor spans.
+  /// Whether the output needs neither probabilities nor spans.
   bool needs_tags_alone() const;
 
-  /// The first token that the format cannot hold, as blanks in it would part it; null if there is none.
+  /// The first token that the format cannot hold, as blanks in it would split it; null if there is none.
   const std::string* unwritable(const Sentence& sentence) const;
 
-  /// What stands before the first and behind the last sentence.
+  /// The text before the first and after the last sentence.
   std::string head() const;
   std::string tail() const;
 
-  /// The object of a sentence as jsonl has it; `predicted` [columns], from which nothing is left out.
+  /// A sentence's object in jsonl; `predicted` [columns], from which nothing is left out.
   Json json(const Sentence& sentence, const std::vector<PredictedTags>& predicted) const;
 
   /// Appends a sentence to `out`; `predicted` [columns].

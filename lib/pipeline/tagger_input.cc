@@ -14,7 +14,7 @@ bool predicts_words(const Config& config) {
 
 namespace {
 
-// Makes each span one token, whose tag is the span's type.
+// Makes each span one token, tagged with the span's type.
 void join_spans(Sentence& s) {
   const std::vector<std::string> tags = std::move(s.tags[0]);
   const std::vector<std::string> pieces = std::move(s.tokens);
@@ -66,7 +66,7 @@ void cut_words(const Config& config, Sentence& s) {
 SentenceOptions sentence_options(const Config& config, const DataFile& file, InvalidUtf8 invalid_utf8, bool tags) {
   const std::string format = file.format.value_or(config.data.format);
   const auto known = sentence_format_from_name(format);
-  if (!known) throw UsageError(fmt::format("format \"{}\" is not one of sentences", format));
+  if (!known) throw UsageError(fmt::format("format \"{}\" is not a format of sentences", format));
   SentenceOptions out;
   out.format = *known;
   out.invalid_utf8 = invalid_utf8;

@@ -1,4 +1,4 @@
-// How sentences are read for a tagger.
+// How a tagger's sentences are read.
 #pragma once
 
 #include "config/config.h"
@@ -7,11 +7,12 @@
 
 namespace mnemo {
 
-/// How a file of sentences is to be read, from the configuration's keys and those of the file itself. `tags` says
-/// whether tags are needed.
+/// How to read a file of sentences, from the configuration's keys and those of the file itself. `tags`: whether tags
+/// are needed.
 SentenceOptions sentence_options(const Config& config, const DataFile& file, InvalidUtf8 invalid_utf8, bool tags);
 
-/// Whether the configuration's column is one of these two; then the words of a sentence become tagged characters.
+/// Whether the configuration's column is words or tagged-words; then cut_words turns the words of a sentence into
+/// tagged characters.
 bool predicts_words(const Config& config);
 void cut_words(const Config& config, Sentence& sentence);
 

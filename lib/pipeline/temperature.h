@@ -5,11 +5,11 @@
 
 namespace mnemo {
 
-/// Of a temperature that a model may have, well beyond what fitting gives (measure/calibration.h): far from 1 all
-/// probabilities are equal, or 0 and 1.
+/// The range of temperatures that a model may have, well beyond those that fitting gives (measure/calibration.h). Far
+/// from 1, probabilities are all equal, or 0 and 1.
 inline constexpr double kLeastTemperature = 0.01, kMostTemperature = 100.0;
 
-/// softmax(logits / temperature) by rows, or with multi_label sigmoid of each: [N, classes], worked out in double.
+/// softmax(logits / temperature) by rows, or with multi_label the sigmoid of each: [N, classes], computed in double.
 std::vector<float> apply_temperature(const std::vector<float>& logits, int classes, double temperature,
                                      bool multi_label);
 

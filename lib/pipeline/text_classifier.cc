@@ -1,3 +1,6 @@
+// A batch of texts is encoded into a Corpus, cut into batches of similar length and run through the network; logits are
+// put back in the order of the texts. Probabilities are computed from the logits at the fitted temperature, which is
+// stored as the model's calibration.
 #include "pipeline/text_classifier.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// A classifier with everything it needs to answer for a line of text, as it lies in a model file.
+// A classifier with everything it needs to classify a line of text, as stored in a model file.
 #pragma once
 
 #include <cstdint>
@@ -20,22 +20,22 @@ namespace mnemo {
 
 /// Which labels of a text are shown.
 struct LabelChoice {
-  std::optional<int> top;           ///< at most so many; without it 1 or, where a text may have several labels, all
-  std::optional<double> threshold;  ///< the least probability; without it 0 or, where all are shown, 0.5
+  std::optional<int> top;           ///< at most this many; if not set, 1 or, if a text may have several labels, all
+  std::optional<double> threshold;  ///< the lowest probability; if not set, 0 or, if `top` means all, 0.5
 };
 
 class TextClassifier : public TextModel {
  public:
   static constexpr const char* kTask = "classify";  ///< its name in configurations and model files
 
-  /// With initial weights by the configuration's seed. `vectors` may be null: without pretrained ones. Throws
+  /// With weights initialised from the configuration's seed. `vectors` may be null: no pretrained ones. Throws
   /// UsageError if configuration and vectors contradict each other.
   TextClassifier(const Config& config, std::vector<std::string> labels, Vocabulary vocabulary,
                  const PretrainedVectors* vectors);
 
-  /// Throws Error if the file is no sound classifier.
+  /// Throws Error if the file is not a valid classifier.
   static std::unique_ptr<TextClassifier> load(const std::string& path);
-  /// As TextModel::Reader.
+  /// A TextModel::Reader.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
   /// Rows of the embedding table for one line of valid UTF-8.
@@ -44,15 +44,15 @@ class TextClassifier : public TextModel {
   /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.
   std::vector<float> logits(const Corpus& corpus, Workspace& workspace) const;
 
-  /// Probabilities [texts, K] from the logits `values`, calibrated by `temperature` or raw.
+  /// Probabilities [texts, K] from the logits `values`, calibrated by `temperature` or uncalibrated.
   std::vector<float> probabilities(const std::vector<float>& values, bool calibrated) const;
 
-  /// The labels to show of a text with probabilities p [K], most probable first.
+  /// The labels to show for a text with probabilities p [K], most probable first.
   std::vector<std::int32_t> chosen_labels(const float* p, const LabelChoice& choice) const;
-  /// {"labels": [{"label", "probability"}, ...]} of these.
+  /// {"labels": [{"label", "probability"}, ...]} for these.
   Json labels_json(const float* p, const std::vector<std::int32_t>& chosen) const;
 
-  /// The most probable label of each record's "text", or those at or above one half.
+  /// The most probable label of each record's "text", or with multi_label those of at least one half.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
 
   Classifier& network() override { return *network_; }

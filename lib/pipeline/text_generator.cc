@@ -1,3 +1,6 @@
+// A text begins with the unit that ends the previous one; then come the conditions (a control unit each, and its text),
+// then the prompt. A form is a constraint on the units that may follow; it consumes the prompt first, so that
+// generation continues from there.
 #include "pipeline/text_generator.h"
 
 #include <algorithm>
@@ -7,10 +10,6 @@
 #include "base/json.h"
 #include "base/shown.h"
 #include "text/utf8.h"
-
-// A text begins with the unit that ends the one before it, then come the conditions (a control unit each, and its
-// text), then the prompt. A form is a constraint on what may follow; the prompt is read through it first, so that it
-// goes on from there.
 
 namespace mnemo {
 
@@ -34,7 +33,7 @@ void TextGenerator::add_conditions(const std::string& model_name) {
   if (!model_.tells()) {
     if (request_.title.empty() && request_.author.empty()) return;
     throw UsageError(
-        fmt::format("{}: is not conditioned on titles and authors, as models of poems-json are", model_name));
+        fmt::format("{}: the model is not conditioned on titles and authors, as models of poems-json are", model_name));
   }
   Tokens tokens;
   const Tokenizer tokenizer(model_.tokenizer_options());
@@ -69,11 +68,11 @@ void TextGenerator::add_unit(std::string_view unit, const std::string& where) {
     fail("{}: the model does not know \"{}\"; it was not in its training data", where, shown(unit));
 }
 
-// Units that may come, by the form and by what stands there already.
+// Sets up the form's constraint and lets it consume the prompt.
 void TextGenerator::constrain(const std::string& model_name) {
   const std::string& unit = model_.config().text.unit;
   if (unit != "char" && unit != "grapheme")
-    throw UsageError(fmt::format("--form: {} is a model of words; poems are made of characters", model_name));
+    throw UsageError(fmt::format("--form: {} is a model of words; poems need a model of characters", model_name));
   std::vector<std::string_view> texts;
   texts.reserve(static_cast<std::size_t>(model_.vocabulary().size()));
   for (std::int32_t v = 0; v < model_.vocabulary().size(); ++v) texts.push_back(model_.vocabulary().text(v));
@@ -92,17 +91,17 @@ void TextGenerator::note_prompt(std::size_t place, std::vector<std::uint8_t>& bl
   const std::string_view text = model_.vocabulary().text(unit);
   std::fill(blocked.begin(), blocked.end(), std::uint8_t{0});
   if (constraint_->ended())
-    fail("prompt, unit {}: \"{}\" stands after the end of {}", place + 1, shown(text), request_.form->name);
+    fail("prompt, unit {}: \"{}\" is after the end of {}", place + 1, shown(text), request_.form->name);
   constraint_->block(blocked);
   if (blocked[static_cast<std::size_t>(unit)] != 0)
     fail(
-        "prompt, unit {}: \"{}\" does not keep the form {}: there it breaks its length, --tones {}, the rhyme, the "
-        "acrostic, or stands twice",
+        "prompt, unit {}: \"{}\" does not keep the form {}: here it breaks the length, --tones {}, the rhyme or the "
+        "acrostic, or is a repetition",
         place + 1, shown(text), request_.form->name, request_.tones);
   constraint_->note(unit);
 }
 
-// Neither the unknown unit nor what stands for a condition is ever given; a record's end ends the text.
+// The unknown unit and the control units are never generated, except a record's end, which ends the text.
 void TextGenerator::block_controls() {
   GenerateOptions& options = request_.options;
   options.blocked.assign(static_cast<std::size_t>(model_.vocabulary().size()), 0);
@@ -146,7 +145,7 @@ std::string TextGenerator::text(const GeneratedText& text) const {
   return out;
 }
 
-// The mean over the couplets that the form wants parallel.
+// The mean over the couplets that the form requires to be parallel.
 double TextGenerator::parallelism_of(const GeneratedText& text) const {
   if (!vectors_) return 0;
   const auto couplets = parallel_couplets(*request_.form);
@@ -166,7 +165,7 @@ double TextGenerator::parallelism_of(const GeneratedText& text) const {
   return sum / static_cast<double>(couplets.size());
 }
 
-// The best of each number of candidates: by log p a unit and, where the form wants it, parallelism.
+// The best of each group of candidates: by log p per unit plus, if the form requires it, parallelism.
 std::vector<GeneratedText> TextGenerator::best(std::vector<GeneratedText> texts) const {
   const auto group = static_cast<std::size_t>(request_.candidates);
   if (group == 1) return texts;

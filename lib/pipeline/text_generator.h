@@ -1,4 +1,4 @@
-// Text from a language model, with a prompt, conditions and a form: what `mnemo generate` answers.
+// Text from a language model, with a prompt, conditions and a form: the answers of `mnemo generate`.
 #pragma once
 
 #include <cstdint>
@@ -18,38 +18,39 @@
 
 namespace mnemo {
 
-/// What is asked for. Texts are valid UTF-8.
+/// A request for texts. All strings are valid UTF-8.
 struct GenerationRequest {
-  std::string prompt;                     ///< lines; the last one goes on
+  std::string prompt;                     ///< lines; the last one is continued
   std::string title, author;              ///< that the text is conditioned on
-  std::string form_name;                  ///< of a form that is none of ours, which the text is conditioned on too
+  std::string form_name;                  ///< without `form`: the name of a form that the text is conditioned on too
   std::optional<PoemForm> form;           ///< that the text must keep
   RhymeBook book = RhymeBook::kPingshui;  ///< with `form`
   std::string tones = "strict";           ///< with `form`: the rule's name, for messages
-  std::string acrostic;                   ///< with `form`: the characters that its lines begin with
-  bool allow_repeats = false;             ///< with `form`: a character may stand twice
+  std::string acrostic;                   ///< with `form`: the first characters of its lines
+  bool allow_repeats = false;             ///< with `form`: a character may occur twice
   GenerateOptions options;                ///< blocked, end and constraint are set by the generator
   std::int64_t beam = 0;                  ///< width of a beam search; 0: sampling
-  std::int64_t candidates = 1;            ///< samples of which the best is given
+  std::int64_t candidates = 1;            ///< samples of which the best is returned
 };
 
 /// One request to one model. The model must be prepared to generate, and outlive the generator.
 class TextGenerator {
  public:
-  /// Throws UsageError for what the model cannot do, and Error that names the first unit of prompt, title or author
-  /// that the model does not know, or that does not keep the form. `model_name` stands in messages.
+  /// Throws UsageError for a request that the model does not support, and Error that names the first unit of prompt,
+  /// title or author that the model does not know or that does not keep the form. `model_name` is used in messages.
   TextGenerator(const TextLanguageModel& model, GenerationRequest request, const std::string& model_name);
 
-  /// The texts, as many as `options.samples`, or fewer of a beam search. `give` is told of each piece of a single
+  /// The texts, `options.samples` of them, or fewer with a beam search. `give` is called with each piece of a single
   /// sample's text as soon as it is chosen.
   std::vector<GeneratedText> run(ThreadPool& pool, const std::function<void(const std::string& piece)>& give = {});
 
-  /// Whether one sample is asked for that nothing is chosen from, so that its pieces may be shown as they come.
+  /// Whether a single sample is requested without a choice among candidates, so that its pieces may be shown as they
+  /// come.
   bool streams() const { return request_.beam == 0 && request_.options.samples == 1 && request_.candidates == 1; }
 
   /// Prompt and units as text.
   std::string text(const GeneratedText& text) const;
-  /// {"text", "prompt", "units", "log_prob", ...}; with `overlap`, which may be null, what it shares with a corpus.
+  /// {"text", "prompt", "units", "log_prob", ...}; with `overlap`, which may be null, its overlap with a corpus.
   Json json(const GeneratedText& text, const Overlap* overlap) const;
 
  private:

@@ -1,3 +1,6 @@
+// Conditions are ordinary units of the sequence: control units of the vocabulary, marked by a leading newline, precede
+// the form, author and title, and another precedes the text itself. So one network serves texts with and without
+// conditions, and needs no further inputs.
 #include "pipeline/text_language_model.h"
 
 #include <algorithm>
@@ -14,12 +17,13 @@
 namespace mnemo {
 namespace {
 
-constexpr int kSampleUnits = 8;  // of a text of the self-test
+constexpr int kSampleUnits = 8;  // in a text of the self-test
 
 LanguageModelOptions network_options(const Config& c, std::int32_t units) {
   const ModelConfig& m = c.model;
   if (!m.cutoffs.empty() && m.cutoffs.back() >= units)
-    throw Error(fmt::format("model.cutoffs: {} is no less than the vocabulary's {} units", m.cutoffs.back(), units));
+    throw Error(
+        fmt::format("model.cutoffs: expected less than the vocabulary's {} units, found {}", units, m.cutoffs.back()));
   const auto number = [](double value) { return static_cast<float>(value); };
   return {.units = units,
           .embedding = m.embedding,
@@ -36,13 +40,13 @@ LanguageModelOptions network_options(const Config& c, std::int32_t units) {
 
 }  // namespace
 
-void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer, Tokens& tokens,
+void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
                       const std::function<void(Section, std::string_view unit)>& use) {
   const auto add = [&](Section section, std::string_view text) {
     tokenizer.tokenize(text, tokens);
     for (std::size_t i = 0; i < tokens.size(); ++i) use(section, tokens.text(i));
   };
-  if (told) {
+  if (conditioned) {
     if (!record.form.empty()) use(Section::kForm, std::string(TextLanguageModel::kForm) + record.form);
     for (const auto& [section, control, text] :
          {std::tuple{Section::kAuthor, TextLanguageModel::kAuthor, std::string_view(record.author)},
@@ -84,7 +88,7 @@ std::unique_ptr<TextModel> TextLanguageModel::read(const ModelContents& contents
   const TensorView* bytes = file.find(format::kVocabulary);
   if (!bytes) fail("{}: damaged model: tensor {} is missing", file.name(), format::kVocabulary);
   Vocabulary vocabulary = Vocabulary::parse(bytes->text());
-  if (!vocabulary.contains(kLineEnd)) fail("{}: damaged model: its vocabulary lacks the line's end", file.name());
+  if (!vocabulary.contains(kLineEnd)) fail("{}: damaged model: its vocabulary lacks the end of line", file.name());
   const LanguageModelOptions options = network_options(config, vocabulary.size());
   check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)) +
                                      static_cast<double>(options.units) * static_cast<double>(options.embedding));

@@ -1,4 +1,4 @@
-// A language model with everything it needs to read and write text, as it lies in a model file.
+// A language model with everything it needs to read and write text, as stored in a model file.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@
 
 namespace mnemo {
 
-/// Parts of a record: what it is told of, and its text.
+/// Parts of a record: its conditions, and its text.
 enum class Section { kForm, kAuthor, kTitle, kBody };
 
-/// Calls `use` with each unit of a record in turn. A record that is told has a control unit before its form's name, its
-/// author, its title, where these are known, and its body. Each record ends with TextLanguageModel::kRecordEnd.
-/// Controls begin with a line's end, which no other unit has but that itself.
-void for_record_units(const Poem& record, bool told, const Tokenizer& tokenizer, Tokens& tokens,
+/// Calls `use` with each unit of a record in turn. A conditioned record has a control unit before its author and its
+/// title and one for its form, where these are known, and one before its body. Each record ends with
+/// TextLanguageModel::kRecordEnd. Control units begin with a newline, as no other unit does except kLineEnd itself.
+void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
                       const std::function<void(Section, std::string_view unit)>& use);
 
 class TextLanguageModel : public TextModel {
@@ -34,36 +34,37 @@ class TextLanguageModel : public TextModel {
   static constexpr const char* kTask = "generate";  ///< its name in configurations and model files
   /// The unit that ends every line.
   static constexpr std::string_view kLineEnd = "\n";
-  /// Units of records that are no text.
+  /// Units of records that are not text.
   static constexpr std::string_view kRecordEnd = "\nend", kForm = "\nform ", kAuthor = "\nauthor", kTitle = "\ntitle",
                                     kBody = "\nbody";
 
-  /// With initial weights by the configuration's seed. The vocabulary must have kLineEnd.
+  /// With weights initialised from the configuration's seed. The vocabulary must have kLineEnd.
   TextLanguageModel(const Config& config, Vocabulary vocabulary);
 
-  /// Throws Error if the file is no sound language model.
+  /// Throws Error if the file is not a valid language model.
   static std::unique_ptr<TextLanguageModel> load(const std::string& path);
-  /// As TextModel::Reader.
+  /// A TextModel::Reader.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
-  /// Packs what `generate` and `beam_search` need beside what `prepare` packs.
+  /// Packs the weights that `generate` and `beam_search` need in addition to those that `prepare` packs.
   void prepare_to_generate(ThreadPool& pool) { network_->output().prepare_scores(pool); }
 
   /// Whether it was trained on records, and whether it is conditioned on their form, author and title.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }
   bool tells() const { return vocabulary_.contains(kBody); }
-  /// The unit that stands before a text's first one, and ends it: of a record its end, else a line's.
+  /// The unit that precedes a text's first one and ends the text: the end of record, or without records the end of
+  /// line.
   std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }
 
   /// Appends the ids of a line of valid UTF-8, as a text that is conditioned on nothing, and of the text's end. Returns
-  /// how many of them are unknown. Of a model with conditions the first id is kBody.
+  /// how many of them are unknown. In a model with conditions the first id is that of kBody.
   std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
 
-  /// log p of each unit of a text after the units before it and, before the first, the text's end. The state begins as
-  /// zero and is carried over all.
+  /// log p of each unit of a text given the units before it; the first is given the end of a text. The initial state is
+  /// zero and is carried through the whole text.
   std::vector<double> log_probabilities(std::span<const std::int32_t> ids, ThreadPool& pool) const;
 
-  /// What `score --format jsonl` prints of each record's "text", a line.
+  /// The output of `score --format jsonl` for each record's "text", a line.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
 
   LanguageModel& network() override { return *network_; }
@@ -75,7 +76,7 @@ class TextLanguageModel : public TextModel {
   std::int32_t line_end() const { return line_end_; }
 
  private:
-  /// Without initial weights, which a file is to give.
+  /// Leaves the weights uninitialised, for a file to fill them.
   struct Unfilled {};
   TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled);
 
@@ -92,12 +93,12 @@ class TextLanguageModel : public TextModel {
   std::unique_ptr<LanguageModel> network_;
 };
 
-/// Units as the text they stand for.
+/// Joins units to text.
 class UnitJoiner {
  public:
   explicit UnitJoiner(const TextLanguageModel& model) : model_(model) {}
 
-  /// What a unit adds to the text: itself, and where units are words a blank before it, but at a line's beginning.
+  /// The text that a unit adds: itself, preceded by a blank if units are words, except at the beginning of a line.
   std::string add(std::int32_t id);
 
  private:

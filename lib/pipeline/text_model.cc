@@ -15,8 +15,8 @@
 namespace mnemo {
 namespace {
 
-// The one table of what a model file can hold. `read` makes the model from the file's configuration and tables; the
-// weights are filled in here, for all alike.
+// The one table of the kinds of model that a file can hold. `read` makes the model from the file's configuration and
+// tables; the weights are filled in by from_contents, in the same way for all.
 struct Kind {
   const char* task;
   std::unique_ptr<TextModel> (*read)(const ModelContents&);
@@ -33,8 +33,8 @@ std::unique_ptr<TextModel> TextModel::load(const std::string& path) { return fro
 
 std::unique_ptr<TextModel> TextModel::from_contents(ModelContents contents) {
   const auto kind = std::ranges::find_if(kKinds, [&](const Kind& k) { return k.task == contents.metadata.task; });
-  // The reader of model files refuses what the configuration's list of tasks lacks.
-  if (kind == kKinds.end()) fail("{}: no model of the task {}", contents.file.name(), shown(contents.metadata.task));
+  // Tasks that the configuration's list lacks were refused when the file was parsed.
+  if (kind == kKinds.end()) fail("{}: unknown task {}", contents.file.name(), shown(contents.metadata.task));
   std::unique_ptr<TextModel> out = kind->read(contents);
   Network& network = out->network();
   load_parameters(
@@ -87,7 +87,7 @@ double TextModel::verify(ThreadPool& pool) const {
 std::string text_of_record(const Json& record, std::size_t number, const char* key) {
   const auto found = record.is_object() ? record.find(key) : record.end();
   if (!record.is_object() || found == record.end() || !found->is_string())
-    fail("record {}: expected an object with a text under \"{}\"", number, key);
+    fail("record {}: expected an object with a string under \"{}\"", number, key);
   std::string text = found->get<std::string>();
   if (find_invalid_utf8(text)) fail("record {}: its {} is not valid UTF-8", number, key);
   return text;

@@ -1,3 +1,6 @@
+// The network predicts tags in the model's scheme (bioes by default); they are converted to and from the data's scheme
+// by way of their spans, and the probabilities of model tags that become the same data tag are summed. Characters are
+// encoded once per distinct word of a batch, not once per token.
 #include "pipeline/text_tagger.h"
 
 #include <algorithm>
@@ -61,8 +64,8 @@ TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& col
   return out;
 }
 
-// How a word is written, beside its letters: 0 no letter, 1 lower case, 2 capitalised, 3 one capital, 4 capitals alone,
-// 5 mixed; 6 digits alone, 7 letters and digits.
+// The shape of a word: 0 no letter, 1 lower case, 2 capitalised, 3 one capital, 4 all capitals, 5 mixed case; with
+// digits: 6 no letter, 7 letters and digits.
 std::int32_t shape_of(std::string_view word) {
   std::int32_t upper = 0, lower = 0, digits = 0, others = 0;
   bool first_upper = false;
@@ -117,15 +120,15 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
       out.push_back(std::move(column));
     }
   } catch (const nlohmann::json::exception&) {
-    fail("{}: damaged model: a column is no object of name, data_scheme, scheme and tags", path);
+    fail("{}: damaged model: a column is not an object of name, data_scheme, scheme and tags", path);
   }
   if (out.size() != std::max<std::size_t>(1, config.data.columns.size()))
     fail("{}: damaged model: {} columns, the configuration has {}", path, out.size(), config.data.columns.size());
   return out;
 }
 
-// At a break a span ends and another begins: what does not is made all but impossible, yet by a finite number, as it
-// may be that nothing else is allowed.
+// At a break one span ends and another begins. Tags that do not fit get a large negative score; a finite one, as it may
+// be that no other tags are allowed.
 constexpr double kNearlyNever = -1e5;
 void keep_breaks(const AllowedTransitions& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
   for (Index t = 1; t < std::ssize(breaks); ++t)
@@ -135,7 +138,7 @@ void keep_breaks(const AllowedTransitions& allowed, std::span<const std::uint8_t
     }
 }
 
-// Sentences, without a CRF tokens, that the loss of the first column is a mean of.
+// The number of sentences, or without a CRF of tokens, over which the loss of the first column is a mean.
 Index counted(const Packing& packing, std::span<const std::vector<std::int32_t>> gold, bool sentences) {
   const auto& tags = gold.front();
   if (!sentences) return std::count_if(tags.begin(), tags.end(), [](std::int32_t tag) { return tag >= 0; });
@@ -148,7 +151,7 @@ Index counted(const Packing& packing, std::span<const std::vector<std::int32_t>>
   return out;
 }
 
-// Empty where the corpus has none.
+// Empty if the corpus has none.
 std::span<const std::uint8_t> breaks_of(const TaggerCorpus& corpus, std::int64_t sentence) {
   if (corpus.breaks.empty()) return {};
   return std::span(corpus.breaks).subspan(corpus.words.first_unit(sentence), corpus.words.length(sentence));
@@ -271,7 +274,7 @@ void TextTagger::append_tables(std::vector<TensorView>& tensors, NarrowTensors& 
 
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
                         std::span<const std::uint8_t> breaks) const {
-  // Sentences with and without breaks stand side by side.
+  // Sentences with and without breaks may be mixed; those without get zeros.
   if (!breaks.empty()) corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()));
   if (!breaks.empty() || !corpus.breaks.empty()) {
     corpus.breaks.insert(corpus.breaks.end(), breaks.begin(), breaks.end());
@@ -326,7 +329,7 @@ TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::i
 }
 
 void TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const {
-  // Memory goes with the letters where words are very long.
+  // Very long words take memory by their letters, so that these count too.
   constexpr std::int64_t kLettersOfUnit = 32;
   std::vector<std::int64_t> costs(corpus.size());
   for (std::int64_t i = 0; i < corpus.size(); ++i)
@@ -450,7 +453,7 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
     std::vector<std::string> tags;
     for (const std::int32_t id : path.tags) tags.push_back(column.tags[id]);
     for (const TagSpan& span : conlleval_spans(tags)) {
-      // In bio a span goes on where I of its type follows.
+      // In bio a span continues if I of its type follows, which its probability must exclude.
       const std::string inner = column.scheme == TagScheme::kBio ? letter_tag('I', span.type) : "";
       const auto barred = std::find(column.tags.begin(), column.tags.end(), inner);
       const std::span<const std::int32_t> ids(path.tags.data() + span.begin, span.end - span.begin);
@@ -508,7 +511,7 @@ std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std
   return out;
 }
 
-// The best tags' probabilities of all samples, one behind the other.
+// The probabilities of the best tags of all samples, concatenated.
 std::vector<float> TextTagger::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                                     std::vector<std::size_t>& lengths) const {
   const Tokenizer blanks({.unit = Unit::kWord, .normalize = Normalization::kNone});

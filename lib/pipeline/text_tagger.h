@@ -1,4 +1,4 @@
-// A tagger with everything it needs to answer for a sentence, as it lies in a model file.
+// A tagger with everything it needs to tag a sentence, as stored in a model file.
 #pragma once
 
 #include <cstdint>
@@ -20,27 +20,27 @@
 
 namespace mnemo {
 
-/// The columns' names that stand for the words themselves: their characters are the tokens, tagged B, M, E and S, or
-/// B-TAG, M-TAG, E-TAG and S-TAG with each word's own tag.
+/// The column names for the words themselves: their characters are the tokens, tagged B, M, E and S, or B-TAG, M-TAG,
+/// E-TAG and S-TAG with each word's own tag.
 inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
 inline bool finds_words(std::string_view column) { return column == kWordsColumn || column == kTaggedWordsColumn; }
 
-/// A column that is predicted.
+/// A predicted column.
 struct TagColumn {
-  std::string name;               ///< as the configuration names it
-  TagScheme data_scheme;          ///< of what is read and written
+  std::string name;               ///< as in the configuration
+  TagScheme data_scheme;          ///< of the tags that are read and written
   TagScheme scheme;               ///< of the model's tags
   std::vector<std::string> tags;  ///< of the model
 };
 
-/// The tags, of the model's scheme, for a column whose tags in train are `found` of the data's scheme: with every
-/// letter of each type, so that whatever is spelled can be predicted.
+/// The tags, in the model's scheme, for a column whose tags in train are `found`, in the data's scheme: every letter of
+/// each type, so that any span of a known type can be predicted.
 std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme);
 
-/// The tags whose probabilities are shown, sorted: those of the model, brought into the spelling of the data where one
-/// of the model's is always the same one of the data's. Of bio data B-X is the model's B-X and S-X, I-X its I-X and
-/// E-X; of iob1 data I-X stands for all that is in a span of X, as its B-X depends on the token before. `place`, if not
-/// null, gets the place of each of the model's tags among them.
+/// The tags whose probabilities are shown, sorted: those of the model, converted to the data's scheme, where each of
+/// the model's tags maps to one tag. For bio data, B-X is the model's B-X and S-X, I-X its I-X and E-X; for iob1 data,
+/// I-X stands for everything in a span of X, as whether a token gets B-X depends on the token before it. `place`, if
+/// not null, gets the index among them of each of the model's tags.
 std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place = nullptr);
 
 /// Sentences as rows of the network's tables.
@@ -51,34 +51,34 @@ class TaggerCorpus {
   Corpus words;
   std::vector<std::int32_t> types;   // [tokens] the token's distinct word
   std::vector<std::int32_t> shapes;  // [tokens]
-  // Characters of the distinct words: word w has letters [starts[w], starts[w + 1]).
+  // Characters of the distinct words: word w has letters [letter_starts[w], letter_starts[w + 1]).
   std::vector<std::int64_t> letter_starts{0};
   std::vector<std::int32_t> letters;
   std::vector<std::vector<std::int32_t>> gold;  // [columns][tokens], or empty
-  std::vector<std::uint8_t> breaks;             // [tokens] 1: a word begins here for certain; or empty
+  std::vector<std::uint8_t> breaks;             // [tokens] 1: a word must begin here; or empty
 
  private:
   friend class TextTagger;
   StringTable distinct_;
 };
 
-/// What a column's decoding gives for a sentence, in the data's scheme.
+/// The predictions of a column for a sentence, in the data's scheme.
 struct PredictedTags {
   std::vector<std::string> tags;
-  std::vector<double> probabilities;  ///< [tokens] of the one of shown_tags that holds what the model chose
+  std::vector<double> probabilities;  ///< [tokens] of the one of shown_tags that the chosen tag maps to
   struct Span {
     std::string type;
     std::size_t begin, end;  ///< tokens
-    double probability;      ///< that exactly this span is there
+    double probability;      ///< of exactly this span
   };
-  std::vector<Span> spans;        ///< empty where tags spell none
-  std::vector<double> marginals;  ///< [tokens, shown_tags], if asked for
+  std::vector<Span> spans;        ///< empty if tags spell none
+  std::vector<double> marginals;  ///< [tokens, shown_tags], if requested
   struct Sequence {
     std::vector<std::string> tags;
     double probability;
   };
-  std::vector<Sequence> best;  ///< the n best, if asked for
-  /// The logarithm of the true tags' probability, if the corpus has them.
+  std::vector<Sequence> best;  ///< the n best, if requested
+  /// The log-probability of the true tags, if the corpus has them.
   double gold_log_probability = 0;
 };
 
@@ -91,23 +91,23 @@ struct TagRequest {
 class TextTagger : public TextModel {
  public:
   static constexpr const char* kTask = "tag";  ///< its name in configurations and model files
-  static constexpr std::int32_t kShapes = 8;   ///< kinds of capitalisation
+  static constexpr std::int32_t kShapes = 8;   ///< word shapes, as shape_of gives them
 
-  /// With first weights by the configuration's seed. `vectors` may be null.
+  /// With weights initialised from the configuration's seed. `vectors` may be null.
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              const PretrainedVectors* vectors);
 
-  /// Throws Error if the file is no sound tagger.
+  /// Throws Error if the file is not a valid tagger.
   static std::unique_ptr<TextTagger> load(const std::string& path);
-  /// As TextModel::Reader.
+  /// A TextModel::Reader.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
-  /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens with which a
-  /// span begins for certain, so that none reaches over the place before them.
+  /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens at which a span
+  /// must begin, so that no span crosses the boundary before them.
   void encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
               std::span<const std::uint8_t> breaks = {}) const;
 
-  /// A batch of sentences; the tokens' rows and the characters that the batch uses.
+  /// A batch of sentences: the rows of the tokens, and the characters of the distinct words in the batch.
   TaggerBatch batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
                     const Corpus::UnknownUnits& unknown) const;
 
@@ -124,23 +124,23 @@ class TextTagger : public TextModel {
   std::vector<std::vector<std::int32_t>> gold(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
                                               const Packing& packing) const;
 
-  /// The best tags alone, [sentences][columns], in the data's scheme; and where the corpus has gold tags, the loss: the
-  /// mean over sentences that have tokens, without a CRF over tokens.
+  /// The best tags alone, [sentences][columns], in the data's scheme; and if the corpus has gold tags, the loss: the
+  /// mean over sentences with tokens, or without a CRF over tokens.
   struct BestTags {
     std::vector<std::vector<std::vector<std::string>>> tags;
     double loss = 0;
   };
   BestTags best_tags(const TaggerCorpus& corpus, Workspace& workspace) const;
 
-  /// Model tags of column k for data tags; -1 where a tag's type is not known.
+  /// Model tags of column k for data tags; -1 for a tag of an unknown type.
   std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
 
   /// Data tags for model tags of column k.
   std::vector<std::string> data_tags(std::size_t k, std::span<const std::int32_t> ids) const;
-  /// What the scheme of column k allows.
+  /// The transitions that the scheme of column k allows.
   AllowedTransitions allowed_transitions(std::size_t k) const;
 
-  /// What `tag --format jsonl` prints of each record's "text", cut by the model's tokenizer, or its "tokens".
+  /// The output of `tag --format jsonl` for each record's "text", cut by the model's tokenizer, or its "tokens".
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
 
   Tagger& network() override { return *network_; }
@@ -154,11 +154,11 @@ class TextTagger : public TextModel {
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              std::int64_t dimension);
 
-  // What decodes a column, made once for many sentences.
+  // The decoder of a column, made once for many sentences.
   struct Decoder {
     Chain chain;
     AllowedTransitions allowed;
-    std::vector<std::size_t> place;  // [K] of the model's tags among those that are shown
+    std::vector<std::size_t> place;  // [K] indices of the model's tags among those shown
     std::size_t shown;
   };
 
@@ -180,7 +180,7 @@ class TextTagger : public TextModel {
   std::unique_ptr<Tagger> network_;
 };
 
-/// The configuration's tagger scheme for a column's data scheme.
+/// The model's scheme for a column with this data scheme.
 TagScheme model_scheme(const Config& config, TagScheme data_scheme);
 
 }  // namespace mnemo

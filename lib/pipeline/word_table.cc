@@ -19,19 +19,19 @@ Vocabulary WordTable::read_vocabulary(const SafetensorsFile& file, const Config&
   const TensorView* words = file.find(format::kVocabulary);
   if (!words) fail("{}: damaged model: tensor {} is missing", file.name(), format::kVocabulary);
   const TensorView* table = file.find(format::kEmbeddingWeight);
-  // Sizes come from the tensors, so that no memory is asked for that the file does not have.
+  // Sizes are checked against the tensors, so that no memory is allocated that the file cannot fill.
   if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
     fail("{}: damaged model: tensor {} does not fit model.embedding", file.name(), format::kEmbeddingWeight);
   Vocabulary out = Vocabulary::parse(words->text());
   const NgramOptions ngrams = ngram_options(config.text);
   if (out.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0) != table->shape[0])
-    fail("{}: damaged model: tensor {} has another number of rows than vocabulary and text.ngrams say", file.name(),
+    fail("{}: damaged model: the number of rows of tensor {} does not fit vocabulary and text.ngrams", file.name(),
          format::kEmbeddingWeight);
   return out;
 }
 
 void WordTable::initialise(Embedding& embedding, const PretrainedVectors* vectors) {
-  // What training never sees, such as an n-gram of dev alone, must add nothing.
+  // A row that training never touches, such as that of an n-gram that only dev has, must contribute nothing.
   Parameter& table = embedding.weight;
   std::fill(table.value.data() + vocabulary_.size() * table.row_size(), table.value.data() + table.size(), 0.0f);
   if (!vectors) return;
@@ -87,7 +87,7 @@ void WordTable::round(kernels::Precision precision) {
 }
 
 std::vector<std::string> WordTable::sample_texts() const {
-  // A vocabulary's units can be as long as lines: of text without blanks, say. A sample is made of short ones.
+  // Units can be as long as lines, for example in text without blanks. A sample is made from short ones.
   constexpr std::size_t kLongest = 64;
   const std::string between = text_.unit == "char" || text_.unit == "grapheme" ? "" : " ";
   std::vector<std::string> out{"", "\xEF\xBF\xBD"};

@@ -1,5 +1,5 @@
-// The words that a model knows, as rows of its embedding: those of train, hashed n-grams, and further words whose
-// pretrained vectors stay as they are.
+// The words that a model knows, as rows of its embedding: those of train, hashed n-grams, and further words with frozen
+// pretrained vectors.
 #pragma once
 
 #include <cstdint>
@@ -23,30 +23,30 @@ class WordTable {
   WordTable(const WordTable&) = delete;
   WordTable& operator=(const WordTable&) = delete;
 
-  /// The vocabulary of a model file, whose embedding has as many rows as that and the configuration say. Throws Error.
+  /// The vocabulary of a model file. Throws Error if the embedding's size does not fit it and the configuration.
   static Vocabulary read_vocabulary(const SafetensorsFile& file, const Config& config);
 
   std::int64_t rows() const { return encoder_.table_rows(); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
   std::int64_t extra_words() const { return static_cast<std::int64_t>(extra_words_.size()); }
 
-  /// After the embedding has its first values: n-grams begin with nothing, words with their vector if they have one
-  /// (null: none have), and with pretrained_vocabulary "all" the other words' vectors are kept.
+  /// To be called after the embedding's own initialisation: n-grams start at zero, words at their pretrained vector if
+  /// they have one (null: none have), and with pretrained_vocabulary "all" the other words' vectors are kept.
   void initialise(Embedding& embedding, const PretrainedVectors* vectors);
 
-  /// Rows of the embedding for one line of valid UTF-8, or for units that are given. Threads may share it.
+  /// Rows of the embedding for one line of valid UTF-8, or for given units. Threads may share it.
   void encode(std::string_view line, EncodedText& out) const;
   void encode_units(std::span<const std::string> units, EncodedText& out) const;
 
-  /// The tensors beside the embedding's table. `held` keeps the bytes that the views show.
+  /// Adds the vocabulary, and the frozen words with their vectors. `held` keeps the bytes that the views point to.
   void append(std::vector<TensorView>& tensors, NarrowTensors& narrow, std::deque<std::string>& held) const;
-  /// The words with fixed vectors. Throws Error if the file's tensors do not fit.
+  /// Reads the words with frozen vectors. Throws Error if the file's tensors do not fit.
   void load(const ModelContents& contents, Embedding& embedding);
 
-  /// Rounds the fixed vectors.
+  /// Rounds the frozen vectors.
   void round(kernels::Precision precision);
 
-  /// Short texts made of the vocabulary, so that no text of the training data is told by the model.
+  /// Short texts made from the vocabulary, so that the file discloses no text of the training data.
   std::vector<std::string> sample_texts() const;
 
  private:
@@ -56,7 +56,7 @@ class WordTable {
   TextConfig text_;
   Vocabulary vocabulary_;
   TextEncoder encoder_;
-  StringTable extra_words_;          // words that train lacks, with fixed vectors
+  StringTable extra_words_;          // words that train lacks, with frozen vectors
   std::vector<float> extra_values_;  // [extra words, E]
 };
 

@@ -646,7 +646,7 @@ TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
   check_fails(damaged("\"precision\":\"int8\"", "\"precision\":\"int9\""), 1, "this program knows float32");
   check_fails(damaged("\"dtype\":\"I8\"", "\"dtype\":\"U8\""), 1, "expected I8");
   check_fails(damaged("\"precision\":\"int8\"", "\"precisioz\":\"int8\""), 1,
-              "damaged model: the tensors are of another size");
+              "damaged model: the tensors are smaller than the sizes");
 }
 
 TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with the reason") {

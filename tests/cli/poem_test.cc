@@ -248,7 +248,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
       CHECK(json::parse(line)["units"] == 0);
     }
   }
-  refused({"--form", "五绝", "--tones", "off", "--prompt", whole + "山"}, "stands after the end of 五绝");
+  refused({"--form", "五绝", "--tones", "off", "--prompt", whole + "山"}, "is after the end of 五绝");
   refused({"--form", "五绝", "--prompt", "月光"}, "prompt, unit", 1);
   refused({"--author", "龘"}, "--author: the model does not know \"龘\"");
   write_text(f.path("bad.txt"), "试\n平x\n");

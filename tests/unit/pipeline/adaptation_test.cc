@@ -48,7 +48,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a cache mixes in the units that came after similar states") {
+TEST_CASE("a cache mixes in the units that followed similar states") {
   Fixture f;
   const std::vector<double> plain = f.model->log_probabilities(f.units, f.pool);
   // The outputs, all at once.
@@ -78,7 +78,7 @@ TEST_CASE("a cache mixes in the units that came after similar states") {
   }
 }
 
-TEST_CASE("dynamic evaluation measures before it learns, and learns what comes again") {
+TEST_CASE("dynamic evaluation measures before it learns, and learns text that is repeated") {
   Fixture f;
   for (int i = 0; i < kUnits; ++i) f.units[i] = 1 + i % 3;
   const std::vector<double> plain = f.model->log_probabilities(f.units, f.pool);
@@ -92,11 +92,11 @@ TEST_CASE("dynamic evaluation measures before it learns, and learns what comes a
   CHECK(after > before + 20);
 }
 
-TEST_CASE("dropout is left out of what goes on learning, the model stays as it is, and zoneout is refused") {
+TEST_CASE("dynamic evaluation adapts a copy without dropout, leaves the model unchanged and refuses zoneout") {
   Fixture f(R"(, "weight_dropout": 0.5, "unit_dropout": 0.5, "state_dropout": 0.5)");
   f.units.resize(20);
   const std::vector<double> plain = f.model->log_probabilities(f.units, f.pool);
-  // A step so small that it changes nothing: what is measured after it is the model's own.
+  // A step so small that it changes nothing: the loss measured after it is the model's own.
   const std::vector<double> adapted = f.measure({.rate = 1e-20, .steps = 5});
   for (std::size_t t = 0; t < plain.size(); ++t) CHECK(adapted[t] == Approx(plain[t]).epsilon(1e-5));
   CHECK(f.measure({.rate = 0.5, .steps = 5}) != plain);

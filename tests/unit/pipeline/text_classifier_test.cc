@@ -1,4 +1,4 @@
-// Model files: old ones load forever, and no damaged one does harm.
+// Model files: old ones can always be loaded, and damaged ones do no harm.
 #include "pipeline/text_classifier.h"
 
 #include <algorithm>
@@ -85,7 +85,7 @@ TEST_CASE("a model with any byte changed is refused, or harmless") {
         ++refused;
       }
     }
-  // Most of the file is text, where a flipped high bit is no UTF-8 or no JSON.
+  // Most of the file is text, where a flipped high bit makes invalid UTF-8 or JSON.
   CHECK(refused > good.size() / 2);
   CHECK(refused < 2 * good.size());
 }
@@ -95,7 +95,7 @@ TEST_CASE("a model cut off anywhere is refused") {
   for (std::size_t size = 0; size < good.size(); size += 7) CHECK_THROWS_AS(parse(good.substr(0, size)), Error);
 }
 
-TEST_CASE("n-grams that training never saw add nothing") {
+TEST_CASE("n-grams that training never saw contribute nothing") {
   Config config;
   config.text.ngrams.unit = 2;
   config.text.ngrams.buckets = 50;
