@@ -1,3 +1,5 @@
+// A source of raw bytes, a file or memory, is wrapped in one that decompresses gzip data if the bytes begin with gzip's
+// magic number, so that pipes and files of any name work alike.
 #include "text/byte_source.h"
 
 #include <fcntl.h>
@@ -108,7 +110,7 @@ class UnpackingSource : public ByteSource {
     input_ended_ = piece.end;
   }
 
-  // One byte may be all that a terminal gives: a second one is waited for only where it decides.
+  // A terminal or pipe may give one byte only: a second one is waited for only if the first could begin gzip data.
   bool decide() {
     fill();
     const auto starts_with = [this](std::string_view magic) {
@@ -140,7 +142,7 @@ class UnpackingSource : public ByteSource {
     return {inflate_into(to, capacity), false};
   }
 
-  // Zeros behind a member are padding, as gzip itself sees it; anything else must be another member.
+  // Zeros after a member are padding, as for gzip itself; anything else must be another member.
   void skip_padding() {
     while (begin_ < end_ && input_[begin_] == 0) ++begin_;
     if (begin_ == end_) return;
@@ -165,7 +167,7 @@ class UnpackingSource : public ByteSource {
 
   std::unique_ptr<ByteSource> packed_;
   std::vector<char> input_;
-  std::size_t begin_ = 0, end_ = 0;  // what of input_ is still to be used
+  std::size_t begin_ = 0, end_ = 0;  // the part of input_ still to be consumed
   bool input_ended_ = false;
   Form form_ = Form::kOpen;
   z_stream stream_{};

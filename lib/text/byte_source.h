@@ -1,4 +1,4 @@
-// Where the bytes of a text come from. Internal to the readers.
+// Sources of a text's bytes. Internal to the readers.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ class ByteSource {
  public:
   struct Piece {
     std::size_t bytes = 0;
-    bool end = false;  ///< there is no more; with 0 bytes and no end, read again
+    bool end = false;  ///< there are no more; with 0 bytes and no end, read again
   };
 
   virtual ~ByteSource() = default;
@@ -23,15 +23,15 @@ class ByteSource {
   virtual Piece read(char* to, std::size_t capacity) = 0;
   /// True if the next `read` does not wait.
   virtual bool ready() = 0;
-  /// Of what was read so far, packed as it is.
+  /// Of the bytes read so far, before decompression.
   virtual const ByteDigest& digest() const = 0;
 };
 
-/// A file, or standard input for `-`, unpacked if it is gzip data. Throws Error, naming the path, if it cannot be
+/// A file, or standard input for `-`, decompressed if it is gzip data. Throws Error, naming the path, if it cannot be
 /// opened.
 std::unique_ptr<ByteSource> open_byte_source(const std::string& path);
 
-/// The same over bytes in memory.
+/// The same for bytes in memory.
 std::unique_ptr<ByteSource> memory_byte_source(std::string bytes);
 
 }  // namespace mnemo

@@ -1,4 +1,6 @@
-// tsv and csv.
+// tsv and csv. Rows are split into reused cells; only csv has quotes (RFC 4180), inside which a row continues over
+// several lines. Columns given by name are resolved by the header, and every row must be as wide as the first one, so
+// that a stray separator is an error and not a shifted label.
 #include <algorithm>
 #include <charconv>
 
@@ -9,7 +11,7 @@
 namespace mnemo {
 namespace {
 
-// A column as the user names it: by a number from 1, or by what stands in the header.
+// A column as the user names it: by its number from 1, or by its name in the header.
 struct Column {
   std::string name;
   std::size_t number = 0;  // 0: by name
@@ -50,7 +52,7 @@ class DelimitedReader : public RecordReader {
     const bool by_name = label_.number == 0 || text_.number == 0;
     header_ = options.header.value_or(quoted_ || by_name);
     if (by_name && !header_)
-      throw UsageError(fmt::format("column \"{}\" is asked for by name, but header is false",
+      throw UsageError(fmt::format("column \"{}\" is given by name, but header is false",
                                    shown(label_.number == 0 ? label_.name : text_.name)));
   }
 
@@ -89,7 +91,7 @@ class DelimitedReader : public RecordReader {
     return cells_[width_read_++];
   }
 
-  // Both return where the separator or the end of the line stands.
+  // Both return the position of the separator or of the end of the line.
   std::size_t read_plain(std::size_t at) {
     const std::size_t end = std::min(line_.find(separator_, at), line_.size());
     add_cell().assign(line_, at, end - at);
@@ -107,10 +109,8 @@ class DelimitedReader : public RecordReader {
         row_bytes_ += line_.size() + 1;
         if (!lines_.next(line_)) fail_at(opened, "a quote is opened here and never closed");
         if (row_bytes_ + line_.size() > kMaxLineBytes)
-          fail_at(row_line_,
-                  fmt::format("a row of more than {} MiB, the longest that is read; the last quote is opened "
-                              "in line {}",
-                              kMaxLineBytes >> 20, opened));
+          fail_at(row_line_, fmt::format("a row of more than {} MiB, the maximum; the last quote is opened in line {}",
+                                         kMaxLineBytes >> 20, opened));
         cell += '\n';
         at = 0;
       } else if (at < line_.size() && line_[at] == '"') {
@@ -120,7 +120,7 @@ class DelimitedReader : public RecordReader {
       }
     }
     if (at < line_.size() && line_[at] != separator_)
-      fail("{}:{}:{}: text behind a closing quote, expected the separator or the end of the row", name(),
+      fail("{}:{}:{}: text after a closing quote, expected the separator or the end of the row", name(),
            lines_.line_number(), column_of(line_, at));
     return at;
   }
@@ -189,9 +189,9 @@ class DelimitedReader : public RecordReader {
   std::vector<std::string> cells_;  // the first width_read_ are the row
   std::size_t width_read_ = 0;
   std::size_t row_line_ = 0;
-  std::size_t row_bytes_ = 0;  // of its lines before the one in hand
+  std::size_t row_bytes_ = 0;  // of its lines before the current one
   bool row_is_empty_ = false;
-  std::size_t width_ = 0;  // of the first row; 0: none was read
+  std::size_t width_ = 0;  // of the first row; 0: none has been read
   std::size_t width_line_ = 0;
 };
 

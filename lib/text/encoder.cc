@@ -9,7 +9,7 @@
 namespace mnemo {
 namespace {
 
-// Bytes that no UTF-8 holds.
+// Bytes that never occur in UTF-8.
 constexpr std::string_view kBetweenUnits = "\xFF";
 constexpr std::string_view kBeforeFirst = "\xFE";
 
@@ -66,7 +66,7 @@ void TextEncoder::encode_tokens(EncodedText& out) const {
   }
 }
 
-// The unit's own row, and the mean of those of its n-grams of characters.
+// Adds the unit's own row, and the mean of the rows of its character n-grams.
 void TextEncoder::add_unit(std::size_t i, EncodedText& out) const {
   const std::string_view unit = out.tokens.text(i);
   const std::int32_t id = vocabulary_.find(unit);

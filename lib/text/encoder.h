@@ -14,11 +14,11 @@ namespace mnemo {
 
 /// Hashed n-grams, which share `buckets` rows of the embedding table after those of the vocabulary.
 struct NgramOptions {
-  /// Shortest and longest n-gram of characters (code points) of a unit with `<` before and `>` behind it, as in
-  /// Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information"; 0: none. `<` and `>` alone are no
+  /// Shortest and longest n-gram of characters (code points) of a unit with `<` before and `>` after it, as in
+  /// Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information"; 0: none. `<` and `>` alone are not
   /// n-grams.
   int char_min = 0, char_max = 0;
-  /// Longest n-gram of units: 2 adds bigrams, 3 trigrams as well; 1: none.
+  /// Longest n-gram of units: 2 adds bigrams, 3 also trigrams; 1: none.
   int unit = 1;
   std::uint32_t buckets = 100000;
 
@@ -32,33 +32,33 @@ struct EncodedText {
   std::vector<std::int32_t> rows;    ///< [starts.back()]
   std::vector<float> weights;        ///< [starts.back()]
   std::int32_t unknown = 0;          ///< units that are not in the vocabulary
-  Tokens tokens;                     ///< the units themselves, with their place in the line
+  Tokens tokens;                     ///< the units themselves, with their positions in the line
   std::string marked_unit;           ///< working memory of the encoder
 
   std::int32_t units() const { return starts.empty() ? 0 : static_cast<std::int32_t>(starts.size()) - 1; }
 };
 
-/// Encodes lines. Threads may share it, each with an EncodedText of its own; reused, that allocates nothing in the long
-/// run.
+/// Encodes lines. Threads may share it, each with its own EncodedText; when that is reused, it stops allocating memory
+/// after a while.
 ///
 /// The first row of a unit is its own, its id or Vocabulary::kUnknown, with weight 1. N-grams of its characters add
-/// their mean: each with weight 1 / their number. N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1
+/// their mean: each has weight 1 / their number. N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1
 /// .. t with weight 1 (a mark stands for each unit before the first). The row of an n-gram is vocabulary.size() +
-/// FNV-1a(UTF-8 bytes) mod buckets; between the units of an n-gram stands the byte FF, and FE is the mark before the
-/// first unit.
+/// FNV-1a(UTF-8 bytes) mod buckets; the units of an n-gram are separated by the byte FF, and FE is the mark for units
+/// before the first.
 class TextEncoder {
  public:
-  /// The vocabulary must outlive the encoder, and must not grow as long as that is used. Throws UsageError if the
-  /// options make no sense (char_min > char_max, a negative number, no bucket), Error if the table had 2^31 rows or
-  /// more.
+  /// The vocabulary must outlive the encoder, and must not grow while the encoder is used. Throws UsageError if the
+  /// options are invalid (char_min > char_max, a negative number, no bucket), Error if the table would have 2^31 rows
+  /// or more.
   TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams);
 
   /// `line` must be valid UTF-8.
   void encode(std::string_view line, EncodedText& out) const;
-  /// The same of units that are cut already, each valid UTF-8.
+  /// The same for units that are already cut, each valid UTF-8.
   void encode_units(std::span<const std::string> units, EncodedText& out) const;
 
-  /// Rows of the embedding table: vocabulary.size(), and the buckets if there are n-grams.
+  /// Rows of the embedding table: vocabulary.size(), plus the buckets if there are n-grams.
   std::int64_t table_rows() const;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }

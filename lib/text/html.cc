@@ -33,7 +33,7 @@ void append_escaped(std::string& out, std::string_view valid) {
   }
 }
 
-std::size_t columns_of(char32_t c) { return c >= 0x1100 ? 2 : 1; }  // wide characters of East Asia, roughly
+std::size_t columns_of(char32_t c) { return c >= 0x1100 ? 2 : 1; }  // roughly the wide characters of East Asia
 
 }  // namespace
 

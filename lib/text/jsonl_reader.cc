@@ -35,7 +35,7 @@ class JsonlReader : public RecordReader {
     const auto found = object.find(label_key_);
     if (found == object.end() || found->is_null()) {
       if (!options_.require_label || (options_.multi_label && found != object.end())) return;
-      fail_here("no {} \"{}\" in the object", found == object.end() ? "key" : "value of", shown(label_key_));
+      fail_here("no {} \"{}\" in the object", found == object.end() ? "key" : "value for", shown(label_key_));
     }
     if (found->is_array() && options_.multi_label) {
       for (const Json& item : *found) add_label(label_text(item), record);

@@ -1,3 +1,6 @@
+// Sentences as JSON lines. Spans and tokens are given in code points, so the byte offset of each code point is kept per
+// line. Spans are moved to the boundaries of the tokens that they touch and spelled as bio tags, so that from there on
+// they are handled like tags from any other format.
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -68,14 +71,14 @@ class JsonlSentences : public SentenceReader {
       const std::uint32_t before = s.places.empty() ? 0 : s.places.back().second;
       if (token.is_object() && s.text && token.contains("start")) {
         const auto place = bytes_of(token);
-        if (place.first < before) fail_here("token {} begins before the end of the one before it", s.tokens.size() + 1);
+        if (place.first < before) fail_here("token {} begins before the end of the previous one", s.tokens.size() + 1);
         s.places.push_back(place);
         s.tokens.push_back(s.text->substr(place.first, place.second - place.first));
         continue;
       }
       const Json* text = token.is_object() && token.contains("text") ? &token["text"] : &token;
       if (!text->is_string() || text->get_ref<const std::string&>().empty())
-        fail_here("token {} is no text, and no object with start and end", s.tokens.size() + 1);
+        fail_here("token {} is neither a string nor an object with start and end", s.tokens.size() + 1);
       s.tokens.push_back(text->get<std::string>());
       if (!s.text) continue;
       const std::size_t at = s.text->find(s.tokens.back(), before);
@@ -85,7 +88,7 @@ class JsonlSentences : public SentenceReader {
     }
   }
 
-  // Bytes of the text that an object's start and end stand for.
+  // The bytes of the text between an object's start and end.
   std::pair<std::uint32_t, std::uint32_t> bytes_of(const Json& object) const {
     return bytes_of(object.contains("start") ? object["start"] : Json(),
                     object.contains("end") ? object["end"] : Json());
@@ -93,33 +96,35 @@ class JsonlSentences : public SentenceReader {
 
   std::pair<std::uint32_t, std::uint32_t> bytes_of(const Json& start, const Json& end) const {
     const auto place = [&](const Json& value) -> std::size_t {
-      // Some programs write every number as 3.0; one that is not whole is none of the text's places.
+      // Some programs write every number as 3.0; a number that is not whole is not a position in the text.
       const double number = value.is_number() ? value.get<double>() : -1;
       if (!(number >= 0 && number < static_cast<double>(starts_.size()) && number == std::floor(number)))
-        fail_here("place {} is none from 0 to {}, the text's characters", shown(value.dump()), starts_.size() - 1);
+        fail_here("place {} is not a whole number from 0 to {}, the number of characters", shown(value.dump()),
+                  starts_.size() - 1);
       return static_cast<std::size_t>(number);
     };
     const std::size_t first = place(start), last = place(end);
-    if (first >= last) fail_here("a place from {} to {} holds no character", first, last);
+    if (first >= last) fail_here("the range from {} to {} holds no character", first, last);
     return {starts_[first], starts_[last]};
   }
 
-  // What to do where an object has a list that may be its spans, as annotation tools call it.
+  // A hint for an object with a list that may be its spans, which annotation tools give different names.
   static std::string key_hint(const Json& object) {
     for (const auto& [key, value] : object.items())
       if (value.is_array() && !value.empty() && (value[0].is_array() || value[0].is_object()) && key != "tokens")
-        return fmt::format("; data.label={} would take its \"{}\" for spans", shown(key), shown(key));
+        return fmt::format("; data.label={} would read its \"{}\" as spans", shown(key), shown(key));
     return "";
   }
 
-  // What to do where a span has a list of types, as Label Studio writes it.
+  // A hint for a span with a list of types, as Label Studio writes it.
   static std::string list_hint(const Json& span) {
-    if (span.is_object() && span.contains("labels")) return "; its \"labels\" may be several: write one as \"label\"";
+    if (span.is_object() && span.contains("labels"))
+      return "; its \"labels\" is a list: write one of them as \"label\"";
     return "";
   }
 
   void read_spans(const Json& spans, Sentence& s) {
-    if (!s.text) fail_here("spans are places of \"{}\", which is missing", shown(text_key_));
+    if (!s.text) fail_here("spans refer to \"{}\", which is missing", shown(text_key_));
     if (!spans.is_array()) fail_here("\"{}\" is {}, expected an array", shown(spans_key_), described_type(spans));
     std::vector<TagSpan> found;
     for (const Json& span : spans) {
@@ -131,7 +136,7 @@ class JsonlSentences : public SentenceReader {
       const char* key = !row && !span.contains("type") ? "label" : "type";
       const Json type = row ? span[2] : span.contains(key) ? span[key] : Json();
       if (!type.is_string() || (type.get_ref<const std::string&>().empty() && !options_.spans_are_words))
-        fail_here("the type of a span is {}, expected a text under \"type\" or \"label\"{}",
+        fail_here("the type of a span is {}, expected a string under \"type\" or \"label\"{}",
                   type.is_string() ? "empty" : described_type(type), list_hint(span));
       types_.push_back(type.get<std::string>());
       const auto begin =
@@ -155,14 +160,14 @@ class JsonlSentences : public SentenceReader {
     found.erase(distinct, found.end());
     for (std::size_t i = 1; i < found.size(); ++i)
       if (found[i].begin < found[i - 1].end)
-        fail_here("spans of {} and {} share the token \"{}\", which can have one tag", shown(found[i - 1].type),
+        fail_here("spans of {} and {} share the token \"{}\", which can have only one tag", shown(found[i - 1].type),
                   shown(found[i].type), shown(s.tokens[found[i].begin]));
     s.tags[0] = spell_spans(found, s.tokens.size(), TagScheme::kBio);
     s.by_spans = true;
     types_.clear();
   }
 
-  // The tags of tokens, if no spans spell them.
+  // Reads the tags of tokens, for an object without spans.
   void read_tags(const Json& object, Sentence& s) const {
     const Json none = Json::array();
     const Json& tokens = object.contains("tokens") ? object["tokens"] : none;
@@ -179,14 +184,14 @@ class JsonlSentences : public SentenceReader {
       if (tag && !tag->is_string())
         fail_here("the tag of token {} is {}, expected a string", t + 1, described_type(*tag));
       if (!tag)
-        fail_here("token {} has no tag, and the object no \"{}\"{}", t + 1, shown(spans_key_), key_hint(object));
+        fail_here("token {} has no tag, and the object has no \"{}\"{}", t + 1, shown(spans_key_), key_hint(object));
       s.tags[0].push_back(tag->get<std::string>());
     }
   }
 
   std::string text_key_, spans_key_, line_;
   TextCutter cutter_;
-  std::vector<std::uint32_t> starts_;  // bytes at which the text's characters begin, and its end
+  std::vector<std::uint32_t> starts_;  // byte offsets of the text's characters, and of its end
   std::deque<std::string> types_;
 };
 

@@ -1,3 +1,6 @@
+// Lines are cut out of a buffer of raw bytes and validated one at a time, so that errors have a line and a column and
+// memory is bounded by the longest line. A long line can be read in pieces, cut only where no unit of text can span the
+// cut.
 #include "text/line_reader.h"
 
 #include <fmt/format.h>
@@ -18,7 +21,7 @@ constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-// The bytes as a message shows them: the invalid ones, and the one that should have gone on with the code point.
+// The bytes as a message shows them: the invalid ones, and the one that should have continued the code point.
 std::string hex(std::string_view line, InvalidSequence bad) {
   const auto lead = static_cast<unsigned char>(line[bad.offset]);
   const std::size_t shown = bad.length + (lead >= 0xC2 && lead <= 0xF4 ? 1 : 0);
@@ -28,7 +31,8 @@ std::string hex(std::string_view line, InvalidSequence bad) {
   return text;
 }
 
-// What the start of a text in UTF-16 tells by its mark or, if it is mostly ASCII, by its NUL bytes; empty: nothing.
+// The kind of UTF-16 that a line seems to be, by its byte order mark or, if it is mostly ASCII, by its NUL bytes;
+// empty: none.
 std::string_view utf16_kind(std::string_view line) {
   if (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF")) return "UTF-16";
   const std::size_t nul = line.find('\0');
@@ -42,14 +46,14 @@ std::optional<InvalidSequence> find_bad(std::string_view text, std::size_t from 
   return nul == std::string_view::npos ? invalid : InvalidSequence{nul, 1};
 }
 
-// The last place behind `from` that no unit spans: before a blank or an ideograph, and behind ASCII or what lies from
-// U+3000 to U+9FFF, of which nothing joins what follows. 0: none.
+// The last place after `from` that no unit spans: before a blank or an ideograph, and after ASCII or a character from
+// U+3000 to U+9FFF, none of which joins the next character. 0: none.
 std::size_t last_cut(std::string_view line, std::size_t from, bool words) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(line[i]); };
   for (std::size_t i = line.size(); i-- > std::max<std::size_t>(from, 3);) {
     const bool before = (byte(i) == ' ' && byte(i - 1) != ' ') || (!words && byte(i) >= 0xE4 && byte(i) <= 0xE9);
-    const bool behind = byte(i - 1) < 0x80 || (byte(i - 1) < 0xC0 && byte(i - 3) >= 0xE3 && byte(i - 3) <= 0xE9);
-    if (before && behind) return i;
+    const bool after = byte(i - 1) < 0x80 || (byte(i - 1) < 0xC0 && byte(i - 3) >= 0xE3 && byte(i - 3) <= 0xE9);
+    if (before && after) return i;
   }
   return 0;
 }
@@ -105,8 +109,8 @@ void LineReader::check(std::string& piece) {
   }
 }
 
-// The bytes up to the next LF or the end, or of a line of more than `most` those up to the last place where it may be
-// cut; `whole`: it was not.
+// Takes the bytes up to the next LF or the end, or in a line of more than `most` bytes those up to the last place where
+// it may be cut; `whole`: it was not cut.
 bool LineReader::take_line(std::string& line, std::size_t most, bool words, bool& whole) {
   line.clear();
   line.swap(rest_);
@@ -157,7 +161,7 @@ void LineReader::drop_bom(std::string& line) {
 
 const ByteDigest& LineReader::digest() const { return source_->digest(); }
 
-// Reads once from the source, behind what is in the buffer.
+// Reads once from the source and appends to the buffer.
 void LineReader::fill() {
   if (end_ == buffer_.size() && begin_ > 0) {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
@@ -205,13 +209,13 @@ void LineReader::fail_invalid(const std::string& piece, InvalidSequence bad) con
   const std::string_view utf16 = line_number_ == 1 && code_points_ == 0 ? utf16_kind(piece) : "";
   const bool nul = piece[bad.offset] == '\0';
   mnemo::fail("{}:{}:{}: {}; {}", name_, line_number_, column,
-              nul ? "a NUL byte, which no text has" : fmt::format("invalid UTF-8 (bytes {})", hex(piece, bad)),
+              nul ? "a NUL byte, which text cannot contain" : fmt::format("invalid UTF-8 (bytes {})", hex(piece, bad)),
               utf16.empty() ? "convert the file to UTF-8, or use --invalid-utf8 replace or skip"
                             : fmt::format("this looks like UTF-16: convert it with iconv -f {} -t UTF-8", utf16));
 }
 
 void LineReader::fail_long() const {
-  mnemo::fail("{}:{}: a line of more than {} MiB, the longest that is read; cut it into lines", name_,
+  mnemo::fail("{}:{}: a line of more than {} MiB, the maximum; split it into several lines", name_,
               line_number_ + (inside_ ? 0 : 1), kMaxLineBytes >> 20);
 }
 

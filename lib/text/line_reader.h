@@ -1,4 +1,4 @@
-// Lines of a file, of standard input or of memory, as valid UTF-8.
+// Lines of a file, of standard input or from memory, as valid UTF-8.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@ namespace mnemo {
 
 class ByteSource;
 
-/// The longest line that is read as a whole, and the longest record of several lines: what is made of a line takes up
-/// to fifty times its memory.
+/// The longest line that is read as a whole, and the longest record of several lines: the data derived from a line take
+/// up to fifty times its memory.
 inline constexpr std::size_t kMaxLineBytes = std::size_t{16} << 20;
 
-/// How many bytes were read of a file, and which.
+/// The number of bytes read from a file, and their hash.
 struct ByteDigest {
   std::int64_t bytes = 0;
   std::uint64_t fnv1a64 = 0xcbf29ce484222325ull;  ///< FNV-1a, 64 bits
@@ -27,13 +27,13 @@ struct ByteDigest {
   bool operator==(const ByteDigest&) const = default;
 };
 
-/// The bytes of a file, or of standard input for `-`, unpacked. Throws Error if it cannot be opened or read.
+/// The bytes of a file, or of standard input for `-`, decompressed. Throws Error if it cannot be opened or read.
 std::string read_unpacked(const std::string& path);
 
 /// Reads text line by line. A line ends at LF or at the end of the input; the CR of a CRLF belongs to the line's end.
-/// What begins with gzip's magic bytes is unpacked, whatever its name. U+FEFF at the start of a line is a byte order
-/// mark, behind the first line that of a file that was put behind another, and is taken away; anywhere else it is a
-/// character. NUL, which no text has, is taken for invalid UTF-8.
+/// Input that begins with gzip's magic bytes is decompressed, whatever its name. U+FEFF at the start of a line is a
+/// byte order mark (after the first line, that of a file appended to another) and is removed; anywhere else it is a
+/// character. NUL, which text cannot contain, is treated as invalid UTF-8.
 class LineReader {
  public:
   /// `path` is a file, or `-` for standard input. Throws Error if it cannot be opened or is a folder.
@@ -45,21 +45,21 @@ class LineReader {
   LineReader& operator=(LineReader&&) noexcept;
   ~LineReader();
 
-  /// Reads the next line without its end into `line`, or returns false at the end. Throws Error on a failed read,
-  /// damaged or cut off gzip data, a line of more than kMaxLineBytes, and, under InvalidUtf8::kError, on bytes that
-  /// are not UTF-8 ("FILE:LINE:COLUMN: ...", the column counted in code points from 1).
+  /// Reads the next line without its end into `line`, or returns false at the end of the input. Throws Error on a
+  /// failed read, damaged or truncated gzip data, a line of more than kMaxLineBytes, and, with InvalidUtf8::kError, on
+  /// bytes that are not UTF-8 ("FILE:LINE:COLUMN: ...", the column counted in code points from 1).
   bool next(std::string& line);
 
-  /// Reads on in the line, up to its end or, of a long one, to a place that no unit of text spans: before a blank or,
-  /// unless units are what stands between blanks (`words`), before an ideograph. `ends` says whether it was the line's
-  /// end. Memory does not grow with a line's length where it has such places; where there is none in kMaxLineBytes,
-  /// Error is thrown.
+  /// Continues reading the line, up to its end or, in a long one, up to a place that no unit of text spans: before a
+  /// blank or, unless units are separated by blanks (`words`), before an ideograph. `ends`: whether it was the line's
+  /// end. Memory does not grow with a line's length if it has such places; if there is none within kMaxLineBytes, Error
+  /// is thrown.
   bool next_piece(std::string& piece, bool words, bool& ends);
 
-  /// True if `next` would return without waiting: a whole line is here, or the end is. May read what is there already.
+  /// True if `next` would return without waiting: a whole line or the end has arrived. May read available input.
   bool next_is_ready();
 
-  /// The number of the line that `next` returned last; the first one is 1.
+  /// The number of the line that `next` returned last, from 1.
   std::size_t line_number() const { return line_number_; }
   /// The file as messages name it: the path, or "standard input".
   const std::string& name() const { return name_; }
@@ -68,7 +68,7 @@ class LineReader {
   const ByteDigest& digest() const;
 
   bool had_bom() const { return had_bom_; }
-  /// Lines behind the first one that began with a byte order mark.
+  /// Lines after the first one that began with a byte order mark.
   std::size_t bom_lines() const { return bom_lines_; }
   std::size_t crlf_lines() const { return crlf_lines_; }
   /// Invalid sequences that were replaced or skipped so far.
@@ -89,11 +89,11 @@ class LineReader {
   std::unique_ptr<ByteSource> source_;
   InvalidUtf8 policy_;
   std::vector<char> buffer_;
-  std::size_t begin_ = 0, end_ = 0;  // what of buffer_ is still to be read
+  std::size_t begin_ = 0, end_ = 0;  // the part of buffer_ still to be read
   bool at_end_ = false;              // the source has no more
   std::size_t line_number_ = 0;
-  std::string rest_;             // of the line in hand, behind the pieces that were given
-  bool inside_ = false;          // a line of which pieces were given
+  std::string rest_;             // of the current line, after the pieces already returned
+  bool inside_ = false;          // a line of which pieces were returned
   std::size_t code_points_ = 0;  // of those pieces
   bool had_bom_ = false;
   std::size_t bom_lines_ = 0;

@@ -1,3 +1,6 @@
+// A text is cut into pieces that can be normalised one by one: each begins at a code point that neither reorders nor
+// composes with the one before it. Pieces made of common stable code points are copied without a look-up; only the
+// others go through decomposition, ordering and composition, and are recorded if they changed.
 #include "text/normalize.h"
 
 #include <utf8proc.h>
@@ -9,16 +12,16 @@
 namespace mnemo {
 namespace {
 
-// What a code point means for cutting a text into pieces that can be normalised one by one.
+// The role of a code point in cutting a text into pieces that can be normalised one by one.
 enum class Behaviour {
   kStable,     // starts a piece, and is its own normal form unless something joins it
   kChanges,    // starts a piece, and may have another normal form
-  kJoinsLeft,  // may be reordered or composed with what stands before it
+  kJoinsLeft,  // may be reordered or composed with the code point before it
 };
 
 constexpr bool within(char32_t c, char32_t low, char32_t high) { return c >= low && c <= high; }
 
-// Common code points that need no look-up. All are quick-check Yes for the form (UAX #15, section 9) and starters.
+// Common code points that need no look-up. All are starters with quick check Yes for the form (UAX #15, section 9).
 constexpr bool surely_stable_nfc(char32_t c) {
   return c < 0x300 || within(c, 0x400, 0x482) || within(c, 0x1E00, 0x1EFF) || within(c, 0x2010, 0x2027) ||
          within(c, 0x3000, 0x3029) || within(c, 0x3030, 0x3098) || within(c, 0x309B, 0x9FFF) ||
@@ -40,9 +43,9 @@ utf8proc_option_t options_of(Normalization form) {
   return static_cast<utf8proc_option_t>(options);
 }
 
-// True for all that can be reordered or composed leftwards, and for some that cannot: that only makes pieces longer.
-// Starters that compose leftwards are vowel signs (category M), Hangul's vowels and finals, and the letters of Kirat
-// Rai.
+// True for all code points that can be reordered or composed leftwards, and for some that cannot, which only makes
+// pieces longer. Starters that compose leftwards are vowel signs (category M), Hangul's vowels and finals, and the
+// letters of Kirat Rai.
 bool may_join_left(utf8proc_int32_t c) {
   if (within(static_cast<char32_t>(c), 0x1160, 0x11FF) || within(static_cast<char32_t>(c), 0x16D63, 0x16D6A))
     return true;
@@ -53,7 +56,7 @@ bool may_join_left(utf8proc_int32_t c) {
 
 // Appends the full decomposition, in the order of the text.
 void decompose(char32_t c, Normalization form, std::vector<std::int32_t>& to) {
-  constexpr std::size_t kLongest = 18;  // U+FDFA, and there will be no longer one
+  constexpr std::size_t kLongest = 18;  // that of U+FDFA; no longer one will be added to Unicode
   const std::size_t size = to.size();
   to.resize(size + kLongest);
   int boundary_class = 0;
@@ -102,7 +105,7 @@ void append_normal(std::string_view piece, Normalization form, std::string& norm
     append_utf8(normal, static_cast<char32_t>(scratch[static_cast<std::size_t>(i)]));
 }
 
-// Where the text at `from` first needs work: the start of the piece, or the end of the text.
+// The start of the first piece at or after `from` that needs work, or the end of the text.
 std::size_t stable_until(std::string_view text, std::size_t from, Normalization form,
                          std::vector<std::int32_t>& scratch) {
   std::size_t last = from;

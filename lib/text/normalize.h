@@ -1,4 +1,4 @@
-// Unicode normalisation that remembers where everything came from, and lower-casing.
+// Unicode normalisation that keeps track of positions in the original, and lower-casing.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,15 @@
 
 namespace mnemo {
 
-/// Unicode's normalisation forms C and KC (UAX #15). NFC leaves full-width forms alone; NFKC makes them plain.
+/// Unicode's normalisation forms C and KC (UAX #15). NFC leaves full-width forms alone; NFKC replaces them by plain
+/// ones.
 enum class Normalization { kNone, kNfc, kNfkc };
 
 /// none, nfc, nfkc.
 std::string_view name_of(Normalization form);
 std::optional<Normalization> normalization_from_name(std::string_view name);
 
-/// A stretch of the original that normalisation changed; it cannot be cut any further. Offsets are bytes, ends
+/// A stretch of the original that normalisation changed and that cannot be divided further. Offsets are in bytes, ends
 /// exclusive.
 struct ChangedPiece {
   std::uint32_t original_begin, original_end;
@@ -24,16 +25,16 @@ struct ChangedPiece {
 };
 
 /// Appends the normal form of valid UTF-8 to `normal` (usually empty) and one entry to `pieces` for each stretch that
-/// changed, in order. What lies between the pieces is the same in both texts. `scratch` is working memory to be reused.
-/// The result is the normal form of the whole text, exactly.
+/// changed, in order. Between the pieces both texts are the same. `scratch` is working memory to be reused. The result
+/// is exactly the normal form of the whole text.
 void normalize_mapped(std::string_view text, Normalization form, std::string& normal, std::vector<ChangedPiece>& pieces,
                       std::vector<std::int32_t>& scratch);
 
 /// The normal form of valid UTF-8.
 std::string normalize(std::string_view text, Normalization form);
 
-/// Lower case of one code point by Unicode's simple case mapping: one code point gives one code point, whatever stands
-/// around it and whatever the language. So İ (U+0130) becomes i without its dot, ẞ becomes ß, Σ always σ (also at the
+/// Lower case of one code point by Unicode's simple case mapping: one code point gives one code point, independent of
+/// its neighbours and of the language. So İ (U+0130) becomes a plain i, ẞ becomes ß, Σ always becomes σ (also at the
 /// end of a word), and I becomes i in Turkish text as well.
 char32_t to_lower(char32_t value);
 

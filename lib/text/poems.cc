@@ -17,7 +17,7 @@ constexpr std::u32string_view kDashes = U"…⋯—―–─-·～（）()";
 constexpr std::u32string_view kLost =
     U"□囗";  // the second, an old word for "enclose", stands for the first in editions
 
-// The text without what editors put into it. False if characters are lost.
+// Appends the text without editors' marks and notes to `out`. Returns false if characters are lost.
 bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
   int depth = 0;
   bool whole = true;
@@ -42,7 +42,7 @@ bool clean(std::string_view text, std::string& out, PoemCounts& counts) {
   return whole;
 }
 
-// False if characters are lost. `wrong` throws.
+// Returns false if characters are lost. `wrong` throws.
 template <class Wrong>
 bool read_poem(const Json& object, const Wrong& wrong, Poem& poem, PoemCounts& counts) {
   if (!object.is_object()) wrong(fmt::format("expected an object, found {}", described_type(object)));
@@ -128,10 +128,10 @@ std::vector<Poem> read_poems(LineReader& lines, PoemCounts& counts) {
     parse_json_items(text, add);
   } catch (const JsonError& error) {
     if (!error.offset())
-      fail("{}: {}: {}", lines.name(), number > 0 ? fmt::format("behind poem {}", number) : "not a collection of poems",
+      fail("{}: {}: {}", lines.name(), number > 0 ? fmt::format("after poem {}", number) : "not a collection of poems",
            error.what());
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(*error.offset()), '\n');
-    fail("{}:{}: no valid JSON: {}", lines.name(), line, error.what());
+    fail("{}:{}: not valid JSON: {}", lines.name(), line, error.what());
   }
   return out;
 }

@@ -1,3 +1,5 @@
+// The readers of the simple formats, and the parts that all readers share: skipping of empty lines, splitting and
+// checking of labels, messages with file and line. Readers of more complex formats have files of their own.
 #include "text/records.h"
 
 #include <algorithm>
@@ -69,10 +71,10 @@ class SpacedReader : public RecordReader {
 bool has_columns(Format format) { return format == Format::kTsv || format == Format::kCsv; }
 
 [[noreturn]] void refuse(std::string_view option, Format format) {
-  throw UsageError(fmt::format("{} has no meaning for the format {}", option, name_of(format)));
+  throw UsageError(fmt::format("{} does not apply to the format {}", option, name_of(format)));
 }
 
-// An option that would be without effect is a mistake that its user should hear of.
+// An option without effect is a mistake that is reported.
 void check(const RecordOptions& options) {
   const Format format = options.format;
   const bool fields = has_columns(format) || format == Format::kJsonl;
@@ -83,7 +85,7 @@ void check(const RecordOptions& options) {
   if (format != Format::kTrees && options.phrases) refuse("phrases", format);
   if ((format == Format::kTrees || format == Format::kLines) && options.multi_label) refuse("multi_label", format);
   if (options.multi_label && options.label_separator.empty())
-    throw UsageError("label_separator is empty, expected what stands between two labels");
+    throw UsageError("label_separator is empty, expected the text between two labels");
 }
 
 }  // namespace
@@ -171,7 +173,7 @@ void RecordReader::add_label(std::string_view label, Record& record) const {
   if (label.empty()) fail_at(line, "an empty label");
   if (std::find(record.labels.begin(), record.labels.end(), label) != record.labels.end()) return;
   if (!record.labels.empty() && !options_.multi_label)
-    fail_at(line, fmt::format("several labels (\"{}\", \"{}\"), expected one; set multi_label for any number of them",
+    fail_at(line, fmt::format("several labels (\"{}\", \"{}\"), expected one; set multi_label to allow several",
                               shown(record.labels[0]), shown(label)));
   record.labels.emplace_back(label);
 }

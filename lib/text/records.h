@@ -1,4 +1,4 @@
-// Labelled and unlabelled texts out of the usual file formats.
+// Labelled and unlabelled texts from the usual file formats.
 #pragma once
 
 #include <fmt/format.h>
@@ -16,16 +16,16 @@
 
 namespace mnemo {
 
-/// lines:    a text a line, no labels.
-/// tsv:      columns between tabs, no quotes. Label in column 1, text in column 2, no header, unless told otherwise.
-/// csv:      RFC 4180: quotes, doubled quotes, separators and newlines inside quotes. A header unless told otherwise;
-///           columns `label` and `text`.
-/// jsonl:    a JSON object a line, keys `label` and `text`. A label is a string, a number, true or false; with several
-///           labels an array of these as well. null is no label.
+/// lines:    one text per line, no labels.
+/// tsv:      columns between tabs, no quotes. By default, label in column 1, text in column 2, no header.
+/// csv:      RFC 4180: quotes, doubled quotes, separators and newlines inside quotes. By default, a header and columns
+///           `label` and `text`.
+/// jsonl:    one JSON object per line, keys `label` and `text`. A label is a string, a number, true or false; with
+///           several labels also an array of these. null means no label.
 /// fasttext: `__label__X` tokens at the start of the line, then the text.
 /// spaced:   `LABEL TEXT`: the label ends at the first space; the text is trimmed of ASCII blanks.
-/// trees:    a Penn tree with labels a line, `(3 (2 It) (4 (2 's) (2 great)))`: label of the root, tokens joined by
-/// spaces.
+/// trees:    one labelled Penn tree per line, `(3 (2 It) (4 (2 's) (2 great)))`: label of the root, tokens joined by
+///           spaces.
 enum class Format { kLines, kTsv, kCsv, kJsonl, kFasttext, kSpaced, kTrees };
 
 std::string_view name_of(Format format);
@@ -33,23 +33,24 @@ std::optional<Format> format_from_name(std::string_view name);
 
 struct RecordOptions {
   Format format = Format::kTsv;
-  /// tsv and csv: a column, by its number from 1 or by its header's name (digits alone are a number); jsonl: a key.
-  /// Empty: as the format has it.
+  /// tsv and csv: a column, by its number from 1 or by its name in the header (digits alone are a number); jsonl: a
+  /// key. Empty: the format's default.
   std::string label, text;
-  /// tsv and csv: the first row names the columns. Default: csv yes; tsv only if a column is asked for by name.
+  /// tsv and csv: the first row names the columns. Default: csv yes; tsv only if a column is given by name.
   std::optional<bool> header;
-  /// tsv and csv: one ASCII character instead of tab or comma; `\t` may be spelled so. Empty: as the format has it.
+  /// tsv and csv: one ASCII character instead of tab or comma; tab may be spelled `\t`. Empty: the format's default.
   std::string separator;
-  /// Any number of labels a text. A cell (tsv, csv, spaced) is split at `label_separator`, pieces are trimmed of
-  /// blanks, an empty cell is no label; a label that is repeated counts once.
+  /// Any number of labels per text. A cell (tsv, csv, spaced) is split at `label_separator` and its pieces are trimmed
+  /// of blanks; an empty cell means no label; a repeated label counts once.
   bool multi_label = false;
   std::string label_separator = ",";
-  /// trees: instead of sentences every phrase (node) whose label is not 2, each text once over the whole file (its
-  /// first label that is not 2 counts), labels 0 and 1 as "0", 3 and 4 as "1", lower-cased. Outer phrases come first.
+  /// trees: instead of sentences, every phrase (node) whose label is not 2, lower-cased, with labels 0 and 1 as "0", 3
+  /// and 4 as "1". Each text occurs once in the whole file, with its first label that is not 2. Outer phrases come
+  /// first.
   bool phrases = false;
-  /// If false, a label may be missing where that is plain: no such column in the header, no such key, null, an empty
-  /// cell, no `__label__`. Then a wholly empty line is a record with an empty text, so that there is one record for
-  /// each line. If true, a wholly empty line is skipped and counted (not in `lines`, where it is always a record).
+  /// If false, a label may be missing in an unambiguous way: no such column in the header, no such key, null, an empty
+  /// cell, no `__label__`. An empty line is then a record with an empty text, so that there is one record for each
+  /// line. If true, an empty line is skipped and counted (except in `lines`, where it is always a record).
   bool require_label = true;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
 };
@@ -60,18 +61,18 @@ struct Record {
   std::size_t line = 0;  ///< where the record begins in the file, from 1
 };
 
-/// What was seen so far; for the log.
+/// Counts of the input read so far, for the log.
 struct ReadCounts {
   std::size_t records = 0;
   std::size_t empty_lines = 0;  ///< skipped
   std::size_t crlf_lines = 0;
   std::size_t invalid_sequences = 0;  ///< replaced or skipped
   bool had_bom = false;
-  std::size_t bom_lines = 0;  ///< behind the first one
+  std::size_t bom_lines = 0;  ///< after the first one
 };
 
-/// Reads one record after the other, in the order of the file. Errors are of the form "FILE:LINE: ..." or
-/// "FILE:LINE:COLUMN: ..." (columns in code points from 1).
+/// Reads records one by one, in the order of the file. Errors have the form "FILE:LINE: ..." or "FILE:LINE:COLUMN: ..."
+/// (columns in code points from 1).
 class RecordReader {
  public:
   virtual ~RecordReader() = default;
@@ -91,7 +92,7 @@ class RecordReader {
 
   virtual bool read(Record& record) = 0;
 
-  /// The next line that is not to be skipped. False at the end.
+  /// Reads the next line that is not skipped. Returns false at the end.
   bool next_line(std::string& line);
   /// Throws "FILE:LINE: message" for the current line.
   template <class... Args>
@@ -99,7 +100,7 @@ class RecordReader {
     fail_at(lines_.line_number(), fmt::format(format, std::forward<Args>(args)...));
   }
   [[noreturn]] void fail_at(std::size_t line, const std::string& message) const;
-  /// Splits a label cell as the options say.
+  /// Sets the labels of a record from a cell, as the options require.
   void set_labels(std::string_view cell, Record& record) const;
   void add_label(std::string_view label, Record& record) const;
 
@@ -109,10 +110,10 @@ class RecordReader {
   std::size_t records_ = 0;
 };
 
-/// Opens a file (`-`: standard input; `.gz` contents are unpacked). Throws UsageError for options that do not fit the
+/// Opens a file (`-`: standard input; gzip data are decompressed). Throws UsageError for options that do not fit the
 /// format, Error if the file cannot be opened.
 std::unique_ptr<RecordReader> open_records(const std::string& path, const RecordOptions& options);
-/// The same over lines that are open already; `options.invalid_utf8` is then without effect.
+/// The same for lines that are already open; `options.invalid_utf8` then has no effect.
 std::unique_ptr<RecordReader> open_records(LineReader lines, const RecordOptions& options);
 
 }  // namespace mnemo

@@ -1,3 +1,6 @@
+// Tables are built from generated lists of the books' groups: first the readings of every character in its own right,
+// then, for characters that stand for several in the text's script, the union and the intersection of the readings of
+// these.
 #include "text/rhyme.h"
 
 #include <algorithm>
@@ -17,12 +20,12 @@ namespace {
 struct Group {
   std::string_view name, characters;
 };
-// A character, and what it may stand for: itself if it is a traditional one too.
+// A character, and those it may stand for: itself too if it is also a traditional one.
 struct Merged {
   std::string_view character, forms;
 };
-// Where transcriptions of a book and of the book that it follows differ, `...Disputed` names the characters and
-// `...Agreed` what both have.
+// Where transcriptions of a book and of the book that it follows differ, `...Disputed` lists the characters and
+// `...Agreed` the readings that both have.
 #include "text/rhyme_tables.inc"
 
 struct Book {
@@ -42,9 +45,9 @@ const Book& find(RhymeBook book) {
   return *std::find_if(kBooks.begin(), kBooks.end(), [&](const Book& b) { return b.book == book; });
 }
 
-// The Pingshui book lists 30 level groups, 29 rising, 30 departing and 17 entering ones, the first three in the order
-// of the same sounds but for two places: the level group 蒸 has no partner, and the departing 泰 stands alone before
-// 卦, the partner of 佳.
+// The Pingshui book lists 30 level groups, 29 rising, 30 departing and 17 entering ones, the first three in the same
+// order of sounds except in two places: the level group 蒸 has no partner, and neither has the departing 泰, which
+// comes before 卦, the partner of 佳.
 constexpr int kLevelGroups = 30, kRising = 29, kDeparting = 30, kZheng = 24, kTai = 8;
 
 RhymeClass pingshui_class(std::string_view name, int index) {
@@ -71,7 +74,7 @@ std::string class_name(std::string_view group) {
   return std::string(part) + (level ? " 平" : tone == "入声" ? " 入" : " 仄");
 }
 
-// Groups come in order, so a reading of the same class is the last one.
+// Groups come in order, so an equal reading could only be the last one.
 void add_reading(std::vector<std::uint8_t>& readings, std::uint8_t reading) {
   if (readings.empty() || readings.back() != reading) readings.push_back(reading);
 }
@@ -100,7 +103,7 @@ std::optional<Script> ScriptEvidence::script() const {
 Script script_of(const Vocabulary& vocabulary) {
   ScriptEvidence evidence;
   for (std::int32_t id = 1; id < vocabulary.size(); ++id) {
-    // Longer units are names of forms, which are simplified whatever the poems are.
+    // Longer units are names of forms, which are simplified whatever the script of the poems.
     const std::u32string unit = to_code_points(vocabulary.text(id));
     if (unit.size() == 1) evidence.add(unit[0], std::max<std::uint64_t>(vocabulary.count(id), 1));
   }
@@ -116,7 +119,7 @@ std::optional<RhymeBook> rhyme_book_from_name(std::string_view name) {
 }
 
 const RhymeTable& RhymeTable::of(RhymeBook book, Script script) {
-  // Each by itself: most runs need one.
+  // Each is built by itself, as most runs need only one.
   constexpr std::size_t kTables = 2 * kBooks.size();
   static std::array<std::once_flag, kTables> made;
   static std::array<std::unique_ptr<const RhymeTable>, kTables> tables;
@@ -171,7 +174,7 @@ void RhymeTable::add_merged(RhymeBook book, Script script) {
     found.emplace_back(character, std::move(any));
     doubtful.emplace_back(character, std::move(every));
   }
-  // Only now: what a character has in its own right is what others that stand for it need.
+  // Stored only now, as the loop needs the characters' own readings.
   for (auto& [character, any] : found) readings_[character] = std::move(any);
   for (auto& [character, every] : doubtful) doubtful_[character] = std::move(every);
 }

@@ -1,4 +1,4 @@
-// What the readers of sentences share. Internal: SentenceReader::open chooses among them.
+// Parts that the readers of sentences share. Internal: SentenceReader::open chooses among them.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@ namespace mnemo {
 
 std::unique_ptr<SentenceReader> jsonl_sentences(LineReader lines, const SentenceOptions& options);
 
-/// Cuts a sentence's text into tokens with their places.
+/// Cuts a sentence's text into tokens with their positions.
 class TextCutter {
  public:
   explicit TextCutter(const TokenizerOptions& options);

@@ -1,3 +1,6 @@
+// Readers of sentences as rows, as token/tag and as plain text. In conll a line of `#` may be a comment or a token: the
+// number of columns decides, which is that of the first line that cannot be a comment. Sentences are held back until
+// that line is found; the lines of each are kept, so that predictions can be written into the file as it was.
 #include "text/sentences.h"
 
 #include <algorithm>
@@ -26,7 +29,7 @@ constexpr std::string_view kBlanks = " \t", kMissing = "_";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// A column's place from 0, or nothing for a text that is neither a number from 1 nor a name.
+// A column's index from 0; nothing if the string is neither a number from 1 nor a name.
 std::optional<std::size_t> place_of(const std::string& column, SentenceFormat format) {
   if (!column.empty() && column.size() < 7 && std::all_of(column.begin(), column.end(), is_digit) && column != "0")
     return std::stoul(column) - 1;
@@ -41,7 +44,7 @@ std::size_t column(const std::string& name, SentenceFormat format, const char* k
     throw UsageError(format == SentenceFormat::kConllu
                          ? fmt::format("{}: expected one of {}, or a number from 1 to 10, found {}", key,
                                        fmt::join(kConlluColumns, ", "), shown(name))
-                         : fmt::format("{}: expected a column's number from 1, found {}", key, shown(name)));
+                         : fmt::format("{}: expected a column number from 1, found {}", key, shown(name)));
   return *place;
 }
 
@@ -67,10 +70,10 @@ void split_at(std::string_view line, char separator, std::vector<std::string_vie
 bool is_blank(std::string_view line) { return line.find_first_not_of(kBlanks) == std::string_view::npos; }
 bool is_docstart(std::string_view line) { return line.starts_with("-DOCSTART-"); }
 
-// "# key = value", which says something of a sentence.
+// "# key = value", metadata of a sentence.
 bool is_note(std::string_view line) { return line.starts_with("# ") && line.find(" = ", 2) != std::string_view::npos; }
 
-// What conll and conllu share: sentences of rows.
+// conll and conllu: sentences of rows.
 class RowReader : public SentenceReader {
  public:
   RowReader(LineReader lines, const SentenceOptions& options) : SentenceReader(std::move(lines), options) {
@@ -99,8 +102,8 @@ class RowReader : public SentenceReader {
   }
 
  private:
-  // The lines up to the next empty one behind a row or a comment, with the empty and -DOCSTART- lines before them.
-  // False at the end.
+  // Reads the lines up to the next empty one after a row or a comment, with the empty and -DOCSTART- lines before them.
+  // Returns false at the end.
   bool read_block(Sentence& s) {
     s = {};
     std::string line;
@@ -113,7 +116,8 @@ class RowReader : public SentenceReader {
       bytes += line.size() + 1;
       if (s.lines.empty()) s.line = lines_.line_number();
       if (bytes > kMaxLineBytes)
-        fail_at(s.line, fmt::format("a sentence of more than {} MiB, the longest that is read; an empty line parts two",
+        fail_at(s.line, fmt::format("a sentence of more than {} MiB, the maximum; expected empty lines between "
+                                    "sentences",
                                     kMaxLineBytes >> 20));
       if (options_.format == SentenceFormat::kConllu && !any) continue;
       s.lines.push_back(std::move(line));
@@ -122,8 +126,8 @@ class RowReader : public SentenceReader {
     return any;
   }
 
-  // Reads up to a line that tells the number of columns: one that cannot be a comment. Blocks of `#` lines before it
-  // are sentences if a line is one by that number, else they belong to what follows.
+  // Reads up to the line that decides the number of columns: the first that cannot be a comment. A block of `#` lines
+  // before it is a sentence if one of its lines has that number of columns, else it belongs to the block after it.
   void settle_columns() {
     settled_ = true;
     std::size_t bytes = 0;
@@ -156,8 +160,8 @@ class RowReader : public SentenceReader {
     });
   }
 
-  // Where all lines begin with `#`: they are rows if all that are no notes have as many columns, enough of them, and
-  // more than `#` in the first one.
+  // For a file whose lines all begin with `#`: those other than notes are rows if they all have the same, sufficient
+  // number of columns, and more than `#` in the first one.
   void learn_columns_of_hashes() {
     std::size_t columns = 0, first = 0;
     for (const Sentence& s : waiting_)
@@ -183,14 +187,14 @@ class RowReader : public SentenceReader {
       split_blanks(line, fields_);
   }
 
-  // Whether a line holds no token. `fields_` are its columns.
+  // Whether a line is not a token. `fields_` are its columns.
   bool aside(const std::string& line) const {
     if (options_.format == SentenceFormat::kConllu)
       return line[0] == '#' || fields_[0].find_first_of("-.") != std::string_view::npos;
     if (is_docstart(line)) return true;
     if (line[0] != '#') return false;
     if (is_note(line)) return true;
-    // Where no other line has told the number of columns, one word alone is a token.
+    // As long as the number of columns is unknown, a single word is a token.
     return columns_ > 0 ? fields_.size() != columns_ : fields_.size() > 1;
   }
 
@@ -217,7 +221,7 @@ class RowReader : public SentenceReader {
       check_row(s.line + i);
       s.line_tokens.back() = static_cast<std::int32_t>(s.tokens.size());
       std::string_view token = fields_[token_];
-      // The position is an ASCII digit behind a character.
+      // The position is an ASCII digit after a character.
       if (options_.strip_position && token.size() >= 2 && is_digit(token.back())) token.remove_suffix(1);
       s.tokens.emplace_back(token);
       for (std::size_t k = 0; k < columns; ++k) {
@@ -237,7 +241,7 @@ class RowReader : public SentenceReader {
     if (columns_ > 0 && fields_.size() != columns_)
       fail_at(line,
               options_.format == SentenceFormat::kConllu
-                  ? fmt::format("{} columns between tabs, expected 10", fields_.size())
+                  ? fmt::format("{} tab-separated columns, expected 10", fields_.size())
                   : fmt::format("{} columns, expected {} as in line {}", fields_.size(), columns_, columns_line_));
     if (options_.require_tags && fields_.size() <= last_tag())
       fail_at(line, fmt::format("{} columns, expected a tag in column {}", fields_.size(), last_tag() + 1));
@@ -266,7 +270,7 @@ class SlashedReader : public SentenceReader {
       const std::size_t slash = piece.rfind('/');
       const bool tagged = slash != std::string_view::npos && slash > 0 && slash + 1 < piece.size();
       if (!tagged && options_.require_tags)
-        fail_at(s.line, fmt::format("\"{}\" is no token, slash and tag", shown(piece)));
+        fail_at(s.line, fmt::format("expected TOKEN/TAG, found \"{}\"", shown(piece)));
       s.tokens.emplace_back(tagged ? piece.substr(0, slash) : piece);
       s.tags[0].emplace_back(tagged ? piece.substr(slash + 1) : kMissing);
     }
@@ -276,14 +280,15 @@ class SlashedReader : public SentenceReader {
   }
 
  private:
-  // `[中国/ns 政府/n]nt`, as in the People's Daily of Peking University: the words stay, with their own tags.
+  // `[中国/ns 政府/n]nt`, as in Peking University's corpus of the People's Daily: the words are kept, with their own
+  // tags.
   void drop_compounds() {
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
       const std::string_view piece = pieces_[i];
       const std::size_t slash = piece.rfind('/');
       if (slash == std::string_view::npos || slash == 0) continue;
-      // Brackets alone before the slash are a token.
+      // Nothing but brackets before the slash is a token.
       const std::size_t opening = piece.find_first_not_of('[');
       if (opening < slash) open.insert(open.end(), opening, i);
       const std::size_t close = piece.find(']', slash + 2);
@@ -325,7 +330,7 @@ class PlainReader : public SentenceReader {
 
 void check(const SentenceOptions& o) {
   const auto refuse = [&](const char* key) {
-    throw UsageError(fmt::format("{} has no meaning for the format {}", key, name_of(o.format)));
+    throw UsageError(fmt::format("{} does not apply to the format {}", key, name_of(o.format)));
   };
   const bool rows = o.format == SentenceFormat::kConll || o.format == SentenceFormat::kConllu;
   if (!rows && o.format != SentenceFormat::kJsonl && !o.token.empty()) refuse("data.text");
@@ -336,7 +341,7 @@ void check(const SentenceOptions& o) {
     throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(o.separator)));
 }
 
-// Tokens are taken from the text itself; the model brings them into the form to look up.
+// Tokens are substrings of the text itself; the model normalises them for look-up.
 TokenizerOptions places_alone(TokenizerOptions options) {
   options.normalize = Normalization::kNone;
   options.lowercase = options.zero_digits = false;
@@ -350,7 +355,7 @@ TextCutter::TextCutter(const TokenizerOptions& options) : tokenizer_(places_alon
 void TextCutter::cut(Sentence& s) {
   tokenizer_.tokenize(*s.text, tokens_);
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    // A mark that has nothing but a blank to stand on leaves it.
+    // A combining mark on a blank is kept without the blank.
     const std::string_view text =
         trim_white_space(std::string_view(*s.text).substr(tokens_.begin(i), tokens_.end(i) - tokens_.begin(i)));
     if (text.empty()) continue;

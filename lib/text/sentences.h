@@ -1,4 +1,4 @@
-// Sentences of tokens with columns of tags, out of the usual formats, and with what it takes to write them again.
+// Sentences of tokens with columns of tags, from the usual formats, with everything needed to write them again.
 #pragma once
 
 #include <cstdint>
@@ -15,41 +15,40 @@
 
 namespace mnemo {
 
-/// conll:    a token a line, columns between runs of blanks or tabs; an empty line between sentences. Lines that begin
-///           with `-DOCSTART-` are no tokens. A line of `#` and text whose columns are not as many as those of tokens
-///           is a comment.
+/// conll:    one token per line, columns separated by runs of blanks or tabs; an empty line between sentences. Lines
+///           that begin with `-DOCSTART-` are not tokens. A line that begins with `#` and has another number of columns
+///           than the tokens is a comment.
 /// conllu:   the ten columns of Universal Dependencies between tabs; lines of multiword tokens (`3-4`), empty nodes
-///           (`8.1`) and comments are no tokens.
-/// slashed:  a sentence a line, of `token/tag` between blanks; the tag follows the last slash. The brackets of
-/// compounds,
-///           `[word/tag word/tag]tag`, are dropped and counted where they close within the line.
-/// lines:    plain text, a sentence a line, cut by a tokenizer.
-/// jsonl:    an object a line. Its text is `text`, its tokens are `tokens` (strings, or objects of `start` and `end`),
-///           or where there are none those of a tokenizer. Its tags are those that `spans` spell in bio (objects of
-///           `start`, `end` and `type` or `label`, or arrays [start, end, type]), or else the strings of `tags` or each
-///           token's `tag`. Places are counted in code points, the end is behind the last one. A span that does not
-///           begin and end with tokens is read as those that it touches, and counted; so is one that is
-///           repeated, which counts once.
+///           (`8.1`) and comments are not tokens.
+/// slashed:  one sentence per line, of `token/tag` between blanks; the tag follows the last slash. The brackets of
+///           compounds, `[word/tag word/tag]tag`, are dropped and counted if they close within the line.
+/// lines:    plain text, one sentence per line, cut by a tokenizer.
+/// jsonl:    one object per line. Its text is `text`; its tokens are `tokens` (strings, or objects of `start` and
+///           `end`), or if there are none those of a tokenizer. Its tags are those that `spans` spell in bio (objects
+///           of `start`, `end` and `type` or `label`, or arrays [start, end, type]), or else the strings of `tags` or
+///           each token's `tag`. Positions are counted in code points, ends exclusive. A span that does not begin and
+///           end with tokens is extended to the tokens that it touches, and counted; a repeated span is read once, and
+///           counted.
 enum class SentenceFormat { kConll, kConllu, kSlashed, kLines, kJsonl };
 
 std::string_view name_of(SentenceFormat format);
 std::optional<SentenceFormat> sentence_format_from_name(std::string_view name);
 
-/// The place, from 0, of one of conllu's ten columns, by its name or its number from 1. Throws UsageError.
+/// The index, from 0, of one of conllu's ten columns, by its name or its number from 1. Throws UsageError.
 std::size_t conllu_column(const std::string& name);
 
 struct SentenceOptions {
   SentenceFormat format = SentenceFormat::kConll;
-  /// Column of the tokens: a number from 1, of conllu also a name (id, form, lemma, upos, xpos, feats, head, deprel,
-  /// deps, misc), of jsonl the key of the text. Empty: the first, `form` and `text`.
+  /// Column of the tokens: a number from 1, for conllu also a name (id, form, lemma, upos, xpos, feats, head, deprel,
+  /// deps, misc), for jsonl the key of the text. Empty: the first, `form` and `text`, respectively.
   std::string token = {};
-  /// Columns of tags. Empty: the last one, of conllu `upos`.
+  /// Columns of tags. Empty: the last one, for conllu `upos`.
   std::vector<std::string> tags = {};
   /// jsonl: the key of the spans; empty: `spans`.
   std::string spans = {};
   /// conll: one character between columns; empty: any run of blanks and tabs.
   std::string separator = {};
-  /// conll: drop one ASCII digit at the end of tokens of two characters and more.
+  /// conll: drop one ASCII digit at the end of tokens of two or more characters.
   bool strip_position = false;
   /// If false, tags may be missing: a conll row may end before them.
   bool require_tags = true;
@@ -58,45 +57,45 @@ struct SentenceOptions {
   /// jsonl: spans are words, which may have an empty type.
   bool spans_are_words = false;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
-  /// lines and jsonl: how texts are cut; tokens that are white space alone are left out.
+  /// lines and jsonl: how texts are cut; tokens of only white space are left out.
   TokenizerOptions tokenizer = {};
 };
 
 struct Sentence {
   std::vector<std::string> tokens;
-  std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]; of missing tags "_"
-  /// The lines of the file that the sentence was read from, without the empty one behind it; of conll with the empty
+  std::vector<std::vector<std::string>> tags;  ///< [columns][tokens]; "_" for missing tags
+  /// The lines of the file that the sentence was read from, without the empty one after it; for conll with the empty
   /// and -DOCSTART- lines before it.
   std::vector<std::string> lines;
   std::vector<std::int32_t> line_tokens;                        ///< [lines] the token that a line holds, or -1
   std::optional<std::string> text;                              ///< lines, and jsonl if it has one
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< [tokens] bytes of the text, if there is one
   std::size_t line = 0;                                         ///< number of the first line
-  bool by_spans = false;                                        ///< jsonl: tags spell, as bio, spans that were read
+  bool by_spans = false;                                        ///< jsonl: tags are bio made from spans
 };
 
-/// [tokens] 1 for those before which the sentence's text, if it has one, has a blank.
+/// [tokens] 1 for each token that is preceded by a blank in the sentence's text, if it has one.
 std::vector<std::uint8_t> blanks_before(const Sentence& sentence);
 
-/// A text and where its tokens lie in it, in bytes.
+/// A text and the positions of its tokens in it, in bytes.
 struct PlacedText {
   std::string text;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;
 };
-/// Tokens one behind the other with `between` between them.
+/// Tokens joined by `between`.
 PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view between);
 
 struct SentenceCounts {
   std::size_t sentences = 0, crlf_lines = 0, invalid_sequences = 0;
   bool had_bom = false;
-  std::size_t bom_lines = 0;       ///< lines behind the first one that began with a byte order mark
+  std::size_t bom_lines = 0;       ///< lines after the first one that began with a byte order mark
   std::size_t moved_spans = 0;     ///< jsonl: spans whose ends were not those of tokens
   std::string first_moved;         ///< "FILE:LINE: ..." of the first one
-  std::size_t repeated_spans = 0;  ///< jsonl: spans that stood there before, dropped
+  std::size_t repeated_spans = 0;  ///< jsonl: repetitions of a span that were dropped
   std::size_t compounds = 0;       ///< slashed: pairs of brackets that were dropped
 };
 
-/// Reads one sentence after the other, in the order of the file. Errors are "FILE:LINE: ...".
+/// Reads sentences one by one, in the order of the file. Errors are "FILE:LINE: ...".
 class SentenceReader {
  public:
   /// Throws UsageError for options that do not fit the format, Error if the file cannot be opened.
@@ -106,11 +105,11 @@ class SentenceReader {
   SentenceReader(const SentenceReader&) = delete;
   SentenceReader& operator=(const SentenceReader&) = delete;
 
-  /// The next sentence, or false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence; an empty one
-  /// has no tokens, and is wrong in `jsonl`. In `conll` lines that begin with # are comments if they are of the form
-  /// `# key = value` or have another number of columns than the rows; comments alone before the first row belong to
-  /// the sentence behind them. Throws Error on a row that does not fit, and for a sentence of rows of more than
-  /// kMaxLineBytes.
+  /// Reads the next sentence; false at the end. In `lines`, `jsonl` and `slashed` every line is a sentence; an empty
+  /// one has no tokens, and is an error in `jsonl`. In `conll`, lines that begin with # are comments if they have the
+  /// form `# key = value` or another number of columns than the rows; blocks of only comments before the first row
+  /// belong to the sentence after them. Throws Error on a row that does not fit, and for a sentence of rows of more
+  /// than kMaxLineBytes.
   bool next(Sentence& sentence);
   /// True if `next` most likely returns without waiting for input.
   virtual bool next_is_ready() { return lines_.next_is_ready(); }
@@ -127,7 +126,7 @@ class SentenceReader {
 
   LineReader lines_;
   SentenceOptions options_;
-  SentenceCounts counts_;  // what the formats count themselves
+  SentenceCounts counts_;  // only those that the readers of formats count themselves
 
  private:
   std::size_t sentences_ = 0;

@@ -8,7 +8,8 @@ namespace {
 constexpr std::size_t kFirstSlots = 64;
 constexpr std::size_t kMostStrings = std::size_t{1} << 30;
 
-// FNV's low bits are its weak ones (multiplication carries only upwards), and the table looks at those.
+// Mixes the high bits into the low ones, which the table uses: FNV's low bits are weak, as multiplication carries only
+// upwards.
 std::size_t spread(std::uint32_t hash) { return hash ^ hash >> 15; }
 
 }  // namespace

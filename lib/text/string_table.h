@@ -1,4 +1,4 @@
-// Strings numbered in the order of their arrival, with a fast look-up.
+// Strings numbered in the order of insertion, with fast look-up.
 #pragma once
 
 #include <cstddef>
@@ -11,21 +11,21 @@ namespace mnemo {
 
 constexpr std::uint32_t kFnvStart = 2166136261u;
 
-/// FNV-1a, 32 bits (Fowler, Noll, Vo). Give the result of an earlier call as `hash` to go on with it.
+/// FNV-1a, 32 bits (Fowler, Noll, Vo). Pass the result of an earlier call as `hash` to continue it.
 inline std::uint32_t fnv1a(std::string_view bytes, std::uint32_t hash = kFnvStart) {
   for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 16777619u;
   return hash;
 }
 
-/// A set of strings: one pool of bytes and an open-addressing table with linear probing, at most half full. Strings
-/// are numbered from 0 and never leave.
+/// A set of strings: one pool of bytes and an open-addressing table with linear probing, at most half full. Strings are
+/// numbered from 0 and never removed.
 class StringTable {
  public:
   std::size_t size() const { return ends_.size(); }
 
   /// The number of the string, or -1.
   std::int32_t find(std::string_view string) const;
-  /// The number of the string, which is added if it is new (then it is size() - 1). Throws Error beyond 2^30 strings.
+  /// The number of the string, which is added if it is new (as size() - 1). Throws Error beyond 2^30 strings.
   std::int32_t insert(std::string_view string);
   std::string_view text(std::int32_t index) const {
     const std::size_t begin = index == 0 ? 0 : ends_[static_cast<std::size_t>(index) - 1];
@@ -43,7 +43,7 @@ class StringTable {
 
   std::string pool_;
   std::vector<std::size_t> ends_;  // string i ends here in pool_, where the next one begins
-  std::vector<Slot> slots_;        // a power of two
+  std::vector<Slot> slots_;        // their number is a power of two
 };
 
 }  // namespace mnemo

@@ -1,3 +1,5 @@
+// All schemes are variations of bioes: letters of other schemes are mapped to those of bioes that mean the same, and
+// spans and allowed transitions are defined on these.
 #include "text/tags.h"
 
 #include <algorithm>
@@ -36,7 +38,7 @@ std::optional<TagParts> split(std::string_view tag, std::string_view letters) {
 
 constexpr std::string_view kAllLetters = "OBIMESLU";
 
-// Letters that say the same of a span under one of them.
+// One letter for all that mean the same.
 char common_letter(char letter) { return letter == 'L' ? 'E' : letter == 'U' ? 'S' : letter == 'M' ? 'I' : letter; }
 
 TagParts parts_of(std::string_view tag) {
@@ -45,14 +47,14 @@ TagParts parts_of(std::string_view tag) {
   return out;
 }
 
-// Schemes that mark the first and the last token of a span, and one of a single token.
+// Schemes that mark the first and the last token of a span, and a span of a single token.
 bool marks_both_ends(TagScheme scheme) {
   return scheme == TagScheme::kBioes || scheme == TagScheme::kBmes || scheme == TagScheme::kBilou;
 }
 
 bool ends_span(char letter) { return letter == 'O' || letter == 'E' || letter == 'S'; }
 
-// Whether a span begins at `now`, the tag behind `before`.
+// Whether a span begins at `now`, the tag after `before`.
 bool begins_span(const TagParts& before, const TagParts& now) {
   if (now.letter == 'O') return false;
   return now.letter == 'B' || now.letter == 'S' || ends_span(before.letter) || before.type != now.type;

@@ -1,3 +1,6 @@
+// A line is normalised as a whole, cut into units, and then folded (case, digits) unit by unit. Normalisation records
+// the pieces that it changed, through which the units' positions are mapped back to the original. ASCII lines skip
+// normalisation and the mapping.
 #include "text/tokenizer.h"
 
 #include <utf8proc.h>
@@ -81,7 +84,7 @@ void cut_unicode_words(std::string_view text, const Add& add) {
   }
 }
 
-// Finds the bytes of the original that bytes of the normal form came from, for questions in ascending order.
+// Maps bytes of the normal form back to those of the original, for queries in ascending order.
 class OriginalPlace {
  public:
   explicit OriginalPlace(const std::vector<ChangedPiece>& pieces) : next_(pieces.data()), end_(next_ + pieces.size()) {}

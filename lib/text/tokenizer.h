@@ -15,12 +15,10 @@ namespace mnemo {
 
 /// char:         every code point of the normalised line, blanks included.
 /// grapheme:     extended grapheme clusters (UAX #29), blanks included.
-/// word:         runs between ASCII blanks (space, tab, LF, VT, FF, CR). U+00A0 and U+3000 are no ASCII blanks; NFKC
-/// turns
-///               them into spaces, NFC does not.
-/// unicode-word: what lies between word boundaries (UAX #29), without the stretches that are white space only
-///               and the white space at either end.
-///               Punctuation marks and ideographs are units of their own.
+/// word:         runs between ASCII blanks (space, tab, LF, VT, FF, CR). U+00A0 and U+3000 are not ASCII blanks; NFKC
+///               turns them into spaces, NFC does not.
+/// unicode-word: segments between word boundaries (UAX #29), without white space at either end; segments of only white
+///               space are left out. Punctuation marks and ideographs are units of their own.
 enum class Unit { kChar, kGrapheme, kWord, kUnicodeWord };
 
 /// char, grapheme, word, unicode-word.
@@ -34,21 +32,21 @@ struct TokenizerOptions {
   bool zero_digits = false;  ///< every decimal digit (Nd) becomes `0`
 };
 
-/// The units of one line. Reused from line to line it allocates nothing once it has seen the longest one.
+/// The units of one line. Reused from line to line, it does not allocate once it has seen the longest one.
 class Tokens {
  public:
   std::size_t size() const { return tokens_.size(); }
   bool empty() const { return tokens_.empty(); }
 
-  /// The form to look up: normalised, lower-cased, digits as 0, as the options say. Valid until the next `tokenize`.
+  /// The look-up form: normalised, lower-cased, digits as 0, as the options require. Valid until the next `tokenize`.
   std::string_view text(std::size_t i) const {
     const Token& token = tokens_[i];
     return {text_.data() + token.text_begin, token.text_end - token.text_begin};
   }
 
   /// Bytes [begin, end) of the original line that the unit came from; never inside a code point. From one unit to the
-  /// next neither begin nor end goes back. Units overlap only where one stretch of the original that normalises as a
-  /// whole gave several units: each of them then carries the whole stretch.
+  /// next neither begin nor end decreases. Units overlap only if a stretch of the original that normalises as a whole
+  /// gave several units: each of them then has the range of the whole stretch.
   std::uint32_t begin(std::size_t i) const { return tokens_[i].begin; }
   std::uint32_t end(std::size_t i) const { return tokens_[i].end; }
 
@@ -77,8 +75,7 @@ class Tokenizer {
   /// `line` must be valid UTF-8. Throws Error if it, or its normal form, has 4 GiB or more.
   void tokenize(std::string_view line, Tokens& out) const;
 
-  /// Brings units that are cut already into the form to look up. Their places are bytes of all units one behind the
-  /// other.
+  /// Brings units that are already cut into look-up form. Their positions are bytes of the concatenation of all units.
   void take_units(std::span<const std::string> units, Tokens& out) const;
 
   const TokenizerOptions& options() const { return options_; }

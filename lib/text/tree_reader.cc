@@ -1,4 +1,5 @@
-// Penn trees with a label on every phrase, as in the Stanford Sentiment Treebank.
+// Penn trees with a label on every phrase, as in the Stanford Sentiment Treebank. The parser keeps its own stack of
+// open nodes, so that deep nesting cannot overflow the call stack; a node is its label and its range of the sentence.
 #include <algorithm>
 #include <array>
 
@@ -11,7 +12,7 @@
 namespace mnemo {
 namespace {
 
-// A node of a tree: its label, and the part of the sentence that it spans.
+// A node of a tree: its label, and the range of the sentence that it spans.
 struct Node {
   std::string_view label;
   std::size_t begin = 0, end = 0;  // bytes of the sentence; begin is npos until the first word
@@ -99,7 +100,7 @@ class TreeReader : public RecordReader {
     open_.clear();
     bool closed = false;
     for (std::size_t at = skip_blanks(0); at < line_.size(); at = skip_blanks(at)) {
-      if (closed) fail_at_byte(at, "text behind the end of the tree, expected one tree a line");
+      if (closed) fail_at_byte(at, "text after the end of the tree, expected one tree per line");
       if (line_[at] == '(')
         at = open_node(at);
       else if (line_[at] == ')')
@@ -119,7 +120,7 @@ class TreeReader : public RecordReader {
 
   std::size_t open_node(std::size_t at) {
     const std::size_t begin = skip_blanks(at + 1), end = atom_end(begin);
-    if (begin == end) fail_at_byte(begin, "expected a label behind the bracket");
+    if (begin == end) fail_at_byte(begin, "expected a label after the bracket");
     open_.push_back(nodes_.size());
     nodes_.push_back({std::string_view(line_).substr(begin, end - begin), kNoWord, 0});
     return end;

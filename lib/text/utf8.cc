@@ -13,14 +13,14 @@ std::uint64_t eight_bytes(const char* at) {
   return word;
 }
 
-// Where the run of ASCII that begins at `from` ends.
+// The end of the run of ASCII that begins at `from`.
 std::size_t skip_ascii(std::string_view text, std::size_t from) {
   while (from + 8 <= text.size() && (eight_bytes(text.data() + from) & kHighBits) == 0) from += 8;
   while (from < text.size() && static_cast<unsigned char>(text[from]) < 0x80) ++from;
   return from;
 }
 
-// What may follow a lead byte: how many bytes, and the bounds of the first of them (the Unicode Standard, table 3-7).
+// The bytes that may follow a lead byte: their number, and the bounds of the first (the Unicode Standard, table 3-7).
 struct Follow {
   unsigned char count, low, high;
 };
@@ -52,7 +52,8 @@ Sequence sequence_at(std::string_view text, std::size_t at) {
   return {next.count + std::size_t{1}, true};
 }
 
-// Three-byte code points but for those behind E0 and ED, where the second byte has bounds of its own: most of Chinese.
+// Skips three-byte code points, most of Chinese, except those with lead byte E0 or ED, whose second byte has narrower
+// bounds.
 std::size_t skip_common_three(std::string_view text, std::size_t from) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   while (from + 3 <= text.size() && byte(from) > 0xE0 && byte(from) < 0xF0 && byte(from) != 0xED &&

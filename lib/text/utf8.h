@@ -1,4 +1,4 @@
-// UTF-8: finding what is wrong with it, and reading and writing one code point at a time.
+// UTF-8: validation, and reading and writing one code point at a time.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace mnemo {
 
-/// What a reader does with bytes that are not UTF-8. Configuration and command line call them error, replace, skip.
+/// How a reader handles bytes that are not UTF-8; named error, replace, skip in configuration and command line.
 enum class InvalidUtf8 { kError, kReplace, kSkip };
 
 std::string_view name_of(InvalidUtf8 policy);
@@ -21,14 +21,14 @@ struct InvalidSequence {
   std::size_t length = 0;
 };
 
-/// The first invalid sequence at or after `from`, which must lie on a code point boundary. Strict: surrogates, overlong
+/// The first invalid sequence at or after `from`, which must be a code point boundary. Strict: surrogates, overlong
 /// forms and values above U+10FFFF are invalid.
 std::optional<InvalidSequence> find_invalid_utf8(std::string_view text, std::size_t from = 0);
 
 /// True if no byte is above 0x7F.
 bool is_ascii(std::string_view text);
 
-/// Code points of valid UTF-8 (bytes that do not continue one).
+/// The number of code points of valid UTF-8 (bytes that do not continue one).
 std::size_t count_code_points(std::string_view text);
 
 struct CodePoint {
@@ -46,7 +46,7 @@ inline CodePoint decode_utf8(const char* at) {
   return {(lead & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), 4};
 }
 
-/// Bytes of the code point whose first byte is `lead`; valid UTF-8 only.
+/// The number of bytes of the code point whose first byte is `lead`; valid UTF-8 only.
 inline std::uint32_t utf8_length(char lead) {
   const auto byte = static_cast<unsigned char>(lead);
   return byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;

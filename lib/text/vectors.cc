@@ -1,3 +1,5 @@
+// The format has no reliable header, and words may contain blanks. So the dimension is taken from the header or by a
+// vote of the first lines, and each line is read from its end: the last fields are the numbers, the rest is the word.
 #include "text/vectors.h"
 
 #include <fmt/format.h>
@@ -36,7 +38,7 @@ std::string_view take_last_field(std::string_view& text) {
   return field;
 }
 
-// Nothing if it is no number. A number that no float can hold gives infinity, one too close to zero gives zero.
+// Nothing if it is not a number. A number too large for a float gives infinity, one too close to zero gives zero.
 std::optional<float> parse_float(std::string_view field) {
   const char* end = field.data() + field.size();
   float value = 0;
@@ -57,7 +59,7 @@ std::optional<std::int64_t> parse_count(std::string_view field) {
 
 std::string shorten(std::string_view text) { return shown(text, 40); }
 
-// The numbers at the end of a line, a first field not counted.
+// How many fields at the end of a line are numbers; the first field does not count.
 int trailing_numbers(std::string_view line) {
   line = trim_right(line);
   int count = 0;
@@ -111,7 +113,7 @@ class VectorsFile {
   void look_ahead() {
     Line line;
     while (first_lines_.size() < kLinesToLookAt && next(line.text, line.valid)) first_lines_.push_back(line);
-    if (first_lines_.empty()) fail("{}: is empty, expected word vectors", lines_.name());
+    if (first_lines_.empty()) fail("{}: expected word vectors, found an empty file", lines_.name());
   }
 
   void find_dimension() {
@@ -143,7 +145,7 @@ class VectorsFile {
       if (dimension > 0 && dimension <= kLargestDimension) ++votes[dimension];
     }
     for (const auto& [dimension, count] : votes)
-      if (best == 0 || count >= votes[best]) best = dimension;  // of two the larger: damage makes lines shorter
+      if (best == 0 || count >= votes[best]) best = dimension;  // of two the larger, as damaged lines are shorter
     return best;
   }
 
@@ -157,13 +159,13 @@ class VectorsFile {
     if (++report().odd == 1) report().first_odd = fmt::format("{}:{}: {}", lines_.name(), number, reason);
   }
 
-  // Returns why the line cannot be used, if so.
+  // Returns the reason if the line cannot be used, else an empty string.
   std::string add_word(std::string_view line) {
     if (!split(line)) {
       return fmt::format("expected a word and {} numbers, found \"{}\"", report().dimension, shorten(line));
     }
     if (wanted_ && !wanted_(word_)) return {};
-    if (vectors_.words_.find(word_) >= 0) return fmt::format("the word \"{}\" again", shorten(word_));
+    if (vectors_.words_.find(word_) >= 0) return fmt::format("the word \"{}\" is repeated", shorten(word_));
     const std::size_t size = vectors_.values_.size();
     for (auto field = fields_.rbegin(); field != fields_.rend(); ++field) {
       const auto value = parse_float(*field);
@@ -172,14 +174,14 @@ class VectorsFile {
         continue;
       }
       vectors_.values_.resize(size);
-      return fmt::format("\"{}\" is {}", shorten(*field), value ? "not finite" : "no number");
+      return fmt::format("\"{}\" is {}", shorten(*field), value ? "not finite" : "not a number");
     }
     vectors_.words_.insert(word_);
     return {};
   }
 
-  // Sets fields_ (the last one first) and word_. A word of several fields must not end in a number: then it is rather a
-  // line with too many of them.
+  // Sets fields_ (the last one first) and word_. A word of several fields must not end in a number: the line then
+  // rather has too many numbers.
   bool split(std::string_view line) {
     line = trim_right(line);
     fields_.clear();

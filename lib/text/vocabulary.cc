@@ -16,7 +16,7 @@ void append_number(std::string& bytes, std::uint64_t value) {
   bytes += static_cast<char>(value);
 }
 
-// Reads what `serialize` wrote, trusting nothing.
+// Reads the bytes that `serialize` wrote, without trusting them.
 class Parser {
  public:
   explicit Parser(std::string_view bytes) : bytes_(bytes) {}
@@ -80,7 +80,7 @@ std::string Vocabulary::serialize() const {
 
 Vocabulary Vocabulary::parse(std::string_view bytes) {
   Parser parser(bytes);
-  if (!bytes.starts_with(kMagic)) parser.damaged("it does not begin as a vocabulary does");
+  if (!bytes.starts_with(kMagic)) parser.damaged("it does not begin like a vocabulary");
   parser.take(kMagic.size());
   const std::uint64_t tokens = parser.number();
   Vocabulary vocabulary;

@@ -11,10 +11,11 @@
 
 namespace mnemo {
 
-/// Ids are rows of an embedding table: 0 is the unknown token, the others are tokens in the order they were added.
+/// Ids are rows of an embedding table: 0 is the unknown token, the others are tokens in the order in which they were
+/// added.
 ///
 /// The unknown token is spelled `<unk>`, and a token of that spelling in the data is the unknown token: corpora such as
-/// the Penn Treebank's language model files mark unknown words so, and thereby its vector is trained.
+/// the Penn Treebank's language model files mark unknown words in this way, which trains its embedding.
 class Vocabulary {
  public:
   static constexpr std::int32_t kUnknown = 0;
@@ -32,20 +33,21 @@ class Vocabulary {
   /// False for the unknown token.
   bool contains(std::string_view token) const { return find(token) != kUnknown; }
   std::string_view text(std::int32_t id) const { return table_.text(id); }
-  /// How often it occurred in what the vocabulary was built from; for kUnknown all occurrences that have no other id.
+  /// How often it occurred in the data that the vocabulary was built from; for kUnknown, occurrences without another
+  /// id.
   std::uint64_t count(std::int32_t id) const { return counts_[static_cast<std::size_t>(id)]; }
 
-  /// Appends a token with count 0 and returns its id; one that is there already keeps the id it has.
+  /// Appends a token with count 0 and returns its id; a token that is already there keeps its id.
   std::int32_t add(std::string_view token);
 
-  /// Bytes that `parse` reads; equal vocabularies give equal bytes. Layout, a number being unsigned LEB128 (seven bits
-  /// a byte, low ones first, the top bit set on all bytes but the last):
+  /// Bytes that `parse` reads; equal vocabularies give equal bytes. Layout, with numbers as unsigned LEB128 (seven bits
+  /// per byte, low ones first, the top bit set on all bytes but the last):
   ///     "mnemo-vocabulary-1\n"
   ///     number of tokens n, the unknown one not included
   ///     count of the unknown token
-  ///     n times, ids ascending from 1: length in bytes, count, that many bytes of UTF-8 (any character, also newlines)
+  ///     n times, for ids from 1: length in bytes, count, that many bytes of UTF-8 (any character, also newlines)
   std::string serialize() const;
-  /// Throws Error on bytes that `serialize` cannot have made: cut off, too long, a repeated token, invalid UTF-8.
+  /// Throws Error on bytes that `serialize` cannot have written: cut off, too long, a repeated token, invalid UTF-8.
   static Vocabulary parse(std::string_view bytes);
 
  private:
@@ -61,8 +63,8 @@ class VocabularyBuilder {
  public:
   void add(std::string_view token, std::uint64_t n = 1);
 
-  /// Tokens that occur at least `min_count` times, the most frequent first and equally frequent ones by their bytes; at
-  /// most `max_size` of them (0: no limit), the unknown token not counted.
+  /// Tokens that occur at least `min_count` times, the most frequent first, equally frequent ones by their bytes; at
+  /// most `max_size` of them (0: no limit), not counting the unknown token.
   Vocabulary build(std::uint64_t min_count, std::size_t max_size) const;
 
   /// Different tokens seen so far.

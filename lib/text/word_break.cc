@@ -1,3 +1,6 @@
+// The rules of UAX #29 are applied to one character at a time, with the last two characters that are not ignored as
+// context; rules that look ahead scan for the next such character. Properties come from a generated two-stage table,
+// and runs of ASCII letters and digits, which never break, are skipped at once.
 #include "text/word_break.h"
 
 #include <cstdint>
@@ -85,7 +88,8 @@ struct Context {
   int regional_indicators = 0;
 };
 
-// Rules WB5 to WB16: no break between context.last and `next`, behind which the text goes on at `ahead`?
+// Rules WB5 to WB16: whether there is no break between context.last and `next`; `ahead` is where the text continues
+// after `next`.
 bool joins(const Context& context, WordBreak next, std::string_view text, std::size_t ahead) {
   const WordBreak last = context.last, before = context.before_last;
   if (is_letter(last)) {
@@ -107,8 +111,8 @@ bool joins(const Context& context, WordBreak next, std::string_view text, std::s
          context.regional_indicators % 2 == 1;  // WB15, WB16
 }
 
-// Takes in ASCII letters, digits and _ that go on with a word: between any two of them there is no boundary (WB5, WB8
-// to WB10, WB13a, WB13b).
+// Skips ASCII letters, digits and _ that continue a word: between any two of them there is no boundary (WB5, WB8 to
+// WB10, WB13a, WB13b).
 std::size_t skip_ascii_word(std::string_view text, std::size_t at, Context& context) {
   const auto is_ascii_word = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

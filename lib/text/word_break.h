@@ -7,7 +7,7 @@
 namespace mnemo {
 
 struct WordSegment {
-  std::size_t end = 0;            ///< the next boundary after where it begins
+  std::size_t end = 0;            ///< the next boundary after its beginning
   bool white_space_only = false;  ///< all its code points have the property White_Space
 };
 

@@ -35,7 +35,7 @@ EncodedText encode(const std::string& line, NgramOptions ngrams, const Vocabular
   return encoded;
 }
 
-// The same by the definition: all n-grams of the code points of <unit>.
+// The same by definition: all n-grams of the code points of <unit>.
 std::vector<std::string> character_ngrams(const std::string& unit, int shortest, int longest) {
   std::vector<std::string> characters;
   const std::string word = "<" + unit + ">";
@@ -99,7 +99,7 @@ TEST_CASE("a unit too short for n-grams keeps one row") {
   CHECK(encode("x", {4, 6, 1, 10}, vocabulary).rows == Rows{Vocabulary::kUnknown});
 }
 
-TEST_CASE("n-grams of units reach back, and past the start") {
+TEST_CASE("n-grams of units reach back, and beyond the start") {
   const Vocabulary vocabulary = small_vocabulary();
   const auto row = [&](const std::string& ngram) {
     return vocabulary.size() + static_cast<std::int32_t>(mnemo::fnv1a(ngram) % 5000);
@@ -129,7 +129,7 @@ TEST_CASE("both kinds of n-grams add up") {
   for (const auto row : text.rows) CHECK(row < 104);
 }
 
-TEST_CASE("the look-up form is encoded, and exactly") {
+TEST_CASE("exactly the look-up form is encoded") {
   const Vocabulary vocabulary = small_vocabulary();
   EncodedText text;
   TextEncoder(Tokenizer({Unit::kWord, mnemo::Normalization::kNfc, true, false}), vocabulary, {})
@@ -139,7 +139,7 @@ TEST_CASE("the look-up form is encoded, and exactly") {
   CHECK(text.rows == Rows{Vocabulary::kUnknown, Vocabulary::kUnknown});
 }
 
-TEST_CASE("a reused result holds nothing of the line before") {
+TEST_CASE("a reused result holds nothing of the previous line") {
   const Vocabulary vocabulary = small_vocabulary();
   const TextEncoder encoder(Tokenizer({}), vocabulary, {2, 4, 3, 50});
   EncodedText reused, fresh;
@@ -152,7 +152,7 @@ TEST_CASE("a reused result holds nothing of the line before") {
   CHECK(reused.unknown == 0);
 }
 
-TEST_CASE("n-gram options that make no sense are refused") {
+TEST_CASE("invalid n-gram options are refused") {
   const Vocabulary vocabulary;
   const auto error = [&](NgramOptions ngrams) {
     return message_of<UsageError>([&] { TextEncoder(Tokenizer({}), vocabulary, ngrams); });

@@ -1,4 +1,4 @@
-// What several tests of lib/text need.
+// Helpers shared by the tests of lib/text.
 #pragma once
 
 #include <utf8proc.h>
@@ -35,7 +35,7 @@ inline std::string gzip(const std::string& bytes) {
   return packed;
 }
 
-/// The message of the exception that `call` throws; empty if it throws none.
+/// The message of the exception that `call` throws; empty if it does not throw.
 template <class Exception, class Call>
 std::string message_of(const Call& call) {
   try {
@@ -46,7 +46,7 @@ std::string message_of(const Call& call) {
   return {};
 }
 
-/// What the library itself makes of the whole text.
+/// The normal form of the whole text by the library itself.
 inline std::string normalized_by_utf8proc(std::string_view text, bool compatibility) {
   const int options = UTF8PROC_STABLE | UTF8PROC_COMPOSE | (compatibility ? UTF8PROC_COMPAT : 0);
   utf8proc_uint8_t* result = nullptr;
@@ -59,7 +59,7 @@ inline std::string normalized_by_utf8proc(std::string_view text, bool compatibil
   return normal;
 }
 
-/// Characters at which normalisation, segmentation and case mapping do something.
+/// Characters that normalisation, segmentation or case mapping affect.
 inline const std::u32string& odd_characters() {
   static const std::u32string characters =
       U"aeoAZ0 9_.,':\"-\t\r\n\u00A0\u3000\u0300\u0301\u0308\u0323\u031B\u0345\u05B0\u0344\u0340\u0374\u037E\u0387"
@@ -87,7 +87,7 @@ void for_all_scalars(const Call& call) {
     if (c < 0xD800 || c > 0xDFFF) call(c);
 }
 
-/// A file of the Unicode Character Database as Debian's package unicode-data installs it, plain or packed by bzip2.
+/// A file of the Unicode Character Database as Debian's package unicode-data installs it, plain or compressed by bzip2.
 struct UnicodeFile {
   std::vector<std::string> lines;
   std::string problem;  ///< why there are no lines
@@ -116,9 +116,9 @@ inline UnicodeFile read_unicode_file(const std::string& name, const std::string&
 }
 
 /// Code points of hexadecimal numbers between blanks.
-inline std::string from_hex(const std::string& precision) {
+inline std::string from_hex(const std::string& numbers) {
   std::string text;
-  const char* at = precision.c_str();
+  const char* at = numbers.c_str();
   for (char* end = nullptr;; at = end) {
     const unsigned long value = std::strtoul(at, &end, 16);
     if (end == at) return text;
@@ -132,9 +132,9 @@ inline std::vector<std::string> break_test_segments(const std::string& line) {
   for (std::size_t at = line.find("÷"); at != std::string::npos;) {
     const std::size_t next = line.find("÷", at + 1);
     if (next == std::string::npos) break;
-    std::string piece = line.substr(at + 2, next - at - 2), precision;
-    for (const char c : piece) precision += static_cast<unsigned char>(c) < 0x80 ? c : ' ';
-    segments.push_back(from_hex(precision));
+    std::string piece = line.substr(at + 2, next - at - 2), numbers;
+    for (const char c : piece) numbers += static_cast<unsigned char>(c) < 0x80 ? c : ' ';
+    segments.push_back(from_hex(numbers));
     at = next;
   }
   return segments;

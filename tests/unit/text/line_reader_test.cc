@@ -77,7 +77,7 @@ TEST_CASE("lines end at LF or at the end of the input") {
   CHECK_THROWS_WITH(lines_of(std::string("a\0b\n", 4)), contains_text("memory:1:2: a NUL byte"));
 }
 
-TEST_CASE("CRLF is a line's end, and counted, and other CRs are characters") {
+TEST_CASE("CRLF ends a line and is counted, and other CRs are characters") {
   auto reader = LineReader::from_memory("memory", "a\r\nb\nc\rd\r\r\n\r\ne\r", InvalidUtf8::kError);
   CHECK(all_lines(reader) == Lines{"a", "b", "c\rd\r", "", "e\r"});
   CHECK(reader.crlf_lines() == 3);
@@ -96,7 +96,7 @@ TEST_CASE("a byte order mark is removed at the start of any line") {
   CHECK_FALSE(without.had_bom());
 }
 
-TEST_CASE("invalid UTF-8 is an error that says where") {
+TEST_CASE("invalid UTF-8 is an error with line and column") {
   const auto message = error_of("gut\n中文 \xC3\x28 x\n");
   CHECK_THAT(message, contains_text("memory:2:4: invalid UTF-8 (bytes 0xC3 0x28)"));
   CHECK_THAT(message, contains_text("--invalid-utf8"));
@@ -121,7 +121,7 @@ TEST_CASE("invalid UTF-8 is replaced or skipped on request, and counted") {
   CHECK(skipping.invalid_sequences() == 6);
 }
 
-TEST_CASE("a file is read whatever its size, and gzip data by their magic bytes") {
+TEST_CASE("a file of any size is read, and gzip data are recognised by their magic bytes") {
   const TemporaryFolder folder;
   std::string bytes;
   Lines expected;
@@ -129,7 +129,7 @@ TEST_CASE("a file is read whatever its size, and gzip data by their magic bytes"
     expected.push_back(fmt::format("line {}{}", i, std::string(static_cast<std::size_t>(i % 50), 'x')));
     bytes += expected.back() + "\n";
   }
-  write_file(folder / "plain.gz", bytes);  // the name says nothing
+  write_file(folder / "plain.gz", bytes);  // the name does not matter
   write_file(folder / "packed", gzip(bytes));
   for (const char* name : {"plain.gz", "packed"}) {
     LineReader reader(folder / name, InvalidUtf8::kError);
@@ -213,7 +213,7 @@ TEST_CASE("a reader knows whether the next line is there") {
   CHECK(reader.next_is_ready());
   CHECK(reader.next(line));
   CHECK(line == "two");
-  CHECK_FALSE(reader.next_is_ready());  // half a line is none
+  CHECK_FALSE(reader.next_is_ready());  // half a line is not a line
   pipe.write("ee\n");
   CHECK(reader.next_is_ready());
   CHECK(reader.next(line));
@@ -249,7 +249,7 @@ TEST_CASE("gzip data may come in single bytes") {
   CHECK(all_lines(reader) == Lines{"one", "two"});
 }
 
-TEST_CASE("what is ready never blocks, also for a line longer than any buffer") {
+TEST_CASE("a read that is ready never blocks, even for a line longer than any buffer") {
   Pipe pipe;
   LineReader reader(pipe.path(), InvalidUtf8::kError);
   const std::string piece(30000, 'y');
@@ -268,7 +268,7 @@ TEST_CASE("a long line is read in pieces that no unit spans") {
   std::string english, chinese, wild;
   for (int i = 0; i < 200000; ++i) english += i % 7 == 0 ? "  word" : " to";
   for (int i = 0; i < 200000; ++i) chinese += i % 9 == 0 ? "，" : "山";
-  // Blanks and ideographs behind what joins: a combining mark, a joiner, a letter of two code points.
+  // Blanks and ideographs after characters that join: a combining mark, a joiner, a letter of two code points.
   for (int i = 0; i < 120000; ++i)
     wild += i % 3 == 0 ? "e\u0301 山" : i % 3 == 1 ? "\U0001F469\u200D\U0001F469 " : "\u0600山";
   const std::string solid(900000, 'x');
@@ -312,7 +312,7 @@ TEST_CASE("a long line is read in pieces that no unit spans") {
   CHECK(pieces.crlf_lines() == 1);
 }
 
-TEST_CASE("invalid UTF-8 in a late piece is named with its place in the line") {
+TEST_CASE("invalid UTF-8 in a later piece is reported with its column in the line") {
   std::string text = "one\n";
   for (int i = 0; i < 200000; ++i) text += "ab ";
   text += "\xff\n";
@@ -328,19 +328,19 @@ TEST_CASE("invalid UTF-8 in a late piece is named with its place in the line") {
   CHECK(message.find("f:2:600001: invalid UTF-8") == 0);
 }
 
-TEST_CASE("a line beyond the longest is refused with its number, before it is read whole") {
+TEST_CASE("a line that is too long is refused with its number, before it is read whole") {
   const std::string longest(mnemo::kMaxLineBytes, 'a');
   CHECK(lines_of("x\n" + longest + "\ny") == Lines{"x", longest, "y"});
   for (const std::string& bytes : {"x\n" + longest + "a\ny", "x\n" + longest + "a"})
     CHECK_THAT(error_of(bytes), contains_text("memory:2: a line of more than 16 MiB"));
-  // Where there is no end at all, `next_is_ready` ends too.
+  // If there is no end at all, `next_is_ready` still returns.
   auto zeros = LineReader("/dev/zero", InvalidUtf8::kError);
   CHECK(zeros.next_is_ready());
   std::string line;
   CHECK_THROWS_WITH(zeros.next(line), contains_text("/dev/zero:1: a line of more than 16 MiB"));
-  // Of many small bytes that become many.
+  // Few compressed bytes that become many.
   CHECK_THAT(error_of(gzip(longest + longest)), contains_text("memory:1: a line of more than 16 MiB"));
-  // In pieces a line is of any length, where it can be cut.
+  // In pieces a line may have any length, if it can be cut.
   std::string words;
   while (words.size() <= mnemo::kMaxLineBytes) words += "word ";
   auto pieces = LineReader::from_memory("memory", words, InvalidUtf8::kError);
@@ -353,27 +353,29 @@ TEST_CASE("a line beyond the longest is refused with its number, before it is re
   CHECK_THROWS_WITH(uncut.next_piece(line, true, ends), contains_text("memory:2: a line of more than 16 MiB"));
 }
 
-TEST_CASE("NUL bytes are no text, and tell UTF-16 without a mark") {
+TEST_CASE("NUL bytes are not text, and reveal UTF-16 without a mark") {
   using namespace std::string_literals;
-  CHECK_THAT(error_of("p\0o\0s\0\t\0\n\0"s), contains_text("memory:1:2: a NUL byte, which no text has; this looks like "
-                                                           "UTF-16: convert it with iconv -f UTF-16LE -t UTF-8"));
+  CHECK_THAT(error_of("p\0o\0s\0\t\0\n\0"s),
+             contains_text("memory:1:2: a NUL byte, which text cannot contain; this looks like "
+                           "UTF-16: convert it with iconv -f UTF-16LE -t UTF-8"));
   CHECK_THAT(error_of("\0p\0o\0\n"s), contains_text("memory:1:1: a NUL byte"));
   CHECK_THAT(error_of("\0p\0o\0\n"s), contains_text("iconv -f UTF-16BE -t UTF-8"));
-  CHECK_THAT(error_of("a\nbc\0d"s), contains_text("memory:2:3: a NUL byte, which no text has; convert the file"));
+  CHECK_THAT(error_of("a\nbc\0d"s),
+             contains_text("memory:2:3: a NUL byte, which text cannot contain; convert the file"));
   CHECK_THAT(error_of("a\0\xFF"s), contains_text("memory:1:2: a NUL byte"));
   CHECK_THAT(error_of("\xFF\0a"s), contains_text("memory:1:1: invalid UTF-8 (bytes 0xFF)"));
   CHECK(lines_of("a\0b"s, InvalidUtf8::kReplace) == Lines{"a\uFFFDb"});
   CHECK(lines_of("a\0\0b\xFF"s, InvalidUtf8::kSkip) == Lines{"ab"});
 }
 
-TEST_CASE("byte order marks of files that were put together are dropped and counted") {
+TEST_CASE("byte order marks of concatenated files are dropped and counted") {
   auto reader = LineReader::from_memory("memory", "\uFEFFa\nb\n\uFEFFc\n\uFEFF\uFEFFd\uFEFF\n", InvalidUtf8::kError);
   CHECK(all_lines(reader) == Lines{"a", "b", "c", "d\uFEFF"});
   CHECK(reader.had_bom());
   CHECK(reader.bom_lines() == 2);
 }
 
-TEST_CASE("the digest is of the bytes that were read, packed as they are, of pipes too") {
+TEST_CASE("the digest is of the bytes that were read, before decompression, also of pipes") {
   const auto digest_of = [](LineReader reader) {
     all_lines(reader);
     return reader.digest();

@@ -16,7 +16,7 @@ bool is_boundary(std::string_view text, std::size_t at) {
   return at >= text.size() || !mnemo::is_continuation(text[at]);
 }
 
-// The normal form is what the library makes of the whole, and the pieces tell truly where it came from.
+// Checks that the normal form equals the library's for the whole text, and that the pieces map it to the original.
 bool is_right(std::string_view text, Normalization form) {
   const bool compatibility = form == Normalization::kNfkc;
   std::string normal;
@@ -55,11 +55,11 @@ std::u32string full_decomposition(char32_t c) {
 
 }  // namespace
 
-TEST_CASE("every character normalises in its place as in the whole") {
+TEST_CASE("every character normalises in pieces as in the whole") {
   for_all_scalars([](char32_t c) { check_right(mnemo::to_utf8(std::u32string{U'a', c, U'b', c, 0x308, c})); });
 }
 
-TEST_CASE("every canonical decomposition composes again as the library does it") {
+TEST_CASE("every canonical decomposition composes again as in the library") {
   for_all_scalars([](char32_t c) {
     const auto parts = full_decomposition(c);
     if (parts.size() < 2) return;
@@ -69,13 +69,13 @@ TEST_CASE("every canonical decomposition composes again as the library does it")
   });
 }
 
-TEST_CASE("random texts of odd characters normalise as the library does it") {
+TEST_CASE("random texts of odd characters normalise as in the library") {
   mnemo::RandomStream random(1, mnemo::Purpose::kTest);
   for (int i = 0; i < 50000; ++i) check_right(random_odd_text(random, 12));
   for (int i = 0; i < 200; ++i) check_right(random_odd_text(random, 2000));
 }
 
-TEST_CASE("random Hangul jamo normalise as the library does it") {
+TEST_CASE("random Hangul jamo normalise as in the library") {
   mnemo::RandomStream random(2, mnemo::Purpose::kTest);
   for (int i = 0; i < 20000; ++i) {
     std::string text;
@@ -117,7 +117,7 @@ TEST_CASE("NFC leaves full-width forms alone, NFKC does not") {
   CHECK(normalize("", Normalization::kNfkc).empty());
 }
 
-TEST_CASE("marks without end are ordered in reasonable time") {
+TEST_CASE("very long runs of marks are ordered in reasonable time") {
   std::string text = "a";
   for (int i = 0; i < 300000; ++i) text += i % 2 ? "\u0323" : "\u0301";
   const std::string normal = normalize(text, Normalization::kNfc);

@@ -51,7 +51,7 @@ TEST_CASE("poems: titles, authors, forms and bodies of a collection") {
   CHECK(r.counts.poems == 3);
 }
 
-TEST_CASE("poems: what editors put in is dropped and counted, and poems with gaps are left out") {
+TEST_CASE("poems: editors' marks are dropped and counted, and poems with gaps are left out") {
   const Read r = read(R"([
     {"paragraphs": ["[爽]節在重九，物華（一作「物」）新雨餘。"]},
     {"paragraphs": ["冰□已鏤津。"]},
@@ -67,8 +67,8 @@ TEST_CASE("poems: what editors put in is dropped and counted, and poems with gap
   CHECK(r.counts.empty == 2);
 }
 
-TEST_CASE("poems: what is no collection is refused with file and poem") {
-  CHECK_THAT(message("{"), Contains("p.json:2: no valid JSON"));
+TEST_CASE("poems: an invalid collection is refused with file and poem") {
+  CHECK_THAT(message("{"), Contains("p.json:2: not valid JSON"));
   CHECK_THAT(message("{}"), Contains("p.json: not a collection of poems: expected an array, found an object"));
   CHECK_THAT(message("[1]"), Contains("poem 1: expected an object, found a number"));
   CHECK_THAT(message(R"([{"paragraphs": ["a"]}, {"title": "x"}])"), Contains("poem 2: no key \"paragraphs\""));

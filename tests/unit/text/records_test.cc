@@ -126,11 +126,11 @@ TEST_CASE("csv: columns by name, number and without a header") {
   CHECK(rows("a\t\"x\ty\"\n", options) == Rows{"1[a]x\ty"});
 }
 
-TEST_CASE("csv: what does not fit is an error with its place") {
+TEST_CASE("csv: an invalid row is an error with line and column") {
   CHECK_THAT(error_of("label,text\na,x\nb,\"y\nz\n", of(Format::kCsv)),
              contains_text("memory:3: a quote is opened here and never closed"));
   CHECK_THAT(error_of("label,text\na,\"x\"y\n", of(Format::kCsv)),
-             contains_text("memory:2:6: text behind a closing quote"));
+             contains_text("memory:2:6: text after a closing quote"));
   CHECK_THAT(error_of("label,review\na,x\n", of(Format::kCsv)),
              contains_text("memory:1: no column \"text\" in the header, which has \"label\", \"review\""));
   CHECK_THAT(error_of("label,text,label\n", of(Format::kCsv)), contains_text("the column \"label\" twice"));
@@ -144,11 +144,11 @@ TEST_CASE("csv: a row whose quote is not closed is refused before it fills the m
   RecordOptions options;
   options.format = Format::kCsv;
   CHECK_THAT(error_of(bytes, options),
-             contains_text("memory:3: a row of more than 16 MiB, the longest that is read; the last quote is opened in "
+             contains_text("memory:3: a row of more than 16 MiB, the maximum; the last quote is opened in "
                            "line 3"));
 }
 
-TEST_CASE("jsonl: a key that stands twice, and a line of many objects") {
+TEST_CASE("jsonl: a key given twice, and a line of many objects") {
   RecordOptions options;
   options.format = Format::kJsonl;
   CHECK_THAT(error_of(R"({"text": "a", "label": "x", "text": "b"})", options),
@@ -162,13 +162,13 @@ TEST_CASE("jsonl: labels of every simple type") {
   CHECK(rows("{\"stars\": 5, \"review\": \"x\"}", columns(Format::kJsonl, "stars", "review")) == Rows{"1[5]x"});
 }
 
-TEST_CASE("jsonl: what does not fit is an error with its place") {
+TEST_CASE("jsonl: an invalid line is an error with line and column") {
   const auto options = of(Format::kJsonl);
   CHECK_THAT(error_of("{\"label\": 1, \"text\": \"a\"}\n{\"label\": 中}\n", options),
              contains_text("memory:2:11: not JSON: "));
   CHECK_THAT(error_of("{\"label\": 1}", options), contains_text("memory:1: no key \"text\""));
   CHECK_THAT(error_of("{\"text\": \"a\"}", options), contains_text("memory:1: no key \"label\""));
-  CHECK_THAT(error_of("{\"text\": \"a\", \"label\": null}", options), contains_text("no value of \"label\""));
+  CHECK_THAT(error_of("{\"text\": \"a\", \"label\": null}", options), contains_text("no value for \"label\""));
   CHECK_THAT(error_of("{\"text\": 3, \"label\": 1}", options),
              contains_text("\"text\" is a number, expected a string"));
   CHECK_THAT(error_of("{\"text\": \"a\", \"label\": {}}", options),
@@ -181,7 +181,7 @@ TEST_CASE("jsonl: what does not fit is an error with its place") {
   CHECK_THAT(error_of(std::string(200000, '['), options), contains_text("nested deeper than 1000 levels"));
 }
 
-TEST_CASE("fasttext: labels stand at the start of the line") {
+TEST_CASE("fasttext: labels are at the start of the line") {
   CHECK(rows("__label__a good film\n__label__b\t x __label__c\n__label__c\n", of(Format::kFasttext)) ==
         Rows{"1[a]good film", "2[b]x __label__c", "3[c]"});
   CHECK(rows("__label__a __label__b  x\n__label__a __label__a\nno label\n", several(Format::kFasttext)) ==
@@ -239,16 +239,16 @@ TEST_CASE("trees: phrases that are not neutral, each once") {
 TEST_CASE("trees: unbalanced brackets are an error with their column") {
   const auto options = of(Format::kTrees);
   CHECK_THAT(error_of("(3 (2 中) x", options), contains_text("memory:1:11: the tree is not closed: 1 brackets"));
-  CHECK_THAT(error_of("(2 x)\n(2 中))", options), contains_text("memory:2:6: text behind the end of the tree"));
+  CHECK_THAT(error_of("(2 x)\n(2 中))", options), contains_text("memory:2:6: text after the end of the tree"));
   CHECK_THAT(error_of(")", options), contains_text("memory:1:1: a closing bracket without an opening one"));
-  CHECK_THAT(error_of("(2 x) (2 y)", options), contains_text("memory:1:7: text behind the end"));
+  CHECK_THAT(error_of("(2 x) (2 y)", options), contains_text("memory:1:7: text after the end"));
   CHECK_THAT(error_of("( (2 x))", options), contains_text("memory:1:3: expected a label"));
   CHECK_THAT(error_of("(2 )", options), contains_text("memory:1:4: a phrase without a word"));
   CHECK_THAT(error_of("word", options), contains_text("memory:1:1: expected an opening bracket"));
   CHECK_THAT(error_of("   ", options), contains_text("not closed"));
 }
 
-TEST_CASE("trees: deep nesting is no danger") {
+TEST_CASE("trees: deep nesting does no harm") {
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "(3 ";
   deep += "x" + std::string(100000, ')');
@@ -259,7 +259,7 @@ TEST_CASE("trees: deep nesting is no danger") {
   CHECK_THAT(error_of(deep.substr(0, deep.size() - 1), options), contains_text("1 brackets are open"));
 }
 
-TEST_CASE("empty lines are skipped and counted where a label is required") {
+TEST_CASE("empty lines are skipped and counted if a label is required") {
   mnemo::ReadCounts counts;
   CHECK(rows("\na\tx\n\n\nb\ty\n\n", of(Format::kTsv), &counts) == Rows{"2[a]x", "5[b]y"});
   CHECK(counts.empty_lines == 4);
@@ -270,7 +270,7 @@ TEST_CASE("empty lines are skipped and counted where a label is required") {
   CHECK(rows("\n(2 x)\n", of(Format::kTrees)) == Rows{"2[2]x"});
 }
 
-TEST_CASE("empty lines are records where no label is required") {
+TEST_CASE("empty lines are records if no label is required") {
   CHECK(rows("a\tx\n\nb\ty\n", unlabelled(Format::kTsv)) == Rows{"1[a]x", "2[]", "3[b]y"});
   CHECK(rows("text\nx\n\n", unlabelled(Format::kCsv)) == Rows{"2[]x", "3[]"});
   CHECK(rows("\n{\"text\":\"x\"}\n", unlabelled(Format::kJsonl)) == Rows{"1[]", "2[]x"});
@@ -279,7 +279,7 @@ TEST_CASE("empty lines are records where no label is required") {
   CHECK(rows("\n(2 x)\n", unlabelled(Format::kTrees)) == Rows{"1[]", "2[2]x"});
 }
 
-TEST_CASE("a label may be missing where that is plain and none is required") {
+TEST_CASE("a label may be missing in an unambiguous way if none is required") {
   CHECK(rows("id,text\n1,x\n", unlabelled(Format::kCsv)) == Rows{"2[]x"});
   CHECK(rows("label,text\n,x\na,y\n", unlabelled(Format::kCsv)) == Rows{"2[]x", "3[a]y"});
   CHECK(rows("{\"text\":\"x\"}\n{\"text\":\"y\",\"label\":null}\n{\"text\":\"z\",\"label\":\"\"}\n",
@@ -290,7 +290,7 @@ TEST_CASE("a label may be missing where that is plain and none is required") {
 TEST_CASE("options that do not fit the format are usage errors") {
   RecordOptions options = of(Format::kSpaced);
   options.label = "2";
-  CHECK_THAT(usage_error_of(options), contains_text("label has no meaning for the format spaced"));
+  CHECK_THAT(usage_error_of(options), contains_text("label does not apply to the format spaced"));
   options = of(Format::kTsv);
   options.phrases = true;
   CHECK_THAT(usage_error_of(options), contains_text("phrases"));
@@ -299,7 +299,7 @@ TEST_CASE("options that do not fit the format are usage errors") {
   CHECK_THAT(usage_error_of(options), contains_text("header"));
   options = columns(Format::kTsv, "stars", "2");
   options.header = false;
-  CHECK_THAT(usage_error_of(options), contains_text("\"stars\" is asked for by name"));
+  CHECK_THAT(usage_error_of(options), contains_text("\"stars\" is given by name"));
   CHECK_THAT(usage_error_of(columns(Format::kTsv, "0", "2")), contains_text("counted from 1"));
   CHECK_THAT(usage_error_of(columns(Format::kTsv, "99999999999999999999", "2")), contains_text("column"));
   for (const char* separator : {"ab", "\"", "中", "\n"}) {
@@ -313,7 +313,7 @@ TEST_CASE("options that do not fit the format are usage errors") {
   CHECK_THAT(usage_error_of(several(Format::kTrees)), contains_text("multi_label"));
 }
 
-TEST_CASE("records come from files, packed ones as well, and their counts add up") {
+TEST_CASE("records come from files, gzipped ones as well, and their counts add up") {
   const TemporaryFolder folder;
   write_file(folder / "data.tsv", gzip("\uFEFFa\tx\r\n\r\nb\t\xFFy\r\n"));
   RecordOptions options = of(Format::kTsv);

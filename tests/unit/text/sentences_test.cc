@@ -37,10 +37,10 @@ TEST_CASE("sentences: conll with any blanks, document lines, comments and a miss
   CHECK(found[0].lines == Texts{"-DOCSTART- -X- O O", "", "# of an agency", "EU NNP  B-ORG", "rejects\tVBZ O"});
   CHECK(found[0].line_tokens == std::vector<std::int32_t>{-1, -1, -1, 0, 1});
   CHECK(found[0].line == 1);
-  // A hash mark is a token where its line has as many columns as others.
+  // A hash mark is a token if its line has as many columns as the others.
   CHECK(found[1].tokens == Texts{"#", "3"});
 
-  // Of that form it is a comment whatever the number of columns, also before the first row and in a block of its own.
+  // In that form it is a comment whatever the number of columns, also before the first row and in a block of its own.
   const auto noted = read_all("# sent_id = 1\nEU B NP O\n\n# sent_id = 2\n# text = x\n\n# alone\n\nUN B NP O\n",
                               {.format = SentenceFormat::kConll});
   REQUIRE(noted.size() == 4);
@@ -61,14 +61,14 @@ TEST_CASE("sentences: conll with any blanks, document lines, comments and a miss
   CHECK(columns[0].tags == std::vector<Texts>{{"1", "2"}, {"X", "Y"}});
 }
 
-TEST_CASE("sentences: conll with a separator of its own, and positions behind characters") {
+TEST_CASE("sentences: conll with a separator of its own, and positions after characters") {
   SentenceOptions options{.format = SentenceFormat::kConll, .separator = "|"};
   CHECK(read_all("New York|B-LOC\n", options)[0].tokens == Texts{"New York"});
   options = {.format = SentenceFormat::kConll, .strip_position = true};
   CHECK(read_all("科0\tO\n技1\tO\n8\tO\n80\tO\n", options)[0].tokens == Texts{"科", "技", "8", "8"});
 }
 
-TEST_CASE("sentences: conllu keeps comments, multiword lines and empty nodes, which are no tokens") {
+TEST_CASE("sentences: conllu keeps comments, multiword lines and empty nodes, which are not tokens") {
   const std::string tail = "\t_\t_\t_\t_\t_\t_\t_\n";
   const std::string bytes = "# text = vámonos\n1-2\tvámonos\t_" + tail + "1\tvamos\tir" + tail + "1.1\tx\tx" + tail +
                             "2\tnos\tnosotros" + tail + "\n";
@@ -99,7 +99,7 @@ TEST_CASE("sentences: plain text with the places of its tokens") {
   CHECK(read_all("我\u00a0爱\u2003北\n", characters)[0].tokens == Texts{"我", "爱", "北"});
 }
 
-TEST_CASE("sentences: JSON lines with spans of characters, as objects, arrays, or behind a key of their own") {
+TEST_CASE("sentences: JSON lines with spans of characters, as objects, arrays, or under a key of their own") {
   const SentenceOptions words{.format = SentenceFormat::kJsonl, .tokenizer = {.unit = Unit::kUnicodeWord}};
   const auto found = read_all(
       R"({"text": "Zoë met Li Bai.", "spans": [{"start": 8, "end": 14, "type": "PER"}, {"start": 0, "end": 3, "label": "PER"}]})"
@@ -132,7 +132,7 @@ TEST_CASE("sentences: JSON lines with tokens of their own, and tags of tokens") 
   CHECK_FALSE(without[0].text);
 }
 
-TEST_CASE("sentences: a span that does not end with tokens is counted, and what no tags can spell is refused") {
+TEST_CASE("sentences: a span that does not end with tokens is counted, and one that no tags can spell is refused") {
   const SentenceOptions options{.format = SentenceFormat::kJsonl};
   const auto reader = SentenceReader::open(
       LineReader::from_memory("f", R"({"text": "New York.", "spans": [[4, 8, "LOC"]]})", InvalidUtf8::kError), options);
@@ -143,18 +143,18 @@ TEST_CASE("sentences: a span that does not end with tokens is counted, and what 
   CHECK(reader->counts().first_moved == R"(f:1: span [4,8,"LOC"] read as "York.")");
   const auto refused = [&](const std::string& line) { return error_of(line, options); };
   CHECK(refused(R"({"text": "a b", "spans": [[0, 4, "X"]]})") ==
-        "f:1: place 4 is none from 0 to 3, the text's characters");
-  CHECK(refused(R"({"text": "a b", "spans": [[1, 1, "X"]]})") == "f:1: a place from 1 to 1 holds no character");
+        "f:1: place 4 is not a whole number from 0 to 3, the number of characters");
+  CHECK(refused(R"({"text": "a b", "spans": [[1, 1, "X"]]})") == "f:1: the range from 1 to 1 holds no character");
   CHECK(refused(R"({"text": "a b", "spans": [[1, 2, "X"]]})") == R"(f:1: span [1,2,"X"] holds no token)");
   CHECK(refused(R"({"text": "a b", "spans": [[0, 3, "X"], [2, 3, "Y"]]})") ==
-        "f:1: spans of X and Y share the token \"b\", which can have one tag");
+        "f:1: spans of X and Y share the token \"b\", which can have only one tag");
   CHECK(refused(R"({"text": "a b", "spans": [[0, 1]]})") ==
         "f:1: a span is an array, expected an object of start, end and type, or [start, end, type]");
   CHECK(refused(R"({"text": "a b", "spans": [{"start": 0, "end": 1}]})") ==
-        "f:1: the type of a span is null, expected a text under \"type\" or \"label\"");
+        "f:1: the type of a span is null, expected a string under \"type\" or \"label\"");
   CHECK(refused(R"({"text": "a b", "spans": [{"start": -1, "end": 1, "type": "X"}]})") ==
-        "f:1: place -1 is none from 0 to 3, the text's characters");
-  CHECK(refused(R"({"text": "a b"})") == "f:1: token 1 has no tag, and the object no \"spans\"");
+        "f:1: place -1 is not a whole number from 0 to 3, the number of characters");
+  CHECK(refused(R"({"text": "a b"})") == "f:1: token 1 has no tag, and the object has no \"spans\"");
   CHECK(refused(R"({"text": "a b", "tags": ["X"]})") ==
         "f:1: \"tags\" is an array of 1, expected an array of 2, one for each token");
   CHECK(refused(R"({"text": "a b", "tokens": ["c"], "tags": ["X"]})") ==
@@ -164,20 +164,20 @@ TEST_CASE("sentences: a span that does not end with tokens is counted, and what 
   CHECK(refused(R"({"text": )").starts_with("f:1:10: not JSON"));
 }
 
-TEST_CASE("sentences: rows that do not fit are named by file and line") {
+TEST_CASE("sentences: rows that do not fit are reported with file and line") {
   const SentenceOptions conll{.format = SentenceFormat::kConll}, conllu{.format = SentenceFormat::kConllu};
   CHECK(error_of("a NN O\n\nb O\n", conll) == "f:3: 2 columns, expected 3 as in line 1");
   CHECK(error_of("a\n", conll) == "f:1: 1 columns, expected a tag in column 2");
   CHECK(error_of("a O\n", {.format = SentenceFormat::kConll, .tags = {"4"}}) ==
         "f:1: 2 columns, expected a tag in column 4");
-  CHECK(error_of("1\ta\tb\n", conllu) == "f:1: 3 columns between tabs, expected 10");
-  CHECK(error_of("a/b c\n", {.format = SentenceFormat::kSlashed}) == "f:1: \"c\" is no token, slash and tag");
+  CHECK(error_of("1\ta\tb\n", conllu) == "f:1: 3 tab-separated columns, expected 10");
+  CHECK(error_of("a/b c\n", {.format = SentenceFormat::kSlashed}) == "f:1: expected TOKEN/TAG, found \"c\"");
   CHECK(error_of("", {.format = SentenceFormat::kConll, .tags = {"pos"}}) ==
-        "data.columns: expected a column's number from 1, found pos");
+        "data.columns: expected a column number from 1, found pos");
   CHECK(
       error_of("", {.format = SentenceFormat::kConllu, .tags = {"pos"}}).starts_with("data.columns: expected one of"));
   CHECK(error_of("", {.format = SentenceFormat::kLines, .tags = {"2"}}) ==
-        "data.columns has no meaning for the format lines");
+        "data.columns does not apply to the format lines");
   CHECK(read_all("a\nb\n", {.format = SentenceFormat::kConll, .require_tags = false})[0].tags[0] == Texts{"_", "_"});
 }
 
@@ -205,11 +205,11 @@ TEST_CASE("sentences: hashtags alone before the first other row are sentences of
   CHECK(noted[0].lines == Texts{"# one of many words", "", "# x = y", "", "#rain O"});
   CHECK(noted[0].line_tokens == std::vector<std::int32_t>{-1, -1, -1, -1, 0});
   CHECK(error_of("# one two three\n\nin O\nOslo\n", conll) == "f:4: 1 columns, expected 2 as in line 3");
-  // Where nothing but comments is there, nothing is a token.
+  // With nothing but comments there is no token.
   CHECK(tokens_of("# a comment\n\n# another one\n", conll) == std::vector<Texts>{{}});
 }
 
-TEST_CASE("sentences: conll keeps empty and document lines for who writes them again") {
+TEST_CASE("sentences: conll keeps empty and document lines, so that they can be written again") {
   const auto found = read_all("\n\na O\n\n\n-DOCSTART- O\n\nb O\n\n\n", {.format = SentenceFormat::kConll});
   REQUIRE(found.size() == 2);
   CHECK(found[0].lines == Texts{"", "", "a O"});
@@ -225,7 +225,7 @@ TEST_CASE("sentences: rows without an empty line between them are refused before
   CHECK(error_of(bytes, {.format = SentenceFormat::kConll}).starts_with("f:3: a sentence of more than 16 MiB"));
 }
 
-TEST_CASE("sentences: brackets of compounds are no part of words and tags") {
+TEST_CASE("sentences: brackets of compounds are not part of words and tags") {
   const auto read = [](const std::string& line, std::size_t compounds) {
     const auto reader = SentenceReader::open(LineReader::from_memory("f", line, InvalidUtf8::kError),
                                              {.format = SentenceFormat::kSlashed});
@@ -239,7 +239,7 @@ TEST_CASE("sentences: brackets of compounds are no part of words and tags") {
   CHECK(read("[中国/ns 政府/n]nt 恢复/v", 1) == "中国|ns 政府|n 恢复|v ");
   CHECK(read("[[a/n b/n]nz c/n]nt d/v [e/n]x", 3) == "a|n b|n c|n d|v e|n ");
   CHECK(read("[a/n [b/n c/n]nz]nt", 2) == "a|n b|n c|n ");
-  // What does not close, or was never opened, and brackets that are tokens stay.
+  // Brackets that are never closed or never opened, and those that are tokens, stay.
   CHECK(read("[a/n b/n", 0) == "[a|n b|n ");
   CHECK(read("a/n b/n]nt", 0) == "a|n b|n]nt ");
   CHECK(read("[/w a/n ]/w", 0) == "[|w a|n ]|w ");
@@ -266,7 +266,7 @@ TEST_CASE("sentences: spans as other programs write them") {
   };
   CHECK(tags_of(R"({"text":"Anna left","spans":[{"start":0.0,"end":4.0,"type":"PER"}]})") == Texts{"B-PER", "O"});
   CHECK(refused(R"({"text":"Anna left","spans":[[0.5,4,"PER"]]})") ==
-        "f:1: place 0.5 is none from 0 to 9, the text's characters");
+        "f:1: place 0.5 is not a whole number from 0 to 9, the number of characters");
   CHECK(refused(R"({"text":"Anna left","spans":[[-1,4,"PER"]]})").find("place -1") != std::string::npos);
   const std::string twice = R"({"text":"Anna left","spans":[[0,4,"PER"],[0,4,"PER"]]})";
   CHECK(tags_of(twice) == Texts{"B-PER", "O"});
@@ -277,9 +277,9 @@ TEST_CASE("sentences: spans as other programs write them") {
   CHECK(refused(R"({"text":"Anna left","spans":[[0,4,"PER"],[0,4,"LOC"]]})").find("share the token") !=
         std::string::npos);
   CHECK(refused(R"({"text":"Anna left","label":[[0,4,"PER"]]})")
-            .ends_with("and the object no \"spans\"; data.label=label would take its \"label\" for spans"));
+            .ends_with("and the object has no \"spans\"; data.label=label would read its \"label\" as spans"));
   CHECK(refused(R"({"text":"Anna left","spans":[{"start":0,"end":4,"labels":["PER"]}]})")
-            .find("its \"labels\" may be several") != std::string::npos);
+            .find("its \"labels\" is a list") != std::string::npos);
 }
 
 TEST_CASE("sentences: no token of plain text begins or ends in white space") {

@@ -5,7 +5,7 @@
 using namespace mnemo;
 using Tags = std::vector<std::string>;
 
-TEST_CASE("tags: a tag is taken apart as its scheme spells it") {
+TEST_CASE("tags: a tag is split as its scheme spells it") {
   CHECK(split_tag("B-cell-line", TagScheme::kBio)->type == "cell-line");
   CHECK(split_tag("M", TagScheme::kBmes)->letter == 'M');
   for (const char* wrong : {"", "E-PER", "PER", "B-", "B_PER", "o", "O-PER", "X-PER"})
@@ -16,7 +16,7 @@ TEST_CASE("tags: a tag is taken apart as its scheme spells it") {
   CHECK_FALSE(scheme_from_name("iob3"));
 }
 
-TEST_CASE("tags: spans are spelled in each scheme, and read again") {
+TEST_CASE("tags: spans are spelled in each scheme, and read back") {
   const Tags words(9, "O");
   const std::vector<TagSpan> spans{{"PER", 0, 2}, {"PER", 2, 3}, {"LOC", 3, 6}, {"PER", 7, 8}};
   const auto spelled = [&](TagScheme scheme) { return spell_spans(spans, 9, scheme); };
@@ -40,7 +40,7 @@ TEST_CASE("tags: spans are spelled in each scheme, and read again") {
   }
 }
 
-TEST_CASE("tags: words without types, as segmentation has them") {
+TEST_CASE("tags: words without types, as in segmentation") {
   const Tags tags{"B", "E", "S", "B", "M", "E"};
   CHECK(conlleval_spans(tags) == std::vector<TagSpan>{{"", 0, 2}, {"", 2, 3}, {"", 3, 6}});
   CHECK(spell_spans(conlleval_spans(tags), 6, TagScheme::kBmes) == tags);
@@ -49,7 +49,7 @@ TEST_CASE("tags: words without types, as segmentation has them") {
   CHECK(guess.scheme() == TagScheme::kBmes);
 }
 
-TEST_CASE("tags: wrong sequences are read by conlleval's rule, and not by the strict one") {
+TEST_CASE("tags: invalid sequences are read by conlleval's rule, and not by the strict one") {
   const Tags tags{"I-PER", "I-LOC", "O", "I-PER", "B-PER", "E-PER", "I-PER"};
   CHECK(conlleval_spans(tags) ==
         std::vector<TagSpan>{{"PER", 0, 1}, {"LOC", 1, 2}, {"PER", 3, 4}, {"PER", 4, 6}, {"PER", 6, 7}});
@@ -64,7 +64,7 @@ TEST_CASE("tags: wrong sequences are read by conlleval's rule, and not by the st
   CHECK(may_follow("NOUN", "VERB", TagScheme::kNone));
 }
 
-TEST_CASE("tags: the scheme of parts of speech is none, that of a few wrong sequences still bio") {
+TEST_CASE("tags: the scheme of parts of speech is none, and a few invalid sequences leave it bio") {
   const auto guessed = [](const std::vector<Tags>& sentences) {
     SchemeGuess guess;
     for (const Tags& tags : sentences) guess.add(tags);
@@ -96,7 +96,7 @@ TEST_CASE("tags: ioe2 and bilou allow what they spell and no more, and count str
         std::vector<TagSpan>{{"Y", 4, 6}});
 }
 
-TEST_CASE("tags: letters of several schemes are none, and so are parts of speech that are letters") {
+TEST_CASE("tags: letters of several schemes give none, and so do parts of speech that are letters") {
   const auto guessed = [](const Tags& tags) {
     SchemeGuess guess;
     guess.add(tags);
@@ -109,7 +109,7 @@ TEST_CASE("tags: letters of several schemes are none, and so are parts of speech
   CHECK(guessed({"S-X", "O"}) == TagScheme::kBioes);
 }
 
-TEST_CASE("tags: what a misspelled tag means") {
+TEST_CASE("tags: the meaning of a misspelled tag") {
   for (const auto& [tag, meant] : {std::pair{"0", "O"},
                                    {"o", "O"},
                                    {"B_PER", "B-PER"},

@@ -41,7 +41,7 @@ bool is_boundary(const std::string& text, std::size_t at) {
   return at == text.size() || !mnemo::is_continuation(text[at]);
 }
 
-// What the header promises of every line.
+// The promises of the header for every line.
 bool is_sound(const std::string& line, TokenizerOptions options) {
   Tokens tokens;
   Tokenizer(options).tokenize(line, tokens);
@@ -53,7 +53,7 @@ bool is_sound(const std::string& line, TokenizerOptions options) {
     end = tokens.end(i);
     if (end > line.size() || !is_boundary(line, begin) || !is_boundary(line, end)) return false;
     const std::string original = line.substr(begin, end - begin);
-    // The unit is part of the normal form of where it came from.
+    // The unit is part of the normal form of its range of the original.
     if (!options.lowercase && !options.zero_digits &&
         normalize(original, options.normalize).find(tokens.text(i)) == std::string::npos)
       return false;
@@ -61,7 +61,7 @@ bool is_sound(const std::string& line, TokenizerOptions options) {
   return true;
 }
 
-// Units that leave nothing out give the whole line, without holes.
+// Units that leave nothing out cover the whole line without gaps.
 bool is_complete(const std::string& line, TokenizerOptions options) {
   Tokens tokens;
   Tokenizer(options).tokenize(line, tokens);
@@ -121,7 +121,7 @@ TEST_CASE("grapheme clusters stay whole") {
   CHECK(texts("", {Unit::kGrapheme}).empty());
 }
 
-TEST_CASE("words stand between ASCII blanks") {
+TEST_CASE("words are separated by ASCII blanks") {
   CHECK(texts("  two  words\t\v\f\r\n. ", {Unit::kWord}) == Strings{"two", "words", "."});
   CHECK(texts(" \t ", {Unit::kWord}).empty());
   CHECK(texts("10\u00A0km 東\u3000京", {Unit::kWord}) == Strings{"10\u00A0km", "東\u3000京"});
@@ -146,14 +146,14 @@ TEST_CASE("Unicode's own test of word boundaries") {
 }
 
 TEST_CASE("runs of ASCII do not change word boundaries") {
-  // The same text with full classes for each character: a soft hyphen (Format) behind each letter hinders the shortcut.
+  // The same text without the shortcut for ASCII, which a soft hyphen (Format) after each letter prevents.
   mnemo::RandomStream random(3, mnemo::Purpose::kTest);
   for (int i = 0; i < 50000; ++i) {
     std::string text, slow;
     for (auto n = 1 + random.below(10); n > 0; --n) {
       text += "ab1_'.,: \"-"[random.below(11)];
       slow += text.back();
-      if (text.back() != ' ') slow += "\u00AD";  // it would part two blanks
+      if (text.back() != ' ') slow += "\u00AD";  // it would separate two blanks
     }
     Strings fast_segments, slow_segments;
     for (std::size_t at = 0, end; at < text.size(); at = end)
@@ -167,7 +167,7 @@ TEST_CASE("runs of ASCII do not change word boundaries") {
   }
 }
 
-TEST_CASE("lower-casing and digits change the look-up form alone") {
+TEST_CASE("lower-casing and digits change only the look-up form") {
   const TokenizerOptions options{Unit::kWord, Normalization::kNfc, true, true};
   CHECK(texts("In 1999 ÄPFEL İ ４२", options) == Strings{"in", "0000", "äpfel", "i", "00"});
   CHECK(originals("In 1999 ÄPFEL İ ４२", options) == Strings{"In", "1999", "ÄPFEL", "İ", "４२"});
@@ -183,7 +183,7 @@ TEST_CASE("ranges lead back to the original through normalisation") {
   CHECK(originals(line, options) == Strings{"Ａe\u0301", "ﷺ", "ﷺ", "ﷺ", "ﷺ", "x", "\u00A8y", "\u1100\u1161\u11A8Z"});
 }
 
-TEST_CASE("random texts keep every promise in all units and forms") {
+TEST_CASE("random texts keep every promise for all units and forms") {
   mnemo::RandomStream random(4, mnemo::Purpose::kTest);
   for (int i = 0; i < 8000; ++i) {
     const std::string line = random_odd_text(random, 20);
@@ -198,21 +198,21 @@ TEST_CASE("random texts keep every promise in all units and forms") {
   }
 }
 
-TEST_CASE("ASCII lines give what the general way gives") {
+TEST_CASE("ASCII lines give the same as the general path") {
   mnemo::RandomStream random(5, mnemo::Purpose::kTest);
   for (int i = 0; i < 5000; ++i) {
     std::string line;
     for (auto n = random.below(20); n > 0; --n) line += static_cast<char>(random.below(128));
     for (const Unit unit : kUnits) {
       const TokenizerOptions options{unit, Normalization::kNfc, true, true};
-      Strings general = texts(line + " 中", options);  // not ASCII any more
+      Strings general = texts(line + " 中", options);  // not ASCII
       for (int drop = unit == Unit::kWord || unit == Unit::kUnicodeWord ? 1 : 2; drop > 0; --drop) general.pop_back();
       if (line.find('\r') == std::string::npos && texts(line, options) != general) FAIL(name_of(unit) << ": " << line);
     }
   }
 }
 
-TEST_CASE("a line of 20 MB is cut as a short one is") {
+TEST_CASE("a line of 20 MB is cut like a short one") {
   std::string line;
   while (line.size() < 20000000) line += "long lines, 长行. ";
   Tokens tokens;
@@ -221,7 +221,7 @@ TEST_CASE("a line of 20 MB is cut as a short one is") {
   CHECK(tokens.end(tokens.size() - 1) == line.size() - 1);
 }
 
-TEST_CASE("tokens are reused without a trace of the line before") {
+TEST_CASE("tokens are reused without a trace of the previous line") {
   Tokens tokens;
   const Tokenizer tokenizer({Unit::kWord, Normalization::kNfkc, true, true});
   tokenizer.tokenize("ﬁrst Ｌine with MANY words", tokens);

@@ -45,7 +45,7 @@ std::string contents(const PretrainedVectors& vectors) {
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "GloVe's form has no header") {
+TEST_CASE_METHOD(Fixture, "GloVe's format has no header") {
   const auto vectors = read("the 0.5 -1\nof 1e-3 .25\n");
   CHECK(contents(vectors) == "the=0.5,-1;of=0.001,0.25;");
   CHECK(vectors.dimension() == 2);
@@ -55,7 +55,7 @@ TEST_CASE_METHOD(Fixture, "GloVe's form has no header") {
   CHECK(vectors.report().odd == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "word2vec's form has one, and blanks at the ends of lines") {
+TEST_CASE_METHOD(Fixture, "word2vec's format has a header, and blanks at the ends of lines") {
   const auto vectors = read("2 3\nthe 1 2 3 \nof 4 5 6\t\n");
   CHECK(contents(vectors) == "the=1,2,3;of=4,5,6;");
   CHECK(vectors.report().header);
@@ -66,7 +66,7 @@ TEST_CASE_METHOD(Fixture, "gzip data, a byte order mark and CRLF are accepted") 
   CHECK(contents(read(gzip("\uFEFFthe 1 2\r\nof 3 4\r\n"))) == "the=1,2;of=3,4;");
 }
 
-TEST_CASE_METHOD(Fixture, "words may hold blanks and other spaces") {
+TEST_CASE_METHOD(Fixture, "words may contain blanks and other spaces") {
   const auto vectors = read("the 1 2\n. . . 3 4\nat name@domain.com 5 6\n1\u00A0/2 7 8\nÉté\u3000x\t9 10\n1998 0 1\n");
   CHECK(contents(vectors) == "the=1,2;. . .=3,4;at name@domain.com=5,6;1\u00A0/2=7,8;Été\u3000x=9,10;1998=0,1;");
   CHECK(vectors.report().odd == 0);
@@ -94,8 +94,8 @@ TEST_CASE_METHOD(Fixture, "odd lines are counted, and the first is shown") {
   CHECK(vectors.report().odd == 11);
   CHECK(vectors.report().first_odd == path() + ":2: expected a word and 2 numbers, found \"short 1\"");
   CHECK_THAT(read("a 1 2\nb nan 2\n").report().first_odd, contains_text(":2: \"nan\" is not finite"));
-  CHECK_THAT(read("a 1 2\nb x 2\n").report().first_odd, contains_text(":2: \"x\" is no number"));
-  CHECK_THAT(read("a 1 2\na 3 4\n").report().first_odd, contains_text(":2: the word \"a\" again"));
+  CHECK_THAT(read("a 1 2\nb x 2\n").report().first_odd, contains_text(":2: \"x\" is not a number"));
+  CHECK_THAT(read("a 1 2\na 3 4\n").report().first_odd, contains_text(":2: the word \"a\" is repeated"));
   CHECK_THAT(read("a 1 2\n\xFF 3 4\n").report().first_odd, contains_text(":2: invalid UTF-8"));
 }
 
@@ -116,7 +116,7 @@ TEST_CASE_METHOD(Fixture, "odd lines are found far down as well") {
 }
 
 TEST_CASE_METHOD(Fixture, "files without a usable vector are errors") {
-  CHECK_THAT(error(""), contains_text(path() + ": is empty"));
+  CHECK_THAT(error(""), contains_text(path() + ": expected word vectors, found an empty file"));
   CHECK_THAT(error("just words\nand more\n"), contains_text("expected lines WORD NUMBER NUMBER"));
   CHECK_THAT(error("2 3\nthe 1 2\n"), contains_text("no usable word vectors; first odd line: " + path() + ":2: "));
   CHECK_THAT(error("2 0\n"), contains_text(":1: vectors of dimension 0, expected 1 to"));
@@ -126,7 +126,7 @@ TEST_CASE_METHOD(Fixture, "files without a usable vector are errors") {
   CHECK_THAT(message_of<Error>([] { PretrainedVectors::read("/none/such"); }), contains_text("cannot open"));
 }
 
-TEST_CASE_METHOD(Fixture, "only what is wanted is kept, and no more than the cap") {
+TEST_CASE_METHOD(Fixture, "only wanted words are kept, and no more than the cap") {
   const std::string bytes = "a 1 2\nb 3 x\nc 5 6\nd 7 8\n";
   const auto wanted = read(bytes, [](std::string_view word) { return word != "b" && word != "a"; });
   CHECK(contents(wanted) == "c=5,6;d=7,8;");

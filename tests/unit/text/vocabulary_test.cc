@@ -37,7 +37,7 @@ TEST_CASE("FNV-1a has its published values") {
   CHECK(mnemo::fnv1a("bar", mnemo::fnv1a("foo")) == 0xbf9cf968u);
 }
 
-TEST_CASE("a string table does what a map does") {
+TEST_CASE("a string table behaves like a map") {
   StringTable table;
   std::map<std::string, std::int32_t> map;
   mnemo::RandomStream random(1, mnemo::Purpose::kTest);
@@ -56,7 +56,7 @@ TEST_CASE("a string table does what a map does") {
   }
 }
 
-TEST_CASE("strings with one hash are still different strings") {
+TEST_CASE("strings with equal hashes are still different strings") {
   // Two of the many pairs that 32 bits cannot tell apart, found by trying.
   REQUIRE(mnemo::fnv1a("costarring") == mnemo::fnv1a("liquid"));
   StringTable table;
@@ -114,7 +114,7 @@ TEST_CASE("words can be added later") {
   CHECK(vocabulary.count(size) == 0);
 }
 
-TEST_CASE("a vocabulary survives its bytes") {
+TEST_CASE("a vocabulary survives serialisation") {
   Vocabulary vocabulary = example();
   vocabulary.add(std::string(300, 'x'));
   for (int i = 0; i < 1000; ++i) vocabulary.add(fmt::format("word {}", i));
