@@ -1,4 +1,4 @@
-// Intervals and paired tests as reports show them.
+// Intervals and paired tests in the forms that reports show.
 #pragma once
 
 #include <string>

@@ -1,3 +1,6 @@
+// The page is appended section by section to one string; each section is left out if it has no data. Everything from
+// outside, labels and texts, is escaped where it is inserted, and a content security policy forbids scripts and
+// requests in case anything slips through. Names are isolated for bidirectional text.
 #include "report/html_report.h"
 
 #include <fmt/format.h>
@@ -71,7 +74,7 @@ void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
   fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
 }
 
-// A name that keeps its own direction of writing.
+// A name that keeps its own writing direction.
 std::string isolated(std::string_view text) { return fmt::format("<bdi>{}</bdi>", escape_html(text)); }
 
 std::string grouped(std::int64_t number) {
@@ -108,7 +111,7 @@ void add_headline(std::string& out, const ReportData& data) {
       data.tagger ? "sentences" : "records");
 }
 
-// Says of a baseline that is about as good as the model that it is.
+// Points out each baseline that the model does not clearly beat.
 void add_baseline_notes(std::string& out, const ReportData& data) {
   if (!data.interval) return;
   for (const ReportColumn& column : data.baselines) {
@@ -145,13 +148,13 @@ void add_facts(std::string& out, const ReportData& data) {
 void add_metric_row(std::string& out, const ReportData& data, const std::string& metric) {
   std::vector<std::string> texts = {value_text(data.scores.metrics, metric)};
   for (const ReportColumn& column : data.baselines) texts.push_back(value_text(column.metrics, metric));
-  // Of equal width and sign, so that their order as texts is that of the numbers as printed.
+  // Compares the printed values, so that all that look equal to the best are marked.
   const auto better = [&](const std::string& a, const std::string& b) {
     return higher_is_better(metric) ? std::stod(a) < std::stod(b) : std::stod(a) > std::stod(b);
   };
-  std::vector<std::string> precision;
-  std::ranges::copy_if(texts, std::back_inserter(precision), [](const std::string& text) { return text != "–"; });
-  const std::string best = precision.size() < 2 ? "" : *std::ranges::max_element(precision, better);
+  std::vector<std::string> numbers;
+  std::ranges::copy_if(texts, std::back_inserter(numbers), [](const std::string& text) { return text != "–"; });
+  const std::string best = numbers.size() < 2 ? "" : *std::ranges::max_element(numbers, better);
   add(out, R"(<tr><th scope="row">{}</th>)", metric_title(metric));
   for (const std::string& text : texts) add(out, "<td{}>{}</td>", text == best ? R"( class="best")" : "", text);
   out += "</tr>";
@@ -253,7 +256,7 @@ std::string mistake_text(std::string_view text) {
   return result;
 }
 
-// A text with its marks; of a long one only what lies around the first wrong mark.
+// A text with its marks; a long one is cut to the part around the first wrong mark.
 std::string marked_text(std::string_view text, const std::vector<TextMark>& marks) {
   constexpr std::size_t kBefore = 200, kLongest = 4 * kMistakeCharacters;
   std::size_t begin = 0, end = text.size();

@@ -1,4 +1,4 @@
-// The report of an evaluation as one self-contained page.
+// The report of an evaluation as a self-contained HTML page.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace mnemo {
 
-/// A line of a learning curve: (step, value) in order of step.
+/// A learning curve: (step, value) in order of step.
 struct Curve {
   std::string name;
   std::vector<std::pair<double, double>> points;
@@ -27,25 +27,25 @@ struct CurveChart {
   std::vector<Curve> curves;
 };
 
-/// What was measured, of a classifier or of a tagger's first column.
+/// The scores of a classifier, or of a tagger's first column.
 struct ReportScores {
   std::int64_t records = 0;
   std::map<std::string, double> metrics;
-  std::vector<std::string> listed;     ///< those of the table of metrics, in its order
-  std::vector<ClassScores> per_class;  ///< [C], or of types of spans
+  std::vector<std::string> listed;     ///< the metrics of the table, in its order
+  std::vector<ClassScores> per_class;  ///< [C], or by type of span
   std::vector<CalibrationBin> bins;
   /// Records, tokens or spans by (gold, predicted), of `labels`; empty: not shown.
   std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t> confusion;
 };
 ReportScores report_scores(const Evaluation& evaluation, bool multi_label);
 
-/// A column of numbers beside the model's: a baseline, or another model.
+/// A column of metrics next to the model's: a baseline, or another model.
 struct ReportColumn {
   std::string name;
   std::map<std::string, double> metrics;
 };
 
-/// A piece of a text, in bytes, with what it is called.
+/// A range of a text, in bytes, with its label.
 struct TextMark {
   std::size_t begin = 0, end = 0;
   std::string label;
@@ -58,13 +58,13 @@ struct Mistake {
   std::string predicted;
   double probability = 0;  ///< Of the predicted label, or of a tagger's true tags.
   std::string text;
-  /// Of a tagger: what gold and prediction mark, in order. Otherwise empty.
+  /// Of a tagger: the marks of gold tags and prediction, in order. Otherwise empty.
   std::vector<TextMark> gold_marks = {}, predicted_marks = {};
 };
 
 struct ReportData {
   std::string title;
-  std::string language = "en";  ///< BCP 47 tag of the page's own words.
+  std::string language = "en";  ///< BCP 47 tag of the page's own text.
   /// Facts in order: model, data, producer, ...
   std::vector<std::pair<std::string, std::string>> facts;
   std::vector<std::string> labels;  ///< [C]
@@ -80,8 +80,8 @@ struct ReportData {
   std::vector<Mistake> mistakes;  ///< Worst first.
 };
 
-/// An HTML5 page that needs no network and no script: styles and drawings are inside it. Every text of `data` is
-/// escaped, invalid UTF-8 and characters that HTML forbids are shown as U+FFFD. Sections without data are left out.
+/// An HTML5 page that needs no network and no script: styles and drawings are inside it. Every string of `data` is
+/// escaped; invalid UTF-8 and characters that HTML forbids are shown as U+FFFD. Sections without data are left out.
 std::string html_report(const ReportData& data);
 
 }  // namespace mnemo

@@ -1,4 +1,4 @@
-// The course of a run, from its log.
+// The learning curves of a run, from its log.
 #pragma once
 
 #include <string>

@@ -1,3 +1,5 @@
+// Charts are written as SVG text with fixed sizes. A Plot maps data ranges to a rectangle; coordinates are rounded to a
+// tenth and long curves are thinned, which keeps the page small.
 #include "report/svg.h"
 
 #include <fmt/format.h>
@@ -19,7 +21,7 @@ namespace {
 constexpr std::string_view kInk = "#444";
 constexpr std::string_view kGrid = "#e3e3e3";
 constexpr std::string_view kBlue = "#0072b2";
-// Colours that are told apart whatever the reader's eyes: Okabe & Ito 2008, "Color Universal Design".
+// Colours that readers with any kind of colour vision can distinguish: Okabe & Ito 2008, "Color Universal Design".
 constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
 
 template <class... Args>
@@ -29,7 +31,7 @@ void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
 
 // ---- Scales.
 
-// Numbers beyond this are drawn no more than infinite ones: their differences could overflow.
+// Larger numbers are left out like infinite ones: their differences could overflow.
 bool drawable(double value) { return std::abs(value) < 1e30; }
 
 struct Range {
@@ -37,7 +39,7 @@ struct Range {
   double high = -std::numeric_limits<double>::infinity();
 
   void include(double value) { low = std::min(low, value), high = std::max(high, value); }
-  // Room around what is included, so that nothing sticks to the frame and nothing is divided by zero.
+  // Adds room around the included values, so that nothing touches the frame and nothing is divided by zero.
   void widen(double share) {
     const double span = high - low;
     const double pad = span > 1e-9 * std::abs(high) ? share * span : std::max(0.1 * std::abs(high), 1e-3);
@@ -45,7 +47,7 @@ struct Range {
   }
 };
 
-// A step of 1, 2 or 5 times a power of ten that cuts the range into at most `parts` or so.
+// A step of 1, 2 or 5 times a power of ten that cuts the range into about `parts` parts at most.
 double tick_step(const Range& range, int parts) {
   const double raw = (range.high - range.low) / parts;
   const double power = std::pow(10.0, std::floor(std::log10(raw)));
@@ -109,7 +111,7 @@ using Points = std::vector<std::pair<double, double>>;
 
 bool drawable(const std::pair<double, double>& point) { return drawable(point.first) && drawable(point.second); }
 
-// Neighbours averaged until some hundreds of points are left: more than a screen can show only make the page large.
+// Averages neighbours until a few hundred points are left: more than a screen can show would only make the page large.
 Points thinned(const Points& points) {
   constexpr std::size_t kMost = 400;
   const std::size_t group = (points.size() + kMost - 1) / kMost;
@@ -160,7 +162,7 @@ std::optional<std::pair<Range, Range>> ranges_of(const std::vector<Points>& curv
 
 // ---- Confusion.
 
-// From white to the colour, as `share` goes from 0 to 1; small shares are lifted so that they can be seen.
+// From white to the colour, as `share` goes from 0 to 1; small shares are raised so that they are visible.
 std::string shade(double share, const std::array<int, 3>& colour) {
   const double depth = share == 0 ? 0 : 0.08 + 0.92 * std::pow(share, 0.7);
   const auto mixed = [&](int c) { return static_cast<int>(std::lround(255 + depth * (c - 255))); };

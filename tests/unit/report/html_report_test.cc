@@ -19,7 +19,7 @@ namespace {
 
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == ':'; }
 
-// The attributes of one tag: name="value", each once, nothing else. Returns what is wrong with them.
+// Checks the attributes of one tag: name="value", each once, nothing else. Returns the fault, or an empty string.
 std::string attribute_fault(std::string_view text) {
   std::set<std::string> seen;
   while (!text.empty() && text != "/") {
@@ -40,8 +40,8 @@ std::string attribute_fault(std::string_view text) {
   return "";
 }
 
-// Empty if every element is closed in its order, every tag and entity is whole, and no element or attribute is there
-// that could run code or load something. Else what is wrong.
+// Empty if every element is closed in order, every tag and entity is complete, and there is no element or attribute
+// that could run code or load something. Else the fault.
 std::string fault(std::string_view page) {
   static const std::set<std::string> empty = {"meta"};
   static const std::set<std::string> allowed = {
@@ -123,7 +123,7 @@ ReportData full_report(const std::vector<std::string>& labels, const std::string
 
 }  // namespace
 
-TEST_CASE("a page is well-formed, whatever there is to show") {
+TEST_CASE("a page is well-formed, whatever its data") {
   CHECK(fault(html_report(report_of(plain_labels(2)))).empty());
   CHECK(fault(html_report(report_of(plain_labels(60)))).empty());
   CHECK(fault(html_report(report_of(plain_labels(61)))).empty());
@@ -132,7 +132,7 @@ TEST_CASE("a page is well-formed, whatever there is to show") {
   CHECK(fault(html_report(ReportData())).empty());
 }
 
-TEST_CASE("the checker of this test sees faults") {
+TEST_CASE("the checker of this test finds faults") {
   const std::string good = html_report(report_of(plain_labels(2)));
   for (const char* bad :
        {"<script>", "<p>", "</p>", "&", "&lt", ">", "<", "<p onclick=\"x\"></p>", "<p a=b></p>", "<img src=\"x\">"}) {
@@ -143,7 +143,7 @@ TEST_CASE("the checker of this test sees faults") {
   }
 }
 
-TEST_CASE("hostile labels and texts stay text") {
+TEST_CASE("hostile labels and texts remain text") {
   const std::string hostile[] = {"</title><script>alert(1)</script>",
                                  "\" onload=\"alert(1)",
                                  "' onload='alert(1)",
@@ -181,7 +181,7 @@ TEST_CASE("escaping") {
   CHECK(escape_html("\xC2\x85") == "\xEF\xBF\xBD");
 }
 
-TEST_CASE("long labels are shortened by what they take on the screen") {
+TEST_CASE("long labels are shortened by their width on the screen") {
   CHECK(shortened_html("short", 5) == "short");
   CHECK(shortened_html("longer", 5) == "long…");
   CHECK(shortened_html("很长的标签", 10) == "很长的标签");
@@ -191,7 +191,7 @@ TEST_CASE("long labels are shortened by what they take on the screen") {
   CHECK(shortened_html("\xFF\xFF\xFF\xFF", 2) == "\xEF\xBF\xBD…");
 }
 
-TEST_CASE("the page shows what it was given") {
+TEST_CASE("the page shows the given data") {
   ReportData data = full_report({"good", "bad"}, "plain");
   data.title = "Films";
   data.language = "de";
@@ -210,7 +210,7 @@ TEST_CASE("the page shows what it was given") {
   CHECK_THAT(page, contains_text("gold good, predicted bad: "));
 }
 
-TEST_CASE("a baseline that is clearly worse is not called as good") {
+TEST_CASE("a baseline that is clearly worse is not pointed out") {
   ReportData data = full_report(plain_labels(2), "x");
   data.interval = Interval{0.9, data.scores.metrics.at("accuracy") + 0.01, 0.99};
   CHECK_THAT(html_report(data), !contains_text("not clearly better"));
@@ -229,7 +229,7 @@ TEST_CASE("many classes are listed by their confusions") {
   CHECK_THAT(html_report(report_of(plain_labels(60))), contains_text("aria-label=\"Confusion matrix\""));
 }
 
-TEST_CASE("a tagger's mistakes show what gold and prediction mark") {
+TEST_CASE("a tagger's mistakes show the marks of gold tags and prediction") {
   ReportData data = full_report(plain_labels(2), "x");
   data.tagger = true;
   Mistake mistake{7, "", "", 0.0123, "Li <Bai> met Zoë"};
@@ -243,7 +243,7 @@ TEST_CASE("a tagger's mistakes show what gold and prediction mark") {
   CHECK_THAT(page, contains_text("<mark class=\"wrong\">Li &lt;Bai&gt;<small>PER</small></mark> met <mark>Zoë<"));
   CHECK_THAT(page, contains_text("Li <mark class=\"wrong\">&lt;Bai&gt;<small>P&lt;</small></mark> met <mark>Zoë<"));
 
-  // Of a long sentence what lies around the first wrong mark.
+  // Of a long sentence, the part around the first wrong mark.
   std::string text;
   for (int i = 0; i < 100000; ++i) text += "好 ";
   data.mistakes[0].text = text;
@@ -255,7 +255,7 @@ TEST_CASE("a tagger's mistakes show what gold and prediction mark") {
   CHECK(cut.size() < 200000);
 }
 
-TEST_CASE("a long text says how much of it is left out") {
+TEST_CASE("a shortened text states how much of it is left out") {
   ReportData data = report_of(plain_labels(2));
   std::string text;
   for (int i = 0; i < 2500; ++i) text += "好";
@@ -263,7 +263,7 @@ TEST_CASE("a long text says how much of it is left out") {
   CHECK_THAT(html_report(data), contains_text("… 1,500 more characters"));
 }
 
-TEST_CASE("curves of any numbers are drawn, or left out") {
+TEST_CASE("curves of any values are drawn, or left out") {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   const std::vector<std::vector<std::pair<double, double>>> odd = {
       {{1, 0.5}},
