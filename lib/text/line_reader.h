@@ -64,7 +64,7 @@ class LineReader {
   /// The file as messages name it: the path, or "standard input".
   const std::string& name() const { return name_; }
 
-  /// Of what was read so far; at the end, of the whole file, packed as it is.
+  /// Of the bytes read so far (at the end, of the whole file), before decompression.
   const ByteDigest& digest() const;
 
   bool had_bom() const { return had_bom_; }
