@@ -1,4 +1,4 @@
-// The options by which a language model goes on learning from what it measures.
+// Options for a language model that adapts to the text it measures.
 #pragma once
 
 #include "apps/mnemo/command_line.h"

@@ -1,4 +1,6 @@
-// mnemo bench: one recurrent layer alone, in per cent of what the processor's multiply-adds can do.
+// mnemo bench: one recurrent layer alone, in per cent of the processor's peak. Only the operations of the matrix
+// products count, and the peak is measured in the same process, right before and after the layer, by a loop of fused
+// multiply-adds: so the figure allows for the machine's state and clock at that moment.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -58,7 +60,7 @@ RecurrentOptions layer_options(const BenchOptions& o) {
 }
 
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
-// projection; thrice that in training. A cell whose gates do not see the state has the input's product only.
+// projection; three times that in training. A cell whose gates do not see the state has only the input's product.
 double products_flop(const BenchOptions& o, Index tokens) {
   const RecurrentOptions options = layer_options(o);
   const CellTraits& cell = cell_traits(options.cell);
@@ -72,7 +74,7 @@ double products_flop(const BenchOptions& o, Index tokens) {
   return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);
 }
 
-// Of all weights that a step multiplies by.
+// Bytes of all weights that a step multiplies by.
 double weight_bytes(const BenchOptions& o) {
   return products_flop(o, 1) / 2.0 *
          static_cast<double>(kernels::precision_bytes(*kernels::inference_numbers(o.precision)));
@@ -96,7 +98,7 @@ double measure_peak(int threads) {
   return best;
 }
 
-// A step is too little work for more than one.
+// A step is too little work for more than one thread.
 int threads_of(const BenchOptions& o) { return o.mode == "step" ? 1 : o.threads; }
 
 class LayerBench {
@@ -117,7 +119,7 @@ class LayerBench {
     }
   }
 
-  /// Of one run.
+  /// Tokens of one run.
   Index tokens() const { return session_ ? options_.batch : packing_.tokens(); }
 
   void run() {
@@ -147,7 +149,7 @@ class LayerBench {
   ThreadPool pool_;
   Arena arena_;
   Recurrent layer_;
-  std::optional<RecurrentSession> session_;  // of mode step, where one step of all sequences is a run
+  std::optional<RecurrentSession> session_;  // in mode step, where a run is one step of all sequences
   Index step_ = 0;
   AlignedVector x_;
 };
@@ -159,12 +161,13 @@ double quantile(const std::vector<double>& sorted, double q) {
 void check_options(const BenchOptions& o) {
   if (const auto conflicts = recurrent_conflicts(layer_options(o)); !conflicts.empty())
     throw UsageError("--" + conflicts.front());
-  if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: for the cell lstm, not " + o.cell);
-  if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: for the cell gru, not " + o.cell);
-  if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: for the cell rnn, not " + o.cell);
+  if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: only for the cell lstm, not " + o.cell);
+  if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: only for the cell gru, not " + o.cell);
+  if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: only for the cell rnn, not " + o.cell);
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
-  if (o.mode == "train" && o.precision == "int8") throw UsageError("--precision int8: for the modes infer and step");
+  if (o.mode == "train" && o.precision == "int8")
+    throw UsageError("--precision int8: only in the modes infer and step");
   if (o.mode == "train" && o.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
       throw UsageError("--precision bfloat16: " + reason);
@@ -186,7 +189,7 @@ Timing measure(const BenchOptions& o) {
     bench.run();
     out.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
-  // Before and after, as what disturbs one of them may be over at the other.
+  // Measured before and after, as a disturbance during one measurement may be over by the other.
   out.peak = std::max(out.peak, measure_peak(threads_of(o)));
   std::sort(out.seconds.begin(), out.seconds.end());
   out.tokens = bench.tokens();
@@ -250,14 +253,14 @@ void add_bench(Command& program) {
   constexpr double kMost = 1 << 20;
   command.argument("CELL", &o->cell, "The cell").one_of(cell_names());
   command.group("Layer");
-  command.option("--input", "I", &o->input, "Inputs").range(1, kMost);
-  command.option("--hidden", "H", &o->hidden, "Hidden units of one direction").range(1, kMost);
+  command.option("--input", "I", &o->input, "Input size").range(1, kMost);
+  command.option("--hidden", "H", &o->hidden, "Hidden size of one direction").range(1, kMost);
   command.option("--layers", "L", &o->layers, "Layers").range(1, 64);
   command.flag("--bidirectional", &o->bidirectional, "Both directions");
   command.flag("--layer-norm", &o->layer_norm, "lstm: layer normalisation");
   command.flag("--reset-before", &o->reset_before, "gru: the reset gate before the product");
-  command.option("--activation", "", &o->activation, "Of rnn").one_of({"tanh", "relu"});
-  command.option("--projection", "P", &o->projection, "lstm: outputs after a projection")
+  command.option("--activation", "", &o->activation, "rnn: activation function").one_of({"tanh", "relu"});
+  command.option("--projection", "P", &o->projection, "lstm: output size after a projection")
       .range(1, kMost)
       .by_default("none");
   command.group("Work");
@@ -265,22 +268,22 @@ void add_bench(Command& program) {
       .option("--mode", "", &o->mode,
               "train: forward and backward; infer: forward; step: one step, state carried, on one thread")
       .one_of({"train", "infer", "step"});
-  command.option("--batch", "B", &o->batch, "Sequences of a batch").range(1, kMost);
-  command.option("--steps", "T", &o->steps, "Steps of every sequence").range(1, kMost);
+  command.option("--batch", "B", &o->batch, "Sequences per batch").range(1, kMost);
+  command.option("--steps", "T", &o->steps, "Length of every sequence, in steps").range(1, kMost);
   command.option("--lengths", "A..B", &o->lengths, "Lengths from A to B, evenly spread").excludes({"--steps"});
   command
       .option("--precision", "", &o->precision,
-              "Of the products: in training bfloat16 rounds both factors, in inference and steps the weights alone; "
-              "int8 both")
+              "Precision of the products: bfloat16 rounds both factors in training, only the weights in inference and "
+              "steps; int8 rounds both")
       .one_of({"float32", "bfloat16", "int8"});
-  command.option("-n,--repeat", "N", &o->repeat, "Runs, of which the median counts")
+  command.option("-n,--repeat", "N", &o->repeat, "Runs, whose median is reported")
       .range(1, 10000000)
-      .tells(*repeat_given)
-      .by_default("21, of steps 5000");
-  command.option("--target", "NAME", &o->target, "Instruction set to force, one of those that --version names")
-      .by_default("the best");
+      .sets_if_given(*repeat_given)
+      .by_default("21; 5000 with --mode step");
+  command.option("--target", "NAME", &o->target, "Instruction set to force, one of those that --version lists")
+      .by_default("the best available");
   command.group("Output");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "json"});
   add_running(command, o->threads);
   command.run = [o, repeat_given] {
     if (o->mode == "step" && !*repeat_given) o->repeat = 5000;

@@ -1,4 +1,4 @@
-// mnemo classify: one record out for each record in, in order, in steady memory.
+// mnemo classify: one record out for each record in, in order, in constant memory.
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@
 namespace mnemo {
 namespace {
 
-// A block of records that is classified at once: enough for the products, little enough for memory.
+// Records are classified in blocks: large enough for efficient products, small enough for memory.
 constexpr std::int64_t kBlockRecords = 1024;
 constexpr std::int64_t kBlockUnits = 1 << 15;
 
@@ -34,7 +34,7 @@ struct ClassifyOptions {
   int threads = 1;
 };
 
-// A label as one field of a line. A terminal is given nothing that it would obey.
+// A label as one field of a line. On a terminal it is escaped, so that it holds no control sequence.
 std::string one_field(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
@@ -122,24 +122,24 @@ int run_classify(const ClassifyOptions& o) {
 }  // namespace
 
 void add_classify(Command& program) {
-  Command& command = program.add("classify", "label texts, one a line");
+  Command& command = program.add("classify", "label texts, one per line");
   command.examples = {"mnemo classify run/model.safetensors reviews.txt",
                       "echo 'a fine film' | mnemo classify run/model.safetensors --top 2",
                       "mnemo classify run/model.safetensors --format-in jsonl -f jsonl < texts.jsonl"};
-  command.notes = "tsv: LABEL<TAB>PROBABILITY, repeated for --top; - where no label reaches the threshold.";
+  command.notes = "tsv: LABEL<TAB>PROBABILITY, repeated with --top; - if no label reaches the threshold.";
   auto o = std::make_shared<ClassifyOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
-  command.argument("FILE", &o->files, "Texts, one a line; - or none is standard input");
+  command.argument("FILE", &o->files, "Texts, one per line; - or no file: standard input");
   add_data_options(command, o->input, kTextFormats, "lines");
   command.group("Output");
-  command.option("-k,--top", "K", &o->top, "Most probable labels to show")
+  command.option("-k,--top", "K", &o->top, "Number of labels to show, the most probable first")
       .range(1, 1 << 20)
-      .by_default("1, or with several labels a text those at the threshold");
-  command.option("--threshold", "P", &o->threshold, "Least probability of a label that is shown")
+      .by_default("1; those at the threshold if texts have several labels");
+  command.option("--threshold", "P", &o->threshold, "Lowest probability of a label that is shown")
       .range(0, 1)
-      .by_default("0.5 with several labels a text, else 0");
+      .by_default("0.5 if texts have several labels, else 0");
   command.flag("--raw", &o->raw, "Probabilities before calibration");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"tsv", "jsonl"});
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
   add_running(command, o->threads);
   command.run = [o] { return run_classify(*o); };
 }

@@ -1,3 +1,6 @@
+// CLI11 only splits the words of a command line into options and arguments (`split`). Types, ranges, choices and
+// combinations are checked here against the declared options, so that all messages have one form and only this file
+// bears the cost of compiling CLI11.
 #include "apps/mnemo/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -45,7 +48,7 @@ CommandOption& CommandOption::by_default(const std::string& text) {
   return *this;
 }
 
-CommandOption& CommandOption::tells(bool& was_given) {
+CommandOption& CommandOption::sets_if_given(bool& was_given) {
   given = &was_given;
   return *this;
 }
@@ -106,7 +109,7 @@ std::string manual(const Command& command) {
   return blank == std::string::npos ? "mnemo help" : "mnemo help" + command.path.substr(blank);
 }
 
-// What a value must be, in words.
+// The admissible values of an option, in words.
 std::string expected(const CommandOption& o, std::string_view kind) {
   if (o.low == o.high) return std::string(kind);
   return fmt::format("{} from {} to {}", kind, o.low, o.high);
@@ -132,7 +135,7 @@ Number number(const CommandOption& o, const std::string& text, const std::string
   return value;
 }
 
-// Puts a value where it belongs.
+// Parses a value and stores it in its place.
 struct Store {
   const CommandOption& option;
   const std::string& text;
@@ -160,7 +163,7 @@ void store(const CommandOption& o, const std::vector<std::string>& values) {
   if (o.given) *o.given = true;
 }
 
-using Values = std::map<std::string, std::vector<std::string>>;  // of each option that was given, by its name
+using Values = std::map<std::string, std::vector<std::string>>;  // of the given options, by name
 
 void check_together(const CommandOption& o, const Values& values) {
   for (const std::string& other : o.needed)
@@ -169,7 +172,7 @@ void check_together(const CommandOption& o, const Values& values) {
     if (values.contains(other)) throw UsageError(fmt::format("{}: not together with {}", o.name, other));
 }
 
-// What was given that the command does not have: a mistyped option, or one argument too many.
+// Refuses a word that the command does not expect: a mistyped option, or one argument too many.
 [[noreturn]] void refuse_extra(const Command& command, const std::string& extra) {
   if (extra.size() < 2 || extra.front() != '-')
     throw UsageError(fmt::format("{}: one argument too many; usage: {} ({})", extra, usage(command), manual(command)));
@@ -183,8 +186,8 @@ void check_together(const CommandOption& o, const Values& values) {
       fmt::format("{}: unknown option; the nearest is {} ({} lists all)", typed, meant(typed, names), manual(command)));
 }
 
-// The words of the command line, parted into the values of options. Only here is CLI11 used: for long and short names,
-// joined short ones, `--name=value`, `--` and what is left for the arguments. A page is asked for: no values.
+// Splits the words of the command line into the values of options; none if a page of help is asked for. The only use of
+// CLI11: it handles long and short names, joined short ones, `--name=value`, `--` and the remaining arguments.
 std::optional<Values> split(const Command& command, const std::vector<std::string>& words) {
   CLI::App app;
   app.set_help_flag("");
@@ -206,7 +209,7 @@ std::optional<Values> split(const Command& command, const std::vector<std::strin
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ArgumentMismatch&) {
-    throw UsageError(fmt::format("{}: expected a value behind it ({})", words.back(), manual(command)));
+    throw UsageError(fmt::format("{}: expected a value after it ({})", words.back(), manual(command)));
   } catch (const CLI::ParseError& error) {
     throw UsageError(fmt::format("{} ({})", error.what(), manual(command)));
   }

@@ -1,5 +1,5 @@
-// The command line as data: commands and their options, declared once. Parsing, messages, help and completions are made
-// of it.
+// The command line as data: commands and their options, each declared once. Parsing, messages, help and completions
+// are derived from the declarations.
 #pragma once
 
 #include <cstdint>
@@ -13,23 +13,23 @@
 
 namespace mnemo {
 
-/// Where a value goes. What stands there before parsing is the default that help shows; a bool is a flag.
+/// Where a value is stored. Its content before parsing is the default that help shows; a bool is a flag.
 using Place = std::variant<bool*, int*, std::int64_t*, std::uint64_t*, double*, std::string*, std::optional<int>*,
                            std::optional<double>*, std::vector<std::string>*>;
 
-/// An option, or an argument that has its place instead of a name.
+/// An option, or a positional argument.
 struct CommandOption {
-  std::string name;   ///< "--top"; of an argument what stands for it in the usage line, "MODEL"
-  char letter = 0;    ///< of a short option, 0: none
-  std::string value;  ///< what stands for the value in help, "N"; empty: its choices, or none
+  std::string name;   ///< "--top"; for an argument its placeholder in the usage line, "MODEL"
+  char letter = 0;    ///< the short option's; 0: none
+  std::string value;  ///< placeholder of the value in help, "N"; empty: its choices, or no value
   Place place;
   std::string help, group;
-  std::optional<std::string> default_text;  ///< shown instead of what stands in `place`
-  double low = 0, high = 0;                 ///< of numbers; low == high: any
+  std::optional<std::string> default_text;  ///< shown instead of the content of `place`
+  double low = 0, high = 0;                 ///< range of numbers; low == high: any
   std::vector<std::string> choices;         ///< empty: any
   std::vector<std::string> needed, excluded;
   bool is_required = false;
-  bool* given = nullptr;  ///< told whether it was given
+  bool* given = nullptr;  ///< set to true if the option is given
 
   bool is_argument() const { return name.front() != '-'; }
   bool is_flag() const { return std::holds_alternative<bool*>(place); }
@@ -37,22 +37,22 @@ struct CommandOption {
 
   CommandOption& range(double least, double most);
   CommandOption& one_of(std::vector<std::string> values);
-  /// Only with this option.
+  /// Allowed only together with this option.
   CommandOption& needs(const std::string& other);
-  /// Not together with one of these; that holds both ways.
+  /// Not allowed together with any of these, in either order.
   CommandOption& excludes(std::initializer_list<const char*> others);
   CommandOption& required();
-  /// What help shows as the default where it is not a value: "the cell's".
+  /// The default as help shows it where it is not simply a value: "the best available".
   CommandOption& by_default(const std::string& text);
-  CommandOption& tells(bool& was_given);
+  CommandOption& sets_if_given(bool& was_given);
 };
 
 struct Command {
   std::string name, summary;
-  std::vector<std::string> examples;  ///< first in help, a line each
-  std::string notes;                  ///< behind the usage line; paragraphs are parted by "\n"
-  std::deque<CommandOption> options;  ///< in help's order
-  std::deque<Command> commands;       ///< those below it: check, print, ... of config
+  std::vector<std::string> examples;  ///< first in help, one per line
+  std::string notes;                  ///< after the usage line; paragraphs are separated by "\n"
+  std::deque<CommandOption> options;  ///< in the order of the help page
+  std::deque<Command> commands;       ///< subcommands: check, print, ... of config
   std::function<int()> run;           ///< its result is the exit code
   std::string path;                   ///< "mnemo config check"
 
@@ -60,9 +60,9 @@ struct Command {
       : name(its_name), summary(its_summary), path(its_name) {}
 
   Command& add(const std::string& below, const std::string& its_summary);
-  /// The title above the options that are declared next.
+  /// Sets the title above the options that are declared next.
   void group(const std::string& title) { group_ = title; }
-  /// `names`: "--top", or with a short one "-k,--top".
+  /// `names`: "--top", or with a short option "-k,--top".
   CommandOption& option(const std::string& names, const std::string& value, Place place, const std::string& help);
   CommandOption& flag(const std::string& names, bool* place, const std::string& help);
   CommandOption& argument(const std::string& shown, Place place, const std::string& help);
@@ -75,16 +75,16 @@ struct Command {
 std::string usage(const Command& command);
 
 /// Runs the command that `arguments` (without the program's name) ask for, or prints the help they ask for; returns the
-/// exit code. Throws UsageError that says what was expected, and of a mistyped name the nearest one.
+/// exit code. Throws UsageError that says what was expected and, for a mistyped name, which one is nearest.
 int run_command_line(Command& program, const std::vector<std::string>& arguments);
 
-/// What is said where a command was expected.
+/// The message where a command was expected.
 std::string missing_command(const Command& command);
 
-/// The options that every command has besides its own.
+/// The options that every command has beside its own.
 const std::deque<CommandOption>& help_options();
 
-/// The name that a mistyped one most likely meant: one that begins so, else the nearest.
+/// The name most likely meant by a mistyped one: a name that begins with it, else the nearest.
 std::string meant(const std::string& name, const std::vector<std::string>& candidates);
 
 }  // namespace mnemo

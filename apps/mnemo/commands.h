@@ -1,4 +1,4 @@
-// The program's commands. Each declares its options and gives what runs.
+// The program's commands. Each declares its options and the function that runs it.
 #pragma once
 
 #include <string>
@@ -20,10 +20,10 @@ void add_config(Command& program);
 void add_bench(Command& program);
 void add_completion(Command& program);
 
-/// Adds what every command takes: `--threads N`, by default the cores that the process may use, and `--quiet`.
+/// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);
 
-/// What `--version` prints: version, compiler, instruction set, who serves the matrix products, format version.
+/// The text of `--version`: version, compiler, instruction set, provider of the matrix products, format version.
 std::string version_text();
 
 }  // namespace mnemo

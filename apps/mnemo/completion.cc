@@ -1,4 +1,6 @@
-// mnemo completion: scripts that let a shell complete commands, options and their values.
+// mnemo completion: scripts that let a shell complete commands, options and their values. All are generated from the
+// declared commands, so that they cannot lag behind them. bash finds the current command by a table of command paths,
+// zsh gets one function per command, fish one line per option with the condition under which it is offered.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +30,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view betwe
   return out;
 }
 
-// Whether a file's or folder's name is meant.
+// Whether the value is the name of a file or folder.
 bool is_path(const CommandOption& o) {
   for (const char* start : {"FILE", "FOLDER", "MODEL", "DATA", "CONFIG", "CORPUS"})
     if (o.value.starts_with(start)) return true;
@@ -57,20 +59,20 @@ std::vector<std::string> names_of(const std::deque<Command>& commands) {
   return out;
 }
 
-// "" of the program, "config check" of mnemo config check.
+// "" for the program, "config check" for mnemo config check.
 std::string below_program(const Command& command) {
   const std::size_t blank = command.path.find(' ');
   return blank == std::string::npos ? "" : command.path.substr(blank + 1);
 }
 
-// Calls `use` with the command and all those below it.
+// Calls `use` with the command and all below it.
 template <class Use>
 void for_all(const Command& command, const Use& use) {
   use(command);
   for (const Command& below : command.commands) for_all(below, use);
 }
 
-// What may stand where a word without dashes is typed, files aside.
+// The candidates for a word without dashes, files aside.
 std::string bash_words(const Command& command) {
   std::vector<std::string> words = names_of(command.commands);
   if (below_program(command).empty()) words.push_back("help");
@@ -103,7 +105,7 @@ std::string bash_script(const Command& program) {
          values +
          "  esac\n  [[ \"$current\" == -* ]] && words=\"$options\"\n"
          "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n}\n"
-         // Where nothing is known, files.
+         // Files where there are no candidates.
          "complete -o default -F _mnemo mnemo\n";
 }
 
@@ -130,7 +132,7 @@ std::string zsh_option(const CommandOption& o) {
 }
 
 std::string zsh_script(const Command& program) {
-  std::string out = "#compdef mnemo\n# Completion for zsh: source <(mnemo completion zsh), behind compinit\n";
+  std::string out = "#compdef mnemo\n# Completion for zsh: source <(mnemo completion zsh), after compinit\n";
   for_all(program, [&](const Command& command) {
     out += zsh_function(command) + "() {\n  local line state\n  _arguments -C \\\n";
     for (const CommandOption& o : options_of(command)) out += zsh_option(o);
@@ -154,7 +156,8 @@ std::string zsh_script(const Command& program) {
 
 std::string fish_text(const std::string& text) { return replaced(replaced(text, "\\", "\\\\"), "'", "\\'"); }
 
-// When a command's options are offered: all words of its path have been typed, none of a command below it.
+// The condition under which a command's options are offered: all words of its path have been typed, and none of a
+// command below it.
 std::string fish_condition(const Command& command) {
   std::string out;
   const std::string path = below_program(command);
@@ -190,9 +193,9 @@ std::string fish_script(const Command& program) {
 }  // namespace
 
 void add_completion(Command& program) {
-  Command& command = program.add("completion", "print what lets a shell complete commands and options");
+  Command& command = program.add("completion", "print a script by which a shell completes commands and options");
   command.examples = {"source <(mnemo completion bash)   # in ~/.bashrc",
-                      "source <(mnemo completion zsh)    # in ~/.zshrc, behind compinit",
+                      "source <(mnemo completion zsh)    # in ~/.zshrc, after compinit",
                       "mnemo completion fish > ~/.config/fish/completions/mnemo.fish"};
   auto o = std::make_shared<CompletionOptions>();
   command.argument("SHELL", &o->shell, "The shell").one_of({"bash", "zsh", "fish"}).required();

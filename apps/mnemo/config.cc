@@ -14,7 +14,7 @@ namespace mnemo {
 namespace {
 
 struct ConfigOptions {
-  int threads = 1;  // taken, as by every command, though there is nothing to share out
+  int threads = 1;  // accepted, as by every command, but without effect
   std::string file, key, format = "text";
   std::vector<std::string> sets;
 };
@@ -38,7 +38,7 @@ void add_config(Command& program) {
   command.examples = {"mnemo config check my.json", "mnemo config explain training",
                       "mnemo config print my.json --set training.epochs=3", "mnemo config schema > mnemo.schema.json"};
   auto o = std::make_shared<ConfigOptions>();
-  Command& check = command.add("check", "say whether a configuration is valid, or list all that is wrong");
+  Command& check = command.add("check", "check a configuration and list all its errors");
   check.examples = {"mnemo config check my.json"};
   add_file(check, *o);
   check.run = [o] {
@@ -46,7 +46,7 @@ void add_config(Command& program) {
     std::printf("%s: valid\n", escaped(o->file).c_str());
     return 0;
   };
-  Command& print = command.add("print", "print the whole configuration, defaults filled in");
+  Command& print = command.add("print", "print the whole configuration, with the defaults filled in");
   print.examples = {"mnemo config print my.json --set training.epochs=3"};
   add_file(print, *o);
   print.run = [o] {
@@ -66,7 +66,7 @@ void add_config(Command& program) {
                         "mnemo config explain --format markdown > configuration.md"};
   explained.argument("KEY", &o->key, "Key or section, such as training.epochs or text").by_default("all");
   explained.group("Output");
-  explained.option("-f,--format", "", &o->format, "How it is written").one_of({"text", "markdown"});
+  explained.option("-f,--format", "", &o->format, "Output format").one_of({"text", "markdown"});
   explained.run = [o] { return run_explain(*o); };
 }
 

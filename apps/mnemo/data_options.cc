@@ -15,7 +15,7 @@ void add_data_options(Command& command, DataOptions& options, const std::vector<
 }
 
 void add_invalid_utf8(Command& command, std::string& policy, const std::string& help) {
-  command.option("--invalid-utf8", "", &policy, help + ": stop, put U+FFFD for them, or drop them")
+  command.option("--invalid-utf8", "", &policy, help + ": stop, replace them with U+FFFD, or drop them")
       .one_of({"error", "replace", "skip"});
 }
 

@@ -1,4 +1,4 @@
-// mnemo evaluate
+// mnemo evaluate: measures a model on data, beside baselines or another model.
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -58,7 +58,7 @@ int check_minimums(const std::vector<Minimum>& minimums, const Report& report) {
   return code;
 }
 
-// The log of the run that a model lies in.
+// The log of the run in whose folder the model is.
 std::string log_of(const std::string& model) {
   const std::string folder = std::filesystem::path(model).parent_path().string();
   return log_path(folder.empty() ? "." : folder);
@@ -68,9 +68,9 @@ std::string log_of(const std::string& model) {
 void check_options(const EvaluateOptions& o, const TaskTraits& task) {
   for (const auto& [given, name] :
        {std::pair{!o.report.empty(), "--report"}, {!o.metric.empty(), "--metric"}, {!o.train.empty(), "--train"}})
-    if (given && !task.page) throw UsageError(fmt::format("{}: not for {}, and {} is one", name, task.model, o.model));
+    if (given && !task.page) throw UsageError(fmt::format("{}: not for {}, which {} is", name, task.model, o.model));
   if (o.adaptation.any() && !task.adapts)
-    throw UsageError(fmt::format("--cache, --dynamic: for language models, and {} is none", o.model));
+    throw UsageError(fmt::format("--cache, --dynamic: only for language models, which {} is not", o.model));
 }
 
 int run_evaluate(const EvaluateOptions& o) {
@@ -95,8 +95,7 @@ int run_evaluate(const EvaluateOptions& o) {
   if (!o.compare.empty()) {
     const auto other = TextModel::load(o.compare);
     if (&task_of(*other) != &task)
-      fail("{}: a model of the task {}, which cannot be compared with one of {}", o.compare, other->task(),
-           model->task());
+      fail("{}: a model of the task {} cannot be compared with one of {}", o.compare, other->task(), model->task());
     request.train = nullptr;
     request.log = [](const std::string&) {};
     const auto their_data = task.reopen(*data, *other, open);
@@ -122,17 +121,17 @@ void add_evaluate(Command& program) {
   auto o = std::make_shared<EvaluateOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("DATA", &o->data, "Labelled data, or text; - is standard input");
-  command.group("Measures");
+  command.group("Metrics");
   command.option("--train", "DATA", &o->train,
-                 "Training data: two baselines are fitted to it and shown beside the model");
+                 "Training data: two baselines are fitted to it and reported beside the model");
   command.option("--compare", "MODEL", &o->compare, "Another model, for a paired test");
-  command.option("--metric", "METRIC", &o->metric, "Metric of interval and comparison")
-      .by_default("the one the model was chosen by, of tags that spell spans f1");
+  command.option("--metric", "METRIC", &o->metric, "Metric of the interval and the comparison")
+      .by_default("f1 for tags that spell spans, else the one the model was chosen by");
   command.option("--min", "METRIC=VALUE", &o->minimums, "Exit with 3 if a metric is worse; may be given repeatedly");
   add_data_options(command, o->input, kDataFormats, "that of the model's configuration");
   command.group("Output");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
-  command.option("--report", "FILE.html", &o->report, "Write a self-contained page");
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "json"});
+  command.option("--report", "FILE.html", &o->report, "Write a self-contained HTML page");
   add_adaptation(command, o->adaptation);
   add_running(command, o->threads);
   command.run = [o] { return run_evaluate(*o); };

@@ -1,4 +1,5 @@
-// mnemo generate: a text goes on.
+// mnemo generate: continues a text with a language model. A single sample is written as it is drawn; with several
+// samples, a beam, candidates or a comparison with a corpus, the texts are written when all are complete.
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,7 +34,7 @@ struct GenerateCommand {
   int threads = 1;
 };
 
-// The prompt as it was given, its last line without an end.
+// The prompt as given, without the end of its last line.
 std::string read_prompt_text(const GenerateCommand& o) {
   if (o.prompt_file.empty()) return o.prompt;
   LineReader lines(o.prompt_file, *invalid_utf8_from_name(o.invalid_utf8));
@@ -82,7 +83,7 @@ class Generation {
  private:
   static constexpr std::size_t kWaiting = 1 << 12;
 
-  // What each text, its prompt left out, shares with the corpus.
+  // The overlap of each text, without its prompt, with the corpus.
   std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) const {
     std::vector<std::vector<std::int32_t>> units;
     units.reserve(texts.size());
@@ -137,73 +138,76 @@ class Generation {
 int run_generate(const GenerateCommand& o) {
   for (const auto& [name, text] :
        {std::pair{"--prompt", &o.prompt}, {"--title", &o.title}, {"--author", &o.author}, {"--acrostic", &o.acrostic}})
-    if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is no valid UTF-8", name));
+    if (find_invalid_utf8(*text)) throw UsageError(fmt::format("{}: is not valid UTF-8", name));
   if (o.beam > 0 && o.options.samples > o.beam)
     throw UsageError(
-        fmt::format("--samples {}: a beam of {} finds no more than {} texts", o.options.samples, o.beam, o.beam));
+        fmt::format("--samples {}: a beam of {} finds at most {} texts", o.options.samples, o.beam, o.beam));
   Generation(o).run();
   return 0;
 }
 
 }  // namespace
 
-// Long because it is a list: a statement an option.
+// Long because it is a list: one statement per option.
 void add_generate(Command& program) {
-  Command& command = program.add("generate", "go on with a text by a language model");
+  Command& command = program.add("generate", "continue a text with a language model");
   command.examples = {"mnemo generate run/model.safetensors --prompt 'ROMEO:' --length 300",
                       "mnemo generate run/model.safetensors -n 8 -t 0.8 --top-p 0.95 -f jsonl",
                       "mnemo generate run/model.safetensors --prompt-file - --beam 8 < beginning.txt",
                       "mnemo generate tang/model.safetensors --form 七律 --title 秋思 --candidates 16"};
   command.notes =
-      "The same seed gives the same text, whatever else is generated beside it. log_prob is the model's own for what "
-      "follows the prompt, whatever the options.";
+      "The same seed gives the same text, whatever else is generated beside it. log_prob is that of the text after the "
+      "prompt under the model itself, whatever the options.";
   auto o = std::make_shared<GenerateCommand>();
   SamplingOptions& s = o->options.sampling;
   command.argument("MODEL", &o->model, "Model file").required();
   command.group("Input");
-  command.option("-p,--prompt", "TEXT", &o->prompt, "What the text begins with");
+  command.option("-p,--prompt", "TEXT", &o->prompt, "Beginning of the text");
   command.option("--prompt-file", "FILE", &o->prompt_file, "The same from a file; - is standard input")
       .excludes({"--prompt"});
-  add_invalid_utf8(command, o->invalid_utf8, "Bytes of the prompt's file and the corpus that are not UTF-8");
+  add_invalid_utf8(command, o->invalid_utf8, "Bytes of the prompt file and the corpus that are not UTF-8");
   command.group("Sampling");
-  command.option("-l,--length", "N", &o->options.length, "Units at the most: characters or words, as the model's")
-      .range(0, 1000000000);
-  command.option("-n,--samples", "N", &o->options.samples, "How many texts; generated side by side").range(1, 1000000);
-  command.option("-s,--seed", "S", &o->options.seed, "Seed of the choices").range(0, kLargestSeed);
   command
-      .option("-t,--temperature", "T", &s.temperature, "Below 1 likelier, above 1 less likely units; 0: the likeliest")
+      .option("-l,--length", "N", &o->options.length, "Most units to generate: characters or words, as the model has")
+      .range(0, 1000000000);
+  command.option("-n,--samples", "N", &o->options.samples, "Number of texts, generated side by side").range(1, 1000000);
+  command.option("-s,--seed", "S", &o->options.seed, "Seed of the sampling").range(0, kLargestSeed);
+  command
+      .option("-t,--temperature", "T", &s.temperature,
+              "Below 1 favours likely units, above 1 unlikely ones; 0: the likeliest")
       .range(0, 1000);
   command.option("-k,--top-k", "K", &s.top_k, "Only the K most probable units; 0: all").range(0, 1000000000);
-  command.option("--top-p", "P", &s.top_p, "The fewest units that together have this probability").range(0, 1);
-  command.option("--min-p", "P", &s.min_p, "Units at least this share as probable as the most probable one")
+  command.option("--top-p", "P", &s.top_p, "Only the fewest units that together have this probability").range(0, 1);
+  command.option("--min-p", "P", &s.min_p, "Only units at least this fraction as probable as the most probable one")
       .range(0, 1);
   command
-      .option("--repetition-penalty", "R", &s.repetition_penalty, "Above 1: units that occurred become less probable")
+      .option("--repetition-penalty", "R", &s.repetition_penalty,
+              "Above 1: units that have occurred become less probable")
       .range(0.01, 100);
   command.option("--no-repeat", "N", &s.no_repeat, "No sequence of N units occurs twice; 0: any may").range(0, 1000);
   command
       .option("--candidates", "N", &o->candidates,
-              "Give the best of N, by log-probability a unit and, in regulated verse of eight lines, parallelism")
+              "Write the best of N by log-probability per unit and, in regulated verse of eight lines, parallelism")
       .range(1, 100000);
-  // What a beam, which draws nothing, would leave without effect.
+  // Excludes what has no effect on a beam, which draws nothing.
   command
       .option("-b,--beam", "B", &o->beam,
-              "Search the most probable texts with a beam of B instead of sampling; 0: sample")
+              "Search for the most probable texts with a beam of B instead of sampling; 0: sample")
       .range(0, 1000)
       .excludes({"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"});
   add_poem_form(command, o->poem, "Write in this form").excludes({"--length"});
-  command.option("--title", "TEXT", &o->title, "Title of the poem, for models of poems-json");
-  command.option("--author", "NAME", &o->author, "Author whose manner it has, for models of poems-json");
+  command.option("--title", "TEXT", &o->title, "Title of the poem, for models trained on poems-json");
+  command.option("--author", "NAME", &o->author, "Author whose style it follows, for models trained on poems-json");
   command
       .option("--acrostic", "TEXT", &o->acrostic,
-              "With --form: characters that begin the lines, or with half as many every other line")
+              "With --form: characters that begin the lines or, half as many, every other line")
       .needs("--form");
-  command.flag("--allow-repeats", &o->repeats, "With --form: a character may stand in the poem twice").needs("--form");
+  command.flag("--allow-repeats", &o->repeats, "With --form: characters may occur twice in a poem").needs("--form");
   command.group("Output");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "jsonl"});
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "jsonl"});
   command.option("--overlap", "CORPUS", &o->overlap,
-                 "Tell the longest run that each text shares with this corpus, and the share of known n-grams");
-  command.option("--format-in", "", &o->format_in, "With --overlap, format of the corpus")
+                 "Report the longest run that each text shares with this corpus and the fraction of known n-grams");
+  command.option("--format-in", "", &o->format_in, "With --overlap: format of the corpus")
       .one_of({"lines", "poems-json"})
       .needs("--overlap")
       .by_default("that of the training data");

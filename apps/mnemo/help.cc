@@ -1,3 +1,5 @@
+// Widths are counted in columns of a terminal rather than bytes, since the names of poem forms are Chinese. While lines
+// are broken, the blanks of a short default are kept as \x1F, so that "(default: 32)" is never split.
 #include "apps/mnemo/help.h"
 
 #include <fmt/format.h>
@@ -14,11 +16,11 @@
 namespace mnemo {
 namespace {
 
-constexpr std::size_t kWidestName = 24;  // of the left column; what is wider has its text on the next line
+constexpr std::size_t kWidestName = 24;  // in the left column; a wider entry has its text on the next line
 constexpr std::size_t kLongestUnbroken = 24;
-constexpr char kKept = '\x1F';  // a blank at which no line ends
+constexpr char kKept = '\x1F';  // a blank at which lines are not broken
 
-// Columns on a terminal: two for the characters of East Asia, which are all wide ones that help has.
+// Columns on a terminal: two for East Asian characters, the only wide ones in help.
 std::size_t columns(std::string_view text) {
   std::size_t out = 0;
   for (std::size_t at = 0; at < text.size(); at += utf8_length(text[at]))

@@ -1,4 +1,4 @@
-// Help as a page: examples first, options in titled groups, every default shown.
+// Help pages: examples first, options in titled groups, every default shown.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +9,10 @@ namespace mnemo {
 
 struct Command;
 
-/// The page of a command, its lines at most `width` columns where words allow it.
+/// The page of a command, its lines at most `width` columns wide where words allow it.
 std::string help_page(const Command& command, std::size_t width);
 
-/// Columns for a page: those of COLUMNS or of the terminal, 80 where there is neither, from 40 to 100.
+/// Width of a page: that of COLUMNS or of the terminal, 80 if there is neither, at least 40 and at most 100.
 std::size_t page_width();
 
 /// "a", "a or b", "a, b or c".

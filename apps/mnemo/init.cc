@@ -1,4 +1,4 @@
-// mnemo init: a configuration for files of one's own.
+// mnemo init: proposes a configuration for the user's files.
 #include "tasks/init.h"
 
 #include <memory>
@@ -10,7 +10,7 @@ namespace mnemo {
 namespace {
 
 struct InitOptions {
-  int threads = 1;  // taken, as by every command, though there is nothing to share out
+  int threads = 1;  // accepted, as by every command, but without effect
   std::string task;
   std::vector<std::string> data;
 };
@@ -25,19 +25,18 @@ int run_init(const InitOptions& o) {
 }  // namespace
 
 void add_init(Command& program) {
-  Command& command = program.add("init", "write a configuration that suits files of your own");
+  Command& command = program.add("init", "write a configuration that suits your files");
   command.examples = {"mnemo init classify reviews.csv > my.json && mnemo train my.json",
                       "mnemo init tag train.conll dev.conll test.conll > my.json",
                       "mnemo init generate corpus.txt > my.json"};
   command.notes =
-      "Looks at format, columns, labels, script and size. A file with dev, valid or test in its name is taken for "
-      "that, "
-      "all others for train; a folder stands for the files in it with such names. Why each key was chosen goes to "
-      "standard error. Paths are written as they were given, and start at the configuration file: keep it where you "
-      "called mnemo.";
+      "Looks at format, columns, labels, script and size. A file with dev, valid or test in its name is used for that, "
+      "all others for train; a folder stands for the files in it with such names. The reason for each choice goes to "
+      "standard error. Paths are written as given and are relative to the configuration file: keep it where you called "
+      "mnemo.";
   auto o = std::make_shared<InitOptions>();
-  command.argument("TASK", &o->task, "What the model is to do").one_of({"classify", "tag", "generate"}).required();
-  command.argument("DATA", &o->data, "The files, or a folder").required();
+  command.argument("TASK", &o->task, "Task of the model").one_of({"classify", "tag", "generate"}).required();
+  command.argument("DATA", &o->data, "Files, or a folder").required();
   add_running(command, o->threads);
   command.run = [o] { return run_init(*o); };
 }

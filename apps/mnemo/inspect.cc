@@ -1,4 +1,4 @@
-// mnemo inspect
+// mnemo inspect: prints the metadata and tensors of a model file, or verifies its stored samples.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -48,7 +48,7 @@ Json describe(const std::string& path, const ModelContents& contents) {
           {"tensors", tensors}};
 }
 
-// Names and values as lines of text: what is in a model may be anybody's.
+// Names and values as lines of text, escaped, since the content of a model file is not trusted.
 std::string plain(const Json& value) { return escaped(value.is_string() ? value.get<std::string>() : value.dump()); }
 
 void print_text(const Json& d) {
@@ -108,14 +108,14 @@ int run_inspect(const InspectOptions& o) {
 }  // namespace
 
 void add_inspect(Command& program) {
-  Command& command = program.add("inspect", "show what a model file holds");
+  Command& command = program.add("inspect", "show the contents of a model file");
   command.examples = {"mnemo inspect run/model.safetensors", "mnemo inspect run/model.safetensors --verify",
                       "mnemo inspect run/model.safetensors -f json"};
   auto o = std::make_shared<InspectOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
   command.group("Output");
-  command.flag("--verify", &o->verify, "Compute the stored samples and compare with their stored probabilities");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"text", "json"});
+  command.flag("--verify", &o->verify, "Recompute the stored samples and compare with their stored probabilities");
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "json"});
   add_running(command, o->threads);
   command.run = [o] { return run_inspect(*o); };
 }

@@ -1,4 +1,5 @@
 // mnemo: train and run LSTM networks on text. Parses the command line, runs a command, prints errors, ends the process.
+// The handlers below make running out of memory an error like any other, wherever it happens.
 #include <fcntl.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -27,8 +28,8 @@ namespace mnemo {
 CommandOption& add_running(Command& command, int& threads) {
   threads = available_cores();
   command.group("Running");
-  command.flag("-q,--quiet", &quiet, "Say nothing on standard error but what went wrong");
-  return command.option("-j,--threads", "N", &threads, "Threads; results do not depend on it").range(1, 1024);
+  command.flag("-q,--quiet", &quiet, "Print only errors on standard error");
+  return command.option("-j,--threads", "N", &threads, "Number of threads; results do not depend on it").range(1, 1024);
 }
 
 std::string version_text() {
@@ -49,7 +50,7 @@ int run(int argc, char** argv) {
   Command program("mnemo", "train and run LSTM networks on text, on a CPU, from the shell");
   program.examples = {"mnemo train my.json", "echo 'a fine film' | mnemo classify run/model.safetensors",
                       "mnemo evaluate run/model.safetensors test.tsv --train train.tsv"};
-  program.notes = "mnemo help COMMAND tells more of a command, mnemo config explain of a configuration's keys.";
+  program.notes = "mnemo help COMMAND describes a command, mnemo config explain the keys of a configuration.";
   bool version = false;
   program.flag("-V,--version", &version, "Print version, compiler, instruction set and model format");
   for (const auto add : {add_init, add_train, add_evaluate, add_classify, add_tag, add_generate, add_score,
@@ -77,7 +78,7 @@ int report(std::string_view text, int code) {
   return code;
 }
 
-// A line for each thing that is wrong: only what checks a whole configuration or command line finds several.
+// One line per error: a check of a whole configuration or command line may find several.
 int report_all(std::string_view text, int code) {
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -87,7 +88,7 @@ int report_all(std::string_view text, int code) {
   return code;
 }
 
-// Before main nobody could catch std::bad_alloc: the static tables of libraries are made by then.
+// The static tables of libraries are built before main, where nothing could catch std::bad_alloc.
 [[gnu::constructor(101)]] void guard_static_tables() {
   std::set_new_handler([] {
     constexpr std::string_view kText = "mnemo: out of memory\n";
@@ -96,8 +97,8 @@ int report_all(std::string_view text, int code) {
   });
 }
 
-// No file that is opened may get the number of a standard stream that is closed. What is opened in its place fails as a
-// closed one does.
+// No opened file may get the descriptor of a closed standard stream. The file opened here in its place fails as a
+// closed stream does.
 void occupy_standard_streams() {
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
     if (::fcntl(stream, F_GETFD) < 0)
@@ -106,7 +107,8 @@ void occupy_standard_streams() {
 
 std::terminate_handler end_as_ever = nullptr;
 
-// Where an exception reaches no handler. Memory that runs out in a destructor is none of the program's own mistakes.
+// Called where an exception reaches no handler. Memory that runs out in a destructor is not a bug of the program, and
+// is reported like any error.
 [[noreturn]] void end_by_exception() {
   try {
     if (std::current_exception()) throw;
@@ -147,14 +149,14 @@ int main(int argc, char** argv) {
   end_as_ever = std::set_terminate(end_by_exception);
   mnemo::hold_memory_reserve();
   occupy_standard_streams();
-  // A closed pipe and a file that is larger than a limit allows are errors of write(2) like any other: reported, not a
-  // silent end.
+  // A closed pipe and a file over the size limit are errors of write(2) like any other: reported, rather than a silent
+  // end by a signal.
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   mnemo::program_name = argv[0];
   const int code = guarded_run(argc, argv);
 #if !defined(MNEMO_CHECKS_LEAKS)
-  // Static tables are not taken down: that may need memory, which may be what there is none of, and serves nobody.
+  // Static tables are not destroyed: that serves nobody, and may need memory that has run out.
   std::fflush(nullptr);
   std::_Exit(code);
 #endif

@@ -14,15 +14,15 @@ struct PoemFormOptions {
   std::string form, rhyme, tones;
 };
 
-/// `tones`: the rule that holds by default. Returns --form.
+/// `tones`: the default rule. Returns --form.
 CommandOption& add_poem_form(Command& command, PoemFormOptions& options, const std::string& help,
                              const std::string& tones = "strict");
 
-/// The form that is named, or read from the file of that name; none if no form is. Throws UsageError for what is
-/// neither.
+/// The form of this name, or read from the file of this name; none if --form is not given. Throws UsageError for a name
+/// that is neither.
 std::optional<PoemForm> read_form(const PoemFormOptions& options);
 
-/// The book that is named, or the customary one: of tunes cilin, else pingshui.
+/// The named rhyme book, or the customary one: cilin for tunes, else pingshui.
 RhymeBook rhyme_book(const PoemFormOptions& options, const PoemForm& form);
 
 }  // namespace mnemo

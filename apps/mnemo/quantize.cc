@@ -1,4 +1,5 @@
-// mnemo quantize: a model in narrower numbers, with what it gains and loses.
+// mnemo quantize: writes a model at lower precision. Size, rate and metric are measured before and after on the same
+// data, and a model whose metric drops by more than --max-drop is not written.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -25,7 +26,7 @@ struct QuantizeOptions {
   int threads = 1;
 };
 
-// What is shown of the model before and after.
+// The figures shown for the model before and after.
 struct Side {
   double megabytes = 0, per_s = 0, metric = 0;
 };
@@ -41,7 +42,7 @@ class Subject {
     data_ = task_->open(open_request(o.dev, o.input, "dev"), *model_);
   }
 
-  // The metric by which the model was chosen, and what its rate counts.
+  // The metric by which the model was chosen, and the unit of its rate.
   const std::string& metric() const { return metric_; }
   const char* counted() const { return task_->traits().counted; }
   const Metrics& metrics() const { return metrics_; }
@@ -63,13 +64,13 @@ class Subject {
 
   void save() {
     Json provenance = model_->metadata().provenance;
-    const Json measured = data_provenance(*data_, *data_);  // what the metrics are of
+    const Json measured = data_provenance(*data_, *data_);  // the metrics are of this data
     for (const char* key : {"dev", "dev_records"}) provenance[key] = measured[key];
     model_->save(o_.out, Json(metrics_), provenance, pool_, o_.overwrite ? Existing::kReplace : Existing::kRefuse);
   }
 
  private:
-  // Reading aside: units and network, the best of a few passes.
+  // The rate without reading: units and network, the best of a few passes.
   double rate() const {
     using Clock = std::chrono::steady_clock;
     double best = 0;
@@ -124,7 +125,7 @@ int run_quantize(const QuantizeOptions& o) {
   Side after = subject.measure();
   const double drop = drop_of(subject.metric(), before.metric, after.metric);
   if (!(drop <= o.max_drop))
-    fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, and --max-drop allows {:g}: {} was not written{}",
+    fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, but --max-drop allows {:g}: {} was not written{}",
          o.model, subject.metric(), before.metric, after.metric, o.precision, drop, o.max_drop, o.out,
          o.precision == "int8" ? "; --precision bfloat16 loses less" : "");
   subject.save();
@@ -138,27 +139,27 @@ int run_quantize(const QuantizeOptions& o) {
 }  // namespace
 
 void add_quantize(Command& program) {
-  Command& command = program.add("quantize", "write a model in narrower numbers: smaller, and mostly faster");
+  Command& command = program.add("quantize", "write a model at lower precision: smaller, and mostly faster");
   command.examples = {"mnemo quantize run/model.safetensors --dev dev.tsv -o small.safetensors",
                       "mnemo quantize run/model.safetensors --dev dev.tsv --precision bfloat16 -o half.safetensors"};
   command.notes =
       "int8 keeps a scale for each row of a matrix and multiplies integers, on processors with VNNI at up to three "
       "times the speed, on others at about the same; bfloat16 keeps half of each weight's bits, which makes single "
-      "steps faster, and batches a little slower. The embedding's table, the recurrent layers' weights and a language "
-      "model's last layer are narrowed, other last layers stay float32.\n"
-      "Exit code 1, and no file: the metric by which the model was chosen gets worse on the data by more than "
+      "steps faster and batches a little slower. The embedding table, the weights of recurrent layers and the last "
+      "layer of a language model are converted; other last layers stay float32.\n"
+      "Exit code 1 and no file if the metric by which the model was chosen gets worse on the data by more than "
       "--max-drop.";
   auto o = std::make_shared<QuantizeOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
   command.group("Input");
-  command.option("--dev", "DATA", &o->dev, "Data on which both are measured; - is standard input").required();
+  command.option("--dev", "DATA", &o->dev, "Data on which both models are measured; - is standard input").required();
   add_data_options(command, o->input, kDataFormats, "that of the model's configuration");
   command.group("Output");
   command.option("-o,--output", "FILE", &o->out, "The new model file").required();
   command.flag("--overwrite", &o->overwrite, "Replace the new model file if it exists");
-  command.option("--precision", "", &o->precision, "What the numbers become").one_of({"int8", "bfloat16"});
-  command.option("--max-drop", "X", &o->max_drop, "How much worse the metric may get");
-  command.option("-f,--format", "", &o->format, "How the comparison is written").one_of({"text", "json"});
+  command.option("--precision", "", &o->precision, "Precision of the new model").one_of({"int8", "bfloat16"});
+  command.option("--max-drop", "X", &o->max_drop, "Largest admissible drop of the metric");
+  command.option("-f,--format", "", &o->format, "Output format of the comparison").one_of({"text", "json"});
   add_running(command, o->threads);
   command.run = [o] { return run_quantize(*o); };
 }

@@ -1,4 +1,5 @@
-// mnemo score: what a language model says of each line.
+// mnemo score: log-probability and perplexity of each line under a language model. Lines are scored in blocks and
+// written in order, no later than input runs dry; with --form, poems are checked against a form instead.
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -19,10 +20,10 @@
 namespace mnemo {
 namespace {
 
-// Lines that are scored at once: enough for the products, little enough for memory.
+// Lines are scored in blocks: large enough for efficient products, small enough for memory.
 constexpr std::int64_t kBlockLines = 512;
 constexpr std::int64_t kBlockUnits = 1 << 15;
-constexpr const char* kBlanks = " \t\u3000";  // of which a line that parts poems may consist
+constexpr const char* kBlanks = " \t\u3000";  // a line of these alone separates poems
 constexpr std::string_view kBar = " ||| ";
 
 struct ScoreOptions {
@@ -64,7 +65,7 @@ class Scoring {
   }
 
  private:
-  // The whole line, or of an n-best list the text.
+  // The whole line or, in an n-best list, the text.
   std::string_view scored_part(const std::string& line, const LineReader& lines) const {
     std::string_view text = line;
     if (o_.nbest.empty()) return text;
@@ -111,7 +112,7 @@ class Scoring {
   double log_probability_ = 0;
 };
 
-// Poems against a form: those of a file are parted by empty lines.
+// Checks poems, which empty lines separate in a file, against a form.
 class PoemScoring {
  public:
   explicit PoemScoring(const ScoreOptions& o)
@@ -135,8 +136,8 @@ class PoemScoring {
         else
           poem += (poem.empty() ? "" : "\n") + line;
         if (poem.size() > kMaxLineBytes)
-          fail("{}:{}: a poem of more than {} MiB; an empty line parts two", lines.name(), lines.line_number(),
-               kMaxLineBytes >> 20);
+          fail("{}:{}: a poem of more than {} MiB; poems are separated by empty lines", lines.name(),
+               lines.line_number(), kMaxLineBytes >> 20);
       }
       check_one();
     }
@@ -164,7 +165,7 @@ class PoemScoring {
 int run_score(const ScoreOptions& o) {
   if (!o.poem.form.empty() && (!o.nbest.empty() || o.adaptation.any()))
     throw UsageError("--form: not with --nbest, --cache or --dynamic");
-  if (!o.nbest.empty() && o.format != "tsv") throw UsageError("--nbest: gives its lines back, whatever --format says");
+  if (!o.nbest.empty() && o.format != "tsv") throw UsageError("--nbest: writes its lines back, and takes no --format");
   if (o.poem.form.empty())
     Scoring(o).run();
   else
@@ -175,30 +176,29 @@ int run_score(const ScoreOptions& o) {
 }  // namespace
 
 void add_score(Command& program) {
-  Command& command = program.add("score", "log-probability and perplexity of each line by a language model");
+  Command& command = program.add("score", "log-probability and perplexity of each line under a language model");
   command.examples = {"mnemo score run/model.safetensors lines.txt",
-                      "mnemo score run/model.safetensors -f jsonl < lines.txt  # of every unit too",
+                      "mnemo score run/model.safetensors -f jsonl < lines.txt  # of every unit, too",
                       "mnemo score run/model.safetensors --nbest list.txt  # lines of ID ||| TEXT",
                       "mnemo score tang/model.safetensors --form 七绝 poems.txt  # which rules are broken"};
   command.notes =
-      "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY between tabs, in nats. Each line is scored by itself, as if it began the "
-      "text, its end being a unit; with --cache or --dynamic the later ones by what the earlier ones taught. What all "
-      "lines have together goes to standard error.\n"
-      "With --form, poems are parted by empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for each "
-      "line of verse POEM, LINE, TEXT, TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok where "
-      "no "
-      "rule is broken.";
+      "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY, separated by tabs, in nats. Each line is scored by itself, as the "
+      "beginning of a text, and its end counts as a unit; with --cache or --dynamic the model adapts to earlier lines. "
+      "Totals over all lines go to standard error.\n"
+      "With --form, poems are separated by empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for "
+      "each line of verse POEM, LINE, TEXT, TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok "
+      "where no rule is broken.";
   auto o = std::make_shared<ScoreOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
-  command.argument("FILE", &o->files, "Lines of text; - or none is standard input");
+  command.argument("FILE", &o->files, "Lines of text; - or no file: standard input");
   command.group("Input");
   command
       .option("--nbest", "FILE", &o->nbest,
-              "Lines of ID ||| TEXT, with or without more behind another |||, to be rescored")
+              "Lines of ID ||| TEXT to be rescored, with or without more after another |||")
       .excludes({"FILE"});
   add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
   command.group("Output");
-  command.option("-f,--format", "", &o->format, "How results are written").one_of({"tsv", "jsonl"});
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
   add_poem_form(command, o->poem, "Check poems of this form", "loose");
   add_adaptation(command, o->adaptation);
   add_running(command, o->threads);

@@ -1,4 +1,5 @@
-// mnemo tag: every sentence comes out as it went in, in order, with its tags.
+// mnemo tag: writes every sentence as it was read, in order, with its tags. Sentences are tagged in blocks; with more
+// than one thread, a block is tagged and written while the next one is read.
 #include <unistd.h>
 
 #include <cstdio>
@@ -21,7 +22,7 @@
 namespace mnemo {
 namespace {
 
-// A block of sentences that is tagged at once: enough for the products, little enough for memory.
+// Limits of a block: large enough for efficient products, small enough for memory.
 constexpr std::int64_t kBlockSentences = 2048;
 constexpr std::int64_t kBlockTokens = 1 << 14;
 constexpr std::int64_t kBlockLetters = 1 << 20;  // of the distinct tokens
@@ -62,7 +63,7 @@ class Tagging {
     else if (!options_.input.format_in.empty())
       file.format = options_.input.format_in;
     Config config = model_->config();
-    // Keys of the format that the model was trained on say nothing of another one.
+    // Keys for the format of the training data do not apply to another one.
     if (file.format && *file.format != config.data.format) forget_columns(config.data, *file.format);
     return sentence_options(config, file, options_.input.policy(), false);
   }
@@ -79,11 +80,10 @@ class Tagging {
     if (options_.format == "html") out.format = TagFormat::kHtml;
     if (options_.format == "slashed") out.format = TagFormat::kSlashed;
     if (options_.format == "conllu" && !columns)
-      throw UsageError(
-          "--format conllu: needs a model of columns of conllu, not of words, and conllu for the other columns");
-    const bool told = out.format == TagFormat::kConll || out.format == TagFormat::kJsonl;
+      throw UsageError("--format conllu: needs conllu as input, and a model of columns of conllu rather than of words");
+    const bool has_more = out.format == TagFormat::kConll || out.format == TagFormat::kJsonl;
     for (const auto& [given, name] : {std::pair{options_.marginals, "--marginals"}, {options_.best > 0, "--nbest"}})
-      if (given && !told) throw UsageError(fmt::format("{}: with --format conll or jsonl", name));
+      if (given && !has_more) throw UsageError(fmt::format("{}: only with --format conll or jsonl", name));
     out.separator = input_.separator;
     out.rows = (input_.format == SentenceFormat::kConll || input_.format == SentenceFormat::kConllu) && !words_;
     out.keys = input_.format == SentenceFormat::kJsonl;
@@ -113,7 +113,7 @@ class Tagging {
     try {
       while (reader->next(sentence)) {
         if (const std::string* token = writer_.unwritable(sentence))
-          fail("{}:{}: the token \"{}\" has blanks in it, which this --format cannot hold; jsonl can", reader->name(),
+          fail("{}:{}: the token \"{}\" contains blanks, which this --format cannot hold; jsonl can", reader->name(),
                sentence.line, shown(*token));
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
         model_->encode(sentence.tokens, block.corpus, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
@@ -131,14 +131,14 @@ class Tagging {
     report_reader(*reader, say);
   }
 
-  // While the next block is read, if there is more than one thread.
+  // Tags and writes a block while the next one is read, if there is more than one thread.
   void answer_meanwhile(Block block) {
     finish();
     if (options_.threads == 1) return write(block);
     const auto shared = std::make_shared<const Block>(std::move(block));
     try {
       meanwhile_ = std::async(std::launch::async, [this, shared] { write(*shared); });
-    } catch (const std::system_error&) {  // no thread to be had
+    } catch (const std::system_error&) {  // no thread is available
       write(*shared);
     }
   }
@@ -153,7 +153,7 @@ class Tagging {
   }
 
   void write(const Block& block) {
-    // What takes the place of a tag that is left out has a probability too.
+    // The replacement of a tag that is left out has a probability, too.
     const bool marginals = options_.marginals || options_.least > 0;
     const auto predicted =
         model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
@@ -169,7 +169,7 @@ class Tagging {
   SentenceOptions input_;
   TagWriter writer_;
   std::string out_;
-  std::future<void> meanwhile_;  // the last member: it ends before what it uses
+  std::future<void> meanwhile_;  // the last member, so that it ends before what it uses
 };
 
 int run_tag(const TagOptions& o) {
@@ -185,24 +185,23 @@ void add_tag(Command& program) {
                       "echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw -f jsonl",
                       "mnemo tag run/model.safetensors --raw -n 3 --marginals -f jsonl < lines.txt"};
   command.notes =
-      "conll: the input's columns with the prediction behind them. conllu: the predicted column replaced. slashed: "
-      "token/tag between blanks, or the words that were found. --raw: plain text, a sentence a line, cut into tokens "
-      "by the configuration's text.unit; where that is word, by Unicode's rules for words.";
+      "conll: the input's columns with the prediction after them. conllu: the predicted column replaced. slashed: "
+      "token/tag between blanks, or the words found. --raw: plain text, one sentence per line, split into tokens by "
+      "the configuration's text.unit or, where that is word, by Unicode's rules for words.";
   auto o = std::make_shared<TagOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
-  command.argument("FILE", &o->files,
-                   "Sentences in the format that the model was trained on; - or none is standard input");
+  command.argument("FILE", &o->files, "Sentences in the format of the training data; - or no file: standard input");
   add_data_options(command, o->input, kSentenceFormats, "that of the model's configuration");
-  command.flag("--raw", &o->raw, "The input is plain text, a sentence a line, as it always is from a terminal");
+  command.flag("--raw", &o->raw, "The input is plain text, one sentence per line, as it always is from a terminal");
   command.group("Output");
-  command.option("-f,--format", "FORMAT", &o->format, "How results are written")
+  command.option("-f,--format", "FORMAT", &o->format, "Output format")
       .one_of({"conll", "conllu", "jsonl", "html", "slashed"})
       .by_default("conllu for conllu, jsonl for jsonl, else conll");
-  command.option("-n,--nbest", "N", &o->best, "The N most probable sequences of tags too")
+  command.option("-n,--nbest", "N", &o->best, "Write the N most probable tag sequences, too")
       .range(1, 1000)
-      .by_default("the best alone");
-  command.flag("--marginals", &o->marginals, "Every tag's probability at every token");
-  command.option("--min-confidence", "P", &o->least, "Leave spans out that are less probable; of tags without spans: _")
+      .by_default("only the best");
+  command.flag("--marginals", &o->marginals, "Write the probability of every tag at every token");
+  command.option("--min-confidence", "P", &o->least, "Leave out less probable spans; tags without spans become _")
       .range(0, 1);
   add_running(command, o->threads);
   command.run = [o] { return run_tag(*o); };

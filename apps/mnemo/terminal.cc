@@ -25,7 +25,7 @@ constexpr int kWidth = 20;
 std::string describe(const Progress& p) {
   std::string text = fmt::format("epoch {}/{}  loss {:.4f}  {} left  {:.0f} tokens/s", p.epoch, p.epochs, p.loss,
                                  duration_text(p.seconds_left), p.tokens_per_s);
-  // Last, as a narrow terminal cuts it off.
+  // Last, since a narrow terminal cuts it off.
   if (!std::isnan(p.best)) text += fmt::format("  best {} {:.4f}", p.metric, p.best);
   return text;
 }

@@ -1,4 +1,4 @@
-// What the program shows while it works: a bar that redraws itself on a terminal, plain lines elsewhere.
+// Progress: a bar that redraws itself on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@ namespace mnemo {
 /// How the program was called, so that a command that it prints can be run.
 inline std::string program_name = "mnemo";
 
-/// Whether only what went wrong is told.
+/// Whether only errors are printed.
 inline bool quiet = false;
 
 /// Whether NO_COLOR is set to something.
@@ -38,7 +38,7 @@ class ProgressBar {
   std::chrono::steady_clock::time_point last_;
 };
 
-/// A word as a shell reads it back, in quotes where that needs them.
+/// A word as a shell reads it back, in quotes where it needs them.
 std::string shell_quoted(const std::string& word);
 
 /// "3:05", "1:02:03".

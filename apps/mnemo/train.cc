@@ -1,4 +1,6 @@
-// mnemo train
+// mnemo train: one run, or with --folds several, from the configuration to the metrics on test. A run is a folder,
+// whose lock is held throughout. The first signal makes it save and stop, and --resume continues it to the same bytes
+// as if it had not been interrupted.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -43,7 +45,7 @@ struct TrainOptions {
 
 std::string report_path(const std::string& folder) { return folder + "/report.html"; }
 
-// Where the run or, with --folds, the runs lie.
+// The folder of the run or, with --folds, of each run.
 std::vector<std::string> run_folders(const TrainOptions& o, const std::string& folder) {
   std::vector<std::string> out;
   for (std::int64_t fold = 0; fold < o.folds; ++fold) out.push_back(fold_folder(folder, fold));
@@ -55,7 +57,7 @@ void check_folders(const TrainOptions& o, const std::string& folder) {
     const bool holds_run = file_exists(resume_path(run)) || file_exists(model_path(run));
     if (!holds_run || o.resume || o.overwrite) continue;
     throw UsageError(
-        fmt::format("{}: holds a run already; --resume goes on with it, --overwrite replaces it, or set "
+        fmt::format("{}: holds a run already; --resume continues it, --overwrite replaces it, or set "
                     "output.dir to another folder",
                     run));
   }
@@ -67,7 +69,7 @@ void remove_runs(const TrainOptions& o, const std::string& folder) {
       std::remove(path.c_str());
 }
 
-// The command that goes on with this one's run.
+// The command that resumes this run.
 std::string resume_command(const TrainOptions& o) {
   std::string out = shell_quoted(program_name) + " train " + shell_quoted(o.config);
   for (const std::string& set : o.sets) out += " --set " + shell_quoted(set);
@@ -90,7 +92,7 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
-// A run from what the command line says to its last line.
+// A run, from the command line to its last message.
 class Run {
  public:
   Run(const TrainOptions& o, const Config& config)
@@ -130,7 +132,7 @@ class Run {
     data->describe_labels(say);
     const auto model = built(*data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
-    // Only now, when all that a new run begins with has been read.
+    // Only after everything that a new run starts from has been read.
     if (o_.overwrite) remove_runs(o_, folder_);
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
@@ -150,8 +152,8 @@ class Run {
       return task_.build(config_, request_, data, lender);
     } catch (const std::bad_alloc&) {
       fail(
-          "out of memory for a model of {} layers of {} hidden units and vectors of {} numbers; make model.layers, "
-          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets smaller",
+          "out of memory for a model of {} layers with hidden size {} and embedding size {}; reduce model.layers, "
+          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets",
           config_.model.layers, config_.model.hidden, config_.model.embedding);
     }
   }
@@ -170,12 +172,13 @@ class Run {
       std::puts(escaped(line).c_str());
       std::fflush(stdout);
     });
-    if (stop_signal) bar_.line("stopped and saved; go on with: " + resume_command(o_));
+    if (stop_signal) bar_.line("stopped and saved; resume with: " + resume_command(o_));
     return stop_signal ? 128 + stop_signal : 0;
   }
 
-  // The best model's figures on test, and the page of the run: of test, or where there is none of dev. One measuring
-  // serves both. A finished run that is asked to go on has both, unless it was killed before the page was written.
+  // Reports the best model's metrics on test and writes the page of the run, of test or, where there is none, of dev;
+  // one measurement serves both. A finished run that is resumed has both, unless it was killed before the page was
+  // written.
   void measure(const TaskData& data, bool finished_before) {
     const bool page = task_.traits().page, test = data.test->size() > 0;
     if (finished_before && !test && (!page || file_exists(report_path(folder_)))) return;
@@ -203,7 +206,7 @@ class Run {
   // The exit code of a run that a signal stopped, else 0.
   int report(const TrainingOutcome& outcome) {
     if (outcome.end == TrainingOutcome::End::kSignal) {
-      bar_.line(fmt::format("stopped by signal {} after step {} and saved; go on with: {}", outcome.signal,
+      bar_.line(fmt::format("stopped by signal {} after step {} and saved; resume with: {}", outcome.signal,
                             outcome.step, resume_command(o_)));
       return 128 + outcome.signal;
     }
@@ -239,7 +242,7 @@ int run_train(const TrainOptions& o) {
 }  // namespace
 
 void add_train(Command& program) {
-  Command& command = program.add("train", "train a model as a configuration file says");
+  Command& command = program.add("train", "train a model as configured");
   command.examples = {"mnemo train configs/quickstart-en.json --set data.dir=data/reviews-en -o run",
                       "mnemo train my.json --dry-run", "mnemo train my.json --resume"};
   auto o = std::make_shared<TrainOptions>();
@@ -251,19 +254,19 @@ void add_train(Command& program) {
   command.option("-o,--output", "FOLDER", output.get(), "Folder of the run: --set output.dir=FOLDER")
       .by_default("output.dir of the configuration");
   command.group("Run");
-  command.flag("--resume", &o->resume, "Go on with the run in output.dir");
+  command.flag("--resume", &o->resume, "Resume the run in output.dir");
   command.flag("--overwrite", &o->overwrite, "Replace the run in output.dir").excludes({"--resume"});
-  command.option("--init-from", "MODEL", &o->init_from, "Begin with this model's weights")
+  command.option("--init-from", "MODEL", &o->init_from, "Start from this model's weights")
       .excludes({"--folds", "--dry-run"});
-  command.flag("--dry-run", &o->dry, "Show what would be trained on, and what it would cost");
-  command.option("--folds", "K", &o->folds, "Cross-validate over train in this many parts")
+  command.flag("--dry-run", &o->dry, "Show the data that would be trained on, and the estimated cost");
+  command.option("--folds", "K", &o->folds, "Cross-validate over train in this many folds")
       .range(2, 1000)
       .excludes({"--dry-run"})
       .by_default("none");
   add_data_options(command, o->data, kDataFormats, "that of the configuration");
   add_running(command, o->threads)
-      .tells(o->threads_given)
-      .by_default("training.threads, or where that is 0 the cores that the process may use");
+      .sets_if_given(o->threads_given)
+      .by_default("training.threads or, where that is 0, the cores that the process may use");
   command.run = [o, output] {
     if (!output->empty()) o->sets.push_back("output.dir=" + *output);
     return run_train(*o);

@@ -66,7 +66,7 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
   check_fails(f.mnemo({"bench", "grue"}), 2, "grue");
   check_fails(f.mnemo({"bench", "gru", "--projection", "8"}), 2, "--projection: only the plain lstm supports it");
   check_fails(f.mnemo({"bench", "gru", "--mode", "step", "--bidirectional"}), 2, "--mode step: takes one direction");
-  check_fails(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: for the cell lstm");
+  check_fails(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: only for the cell lstm");
   check_fails(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
   check_fails(f.train("x", {"--resume", "--overwrite"}), 2, "overwrite");
   check_fails(f.train("x", {"--set", "training.epoch=1"}), 2, "nearest is training.epochs");
@@ -685,7 +685,7 @@ TEST_CASE("bench takes numbers where they are defined") {
       REQUIRE(o.code == 0);
       CHECK(nlohmann::json::parse(o.out)["precision"] == precision);
     }
-  check_fails(bench("train", "int8"), 2, "for the modes infer and step");
+  check_fails(bench("train", "int8"), 2, "only in the modes infer and step");
 }
 
 TEST_CASE("bench counts the operations of the products, and tells what was run") {

@@ -257,11 +257,11 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   for (char letter = 'A'; letter <= 'O'; ++letter) many += std::string("中平") + letter + "，";
   write_text(f.path("many.txt"), many);
   refused({"--form", f.path("many.txt")}, "asks for 15 different level rhymes: the book has 14");
-  refused({"--form", "五绝", "--title", "\xff"}, "--title: is no valid UTF-8", 2);
-  refused({"--form", "五绝", "--author", "\xe7"}, "--author: is no valid UTF-8", 2);
+  refused({"--form", "五绝", "--title", "\xff"}, "--title: is not valid UTF-8", 2);
+  refused({"--form", "五绝", "--author", "\xe7"}, "--author: is not valid UTF-8", 2);
   refused({"--form", "五绝", "--length", "3"}, "--form: not together with --length", 2);
   refused({"--tones", "off"}, "--tones: only with --form", 2);
-  refused({"--beam", "2", "--samples", "3"}, "a beam of 2 finds no more than 2 texts", 2);
+  refused({"--beam", "2", "--samples", "3"}, "a beam of 2 finds at most 2 texts", 2);
   refused({"--seed", "-1"}, "--seed", 2);
   // A rhyme needs characters that the tables know.
   write_text(f.path("lines.txt"), "abc，de。\nabc，fg。\n");
