@@ -40,18 +40,18 @@ void LogFile::flush() {
 
 namespace {
 
-// Null where the text is no line that a run writes.
+// Null if the text is not a line as a run writes it.
 Json parse_line(std::string_view text) {
   Json line;
   try {
     line = parse_json(text);
-  } catch (const JsonError&) {  // no JSON, or beyond its limits
+  } catch (const JsonError&) {  // not JSON, or beyond its limits
   }
   const auto step = line.is_object() ? line.find("step") : line.end();
   const auto kind = line.is_object() ? line.find("kind") : line.end();
-  const bool told = step != line.end() && kind != line.end() && step->is_number_integer() && kind->is_string();
-  const bool huge = told && step->is_number_unsigned() && step->get<std::uint64_t>() > std::uint64_t{1} << 53;
-  return told && !huge ? line : Json();
+  const bool valid = step != line.end() && kind != line.end() && step->is_number_integer() && kind->is_string();
+  const bool huge = valid && step->is_number_unsigned() && step->get<std::uint64_t>() > std::uint64_t{1} << 53;
+  return valid && !huge ? line : Json();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// log.jsonl: one JSON object a line, appended as the run goes.
+// log.jsonl: one JSON object per line, appended as the run proceeds.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace mnemo {
 
 class LogFile {
  public:
-  /// Opens the log of a run that goes on after `step`: lines of later steps, and a line cut off by a kill, are dropped.
-  /// At step 0 the log begins empty. Throws Error if it cannot be written.
+  /// Opens the log of a run that continues after `step`: lines of later steps, and a line cut off by a kill, are
+  /// dropped. At step 0 the log begins empty. Throws Error if it cannot be written.
   LogFile(const std::string& path, std::int64_t step);
   ~LogFile();
   LogFile(const LogFile&) = delete;
@@ -28,8 +28,8 @@ class LogFile {
   std::FILE* file_ = nullptr;
 };
 
-/// The objects of a log, each with a whole number "step" and a text "kind". Lines that are none are left out: a log is
-/// for people and pages, and damaged it never stops a run. A missing file is an empty log.
+/// The objects of a log, each with an integer "step" and a string "kind". Other lines are left out: a log is for people
+/// and report pages, and a damaged one never stops a run. A missing file is an empty log.
 std::vector<Json> read_log(const std::string& path);
 
 }  // namespace mnemo

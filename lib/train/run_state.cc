@@ -1,3 +1,6 @@
+// resume.safetensors holds everything that the next step depends on (weights, moments, carried states, schedule), and
+// its numbers are written exactly, so that a resumed run ends at the same bytes as an uninterrupted one. Every value is
+// checked when it is read, since a damaged file must be refused rather than trained on.
 #include "train/run_state.h"
 
 #include <algorithm>
@@ -18,7 +21,7 @@ Visit visit_of(TrainingTask& task) {
   return [&task](const ParameterVisitor& v) { task.visit(v); };
 }
 
-// Doubles as exact decimal text is what nlohmann::json writes; only numbers that are not finite need care.
+// nlohmann::json writes doubles as exact decimal text; only values that are not finite need care.
 Json to_json(const RunState& s) {
   Json best = Json::object();
   for (const auto& [name, value] : s.best) best[name] = value;
@@ -39,13 +42,13 @@ Json to_json(const RunState& s) {
           {"init_from", s.init_from}};
 }
 
-// Beyond this a double no longer tells whole numbers apart.
+// The largest integer up to which a double represents every one.
 constexpr std::int64_t kMostCounted = std::int64_t{1} << 53;
 
 std::int64_t count_of(const Json& json, const char* key, std::int64_t least = 0, std::int64_t most = kMostCounted) {
   const Json& value = json.at(key);
   const bool whole = value.is_number_integer();
-  // An unsigned number that a signed one cannot hold is above all of them.
+  // An unsigned number may exceed every signed one.
   const bool huge = value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(most);
   if (!whole || huge || value.get<std::int64_t>() < least || value.get<std::int64_t>() > most)
     fail("{} is {}, expected a whole number from {} to {}", key, shown(value.dump()), least, most);
@@ -55,7 +58,7 @@ std::int64_t count_of(const Json& json, const char* key, std::int64_t least = 0,
 double amount_of(const Json& json, const char* key) {
   const Json& value = json.at(key);
   if (!value.is_number() || !(value.get<double>() >= 0))
-    fail("{} is {}, expected a number from 0", key, shown(value.dump()));
+    fail("{} is {}, expected a number of at least 0", key, shown(value.dump()));
   return value.get<double>();
 }
 
@@ -64,7 +67,7 @@ bool flag_of(const Json& json, const char* key) {
   return json.at(key).get<bool>();
 }
 
-// A metric; what is not finite was written as null.
+// A metric; a value that is not finite is written as null.
 double metric_of(const Json& value) {
   if (!value.is_number() && !value.is_null()) fail("a metric is {}, expected a number", shown(value.dump()));
   return value.is_number() ? value.get<double>() : NAN;
@@ -79,7 +82,7 @@ SinceLog since_log_of(const Json& json, std::int64_t step) {
           count_of(named, "steps", 0, step)};
 }
 
-// Throws Error or nlohmann::json::exception where something is missing or is not what to_json writes.
+// Throws Error or nlohmann::json::exception if something is missing or is not as to_json writes it.
 RunState from_json(const Json& json) {
   RunState s;
   s.step = count_of(json, "step");
@@ -113,7 +116,7 @@ void flatten(const Json& json, const std::string& prefix, std::map<std::string, 
 constexpr std::array kMayChange{"training.epochs", "training.max_minutes", "training.save_every",
                                 "training.early_stopping.patience"};
 
-// Returns the keys that may differ and do.
+// Throws UsageError if the configurations differ in a key that may not change; returns the others that differ.
 std::vector<ChangedKey> check_same_config(const std::string& path, const std::string& saved_text,
                                           const Config& config) {
   Json saved;
@@ -121,13 +124,13 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
     saved = parse_json(saved_text);
   } catch (const JsonError&) {
   }
-  if (!saved.is_object()) fail("{}: damaged: the configuration in it is no JSON object", path);
+  if (!saved.is_object()) fail("{}: damaged: its configuration is not a JSON object", path);
   std::map<std::string, std::string> before, now;
   flatten(saved, "", before);
   flatten(config_to_json(config, Which::kWithoutLocal), "", now);
   std::vector<std::string> changes;
   std::vector<ChangedKey> out;
-  // A model tells the dimension of its vectors, whatever the key said.
+  // A model states the size of the vectors it was given, whatever the key said.
   const bool from_vectors = !config.text.pretrained.empty();
   for (const auto& [key, value] : now) {
     if (before[key] == value || (from_vectors && key == "model.embedding")) continue;
@@ -138,8 +141,8 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
   }
   if (!changes.empty())
     throw UsageError(
-        fmt::format("{}: the run began with another configuration: {}; --overwrite starts anew, "
-                    "--init-from begins a new run with these weights",
+        fmt::format("{}: the run began with another configuration: {}; --overwrite starts over, "
+                    "--init-from starts a new run from these weights",
                     path, abridged(changes)));
   return out;
 }
@@ -152,7 +155,7 @@ void check_same_model(const std::string& path, const Config& config, const Train
   if (task.data_identity(model.metadata) != task.data_identity())
     throw UsageError(
         fmt::format("{}: was made from other training data, dev data or labels; --overwrite replaces it, --init-from "
-                    "begins a new run with its weights",
+                    "starts a new run from its weights",
                     path));
 }
 
@@ -166,11 +169,11 @@ void WeightCopy::take(TrainingTask& task) {
 
 void WeightCopy::average_in(TrainingTask& task, std::int64_t count) {
   if (count == 0) return take(task);
-  const float share = 1.0f / static_cast<float>(count + 1);
+  const float weight = 1.0f / static_cast<float>(count + 1);
   std::size_t i = 0;
   task.visit([&](Parameter& p) {
     std::vector<float>& mean = values_[i++];
-    for (Index j = 0; j < p.size(); ++j) mean[j] += share * (p.value[j] - mean[j]);
+    for (Index j = 0; j < p.size(); ++j) mean[j] += weight * (p.value[j] - mean[j]);
   });
 }
 
@@ -204,7 +207,7 @@ std::string saved_init_from(const std::string& path) {
   try {
     return from_json(parse_json(state->second)).init_from;
   } catch (const nlohmann::json::exception&) {
-    return "";  // what is wrong `load_run` says
+    return "";  // load_run reports what is wrong
   } catch (const Error&) {
     return "";
   }
@@ -241,28 +244,28 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   const SafetensorsFile file = SafetensorsFile::read(path);
   const auto text = [&](const char* key) {
     const auto match = file.metadata().find(key);
-    if (match == file.metadata().end()) fail("{}: no saved run: __metadata__ has no \"{}\"", path, key);
+    if (match == file.metadata().end()) fail("{}: is not a saved run: __metadata__ has no \"{}\"", path, key);
     return match->second;
   };
-  if (text(format::kFormat) != format::kResumeFormatName) fail("{}: no saved run", path);
+  if (text(format::kFormat) != format::kResumeFormatName) fail("{}: is not a saved run", path);
   if (text(format::kFormatVersion) != format::kVersion)
-    fail("{}: format {} of a saved run is not known to this program", path, shown(text(format::kFormatVersion)));
+    fail("{}: this program does not know format {} of a saved run", path, shown(text(format::kFormatVersion)));
   changed = check_same_config(path, text(format::kConfig), config);
   if (text(format::kData) != task.data_identity())
     throw UsageError(
         fmt::format("{}: the run began with other training data, dev data or labels; --overwrite starts "
-                    "anew, --init-from begins a new run with these weights",
+                    "over, --init-from starts a new run from these weights",
                     path));
   RunState state;
   try {
     state = from_json(parse_json(text(format::kState)));
   } catch (const nlohmann::json::exception&) {
-    fail("{}: damaged: its state is no JSON object of what a run's state has; --overwrite starts anew", path);
+    fail("{}: damaged: its state is not a JSON object with the values of a run's state; --overwrite starts over", path);
   } catch (const Error& error) {
-    fail("{}: damaged: state: {}; --overwrite starts anew", path, error.what());
+    fail("{}: damaged: state: {}; --overwrite starts over", path, error.what());
   }
   if (state.best_step >= 0 && !state.best.contains(task.metric()))
-    fail("{}: damaged: state: best lacks {}; --overwrite starts anew", path, task.metric());
+    fail("{}: damaged: state: best lacks {}; --overwrite starts over", path, task.metric());
   load_parameters(file, visit_of(task));
   if (state.best_step >= 0) kept.best.load(task, file, format::kBest);
   if (state.averaged > 0) kept.average.load(task, file, format::kAverage);
@@ -271,12 +274,12 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
   optimizer.visit_counters([&](const std::string& name, std::vector<std::int64_t>& data) {
     copy_tensor(file, name, DType::kI64, data.data(), std::ssize(data));
     if (std::any_of(data.begin(), data.end(), [&](auto step) { return step < 0 || step > state.step; }))
-      fail("{}: damaged: tensor {} has a step that was not done", path, name);
+      fail("{}: damaged: tensor {} has a step that the run has not reached", path, name);
   });
   optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
     const TensorView* tensor = file.find(name);
     if (!tensor || tensor->elements() != state.step + 1)
-      fail("{}: damaged: tensor {} does not have a number for each of {} steps", path, name, state.step);
+      fail("{}: damaged: tensor {} does not have a value for each of {} steps", path, name, state.step);
     data.resize(static_cast<std::size_t>(state.step) + 1);
     copy_tensor(file, name, DType::kF64, data.data(), std::ssize(data));
   });

@@ -1,4 +1,4 @@
-// What a run that goes on must know beside its weights, and the file resume.safetensors that keeps it.
+// The state that a resumed run needs beside its weights, and the file resume.safetensors that holds it.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace mnemo {
 
-/// What the log's next line of training tells: sums over the steps since the last one.
+/// The content of the log's next line of training: sums over the steps since the last one.
 struct SinceLog {
   double loss = 0, norm = 0;
   std::int64_t clipped = 0, steps = 0;
@@ -29,19 +29,19 @@ struct RunState {
   double seconds = 0;  ///< of training so far
   bool finished = false;
   int end = 0;                     ///< TrainingOutcome::End of a finished run
-  std::int64_t averaged = 0;       ///< evaluations, or steps, whose weights the average holds
-  bool average_begun = false;      ///< the mean of all steps, as training.average_after
+  std::int64_t averaged = 0;       ///< evaluations, or steps, whose weights are in the average
+  bool average_begun = false;      ///< averaging over all steps has begun, as training.average_after asks
   std::vector<double> dev_values;  ///< the metric at each evaluation, where training.average_after needs them
   SinceLog since_log;
   Schedule::State schedule;
-  std::string init_from;  ///< the model that the run began with, whose units are in the vocabulary; empty: none
+  std::string init_from;  ///< the model that the run started from, whose units are in the vocabulary; empty: none
 };
 
 /// Copies of all weights.
 class WeightCopy {
  public:
   void take(TrainingTask& task);
-  /// Becomes the mean of what it holds, the mean of `count` copies, and of the task's weights.
+  /// Takes the task's weights into the mean of `count` copies that it holds.
   void average_in(TrainingTask& task, std::int64_t count);
   void put(TrainingTask& task) const;
   bool empty() const { return values_.empty(); }
@@ -52,24 +52,24 @@ class WeightCopy {
   std::vector<std::vector<float>> values_;
 };
 
-/// What a run keeps beside the weights it trains; each may be empty.
+/// Weights that a run keeps beside those it trains; each may be empty.
 struct KeptWeights {
   WeightCopy best, average;
-  std::map<std::string, std::vector<float>> carried;  ///< of a run that was read: TrainingTask::visit_carried
+  std::map<std::string, std::vector<float>> carried;  ///< of a loaded run: TrainingTask::visit_carried
 };
 
 /// Writes the state atomically.
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
               const KeptWeights& kept, Optimizer& optimizer);
 
-/// RunState::init_from of a saved run, which is needed before the rest can be read; empty where there is no run.
+/// RunState::init_from of a saved run, which is needed before the rest can be read; empty if there is no run.
 std::string saved_init_from(const std::string& path);
 
 /// Throws UsageError if the model was made by another configuration, naming the keys that differ, or from other data;
 /// Error if it is damaged.
 void check_same_model(const std::string& path, const Config& config, const TrainingTask& task);
 
-/// A key that a run may go on with another value of, as it says how long the run is or when it is saved.
+/// A key whose value may differ in a resumed run, since it only says how long the run is or when it is saved.
 struct ChangedKey {
   std::string key, before, now;  ///< values as JSON
 };

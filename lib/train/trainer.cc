@@ -1,3 +1,6 @@
+// A step's randomness depends only on the seed and the number of the step, and an epoch's order on the seed and the
+// epoch, so that the saved state need not hold a generator. Where weights are averaged, the average takes the place of
+// the trained weights for the time of an evaluation, since it is what would be saved as the model.
 #include "train/trainer.h"
 
 #include <sys/resource.h>
@@ -33,12 +36,12 @@ std::int64_t in_steps(const Every& every, std::int64_t batches) {
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
-// Whether something that is done every so often is due after a step.
+// Whether a recurring action is due after a step.
 class Due {
  public:
   Due(const Every& every, std::int64_t batches) : every_(every), steps_(in_steps(every, batches)) {}
 
-  /// Minutes count from here on.
+  /// Minutes are counted from here on.
   void begin(double seconds) { last_ = seconds; }
 
   bool after(std::int64_t step, double seconds) {
@@ -112,7 +115,7 @@ class Trainer {
     }
     state_.finished = false;
     if (changed_ && state_.best_step >= 0) {
-      // It tells the configuration, which is another one now.
+      // The best model states the configuration, which has changed: it is written again.
       WeightCopy trained;
       trained.take(task_);
       write_best();
@@ -151,7 +154,8 @@ class Trainer {
     state_.init_from = options_.init_from;
     if (!options_.resume) return;
     if (!file_exists(path)) {
-      // A run that was killed between its first model and the state beside it begins anew; what is another's stays.
+      // A run that was killed between writing its first model and its state starts over; the model of another run is
+      // not touched.
       if (file_exists(model_path(options_.folder))) check_same_model(model_path(options_.folder), config_, task_);
       options_.log(fmt::format("{}: no saved state, starting from the beginning", options_.folder));
       return;
@@ -165,8 +169,8 @@ class Trainer {
     if (!state_.finished || goes_on()) options_.log(fmt::format("resuming after step {}", state_.step));
   }
 
-  // Schedules that know their end take a longer run's rate from its new end on: not as if it had been so long from the
-  // beginning.
+  // Reports changed keys. A schedule with an end follows the new one from here on only: the steps already done had the
+  // rates of the old one.
   void report_changes(const std::vector<ChangedKey>& changed) const {
     const std::string& schedule = config_.training.schedule;
     for (const ChangedKey& c : changed) {
@@ -176,7 +180,7 @@ class Trainer {
     }
   }
 
-  // Whether a run that has ended has more to do: its end was moved, or time cut it.
+  // Whether a finished run has more to do: its end was moved, or it was cut by training.max_minutes.
   bool goes_on() const {
     const TrainingConfig& t = config_.training;
     return state_.step < t.epochs * batches_ && !out_of_time(state_.seconds) &&
@@ -190,7 +194,7 @@ class Trainer {
   TrainingOutcome::End end_before() const {
     if (static_cast<TrainingOutcome::End>(state_.end) != TrainingOutcome::End::kTimeUp)
       return TrainingOutcome::End::kFinishedBefore;
-    options_.log(fmt::format("training.max_minutes {} cut this run; with a larger one it goes on",
+    options_.log(fmt::format("training.max_minutes {} cut this run short; with a larger value it continues",
                              config_.training.max_minutes));
     return TrainingOutcome::End::kTimeUp;
   }
@@ -233,7 +237,8 @@ class Trainer {
   }
 
   void note_step(double loss, double norm, bool clipped, double learning_rate) {
-    // A mean over about a hundred steps, for the eye; the log has means of the steps between its lines.
+    // A moving average over about a hundred steps, for display only; the log has means over the steps between its
+    // lines.
     shown_loss_ = std::isnan(shown_loss_) ? loss : 0.98 * shown_loss_ + 0.02 * loss;
     state_.since_log.loss += loss;
     state_.since_log.norm += norm;
@@ -281,7 +286,7 @@ class Trainer {
 
   bool averaging() const { return config_.training.average_from > 0; }
 
-  // Adds the weights to the average where that has begun, and evaluates on dev what would be the model now.
+  // Adds the weights to the average where that has begun, and evaluates on dev the weights that would be the model.
   void evaluate() {
     optimizer_.catch_up_all(pool_);
     check_weights();
@@ -299,7 +304,7 @@ class Trainer {
     if (state_.averaged > 0) trained.put(task_);
   }
 
-  // A step may spoil the weights though its gradient was finite; the next one would show it only after they are saved.
+  // A step may spoil the weights although its gradient was finite; the next one would notice only after they are saved.
   void check_weights() {
     task_.visit([&](Parameter& p) {
       if (kernels::has_non_finite(p.value.data(), p.size()))
@@ -332,7 +337,8 @@ class Trainer {
     show(schedule_.rate(std::max<std::int64_t>(1, state_.step)), &found);
   }
 
-  // Begins the mean of all steps where dev is worse than it was at all but the last training.average_after evaluations.
+  // Begins averaging over all steps when dev is worse than at any evaluation before the last training.average_after
+  // ones (the non-monotonic trigger of NT-ASGD, Merity et al. 2017).
   void begin_average_after(double value) {
     const std::int64_t after = config_.training.average_after;
     if (after == 0) return;
@@ -350,15 +356,15 @@ class Trainer {
                      {{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}}, pool_);
   }
 
-  // A finished run whose model is gone has all it is made of.
+  // Writes the model of a finished run again if it is missing: the saved state has all that is needed.
   void restore_model() {
     const std::string path = model_path(options_.folder);
     if (file_exists(path)) return;
-    options_.log(fmt::format("{}: is gone, and is written again", path));
+    options_.log(fmt::format("{}: is missing, and is written again", path));
     write_best();
   }
 
-  // The best model so far, from what is kept of it; evaluating it also makes anew what is fitted on dev.
+  // Saves the best model so far from its kept weights; evaluating it also refits what is fitted on dev.
   void write_best() {
     if (!kept_.best.empty()) kept_.best.put(task_);
     if (!task_.has_dev() && !kept_.average.empty()) kept_.average.put(task_);
@@ -384,7 +390,7 @@ class Trainer {
 
   TrainingOutcome finish(TrainingOutcome::End end) {
     if (state_.evaluated_step != state_.step) evaluate();
-    WeightCopy trained;  // a run that is made longer goes on with these
+    WeightCopy trained;  // a run that is prolonged continues from these
     if (!task_.has_dev()) {
       trained.take(task_);
       if (state_.averaged > 0) kept_.average.put(task_);
@@ -426,7 +432,8 @@ class Trainer {
             .tokens_per_s = rates.empty() ? rate() : rates[rates.size() / 2]};
   }
 
-  // Weights that are no numbers any more say the most, then the layer where the batch went astray, then a gradient.
+  // Names the most telling place: weights that are not finite, else the first layer whose output is not, else a
+  // gradient.
   [[noreturn]] void fail_not_finite(const Tape& tape, double loss) {
     std::string where;
     const auto look = [&](const float* data, Index count, const std::string& what) {
@@ -459,13 +466,13 @@ class Trainer {
   KeptWeights kept_;
   std::unique_ptr<LogFile> log_;
   Clock::time_point started_ = Clock::now();
-  double before_ = 0;  // seconds of the run before it was resumed
+  double before_ = 0;  // seconds that the run took before it was resumed
   std::int64_t first_step_ = 0;
   std::int64_t epoch_tokens_ = 0;
   double epoch_seconds_ = 0;
   std::vector<double> epoch_rates_;
   double shown_loss_ = NAN;
-  bool changed_ = false;  // a resumed run has another end, or is saved at other times
+  bool changed_ = false;  // a resumed run has another end or is saved at other times
 };
 
 }  // namespace

@@ -20,7 +20,7 @@
 
 namespace mnemo {
 
-/// What a model and its data give the loop. A batch is named by its number within the epoch.
+/// A model and its data as the loop sees them. A batch is named by its number within the epoch.
 class TrainingTask {
  public:
   virtual ~TrainingTask() = default;
@@ -28,20 +28,20 @@ class TrainingTask {
   virtual void visit(const ParameterVisitor& visitor) = 0;
   virtual void weights_changed() = 0;
 
-  virtual std::int64_t batches() const = 0;          ///< of an epoch; the same for every epoch
-  virtual void begin_epoch(std::int64_t epoch) = 0;  ///< decides the order, by seed and epoch alone
-  virtual std::int64_t prepare(std::int64_t batch, std::int64_t step) = 0;  ///< makes the batch; its tokens
+  virtual std::int64_t batches() const = 0;          ///< per epoch; the same for every epoch
+  virtual void begin_epoch(std::int64_t epoch) = 0;  ///< chooses the order, by seed and epoch alone
+  virtual std::int64_t prepare(std::int64_t batch, std::int64_t step) = 0;  ///< makes the batch; returns its tokens
   /// The sparse parameters, whose rows are brought up to date before a batch, and the rows that the prepared batch
   /// uses.
   using SparseVisitor = std::function<void(Parameter&, const std::vector<std::int32_t>& rows)>;
   virtual void visit_sparse(const SparseVisitor& visitor) = 0;
-  /// What a batch leaves to the next one beside the weights, such as a recurrent state; begin_epoch sets it anew.
+  /// Values carried from one batch to the next beside the weights, such as a recurrent state; begin_epoch resets them.
   using CarriedVisitor = std::function<void(const std::string& name, std::vector<float>& values)>;
   virtual void visit_carried(const CarriedVisitor&) {}
-  virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; its loss
+  virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; returns its loss
 
   virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ
-  /// The same of the data that a model file tells it was trained on.
+  /// The same for the data that a model file states it was trained on.
   virtual std::string data_identity(const ModelMetadata& model) const = 0;
   virtual std::string metric() const = 0;  ///< on dev, by which the best model is kept
   virtual bool has_dev() const = 0;
@@ -49,19 +49,19 @@ class TrainingTask {
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;
 };
 
-/// What the loop tells whoever shows it.
+/// Progress of the loop, for display.
 struct Progress {
   std::int64_t step, steps, epoch, epochs;
   double loss, learning_rate, tokens_per_s, seconds_left;
-  std::string metric;        ///< the one models are chosen by
+  std::string metric;        ///< by which models are chosen
   double best;               ///< its best value on dev so far, NaN before the first evaluation
-  const Metrics* evaluated;  ///< of dev, if this step was evaluated
+  const Metrics* evaluated;  ///< on dev, if this step was evaluated
 };
 
 struct TrainerOptions {
-  std::string folder;     ///< of the run; model.safetensors, resume.safetensors and log.jsonl lie there
-  bool resume = false;    ///< go on with what the folder holds
-  std::string init_from;  ///< the model that the run begins with, for RunState::init_from
+  std::string folder;     ///< of the run, with model.safetensors, resume.safetensors and log.jsonl
+  bool resume = false;    ///< continue the run in the folder
+  std::string init_from;  ///< the model that the run starts from, for RunState::init_from
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop
@@ -73,8 +73,8 @@ struct TrainingOutcome {
   int signal = 0;
   std::int64_t step = 0, best_step = 0;
   Metrics best;             ///< on dev
-  std::string metric;       ///< that the best model was chosen by
-  double tokens_per_s = 0;  ///< of the median epoch
+  std::string metric;       ///< by which the best model was chosen
+  double tokens_per_s = 0;  ///< in the median epoch
 };
 
 /// Files of a run.
@@ -82,9 +82,9 @@ std::string model_path(const std::string& folder);
 std::string resume_path(const std::string& folder);
 std::string log_path(const std::string& folder);
 
-/// Trains, after it has removed what killed runs left half written in the folder, whose lock (FolderLock) the caller
-/// holds. Throws Error if a loss or gradient is no finite number, naming the parameter, and for what saving and
-/// resuming throw. The weights of `task` are the best ones at the end, unless a signal stopped the run.
+/// Trains, after removing the half-written files that killed runs left in the folder, whose lock (FolderLock) the
+/// caller holds. Throws Error if a loss or gradient is not finite, naming the parameter, and as saving and resuming do.
+/// At the end the weights of `task` are the best ones, unless a signal stopped the run.
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool);
 
 }  // namespace mnemo

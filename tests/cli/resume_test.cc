@@ -226,7 +226,7 @@ TEST_CASE("a run that time cut goes on with more time, and a schedule with an en
   };
   const Outcome same = f.train("run", with(cut, {"--resume"}));
   CHECK(same.code == 0);
-  CHECK_THAT(same.err, contains_text("training.max_minutes 0.003 cut this run; with a larger one it goes on"));
+  CHECK_THAT(same.err, contains_text("training.max_minutes 0.003 cut this run short; with a larger value it continues"));
   const Outcome on = f.train("run", with(cut, {"--set", "training.max_minutes=0.006", "--resume"}));
   CHECK(on.code == 0);
   CHECK_THAT(on.err, contains_text("resuming after step"));
