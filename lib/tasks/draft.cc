@@ -69,7 +69,7 @@ Parts find_parts(const std::vector<std::string>& paths) {
     else
       sort_in(path, out);
   }
-  // One file alone is what there is to learn from, whatever it is called.
+  // A single file is train, whatever it is called.
   if (out.train.empty() && out.dev.size() + out.test.size() == 1) out.train.swap(out.dev.empty() ? out.test : out.dev);
   if (out.train.empty()) fail("{}: found no file for train; name the files", paths.front());
   return out;
@@ -116,7 +116,7 @@ Config Draft::config() const { return parse_config(config_.dump(), "init"); }
 void draft_dev(const Parts& parts, std::int64_t records, Draft& draft) {
   if (!parts.dev.empty()) return;
   draft.set("data.dev_fraction", records < kFewRecords ? kSmallDevFraction : kDevFraction,
-            "there is no file for dev, by which the best epoch is chosen, so a part of train is kept out");
+            "there is no file for dev, by which the best epoch is chosen, so a part of train is held out");
 }
 
 void note_sizes(std::int64_t size, Draft& draft) {

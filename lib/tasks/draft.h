@@ -1,5 +1,4 @@
-// What the tasks need to look at files and to draft a configuration. Internal to lib/tasks/init.cc and the tasks' own
-// init.cc.
+// Tools to look at files and draft a configuration. Internal to lib/tasks/init.cc and the tasks' own init.cc.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +11,7 @@
 
 namespace mnemo {
 
-/// The files by what they are for.
+/// The files by their purpose.
 struct Parts {
   std::vector<std::string> train, dev, test;
 };
@@ -20,16 +19,16 @@ struct Parts {
 /// Throws Error where a path cannot be read or there is no train.
 Parts find_parts(const std::vector<std::string>& paths);
 
-/// Lines of a file that are not empty, at the most so many, or all where `kept_empty` says so. Throws as LineReader.
+/// At most the first `most` lines of a file, without empty ones unless `kept_empty`. Throws as LineReader does.
 std::vector<std::string> first_lines(const std::string& path, std::size_t most, bool kept_empty = false);
 
-/// Letters of a text by their script.
+/// Counts the letters of texts by script.
 class ScriptCount {
  public:
   void add(std::string_view text);
   /// Whether most of it is written without blanks between words: Chinese, Japanese, Thai and others.
   bool unsegmented() const { return 3 * unsegmented_ > letters_; }
-  /// In per cent.
+  /// The fraction of such letters, in per cent.
   int share() const { return letters_ == 0 ? 0 : static_cast<int>(100 * unsegmented_ / letters_); }
 
  private:
@@ -39,12 +38,12 @@ class ScriptCount {
 /// True for a code point of a script that has no blanks between words.
 bool is_unsegmented(char32_t c);
 
-/// A configuration that grows, with what is said of each choice.
+/// A configuration under construction, with the reasons for its choices.
 class Draft {
  public:
   /// `key` with dots: "data.format".
   void set(const std::string& key, Json value);
-  /// The same with a line that says why.
+  /// The same with a line that gives the reason.
   void set(const std::string& key, Json value, const std::string& why);
   void note(const std::string& line) { reasons_.push_back(line); }
 
@@ -64,7 +63,7 @@ void draft_dev(const Parts& parts, std::int64_t records, Draft& draft);
 /// Notes the values of the keys that are left to the size of train.
 void note_sizes(std::int64_t size, Draft& draft);
 
-/// Fills in what the files of a task ask for beside task and data.train, dev and test.
+/// Fills in the keys that suit the files of a task, beside task and data.train, dev and test.
 void draft_classify(const Parts& parts, Draft& draft);
 void draft_tag(const Parts& parts, Draft& draft);
 void draft_generate(const Parts& parts, Draft& draft);

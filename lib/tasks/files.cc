@@ -28,7 +28,7 @@ DataFile requested_file(const OpenRequest& request, DataConfig& data) {
 }
 
 void forget_columns(DataConfig& data, const std::string& format) {
-  // Of conllu columns have names, elsewhere numbers; what stands for the words is the same everywhere.
+  // Columns have names in conllu and numbers elsewhere; only the name for words is the same everywhere.
   const bool words = data.columns.size() == 1 && finds_words(data.columns.front());
   if (!words && (data.format == "conllu") != (format == "conllu") && data.columns.size() < 2) data.columns.clear();
   data.label = data.text = data.separator = "";
@@ -41,7 +41,7 @@ bool is_unlabelled(const std::string& format) { return format == "lines" || form
 void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log) {
   if (at_start) log(fmt::format("{}: begins with a byte order mark, which was dropped", name));
   if (lines > 0)
-    log(fmt::format("{}: {} lines behind the first begin with a byte order mark, which was dropped", name, lines));
+    log(fmt::format("{}: {} lines after the first begin with a byte order mark, which was dropped", name, lines));
 }
 
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log) {
@@ -54,7 +54,7 @@ void report_counts(const std::string& path, const ReadCounts& counts, const Log&
 
 void check_train_named(const DataConfig& data) {
   if (data.train.empty())
-    throw UsageError("data.train: no training data; set it in the configuration or by --set data.train=FILE");
+    throw UsageError("data.train: no training data; set it in the configuration or with --set data.train=FILE");
 }
 
 }  // namespace mnemo

@@ -21,7 +21,7 @@ const Initialiser& initialiser_of(const std::string& task) {
     if (task == initialiser.task) return initialiser;
     names.emplace_back(initialiser.task);
   }
-  throw UsageError(fmt::format("{}: there is no such task; the nearest is {}", task, nearest(task, names)));
+  throw UsageError(fmt::format("{}: unknown task; the nearest is {}", task, nearest(task, names)));
 }
 
 // A path, or a list where there are several.
@@ -35,11 +35,11 @@ Proposal propose(const std::string& task, const std::vector<std::string>& paths)
   Draft draft;
   draft.set("task", task);
   draft.set("data.train", paths_json(parts.train));
-  if (!parts.dev.empty()) draft.set("data.dev", paths_json(parts.dev), "by the name of the file");
-  if (!parts.test.empty()) draft.set("data.test", paths_json(parts.test), "by the name of the file");
+  if (!parts.dev.empty()) draft.set("data.dev", paths_json(parts.dev), "from the name of the file");
+  if (!parts.test.empty()) draft.set("data.test", paths_json(parts.test), "from the name of the file");
   initialiser.draft(parts, draft);
   draft.set("output.dir", "run");
-  draft.config();  // throws for what would not be one
+  draft.config();  // throws if the draft is not a valid configuration
   return {draft.text(), draft.reasons()};
 }
 

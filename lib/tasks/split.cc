@@ -21,11 +21,11 @@ const RecordSet& records_of(const Dataset& data, const Task& task) {
   return *out;
 }
 
-// Train and dev of `records`.
+// Splits `records` into train and dev.
 std::pair<std::unique_ptr<RecordSet>, std::unique_ptr<RecordSet>> split_off_dev(const Config& config,
                                                                                 const RecordSet& records) {
-  const double share = config.data.dev_fraction;
-  const auto parts = split_by_text(records, {1.0 - share, share}, dev_seed(config));
+  const double fraction = config.data.dev_fraction;
+  const auto parts = split_by_text(records, {1.0 - fraction, fraction}, dev_seed(config));
   return {part_of(records, parts, 0, true), part_of(records, parts, 1, true)};
 }
 
@@ -38,7 +38,7 @@ void keep_dev_out(const Config& config, const char* record, TaskData& data, cons
     fail("{}: data.dev_fraction {} leaves no {} to train on", data.train->files.front().path, config.data.dev_fraction,
          record);
   if (dev->size() == 0)
-    log(fmt::format("no dev data: too few different {}s to keep any out; the last weights will be the model", record));
+    log(fmt::format("no dev data: too few different {}s to hold any out; the last weights will be the model", record));
   data.train = std::move(train);
   data.dev = std::move(dev);
 }

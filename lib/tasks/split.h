@@ -1,4 +1,4 @@
-// What is done with a run's records whatever they are: dev kept out of train, and folds.
+// Splits of a run's records, whatever they are: dev held out of train, and folds.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace mnemo {
 
-/// Moves data.dev_fraction of train to dev, by data.dev_seed. `record` names one in messages: "text", "sentence".
-/// Throws Error where nothing is left to train on; says so where nothing could be kept out.
+/// Moves data.dev_fraction of train to dev, by data.dev_seed. `record` is the word for a record in messages: "text",
+/// "sentence". Throws Error if nothing is left to train on; reports if nothing could be held out.
 void keep_dev_out(const Config& config, const char* record, TaskData& data, const Log& log);
 
-/// The data of each of `folds` runs: a part of all records of train (and of what was kept out of it as dev) is a fold's
-/// test, the others its train and, where the configuration names no dev, its dev. Throws UsageError for data that are
-/// no records.
+/// The data of each of `folds` runs: one part of all records of train (and of those held out of it as dev) is a fold's
+/// test, the others are its train and, where the configuration names no dev, its dev. Throws UsageError for data that
+/// are not records.
 class Folds {
  public:
   Folds(const Config& config, const TaskData& data, const Task& task, std::int64_t folds);

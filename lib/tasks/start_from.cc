@@ -13,15 +13,15 @@
 #include "config/options.h"
 #include "pipeline/network_options.h"
 
-// Both ways to start are one walk over the new network's parameters. What differs is how strict it is: a language model
-// lends what it has, and the rest keeps its initial weights; a model of the same task must have everything.
+// Both ways to start are one walk over the new network's parameters and differ in strictness: a language model lends
+// the weights it has, and the others keep their initial values; a model of the same task must have all of them.
 
 namespace mnemo {
 namespace {
 
 constexpr const char* kTable = "embedding.weight";
 
-// Options that must be equal, or weights of the same shape would mean something else.
+// Options that must be equal, since otherwise weights of the same shape would mean something else.
 const std::vector<const char*> kCellKeys{"/model/cell", "/model/reset_after", "/model/activation", "/model/layer_norm"};
 const std::vector<const char*> kLanguageModelKeys{"/text/unit",       "/text/normalize",   "/text/lowercase",
                                                   "/text/digits",     "/model/projection", "/model/hidden",
@@ -35,7 +35,7 @@ std::vector<std::string> differences(const std::vector<const char*>& keys, const
     if (mine.contains(at) && other.contains(at) && mine.at(at) != other.at(at)) {
       std::string name(key + 1);
       std::replace(name.begin(), name.end(), '/', '.');
-      out.push_back(fmt::format("{} is {}, its is {}", name, mine.at(at).dump(), other.at(at).dump()));
+      out.push_back(fmt::format("{} is {}, the model's is {}", name, mine.at(at).dump(), other.at(at).dump()));
     }
   }
   return out;
@@ -63,7 +63,7 @@ class Start {
     check();
     model_.network().visit([this](Parameter& p) { fill(p); });
     if (!errors_.empty())
-      fail("{}: its weights do not fit this configuration: {}; give model the sizes of that model", path_,
+      fail("{}: its weights do not fit this configuration: {}; set the sizes in model to those of that model", path_,
            abridged(errors_));
     model_.network().weights_changed();
     return out_;
@@ -74,7 +74,7 @@ class Start {
     const Config &mine = model_.config(), &its = old_.config();
     if (lends_ && !mine.text.pretrained.empty())
       throw UsageError(
-          "--init-from: a language model brings its own vectors, and text.pretrained others; leave one out");
+          "--init-from: a language model brings its own vectors, and text.pretrained others; omit one of them");
     std::vector<std::string> found = differences(kCellKeys, mine, its);
     if (lends_)
       for (std::string& one : differences(kLanguageModelKeys, mine, its)) found.push_back(std::move(one));
@@ -99,8 +99,8 @@ class Start {
   static bool is_initial(const Parameter& p) { return p.name.find("initial") != std::string::npos; }
   static bool is_layer(const Parameter& p) { return p.name.starts_with("rnn.") && !is_initial(p); }
 
-  // Of a parameter of equal shape: what only a language model has lends itself to another, the initial state always and
-  // clusters of units if the units are the same.
+  // Whether two parameters of equal shape have the same meaning. Those that only language models have are passed on to
+  // another one: the initial state always, clusters of units if the units are the same.
   bool means_the_same(const Parameter& p) const {
     if (!lends_ || is_layer(p)) return true;
     return same_task_ && (is_initial(p) || same_units_);
@@ -147,7 +147,8 @@ class Start {
     count_layer(p);
   }
 
-  // A layer may have more inputs than the language model's: both directions of the layer below, or characters.
+  // A layer may have more inputs than the language model's: both directions of the layer below, or characters. Those
+  // columns keep their initial values.
   void copy_layer(Parameter& p, const Parameter& from) {
     const Index columns = from.row_size();
     if (p.rows() != from.rows() || p.row_size() < columns)
@@ -175,7 +176,7 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const char* task,
   auto out = TextModel::load(path);
   if (language_model_of(out.get()) || (same_task && std::strcmp(out->task(), task) == 0)) return out;
   throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task,
-                               same_task ? ", or from another one of its task" : ""));
+                               same_task ? ", or from another model of its task" : ""));
 }
 
 const TextLanguageModel* language_model_of(const TextModel* start) {
@@ -186,7 +187,8 @@ void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log&
   const std::int32_t before = vocabulary.size();
   for (std::int32_t id = 1; id < from.vocabulary().size(); ++id)
     if (from.vocabulary().text(id).front() != '\n') vocabulary.add(from.vocabulary().text(id));
-  if (vocabulary.size() > before) log(fmt::format("{} more of the model to begin with", vocabulary.size() - before));
+  if (vocabulary.size() > before)
+    log(fmt::format("{} more units from the model of --init-from", vocabulary.size() - before));
 }
 
 CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log) {
@@ -197,7 +199,7 @@ CarriedOver start_from(TextModel& model, const TextModel& old, const std::string
     line += fmt::format(", and {} of {} outputs", out.labels, rows);
   log(line);
   if (!model.output_rows().empty() && !out.output && language_model_of(&model) && !model.config().model.tied)
-    log(fmt::format("{}: its output layer does not fit and begins anew", path));
+    log(fmt::format("{}: its output layer does not fit and keeps its initial values", path));
   return out;
 }
 

@@ -15,7 +15,7 @@ constexpr std::array kTasks{classify_task, tag_task, generate_task};
 const Task& task_named(std::string_view name) {
   for (const auto& task : kTasks)
     if (task().traits().name == name) return task();
-  throw UsageError(fmt::format("task: there is no task \"{}\"", name));
+  throw UsageError(fmt::format("task: unknown task \"{}\"", name));
 }
 
 const Task& task_of(const TextModel& model) { return task_named(model.config().task); }
@@ -23,7 +23,7 @@ const Task& task_of(const TextModel& model) { return task_named(model.config().t
 void check_format(const std::string& format, const TaskTraits& traits) {
   if (format.empty() || is_unlabelled(format) != traits.labelled) return;
   throw UsageError(traits.labelled
-                       ? fmt::format("--format-in {}: for language models; {} needs labels", format, traits.name)
+                       ? fmt::format("--format-in {}: only for language models; {} needs labels", format, traits.name)
                        : fmt::format("--format-in {}: {} reads lines or poems-json", format, traits.model));
 }
 

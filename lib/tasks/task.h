@@ -1,6 +1,6 @@
-// What a task adds to what all tasks share: reading its data, building its model, training and measuring it. Everything
-// that is done the same way for all (splits, folds, trial runs, quantisation, tests against another model) is written
-// once, over this interface.
+// The interface of a task: reading its data, building its model, training and measuring it. Everything that is the same
+// for all tasks (splits, folds, trial runs, quantisation, tests against another model) is written once, over this
+// interface.
 #pragma once
 
 #include <cstdint>
@@ -21,27 +21,27 @@
 
 namespace mnemo {
 
-/// What is known of a task without a model.
+/// The properties of a task that need no model.
 struct TaskTraits {
   const char* name;       ///< in configurations and model files
-  const char* model;      ///< what messages call a model of it, with an article
-  const char* command;    ///< that answers with such a model
-  const char* arguments;  ///< what stands after the model in an example of that command
-  const char* counted;    ///< what rates count: "texts", "tokens", "units"
+  const char* model;      ///< the name of such a model in messages, with an article
+  const char* command;    ///< the command that answers with such a model
+  const char* arguments;  ///< the arguments after the model in an example of that command
+  const char* counted;    ///< the unit of rates: "texts", "tokens", "units"
   bool labelled;          ///< whether training and measuring need labels
-  bool restarts = true;   ///< a model may begin with the weights of another one of the task
+  bool restarts = true;   ///< a model may start from the weights of another one of the task
   bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
-  bool adapts = false;    ///< a model may go on learning while it is measured (--cache, --dynamic)
+  bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
 };
 
-/// The data of a run. `dev` and `test` are empty sets where there are none.
+/// The data of a run. `dev` and `test` are empty sets if there are none.
 class TaskData {
  public:
   virtual ~TaskData() = default;
 
-  /// The labels that a model of these data has; empty of tasks without.
+  /// The labels of a model of these data; empty for tasks without labels.
   virtual std::vector<std::string> labels() const { return {}; }
-  /// Says what training should be told of the labels of train: one line each.
+  /// Reports the labels of train to whoever starts a training: one line each.
   virtual void describe_labels(const Log&) const {}
   /// The same labels with other records, for a fold.
   virtual std::unique_ptr<TaskData> with(std::unique_ptr<Dataset> train, std::unique_ptr<Dataset> dev,
@@ -50,7 +50,7 @@ class TaskData {
   std::unique_ptr<Dataset> train, dev, test;
 };
 
-/// What training asks of a model and its data, beside the loop's own questions.
+/// A model and its data in training: the part of TrainingTask that is the same for all tasks.
 class ModelTraining : public TrainingTask {
  public:
   /// `config`, `data` and `model` must outlive it.
@@ -78,10 +78,10 @@ class ModelTraining : public TrainingTask {
 };
 
 struct MeasureRequest {
-  std::string metric;              ///< of interval and comparison; empty: the one that the model was chosen by
+  std::string metric;              ///< of interval and comparison; empty: the one by which the model was chosen
   const Dataset* train = nullptr;  ///< baselines are fitted to it
   AdaptationOptions adaptation;
-  bool as_in_training = false;  ///< as dev is measured during training: sooner, where that makes a difference
+  bool as_in_training = false;  ///< as dev is measured during training: faster, where that makes a difference
   Log log = [](const std::string&) {};
 };
 
@@ -91,8 +91,8 @@ class Task {
 
   virtual const TaskTraits& traits() const = 0;
 
-  /// Reads what the configuration names, and keeps dev_fraction of train out where there is no dev. Throws as the
-  /// readers do. `start`, a language model whose units the vocabulary is to have beside those of train, may be null.
+  /// Reads the data that the configuration names, and holds out dev_fraction of train where there is no dev. Throws as
+  /// the readers do. `start`, a language model whose units the vocabulary gets beside those of train, may be null.
   virtual std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
                                          const TextLanguageModel* start) const = 0;
   /// A new model: vocabularies of train, pretrained vectors if any, seeded weights.
@@ -100,13 +100,13 @@ class Task {
                                            const TextLanguageModel* start) const = 0;
   virtual std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data,
                                                   TextModel& model) const = 0;
-  /// Lengths and unknown units of a part of the data, for a trial run: one line, or none of an empty part.
+  /// Prints lengths and unknown units of a part of the data, for a trial run: one line, or none for an empty part.
   virtual void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const = 0;
 
   /// Reads a file, or standard input, as the model's training data were.
   virtual std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const = 0;
-  /// The same data for another model of the task, where data that were opened for one model do not serve another; null
-  /// where they do. `request` is the one they were opened by.
+  /// The same data for another model of the task if data that were opened for one model do not suit another; null if
+  /// they do. `request` is the one by which they were opened.
   virtual std::unique_ptr<Dataset> reopen(const Dataset&, const TextModel&, const OpenRequest&) const {
     return nullptr;
   }
@@ -114,17 +114,16 @@ class Task {
   virtual void check_metric(const std::string& metric, const TextModel& model, bool with_train) const = 0;
   virtual std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
                                           ThreadPool& pool) const = 0;
-  /// Encodes and answers all records, for the rate that quantisation tells; gives how many of `traits().counted` there
-  /// are.
+  /// Encodes and answers all records, for the rate that quantisation reports; returns the number of `traits().counted`.
   virtual std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const = 0;
 };
 
-/// Throws UsageError for a format of --format-in, empty for none, that the task does not read.
+/// Throws UsageError for a format of --format-in (empty: none) that the task does not read.
 void check_format(const std::string& format, const TaskTraits& traits);
 
-/// The one table. Throws UsageError for a name that is not in it.
+/// The task of a name. Throws UsageError for an unknown one.
 const Task& task_named(std::string_view name);
-/// The task of a model that was read.
+/// The task of a model.
 const Task& task_of(const TextModel& model);
 
 /// The tasks, each in a folder of its own.

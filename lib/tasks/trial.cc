@@ -1,3 +1,5 @@
+// A trial run takes steps with a learning rate of 0 on batches spread over an epoch, so that their lengths are typical,
+// the time of the optimiser is included, and the weights stay as they are.
 #include "tasks/trial.h"
 
 #include <fmt/format.h>
@@ -18,8 +20,8 @@ namespace mnemo {
 
 namespace {
 
-// Prints how many records of train occur more than once, and how many of each other part occur in train; with the first
-// of them.
+// Prints how many records of train repeat another one, and how many of each other part occur in train, each with the
+// first of them.
 void report_repeats(const TaskData& data, const Log& print) {
   const auto* train = dynamic_cast<const RecordSet*>(data.train.get());
   if (!train) return;
@@ -72,7 +74,7 @@ void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
 
 namespace {
 
-// Parameters, memory and time, after a few batches with a learning rate of 0.
+// Prints parameters, memory and time, measured on a few batches with a learning rate of 0.
 void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, const Log& print) {
   Index parameters = 0;
   task.visit([&](Parameter& p) { parameters += p.size(); });
@@ -97,16 +99,16 @@ void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, co
   }
   std::sort(per_token.begin(), per_token.end());
   const double seconds = per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.units());
-  // Weights, gradients of the dense ones, the best weights, perhaps their mean and a copy, two moments, the packed
-  // forms of the recurrent weights, and what a batch needs.
+  // Weights, the best weights, two moments, perhaps the average and a copy; for dense ones also gradients and the
+  // packed forms of recurrent weights; and the memory of a batch.
   Index dense = 0;
   task.visit([&](Parameter& p) { dense += p.sparse ? 0 : p.size(); });
   const double copies = config.training.average_from > 0 || config.training.average_after > 0 ? 6.0 : 4.0;
   const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
                         static_cast<double>(arena.bytes());
   print(fmt::format(
-      "estimated: {:.0f} MB beside the data, {:.1f} s an epoch with {} threads, {} batches an epoch, {:.1f} "
-      "minutes at the most",
+      "estimated: {:.0f} MB beside the data, {:.1f} s per epoch with {} threads, {} batches per epoch, {:.1f} "
+      "minutes at most",
       memory * 1e-6, seconds, pool.threads(), batches, seconds * static_cast<double>(config.training.epochs) / 60.0));
 }
 
@@ -143,7 +145,7 @@ void report_folds(const std::vector<double>& values, std::int64_t folds, const s
                   std::ssize(values) < folds ? fmt::format(", of the {} on which it is defined", values.size()) : ""));
 }
 
-// What a report calls the metric that a run is chosen by.
+// The name in a report of the metric by which a model is chosen.
 std::string reported(const std::string& metric) { return metric == "loss" ? "log_loss" : metric; }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a run would be, and runs on parts of train: --dry-run and --folds.
+// Trial runs and cross-validation: --dry-run and --folds.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,27 @@
 
 namespace mnemo {
 
-/// Prints how many texts and units a corpus has, and how long its texts are. Nothing of an empty one.
+/// Prints how many texts and units a corpus has, and how long its texts are; nothing for an empty one.
 void report_corpus(const char* name, const Corpus& corpus, const Log& print);
 
 /// Gives the keys that were left to the size of train their values, and logs them in one line if there are any.
 void settle_by_size(Config& config, const TaskData& data, const Log& log);
 
-/// Prints what would be trained on and what it would cost, without training: labels, repeated records, lengths,
-/// parameters, memory and time, after trying a few batches with a learning rate of 0.
+/// Prints the data that would be trained on and the estimated cost, without training: labels, repeated records,
+/// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0.
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
              const Log& print);
 
-/// Trains into options.folder. The weights of `model` are the best ones at the end, unless a signal stopped the run.
+/// Trains into options.folder. At the end the weights of `model` are the best ones, unless a signal stopped the run.
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,
                             const TrainerOptions& options, ThreadPool& pool);
 
-/// Where the run of a fold (from 0) lies.
+/// The folder of the run of a fold (from 0).
 std::string fold_folder(const std::string& folder, std::int64_t fold);
 
 /// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the records. Prints each
 /// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it. A
-/// metric that is not defined on a fold is left out of the mean, and that is said.
+/// fold on which the metric is not defined is left out of the mean, and this is reported.
 std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
                                    const TaskData& data, std::int64_t folds, const TrainerOptions& options,
                                    ThreadPool& pool, const Log& print);

@@ -21,7 +21,7 @@ std::unique_ptr<PretrainedVectors> read_vectors(const Config& config, const Read
   };
   request.log(fmt::format(
       "vectors: {} of {} words ({:.1f}%), {:.1f}% of train's units; exact {}, lower-cased {}, digits {}; "
-      "{} lines of {} numbers, {} odd{}",
+      "{} lines of dimension {}, {} unusable{}",
       r.covered, r.words, percent(r.covered, r.words), percent(r.tokens_covered, r.tokens), r.matched_exact,
       r.matched_lower, r.matched_digits, r.lines, r.dimension, r.odd, r.odd > 0 ? ", first " + r.first_odd : ""));
   return std::make_unique<PretrainedVectors>(std::move(vectors));

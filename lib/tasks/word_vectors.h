@@ -10,8 +10,8 @@
 
 namespace mnemo {
 
-/// Reads text.pretrained: the vectors of the vocabulary's words, or all; null where the configuration names no file.
-/// What of the vocabulary they cover goes to the request's log. Throws as PretrainedVectors::read does.
+/// Reads text.pretrained: the vectors of the vocabulary's words, or all; null if the configuration names no file. Their
+/// coverage of the vocabulary is reported to the request's log. Throws as PretrainedVectors::read does.
 std::unique_ptr<PretrainedVectors> read_vectors(const Config& config, const ReadRequest& request,
                                                 const Vocabulary& vocabulary);
 

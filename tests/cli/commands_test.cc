@@ -463,7 +463,7 @@ TEST_CASE("pretrained vectors of all words travel in the model, and options of t
                                     "--set", "data.test=dev.tsv"});
   INFO(o.err);
   REQUIRE(o.code == 0);
-  CHECK_THAT(o.err, contains_text("1 odd, first"));
+  CHECK_THAT(o.err, contains_text("1 unusable, first"));
   CHECK_THAT(o.err, contains_text("stopped early"));
   const std::string path = f.path("run/model.safetensors");
   CHECK(f.mnemo({"inspect", path, "--verify"}).code == 0);
@@ -521,7 +521,7 @@ TEST_CASE("every cell and what stands around it: trained, loaded, the same for a
   }
   check_fails(f.train("mixed", {"--init-from", f.path("cell=gru /model.safetensors"), "--set", "model.hidden=70",
                                 "--set", "model.layers=2", "--set", "model.cell=cifg_lstm"}),
-              1, "model.cell is \"cifg_lstm\", its is \"gru\"");
+              1, "model.cell is \"cifg_lstm\", the model's is \"gru\"");
 }
 
 TEST_CASE("all that is wrong between keys of the model section is listed with the rest") {

@@ -307,7 +307,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
     CHECK_THAT(o.err, contains_text("vectors of 5 of 6 units and 1 layers carried over"));
     const Outcome wide = start(config, {"--set", "model.hidden=11"});
     CHECK(wide.code == 1);
-    CHECK_THAT(wide.err, contains_text("model.hidden is 11, its is 10"));
+    CHECK_THAT(wide.err, contains_text("model.hidden is 11, the model's is 10"));
   }
   // A language model goes on with other text, and keeps the units that only the old one has.
   write_text(f.path("new.txt"), "kind to be kind\n");
@@ -315,7 +315,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   INFO(again.err);
   CHECK(again.code == 0);
   CHECK_THAT(again.err, contains_text("vocabulary: 4 of 4 units"));
-  CHECK_THAT(again.err, contains_text("3 more of the model to begin with"));
+  CHECK_THAT(again.err, contains_text("3 more units from the model of --init-from"));
   CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layers carried over"));
   // A run goes on with the vocabulary that it began with, and a finished one is left as it is.
   for (const std::string config : {"words.json", "classify.json", "tag.json"}) {

@@ -110,7 +110,7 @@ TEST_CASE("poems: what stands in train is left out of dev, and only bodies are m
   const Outcome o = f.train("run");
   INFO(o.err);
   REQUIRE(o.code == 0);
-  CHECK_THAT(o.err, contains_text("dev: 3 records whose text stands in train left out"));
+  CHECK_THAT(o.err, contains_text("dev: 3 records whose text is in train left out"));
   CHECK_THAT(o.err, contains_text("train: 12 records"));
   CHECK_THAT(o.err, contains_text("dev: 1 records"));
   const Outcome e = f.mnemo({"evaluate", f.model(), f.path("train.json"), "--format", "json"});
@@ -365,12 +365,12 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   };
   const Outcome known = with_dev(text);
   CHECK(known.code == 1);
-  CHECK_THAT(known.err, contains_text("dev.txt: dev has no text that does not stand in train"));
+  CHECK_THAT(known.err, contains_text("dev.txt: dev has no text that is not in train"));
   CHECK(with_dev("").code == 1);
   const Outcome o = with_dev(text + "abyz\n");
   INFO(o.err);
   REQUIRE(o.code == 0);
-  CHECK_THAT(o.err, contains_text("dev: 40 records whose text stands in train left out"));
+  CHECK_THAT(o.err, contains_text("dev: 40 records whose text is in train left out"));
   const Outcome g = f.mnemo({"generate", f.path("records/model.safetensors"), "--samples", "20", "--temperature", "0.3",
                              "--format", "jsonl"});
   for (const std::string& line : lines_of(g.out)) {

@@ -1,3 +1,5 @@
+// Texts keep their labels as names until the model's labels are known: those of train, sorted, so that the ids do not
+// depend on the order of the files. Only then are gold labels turned into ids.
 #include "tasks/classify/data.h"
 
 #include <fmt/ranges.h>
@@ -33,7 +35,7 @@ RecordOptions record_options(const DataConfig& data, const DataFile& file, Inval
   RecordOptions out;
   const std::string format = file.format.value_or(data.format);
   const auto known = format_from_name(format);
-  if (!known) throw UsageError(fmt::format("format \"{}\" is not one of texts with labels", format));
+  if (!known) throw UsageError(fmt::format("format \"{}\" is not one of labelled texts", format));
   out.format = *known;
   out.label = file.label.value_or(data.label);
   out.text = file.text.value_or(data.text);
@@ -114,7 +116,7 @@ std::vector<std::int64_t> label_counts(const std::vector<std::vector<std::int32_
 
 namespace {
 
-// A label without what easily differs by mistake: blanks around it, and case.
+// A label without the differences that are easily made by mistake: blanks around it, and case.
 std::string folded(std::string_view label) {
   constexpr const char* kBlanks = " \t\r\u00a0";
   std::string out = to_lower(label);
@@ -137,13 +139,13 @@ void ClassificationData::describe_labels(const Log& log) const {
   std::map<std::string, std::string> seen;
   for (const std::string& label : labels_)
     if (const auto [match, fresh] = seen.emplace(folded(label), label); !fresh)
-      log(fmt::format("warning: the labels \"{}\" and \"{}\" differ by blanks or case alone", shown(match->second),
+      log(fmt::format("warning: the labels \"{}\" and \"{}\" differ only in blanks or case", shown(match->second),
                       shown(label)));
   for (std::size_t k = 0; k < labels_.size(); ++k)
     if (counts[k] < 2)
       log(fmt::format("warning: the label \"{}\" has {} in train{}", shown(labels_[k]),
                       counts[k] == 0 ? "no record" : "one record",
-                      counts[k] == 0 ? ", as all of them were kept out as dev" : ""));
+                      counts[k] == 0 ? ", as all of them were held out as dev" : ""));
 }
 
 std::unique_ptr<TaskData> ClassificationData::with(std::unique_ptr<Dataset> its_train, std::unique_ptr<Dataset> its_dev,
@@ -165,7 +167,7 @@ std::unique_ptr<ClassificationData> read_classification_data(const Config& confi
   auto out = std::make_unique<ClassificationData>(collect_labels(*train, d.multi_label));
   if (config.training.early_stopping.metric == "auc" && out->labels().size() != 2)
     throw UsageError(
-        fmt::format("training.early_stopping.metric: auc is for two classes, train has {}", out->labels().size()));
+        fmt::format("training.early_stopping.metric: auc needs two classes, train has {}", out->labels().size()));
   out->train = std::move(train);
   out->dev = read(d.dev, "dev");
   out->test = read(d.test, "test");

@@ -33,27 +33,28 @@ class LabelledTexts : public RecordSet {
 /// How a file is to be read, from the configuration's keys and those of the file itself.
 RecordOptions record_options(const DataConfig& data, const DataFile& file, InvalidUtf8 invalid_utf8);
 
-/// Reads all files. Throws Error for a file that cannot be read, and if there is no record in all of them; `what`
-/// ("train") stands in that message. Byte order marks, CRLF, skipped lines and repaired bytes go to the request's log.
+/// Reads all files. Throws Error for a file that cannot be read, and if there is no record in any of them; `what`
+/// ("train") names them in that message. Byte order marks, CRLF, skipped lines and repaired bytes are reported to the
+/// request's log.
 LabelledTexts read_texts(const std::vector<DataFile>& files, const DataConfig& data, const ReadRequest& request,
                          const std::string& what);
 
-/// Sorted names of all labels. Throws Error if there are fewer than two (one, with several labels a text).
+/// Sorted names of all labels. Throws Error if there are fewer than two (one, if texts may have several labels).
 std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_label);
 
-/// The truth of labelled texts as ids. A label that training did not know can never be predicted, and so counts as
-/// missed: it gets an id behind those of the model.
+/// The gold labels of texts as ids. A label that does not occur in train can never be predicted, and so counts as
+/// missed: it gets an id after those of the model.
 struct TextGold {
-  std::vector<std::string> labels;              ///< the model's, then those it does not know, each part sorted
+  std::vector<std::string> labels;              ///< the model's, then the unseen ones, each part sorted
   std::vector<std::vector<std::int32_t>> gold;  ///< [texts]
-  std::int64_t unseen = 0;                      ///< labels of texts that the model does not know
-  std::string first_unseen;                     ///< the place and name of the first one
+  std::int64_t unseen = 0;                      ///< occurrences of labels that the model does not know
+  std::string first_unseen;                     ///< name and place of the first one
 };
 TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
-/// Says how many there are and where the first stands; nothing where there is none.
+/// Reports how many there are and where the first is; nothing if there is none.
 void report_unseen(const TextGold& gold, const std::string& what, const Log& log);
 
-/// Several records of one label, by its id.
+/// The number of records of each label, by id.
 std::vector<std::int64_t> label_counts(const std::vector<std::vector<std::int32_t>>& gold, std::size_t labels);
 
 class ClassificationData : public TaskData {
@@ -72,7 +73,7 @@ class ClassificationData : public TaskData {
   std::vector<std::string> labels_;
 };
 
-/// Reads what the configuration names, and keeps dev_fraction of train out where there is no dev.
+/// Reads the data that the configuration names, and holds out dev_fraction of train where there is no dev.
 std::unique_ptr<ClassificationData> read_classification_data(const Config& config, const ReadRequest& request);
 
 }  // namespace mnemo

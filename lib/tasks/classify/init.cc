@@ -1,4 +1,6 @@
-// What a configuration for texts with labels must say, by a look at the files.
+// Drafts a configuration for labelled texts from a look at the files. The format is the first one that all of the first
+// lines fit, tried from the most specific one to those that any text may fit; then all of train is read by the reader
+// that training uses, and sizes and epochs follow from the number of texts.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -14,9 +16,9 @@
 namespace mnemo {
 namespace {
 
-constexpr std::size_t kSample = 2000;      // lines that are looked at to find the format
-constexpr std::size_t kLongestLabel = 60;  // bytes, in the mean
-constexpr double kUneven = 10;             // commonest to rarest label
+constexpr std::size_t kSample = 2000;      // lines from which the format is found
+constexpr std::size_t kLongestLabel = 60;  // bytes, on average
+constexpr double kUneven = 10;             // ratio of the commonest to the rarest label
 
 const std::vector<std::string> kLabelNames{"label",  "labels", "class", "category", "sentiment", "target", "polarity",
                                            "intent", "topic",  "tag",   "tags",     "emotion",   "rating", "stars",
@@ -31,7 +33,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// The first of `names`, as a header or an object has them, that stands in `wanted`, in the order of `wanted`.
+// The index in `names`, those of a header or an object, of the first of `wanted` that is among them.
 std::optional<std::size_t> known_name(const std::vector<std::string>& names, const std::vector<std::string>& wanted) {
   for (const std::string& name : wanted)
     for (std::size_t i = 0; i < names.size(); ++i)
@@ -50,7 +52,7 @@ struct Column {
     for (const std::string& value : values) sum += static_cast<double>(value.size());
     return values.empty() ? 0 : sum / static_cast<double>(values.size());
   }
-  // Few values, each of them short, that come again.
+  // Few short values that recur.
   bool may_be_label() const {
     const std::size_t kinds = distinct();
     return kinds >= 2 && kinds <= std::max<std::size_t>(2, values.size() / 3) && length() <= kLongestLabel;
@@ -61,7 +63,7 @@ struct Roles {
   std::size_t label, text;
 };
 
-// The column that may hold labels with the fewest of them; columns.size() if none may.
+// Of the columns that may hold labels, the one with the fewest different values; columns.size() if there is none.
 std::size_t likeliest_label(const std::vector<Column>& columns) {
   std::size_t best = columns.size();
   for (std::size_t i = 0; i < columns.size(); ++i)
@@ -70,7 +72,7 @@ std::size_t likeliest_label(const std::vector<Column>& columns) {
   return best;
 }
 
-// The column with the longest values but `label`; columns.size() if there is no other.
+// The column other than `label` with the longest values; columns.size() if there is no other.
 std::size_t longest_but(std::size_t label, const std::vector<Column>& columns) {
   std::size_t best = columns.size();
   for (std::size_t i = 0; i < columns.size(); ++i)
@@ -92,8 +94,7 @@ std::optional<Roles> roles_of(const std::vector<Column>& columns) {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-// Rows of cells, in quotes as RFC 4180 has them or, where `quoted` is false, without. A last row whose quote is open is
-// left out.
+// Rows of cells, with quotes as in RFC 4180 if `quoted`. A last row with an open quote is left out.
 Rows split_rows(const std::vector<std::string>& lines, char separator, bool quoted) {
   Rows rows;
   bool inside = false;
@@ -123,7 +124,7 @@ bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789.-+") == std::string::npos;
 }
 
-// Whether the first row names the columns: it has a usual name, or what stands under it differs in kind.
+// Whether the first row names the columns: it has a usual name, or it is not a number above a column of numbers.
 bool has_header(const Rows& rows) {
   const auto& first = rows.front();
   if (known_name(first, kLabelNames) || known_name(first, kTextNames)) return true;
@@ -147,7 +148,7 @@ std::vector<Column> columns_of(const Rows& rows, bool header) {
   return out;
 }
 
-// Whether cells hold several labels: split at `separator` there are fewer different ones.
+// Whether cells hold several labels: split at `separator`, there are fewer distinct values.
 bool several_at(const std::vector<std::string>& cells, char separator) {
   std::set<std::string> whole(cells.begin(), cells.end()), pieces;
   std::size_t split = 0;
@@ -165,7 +166,7 @@ bool several_at(const std::vector<std::string>& cells, char separator) {
 void draft_several_labels(const std::vector<std::string>& cells, Draft& draft) {
   for (const char separator : {',', ';', '|'})
     if (several_at(cells, separator)) {
-      draft.set("data.multi_label", true, fmt::format("labels stand side by side, parted by \"{}\"", separator));
+      draft.set("data.multi_label", true, fmt::format("labels are side by side, separated by \"{}\"", separator));
       if (separator != ',') draft.set("data.label_separator", std::string(1, separator));
       return;
     }
@@ -186,19 +187,19 @@ bool try_delimited(const std::vector<std::string>& lines, char separator, Draft&
   if (!roles) return false;
   const auto called = [&](std::size_t i) { return header ? Json(columns[i].name) : Json(i + 1); };
   draft.set("data.format", csv ? "csv" : "tsv",
-            fmt::format("{} columns, {} first row of names{}", rows.front().size(), header ? "with a" : "no",
+            fmt::format("{} columns, {} header{}", rows.front().size(), header ? "with a" : "without a",
                         quotes ? ", cells in quotes" : ""));
   if (csv && separator != ',') draft.set("data.separator", separator == '\t' ? "\\t" : std::string(1, separator));
   if (csv != header) draft.set("data.header", header);
   draft.set("data.label", called(roles->label),
             fmt::format("{} different values, such as \"{}\"", columns[roles->label].distinct(),
                         columns[roles->label].values.front()));
-  draft.set("data.text", called(roles->text), fmt::format("{:.0f} bytes in the mean", columns[roles->text].length()));
+  draft.set("data.text", called(roles->text), fmt::format("{:.0f} bytes on average", columns[roles->text].length()));
   draft_several_labels(columns[roles->label].values, draft);
   return true;
 }
 
-// What the keys of objects hold: strings as they are, other values as JSON.
+// The values of each key of the objects: strings as they are, other values as JSON.
 std::optional<std::vector<Column>> keys_of(const std::vector<std::string>& lines, std::set<std::string>& lists) {
   std::vector<Column> out;
   for (const std::string& line : lines) {
@@ -229,10 +230,10 @@ bool try_jsonl(const std::vector<std::string>& lines, Draft& draft) {
   const auto roles = roles_of(*keys);
   if (!roles) return false;
   const Column &label = (*keys)[roles->label], &text = (*keys)[roles->text];
-  draft.set("data.format", "jsonl", "an object a line");
+  draft.set("data.format", "jsonl", "one object per line");
   draft.set("data.label", label.name, fmt::format("{} different values", label.distinct()));
-  draft.set("data.text", text.name, fmt::format("{:.0f} bytes in the mean", text.length()));
-  if (lists.contains(label.name)) draft.set("data.multi_label", true, "labels stand in lists");
+  draft.set("data.text", text.name, fmt::format("{:.0f} bytes on average", text.length()));
+  if (lists.contains(label.name)) draft.set("data.multi_label", true, "labels are lists");
   return true;
 }
 
@@ -262,7 +263,7 @@ bool try_spaced(const std::vector<std::string>& lines, Draft& draft) {
     if (blank == std::string::npos || blank == 0) return false;
     first.values.push_back(line.substr(0, blank));
   }
-  // Texts begin with the same words, too: a label is far from being as frequent as a word.
+  // Texts often begin with the same words, too, but with far more different ones than there are labels.
   if (!first.may_be_label() || first.distinct() > std::max<std::size_t>(2, first.values.size() / 10)) return false;
   draft.set("data.format", "spaced",
             fmt::format("lines begin with one of {} words, such as \"{}\"", first.distinct(), first.values.front()));
@@ -284,8 +285,8 @@ void draft_format(const std::string& path, Draft& draft) {
   for (const auto& attempt : kFormats)
     if (attempt(lines, draft)) return;
   fail(
-      "{}: found no labels: expected columns of which one has few values that come again, objects with a label, "
-      "__label__X first, trees, or LABEL TEXT; or write the data section by hand (mnemo config explain data)",
+      "{}: found no labels: expected columns of which one has few, recurring values, objects with a label, __label__X "
+      "first, trees, or LABEL TEXT; or write the data section by hand (mnemo config explain data)",
       path);
 }
 
@@ -295,7 +296,7 @@ struct Seen {
   ScriptCount script;
 };
 
-// All of train, by the reader that training uses, so that what it cannot read is told now.
+// Reads all of train by the reader that training uses, so that anything unreadable is reported at once.
 Seen look(const Config& config) {
   Seen out;
   for (const DataFile& file : config.data.train) {
@@ -318,7 +319,7 @@ void draft_text(const Seen& seen, Draft& draft) {
     draft.set("text.unit", "char",
               fmt::format("{}% of the letters are of a script without blanks between words", seen.script.share()));
   } else {
-    draft.set("text.unit", "unicode-word", "words stand between blanks and punctuation");
+    draft.set("text.unit", "unicode-word", "words are separated by blanks and punctuation");
     draft.set("text.lowercase", true, "few texts give each word's vector more to learn from in one case");
   }
 }
@@ -329,7 +330,7 @@ void draft_labels(const Seen& seen, bool several, Draft& draft) {
   draft.note(fmt::format("labels: {}, from \"{}\" with {} texts to \"{}\" with {}", seen.labels.size(), rarest->first,
                          rarest->second, commonest->first, commonest->second));
   if (!several && static_cast<double>(commonest->second) > kUneven * static_cast<double>(rarest->second))
-    draft.set("training.early_stopping.metric", "macro_f1", "labels are uneven, and each is to count the same");
+    draft.set("training.early_stopping.metric", "macro_f1", "labels are unbalanced, and each should count the same");
 }
 
 }  // namespace

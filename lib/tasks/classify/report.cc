@@ -1,3 +1,5 @@
+// The baselines are fitted to train on the spot, and evaluated by the same functions as the model. Gold labels that the
+// model does not know extend every row of probabilities by zeros, so that they count as missed.
 #include "tasks/classify/report.h"
 
 #include <algorithm>
@@ -67,7 +69,7 @@ std::vector<Mistake> worst_mistakes(const Predictions& p, const std::vector<std:
   return out;
 }
 
-// The metric of interval and comparison.
+// The metric of the interval and the comparison.
 std::string chosen_metric(const TextClassifier& model, const std::string& metric) {
   if (!metric.empty()) {
     check_metric(metric);
@@ -95,7 +97,7 @@ ClassifierReport::ClassifierReport(const TextClassifier& model, const LabelledTe
 void ClassifierReport::add_baselines(const LabelledTexts& train) {
   const TextGold fitted = gold_labels(train, classifier_.labels());
   if (fitted.unseen > 0)
-    fail("train: a label that the model does not know, {}: it was trained on other data", fitted.first_unseen);
+    fail("train: the model does not know the label {}: it was trained on other data", fitted.first_unseen);
   const std::size_t K = classifier_.labels().size(), all = gold_.labels.size();
   const auto add = [&](const std::string& name, const std::vector<float>& known) {
     Predictions p = predictions_;

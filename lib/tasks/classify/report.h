@@ -1,4 +1,4 @@
-// A classifier's report: metrics with an interval, baselines beside them.
+// A classifier's report: metrics with a confidence interval, beside baselines.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace mnemo {
 
-/// A baseline beside the model.
+/// The evaluation of a baseline.
 struct BaselineScores {
   std::string name;
   Evaluation evaluation;
@@ -21,10 +21,9 @@ struct BaselineScores {
 
 class ClassifierReport : public Report {
  public:
-  /// Measures on labelled texts; `model` and `texts` must outlive the report. `metric` empty: the one that the model
-  /// was chosen by. With `train` there are two baselines, both fitted to it now: the majority class, and a bag of
-  /// hashed n-grams under logistic regression. Throws Error where a metric that is asked for is not defined on the
-  /// texts.
+  /// Measures on labelled texts; `model` and `texts` must outlive the report. `metric` empty: the one by which the
+  /// model was chosen. With `train` two baselines are fitted to it: the majority class, and logistic regression on a
+  /// bag of hashed n-grams. Throws Error if a requested metric is not defined on the texts.
   ClassifierReport(const TextClassifier& model, const LabelledTexts& texts, const std::string& metric,
                    const LabelledTexts* train, ThreadPool& pool);
 
@@ -48,7 +47,7 @@ class ClassifierReport : public Report {
   TextGold gold_;
   Predictions predictions_;
   Evaluation evaluation_;
-  std::optional<Interval> interval_;  // 95%, of the main metric; absent where it is not defined
+  std::optional<Interval> interval_;  // 95%, of the main metric; none if that is not defined
   std::vector<BaselineScores> baselines_;
   std::optional<Comparison> comparison_;
   std::string other_model_;

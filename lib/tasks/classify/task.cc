@@ -1,4 +1,4 @@
-// The task classify in the table of tasks.
+// The task classify, as the table of tasks has it.
 #include "base/error.h"
 #include "tasks/classify/report.h"
 #include "tasks/classify/training.h"

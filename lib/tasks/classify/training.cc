@@ -1,3 +1,5 @@
+// Texts are encoded once; batches of similar length are drawn for each epoch. Evaluation on dev also fits the
+// temperature that calibrates the probabilities (Guo et al. 2017), since it belongs to the weights it was fitted for.
 #include "tasks/classify/training.h"
 
 #include <fmt/ranges.h>
@@ -91,18 +93,18 @@ class ClassificationTraining : public ModelTraining {
     std::vector<float> targets(logits.size());
     for (std::size_t i = 0; i < texts_->size(); ++i)
       for (std::int32_t id : gold_[(*texts_)[i]]) targets[i * labels + id] = 1.0f;
-    // As on dev, the mean over labels; the gradient is of their sum.
+    // As on dev, the mean over labels; the gradient is that of their sum.
     return sigmoid_cross_entropy(logits, targets, weights_, smoothing) / static_cast<double>(labels);
   }
 
-  // Beside measuring it fits the temperature, which is part of the model.
+  // Also fits the temperature, which is part of the model.
   Metrics evaluate_dev(ThreadPool& pool) override {
     model_.prepare(pool);
     Workspace workspace(pool);
     const std::vector<float> logits = model_.logits(dev_, workspace);
     const auto [known, gold] = known_records(logits);
     const int classes = static_cast<int>(model_.labels().size());
-    double loss = NAN;  // of no record
+    double loss = NAN;  // undefined without a record
     if (!gold.empty())
       loss =
           evaluate({classes, model_.multi_label(), model_.probabilities(known, false), gold}, model_.labels()).log_loss;
@@ -113,7 +115,7 @@ class ClassificationTraining : public ModelTraining {
   }
 
  private:
-  // Logits and truth of the records whose labels the model knows: of the others the loss has no bound.
+  // Logits and gold labels of the records whose labels the model knows: the loss of the others is unbounded.
   std::pair<std::vector<float>, Gold> known_records(const std::vector<float>& logits) const {
     const std::size_t K = model_.labels().size();
     std::pair<std::vector<float>, Gold> out;

@@ -22,7 +22,7 @@ std::unique_ptr<ModelTraining> classification_training(const Config& config, con
 /// Encoded texts.
 Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts);
 
-/// A model's answers beside the truth. Labels that the model does not know have the probability 0.
+/// A model's predictions beside the gold labels. Labels that the model does not know have probability 0.
 Predictions predictions(const TextClassifier& model, const std::vector<float>& logits, bool calibrated,
                         const TextGold& gold);
 Predictions predict(const TextClassifier& model, const LabelledTexts& texts, const TextGold& gold, ThreadPool& pool);

@@ -1,3 +1,6 @@
+// A corpus is either one stream of lines or a set of records (lines, or poems with the sections they are conditioned
+// on). A stream is read once, since it may be a pipe: its units are numbered as they appear and get their vocabulary
+// ids when all are counted, which keeps the text itself out of memory.
 #include "tasks/generate/data.h"
 
 #include <algorithm>
@@ -24,7 +27,7 @@ void report_lines(const LineReader& lines, const Log& log) {
     log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", lines.name(), lines.invalid_sequences()));
 }
 
-// Opens a file that is named.
+// Opens a file by its name.
 using OpenLines = std::function<LineReader(const std::string& path, InvalidUtf8 policy)>;
 
 LineReader open_lines(const std::string& path, InvalidUtf8 policy) { return {path, policy}; }
@@ -41,8 +44,8 @@ struct Source {
   const std::string& format(const DataFile& file) const { return file.format ? *file.format : config.data.format; }
 };
 
-// Calls `use` for every unit of the files, lines' ends included. `files` gets what was read. What is no file can be
-// read but once.
+// Calls `use` for every unit of the files, line ends included; `files` gets the files that were read. Pipes can be read
+// only once.
 void for_units(const Source& source, std::vector<SourceFile>& files, const Log& log,
                const std::function<void(std::string_view unit)>& use) {
   const Tokenizer tokenizer(tokenizer_options(source.config.text));
@@ -64,13 +67,13 @@ void for_units(const Source& source, std::vector<SourceFile>& files, const Log& 
   }
 }
 
-// What is read of a run's data.
+// The parts of a run's data, to be filled.
 struct Parts {
   UnitText &train, &dev, &test;
   Vocabulary& vocabulary;
 };
 
-// Every record of the files; lines are bodies of which nothing is told.
+// Every record of the files; lines are bodies that are conditioned on nothing.
 std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& files, const Log& log) {
   std::vector<Poem> out;
   for (const DataFile& name : source.names) {
@@ -115,15 +118,15 @@ void add_stream(const Source& source, const Vocabulary& vocabulary, const Log& l
   for_units(source, to.files, log, [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
 }
 
-void add_records(const std::vector<Poem>& poems, bool told, const Config& config, const Vocabulary& vocabulary,
+void add_records(const std::vector<Poem>& poems, bool conditioned, const Config& config, const Vocabulary& vocabulary,
                  UnitText& to) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
   Tokens tokens;
   for (const Poem& poem : poems) {
     UnitText::Record record;
     record.begin = to.units.size();
-    for_record_units(poem, told, tokenizer, tokens, [&](Section section, std::string_view unit) {
-      // What a model is told is not measured.
+    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section section, std::string_view unit) {
+      // The sections that a body is conditioned on are not measured.
       if (section == Section::kBody)
         add_id(to, vocabulary.find(unit));
       else
@@ -134,14 +137,14 @@ void add_records(const std::vector<Poem>& poems, bool told, const Config& config
   }
 }
 
-// Leaves out what stands in train, to the letter.
+// Leaves out records whose body is in train, character for character.
 void drop_known(std::vector<Poem>& poems, const std::vector<Poem>& train, const std::string& what, const Log& log) {
   std::unordered_set<std::string_view> known;
   for (const Poem& poem : train) known.insert(poem.body);
   const std::size_t before = poems.size();
   std::erase_if(poems, [&](const Poem& poem) { return known.contains(poem.body); });
   if (poems.size() < before)
-    log(fmt::format("{}: {} records whose text stands in train left out", what, before - poems.size()));
+    log(fmt::format("{}: {} records whose text is in train left out", what, before - poems.size()));
 }
 
 void check_train(std::int64_t units, const Config& config, const std::string& config_path) {
@@ -152,7 +155,7 @@ void check_train(std::int64_t units, const Config& config, const std::string& co
 
 void build_vocabulary(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
                       Vocabulary& vocabulary, const Log& log) {
-  // A corpus of one line that is cut short has no line's end of its own.
+  // A corpus of one line, of which a part is held out, has no line end.
   builder.add(TextLanguageModel::kLineEnd, 0);
   vocabulary =
       builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
@@ -181,15 +184,15 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   }
   drop_known(dev, train, "dev", log);
   drop_known(test, train, "test", log);
-  const bool told = config.data.tells();
+  const bool conditioned = config.data.tells();
   const Tokenizer tokenizer(tokenizer_options(config.text));
   Tokens tokens;
   VocabularyBuilder builder;
   std::vector<std::string> controls;
   std::int64_t units = 0;
   for (const Poem& poem : train)
-    for_record_units(poem, told, tokenizer, tokens, [&](Section, std::string_view unit) {
-      // Controls are no units of a text, and are known whatever text.min_count says.
+    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section, std::string_view unit) {
+      // Control units are not units of a text, and are in the vocabulary whatever text.min_count says.
       if (unit.size() > 1 && unit.front() == '\n') {
         if (std::find(controls.begin(), controls.end(), unit) == controls.end()) controls.emplace_back(unit);
         return;
@@ -201,12 +204,12 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   build_vocabulary(builder, config, from, out.vocabulary, log);
   std::sort(controls.begin(), controls.end());
   for (const std::string& control : controls) out.vocabulary.add(control);
-  add_records(train, told, config, out.vocabulary, out.train);
-  add_records(dev, told, config, out.vocabulary, out.dev);
-  add_records(test, told, config, out.vocabulary, out.test);
+  add_records(train, conditioned, config, out.vocabulary, out.train);
+  add_records(dev, conditioned, config, out.vocabulary, out.dev);
+  add_records(test, conditioned, config, out.vocabulary, out.test);
 }
 
-// A stream whose vocabulary is not known yet: its units by the order of their arrival.
+// A stream whose vocabulary is not known yet: its units are numbered in the order in which they first appear.
 struct RawStream {
   StringTable distinct;
   UnitStream units;
@@ -222,7 +225,7 @@ struct RawStream {
   }
 };
 
-// Reads train once, as it may be a pipe, and as its hash is to be that of what is learnt.
+// Reads train once, since it may be a pipe, and since its hash must be that of the very bytes that are learnt.
 void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
                  const TextLanguageModel* from, Parts& out) {
   const DataConfig& d = config.data;
@@ -257,7 +260,7 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
 
 std::unique_ptr<TaskData> LanguageData::with(std::unique_ptr<Dataset>, std::unique_ptr<Dataset>,
                                              std::unique_ptr<Dataset>) const {
-  throw Error("a language model's text is not divided into folds");
+  throw Error("a language model's text cannot be divided into folds");
 }
 
 std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
@@ -277,7 +280,7 @@ std::unique_ptr<LanguageData> read_language_data(const Config& config, const Rea
                               text->measured, text->unknown));
     else if (!files->empty())
       fail("{}: {} has no text{}", data_path(files->front().file, config.data.dir, request.config_path), name,
-           config.data.has_records() ? " that does not stand in train" : "");
+           config.data.has_records() ? " that is not in train" : "");
   }
   out->train = std::move(train);
   out->dev = std::move(dev);
@@ -287,7 +290,7 @@ std::unique_ptr<LanguageData> read_language_data(const Config& config, const Rea
 
 namespace {
 
-// The one file that a model reads, with the configuration of its own.
+// The one file that a model reads, with the model's own configuration.
 struct ModelSource {
   ModelSource(const std::string& path, const TextLanguageModel& model, const TextSource& from)
       : files(1), config(model.config()), invalid_utf8(from.invalid_utf8) {
@@ -348,7 +351,8 @@ UnitText SharedText::units(const TextLanguageModel& model, const TextSource& fro
   };
   UnitText out = read_units(ModelSource(path_, model, from), model, open, log);
   const ByteDigest& read = out.files.front().read;
-  if (digest_ && *digest_ != read) fail("{}: changed between two readings; measure both models on one text", path_);
+  if (digest_ && *digest_ != read)
+    fail("{}: changed between two readings; measure both models on the same text", path_);
   digest_ = read;
   return out;
 }

@@ -1,4 +1,4 @@
-// The texts that a language model is trained and measured on.
+// The texts on which a language model is trained and measured.
 #pragma once
 
 #include <array>
@@ -20,10 +20,10 @@ namespace mnemo {
 
 class SharedText;
 
-/// A text as its units: one line behind the other, or one record.
+/// A text as its units: one line, or one record, after the other.
 class UnitText : public Dataset {
  public:
-  /// Where a record lies in `units`: what is told of it, section by section, and its body with the record's end.
+  /// The place of a record in `units`: the sections it is conditioned on, then its body with the end of the record.
   struct Record {
     std::int64_t begin = 0;
     std::array<std::int32_t, 4> lengths{};  ///< by Section
@@ -35,10 +35,10 @@ class UnitText : public Dataset {
   std::int64_t size() const override { return units.size(); }
 
   UnitStream units;
-  std::vector<Record> records;         ///< none of a text that is one stream
-  std::int64_t measured = 0;           ///< units of bodies, or of a stream all
-  std::int64_t unknown = 0;            ///< of these, what the vocabulary lacks
-  std::shared_ptr<SharedText> source;  ///< what it was read from, if another model is to read it, too
+  std::vector<Record> records;         ///< empty for a text that is one stream
+  std::int64_t measured = 0;           ///< units of bodies, or all units of a stream
+  std::int64_t unknown = 0;            ///< the number of these that the vocabulary lacks
+  std::shared_ptr<SharedText> source;  ///< the source, if another model is to read it, too
 
   ReadUnits reader() const {
     return [this](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
@@ -57,39 +57,39 @@ class LanguageData : public TaskData {
   Vocabulary vocabulary;  ///< of train
 };
 
-/// Reads what the configuration names. Of a stream, data.dev_fraction keeps out exactly the last units of train, of
-/// records it chooses them at random, equal texts on one side; records of dev and test whose body stands in train are
-/// left out. Throws as the readers do, and if train, what is kept out of it, or a dev or test that is named has no
-/// unit. The vocabulary has the units of the model `from` too, if one is given.
+/// Reads the data that the configuration names. In a stream, data.dev_fraction holds out exactly the last units of
+/// train; of records it chooses some at random, equal texts on one side, and records of dev and test whose body is in
+/// train are left out. Throws as the readers do, and if train, the held-out part or a named dev or test has no unit.
+/// The vocabulary also has the units of the model `from`, if one is given.
 std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
                                                  const TextLanguageModel* from = nullptr);
 
-/// How a text is read that is not a configuration's.
+/// How a text that is not named by a configuration is read.
 struct TextSource {
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
   std::string format;  ///< "lines" or "poems-json"; empty: that of the model's training data
 };
 
-/// Calls `use` with each unit of a file, or of standard input for "-", that is read as the model's training data were;
-/// memory does not grow with a stream's length. Throws UsageError for records where the model knows none.
+/// Calls `use` with each unit of a file, or of standard input for "-", read as the model's training data were; memory
+/// does not grow with the length of a stream. Throws UsageError for records if the model reads a stream.
 void for_corpus_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log,
                       const std::function<void(std::int32_t unit)>& use);
 
-/// Reads a file, or standard input for "-", as the model's training data were. `log` is told what was unusual.
+/// Reads a file, or standard input for "-", as the model's training data were. `log` gets what was unusual.
 UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log);
 
-/// A text that several models read. What can be read only once, as standard input or a pipe, is kept in memory.
+/// A text that several models read. Input that can be read only once, such as a pipe, is kept in memory.
 class SharedText {
  public:
-  /// Throws Error if what is to be kept cannot be read.
+  /// Throws Error if input that is to be kept cannot be read.
   explicit SharedText(std::string path);
 
-  /// As `read_units`. Throws Error, too, if the file is not what it was for the model before.
+  /// As `read_units`. Throws Error, too, if the file has changed since the previous model read it.
   UnitText units(const TextLanguageModel& model, const TextSource& from, const Log& log);
 
  private:
   std::string path_;
-  std::optional<std::string> bytes_;  // of what is kept
+  std::optional<std::string> bytes_;  // of input that is kept
   std::optional<ByteDigest> digest_;
 };
 

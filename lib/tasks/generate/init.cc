@@ -1,4 +1,4 @@
-// What a configuration for a language model must say, by a look at the files.
+// Drafts a configuration for a language model from a look at the files.
 #include <algorithm>
 
 #include "base/error.h"
@@ -58,11 +58,11 @@ void draft_generate(const Parts& parts, Draft& draft) {
     draft.set("data.format", "poems-json", fmt::format("a JSON array, of {} poems", seen.lines));
   else
     draft.set("data.format", "lines",
-              fmt::format("plain text, {} lines, one behind the other; where each is a text of its own, set "
-                          "data.records to true",
+              fmt::format("plain text, {} lines, read as one stream; if each is a text of its own, set data.records to "
+                          "true",
                           seen.lines));
   draft_dev(parts, seen.lines, draft);
-  draft.set("text.unit", "char", "characters serve every language; word is the other choice");
+  draft.set("text.unit", "char", "characters suit every language; the alternative is word");
   draft.note(fmt::format("{} characters to learn from", seen.points));
   note_sizes(seen.points, draft);
 }

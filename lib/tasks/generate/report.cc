@@ -34,7 +34,7 @@ Metrics LanguageReport::metrics() const {
 void LanguageReport::compare(const Report& other) {
   const auto& theirs = static_cast<const LanguageReport&>(other);
   if (records_.wholes != theirs.records_.wholes)
-    fail("{} cuts the text into other units than {}: their nats a unit cannot be compared", other.model_name,
+    fail("{} splits the text into other units than {}: their nats per unit cannot be compared", other.model_name,
          model_name);
   other_model_ = other.model_name;
   comparison_ = compare_ratios(records_, theirs.records_, main_metric_);

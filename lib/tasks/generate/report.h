@@ -1,4 +1,4 @@
-// A language model's report: perplexity with an interval.
+// A language model's report: perplexity with a confidence interval.
 #pragma once
 
 #include <optional>
@@ -14,12 +14,13 @@ class LanguageReport : public Report {
   /// Throws Error for a text without units.
   LanguageReport(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
                  const AdaptationOptions& adaptation);
-  /// Of `nats` a unit, measured as dev is in training, and so without an interval; its main metric is `metric`.
+  /// A report of `nats` per unit, measured as dev is in training and so without an interval; its main metric is
+  /// `metric`.
   LanguageReport(const UnitText& text, std::string metric, double nats);
 
   Metrics metrics() const override;
   const std::string& main_metric() const override { return main_metric_; }
-  /// Throws Error if the other model cut the text into other units.
+  /// Throws Error if the other model splits the text into other units.
   void compare(const Report& other) override;
   Json json() const override;
   std::string text() const override;
@@ -31,7 +32,7 @@ class LanguageReport : public Report {
   std::int64_t units_ = 0, unknown_ = 0;
   std::string pieces_;   // "lines" or "records"
   RecordRatio records_;  // of each of these
-  Interval interval_;    // 95%, of nats a unit
+  Interval interval_;    // 95%, of nats per unit
   std::optional<Comparison> comparison_;
   std::string other_model_;
 };

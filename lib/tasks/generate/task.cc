@@ -1,4 +1,4 @@
-// The task generate in the table of tasks.
+// The task generate, as the table of tasks has it.
 #include <algorithm>
 
 #include "base/error.h"
@@ -49,7 +49,7 @@ class GenerateTask : public Task {
     return checked(read_units(request.path, language_model, text_source(request), request.log), request);
   }
 
-  // Units are a vocabulary's.
+  // Units are ids of one model's vocabulary, so that another model must read the text again.
   std::unique_ptr<Dataset> reopen(const Dataset& data, const TextModel& other,
                                   const OpenRequest& request) const override {
     const auto& text = static_cast<const UnitText&>(data);

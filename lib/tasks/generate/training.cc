@@ -1,3 +1,7 @@
+// A stream is cut into as many equal parts as a batch has sequences; a batch takes the next training.bptt units of each
+// part and begins with the state in which the previous batch left it (truncated backpropagation through time). Records
+// are independent sequences, batched by length, whose conditions are dropped at random so that the model also learns to
+// do without them.
 #include "tasks/generate/training.h"
 
 #include <algorithm>
@@ -12,10 +16,11 @@
 namespace mnemo {
 namespace {
 
-// Dev is read in so many parts side by side during training, each with a beginning that is not counted.
+// During training dev is read in kDevLanes parts side by side, of each of which the first kWarmUp units are not
+// counted.
 constexpr std::int64_t kDevLanes = 16, kWarmUp = 256;
 
-// What training on a stream and on records have in common.
+// The common part of training on a stream and on records.
 class LanguageTraining : public ModelTraining {
  public:
   LanguageTraining(const Config& config, const LanguageData& data, TextLanguageModel& model)
@@ -63,7 +68,7 @@ class StreamTraining : public LanguageTraining {
   std::int64_t batches() const override { return (longest_ + steps() - 1) / steps(); }
   void begin_epoch(std::int64_t) override { state_.clear(); }
 
-  // Stream b holds units [first(b), first(b + 1)); the first ones are a unit longer than the others.
+  // Stream b holds units [first(b), first(b + 1)); the first `longer` streams have one unit more than the others.
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
     const std::int64_t done = batch * steps(), size = train_.units.size(), longer = size % streams_;
     std::vector<std::int32_t> lengths(streams_);
@@ -84,7 +89,7 @@ class StreamTraining : public LanguageTraining {
   }
 
   double forward(Tape& tape) override {
-    // What the batch began with is read again on the way back.
+    // A copy, since the backward pass reads the initial state of the batch again.
     begun_ = state_;
     const RecurrentState initial = begun_.view();
     model_.network().prepare(tape);
@@ -106,8 +111,8 @@ class RecordTraining : public LanguageTraining {
       : LanguageTraining(config, data, model), batch_units_(config.training.batch_tokens) {
     for (const UnitText::Record& record : data.train_text().records)
       lengths_.push_back(static_cast<std::int32_t>(record.end() - record.begin));
-    // Records of like length go together, and a batch's loss is the mean of its units: by number of records those of
-    // short ones would weigh more.
+    // Records of similar length are batched together, and the loss of a batch is the mean over its units. Batches with
+    // a fixed number of records would give the units of short records more weight, so their size is counted in units.
     if (batch_units_ == 0)
       batch_units_ = std::max<std::int64_t>(1, config.training.batch_size *
                                                    std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0}) /
@@ -121,7 +126,7 @@ class RecordTraining : public LanguageTraining {
         make_batches(lengths_, config_.training.batch_size, batch_units_, seed(), static_cast<std::uint64_t>(epoch));
   }
 
-  // Sections that are not told are chosen anew for every batch.
+  // The conditions that are dropped are drawn again for every batch.
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
     const auto& chosen = batches_[static_cast<std::size_t>(batch)];
     RandomStream random(seed(), Purpose::kConditions, static_cast<std::uint64_t>(step));
@@ -165,8 +170,8 @@ class RecordTraining : public LanguageTraining {
   }
 
  private:
-  std::vector<std::int32_t> lengths_;  // with all that is told
-  std::int64_t batch_units_;           // at the most, of more than one record
+  std::vector<std::int32_t> lengths_;  // with all conditions
+  std::int64_t batch_units_;           // at most, in a batch of more than one record
   std::vector<std::vector<std::int64_t>> batches_;
 };
 

@@ -10,7 +10,7 @@
 
 namespace mnemo {
 
-/// perplexity, nats and bits a unit, from the mean of -log p in nats; "loss" is nats.
+/// perplexity, nats and bits per unit, from the mean of -log p in nats; "loss" is nats.
 Metrics language_metrics(double nats);
 
 /// The metric on dev by which a language model is chosen.
@@ -19,14 +19,14 @@ std::string language_metric(const Config& config);
 std::unique_ptr<ModelTraining> language_training(const Config& config, const LanguageData& data,
                                                  TextLanguageModel& model);
 
-/// -log p of all units in nats, each predicted after all that stand before it, and how many there are: by line, or by
-/// record, of which only the body is counted. `adaptation`: as AdaptiveLoss.
+/// The sums of -log p in nats, each unit predicted from all before it, and the numbers of units: by line, or by record,
+/// of which only the body counts. `adaptation`: as AdaptiveLoss.
 RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
                            const AdaptationOptions& adaptation = {});
-/// The mean of -log p of a text's units in nats as it is measured in training: a stream is read in parts side by side,
-/// each with a beginning that is not counted.
+/// The mean of -log p of a text's units in nats, as measured in training: a stream is read in parts side by side, whose
+/// beginnings are not counted.
 double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
-/// The sum of the one over the sum of the other.
+/// The sum of nats over the sum of units.
 double mean_nats(const RecordRatio& records);
 
 }  // namespace mnemo

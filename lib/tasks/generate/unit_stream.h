@@ -1,4 +1,4 @@
-// A corpus as one long row of units.
+// A corpus as one long sequence of units.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@
 
 namespace mnemo {
 
-/// Ids one behind the other. What is longer than kInMemory lies in a temporary file that has no name, so that a corpus
-/// of any size takes little memory.
+/// A sequence of ids. All but the last kInMemory at most are in a temporary file without a name, so that a corpus of
+/// any size takes little memory.
 class UnitStream {
  public:
   static constexpr std::int64_t kInMemory = std::int64_t{1} << 24;
 
-  /// `in_memory`: ids that are kept in memory at the most.
+  /// `in_memory`: the largest number of ids kept in memory.
   explicit UnitStream(std::int64_t in_memory = kInMemory) : in_memory_(in_memory) {}
 
   /// Throws Error if the temporary file cannot be made or written.
@@ -33,7 +33,7 @@ class UnitStream {
   void write_out();
 
   std::int64_t in_memory_, size_ = 0, written_ = 0;
-  std::vector<std::int32_t> ids_;  // those behind the written ones
+  std::vector<std::int32_t> ids_;  // those after the written ones
   std::unique_ptr<std::FILE, Close> file_;
 };
 

@@ -1,3 +1,6 @@
+// Tags keep their spelling from the data until a batch is made. Each column's scheme is guessed from train unless
+// data.scheme names it, and sequences that the scheme would not allow are read by conlleval's rule, which never fails;
+// both are reported, since a wrong scheme would otherwise go unnoticed.
 #include "tasks/tag/data.h"
 
 #include <fmt/ranges.h>
@@ -14,7 +17,7 @@
 namespace mnemo {
 namespace {
 
-// Tags of one kind: how many tokens have them, and the first.
+// Tags of one kind: the number of tokens that have them, and the first one.
 struct SeenTags {
   std::int64_t count = 0;
   std::string tag, place;
@@ -26,7 +29,7 @@ struct SeenTags {
   }
 };
 
-// Why tags that nearly spell spans are of no scheme; empty if they are far from it.
+// Why tags that nearly spell spans follow no scheme; empty if they are far from it.
 std::string near_scheme(const TaggedSentences& train, std::size_t k) {
   std::int64_t tokens = 0, spans = 0;
   SeenTags outside, misspelled, others;
@@ -52,14 +55,14 @@ std::string near_scheme(const TaggedSentences& train, std::size_t k) {
   return reasons.empty() ? "letters of several schemes" : fmt::format("{}", fmt::join(reasons, "; "));
 }
 
-// Says so where most tags of a column look as if they spelled spans but some do not, so that all stand for themselves;
-// and where tokens have no tag but conllu's mark for none.
+// Reports if most tags of a column look like spans but some do not, so that all stand for themselves; and if tokens
+// have only the mark of conllu for a missing tag.
 void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::string& name, const Log& log) {
   if (const std::string reason = near_scheme(train, k); !reason.empty())
-    log(fmt::format(
-        "column {}: its tags stand for themselves, as they are of no scheme of spans ({}); data.scheme would "
-        "name one: iob1, bio, ioe2, bioes, bmes or bilou",
-        name, reason));
+    log(
+        fmt::format("column {}: its tags stand for themselves, as they follow no scheme of spans ({}); data.scheme can "
+                    "name one: iob1, bio, ioe2, bioes, bmes or bilou",
+                    name, reason));
   std::int64_t missing = 0;
   for (const auto& entry : train.entries) missing += std::count(entry.tags[k].begin(), entry.tags[k].end(), "_");
   if (missing > 0)
@@ -78,7 +81,7 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
       guess.add(entry.tags[k]);
       found.insert(entry.tags[k].begin(), entry.tags[k].end());
     }
-    // Words are always spelled so, also where those of train are short ones.
+    // Words are always spelled in BMES, even if those of train are too short to show it.
     const TagScheme guessed = finds_words(names[k]) ? TagScheme::kBmes : guess.scheme();
     TagColumn column{names[k], scheme_from_name(config.data.scheme).value_or(guessed), TagScheme::kNone, {}};
     if (column.data_scheme == TagScheme::kNone && config.data.scheme == "auto")
@@ -129,7 +132,7 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
         first = fmt::format("{}: {} read as {}", sentences.place(entry, at), shown(tags[at]), shown(spelled[at]));
     }
     if (repaired > 0)
-      log(fmt::format("sentences whose column {} is no sequence of {}, read by conlleval's rule: {}; the first: {}",
+      log(fmt::format("sentences whose column {} is not a sequence of {}, read by conlleval's rule: {}; the first: {}",
                       shown(columns[k].name), name_of(columns[k].data_scheme), repaired, first));
   }
 }
@@ -199,7 +202,7 @@ void check_schemes(const TaggedSentences& sentences, const std::vector<TagColumn
     for (const auto& entry : sentences.entries)
       for (std::size_t t = 0; t < entry.tokens.size(); ++t)
         if (!split_tag(entry.tags[k][t], scheme))
-          fail("{}: tag \"{}\" is none of the scheme {}: {}", sentences.place(entry, t), shown(entry.tags[k][t]),
+          fail("{}: tag \"{}\" is not of the scheme {}: {}", sentences.place(entry, t), shown(entry.tags[k][t]),
                name_of(scheme), tags_of(scheme));
   }
 }
@@ -266,7 +269,7 @@ void check_columns(const Config& config) {
   const auto& columns = config.data.columns;
   for (const char* name : {kWordsColumn, kTaggedWordsColumn})
     if (columns.size() > 1 && std::find(columns.begin(), columns.end(), name) != columns.end())
-      throw UsageError(fmt::format("data.columns: {} stands alone, as its tokens are characters", name));
+      throw UsageError(fmt::format("data.columns: {} must be the only one, as its tokens are characters", name));
   if (predicts_words(config) && config.text.unit != "char")
     throw UsageError(fmt::format("data.columns: {} are found in characters; set text.unit to char", columns.front()));
 }
@@ -275,7 +278,7 @@ void check_train_columns(const TaggedSentences& train, const std::vector<TagColu
   check_schemes(train, columns);
   for (const TagColumn& column : columns) {
     if (column.tags.size() < 2)
-      fail("{}: column {} has the one tag \"{}\"; a tagger needs two", train.files.front().path, column.name,
+      fail("{}: column {} has only the tag \"{}\"; a tagger needs two", train.files.front().path, column.name,
            shown(column.tags.front()));
     log(fmt::format("column {}: {} tags, scheme {}", column.name, column.tags.size(), name_of(column.data_scheme)));
   }
@@ -285,11 +288,11 @@ void check_metric_on_dev(const Config& config, const TaggingData& data, const Lo
   const std::string& metric = config.training.early_stopping.metric;
   const bool spans = data.columns.front().data_scheme != TagScheme::kNone;
   if (metric == "f1" && !spans)
-    throw UsageError("training.early_stopping.metric: f1 is of spans, and the tags spell none; use token_accuracy");
+    throw UsageError("training.early_stopping.metric: f1 counts spans, but the tags spell none; use token_accuracy");
   if (!spans || data.dev->size() == 0 || has_spans(data.dev_sentences(), data.columns.front())) return;
   if (metric == "f1")
-    throw UsageError("training.early_stopping.metric: f1 is not defined on dev, which holds no span; use loss");
-  if (metric == "auto") log("dev holds no span, so that F1 is not defined on it: the model is chosen by the loss");
+    throw UsageError("training.early_stopping.metric: f1 is not defined on dev, which has no span; use loss");
+  if (metric == "auto") log("dev has no span, so F1 is not defined on it: the model is chosen by the loss");
 }
 
 }  // namespace

@@ -37,32 +37,32 @@ class TaggedSentences : public RecordSet {
   std::vector<Entry> entries;
 };
 
-/// Says what a reader found that is no error: a byte order mark, CRLF, bytes that are not UTF-8, spans that cut tokens.
+/// Reports what a reader found that is not an error: byte order marks, CRLF, invalid UTF-8, spans that cut tokens.
 void report_reader(const SentenceReader& reader, const Log& log);
 
-/// Reads all files. Throws as the readers do, and if there is no token in all of them.
+/// Reads all files. Throws as the readers do, and if there is no token in any of them.
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const ReadRequest& request,
                                const std::string& what);
 
-/// Spells what was read as spans in the scheme of the first column.
+/// Respells tags that were read as spans in the scheme of the first column.
 void respell_spans(TaggedSentences& sentences, const std::vector<TagColumn>& columns);
 
-/// Throws Error that names file, line and tag for a tag that is none of a column's scheme.
+/// Throws Error that names file, line and tag for a tag that is not of a column's scheme.
 void check_schemes(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);
 
-/// Tags that training did not know; they can never be predicted, and so count as missed.
+/// Tags that do not occur in train; they can never be predicted, and so count as missed.
 struct UnseenTags {
   std::int64_t count = 0;
   std::string first;  ///< the tag, its column and its place
 };
 UnseenTags unseen_tags(const TaggedSentences& sentences, const std::vector<TagColumn>& columns);
-/// Says how many there are and where the first stands; nothing where there is none.
+/// Reports how many there are and where the first is; nothing if there is none.
 void report_unseen(const UnseenTags& unseen, const std::string& what, const Log& log);
 
-/// Says how many sentences the scheme would spell otherwise, and where the first one stands.
+/// Reports how many sentences the scheme would spell otherwise, and where the first one is.
 void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log);
 
-/// Whether the first column's gold tags mark a span; without one F1 is not defined.
+/// Whether the first column's gold tags mark any span; without one F1 is not defined.
 bool has_spans(const TaggedSentences& sentences, const TagColumn& column);
 
 class TaggingData : public TaskData {
@@ -80,7 +80,7 @@ class TaggingData : public TaskData {
   std::vector<TagColumn> columns;
 };
 
-/// Reads what the configuration names; finds out schemes, and reports sequences that are spelled wrongly, which are
+/// Reads the data that the configuration names; determines the schemes, and reports misspelled sequences, which are
 /// read by conlleval's rule.
 std::unique_ptr<TaggingData> read_tagging_data(const Config& config, const ReadRequest& request);
 

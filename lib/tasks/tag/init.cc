@@ -1,4 +1,6 @@
-// What a configuration for tagged sentences must say, by a look at the files.
+// Drafts a configuration for tagged sentences from a look at the files. The format is the first one that all of the
+// first lines fit; then all of train is read by the reader that training uses, and the choices follow from its script,
+// its tokens and the number of sentences.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -14,8 +16,8 @@
 namespace mnemo {
 namespace {
 
-constexpr std::size_t kSample = 5000;  // lines that are looked at to find the format
-constexpr double kMost = 0.9;          // a share of tokens that speaks for all
+constexpr std::size_t kSample = 5000;  // lines from which the format is found
+constexpr double kMost = 0.9;          // fraction of the tokens that is taken for all
 
 std::vector<std::string> split_at(const std::string& line, const char* separators, bool runs) {
   std::vector<std::string> out;
@@ -43,7 +45,7 @@ bool try_jsonl(const std::vector<std::string>& lines, Draft& draft) {
   } catch (const Json::exception&) {
     return false;
   }
-  if (tagged) draft.set("data.format", "jsonl", "an object a line, with spans or tags");
+  if (tagged) draft.set("data.format", "jsonl", "one object per line, with spans or tags");
   return tagged;
 }
 
@@ -59,7 +61,7 @@ bool try_conllu(const std::vector<std::string>& lines, Draft& draft) {
     xpos += cells[kXpos] != "_" ? 1 : 0;
   }
   if (rows == 0 || upos + xpos == 0) return false;
-  draft.set("data.format", "conllu", "ten columns between tabs, the first one a number");
+  draft.set("data.format", "conllu", "ten columns separated by tabs, the first one a number");
   draft.set("data.columns", Json::array({upos > 0 ? "upos" : "xpos"}), "parts of speech");
   return true;
 }
@@ -77,7 +79,7 @@ bool try_slashed(const std::vector<std::string>& lines, Draft& draft) {
   return true;
 }
 
-// The number of columns that rows have, if it is one for all.
+// The number of columns, if it is the same in all rows.
 std::optional<std::size_t> width_of(const std::vector<std::string>& lines, const char* separators, bool runs) {
   std::optional<std::size_t> width;
   for (const std::string& line : lines) {
@@ -95,8 +97,9 @@ bool try_conll(const std::vector<std::string>& lines, Draft& draft) {
   const bool tabs = !width || *width < 2;
   if (tabs) width = width_of(lines, "\t", false);
   if (!width || *width < 2) return false;
-  draft.set("data.format", "conll",
-            fmt::format("a token a line, {} columns, of which the first is the token and the last its tag", *width));
+  draft.set(
+      "data.format", "conll",
+      fmt::format("one token per line, {} columns, of which the first is the token and the last its tag", *width));
   if (tabs) draft.set("data.separator", "\\t", "there are blanks inside columns");
   return true;
 }
@@ -108,7 +111,7 @@ void draft_format(const std::string& path, Draft& draft) {
   for (const auto& attempt : kFormats)
     if (attempt(lines, draft)) return;
   fail(
-      "{}: found no tags: expected a token and its tags a line, CoNLL-U, word/tag, or objects with spans; or write "
+      "{}: found no tags: expected a token and its tags per line, CoNLL-U, word/tag, or objects with spans; or write "
       "the data section by hand (mnemo config explain data)",
       path);
 }
@@ -122,7 +125,7 @@ struct Seen {
   bool mostly(std::int64_t count) const { return static_cast<double>(count) > kMost * static_cast<double>(tokens); }
 };
 
-// Of "句0" and the like, which number a word's characters.
+// Whether the token is like "句0", where characters have their position in the word after them.
 bool is_numbered(const std::string& token) {
   return token.size() > 1 && token.back() >= '0' && token.back() <= '9' && is_unsegmented(decode_utf8(&token[0]).value);
 }
@@ -141,7 +144,7 @@ void add(const Sentence& sentence, Seen& seen) {
   for (const std::string& tag : sentence.tags.front()) ++seen.tags[tag];
 }
 
-// All of train, by the reader that training uses, so that what it cannot read is told now.
+// Reads all of train by the reader that training uses, so that anything unreadable is reported at once.
 Seen look(const Config& config) {
   Seen out;
   for (const DataFile& file : config.data.train) {
@@ -152,7 +155,7 @@ Seen look(const Config& config) {
   return out;
 }
 
-// Whether words are to be found in characters, or characters are the tokens.
+// Whether the tokens are characters, or words that are to be found in characters.
 bool draft_characters(const Config& config, const Seen& seen, Draft& draft) {
   if (!seen.script.unsegmented()) return false;
   if (config.data.format == "slashed") {
@@ -162,7 +165,7 @@ bool draft_characters(const Config& config, const Seen& seen, Draft& draft) {
     return true;
   }
   if (seen.mostly(seen.numbered))
-    draft.set("data.strip_position", true, "tokens are characters with their place in the word behind them");
+    draft.set("data.strip_position", true, "tokens are characters followed by their position in the word");
   return seen.mostly(seen.single) || seen.mostly(seen.numbered) || config.data.format == "jsonl";
 }
 
@@ -172,7 +175,7 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
     return;
   }
   if (seen.script.unsegmented()) {
-    draft.note("tokens are words: text to be tagged must be cut into words, too");
+    draft.note("tokens are words: text to be tagged must be segmented into words, too");
   } else {
     draft.set("text.lowercase", true, "words are looked up in lower case; their characters are read as they are");
     draft.set("text.digits", "zero");

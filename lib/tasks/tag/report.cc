@@ -1,3 +1,6 @@
+// Spans are counted as conlleval does. The main metric is kept as two numbers per sentence, whose sums it is the
+// quotient of, since the bootstrap resamples sentences; calibration compares the probabilities of predicted spans with
+// how often they are right.
 #include "tasks/tag/report.h"
 
 #include <fmt/ranges.h>
@@ -21,7 +24,7 @@ namespace {
 
 constexpr std::size_t kWorstSentences = 50;
 
-// Probabilities beside whether what they are of is right.
+// Collects probabilities of predictions, and whether these are right.
 class Calibrator {
  public:
   Calibrator() : bins_(static_cast<std::size_t>(calibration_bin(1.0)) + 1) {}
@@ -59,10 +62,10 @@ class Calibrator {
   }
 
  private:
-  std::vector<CalibrationBin> bins_;  // sums, until the end
+  std::vector<CalibrationBin> bins_;  // holds sums rather than means
 };
 
-// Whether a span is among others, which are in order.
+// Whether a span is among others, which are sorted.
 bool contains(const std::vector<TagSpan>& spans, const TagSpan& span) {
   const auto found =
       std::partition_point(spans.begin(), spans.end(), [&](const TagSpan& s) { return s.begin < span.begin; });
@@ -112,7 +115,7 @@ std::string checked_metric(const std::string& metric, TagScheme scheme) {
   return metric;
 }
 
-// What a sentence's tags mark of its text: spans, or where there are none the tokens that are wrong.
+// The parts of a sentence's text that its tags mark: spans or, where tags spell none, the tokens that are wrong.
 std::vector<TextMark> marks_of(const std::vector<std::string>& tags, const std::vector<std::string>& others,
                                TagScheme scheme, const PlacedText& placed) {
   std::vector<TextMark> out;
@@ -143,14 +146,14 @@ std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const Tag
     mistake.gold_marks = marks_of(entry.tags[0], predicted[i][0].tags, column.data_scheme, placed);
     mistake.predicted_marks = marks_of(predicted[i][0].tags, entry.tags[0], column.data_scheme, placed);
     const auto right = [](const std::vector<TextMark>& marks) { return std::ranges::all_of(marks, &TextMark::right); };
-    // Tags that spell the same spans otherwise are no mistake.
+    // Tags that spell the same spans differently are not a mistake.
     if (!right(mistake.gold_marks) || !right(mistake.predicted_marks)) out.push_back(std::move(mistake));
     if (out.size() == kWorstSentences) break;
   }
   return out;
 }
 
-// The tag that each word has most often, the first by name of equals; under "" that of all words.
+// The most frequent tag of each word, the first by name among equals; under "" that of all words.
 std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences& train, std::size_t column) {
   std::unordered_map<std::string, std::map<std::string, std::int64_t>> counts;
   for (const auto& entry : train.entries)
@@ -164,7 +167,7 @@ std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences
   return out;
 }
 
-// Tags of one column by a linear CRF that was fitted to train.
+// Tags of one column, predicted by a linear CRF that is fitted to train.
 std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, std::size_t column,
                                                       const TaggedSentences& train, const TaggedSentences& sentences) {
   std::vector<LinearCrf::Sentence> fitted;
@@ -190,7 +193,7 @@ TaggerReport::TaggerReport(const TextTagger& model, const TaggedSentences& sente
   check_schemes(sentences, columns_);
   if (train) check_schemes(*train, columns_);
   if (const UnseenTags unseen = train ? unseen_tags(*train, columns_) : UnseenTags(); unseen.count > 0)
-    fail("train: a tag that the model does not know, {}: it was trained on other data", unseen.first);
+    fail("train: the model does not know the tag {}: it was trained on other data", unseen.first);
   Workspace workspace(pool);
   const auto predicted = model.predict(encode_sentences(model, sentences), {}, workspace);
   for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(model, k, sentences, train, predicted);
@@ -278,7 +281,7 @@ void check_tag_metric(const std::string& name, const std::vector<TagColumn>& col
     if (columns.size() > 1 && name.starts_with(column.name + ".")) own = name.substr(column.name.size() + 1);
   if (std::find(known.begin(), known.end(), own) == known.end())
     throw UsageError(fmt::format("metric {}: a tagger has {}{}", name, fmt::join(known, ", "),
-                                 columns.size() > 1 ? ", of a column with its name and a dot before" : ""));
+                                 columns.size() > 1 ? ", for one column with its name and a dot before" : ""));
 }
 
 Json TaggerReport::json() const {
@@ -320,7 +323,7 @@ std::string TaggerReport::text() const {
     out += fmt::format("\n{} {:.4f}, 95% interval {:.4f} to {:.4f}\n", main_metric_, interval_->value, interval_->low,
                        interval_->high);
   else
-    out += fmt::format("\n{}: not defined, as the data hold no span and none was predicted\n", main_metric_);
+    out += fmt::format("\n{}: not defined, as the data have no span and none was predicted\n", main_metric_);
   if (comparison_) out += comparison_text(*comparison_, other_model_);
   for (std::size_t k = 0; k < columns_.size(); ++k) {
     const TagEvaluation& e = evaluations_[k];

@@ -1,4 +1,4 @@
-// A tagger's report: counts of tokens and spans with an interval.
+// A tagger's report: metrics of tokens and spans with a confidence interval.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,8 @@
 
 namespace mnemo {
 
-/// How well the probabilities of predicted spans (where tags spell none, of tags) tell how often they are right:
-/// expected calibration error over 15 bins of equal width (Guo et al. 2017, eq. 3).
+/// Calibration of the probabilities of predicted spans or, where tags spell none, of tags: expected calibration error
+/// over 15 bins of equal width (Guo et al. 2017, eq. 3).
 struct SpanCalibration {
   std::int64_t spans = 0;
   double ece = 0, mean_probability = 0, share_right = 0;
@@ -24,15 +24,15 @@ struct SpanCalibration {
 class TaggerReport : public Report {
  public:
   /// Measures on sentences. `metric` is f1, precision, recall or token_accuracy; empty: f1 where the first column's
-  /// tags spell spans, else token_accuracy. Throws UsageError for another one, and for one of spans where there are
-  /// none. With `train`, which also tells which words are unknown, there are two baselines, both fitted to it now: the
-  /// tag that each word has most often (words that train lacks get the most frequent tag of all), and a linear CRF.
+  /// tags spell spans, else token_accuracy. Throws UsageError for another one, and for one of spans if there are none.
+  /// With `train`, which also defines the unknown words, two baselines are fitted to it: the most frequent tag of each
+  /// word (words that train lacks get the most frequent tag of all), and a linear CRF.
   TaggerReport(const TextTagger& model, const TaggedSentences& sentences, const std::string& metric,
                const TaggedSentences* train, ThreadPool& pool);
 
   /// Of all columns, with the calibration error `ece`.
   Metrics metrics() const override;
-  /// The strict count has a name of its own only where it differs: else strict_f1 is f1.
+  /// The strict count has a name of its own only if it differs: else strict_f1 is f1.
   std::optional<double> metric(const std::string& name) const override;
   const std::string& main_metric() const override { return main_metric_; }
   /// Throws Error if the other's first column is not measured by the same metric.
@@ -59,7 +59,7 @@ class TaggerReport : public Report {
   std::vector<SpanCalibration> calibrations_;
   std::vector<Baseline> baselines_;
   RecordRatio main_;                  // of the first column's main metric, by sentence
-  std::optional<Interval> interval_;  // 95%, of it; absent where it is not defined
+  std::optional<Interval> interval_;  // 95%, of that metric; none if it is not defined
   // Of the first column, the sentences with a mistake whose true tags are least probable, at most 50.
   std::vector<Mistake> mistakes_;
   std::optional<Comparison> comparison_;

@@ -1,4 +1,4 @@
-// The task tag in the table of tasks.
+// The task tag, as the table of tasks has it.
 #include "base/error.h"
 #include "tasks/start_from.h"
 #include "tasks/tag/report.h"
@@ -57,7 +57,7 @@ class TagTask : public Task {
   void check_metric(const std::string& metric, const TextModel& model, bool with_train) const override {
     check_tag_metric(metric, static_cast<const TextTagger&>(model).columns());
     if (metric.ends_with("unknown_accuracy") && !with_train)
-      throw UsageError(fmt::format("--min {}: needs --train, which says what is known", metric));
+      throw UsageError(fmt::format("--min {}: needs --train, which defines the known words", metric));
   }
 
   std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,

@@ -1,3 +1,5 @@
+// Sentences are encoded once; batches of similar length are drawn for each epoch. On dev only the best tags and the
+// loss are computed, without the probabilities that a report needs.
 #include "tasks/tag/training.h"
 
 #include "pipeline/network_options.h"
@@ -32,7 +34,7 @@ class TaggingTraining : public ModelTraining {
   std::int64_t units() const override { return corpus_.words.units(); }
   std::int64_t batches() const override { return std::ssize(batches_); }
 
-  // F1 where tags spell spans and dev has one, without which it is not defined.
+  // By default F1 where tags spell spans and dev has any, without which it is not defined.
   std::string metric() const override {
     const std::string& metric = config_.training.early_stopping.metric;
     if (metric != "auto") return metric;

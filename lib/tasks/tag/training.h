@@ -15,11 +15,11 @@ std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest
 
 std::unique_ptr<ModelTraining> tagging_training(const Config& config, const TaggingData& data, TextTagger& model);
 
-/// Sentences with their true tags as rows of the network's tables.
+/// Sentences with their gold tags as rows of the network's tables.
 TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences);
 
-/// The metrics of all columns under one roof: the first column's by their names, and where there are several each
-/// column's with its name before a dot.
+/// The metrics of all columns in one map: the first column's by their names and, if there are several, each column's
+/// with the name of the column and a dot before.
 Metrics join_metrics(const std::vector<TagColumn>& columns, const std::vector<TagEvaluation>& evaluations);
 
 }  // namespace mnemo

@@ -129,9 +129,9 @@ TEST_CASE("a language model of other sizes or units starts nothing") {
   };
   CHECK(refused(config("classify", "")).empty());
   CHECK_THAT(refused(config("classify", "", R"(, "lowercase": true)")),
-             Contains("text.lowercase is true, its is false"));
+             Contains("text.lowercase is true, the model's is false"));
   CHECK_THAT(refused(config("classify", R"(, "cell": "gru")")), Contains("model.cell"));
   Config wide = config("classify", "");
   wide.model.hidden = 7;
-  CHECK_THAT(refused(wide), Contains("model.hidden is 7, its is 6"));
+  CHECK_THAT(refused(wide), Contains("model.hidden is 7, the model's is 6"));
 }
