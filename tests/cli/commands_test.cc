@@ -1,4 +1,4 @@
-// Every command, its output and its exit codes, as a user meets them.
+// Every command with its output and exit codes, as a user sees them.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -34,7 +34,7 @@ std::string model() { return trained().path("run/model.safetensors"); }
 
 }  // namespace
 
-TEST_CASE("help goes to stdout with examples first read, and every command has it") {
+TEST_CASE("help goes to stdout with the examples first, and every command has it") {
   const Fixture f;
   for (const char* command : {"train", "evaluate", "classify", "tag", "quantize", "inspect", "config", "bench"}) {
     const Outcome o = f.mnemo({command, "--help"});
@@ -102,7 +102,7 @@ TEST_CASE("training writes the run's files, learns the data, and prints the next
   CHECK(f.bytes("run/model.safetensors") == before);
 }
 
-TEST_CASE("on a terminal a bar is drawn over and cleared, within its width, and NO_COLOR is kept") {
+TEST_CASE("on a terminal a bar is redrawn and cleared, within its width, and NO_COLOR is respected") {
   const Fixture f;
   // A tenth of a second or more, so that the bar is drawn.
   const auto train = [&](const std::string& name, int columns) {
@@ -128,7 +128,7 @@ TEST_CASE("on a terminal a bar is drawn over and cleared, within its width, and 
   CHECK(f.bytes("wide/model.safetensors") == f.bytes("narrow/model.safetensors"));
 }
 
-TEST_CASE("a run ends when its minutes are up, and evaluates every so many minutes") {
+TEST_CASE("a run ends when its minutes are up, and evaluates at intervals of minutes") {
   const Fixture f;
   const Outcome o = f.train("run", {"--set", "training.epochs=1000000", "--set", "training.max_minutes=0.02", "--set",
                                     "training.evaluate_every=0.005 minutes"});
@@ -142,7 +142,7 @@ TEST_CASE("a run ends when its minutes are up, and evaluates every so many minut
   CHECK(f.mnemo({"inspect", f.path("run/model.safetensors"), "--verify"}).code == 0);
 }
 
-TEST_CASE("the model's bytes do not depend on threads or folder, and do on the seed") {
+TEST_CASE("the model's bytes depend on the seed, but not on threads or folder") {
   const Fixture f;
   REQUIRE(f.train("one", {"--threads", "1"}).code == 0);
   for (const char* threads : {"2", "3", "7"}) {
@@ -185,7 +185,7 @@ TEST_CASE("bad data stops training with file, line and what was expected") {
             .code == 0);
 }
 
-TEST_CASE("numbers that are not finite stop training and name the parameter") {
+TEST_CASE("values that are not finite stop training and name the parameter") {
   const Fixture f;
   REQUIRE(f.train("good").code == 0);
   std::string bytes = f.bytes("good/model.safetensors");
@@ -198,7 +198,7 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
   CHECK(o.code == 1);
   CHECK_THAT(o.err, contains_text("embedding.weight holds a value that is not finite"));
 
-  // Weights that are numbers, but so large that a product overflows: the layer is named.
+  // Weights that are finite, but so large that a product overflows: the layer is named.
   const float huge = 3e38f;
   const auto object = nlohmann::json::parse(bytes.substr(8, header));
   const std::size_t at = 8 + header + object.at("output.weight").at("data_offsets").at(0).get<std::size_t>();
@@ -213,7 +213,7 @@ TEST_CASE("numbers that are not finite stop training and name the parameter") {
   CHECK_THAT(far.err, contains_text("not finite"));
 }
 
-TEST_CASE("classify gives one record for each line, in order, alone or in any company") {
+TEST_CASE("classify writes one record per line, in order, whatever else is classified") {
   const Fixture& f = trained();
   const std::string text =
       "a fine film\n\nthis awful walk again\nwords never seen\n" + std::string(3000, 'x') + "\na superb soup";
@@ -273,7 +273,7 @@ TEST_CASE("classify reads files, formats and labels as asked") {
   check_fails(f.mnemo({"classify", model(), f.path("absent")}), 1, "absent");
 }
 
-TEST_CASE("a pipe that pauses gets its answer at once") {
+TEST_CASE("a pipe that pauses gets its answers at once") {
   const Fixture& f = trained();
   int in[2], out[2];
   REQUIRE(pipe(in) == 0);
@@ -346,7 +346,7 @@ TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, a
   CHECK(listed);
 }
 
-TEST_CASE("inspect shows and verifies a model, and a changed weight is found out") {
+TEST_CASE("inspect shows and verifies a model, and detects a changed weight") {
   const Fixture& f = trained();
   const Outcome text = f.mnemo({"inspect", model()});
   CHECK(text.code == 0);
@@ -380,7 +380,7 @@ TEST_CASE("config check, print, schema and explain") {
   check_fails(f.mnemo({"config", "explain", "epochs"}), 2, "nearest is training.epochs");
 }
 
-TEST_CASE("a dry run tells about the data and writes nothing") {
+TEST_CASE("a dry run describes the data and writes nothing") {
   const Fixture f;
   write_text(f.path("dev.tsv"), "pos\ta fine film\nneg\tunheard of\n");
   const Outcome o = f.train("dry", {"--dry-run"});
@@ -409,7 +409,7 @@ TEST_CASE("cross-validation prints each fold, mean and spread") {
   CHECK_THAT(small.out, contains_text("on which it is defined"));
 }
 
-TEST_CASE("nothing old is lost before the new run can begin") {
+TEST_CASE("nothing old is lost before a new run can begin") {
   const Fixture f;
   REQUIRE(f.train("run").code == 0);
   const std::string before = f.bytes("run/model.safetensors");
@@ -427,7 +427,7 @@ TEST_CASE("nothing old is lost before the new run can begin") {
   CHECK(again.code == 0);
 }
 
-TEST_CASE("a full device is noticed by every command that prints") {
+TEST_CASE("every command that prints notices a full device") {
   const Fixture& f = trained();
   if (access("/dev/full", W_OK) != 0) {
     WARN("skipped: no /dev/full here");
@@ -447,7 +447,7 @@ TEST_CASE("a full device is noticed by every command that prints") {
   }
 }
 
-TEST_CASE("pretrained vectors of all words travel in the model, and options of training are taken") {
+TEST_CASE("pretrained vectors of all words are saved in the model, and training options are accepted") {
   const Fixture f;
   write_text(f.path("v.txt"), "fine 1 0 0 0\n<unk> 0 0 0 1\nbrilliant 1 0 0 0.1\nodd 1 2\ndull 0 1 0 0\n");
   const Outcome o = f.train("run", {"--set", "text.pretrained=" + f.path("v.txt"),
@@ -470,7 +470,7 @@ TEST_CASE("pretrained vectors of all words travel in the model, and options of t
   CHECK_THAT(f.mnemo({"inspect", path}).out, contains_text("embedding.frozen"));
   CHECK(f.mnemo({"classify", path}, "brilliant\n").out != f.mnemo({"classify", path}, "unheard\n").out);
 
-  // Begun from it with a rate of 0 and nothing averaged, a run keeps the n-grams' rows too.
+  // Started from it with a learning rate of 0 and no averaging, a run keeps the rows of n-grams, too.
   const Outcome same = f.train(
       "same", {"--init-from", path, "--set", "text.ngrams.char_min=2", "--set", "text.ngrams.char_max=3", "--set",
                "text.ngrams.buckets=50", "--set", "model.embedding=4", "--set", "training.learning_rate=0"});
@@ -481,7 +481,7 @@ TEST_CASE("pretrained vectors of all words travel in the model, and options of t
   CHECK(raw(f.path("same/model.safetensors")) == raw(path));
 }
 
-TEST_CASE("every cell and what stands around it: trained, loaded, the same for any threads, gone on with") {
+TEST_CASE("every cell and its options: trained, loaded, the same for any threads, continued") {
   const Fixture f;
   const std::vector<std::vector<std::string>> variants{
       {"cell=gru"},
@@ -524,7 +524,7 @@ TEST_CASE("every cell and what stands around it: trained, loaded, the same for a
               1, "model.cell is \"cifg_lstm\", the model's is \"gru\"");
 }
 
-TEST_CASE("all that is wrong between keys of the model section is listed with the rest") {
+TEST_CASE("conflicts between keys of the model section are listed with the other errors") {
   const Fixture f;
   write_text(f.path("bad.json"), R"({"model": {"cell": "gru", "reset_after": false, "projection": 40, "zoneout_c": 0.1,
     "layer_norm": true, "state_dropout": 0.1}, "training": {"optimizer": "sgd", "weight_decay": 5, "learning_rate": 1}})");
@@ -555,13 +555,13 @@ TEST_CASE("vectors that are not tuned stay as they are, while other rows are tra
     REQUIRE(at > 0);
     const std::vector<float> fine(table.begin() + 4 * at, table.begin() + 4 * at + 4);
     CHECK((fine == std::vector<float>{1, 0, 0, 0}) == (tune == std::string("false")));
-    // n-grams begin at zero; training moves them.
+    // n-grams are initialised to zero; training changes them.
     const std::vector<float> ngrams(table.end() - 50 * 4, table.end());
     CHECK(std::count(ngrams.begin(), ngrams.end(), 0.0f) < 100);
   }
 }
 
-TEST_CASE("a label that the split keeps out of train is a label all the same") {
+TEST_CASE("a label of which all records are held out of train is still a label") {
   const Fixture f;
   write_text(f.path("rare.tsv"), tiny_data() + "odd\ta strange walk\n");
   for (int seed = 1; seed <= 8; ++seed) {
@@ -573,14 +573,14 @@ TEST_CASE("a label that the split keeps out of train is a label all the same") {
   }
 }
 
-TEST_CASE("a weight decay that would turn weights round is refused") {
+TEST_CASE("a weight decay that would reverse the sign of weights is refused") {
   const Fixture f;
   check_fails(f.train("decay", {"--set", "training.optimizer=adamw", "--set", "training.weight_decay=10", "--set",
                                 "training.learning_rate=0.11"}),
               2, "training.weight_decay");
 }
 
-TEST_CASE("a new run can begin with an old one's weights, also with more words and labels") {
+TEST_CASE("a new run can start from an old one's weights, also with more words and labels") {
   const Fixture f;
   REQUIRE(f.train("old").code == 0);
   const Outcome same = f.train("same", {"--init-from", f.path("old/model.safetensors"), "--set", "training.epochs=1"});
@@ -592,7 +592,7 @@ TEST_CASE("a new run can begin with an old one's weights, also with more words a
               "its weights do not fit");
 }
 
-TEST_CASE("quantize writes a model of narrower numbers that answers as before, and tells what it gains and loses") {
+TEST_CASE("quantize writes a model of lower precision that answers as before, and reports gains and losses") {
   const Fixture& f = trained();
   const std::string model = f.path("run/model.safetensors"), dev = f.path("dev.tsv");
   const std::string before = f.mnemo({"classify", model, f.path("train.tsv"), "--format-in", "tsv"}).out;
@@ -631,7 +631,7 @@ TEST_CASE("quantize writes a model of narrower numbers that answers as before, a
               "--max-drop");
 }
 
-TEST_CASE("a damaged model of narrower numbers is refused with the reason") {
+TEST_CASE("a damaged model of lower precision is refused with the reason") {
   const Fixture& f = trained();
   const std::string good = f.path("good.safetensors"), bad = f.path("bad.safetensors");
   REQUIRE(f.mnemo({"quantize", f.path("run/model.safetensors"), "--dev", f.path("dev.tsv"), "-o", good}).code == 0);
@@ -672,7 +672,7 @@ TEST_CASE("training in bfloat16: the same bytes for any threads, or refused with
              contains_text("accuracy 1.0000"));
 }
 
-TEST_CASE("bench takes numbers where they are defined") {
+TEST_CASE("bench takes precisions where they are defined") {
   const Fixture f;
   const auto bench = [&](const std::string& mode, const std::string& precision) {
     return f.mnemo({"bench", "gru", "--batch", "2", "--steps", "3", "--input", "4", "--hidden", "5", "--repeat", "2",
@@ -688,7 +688,7 @@ TEST_CASE("bench takes numbers where they are defined") {
   check_fails(bench("train", "int8"), 2, "only in the modes infer and step");
 }
 
-TEST_CASE("bench counts the operations of the products, and tells what was run") {
+TEST_CASE("bench counts the operations of the products, and reports what was run") {
   const Fixture f;
   const auto bench = [&](std::vector<std::string> more) {
     std::vector<std::string> arguments{"bench", "--batch",  "3", "--input",  "4",   "--hidden",
@@ -705,7 +705,7 @@ TEST_CASE("bench counts the operations of the products, and tells what was run")
   const auto tokens = [](const nlohmann::json& j) {
     return j["tokens_per_s"].get<double>() * j["median_ms"].get<double>() * 1e-3;
   };
-  // 2 G H (I + H) a token, thrice that in training.
+  // 2 G H (I + H) per token, three times that in training.
   const auto gru = bench({"gru", "--steps", "2"});
   CHECK(tokens(gru) == Approx(6));
   CHECK(operations(gru) == Approx(6 * 3 * 2.0 * 3 * 5 * (4 + 5)));
@@ -714,21 +714,21 @@ TEST_CASE("bench counts the operations of the products, and tells what was run")
   const auto both = bench({"lstm", "--lengths", "1..5", "--bidirectional", "--layers", "2", "--mode", "infer"});
   CHECK(tokens(both) == Approx(1 + 3 + 5));
   CHECK(operations(both) == Approx(9 * 2 * (2.0 * 4 * 5 * (4 + 5) + 2.0 * 4 * 5 * (10 + 5))));
-  // A cell whose gates do not see the state has the input's product alone.
+  // A cell whose gates do not see the state has only the input's product.
   CHECK(operations(bench({"min_lstm", "--steps", "1", "--mode", "infer"})) == Approx(3 * 2.0 * 3 * 5 * 4));
-  // Threads that share cores share their peak: of 16 it is not eight times that of two.
+  // Threads that share cores share their peak: that of 16 threads is not eight times that of two.
   const auto peak = [&](const char* threads) {
     return bench({"lstm", "--steps", "1", "--mode", "infer", "--threads", threads})["peak_gflops"].get<double>();
   };
   if (std::thread::hardware_concurrency() <= 4) CHECK(peak("32") < 8 * peak("2"));
-  // A step is made by one thread.
+  // A step runs on one thread.
   const auto step = bench({"rnn", "--activation", "relu", "--mode", "step", "--precision", "int8"});
   CHECK(step["threads"] == 1);
   CHECK(step["activation"] == "relu");
   CHECK(step["weight_gbytes_per_s"].get<double>() * step["median_ms"].get<double>() * 1e6 == Approx(5.0 * (4 + 5)));
 }
 
-TEST_CASE("several labels a text") {
+TEST_CASE("several labels per text") {
   const Fixture f;
   std::string data;
   for (int i = 0; i < 30; ++i) {
@@ -756,7 +756,7 @@ TEST_CASE("several labels a text") {
   CHECK(records[1] == "-");
 }
 
-TEST_CASE("JSON that is too large for the memory ends with a message, and a device is no configuration") {
+TEST_CASE("JSON that is too large for the memory ends with a message, and a device is not a configuration") {
   const Fixture& f = trained();
   std::string line = R"({"text": "a", "z": [)";
   for (int i = 0; i < 300000; ++i) line += "[1],";

@@ -6,7 +6,7 @@
 #include "tests/cli/program.h"
 #include "tests/temporary_folder.h"
 
-/// Forty labelled lines that eight words tell apart.
+/// Forty labelled lines that eight words distinguish.
 inline std::string tiny_data() {
   const std::vector<std::string> good{"fine", "lovely", "superb", "warm"}, bad{"dull", "awful", "stale", "cold"};
   const std::vector<std::string> nouns{"film", "soup", "room", "song", "walk"};
@@ -51,7 +51,7 @@ class Fixture {
   TemporaryFolder folder_;
 };
 
-/// The one that has a trained model in `run`.
+/// The fixture with a trained model in `run`.
 inline const Fixture& trained() {
   static const std::unique_ptr<const Fixture> fixture = [] {
     auto made = std::make_unique<Fixture>();

@@ -1,4 +1,4 @@
-// Help, and what is said to a command line that is not right.
+// Help, and the messages for a wrong command line.
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -29,7 +29,7 @@ struct Shown {
   std::string letter, name, text;
   bool has_value = false;
 
-  // What stands behind "default: ", if it is one word.
+  // The word after "default: ", if it is only one.
   std::string default_word() const {
     const std::size_t at = text.find("(default: ");
     if (at == std::string::npos) return "";
@@ -74,7 +74,7 @@ Words with(Words words, const Words& more) {
   return words;
 }
 
-// Every command and those below it.
+// Every command and its subcommands.
 std::vector<Words> all_commands(const Fixture& f) {
   std::vector<Words> out;
   for (const std::string& name : commands_of(f.mnemo({"--help"}).out)) {
@@ -109,7 +109,7 @@ const Fixture& with_language_model() {
 
 }  // namespace
 
-TEST_CASE("help reads like a page: examples first, titled groups, each option once, no line too long") {
+TEST_CASE("help pages: examples first, titled groups, each option once, no line too long") {
   const Fixture f;
   setenv("COLUMNS", "80", 1);
   const auto commands = all_commands(f);
@@ -157,7 +157,7 @@ TEST_CASE("a mistyped command or option is answered with the nearest one") {
   check_refused(f.mnemo({"classify", "m", "-x"}), "-x: unknown option (mnemo help classify lists all)");
 }
 
-TEST_CASE("what an argument must be is said in words") {
+TEST_CASE("messages say in words what an argument must be") {
   const Fixture f;
   check_refused(f.mnemo({"train"}), "CONFIG.json is missing; usage: mnemo train [OPTION]... CONFIG.json");
   check_refused(f.mnemo({"quantize", "m", "-o", "x"}), "--dev is missing");
@@ -187,7 +187,7 @@ TEST_CASE("short options, joined and repeated ones mean what the long ones mean"
                                   {"-qk2", "-f", "jsonl"},
                                   {"--top=2", "--format=jsonl", "-q"}})
     CHECK(f.mnemo(with({"classify", model}, short_form), text).out == long_form.out);
-  // An option takes one value: what comes behind it is the argument.
+  // An option takes one value: what comes after it is the argument.
   const Outcome print =
       f.mnemo({"config", "print", "-s", "training.epochs=7", "--set=training.seed=5", f.path("c.json")});
   REQUIRE(print.code == 0);
@@ -195,7 +195,7 @@ TEST_CASE("short options, joined and repeated ones mean what the long ones mean"
   CHECK_THAT(print.out, contains_text("\"seed\": 5"));
 }
 
-TEST_CASE("train -o names the run's folder, -q says nothing but what goes wrong") {
+TEST_CASE("train -o names the run's folder, -q prints only errors") {
   const Fixture f;
   const Outcome o = f.mnemo({"train", f.path("c.json"), "-q", "-o", f.path("named")});
   CHECK(o.code == 0);
@@ -206,7 +206,7 @@ TEST_CASE("train -o names the run's folder, -q says nothing but what goes wrong"
   CHECK_THAT(again.err, contains_text("holds a run already"));
 }
 
-TEST_CASE("the defaults that help shows are those that hold") {
+TEST_CASE("the defaults that help shows are the actual ones") {
   const Fixture &f = trained(), &lm = with_language_model();
   const std::string model = f.path("run/model.safetensors"), language_model = lm.path("lm/model.safetensors");
   const std::string labelled = "pos\ta fine film\nneg\tthis dull soup again\n";
@@ -233,7 +233,7 @@ TEST_CASE("the defaults that help shows are those that hold") {
   CHECK(compared >= 30);
 }
 
-TEST_CASE("completion: bash completes commands, options and values of them, and other shells have their scripts") {
+TEST_CASE("completion: bash completes commands, options and their values, and other shells have scripts") {
   const Fixture f;
   const Outcome o = f.mnemo({"completion", "bash"});
   REQUIRE(o.code == 0);
@@ -252,7 +252,7 @@ TEST_CASE("completion: bash completes commands, options and values of them, and 
   CHECK(completed("mnemo classify m --to") == "--top\n");
   CHECK(completed("mnemo classify m -f j") == "jsonl\n");
   CHECK(completed("mnemo bench min_l") == "min_lstm\n");
-  // Files, which bash itself completes where nothing is offered.
+  // Files, which bash itself completes where there are no candidates.
   CHECK(completed("mnemo train -o ''") == "\n");
   for (const char* shell : {"zsh", "fish"}) CHECK_THAT(f.mnemo({"completion", shell}).out, contains_text("threads"));
   check_refused(f.mnemo({"completion", "tcsh"}), "SHELL: expected bash, zsh or fish, found \"tcsh\"");

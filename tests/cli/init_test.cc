@@ -1,4 +1,4 @@
-// mnemo init: what it finds in files of many forms, and that training takes what it writes.
+// mnemo init: what it finds in files of many formats, and that training accepts what it writes.
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -11,7 +11,7 @@ using nlohmann::json;
 const std::vector<std::string> kGood{"a fine film", "a lovely song", "superb, warm soup", "such a warm room"},
     kBad{"this dull film again", "an awful walk", "stale, cold soup", "a cold room"};
 
-// Forty records, each made of a label and a text.
+// Forty records, each made from a label and a text.
 template <class Record>
 std::string forty(const Record& record) {
   std::string out;
@@ -50,7 +50,7 @@ class Looked {
     CHECK(check.code == 0);
     return json::parse(o.out);
   }
-  // Trains what was found last for one epoch.
+  // Trains the last configuration for one epoch.
   void train() const {
     const Outcome o =
         f_.mnemo({"train", f_.path("my.json"), "--overwrite", "-o", f_.path("run"), "-s", "training.epochs=1"});
@@ -75,9 +75,9 @@ class Looked {
 
 }  // namespace
 
-TEST_CASE("init classify finds format, columns and labels of every form of file") {
+TEST_CASE("init classify finds format, columns and labels of every kind of file") {
   const Looked looked("classify");
-  SECTION("tsv as it is usual") {
+  SECTION("ordinary tsv") {
     const json c = looked.at(
         "d.tsv", forty([](const auto& label, const auto& text, const auto&) { return label + ("\t" + text) + "\n"; }));
     CHECK(c["data"]["format"] == "tsv");
@@ -96,7 +96,7 @@ TEST_CASE("init classify finds format, columns and labels of every form of file"
     CHECK(c["data"]["label"] == "Sentiment");
     CHECK(c["data"]["text"] == "Review");
   }
-  SECTION("csv with quotes, separators and line ends inside them, and names that tell nothing") {
+  SECTION("csv with quotes, separators and line ends inside them, and names that say nothing") {
     const json c = looked.at("d.csv", "a,b,c\n" + forty([](const auto& label, const auto& text, const auto& number) {
                                         return number + ",\"" + text + ",\n\"\"so\"\" it is\"," + label + "\n";
                                       }));
@@ -132,7 +132,7 @@ TEST_CASE("init classify finds format, columns and labels of every form of file"
                              }));
     CHECK(c["data"]["format"] == "fasttext");
   }
-  SECTION("label and text parted by a blank") {
+  SECTION("label and text separated by a blank") {
     const json c = looked.at(
         "d.txt", forty([](const auto& label, const auto& text, const auto&) { return label + (" " + text) + "\n"; }));
     CHECK(c["data"]["format"] == "spaced");
@@ -141,7 +141,7 @@ TEST_CASE("init classify finds format, columns and labels of every form of file"
     const json c = looked.at("d.txt", many("(3 (2 It) (4 (2 is) (3 great)))\n(1 (2 It) (1 (2 is) (0 bad)))\n", 10));
     CHECK(c["data"]["format"] == "trees");
   }
-  SECTION("Chinese, with uneven labels") {
+  SECTION("Chinese, with unbalanced labels") {
     const json c = looked.at("d.tsv", many("好\t房间干净，服务员很热情\n", 60) + many("坏\t又脏又吵，不会再来\n", 5));
     CHECK(c["text"]["unit"] == "char");
     CHECK_THAT(looked.reasons(), contains_text("training.epochs 30"));
@@ -150,7 +150,7 @@ TEST_CASE("init classify finds format, columns and labels of every form of file"
   looked.train();
 }
 
-TEST_CASE("init refuses what has no labels or tags, and says what it looked for") {
+TEST_CASE("init refuses files without labels or tags, and says what it looked for") {
   CHECK_THAT(Looked("classify").refused("d.txt", "one thing\nanother thing\nand a third one\n"),
              contains_text("found no labels"));
   CHECK_THAT(Looked("classify").refused("empty.tsv", ""), contains_text("has no lines"));
@@ -164,7 +164,7 @@ TEST_CASE("init refuses what has no labels or tags, and says what it looked for"
   CHECK(f.mnemo({"init", "classify", "-"}).code == 2);
 }
 
-TEST_CASE("init takes files for train, dev and test by their names, also those of a folder") {
+TEST_CASE("init assigns files to train, dev and test by their names, also those of a folder") {
   const Looked looked("classify");
   const Fixture& f = looked.fixture();
   std::filesystem::create_directory(f.path("set"));
@@ -181,7 +181,7 @@ TEST_CASE("init takes files for train, dev and test by their names, also those o
   CHECK(two["data"]["train"].size() == 2);
 }
 
-TEST_CASE("init tag finds format, columns and units of every form of file") {
+TEST_CASE("init tag finds format, columns and units of every kind of file") {
   const Looked looked("tag");
   SECTION("conll, English names") {
     const json c =
@@ -196,7 +196,7 @@ TEST_CASE("init tag finds format, columns and units of every form of file") {
     CHECK(c["text"]["unit"] == "char");
     CHECK_FALSE(c["data"].contains("strip_position"));
   }
-  SECTION("conll, characters with their place") {
+  SECTION("conll, characters with their position") {
     const json c = looked.at("d.conll", many("李0 B-PER\n白1 I-PER\n唱0 O\n歌1 O\n\n", 20));
     CHECK(c["data"]["strip_position"] == true);
   }
@@ -230,7 +230,7 @@ TEST_CASE("init tag finds format, columns and units of every form of file") {
   looked.train();
 }
 
-TEST_CASE("init generate tells plain text from poems, and sizes the model by the text") {
+TEST_CASE("init generate distinguishes plain text from poems, and sizes the model by the text") {
   const Looked looked("generate");
   const json small = looked.at("d.txt", many("to be or not to be\n", 40));
   CHECK(small["data"]["format"] == "lines");

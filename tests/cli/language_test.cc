@@ -92,7 +92,7 @@ TEST_CASE("language models: the same bytes for any number of threads, and after 
   CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
 }
 
-TEST_CASE("a configuration that makes no language model is refused by its keys") {
+TEST_CASE("a configuration that does not suit a language model is refused by its keys") {
   const LanguageFixture f;
   const auto refused = [&](const std::vector<std::string>& more) {
     const Outcome o = f.train("refused", more);
@@ -108,14 +108,14 @@ TEST_CASE("a configuration that makes no language model is refused by its keys")
   const Outcome empty = f.train("refused", {"--set", "data.train=empty.txt"});
   CHECK(empty.code == 1);
   CHECK_THAT(empty.err, contains_text("empty.txt: train has no text of at least two units"));
-  // A corpus of one line is one, if a poor one.
+  // A corpus of one line is accepted, poor as it is.
   write_text(f.path("line.txt"), "春眠不觉晓");
   CHECK(f.train("line", {"--set", "data.train=line.txt", "--set", "training.epochs=1"}).code == 0);
   CHECK(f.train("line2", {"--set", "data.train=line.txt", "--set", "data.dev_fraction=0", "--set", "training.epochs=1"})
             .code == 0);
 }
 
-TEST_CASE("generate goes on with a prompt: the same seed the same text, whatever is generated beside it") {
+TEST_CASE("generate continues a prompt: the same seed gives the same text, whatever is generated beside it") {
   const LanguageFixture& f = trained();
   const std::string model = f.path("run/model.safetensors");
   const Outcome greedy = f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"});
@@ -148,7 +148,7 @@ TEST_CASE("generate goes on with a prompt: the same seed the same text, whatever
   CHECK(five[0]["text"] != five[1]["text"]);
   CHECK(five[0]["units"] == 30);
   CHECK(five[0]["log_prob"].get<double>() < 0.0);
-  // One sample is written as it grows: the same text.
+  // A single sample is written as it grows: the same text.
   const Outcome text = f.mnemo({"generate", model, "--length", "30", "--seed", "7", "--temperature", "1.5"});
   CHECK(text.out == five[0]["text"].get<std::string>() + "\n");
   CHECK(lines("8", {})[0]["text"] != five[0]["text"]);
@@ -195,7 +195,7 @@ TEST_CASE("words are joined by blanks, and never the unknown one") {
   CHECK_THAT(text.out, !contains_text("  "));
 }
 
-TEST_CASE("evaluate tells perplexity, nats and bits of every unit, with an interval and a paired comparison") {
+TEST_CASE("evaluate reports perplexity, nats and bits per unit, with an interval and a paired comparison") {
   const LanguageFixture& f = trained();
   const std::string model = f.path("run/model.safetensors");
   const Outcome o = f.mnemo({"evaluate", model, f.path("train.txt"), "--format", "json", "--min", "perplexity=2"});
@@ -234,7 +234,7 @@ TEST_CASE("a language model is trained on standard input as on a file") {
   CHECK(f.bytes("piped/model.safetensors") == f.bytes("run/model.safetensors"));
 }
 
-TEST_CASE("score gives each line's log-probability by itself, in order, and rescores lists of candidates") {
+TEST_CASE("score gives the log-probability of each line by itself, in order, and rescores lists of candidates") {
   const LanguageFixture& f = trained();
   const std::string model = f.path("run/model.safetensors");
   const Outcome o = f.mnemo({"score", model}, "to be or not to be\n\n春眠不觉晓\nbe to\n");
@@ -309,7 +309,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
     CHECK(wide.code == 1);
     CHECK_THAT(wide.err, contains_text("model.hidden is 11, the model's is 10"));
   }
-  // A language model goes on with other text, and keeps the units that only the old one has.
+  // A language model is trained further on other text, and keeps the units that only the old one has.
   write_text(f.path("new.txt"), "kind to be kind\n");
   const Outcome again = start("words.json", {"--set", "data.train=new.txt"});
   INFO(again.err);
@@ -317,7 +317,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   CHECK_THAT(again.err, contains_text("vocabulary: 4 of 4 units"));
   CHECK_THAT(again.err, contains_text("3 more units from the model of --init-from"));
   CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layers carried over"));
-  // A run goes on with the vocabulary that it began with, and a finished one is left as it is.
+  // A run is resumed with the vocabulary that it started with, and a finished one is left as it is.
   for (const std::string config : {"words.json", "classify.json", "tag.json"}) {
     INFO(config);
     const std::vector<std::string> more =
@@ -338,7 +338,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   const Outcome other = f.mnemo({"train", f.path("words.json"), "--init-from", f.path("started/model.safetensors"),
                                  "--set", "model.hidden=11", "--set", "output.dir=" + f.path("other")});
   CHECK(other.code == 1);
-  // A classifier starts no language model.
+  // A language model cannot start from a classifier.
   REQUIRE(f.mnemo({"train", f.path("classify.json"), "--set", "output.dir=" + f.path("classifier")}).code == 0);
   CHECK(f.mnemo({"train", f.path("words.json"), "--init-from", f.path("classifier/model.safetensors"), "--set",
                  "output.dir=" + f.path("other")})
@@ -354,7 +354,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   }
 }
 
-TEST_CASE("evaluate and score go on learning where they are asked to") {
+TEST_CASE("evaluate and score adapt if they are asked to") {
   const auto& f = trained();
   const auto nats = [&](const std::vector<std::string>& more) {
     std::vector<std::string> all{"evaluate", f.path("run/model.safetensors"), f.path("other.txt"), "--format", "json"};
@@ -381,7 +381,7 @@ TEST_CASE("evaluate and score go on learning where they are asked to") {
   CHECK(log_p(30) > log_p(1) + 5);
 }
 
-TEST_CASE("the mean of all steps begins where dev no longer improves, and is resumed to the bit") {
+TEST_CASE("averaging over all steps begins when dev stops improving, and is resumed to the bit") {
   const LanguageFixture f;
   const std::vector<std::string> more{"--set", "training.average_after=2",   "--set", "training.optimizer=sgd",
                                       "--set", "training.learning_rate=5.0", "--set", "training.epochs=30",
@@ -395,7 +395,7 @@ TEST_CASE("the mean of all steps begins where dev no longer improves, and is res
   again.push_back("--resume");
   REQUIRE(f.train("cut", again).code == 0);
   CHECK(f.bytes("one/model.safetensors") == f.bytes("cut/model.safetensors"));
-  // One mean at a time.
+  // One kind of average at a time.
   const Outcome both = f.train("both", {"--set", "training.average_after=2", "--set", "training.average_from=1"});
   CHECK(both.code == 2);
   CHECK_THAT(both.err, contains_text("training.average_after: not with training.average_from"));
@@ -421,7 +421,7 @@ TEST_CASE("an adaptive softmax learns, generates and is loaded as it was saved")
       2);
 }
 
-TEST_CASE("quantize narrows language models, which then say nearly the same") {
+TEST_CASE("quantised language models give nearly the same probabilities") {
   const auto& f = trained();
   const std::string model = f.path("run/model.safetensors"), out = f.path("small.safetensors");
   const Outcome o = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--max-drop", "0.05", "-o", out,

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Quatrains that stand in every anthology of the Tang, with titles and authors.
+// Quatrains that are in every anthology of the Tang, with titles and authors.
 const std::vector<std::array<std::string, 3>> kPoems{
     {"李白", "靜夜思", "牀前看月光，疑是地上霜。|舉頭望山月，低頭思故鄉。"},
     {"王之渙", "登鸛雀樓", "白日依山盡，黃河入海流。|欲窮千里目，更上一層樓。"},
@@ -97,7 +97,7 @@ std::string forty_lines(int every) {
   return out;
 }
 
-// The log p that `score` gives a line.
+// The log-probability that `score` gives a line.
 double scored(const PoemFixture& f, const std::string& run, const std::string& line) {
   const Outcome o = f.mnemo({"score", f.path(run + "/model.safetensors"), "--format", "jsonl"}, line + "\n");
   return json::parse(o.out)["log_prob"];
@@ -105,7 +105,7 @@ double scored(const PoemFixture& f, const std::string& run, const std::string& l
 
 }  // namespace
 
-TEST_CASE("poems: what stands in train is left out of dev, and only bodies are measured") {
+TEST_CASE("poems: those of train are left out of dev, and only bodies are measured") {
   const PoemFixture f;
   const Outcome o = f.train("run");
   INFO(o.err);
@@ -118,7 +118,7 @@ TEST_CASE("poems: what stands in train is left out of dev, and only bodies are m
   REQUIRE(e.code == 0);
   const json report = json::parse(e.out);
   CHECK(report["records"] == 12);
-  // The units that were measured: those of the bodies, with each one's end.
+  // The units that are measured: those of the bodies, with the end of each.
   std::int64_t body = 0;
   for (const json& poem : json::parse(mnemo::read_file(f.path("train.json")))) {
     for (const std::string paragraph : poem["paragraphs"])
@@ -159,7 +159,7 @@ TEST_CASE("poems: the same bytes for any number of threads, and after an interru
   CHECK(f.bytes("cut/model.safetensors") == f.bytes("one/model.safetensors"));
 }
 
-TEST_CASE("poems in a form keep it, and are told with their title and author") {
+TEST_CASE("poems in a form keep it, and are written with their title and author") {
   const auto& f = trained();
   const Outcome o = f.generate({"--form", "五绝", "--title", "春曉", "--author", "王維", "--samples", "20", "--tones",
                                 "loose", "--allow-repeats", "--format", "jsonl"});
@@ -193,7 +193,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
   REQUIRE(o.code == 0);
   CHECK(o.out.starts_with("春"));
   for (const std::string c : {"，江", "\n月", "，夜"}) CHECK(o.out.find(c) != std::string::npos);
-  // The best of eight has at least the log p of each alone, as quatrains want no parallel couplets.
+  // The best of eight is at least as probable as each alone, as quatrains need no parallel couplets.
   const std::vector<std::string> form{"--form", "五绝", "--tones", "off", "--format", "jsonl"};
   const auto log_p = [&](std::vector<std::string> more) {
     more.insert(more.begin(), form.begin(), form.end());
@@ -206,7 +206,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
   REQUIRE(best.size() == 1);
   REQUIRE(all.size() == 8);
   CHECK(best[0] == *std::max_element(all.begin(), all.end()));
-  // In verse of eight lines parallelism counts too.
+  // In verse of eight lines parallelism counts, too.
   const std::vector<std::string> eight{"--form", "五律", "--tones", "off", "--allow-repeats", "--format", "jsonl"};
   const auto worth = [&](std::vector<std::string> more) {
     more.insert(more.begin(), eight.begin(), eight.end());
@@ -222,7 +222,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
   CHECK(chosen == std::vector<double>{*std::max_element(every.begin(), every.end())});
 }
 
-TEST_CASE("forms that cannot be, and models that cannot, are refused") {
+TEST_CASE("impossible forms, and models that cannot write them, are refused") {
   const auto& f = trained();
   const auto refused = [&](const std::vector<std::string>& arguments, const std::string& text, int code = 1) {
     const Outcome o = f.generate(arguments);
@@ -235,7 +235,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   refused({"--form", "五绝", "--acrostic", "春江月龘"}, "龘");
   refused({"--form", "八绝"}, "neither a form nor a file", 2);
   refused({"--acrostic", "春"}, "--acrostic: only with --form", 2);
-  // A whole poem as the prompt comes back as it is.
+  // A whole poem as the prompt is returned as it is.
   const Outcome poem = f.generate({"--form", "五绝", "--tones", "off", "--format", "jsonl"});
   const std::string whole = json::parse(poem.out)["text"];
   for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--beam", "2"}, {"--samples", "2"}}) {
@@ -277,7 +277,7 @@ TEST_CASE("forms that cannot be, and models that cannot, are refused") {
   CHECK_THAT(plain({"--title", "abc"}).err, contains_text("is not conditioned on titles and authors"));
 }
 
-TEST_CASE("a tune from a file, and from the product's own") {
+TEST_CASE("a tune from a file, and a built-in one") {
   const auto& f = trained();
   write_text(f.path("tune.txt"), "试\n中平A，中中平A。\n");
   const Outcome o = f.generate({"--form", f.path("tune.txt"), "--format", "jsonl", "--rhyme", "xinyun"});
@@ -290,7 +290,7 @@ TEST_CASE("a tune from a file, and from the product's own") {
 }
 
 TEST_CASE("a traditional model's characters have the tones of a traditional text") {
-  // 征 is level; 徵, which simplified texts write 征 too, may be oblique. Neither does its line show a script.
+  // 征 is level; 徵, which simplified texts write 征 too, may be oblique. Its line does not show a script, either.
   const auto& f = trained();
   write_text(f.path("oblique.txt"), "试\n仄中，中平A。\n");
   const std::vector<std::string> form{"--form", f.path("oblique.txt"), "--rhyme", "pingshui"};
@@ -327,13 +327,13 @@ TEST_CASE("score names the rules that a poem breaks, line by line") {
   CHECK(second["unknown"] == 0);
   CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, "龘日依山盡，黃河入海龘。\n").err,
              contains_text("; 2 unknown units"));
-  // A line of blanks parts poems too.
+  // A line of blanks separates poems, too.
   const std::string parted = "白日依山盡，黃河入海流。\n \n白日依山盡，黃河入海流。\n";
   CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, parted).err, contains_text("2 poems, 0 keep the form"));
   CHECK(f.mnemo({"score", f.model(), "--cache-share", "0.2"}, poems).code == 2);
 }
 
-TEST_CASE("overlap tells what generated text shares with a corpus") {
+TEST_CASE("overlap reports what generated text shares with a corpus") {
   const auto& f = trained();
   const Outcome o =
       f.generate({"--samples", "3", "--length", "40", "--format", "jsonl", "--overlap", f.path("train.json")});
@@ -357,7 +357,7 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
  "dev_fraction": 0.1}, "model": {"hidden": 16, "embedding": 8, "dropout": 0, "embedding_dropout": 0},
  "training": {"epochs": 30, "batch_size": 8, "learning_rate": 0.03}})");
-  // What stands in train is left out of dev; where nothing is left there is no dev to choose by.
+  // Texts of train are left out of dev; if none is left there is no dev to choose by.
   const auto with_dev = [&](const std::string& dev) {
     write_text(f.path("dev.txt"), dev);
     return f.mnemo({"train", f.path("records.json"), "--overwrite", "--set", "output.dir=" + f.path("records"), "--set",
@@ -380,7 +380,7 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   const Outcome s = f.mnemo({"score", f.path("records/model.safetensors")}, "abcd\nzzz\n");
   CHECK(s.code == 0);
   CHECK(lines_of(s.out).size() == 2);
-  // What a beam gives has ended, and its log p is that of the whole text.
+  // A beam's text has ended, and its log-probability is that of the whole text.
   const Outcome beam =
       f.mnemo({"generate", f.path("records/model.safetensors"), "--beam", "3", "--samples", "2", "--format", "jsonl"});
   REQUIRE(lines_of(beam.out).size() == 2);
@@ -394,7 +394,7 @@ TEST_CASE("lines as records: each a text of its own that ends by itself") {
   }
 }
 
-TEST_CASE("a learned first state is what is generated from, scored and measured with") {
+TEST_CASE("a learned initial state is used to generate, score and measure") {
   const PoemFixture f;
   write_text(f.path("lines.txt"), forty_lines(4));
   write_text(f.path("records.json"), R"({"task": "generate", "data": {"train": "lines.txt", "records": true,
@@ -412,7 +412,7 @@ TEST_CASE("a learned first state is what is generated from, scored and measured 
     const json report = json::parse(f.mnemo(all).out);
     CHECK(report["metrics"]["nats"].get<double>() * report["units"].get<double>() == Approx(-log_p).margin(1e-4));
   }
-  // One stream begins once: nothing could be learned.
+  // One stream begins only once: nothing could be learned.
   const Outcome stream = f.mnemo(
       {"train", f.path("records.json"), "--set", "data.records=false", "--set", "output.dir=" + f.path("stream")});
   CHECK(stream.code == 2);

@@ -80,7 +80,7 @@ inline Outcome run(const std::vector<std::string>& arguments, const std::string&
   return Process(arguments, folder, folder + "/stdin").wait();
 }
 
-/// Runs to the end with standard error going to a terminal of so many columns; `err` is what the terminal was sent.
+/// Runs to the end with standard error going to a terminal of `columns` columns; `err` is the output to that terminal.
 inline Outcome run_on_terminal(const std::vector<std::string>& arguments, const std::string& folder, int columns) {
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   winsize size{};
@@ -91,7 +91,7 @@ inline Outcome run_on_terminal(const std::vector<std::string>& arguments, const 
   Process process(arguments, folder, "/dev/null", "", ptsname(terminal));
   std::string shown;
   char buffer[4096];
-  // Reading fails when the last one who had the terminal open is gone.
+  // Reading fails when nobody has the terminal open any longer.
   for (ssize_t n = 0; (n = read(terminal, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR);)
     if (n > 0) shown.append(buffer, static_cast<std::size_t>(n));
   close(terminal);

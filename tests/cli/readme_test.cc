@@ -1,4 +1,4 @@
-// The commands that the README names, run as they stand there.
+// Runs the commands of the README as they are written there.
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -18,14 +18,14 @@ std::string section(const std::string& text, const std::string& headline) {
   return text.substr(begin, text.find("\n## ", begin + 1) - begin);
 }
 
-// The first JSON object that stands in a block of its own.
+// The first JSON object in a block of its own.
 std::string first_configuration(const std::string& text) {
   const std::size_t begin = text.find("\n    {\n");
   REQUIRE(begin != std::string::npos);
   return text.substr(begin, text.find("\n    }\n", begin) + 7 - begin);
 }
 
-// What stands between back quotes in rows of tables and begins with the program's name.
+// The code between back quotes in rows of tables that begins with the program's name.
 std::vector<std::string> commands_of_tables(const std::string& text) {
   std::vector<std::string> out;
   std::istringstream stream(text);
@@ -47,7 +47,7 @@ class Folder {
   std::string path(const std::string& name) const { return f_.path(name); }
   void write(const std::string& name, const std::string& text) const { write_text(path(name), text); }
 
-  // Through the shell, in the folder. 3: a --min that tiny data do not reach.
+  // Through the shell, in the folder. Exit code 3: a --min that tiny data do not reach.
   void run(const std::string& command) const {
     const std::string bin = std::filesystem::path(program_path()).parent_path().string();
     write("command.sh", "cd '" + f_.folder() + "'\nPATH='" + bin + "':$PATH\n" + command + "\n");
@@ -58,7 +58,7 @@ class Folder {
     CHECK((WEXITSTATUS(status) == 0 || (WEXITSTATUS(status) == 3 && command.find("--min ") != std::string::npos)));
   }
 
-  // All commands of a section's tables, but those that never end.
+  // All commands of a section's tables except those that never end.
   void run_tables(const std::string& text, std::size_t least) const {
     const auto commands = commands_of_tables(text);
     CHECK(commands.size() >= least);
@@ -76,7 +76,7 @@ class Folder {
 
 }  // namespace
 
-TEST_CASE("the README's commands for texts of one's own do what they say") {
+TEST_CASE("the README's commands for your own texts do what they say") {
   const std::string text = section(document("README.md"), "Your own texts");
   const Folder folder;
   folder.write("my.json", first_configuration(text));
@@ -114,7 +114,7 @@ TEST_CASE("the README's commands for language models do what they say") {
   folder.run_tables(text, 9);
 }
 
-TEST_CASE("every option that a document names is one that its command has") {
+TEST_CASE("every option that a document names exists in its command") {
   const Fixture f;
   int found = 0;
   for (const char* path : {"README.md", "docs/poems.md", "docs/tagging.md", "docs/results.md", "docs/performance.md",
@@ -123,12 +123,12 @@ TEST_CASE("every option that a document names is one that its command has") {
     std::string command, previous;
     std::set<std::string> page;
     for (std::string word; words >> word;) {
-      // A command's options end with its code: at a back quote, or at what begins a new command.
+      // A command's options end with its code: at a back quote, or where a new command begins.
       const std::string bare = word.substr(0, word.find_first_of("`|;,)="));
       if (previous.ends_with("mnemo") && !bare.empty() && std::islower(static_cast<unsigned char>(bare.front()))) {
         const Outcome help = f.mnemo({"help", bare});
         command = help.code == 0 ? bare : "";
-        // Of a command that has others below it, theirs: the words between are not told apart here.
+        // The options of all subcommands count, as the words between are not parsed here.
         std::string pages = help.out;
         for (const char* below : {"check", "print", "schema", "explain"})
           if (bare == "config") pages += f.mnemo({"help", bare, below}).out;

@@ -1,5 +1,5 @@
-// A run that is killed at any moment or interrupted goes on to the very bytes of one that was not; a full disk stops it
-// with a reason.
+// A run that is killed at any moment or interrupted is resumed to the very bytes of one that was not; a full disk stops
+// it with the reason.
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -74,7 +74,7 @@ TEST_CASE("SIGINT and SIGTERM save and exit with 130 and 143, and the resumed ru
   }
 }
 
-TEST_CASE("resuming where nothing was saved begins, and another configuration or a damaged state is refused") {
+TEST_CASE("resuming where nothing was saved starts a run, and another configuration or a damaged state is refused") {
   const Fixture f;
   const Outcome fresh = f.train("run", {"--resume"});
   CHECK(fresh.code == 0);
@@ -111,12 +111,12 @@ TEST_CASE("resuming leaves another configuration's model alone, and a second run
   CHECK(data.code == 2);
   CHECK_THAT(data.err, contains_text("was made from other training data"));
   CHECK(f.bytes("run/model.safetensors") == model);
-  // Killed between its first model and the state beside it, a run begins anew.
+  // A run that was killed between writing its first model and its state starts over.
   const Outcome same = f.train("run", {"--resume"});
   CHECK(same.code == 0);
   CHECK_THAT(same.err, contains_text("starting from the beginning"));
   CHECK(f.bytes("run/model.safetensors") == model);
-  // A model that is gone is made again from the finished run's state.
+  // A missing model is written again from the finished run's state.
   std::filesystem::remove(f.path("run/model.safetensors"));
   CHECK(f.train("run", {"--resume"}).code == 0);
   CHECK(f.bytes("run/model.safetensors") == model);
@@ -177,7 +177,7 @@ TEST_CASE("a signal after the last step ends the program while it measures on te
   CHECK(f.bytes("run/model.safetensors") == model);
 }
 
-TEST_CASE("a file system that fills up stops the run with a reason, and leaves no half file under a final name") {
+TEST_CASE("a full file system stops the run with the reason, and leaves no partial file under a final name") {
   const Fixture f;
   const std::string disk = f.path("disk");
   REQUIRE(mkdir(disk.c_str(), 0700) == 0);
@@ -193,7 +193,7 @@ TEST_CASE("a file system that fills up stops the run with a reason, and leaves n
   umount(disk.c_str());
 }
 
-TEST_CASE("a run is made longer: with the bytes of one that was so long from the beginning") {
+TEST_CASE("a run that is prolonged gives the bytes of one that was so long from the beginning") {
   const Fixture f;
   for (const std::vector<std::string>& more :
        {std::vector<std::string>{},
@@ -216,7 +216,7 @@ TEST_CASE("a run is made longer: with the bytes of one that was so long from the
   }
 }
 
-TEST_CASE("a run that time cut goes on with more time, and a schedule with an end follows the new one") {
+TEST_CASE("a run that was cut by time continues with more time, and a schedule with an end follows the new one") {
   const Fixture f;
   const std::vector<std::string> cut{"--set", "training.epochs=20000", "--set", "training.max_minutes=0.003"};
   REQUIRE(f.train("run", cut).code == 0);
@@ -226,7 +226,8 @@ TEST_CASE("a run that time cut goes on with more time, and a schedule with an en
   };
   const Outcome same = f.train("run", with(cut, {"--resume"}));
   CHECK(same.code == 0);
-  CHECK_THAT(same.err, contains_text("training.max_minutes 0.003 cut this run short; with a larger value it continues"));
+  CHECK_THAT(same.err,
+             contains_text("training.max_minutes 0.003 cut this run short; with a larger value it continues"));
   const Outcome on = f.train("run", with(cut, {"--set", "training.max_minutes=0.006", "--resume"}));
   CHECK(on.code == 0);
   CHECK_THAT(on.err, contains_text("resuming after step"));

@@ -1,4 +1,4 @@
-// What the program does with files that are not its own, with hostile input, and where the system refuses.
+// Files that are not the program's own, hostile input, and systems that refuse a request.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -19,7 +19,7 @@ void check_fails(const Outcome& outcome, int code, const std::string& message) {
   CHECK_THAT(outcome.err, contains_text("mnemo: "));
 }
 
-// Whether a terminal would only print the text.
+// Whether a terminal would print the text and nothing else.
 bool harmless(const std::string& text) {
   const auto obeyed = [](char c) {
     return (static_cast<unsigned char>(c) < ' ' && c != '\n' && c != '\t') || c == 127;
@@ -42,7 +42,7 @@ void change_header(const std::string& from, const std::string& to, const std::fu
   write_text(to, std::string(reinterpret_cast<const char*>(&size), 8) + text + tensors);
 }
 
-// The model file with every float32 weight at the far end of what is finite.
+// The model file with every float32 weight at the largest finite value.
 void make_weights_huge(const std::string& from, const std::string& to) {
   std::string bytes = Process::text(from);
   std::uint64_t size = 0;
@@ -57,12 +57,13 @@ void make_weights_huge(const std::string& from, const std::string& to) {
   write_text(to, bytes);
 }
 
-// What `classify` writes for one text where standard output is a terminal.
+// The output of `classify` for one text if standard output is a terminal.
 std::string classified_on_terminal(const Fixture& f, const std::string& model) {
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   REQUIRE((terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0));
   write_text(f.path("stdin"), "a fine song\n");
-  const int kept = ::open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);  // what was written outlives the program
+  const int kept =
+      ::open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);  // keeps the output beyond the program's end
   CHECK(Process({"classify", model}, f.folder(), f.path("stdin"), ptsname(terminal)).wait().code == 0);
   char buffer[4096];
   const ssize_t n = read(terminal, buffer, sizeof buffer);
@@ -73,7 +74,7 @@ std::string classified_on_terminal(const Fixture& f, const std::string& model) {
 
 }  // namespace
 
-TEST_CASE("an output that is an input is refused, and the input stays") {
+TEST_CASE("an output that is also an input is refused, and the input is kept") {
   const Fixture& f = trained();
   const std::string model = f.path("run/model.safetensors"), dev = f.path("dev.tsv"), link = f.path("same");
   std::filesystem::create_symlink(model, link);
@@ -99,7 +100,7 @@ TEST_CASE("a planted NAME.tmp is neither followed nor replaced nor waited for") 
   CHECK(f.mnemo({"inspect", f.path("q"), "--verify"}).code == 0);
 }
 
-TEST_CASE("what a killed run left half written is gone after the next one, other files stay") {
+TEST_CASE("the next run removes the half-written files of a killed one, and keeps others") {
   const Fixture f;
   std::filesystem::create_directory(f.path("run"));
   const std::string half = f.path("run/resume.safetensors.00112233aabb.tmp"), own = f.path("run/my.tmp");
@@ -110,7 +111,7 @@ TEST_CASE("what a killed run left half written is gone after the next one, other
   CHECK(Process::text(own) == "mine");
 }
 
-TEST_CASE("nothing of a text or a model reaches the terminal that it would obey") {
+TEST_CASE("no control sequence of a text or a model reaches the terminal") {
   const Fixture f;
   const std::string evil = "\033]0;x\007\u202e\u009b31m";
   std::string data = tiny_data();
@@ -152,7 +153,7 @@ TEST_CASE("nothing of a text or a model reaches the terminal that it would obey"
   }
 }
 
-TEST_CASE("a message shows the beginning of what is long, and the first of what is much") {
+TEST_CASE("a message shows the beginning of a long text, and the first entries of a long list") {
   const Fixture f;
   const std::string model = trained().path("run/model.safetensors"), huge(1'000'000, 'x');
   const auto message = [&](const std::vector<std::string>& arguments) {
@@ -189,7 +190,7 @@ TEST_CASE("a message shows the beginning of what is long, and the first of what 
   CHECK_THAT(message({"classify", changed}), contains_text("is missing; and 6 more"));
 }
 
-TEST_CASE("a model whose weights give no numbers gives no answer") {
+TEST_CASE("a model whose weights give values that are not finite gives no answer") {
   const Fixture f;
   write_text(f.path("t.conll"), "Ada B-PER\nsaw O\nRome B-LOC\n\nKurt B-PER\nsaw O\nOslo B-LOC\n");
   write_text(f.path("l.txt"), "to be or not to be\nto be or not to be\nto be or not\n");
@@ -232,7 +233,7 @@ TEST_CASE("a model whose weights give no numbers gives no answer") {
   }
 }
 
-TEST_CASE("a damaged log never keeps a run from going on") {
+TEST_CASE("a damaged log never keeps a run from being resumed") {
   const Fixture f;
   for (const std::string& line :
        {std::string(300'000, '[') + std::string(300'000, ']'),
@@ -254,7 +255,7 @@ TEST_CASE("a damaged log never keeps a run from going on") {
   }
 }
 
-TEST_CASE("a damaged state is refused by its file's name and what is wrong with it") {
+TEST_CASE("a damaged state is refused with the name of its file and the reason") {
   const Fixture f;
   REQUIRE(f.train("run", {"--set", "training.max_minutes=1e-9"}).code == 0);
   const std::string state = f.path("run/resume.safetensors"), good = f.path("good");

@@ -1,4 +1,4 @@
-// Taggers from the shell: trained, asked and measured on sentences that a few words tell apart.
+// Taggers from the shell: trained, used and measured on sentences that a few words distinguish.
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-// Names in IOB1, parts of speech before them.
+// Names in IOB1, after their parts of speech.
 std::string tiny_sentences() {
   const std::vector<std::string> first{"Ada", "Alan", "Grace", "Kurt"}, last{"Byron", "Turing", "Hopper"},
       places{"Paris", "Rome", "Oslo"};
@@ -49,7 +49,7 @@ class TagFixture {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return mnemo(arguments);
   }
-  // The message of a training on these sentences that must fail.
+  // The message of training on these sentences, which must fail.
   std::string refused(const std::string& sentences, int code = 1, std::vector<std::string> more = {}) const {
     write_text(path("bad.conll"), sentences);
     more.insert(more.end(), {"--set", "data.train=" + path("bad.conll"), "--overwrite"});
@@ -90,7 +90,7 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK(found["per_class"].size() == 2);
   CHECK(found["baselines"][0]["metrics"]["token_accuracy"].get<double>() > 0.8);
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "token_accuracy=1.1"}).code == 3);
-  // Where the strict count does not differ it is the usual one.
+  // If the strict count does not differ, it is the usual one.
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "strict_f1=0.99"}).code == 0);
   const Outcome unknown = f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "unknown_accuracy=0.1"});
   CHECK(unknown.code == 2);
@@ -109,7 +109,7 @@ TEST_CASE("a tagger learns names, is measured, and verifies") {
   CHECK_THAT(text, contains_text("PER"));
 }
 
-TEST_CASE("evaluate writes a page with the worst sentences, and compares by the metric that is asked for") {
+TEST_CASE("evaluate writes a page with the worst sentences, and compares by the requested metric") {
   const TagFixture& f = tagger();
   write_text(f.path("hard.conll"), "Ada NNP I-PER\nsaw VBD O\n<b> NNP I-LOC\n\nin IN O\nRome NNP I-LOC\n");
   const Outcome o = f.mnemo({"evaluate", f.model(), f.path("hard.conll"), "--report", f.path("page.html"), "--metric",
@@ -160,7 +160,7 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   INFO(again.err);
   CHECK(json::parse(again.out)["metrics"]["f1"] == 1.0);
   CHECK(f.mnemo({"tag", model}, "{\"text\": \"\"}\n").out == "{\"text\":\"\",\"tokens\":[],\"spans\":[]}\n");
-  // Keys that are not the tagger's own stay.
+  // Keys that are not the tagger's own are kept.
   const json kept = json::parse(f.mnemo({"tag", model}, R"({"id": 7, "spans": [], "text": "Ada saw Paris."})").out);
   CHECK(kept["id"] == 7);
   CHECK(kept["spans"] == first["spans"]);
@@ -169,7 +169,7 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
   const Outcome too_deep = f.mnemo({"tag", model}, deep);
   CHECK(too_deep.code == 1);
   CHECK_THAT(too_deep.err, contains_text("standard input:1: JSON nested deeper than 1000 levels"));
-  // Spans are of no scheme: they are spelled in the model's, and read under the keys that it was told.
+  // Spans have no scheme: they are spelled in the model's, and read under the keys of its configuration.
   for (const std::string scheme : {"bioes", "bmes", "iob1"}) {
     const std::string folder = "by-" + scheme;
     std::string rows;
@@ -191,7 +191,7 @@ TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as
     CHECK(json::parse(read.out)["metrics"]["token_accuracy"] == 1.0);
     CHECK(read.err.find("conlleval") == std::string::npos);
   }
-  // Spans that are there are not its business.
+  // Spans in the input are ignored.
   CHECK(f.mnemo({"tag", model}, R"({"spans": null, "tags": 3, "text": "Ada saw Paris."})").code == 0);
   // A token that columns cannot hold.
   const std::string wide = R"({"text": "Ada\tsaw", "tokens": ["Ada\tsaw"]})";
@@ -226,7 +226,7 @@ TEST_CASE("tag appends its column to what was there, in order, in the scheme of 
   REQUIRE(o.code == 0);
   CHECK(o.out == "in IN O\nRome NNP I-LOC\nParis NNP B-LOC\n\n# a comment\nAlan\tNNP\tI-PER\nByron\tNNP\tI-PER\n\n");
   CHECK(f.mnemo({"tag", f.model(), "--format", "slashed"}, "in IN\nRome NNP\n").out == "in/O Rome/I-LOC\n");
-  // What a sentence gets does not depend on what it is tagged with, nor on threads.
+  // The tags of a sentence do not depend on the sentences it is tagged with, nor on threads.
   std::string all;
   for (int i = 0; i < 40; ++i) all += "in IN\nRome NNP\nParis NNP\n\n";
   const std::string one =
@@ -236,7 +236,7 @@ TEST_CASE("tag appends its column to what was there, in order, in the scheme of 
   CHECK(f.mnemo({"tag", f.model(), "--marginals", "--threads", "3"}, all).out == expected);
 }
 
-TEST_CASE("plain text is cut into tokens, with the places of spans in bytes and in characters") {
+TEST_CASE("plain text is split into tokens, with the places of spans in bytes and in characters") {
   const TagFixture& f = tagger();
   const Outcome o = f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl", "--marginals", "--nbest", "3"},
                             "Ada Byron saw Rome.\n\né in Oslo\n");
@@ -265,12 +265,12 @@ TEST_CASE("plain text is cut into tokens, with the places of spans in bytes and 
   CHECK(oslo["start"] == 5);
   CHECK(oslo["byte_start"] == 6);
   CHECK(oslo["byte_end"] == 10);
-  // What is less probable than asked for is left out.
+  // Spans that are less probable than asked for are left out.
   CHECK(f.mnemo({"tag", f.model(), "--raw", "--min-confidence", "1"}, "Ada Byron saw Rome.\n").out ==
         "Ada\tO\nByron\tO\nsaw\tO\nRome\tO\n.\tO\n\n");
 }
 
-TEST_CASE("where a span is left out its tokens have the probability of being in none") {
+TEST_CASE("the tokens of a span that is left out have the probability of being in none") {
   const TagFixture& f = tagger();
   const std::string line = "Ada saw Rome\n";
   const json all = json::parse(f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl", "--marginals"}, line).out);
@@ -284,14 +284,14 @@ TEST_CASE("where a span is left out its tokens have the probability of being in 
   }
 }
 
-TEST_CASE("comments of rows come out as they went in, also where there is no token") {
+TEST_CASE("comments of rows are written as they were read, also without any token") {
   const TagFixture& f = tagger();
   const std::string rows = "# sent_id = 1\nRome NNP I-LOC\n\n# of nothing else\n\nRome NNP I-LOC\n\n";
   const Outcome o = f.mnemo({"tag", f.model()}, rows);
   CHECK(o.out == "# sent_id = 1\nRome NNP I-LOC I-LOC\n\n# of nothing else\n\nRome NNP I-LOC I-LOC\n\n");
 }
 
-TEST_CASE("a page shows spans, and escapes what was in the text") {
+TEST_CASE("a page shows spans, and escapes the text") {
   const TagFixture& f = tagger();
   const Outcome o = f.mnemo({"tag", f.model(), "--raw", "--format", "html"}, "<b> Ada Byron & saw Rome.\n");
   INFO(o.err);
@@ -334,7 +334,7 @@ TEST_CASE("several columns of conllu are predicted by one model, and replaced in
   // Tokens alone need no columns of tags.
   CHECK(f.mnemo({"tag", f.path("pos/model.safetensors"), "--format-in", "conll"}, "do\nn't\ngo\n").out ==
         "do AUX VBP\nn't PART RB\ngo VERB VB\n\n");
-  // Where tags spell no spans the answers have none, and are read again by their tokens' tags.
+  // If tags spell no spans, the answers have none, and are read again by the tags of their tokens.
   const Outcome lines = f.mnemo({"tag", f.path("pos/model.safetensors"), "--format", "jsonl"}, untagged);
   const json first = json::parse(lines.out.substr(0, lines.out.find('\n')));
   CHECK_FALSE(first.contains("spans"));
@@ -375,12 +375,12 @@ TEST_CASE("words are found as tagged characters") {
   INFO(apart);
   CHECK(apart.starts_with("我/"));
   CHECK(apart.find(" 们/") != std::string::npos);
-  // Answers in JSON have the words as spans, and are read so again, with their blanks.
+  // Answers in JSON have the words as spans, and are read again as such, with their blanks.
   write_text(f.path("own.jsonl"), f.mnemo({"tag", model, "--raw", "--format", "jsonl"}, "我 们爱天\n我们爱天\n").out);
   const Outcome read = f.mnemo({"evaluate", model, f.path("own.jsonl"), "--format-in", "jsonl", "--format", "json"});
   INFO(read.err);
   CHECK(json::parse(read.out)["metrics"]["f1"] == 1.0);
-  // No sequence reaches over a blank, even where there are no others to give.
+  // No sequence has a word over a blank, even if there are no others to give.
   const json few = json::parse(f.mnemo({"tag", model, "--raw", "--format", "jsonl", "--nbest", "1000"}, "我 们\n").out);
   for (const json& sequence : few["nbest"])
     for (const json& tag : sequence["tags"]) CHECK(tag.get<std::string>()[0] == 'S');
@@ -441,7 +441,7 @@ TEST_CASE(
   CHECK_THAT(o.err, contains_text("wrong.conll:4: I-X read as B-X"));
   CHECK_THAT(f.mnemo({"evaluate", f.path("wrong/model.safetensors"), f.path("wrong.conll")}).err,
              contains_text("wrong.conll:4: I-X read as B-X"));
-  // What a tagger would leave without effect.
+  // Keys that have no effect on a tagger.
   for (const std::string set : {"training.label_smoothing=0.1", "training.class_weight=balanced", "model.pooling=mean"})
     CHECK_THAT(f.refused("a B\n", 2, {"--set", set}), contains_text(set.substr(0, set.find('='))));
   CHECK_THAT(f.refused("a B\n", 2, {"--set", "data.columns=words"}), contains_text("set text.unit to char"));
@@ -476,13 +476,13 @@ TEST_CASE("data whose columns or tags are not the model's are refused by file an
   CHECK(minimum.code == 2);
   CHECK_THAT(minimum.err, contains_text("token_accuracy"));
   CHECK(f.mnemo({"evaluate", f.model(), f.path("dev.conll"), "--min", "ece=0.5"}).code == 0);
-  // conllu read by a model of conll keeps its words, and the answer is no column of it.
+  // conllu read by a model of conll keeps its words, and the answer is not one of its columns.
   const Outcome conllu = f.mnemo({"tag", f.model(), "--format-in", "conllu"}, "1\tRome\t_\t_\t_\t_\t_\t_\t_\t_\n\n");
   INFO(conllu.err);
   CHECK(conllu.out == "1\tRome\t_\t_\t_\t_\t_\t_\t_\t_\tI-LOC\n\n");
 }
 
-TEST_CASE("answers stand behind the separator that the model reads, and rows stay as wide as each other") {
+TEST_CASE("answers come after the separator that the model reads, and all rows have the same width") {
   const TagFixture f;
   std::string text = tiny_sentences();
   std::replace(text.begin(), text.end(), ' ', '|');
@@ -493,7 +493,7 @@ TEST_CASE("answers stand behind the separator that the model reads, and rows sta
   REQUIRE(trained.code == 0);
   const std::string model = f.path("bars/model.safetensors");
   CHECK(f.mnemo({"tag", model}, "in|IN\n").out == "in|IN|O\n\n");
-  // One token has fewer sequences of tags than are asked for.
+  // One token has fewer sequences of tags than requested.
   const std::string best = f.mnemo({"tag", model, "--nbest", "9"}, "in|IN\n").out;
   CHECK(std::count(best.begin(), best.end(), '|') == 10);
   CHECK_THAT(best, contains_text("|_|_"));
@@ -502,7 +502,7 @@ TEST_CASE("answers stand behind the separator that the model reads, and rows sta
   CHECK(f.mnemo({"tag", model, "--nbest", "2", "--format", "html"}, "in|IN\n").code == 2);
 }
 
-TEST_CASE("a span's probability is the sum over all sequences that have exactly this span, types or none") {
+TEST_CASE("a span's probability is the sum over all sequences that have exactly this span, with types or without") {
   const TagFixture f;
   std::string text;
   for (int i = 0; i < 12; ++i)
@@ -534,7 +534,7 @@ TEST_CASE("a span's probability is the sum over all sequences that have exactly 
   }
 }
 
-TEST_CASE("marginals are of the data's spelling, and hold the tag that was chosen") {
+TEST_CASE("marginals have the data's spelling, and contain the chosen tag") {
   const TagFixture& f = tagger();
   const json found = json::parse(
       f.mnemo({"tag", f.model(), "--raw", "--marginals", "--format", "jsonl"}, "Alan Byron saw Rome\n").out);
@@ -551,7 +551,8 @@ TEST_CASE("marginals are of the data's spelling, and hold the tag that was chose
   }
 }
 
-TEST_CASE("a tag that is spelled like no other is named, and comments before the first row belong to its sentence") {
+TEST_CASE(
+    "a tag that is spelled unlike the others is named, and comments before the first row belong to its sentence") {
   const TagFixture f;
   std::string text = tiny_sentences();
   const Outcome odd = f.train("odd", {"--dry-run", "--set", "data.train=odd.conll"});
@@ -567,7 +568,7 @@ TEST_CASE("a tag that is spelled like no other is named, and comments before the
   CHECK_THAT(comment.out, contains_text("train: 24 texts, 120 units"));
 }
 
-TEST_CASE("an empty sentence and an empty input come out as they went in") {
+TEST_CASE("an empty sentence and an empty input are written as they were read") {
   const TagFixture& f = tagger();
   CHECK(f.mnemo({"tag", f.model()}, "").out.empty());
   CHECK(f.mnemo({"tag", f.model(), "--raw", "--format", "jsonl"}, "\n  \nAda saw Rome\n")
@@ -589,7 +590,7 @@ TEST_CASE("a sentence of a hundred thousand tokens is tagged whole") {
   CHECK(json::parse(evaluated.out)["tokens"] == 100000);
 }
 
-TEST_CASE("quantize narrows taggers, which then tag as before") {
+TEST_CASE("quantised taggers tag as before") {
   const auto& f = tagger();
   const std::string out = f.path("small.safetensors");
   for (const std::string precision : {"int8", "bfloat16"}) {
@@ -606,7 +607,7 @@ TEST_CASE("quantize narrows taggers, which then tag as before") {
   }
 }
 
-TEST_CASE("tags that nearly spell spans are told, and bilou and ioe2 are read, scored and written") {
+TEST_CASE("tags that nearly spell spans are reported, and bilou and ioe2 are read, scored and written") {
   const TagFixture f;
   const auto trained_on = [&](const std::string& name, const std::string& rows) {
     std::string all;
@@ -661,7 +662,7 @@ TEST_CASE("the figure on test that train prints for words of JSON lines is that 
   std::string lines, test;
   for (int i = 0; i < 12; ++i) {
     lines += "{\"text\": \"中国人民 天地\", \"spans\": [[0, 2, \"\"], [2, 4, \"\"], [5, 7, \"\"]]}\n";
-    // Blanks where train has none: what does not see them finds other words.
+    // Blanks where train has none: ignoring them would find other words.
     test += "{\"text\": \"中 国 人民天 地\", \"spans\": [[0, 1, \"\"], [2, 3, \"\"], [4, 7, \"\"], [8, 9, \"\"]]}\n";
   }
   write_text(f.path("words.jsonl"), lines);

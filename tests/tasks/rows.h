@@ -1,4 +1,4 @@
-// A row a task for the suite that every task passes. A new task is a new row.
+// One row per task, for the suite that every task passes. A new task is a new row.
 #pragma once
 
 #include <atomic>
@@ -77,7 +77,7 @@ inline std::vector<TaskRow> task_rows() {
   };
 }
 
-/// A row's data in a folder, its configuration, and the models made of them.
+/// A row's data in a folder, its configuration, and the models trained on them.
 class TaskBench {
  public:
   explicit TaskBench(const TaskRow& its_row) : row(its_row), task(task_named(row.task)) {
@@ -102,7 +102,7 @@ class TaskBench {
   }
   std::unique_ptr<TextModel> build() const { return task.build(config(), request(), *read(), nullptr); }
 
-  /// A model that learnt the eight records, trained once.
+  /// A model that has learnt the eight records, trained once.
   const std::string& trained() {
     if (!trained_.empty()) return trained_;
     const Outcome o = train("run");

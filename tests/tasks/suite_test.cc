@@ -1,4 +1,4 @@
-// The suite that every task passes, a row a task.
+// The suite that every task passes, one row per task.
 #include <algorithm>
 #include <csignal>
 #include <map>
@@ -12,7 +12,7 @@ using namespace mnemo;
 
 namespace {
 
-/// Benches that are made, and their models trained, once for all tests of this program.
+/// Benches, which are made and whose models are trained once for all tests of this program.
 TaskBench& bench(const TaskRow& row) {
   static std::map<std::string, std::unique_ptr<TaskBench>> benches;
   static const std::vector<TaskRow> rows = task_rows();
@@ -103,7 +103,7 @@ TEST_CASE("the command line gives the library's answers") {
   }
 }
 
-TEST_CASE("a run that was killed at any save goes on to the same bytes") {
+TEST_CASE("a run that was killed at any save is resumed to the same bytes") {
   for (const TaskRow& row : task_rows()) {
     INFO(row.task);
     TaskBench& b = bench(row);
@@ -145,7 +145,7 @@ TEST_CASE("a model of another task and data of another format are refused by nam
   }
 }
 
-TEST_CASE("what is done for all tasks alike works for each, or is refused by name") {
+TEST_CASE("functions that all tasks share work for each, or are refused by name") {
   for (const TaskRow& row : task_rows()) {
     INFO(row.task);
     TaskBench& b = bench(row);

@@ -9,7 +9,7 @@ using namespace mnemo;
 
 namespace {
 
-// 300 texts, of which each third occurs once, twice and three times.
+// 300 texts: of 150 different ones a third each occurs once, twice and three times.
 LabelledTexts some_texts() {
   LabelledTexts texts;
   texts.files.emplace_back();
@@ -24,7 +24,7 @@ LabelledTexts some_texts() {
 
 }  // namespace
 
-TEST_CASE("a split keeps equal texts on one side, has the shares asked for, and follows its seed") {
+TEST_CASE("a split keeps equal texts on one side, has the requested shares, and depends on its seed") {
   const LabelledTexts texts = some_texts();
   const auto parts = split_by_text(texts, {0.8, 0.1, 0.1}, 7);
   REQUIRE(parts.size() == texts.entries.size());
@@ -34,7 +34,7 @@ TEST_CASE("a split keeps equal texts on one side, has the shares asked for, and 
     CHECK(side.emplace(texts.entries[i].text, parts[i]).first->second == parts[i]);
     ++sizes[parts[i]];
   }
-  // A group of three at a boundary moves it by two at the most.
+  // A group of three at a boundary moves it by at most two.
   CHECK(std::abs(sizes[0] - 240) <= 3);
   CHECK(std::abs(sizes[1] - 30) <= 3);
   CHECK(sizes[0] + sizes[1] + sizes[2] == 300);

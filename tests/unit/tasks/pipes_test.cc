@@ -20,7 +20,7 @@ namespace {
 
 Json files_json(const Dataset& data) { return data_provenance(data, data)["train"]; }
 
-// Named pipes that are written once each, in their order.
+// Named pipes, each of which is written once, in order.
 class Pipes {
  public:
   void add(const std::string& path, const std::string& text) {
@@ -85,11 +85,11 @@ TEST_CASE("a language model's data are the same from pipes and from files, one o
   }
 }
 
-TEST_CASE("the units of a stream are those that its vocabulary knows, the last ones kept out for dev") {
+TEST_CASE("the units of a stream are those that its vocabulary knows, the last ones held out for dev") {
   TemporaryFolder folder;
   write_file(folder / "t", "aab\nbac\n");
   const auto data = read_language_data(config_of("\"" + folder / "t" + "\"", R"(, "dev_fraction": 0.25)"), {});
-  // a 3 times, b twice, the line's end once; c is in dev alone.
+  // a three times, b twice, the line end once; c is only in dev.
   CHECK(data->vocabulary.size() == 4);
   CHECK(ids_of(data->train_text()) == std::vector<std::int32_t>{1, 1, 2, 3, 2, 1});
   CHECK(ids_of(data->dev_text()) == std::vector<std::int32_t>{0, 3});

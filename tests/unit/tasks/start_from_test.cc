@@ -70,7 +70,7 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   CHECK(mine.at("rnn.weight_hh_l0_reverse")->value[0] != theirs.at("rnn.weight_hh_l0")->value[0]);
 }
 
-TEST_CASE("a language model goes on from another: its outputs go by unit too") {
+TEST_CASE("a language model starts from another: outputs are matched by unit, too") {
   TextLanguageModel from(config("generate", ""), vocabulary({"b", "c", "\n", "x"}));
   std::map<std::string, Parameter*> theirs, mine;
   from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
@@ -93,7 +93,7 @@ TEST_CASE("a language model goes on from another: its outputs go by unit too") {
   CHECK(mine.at("output.weight")->value[3 * 6] == a);
 }
 
-TEST_CASE("of the same units all weights go on: clusters and the first state") {
+TEST_CASE("with the same units all weights are carried over: clusters and the initial state") {
   const Config c = config("generate", R"(, "cutoffs": [2])");
   Config with_records = c;
   with_records.data.records = true;
@@ -116,7 +116,7 @@ TEST_CASE("of the same units all weights go on: clusters and the first state") {
   CHECK_FALSE(start_to(others).output);
 }
 
-TEST_CASE("a language model of other sizes or units starts nothing") {
+TEST_CASE("a language model of other sizes or units is refused") {
   TextLanguageModel from(config("generate", ""), vocabulary({"b", "\n"}));
   const auto refused = [&](const Config& c) {
     TextClassifier model(c, {"n", "y"}, vocabulary({"b"}), nullptr);

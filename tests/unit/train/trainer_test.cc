@@ -1,4 +1,4 @@
-// The loop, with a task that is one number.
+// The loop, with a task that is a single number.
 #include "train/trainer.h"
 
 #include <filesystem>
@@ -78,7 +78,7 @@ TEST_CASE("every epoch is evaluated, and the first of equally good models is kep
   CHECK(task.saves == 1);
 }
 
-TEST_CASE("the mean of all steps begins behind an evaluation that is worse than all but the last ones") {
+TEST_CASE("averaging over all steps begins after an evaluation that is worse than all but the last ones") {
   const TemporaryFolder folder;
   OneNumber task(1.0f);
   // Worse at the fourth evaluation than at the first two; the third, which is worse too, has only one to look back to.
@@ -88,7 +88,7 @@ TEST_CASE("the mean of all steps begins behind an evaluation that is worse than 
   config.training.epochs = 7;
   config.training.schedule = "constant";
   run_loop(task, folder.path(), 0.1, config);
-  // The weight goes 0.9, 0.8, ...; what is measured is, from the fifth on, the mean since then.
+  // The weight goes 0.9, 0.8, ...; from the fifth evaluation on, the mean since then is measured.
   const std::vector<float> expected{0.9f, 0.8f, 0.7f, 0.6f, 0.5f, 0.45f, 0.4f};
   REQUIRE(task.measured.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(task.measured[i] == Approx(expected[i]).epsilon(1e-5));
