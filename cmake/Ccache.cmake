@@ -1,4 +1,4 @@
-# Compilers' results are reused where ccache happens to be there, also between checkouts in different folders.
+# Results of compilations are reused if ccache is installed, also between checkouts in different folders.
 option(MNEMO_CCACHE "Compile through ccache if it is installed" ON)
 find_program(MNEMO_CCACHE_PROGRAM ccache)
 mark_as_advanced(MNEMO_CCACHE_PROGRAM)

@@ -1,11 +1,11 @@
 # Compiler flags that every target of the project shares.
 add_library(mnemo_flags INTERFACE)
 target_compile_options(mnemo_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-  # Bits must not depend on whether the compiler fuses a product and a sum: the kernels ask for it by name.
+  # Bits must not depend on whether the compiler fuses a product and a sum: the kernels ask for that explicitly.
   -ffp-contract=off)
 
-# Warnings are errors with the compilers that the project is checked with. A newer one may warn of something new,
-# and that must not stop a user's build.
+# Warnings are errors with the compilers that the project is checked with. A newer one may have new warnings, which must
+# not stop a user's build.
 if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
    OR (CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))
   target_compile_options(mnemo_flags INTERFACE -Werror)
@@ -20,7 +20,7 @@ if(MNEMO_SANITIZE)
   target_compile_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all -g)
   if(MNEMO_SANITIZE MATCHES "undefined")
-    # Its checks double the kernels' time to compile, and what they find the address sanitizer finds on access.
+    # These checks double the compile time of the kernels, and the address sanitizer finds the same errors on access.
     target_compile_options(mnemo_flags INTERFACE -fno-sanitize=pointer-overflow)
   endif()
   target_link_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE})

@@ -1,6 +1,6 @@
-# mnemo_library(NAME DEPENDS ...): the sources of the current folder and of those in it as the static library
-# mnemo_NAME. It is linked downwards only; `scripts/check.sh` refuses an include that goes up. LEVEL: what the optimiser
-# does in a release instead of -O3, for folders whose own speed does not matter: -O1 compiles them in half the time.
+# mnemo_library(NAME DEPENDS ...): the sources of the current folder and its subfolders as the static library
+# mnemo_NAME. It is linked downwards only; `scripts/check.sh` refuses an include that goes up. LEVEL: the optimisation
+# level of a release instead of -O3, for folders whose own speed does not matter: -O1 halves their compile time.
 function(mnemo_library name)
   cmake_parse_arguments(ARG "" "LEVEL" "DEPENDS;SYSTEM" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Compiles the library up to the layers for AArch64 with NEON, warnings being errors, and runs the tests of the kernels,
-# the optimiser and the sessions under user-mode emulation (arguments go to the test program). Headers of libraries are
-# this machine's, as those used here are the same on every processor; the libraries themselves come from the system's
-# packages for arm64, unpacked in build/arm. Where these cannot be had the tests are skipped, and it says so.
+# the optimiser and the sessions under user-mode emulation (arguments go to the test program). The headers of libraries
+# are this machine's, as those used here are the same on every processor; the libraries themselves come from the
+# system's packages for arm64, unpacked in build/arm. If these are not available, the tests are skipped with a message.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,7 @@ for header in /usr/include/hwy /usr/include/fmt /usr/include/catch2 "$blas/cblas
   ln -sfn "$header" "$out/include/$(basename "$header")"
 done
 
-# fetch_libraries: unpacks the libraries for arm64 into build/arm/root; apt's own lists and settings stay untouched.
+# fetch_libraries: unpacks the libraries for arm64 into build/arm/root; apt's own lists and settings are not touched.
 fetch_libraries() (
   mkdir -p "$out/apt/lists/partial" "$out/apt/cache/archives/partial"
   cd "$out/apt"
@@ -39,7 +39,7 @@ compile() {
 }
 export -f compile
 export out
-# Without JSON, which these folders do not use.
+# Without the source for JSON, which these folders do not use.
 mapfile -t sources < <(printf '%s\n' lib/base/*.cc lib/kernels/*.cc lib/nn/*.cc | grep -v '/json[.]cc$')
 runs=no
 # Catch2 3 is a library, which is not fetched.

@@ -3,9 +3,9 @@
 
 usage: scripts/bench.py [--python PYTHON] [--rounds N] [--only SECTION]... [--out FILE]
 
-  --python PYTHON  an interpreter with torch, onnx and onnxruntime: the same work is done there in turn
-  --rounds N       how often each row is measured, both sides in turn; medians count (default 5)
-  --only SECTION   some sections only: training, cells, precision, inference, steps, long, threads
+  --python PYTHON  an interpreter with torch, onnx and onnxruntime, which does the same work in turn
+  --rounds N       how often each row is measured, both sides in turn; medians are reported (default 5)
+  --only SECTION   only some sections: training, cells, precision, inference, steps, long, threads
   --out FILE       where to write (default docs/performance.md; with --only, standard output)
 
 Called by scripts/bench.sh. Nothing else should run meanwhile.
@@ -63,7 +63,7 @@ class Bench:
         return found
 
     def rounds(self, *sides):
-        """Each side once a round, in turn; the results by side. A side is None where there is no peer."""
+        """Each side once per round, in turn; returns the results by side. A side is None if there is no peer."""
         results = [[] for _ in sides]
         for _ in range(self.options.rounds):
             for side, found in zip(sides, results):
@@ -93,14 +93,14 @@ def of(results, key):
 
 
 def ratio(theirs, ours, key="median_ms"):
-    """Round by round, how many times faster ours is."""
+    """How many times faster ours is, round by round."""
     return spread([a[key] / b[key] for a, b in zip(theirs, ours)], 2) if theirs else "not measured"
 
 
 def training(b):
     b.say("## Training, float32")
-    b.say("Forward and backward of an LSTM; batch, steps, inputs, hidden units. Per cent of peak on one and on two "
-          "threads, and how many times faster than `torch.nn.LSTM` on two (ragged: its packed sequences).")
+    b.say("Forward and backward of an LSTM; batch, steps, input size, hidden size. Per cent of peak on one and on two "
+          "threads, and speed relative to `torch.nn.LSTM` on two (ragged: its packed sequences).")
     rows = [("shape", "1 thread, %", "2 threads, %", "2 threads over 1", "times PyTorch")]
     for name, arguments in TRAINING:
         one, two, torch = b.rounds(lambda: b.mnemo("lstm", "train", arguments),
@@ -113,7 +113,7 @@ def training(b):
 
 def cells(b):
     b.say("## Every cell, training, float32")
-    b.say("Batch 32, 64 steps, 256 to 256. Counted are the products alone, of which `min_lstm` and `min_gru` have "
+    b.say("Batch 32, 64 steps, 256 to 256. Only products are counted, of which `min_lstm` and `min_gru` have the "
           "fewest.")
     rows = [("cell", "1 thread, %", "2 threads, %", "tokens/s, 2 threads", "times PyTorch, 2 threads")]
     arguments = shape(32, 64, 256, 256)
@@ -144,7 +144,7 @@ def precision(b):
 
 
 def compare(b, mode, cases, columns, unit):
-    """A row for each case and kind of number, beside ONNX Runtime in the same."""
+    """One row per case and precision, beside ONNX Runtime at the same precision."""
     rows = [("shape", "precision", *columns, "times mnemo's float32", "times ONNX Runtime")]
     for name, arguments in cases:
         kinds = ("float32", "bfloat16", "int8")
@@ -171,8 +171,8 @@ def inference(b):
 
 def steps(b):
     b.say("## One step at a time, one sequence, one thread")
-    b.say("Microseconds a step with the state carried, the 99th percentile, and the bytes of weights that go through "
-          "the core in a second: from 256 on a step is bound by the caches.")
+    b.say("Microseconds per step with the state carried, the 99th percentile, and the bytes of weights that the core "
+          "reads per second: from 256 on a step is bound by the caches.")
     cases = [(f"{h} to {h}", shape(1, 64, h, h)) for h in (128, 256, 512)]
     compare(b, "step", cases, ("µs", "99%, µs", "GB/s"),
             lambda r: (spread([1e3 * x for x in of(r, "median_ms")], 2), spread([1e3 * x for x in of(r, "p99_ms")], 2),
@@ -191,7 +191,7 @@ def long(b):
 
 def threads(b):
     b.say("## Threads beyond the cores, and beside other work")
-    b.say("Training, 32, 64, 256, 256: tokens a second. A load is a process that counts, bound to the last core.")
+    b.say("Training, 32, 64, 256, 256: tokens per second. A load is a busy loop, bound to the last core.")
     arguments, count = shape(32, 64, 256, 256), os.cpu_count()
     rows = [("threads", "all cores free", "a load on one core", "one core only")]
     pin = ["taskset", "-c", "0"]
@@ -237,9 +237,9 @@ def main():
         SECTIONS[name](b)
     head = ["# Speed of the recurrent layers", "",
             "Written by `scripts/bench.sh`, which measures all of it again. Medians of "
-            f"{options.rounds} rounds (lowest to highest), the sides of a row in turn in one run. Products alone are "
-            "counted: 2 G H (I + H) operations a real token, layer and direction, three times that in training, as "
-            "`mnemo bench` says; the peak is that of independent float32 multiply-adds, measured in the same run.", ""]
+            f"{options.rounds} rounds (lowest to highest), the sides of a row in turn in one run. Only products are "
+            "counted: 2 G H (I + H) operations per real token, layer and direction, three times that in training, as "
+            "`mnemo bench` does; the peak is that of independent float32 multiply-adds, measured in the same run.", ""]
     head += [f"- {line}" for line in machine()]
     head += [f"- {line}" for line in sorted(b.peers)] + [f"- {datetime.date.today().isoformat()}", ""]
     text = "\n".join(head + b.lines).rstrip() + "\n"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the recurrent layers and writes docs/performance.md: every cell, mode and kind of number against the
-# processor's peak, and in turn with it the same work in PyTorch and ONNX Runtime, where these can be installed (some
-# gigabytes, in build/bench). Nothing else should run meanwhile. Arguments go to scripts/bench.py.
+# Measures the recurrent layers and writes docs/performance.md: every cell, mode and precision against the processor's
+# peak, and in turn with it the same work in PyTorch and ONNX Runtime, if these can be installed (some gigabytes, in
+# build/bench). Nothing else should run meanwhile. Arguments go to scripts/bench.py.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

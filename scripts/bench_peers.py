@@ -6,7 +6,7 @@ usage: scripts/bench_peers.py torch|onnxruntime --mode train|infer|step --batch 
                               [--threads N] [--repeat N]
 
 PyTorch: torch.nn.LSTM or GRU, batch first; ragged lengths as packed sequences; training is forward, the sum of the
-output, and backward, the input's gradient included. ONNX Runtime: its LSTM operator; int8 by its dynamic
+output, and backward, including the gradient of the input. ONNX Runtime: its LSTM operator; int8 by its dynamic
 quantisation. A step carries the state.
 """
 import argparse
@@ -56,7 +56,7 @@ def torch_work(o):
         lengths = [first + (last - first) * b // (o.batch - 1) for b in range(o.batch)]
         x = torch.nn.utils.rnn.pack_padded_sequence(torch.randn(o.batch, last, o.input), lengths, batch_first=True,
                                                     enforce_sorted=False)
-    if o.mode == "train":  # a layer in a network gives its input a gradient; mnemo bench counts and computes it too
+    if o.mode == "train":  # in a network the input of a layer has a gradient, which mnemo bench computes, too
         (x.data if o.lengths else x).requires_grad_()
     state = None
 

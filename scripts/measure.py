@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Measures what docs/results.md reports: a layer against the processor's peak, whole training, start, memory, size.
+"""Measures the figures of docs/results.md: a layer against the processor's peak, whole training, start, memory, size.
 
 usage: scripts/measure.py layer | training | start | memory | size | all | language | generation
-       --model FILE   that start, memory and size are measured with (default: the quickstart's English one)
-       --data FOLDER  the SST-2 folder, for training; for language the folder that holds lm/
+       --model FILE   the model for start, memory and size (default: the quickstart's English one)
+       --data FOLDER  the SST-2 folder, for training; for language the folder with lm/ in it
        --peer COMMAND trains the same recipe in another tool and prints "tokens_per_s" as JSON; run in turn
-                      (language: its options --data and --max-updates are added; generation: prints the "ms" of
-                      a step of each layer, for float32 and for int8, one a line)
-       --runs N       repetitions of which the median counts (default 5)
+                      (language: the options --data and --max-updates are added to it; generation: prints the "ms"
+                      of a step of each layer, for float32 and for int8, one per line)
+       --runs N       repetitions, whose median is reported (default 5)
 
-language: a language model's training, 2x512 characters and 2x200 words; generation: `mnemo generate` by --model, one
-sample on one thread and 64 on two, the first character, and by its int8 twin, measured on --dev FILE.
+language: a language model's training, 2x512 characters and 2x200 words; generation: `mnemo generate` with --model, one
+sample on one thread and 64 on two, the first character, and with its int8 version, quantised on --dev FILE.
 
 Nothing else should run on the machine meanwhile. Each line of output is a JSON object.
 """
@@ -161,7 +161,7 @@ def start(options):
 
 
 def peak_megabytes(megabytes, model):
-    """Peak resident set of `classify` fed that much text, in a child of its own so that peaks do not mix."""
+    """Peak resident set of `classify` fed that much text, in a child process of its own so that peaks do not mix."""
     text = (b"the story is slight but the acting is fine and the camera never rests\n" * 16000)[: 1 << 20]
     text = text[: text.rindex(b"\n") + 1]
     reader, writer = os.pipe()

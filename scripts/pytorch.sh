@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Runs a Python script with PyTorch (the system's package) and safetensors (PyPI's, in an environment of its own in
+# Runs a Python script with PyTorch (the system's package) and safetensors (PyPI's, in a separate environment in
 # build/pytorch), for the test that compares model files with torch.nn.LSTM.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 usage() {
   cat <<'USAGE'
-usage: scripts/pytorch.sh --install          installs both; where that is not possible it says so and exits with 0
+usage: scripts/pytorch.sh --install          installs both; if that is not possible it says so and exits with 0
        scripts/pytorch.sh SCRIPT [ARGUMENT]...  runs the script; without them it is run by the system's Python
 USAGE
 }

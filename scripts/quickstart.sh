@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh checkout to a sentiment classifier that answers: installs what is missing, builds, fetches real reviews,
-# trains, evaluates beside a baseline, classifies. Everything it writes lies in build/.
+# trains, evaluates beside a baseline, classifies. Everything it writes is in build/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,7 +26,7 @@ else
             "价格实惠，质量也好，用起来很方便。")
 fi
 
-# stage TITLE COMMAND...: runs the command under a headline and says how long it took.
+# stage TITLE COMMAND...: runs the command under a headline and prints how long it took.
 stage() {
   local title="$1" start="$SECONDS"
   shift
@@ -57,8 +57,8 @@ fetch() {
   "$(python_with_pip)" scripts/fetch_data.py "reviews-$language" "$folder" || code=$?
   [[ "$code" -eq 0 ]] && return
   [[ "$code" -eq 3 ]] || return "$code"
-  echo "The real reviews are out of reach; going on with the small sample in data/reviews-$language."
-  echo "It shows that everything works, but a model trained on so few lines is a weak one."
+  echo "The real reviews are not available; continuing with the small sample in data/reviews-$language."
+  echo "It shows that everything works, but a model trained on so few lines is weak."
   mkdir -p "$folder"
   cp "data/reviews-$language/"{train,dev,test}.tsv "$folder/"
 }
@@ -90,7 +90,7 @@ stage "Fetch reviews" fetch
 stage "Train" train
 stage "Evaluate" evaluate
 stage "Classify" classify_examples
-printf '\nAll of it took %d s.\n' "$SECONDS"
+printf '\nTotal time: %d s.\n' "$SECONDS"
 if [[ -t 0 ]]; then classify_typed_lines; fi
 
 cat <<NEXT
@@ -102,8 +102,8 @@ Next:
   echo "${examples[0]}" | $mnemo classify $model --top 2 --format jsonl
   # learning curves, confusion matrix, calibration, the worst mistakes
   xdg-open $report
-  # what is in the model
+  # the contents of the model
   $mnemo inspect $model
-  # your own data: one text a line, LABEL<TAB>TEXT, in train.tsv, dev.tsv and test.tsv of a folder
+  # your own data: one text per line, LABEL<TAB>TEXT, in train.tsv, dev.tsv and test.tsv of a folder
   $mnemo train configs/quickstart-$language.json --set data.dir=FOLDER --set output.dir=RUN
 NEXT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains every recipe of configs/ with five seeds and prints a table of test results: mean, standard deviation, time.
 # usage: scripts/recipes.sh [RECIPE]...    all recipes, or those named
-# The data sets are not part of the project: $MNEMO_DATA names their folder (default: ../shared/data). What is finished
-# stays in build/recipes/, so that a run that was cut off goes on where it was; remove a folder there to make it anew.
+# The data sets are not part of the project: $MNEMO_DATA names their folder (default: ../shared/data). Finished runs are
+# kept in build/recipes/, so that an interrupted run continues where it was; remove a folder there to train it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,8 +13,8 @@ all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove tr
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang)
 
-# The set's folder, the file that is tested on (- is dev, of a set without test; = is the configuration's, of which
-# training leaves out what stands in train), its format (- is the configuration's) and the metric, by recipe.
+# By recipe: the folder of the data set, the test file (- is dev, for a set without test; = is the configuration's, from
+# which training leaves out the texts of train), its format (- is the configuration's) and the metric.
 describe() {
   case "$1" in
     sst2-*) echo classification/sst2 stsa.binary.test spaced accuracy ;;

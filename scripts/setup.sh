@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Installs what is missing to build mnemo on Debian 12, Ubuntu 24.04 and later. Builds nothing; run it as often as you
-# like: where nothing is missing it only asks dpkg and ends.
+# Installs the missing packages to build mnemo on Debian 12, Ubuntu 24.04 and later. Builds nothing; run it as often as
+# you like: if nothing is missing it only asks dpkg and ends.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 usage: scripts/setup.sh [--dev] [--data] [--pytorch] [--arm]
 
-  (nothing)  compiler, CMake and libraries: what `cmake --preset release` and its tests need
-  --dev      also what the tests and checks need: Clang with its sanitizers, linters, Unicode's test files
-  --pytorch  also what scripts/pytorch.sh needs: the system's PyTorch, which one test compares with
-  --arm      also what scripts/arm.sh needs: a cross compiler for AArch64, and an emulator
-  --data     also what scripts/fetch_data.py needs: pip, which it downloads with; it installs nothing by it
+  (nothing)  for `cmake --preset release` and its tests: compiler, CMake and libraries
+  --dev      also for all tests and checks: Clang with its sanitizers, linters, Unicode's test files
+  --pytorch  also for scripts/pytorch.sh: the system's PyTorch, with which one test compares
+  --arm      also for scripts/arm.sh: a cross compiler for AArch64, and an emulator
+  --data     also for scripts/fetch_data.py: pip, which only downloads for it and installs nothing
 
 MNEMO_SETUP=skip in the environment leaves everything as it is, for systems whose packages have other names.
 USAGE
@@ -34,7 +34,7 @@ installed() {
   [[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
 }
 
-# Fills `missing` with those of the arguments that are not installed.
+# Fills `missing` with the arguments that are not installed.
 find_missing() {
   missing=()
   local package
@@ -43,7 +43,7 @@ find_missing() {
   done
 }
 
-# As root, through sudo where that is needed.
+# Runs a command as root, through sudo if needed.
 as_root() {
   if [[ "$(id -u)" -eq 0 ]]; then
     "$@"
@@ -57,7 +57,7 @@ check_rights() {
   local command="apt-get install ${missing[*]}"
   command -v sudo >/dev/null || fail "not root, and there is no sudo; as root run: $command"
   if [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; then
-    fail "sudo wants a password, and there is no terminal to ask for it; as root run: $command"
+    fail "sudo needs a password, and there is no terminal to ask for it; as root run: $command"
   fi
 }
 
@@ -69,7 +69,7 @@ update_lists() {
   [[ -n "${lists_updated:-}" ]] && return
   lists_updated=yes
   echo "setup.sh: apt-get update"
-  # Old lists may still do, so only a failed installation ends the script.
+  # Old lists may still suffice, so only a failed installation ends the script.
   apt_get -o Acquire::Retries=2 update >"$log" 2>&1 ||
     echo "setup.sh: the package lists could not be updated (no network?)" >&2
 }
@@ -109,7 +109,7 @@ done
 
 [[ "${MNEMO_SETUP:-}" == skip ]] && exit 0
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-  fail "this script knows systems with apt only; install the equivalents of: ${wanted[*]}; then set MNEMO_SETUP=skip"
+  fail "this script supports only systems with apt; install the equivalents of: ${wanted[*]}; then set MNEMO_SETUP=skip"
 fi
 
 log="$(mktemp)"
