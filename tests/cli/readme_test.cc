@@ -99,7 +99,7 @@ TEST_CASE("the README's commands for tagging do what they say") {
 }
 
 TEST_CASE("the README's commands for language models do what they say") {
-  const std::string text = section(document("README.md"), "Text that goes on, and poems in form");
+  const std::string text = section(document("README.md"), "Language models, and poems in form");
   const Folder folder;
   std::string corpus;
   for (int i = 0; i < 80; ++i) corpus += "ROMEO: to be, or not to be\n";
