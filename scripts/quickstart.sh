@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh checkout to a sentiment classifier that answers: installs what is missing, builds, fetches real reviews,
+# From a fresh checkout to a sentiment classifier in use: installs missing packages, builds, fetches real reviews,
 # trains, evaluates beside a baseline, classifies. Everything it writes is in build/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -84,7 +84,7 @@ classify_typed_lines() {
   done
 }
 
-stage "Install what is missing" scripts/setup.sh --data
+stage "Install missing packages" scripts/setup.sh --data
 stage "Build" build
 stage "Fetch reviews" fetch
 stage "Train" train

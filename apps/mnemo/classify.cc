@@ -34,7 +34,7 @@ struct ClassifyOptions {
   int threads = 1;
 };
 
-// A label as one field of a line. On a terminal it is escaped, so that it holds no control sequence.
+// A label as one field of a line: control characters become blanks, and on a terminal other unsafe ones are escaped.
 std::string one_field(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');

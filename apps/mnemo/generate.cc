@@ -1,5 +1,5 @@
-// mnemo generate: continues a text with a language model. A single sample is written as it is drawn; with several
-// samples, a beam, candidates or a comparison with a corpus, the texts are written when all are complete.
+// mnemo generate: continues a text with a language model. A single sample in text format is written as it is drawn; all
+// other results (several samples, a beam, candidates, a comparison with a corpus) when the texts are complete.
 #include <unistd.h>
 
 #include <algorithm>

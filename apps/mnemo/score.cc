@@ -1,5 +1,5 @@
 // mnemo score: log-probability and perplexity of each line under a language model. Lines are scored in blocks and
-// written in order, no later than input runs dry; with --form, poems are checked against a form instead.
+// written in order, at the latest when the input pauses; with --form, poems are checked against a form instead.
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -60,7 +60,7 @@ class Scoring {
     }
     if (units_ == 0) return say("no lines");
     const double nats = -log_probability_ / static_cast<double>(units_);
-    say(fmt::format("{} lines, {} units, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit",
+    say(fmt::format("{} lines, {} units, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits per unit",
                     line_number_, units_, unknown_, std::exp(nats), nats, nats / std::log(2.0)));
   }
 

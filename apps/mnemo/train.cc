@@ -186,7 +186,7 @@ class Run {
     const auto model = TextModel::load(model_path(folder_));
     const auto found = task_.measure(*model, test ? *data.test : *data.dev, MeasureRequest(), pool_);
     found->model_name = model_path(folder_);
-    found->data_name = test ? "test" : config_.data.dev.empty() ? "dev (kept out of train)" : "dev";
+    found->data_name = test ? "test" : config_.data.dev.empty() ? "dev (held out of train)" : "dev";
     for (const std::string& line : lines_of(found->summary()))
       if (test) say("test: " + line);
     if (page && !(finished_before && file_exists(report_path(folder_))))

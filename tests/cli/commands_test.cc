@@ -604,10 +604,10 @@ TEST_CASE("quantize writes a model of lower precision that answers as before, an
         f.mnemo({"quantize", model, "--dev", dev, "--precision", precision, "-o", out, "--format", "json"});
     INFO(o.err);
     REQUIRE(o.code == 0);
-    const auto told = nlohmann::json::parse(o.out);
-    CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
-    CHECK(told["after"]["accuracy"] == 1.0);
-    CHECK(told["before"]["texts_per_s"] > 0.0);
+    const auto report = nlohmann::json::parse(o.out);
+    CHECK(report["after"]["megabytes"] < report["before"]["megabytes"]);
+    CHECK(report["after"]["accuracy"] == 1.0);
+    CHECK(report["before"]["texts_per_s"] > 0.0);
     CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
     const auto shown = nlohmann::json::parse(f.mnemo({"inspect", out, "--format", "json"}).out);
     CHECK(shown["precision"] == precision);

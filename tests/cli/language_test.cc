@@ -428,10 +428,10 @@ TEST_CASE("quantised language models give nearly the same probabilities") {
                              "--overwrite", "--format", "json"});
   INFO(o.err);
   REQUIRE(o.code == 0);
-  const json told = json::parse(o.out);
-  CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
-  CHECK(told["after"]["nats"].get<double>() == Approx(told["before"]["nats"].get<double>()).margin(0.05));
-  CHECK(told["before"]["units_per_s"] > 0.0);
+  const json report = json::parse(o.out);
+  CHECK(report["after"]["megabytes"] < report["before"]["megabytes"]);
+  CHECK(report["after"]["nats"].get<double>() == Approx(report["before"]["nats"].get<double>()).margin(0.05));
+  CHECK(report["before"]["units_per_s"] > 0.0);
   CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
   const std::vector<std::string> more{"--prompt", "to be", "--temperature", "0", "--length", "12"};
   const auto generate = [&](const std::string& from) {

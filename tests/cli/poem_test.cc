@@ -208,7 +208,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
   CHECK(best[0] == *std::max_element(all.begin(), all.end()));
   // In verse of eight lines parallelism counts, too.
   const std::vector<std::string> eight{"--form", "五律", "--tones", "off", "--allow-repeats", "--format", "jsonl"};
-  const auto worth = [&](std::vector<std::string> more) {
+  const auto scores = [&](std::vector<std::string> more) {
     more.insert(more.begin(), eight.begin(), eight.end());
     std::vector<double> out;
     for (const std::string& line : lines_of(f.generate(more).out)) {
@@ -217,7 +217,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
     }
     return out;
   };
-  const auto chosen = worth({"--candidates", "6"}), every = worth({"--samples", "6"});
+  const auto chosen = scores({"--candidates", "6"}), every = scores({"--samples", "6"});
   REQUIRE(every.size() == 6);
   CHECK(chosen == std::vector<double>{*std::max_element(every.begin(), every.end())});
 }
@@ -328,8 +328,8 @@ TEST_CASE("score names the rules that a poem breaks, line by line") {
   CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, "龘日依山盡，黃河入海龘。\n").err,
              contains_text("; 2 unknown units"));
   // A line of blanks separates poems, too.
-  const std::string parted = "白日依山盡，黃河入海流。\n \n白日依山盡，黃河入海流。\n";
-  CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, parted).err, contains_text("2 poems, 0 keep the form"));
+  const std::string separated = "白日依山盡，黃河入海流。\n \n白日依山盡，黃河入海流。\n";
+  CHECK_THAT(f.mnemo({"score", f.model(), "--form", "五绝"}, separated).err, contains_text("2 poems, 0 keep the form"));
   CHECK(f.mnemo({"score", f.model(), "--cache-share", "0.2"}, poems).code == 2);
 }
 

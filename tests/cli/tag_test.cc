@@ -598,10 +598,10 @@ TEST_CASE("quantised taggers tag as before") {
                                out, "--overwrite", "--format", "json"});
     INFO(o.err);
     REQUIRE(o.code == 0);
-    const json told = json::parse(o.out);
-    CHECK(told["after"]["megabytes"] < told["before"]["megabytes"]);
-    CHECK(told["after"]["f1"].get<double>() >= told["before"]["f1"].get<double>() - 0.01);
-    CHECK(told["before"]["tokens_per_s"] > 0.0);
+    const json report = json::parse(o.out);
+    CHECK(report["after"]["megabytes"] < report["before"]["megabytes"]);
+    CHECK(report["after"]["f1"].get<double>() >= report["before"]["f1"].get<double>() - 0.01);
+    CHECK(report["before"]["tokens_per_s"] > 0.0);
     CHECK(f.mnemo({"inspect", out, "--verify"}).code == 0);
     CHECK(f.mnemo({"tag", out, f.path("dev.conll")}).out == f.mnemo({"tag", f.model(), f.path("dev.conll")}).out);
   }

@@ -42,7 +42,7 @@ void LanguageReport::compare(const Report& other) {
 
 std::string LanguageReport::summary() const {
   const Metrics m = metrics();
-  return fmt::format("perplexity {:.3f}, {:.4f} nats or {:.4f} bits a unit", m.at("perplexity"), m.at("nats"),
+  return fmt::format("perplexity {:.3f}, {:.4f} nats or {:.4f} bits per unit", m.at("perplexity"), m.at("nats"),
                      m.at("bits"));
 }
 
@@ -62,7 +62,7 @@ std::string LanguageReport::text() const {
   const Metrics m = metrics();
   std::string out = fmt::format("{} on {}: {} {}, {} units, {} unknown to the model\n\n", escaped(model_name),
                                 escaped(data_name), records_.wholes.size(), pieces_, units_, unknown_);
-  out += fmt::format("perplexity {:.3f} a unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by {}), {:.4f} bits\n",
+  out += fmt::format("perplexity {:.3f} per unit, {:.4f} nats (95% interval {:.4f} to {:.4f}, by {}), {:.4f} bits\n",
                      m.at("perplexity"), m.at("nats"), interval_.low, interval_.high, pieces_, m.at("bits"));
   if (comparison_) out += comparison_text(*comparison_, other_model_);
   return out;
