@@ -55,7 +55,7 @@ RecurrentOptions layer_options(const BenchOptions& o) {
       .layers = o.layers,
       .bidirectional = o.bidirectional,
       .projection = o.projection,
-      .precision = *kernels::inference_numbers(o.precision),
+      .precision = *kernels::inference_precision(o.precision),
       .training_precision = o.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32};
 }
 
@@ -77,7 +77,7 @@ double products_flop(const BenchOptions& o, Index tokens) {
 // Bytes of all weights that a step multiplies by.
 double weight_bytes(const BenchOptions& o) {
   return products_flop(o, 1) / 2.0 *
-         static_cast<double>(kernels::precision_bytes(*kernels::inference_numbers(o.precision)));
+         static_cast<double>(kernels::precision_bytes(*kernels::inference_precision(o.precision)));
 }
 
 // The operations of all threads over the time from the first one's start to the last one's end, so that threads which

@@ -1,6 +1,7 @@
 // The program's commands. Each declares its options and the function that runs it.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "apps/mnemo/command_line.h"
@@ -19,6 +20,8 @@ void add_inspect(Command& program);
 void add_config(Command& program);
 void add_bench(Command& program);
 void add_completion(Command& program);
+inline constexpr std::array kCommands{add_init,  add_train,    add_evaluate, add_classify, add_tag,   add_generate,
+                                      add_score, add_quantize, add_inspect,  add_config,   add_bench, add_completion};
 
 /// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);

@@ -5,6 +5,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/terminal.h"
+#include "config/tasks.h"
 
 namespace mnemo {
 namespace {
@@ -35,7 +36,7 @@ void add_init(Command& program) {
       "standard error. Paths are written as given and are relative to the configuration file: keep it where you called "
       "mnemo.";
   auto o = std::make_shared<InitOptions>();
-  command.argument("TASK", &o->task, "Task of the model").one_of({"classify", "tag", "generate"}).required();
+  command.argument("TASK", &o->task, "Task of the model").one_of({kTaskNames.begin(), kTaskNames.end()}).required();
   command.argument("DATA", &o->data, "Files, or a folder").required();
   add_running(command, o->threads);
   command.run = [o] { return run_init(*o); };

@@ -53,9 +53,7 @@ int run(int argc, char** argv) {
   program.notes = "mnemo help COMMAND describes a command, mnemo config explain the keys of a configuration.";
   bool version = false;
   program.flag("-V,--version", &version, "Print version, compiler, instruction set and model format");
-  for (const auto add : {add_init, add_train, add_evaluate, add_classify, add_tag, add_generate, add_score,
-                         add_quantize, add_inspect, add_config, add_bench, add_completion})
-    add(program);
+  for (const auto add : kCommands) add(program);
   program.run = [&] {
     if (!version) throw UsageError(missing_command(program));
     std::puts(version_text().c_str());

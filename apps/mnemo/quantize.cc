@@ -36,7 +36,7 @@ class Subject {
  public:
   Subject(const QuantizeOptions& o, ThreadPool& pool) : o_(o), pool_(pool), model_(TextModel::load(o.model)) {
     if (const auto precision = model_->metadata().precision; precision != kernels::Precision::kFloat32)
-      fail("{}: the model has the precision {} already; start from the float32 model", o.model,
+      fail("{}: the model already has the precision {}; start from the float32 model", o.model,
            kernels::precision_name(precision));
     task_ = &task_of(*model_);
     data_ = task_->open(open_request(o.dev, o.input, "dev"), *model_);
@@ -60,7 +60,7 @@ class Subject {
     return out;
   }
 
-  void quantize() { model_->quantize(*kernels::inference_numbers(o_.precision), pool_); }
+  void quantize() { model_->quantize(*kernels::inference_precision(o_.precision), pool_); }
 
   void save() {
     Json provenance = model_->metadata().provenance;
@@ -114,7 +114,7 @@ int run_quantize(const QuantizeOptions& o) {
   if (o.out.empty()) throw UsageError("-o: expected a file, found an empty name");
   if (std::isnan(o.max_drop)) throw UsageError("--max-drop: expected a number, found nan");
   if (std::filesystem::exists(o.out) && !o.overwrite)
-    fail("{}: exists already; --overwrite replaces it, or name another file", o.out);
+    fail("{}: exists already; pass --overwrite to replace it, or name another file", o.out);
   if (same_file(o.out, o.model) || same_file(o.out, o.dev))
     throw UsageError(fmt::format("-o {}: is an input of this command; name another file", o.out));
   ThreadPool pool(o.threads);

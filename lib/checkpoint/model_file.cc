@@ -27,7 +27,7 @@ namespace {
 Precision parse_precision(const SafetensorsFile& file) {
   const auto match = file.metadata().find(format::kPrecision);
   if (match == file.metadata().end()) return Precision::kFloat32;
-  if (const auto precision = kernels::inference_numbers(match->second)) return *precision;
+  if (const auto precision = kernels::inference_precision(match->second)) return *precision;
   fail("{}: the model has the precision {}; this program knows float32, bfloat16 and int8: a newer mnemo is needed",
        file.name(), shown(match->second));
 }

@@ -65,7 +65,7 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
 
 // Options that depend on whether the data are records, and on whether these have conditions.
 void check_records(const Config& c, std::vector<std::string>& errors) {
-  if (!c.data.tells() && c.model.condition_dropout != ModelConfig().condition_dropout)
+  if (!c.data.has_conditions() && c.model.condition_dropout != ModelConfig().condition_dropout)
     errors.emplace_back("model.condition_dropout: only for poems with form, author and title (poems-json)");
   if (c.data.has_records()) return;
   if (c.training.batch_tokens > 0)

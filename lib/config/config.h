@@ -49,13 +49,13 @@ struct DataConfig {
   std::int64_t dev_seed = 1;
 
   /// For a language model: whether records of train come with conditions, as those of poems-json do.
-  bool tells() const {
+  bool has_conditions() const {
     return format != "lines" || std::any_of(train.begin(), train.end(), [](const DataFile& file) {
              return file.format && *file.format != "lines";
            });
   }
   /// For a language model: whether train is records rather than one stream.
-  bool has_records() const { return records || tells(); }
+  bool has_records() const { return records || has_conditions(); }
 };
 
 struct NgramConfig {

@@ -434,6 +434,16 @@ std::vector<Option> output_options() {
 
 }  // namespace
 
+const TaskValues& data_formats() {
+  static const TaskValues formats{
+      {"tsv", kClassify},      {"csv", kClassify},        {"jsonl", kClassify | kTag},
+      {"fasttext", kClassify}, {"spaced", kClassify},     {"trees", kClassify},
+      {"conll", kTag},         {"conllu", kTag},          {"slashed", kTag},
+      {"lines", kGenerate},    {"poems-json", kGenerate},
+  };
+  return formats;
+}
+
 const std::vector<Option>& options() {
   static const std::vector<Option> all = [] {
     std::vector<Option> out;

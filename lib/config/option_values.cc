@@ -23,14 +23,6 @@ std::vector<std::string> all_names(const TaskValues& choices) {
 
 }  // namespace
 
-const TaskValues& data_formats() {
-  static const TaskValues formats{{"tsv", kClassify},      {"csv", kClassify},       {"jsonl", kClassify | kTag},
-                                  {"fasttext", kClassify}, {"spaced", kClassify},    {"trees", kClassify},
-                                  {"conll", kTag},         {"conllu", kTag},         {"slashed", kTag},
-                                  {"lines", kGenerate},    {"poems-json", kGenerate}};
-  return formats;
-}
-
 std::vector<std::string> values_of(const TaskValues& values, std::string_view task) {
   std::vector<std::string> out;
   for (const TaskValue& v : values)

@@ -25,8 +25,12 @@ inline std::string listed(const std::vector<std::string>& names) {
 class TaskSet {
  public:
   constexpr TaskSet() = default;  ///< empty
-  /// The task at this index of kTaskNames.
-  static constexpr TaskSet of(unsigned place) { return TaskSet(1u << place); }
+  /// The task of this name, which must be in kTaskNames.
+  static consteval TaskSet named(std::string_view name) {
+    unsigned place = 0;
+    while (name != kTaskNames.at(place)) ++place;
+    return TaskSet(1u << place);
+  }
   static constexpr TaskSet all() { return TaskSet((1u << kTaskNames.size()) - 1); }
 
   constexpr TaskSet operator|(TaskSet other) const { return TaskSet(bits_ | other.bits_); }
@@ -52,6 +56,7 @@ class TaskSet {
   std::uint32_t bits_ = 0;
 };
 
-inline constexpr TaskSet kClassify = TaskSet::of(0), kTag = TaskSet::of(1), kGenerate = TaskSet::of(2);
+inline constexpr TaskSet kClassify = TaskSet::named("classify"), kTag = TaskSet::named("tag"),
+                         kGenerate = TaskSet::named("generate");
 
 }  // namespace mnemo

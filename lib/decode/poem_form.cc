@@ -243,81 +243,119 @@ std::vector<std::string> form_names() {
   return out;
 }
 
-// Long because one pass over the characters fills line, pattern and rhymes together.
-PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones) {
-  PoemForm out;
-  std::vector<LineRule> rules(1);
-  TonePattern pattern;
-  PoemForm::Line line;
-  std::map<char32_t, int> letters;
-  std::vector<Tones> rhyme_tones;
-  const auto end_line = [&] {
-    if (line.length == 0) return;
-    rules.back().patterns = rules.back().given_first = {tones == ToneRule::kOff ? TonePattern() : pattern};
-    out.lines.push_back(std::move(line));
-    line = {};
-    pattern = {};
-    rules.emplace_back();
-  };
-  constexpr std::string_view kByteOrderMark = "\ufeff";
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  std::size_t number = 1;
-  const auto wrong = [&](const std::string& what) { fail("{}:{}: {}", name, number, what); };
-  for (std::size_t at = 0; at < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view row = text.substr(at, end - at);
-    at = end + 1;
-    row = row.substr(0, row.find('#'));
-    row = trimmed(row);
-    if (row.empty()) continue;
-    if (out.name.empty()) {
+namespace {
+
+// Reads a tune's pattern character by character: places make up a line, a letter makes its last place a rhyme, and
+// punctuation ends it. A line that ended with its rhyme stays open for the mark that may follow.
+class TuneParser {
+ public:
+  TuneParser(std::string name, ToneRule tones) : name_(std::move(name)), tones_(tones) {}
+
+  PoemForm parse(std::string_view text) {
+    constexpr std::string_view kByteOrderMark = "\ufeff";
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+    for (std::size_t at = 0; at < text.size(); ++number_) {
+      const std::size_t end = std::min(text.find('\n', at), text.size());
+      std::string_view row = text.substr(at, end - at);
+      at = end + 1;
+      row = trimmed(row.substr(0, row.find('#')));
+      if (!row.empty()) add_row(row);
+    }
+    return finish();
+  }
+
+ private:
+  [[noreturn]] void wrong(const std::string& what) const { fail("{}:{}: {}", name_, number_, what); }
+
+  void add_row(std::string_view row) {
+    if (out_.name.empty()) {
       if (is_pattern(row)) wrong("expected the tune's name, found a pattern");
-      out.name = row;
-      continue;
+      out_.name = row;
+      return;
     }
     for (std::size_t i = 0; i < row.size();) {
       const auto [c, length] = decode_utf8(row.data() + i);
       i += length;
-      if (is_blank(c)) continue;
-      const Tones tone = c == U'平' ? kLevel : c == U'仄' ? kOblique : c == U'中' ? kAnyTone : 0;
-      if (tone != 0) {
-        if (line.length == kLongestLine) wrong(fmt::format("a line of more than {} places", kLongestLine));
-        if (rules.back().rhyme >= 0) end_line();
-        const std::uint32_t bit = std::uint32_t{1} << line.length;
-        if (tone != kAnyTone) pattern.fixed |= bit;
-        if (tone == kOblique) pattern.oblique |= bit;
-        ++line.length;
-        line.marks.emplace_back();
-      } else if (c >= U'A' && c <= U'Z') {
-        if (line.length == 0) wrong("a rhyme before the line's first place");
-        if (rules.back().rhyme >= 0) wrong("a place with two rhymes");
-        const Tones last = pattern.at(line.length - 1);
-        if (last == kAnyTone) wrong("a rhyme needs a place that is level or oblique");
-        const auto [found, made] = letters.emplace(c, static_cast<int>(letters.size()));
-        if (made) rhyme_tones.push_back(0);
-        rhyme_tones[found->second] = static_cast<Tones>(rhyme_tones[found->second] | last);
-        rules.back().rhyme = found->second;
-        rules.back().rhyme_tone = last;
-      } else if (c == U'、' || is_one_of(U"，。；！？", c)) {
-        // A mark after a line that ended with its rhyme still belongs to it.
-        if (line.length == 0) wrong("punctuation before the line's first place");
-        append_utf8(line.marks.back(), c);
-        if (c != U'、') end_line();
-      } else {
-        wrong(fmt::format("expected 平, 仄, 中, A to Z or one of 、，。；！？, found {}", to_utf8(c)));
-      }
+      if (!is_blank(c)) add(c);
     }
     end_line();
-    if (!out.lines.empty()) out.lines.back().marks.back() += "\n";
+    if (!out_.lines.empty()) out_.lines.back().marks.back() += "\n";
   }
-  if (out.lines.empty()) fail("{}: a pattern without a place", name);
-  rules.pop_back();
-  std::string& last = out.lines.back().marks.back();
-  if (last.ends_with('\n')) last.pop_back();
-  out.rhymes = static_cast<int>(letters.size());
-  for (const Tones both : rhyme_tones) out.mixed.push_back(both == kAnyTone);
-  out.alternatives.push_back(std::move(rules));
-  return out;
+
+  void add(char32_t c) {
+    if (const Tones tone = c == U'平' ? kLevel : c == U'仄' ? kOblique : c == U'中' ? kAnyTone : 0; tone != 0)
+      add_place(tone);
+    else if (c >= U'A' && c <= U'Z')
+      add_rhyme(c);
+    else if (c == U'、' || is_one_of(U"，。；！？", c))
+      add_mark(c);
+    else
+      wrong(fmt::format("expected 平, 仄, 中, A to Z or one of 、，。；！？, found {}", to_utf8(c)));
+  }
+
+  void add_place(Tones tone) {
+    if (line_.length == kLongestLine) wrong(fmt::format("a line of more than {} places", kLongestLine));
+    if (rules_.back().rhyme >= 0) end_line();
+    const std::uint32_t bit = std::uint32_t{1} << line_.length;
+    if (tone != kAnyTone) pattern_.fixed |= bit;
+    if (tone == kOblique) pattern_.oblique |= bit;
+    ++line_.length;
+    line_.marks.emplace_back();
+  }
+
+  void add_rhyme(char32_t letter) {
+    if (line_.length == 0) wrong("a rhyme before the line's first place");
+    if (rules_.back().rhyme >= 0) wrong("a place with two rhymes");
+    const Tones last = pattern_.at(line_.length - 1);
+    if (last == kAnyTone) wrong("a rhyme needs a place that is level or oblique");
+    const auto [found, made] = letters_.emplace(letter, static_cast<int>(letters_.size()));
+    if (made) rhyme_tones_.push_back(0);
+    rhyme_tones_[found->second] = static_cast<Tones>(rhyme_tones_[found->second] | last);
+    rules_.back().rhyme = found->second;
+    rules_.back().rhyme_tone = last;
+  }
+
+  void add_mark(char32_t mark) {
+    if (line_.length == 0) wrong("punctuation before the line's first place");
+    append_utf8(line_.marks.back(), mark);
+    if (mark != U'、') end_line();
+  }
+
+  void end_line() {
+    if (line_.length == 0) return;
+    rules_.back().patterns = rules_.back().given_first = {tones_ == ToneRule::kOff ? TonePattern() : pattern_};
+    out_.lines.push_back(std::move(line_));
+    line_ = {};
+    pattern_ = {};
+    rules_.emplace_back();
+  }
+
+  PoemForm finish() {
+    if (out_.lines.empty()) fail("{}: a pattern without a place", name_);
+    rules_.pop_back();
+    std::string& last = out_.lines.back().marks.back();
+    if (last.ends_with('\n')) last.pop_back();
+    out_.rhymes = static_cast<int>(letters_.size());
+    for (const Tones both : rhyme_tones_) out_.mixed.push_back(both == kAnyTone);
+    out_.alternatives.push_back(std::move(rules_));
+    return std::move(out_);
+  }
+
+  std::string name_;  ///< of the file, in messages
+  ToneRule tones_;
+  std::size_t number_ = 1;  ///< of the row
+  PoemForm out_;
+  std::vector<LineRule> rules_ = std::vector<LineRule>(1);  ///< of the lines, the open one included
+  PoemForm::Line line_;                                     ///< the open one, and its tones
+  TonePattern pattern_;
+  std::map<char32_t, int> letters_;  ///< of rhymes
+  std::vector<Tones> rhyme_tones_;
+};
+
+}  // namespace
+
+PoemForm parse_tune(std::string_view text, const std::string& name, ToneRule tones) {
+  return TuneParser(name, tones).parse(text);
 }
 
 std::vector<std::u32string> lines_of(const PoemForm& form, std::string_view text) {

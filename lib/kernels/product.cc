@@ -288,7 +288,7 @@ const char* precision_name(Precision precision) {
   return precision == Precision::kFloat32 ? "float32" : precision == Precision::kInt8 ? "int8" : "bfloat16";
 }
 
-std::optional<Precision> inference_numbers(std::string_view name) {
+std::optional<Precision> inference_precision(std::string_view name) {
   for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16Weights, Precision::kInt8})
     if (name == precision_name(precision)) return precision;
   return std::nullopt;

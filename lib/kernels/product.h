@@ -39,7 +39,7 @@ enum class Precision {
 const char* precision_name(Precision precision);
 
 /// The precision of inference (kFloat32, kBfloat16Weights or kInt8) of one of those names.
-std::optional<Precision> inference_numbers(std::string_view name);
+std::optional<Precision> inference_precision(std::string_view name);
 
 /// Bytes of one packed value.
 constexpr Index precision_bytes(Precision precision) {

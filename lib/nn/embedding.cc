@@ -1,6 +1,7 @@
 #include "nn/embedding.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "kernels/elementwise.h"
@@ -40,6 +41,37 @@ std::vector<std::int32_t> distinct_rows(const Bags& bags, Index limit) {
   return rows;
 }
 
+namespace {
+
+// Makes room for the gradients of rows of a sparse table, ascending, beside those that an earlier look-up of the same
+// backward pass has left: places[i] is where the gradient of rows[i] lies, fresh[i] whether it must be set to zero.
+void make_room(Parameter& table, const std::vector<std::int32_t>& rows, std::vector<Index>& places,
+               std::vector<char>& fresh) {
+  const Index E = table.row_size();
+  std::vector<std::int32_t> all;
+  std::ranges::set_union(table.touched, rows, std::back_inserter(all));
+  const std::vector<std::int32_t> before = std::exchange(table.touched, all);
+  if (before.empty()) {
+    table.gradient.resize(std::ssize(all) * E);
+  } else {
+    AlignedVector gradient;
+    gradient.resize(std::ssize(all) * E);
+    for (std::size_t i = 0, at = 0; i < before.size(); ++i) {
+      while (all[at] != before[i]) ++at;
+      std::copy_n(table.gradient.data() + static_cast<Index>(i) * E, E, gradient.data() + static_cast<Index>(at) * E);
+    }
+    table.gradient = std::move(gradient);
+  }
+  for (std::size_t i = 0, at = 0, b = 0; i < rows.size(); ++i) {
+    while (all[at] != rows[i]) ++at;
+    while (b < before.size() && before[b] < rows[i]) ++b;
+    places.push_back(static_cast<Index>(at));
+    fresh.push_back(b == before.size() || before[b] != rows[i]);
+  }
+}
+
+}  // namespace
+
 Embedding::Embedding(const std::string& name, Index rows, Index dimension, bool dense)
     : weight(name + ".weight", {rows, dimension}, !dense) {}
 
@@ -68,19 +100,24 @@ Activation Embedding::forward(Tape& tape, const Bags& bags) const {
     if (!table.fixed_rows.empty())
       std::erase_if(found, [&](const auto& occurrence) { return table.fixed_rows[occurrence.row] != 0; });
     std::vector<std::size_t> starts;
-    table.touched.clear();
+    std::vector<std::int32_t> rows;
     for (std::size_t i = 0; i < found.size(); ++i)
       if (i == 0 || found[i].row != found[i - 1].row) {
-        if (table.sparse) table.touched.push_back(found[i].row);
+        rows.push_back(found[i].row);
         starts.push_back(i);
       }
-    const Index touched = std::ssize(starts);
     starts.push_back(found.size());
-    if (table.sparse) table.gradient.resize(touched * E);
-    tape.pool.parallel_for((touched + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-      for (Index r = task * kRowsPerTask; r < std::min(touched, (task + 1) * kRowsPerTask); ++r) {
-        float* gradient = table.gradient.data() + (table.sparse ? r : found[starts[r]].row) * E;
-        if (table.sparse) std::fill_n(gradient, E, 0.0f);
+    std::vector<Index> places;
+    std::vector<char> fresh;
+    if (table.sparse)
+      make_room(table, rows, places, fresh);
+    else
+      places.assign(rows.begin(), rows.end());
+    const Index count = std::ssize(rows);
+    tape.pool.parallel_for((count + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
+      for (Index r = task * kRowsPerTask; r < std::min(count, (task + 1) * kRowsPerTask); ++r) {
+        float* gradient = table.gradient.data() + places[r] * E;
+        if (table.sparse && fresh[r]) std::fill_n(gradient, E, 0.0f);
         for (std::size_t i = starts[r]; i < starts[r + 1]; ++i)
           kernels::add_scaled(found[i].weight, y.gradient + found[i].token * E, gradient, E);
       }

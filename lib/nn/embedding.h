@@ -35,7 +35,7 @@ class Embedding {
   /// Extra rows that are never trained and not part of `weight`: row weight.rows() + i is `rows[i * dimension]`.
   void set_frozen_rows(std::span<const float> rows) { frozen_ = rows; }
 
-  /// `bags` must outlive the tape's backward.
+  /// `bags` must outlive the tape's backward. May be called several times in one pass: the gradients add up.
   Activation forward(Tape& tape, const Bags& bags) const;
 
   Index dimension() const { return weight.row_size(); }

@@ -26,7 +26,7 @@ Json LineScore::json(const Vocabulary& vocabulary) const {
 }
 
 LineScorer::LineScorer(const TextLanguageModel& model, const AdaptationOptions& adaptation, ThreadPool& pool)
-    : model_(model), pool_(pool), conditions_(model.tells() ? 1 : 0) {
+    : model_(model), pool_(pool), conditions_(model.has_conditions() ? 1 : 0) {
   if (adaptation.any()) adaptive_ = std::make_unique<AdaptiveLoss>(model, adaptation, pool);
 }
 

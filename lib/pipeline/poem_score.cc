@@ -33,7 +33,7 @@ void add_log_probability(const TextLanguageModel& model, const PoemForm& form, c
   Tokens tokens;
   const Tokenizer tokenizer(model.tokenizer_options());
   const Poem poem{.title = {}, .author = {}, .form = form.name, .body = body};
-  for_record_units(poem, model.tells(), tokenizer, tokens, [&](Section section, std::string_view unit) {
+  for_record_units(poem, model.has_conditions(), tokenizer, tokens, [&](Section section, std::string_view unit) {
     if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
     if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model.text_end());
     ids.push_back(model.vocabulary().find(unit));

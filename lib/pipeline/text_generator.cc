@@ -30,7 +30,7 @@ TextGenerator::TextGenerator(const TextLanguageModel& model, GenerationRequest r
 }
 
 void TextGenerator::add_conditions(const std::string& model_name) {
-  if (!model_.tells()) {
+  if (!model_.has_conditions()) {
     if (request_.title.empty() && request_.author.empty()) return;
     throw UsageError(
         fmt::format("{}: the model is not conditioned on titles and authors, as models of poems-json are", model_name));
@@ -192,7 +192,7 @@ Json TextGenerator::json(const GeneratedText& text, const Overlap* overlap) cons
            {"prompt", request_.prompt},
            {"units", text.units.size()},
            {"log_prob", text.log_probability}};
-  if (model_.tells()) {
+  if (model_.has_conditions()) {
     out["title"] = request_.title;
     out["author"] = request_.author;
   }

@@ -121,7 +121,7 @@ void TextLanguageModel::append_tables(std::vector<TensorView>& tensors, NarrowTe
 std::int64_t TextLanguageModel::encode_line(std::string_view line, Tokens& tokens,
                                             std::vector<std::int32_t>& ids) const {
   std::int64_t unknown = 0;
-  if (tells()) ids.push_back(vocabulary_.find(kBody));
+  if (has_conditions()) ids.push_back(vocabulary_.find(kBody));
   tokenizer_.tokenize(line, tokens);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     ids.push_back(vocabulary_.find(tokens.text(i)));

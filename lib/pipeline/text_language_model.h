@@ -51,7 +51,7 @@ class TextLanguageModel : public TextModel {
 
   /// Whether it was trained on records, and whether it is conditioned on their form, author and title.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }
-  bool tells() const { return vocabulary_.contains(kBody); }
+  bool has_conditions() const { return vocabulary_.contains(kBody); }
   /// The unit that precedes a text's first one and ends the text: the end of record, or without records the end of
   /// line.
   std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }

@@ -33,7 +33,7 @@ bool holds_any(const std::string& name, std::initializer_list<const char*> words
 }
 
 // By the file's name alone: eng.testa is CoNLL-2003's dev.
-void sort_in(const std::string& path, Parts& parts) {
+void sort_in(const std::string& path, PartFiles& parts) {
   std::string name = std::filesystem::path(path).filename().string();
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
   std::vector<std::string>* part = &parts.train;
@@ -60,8 +60,8 @@ std::vector<std::string> named_files(const std::string& folder) {
 
 }  // namespace
 
-Parts find_parts(const std::vector<std::string>& paths) {
-  Parts out;
+PartFiles find_parts(const std::vector<std::string>& paths) {
+  PartFiles out;
   for (const std::string& path : paths) {
     if (path == "-") throw UsageError("-: standard input can be looked at only once; name a file");
     if (std::filesystem::is_directory(path))
@@ -113,7 +113,7 @@ void Draft::set(const std::string& key, Json value, const std::string& why) {
 
 Config Draft::config() const { return parse_config(config_.dump(), "init"); }
 
-void draft_dev(const Parts& parts, std::int64_t records, Draft& draft) {
+void draft_dev(const PartFiles& parts, std::int64_t records, Draft& draft) {
   if (!parts.dev.empty()) return;
   draft.set("data.dev_fraction", records < kFewRecords ? kSmallDevFraction : kDevFraction,
             "there is no file for dev, by which the best epoch is chosen, so a part of train is held out");

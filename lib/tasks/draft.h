@@ -12,12 +12,12 @@
 namespace mnemo {
 
 /// The files by their purpose.
-struct Parts {
+struct PartFiles {
   std::vector<std::string> train, dev, test;
 };
 
 /// Throws Error where a path cannot be read or there is no train.
-Parts find_parts(const std::vector<std::string>& paths);
+PartFiles find_parts(const std::vector<std::string>& paths);
 
 /// At most the first `most` lines of a file, without empty ones unless `kept_empty`. Throws as LineReader does.
 std::vector<std::string> first_lines(const std::string& path, std::size_t most, bool kept_empty = false);
@@ -58,14 +58,14 @@ class Draft {
 };
 
 /// Sets data.dev_fraction where there is no file for dev.
-void draft_dev(const Parts& parts, std::int64_t records, Draft& draft);
+void draft_dev(const PartFiles& parts, std::int64_t records, Draft& draft);
 
 /// Notes the values of the keys that are left to the size of train.
 void note_sizes(std::int64_t size, Draft& draft);
 
-/// Fills in the keys that suit the files of a task, beside task and data.train, dev and test.
-void draft_classify(const Parts& parts, Draft& draft);
-void draft_tag(const Parts& parts, Draft& draft);
-void draft_generate(const Parts& parts, Draft& draft);
+/// Task::draft of each task.
+void draft_classify(const PartFiles& parts, Draft& draft);
+void draft_tag(const PartFiles& parts, Draft& draft);
+void draft_generate(const PartFiles& parts, Draft& draft);
 
 }  // namespace mnemo

@@ -36,8 +36,6 @@ void forget_columns(DataConfig& data, const std::string& format) {
   data.phrases = data.multi_label = data.strip_position = false;
 }
 
-bool is_unlabelled(const std::string& format) { return format == "lines" || format == "poems-json"; }
-
 void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log) {
   if (at_start) log(fmt::format("{}: begins with a byte order mark, which was dropped", name));
   if (lines > 0)

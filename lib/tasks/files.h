@@ -41,9 +41,6 @@ DataFile requested_file(const OpenRequest& request, DataConfig& data);
 /// Clears the keys for the places of label and text in a record of data.format that do not apply to `format`.
 void forget_columns(DataConfig& data, const std::string& format);
 
-/// Whether the format has texts without labels.
-bool is_unlabelled(const std::string& format);
-
 /// Reports that byte order marks were dropped, at the start of the file and of `lines` lines after the first.
 void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log);
 /// Reports what a reader of records found that is not an error.

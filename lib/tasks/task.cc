@@ -1,16 +1,13 @@
 #include "tasks/task.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
+#include "config/option_values.h"
 
 namespace mnemo {
-namespace {
-
-constexpr std::array kTasks{classify_task, tag_task, generate_task};
-
-}  // namespace
 
 const Task& task_named(std::string_view name) {
   for (const auto& task : kTasks)
@@ -21,10 +18,10 @@ const Task& task_named(std::string_view name) {
 const Task& task_of(const TextModel& model) { return task_named(model.config().task); }
 
 void check_format(const std::string& format, const TaskTraits& traits) {
-  if (format.empty() || is_unlabelled(format) != traits.labelled) return;
-  throw UsageError(traits.labelled
-                       ? fmt::format("--format-in {}: only for language models; {} needs labels", format, traits.name)
-                       : fmt::format("--format-in {}: {} reads lines or poems-json", format, traits.model));
+  const std::vector<std::string> known = values_of(data_formats(), traits.name);
+  if (format.empty() || std::ranges::find(known, format) != known.end()) return;
+  throw UsageError(fmt::format("--format-in {}: is not a format of the task {}; expected {}", format, traits.name,
+                               fmt::join(known, ", ")));
 }
 
 void ModelTraining::save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) {

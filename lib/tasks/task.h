@@ -3,6 +3,7 @@
 // interface.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,7 +29,6 @@ struct TaskTraits {
   const char* command;    ///< the command that answers with such a model
   const char* arguments;  ///< the arguments after the model in an example of that command
   const char* counted;    ///< the unit of rates: "texts", "tokens", "units"
-  bool labelled;          ///< whether training and measuring need labels
   bool restarts = true;   ///< a model may start from the weights of another one of the task
   bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
   bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
@@ -85,11 +85,18 @@ struct MeasureRequest {
   Log log = [](const std::string&) {};
 };
 
+class Draft;
+struct PartFiles;
+
 class Task {
  public:
   virtual ~Task() = default;
 
   virtual const TaskTraits& traits() const = 0;
+
+  /// Fills in the keys that suit the user's files, besides task and data.train, dev and test. Throws Error if it finds
+  /// nothing to learn in them.
+  virtual void draft(const PartFiles& parts, Draft& draft) const = 0;
 
   /// Reads the data that the configuration names, and holds out dev_fraction of train where there is no dev. Throws as
   /// the readers do. `start`, a language model whose units the vocabulary gets beside those of train, may be null.
@@ -118,17 +125,18 @@ class Task {
   virtual std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const = 0;
 };
 
-/// Throws UsageError for a format of --format-in (empty: none) that the task does not read.
+/// Throws UsageError for a format of --format-in, empty for none, that is not one of the task.
 void check_format(const std::string& format, const TaskTraits& traits);
+
+/// The tasks, each in a folder of its own, and the table of them.
+const Task& classify_task();
+const Task& tag_task();
+const Task& generate_task();
+inline constexpr std::array kTasks{classify_task, tag_task, generate_task};
 
 /// The task of a name. Throws UsageError for an unknown one.
 const Task& task_named(std::string_view name);
 /// The task of a model.
 const Task& task_of(const TextModel& model);
-
-/// The tasks, each in a folder of its own.
-const Task& classify_task();
-const Task& tag_task();
-const Task& generate_task();
 
 }  // namespace mnemo

@@ -145,9 +145,6 @@ void report_folds(const std::vector<double>& values, std::int64_t folds, const s
                   std::ssize(values) < folds ? fmt::format(", of the {} on which it is defined", values.size()) : ""));
 }
 
-// The name in a report of the metric by which a model is chosen.
-std::string reported(const std::string& metric) { return metric == "loss" ? "log_loss" : metric; }
-
 }  // namespace
 
 std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
@@ -163,16 +160,17 @@ std::vector<double> cross_validate(const Task& task, const Config& config, const
     const auto model = task.build(config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
     const auto outcome = train_model(task, config, *part, *model, own, pool);
     if (outcome.end == TrainingOutcome::End::kSignal) return values;
-    metric = outcome.metric;
     const auto best = TextModel::load(model_path(own.folder));
-    const Metrics found = task.measure(*best, *part->test, MeasureRequest(), pool)->metrics();
-    const auto value = found.find(reported(metric));
-    if (value == found.end()) {
+    const auto report = task.measure(*best, *part->test, MeasureRequest(), pool);
+    // A loss of training that reports do not have is replaced by their own metric.
+    metric = report->metric(outcome.metric) ? outcome.metric : report->main_metric();
+    const auto value = report->metric(metric);
+    if (!value) {
       print(fmt::format("fold {} of {}: {} is not defined on it", fold + 1, folds, metric));
       continue;
     }
-    values.push_back(value->second);
-    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, value->second));
+    values.push_back(*value);
+    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, *value));
   }
   report_folds(values, folds, metric, print);
   return values;

@@ -454,7 +454,7 @@ TEST_CASE(
   CHECK_THAT(unseen.out, contains_text("f1 0.0000"));
   const Outcome classified = f.mnemo({"classify", f.model()}, "a\n");
   CHECK(classified.code == 1);
-  CHECK_THAT(classified.err, contains_text("a model for the task \"tag\", this command needs one for \"classify\""));
+  CHECK_THAT(classified.err, contains_text("a model for the task \"tag\"; this command needs one for \"classify\""));
   CHECK(f.mnemo({"tag", f.model(), "--format", "conllu"}, "a NN\n").code == 2);
 }
 

@@ -384,6 +384,26 @@ TEST_CASE("embedding: gradients of the rows that occur, with weights and repeats
   CHECK(layer.weight.touched == std::vector<std::int32_t>{0, 1, 2, 5});
 }
 
+TEST_CASE("embedding: two look-ups of one pass add their gradients, sparse or dense") {
+  Bags bags, more;
+  bags.starts = {0, 1, 3};
+  bags.rows = {4, 0, 2};
+  bags.weights = {1.0f, 0.5f, 0.5f};
+  more.starts = {0, 2, 3};
+  more.rows = {2, 5, 1};
+  more.weights = {1.5f, 1.0f, -1.0f};
+  for (const bool dense : {false, true}) {
+    Embedding layer("embedding", 6, 4, dense);
+    layer.initialise(1.0f, 1);
+    Bench bench({}, 0, 0, [&](Tape& tape, const Activation&) {
+      const Activation one = layer.forward(tape, bags), two = layer.forward(tape, more);
+      return side_by_side(tape, 2, {{one, {}}, {two, {}}});
+    });
+    CHECK(bench.parameter_error(layer.weight, [] {}) < kTolerance);
+    if (!dense) CHECK(layer.weight.touched == std::vector<std::int32_t>{0, 1, 2, 4, 5});
+  }
+}
+
 TEST_CASE("pooling: gradients of every kind on ragged sequences, including an empty one") {
   const std::vector<std::int32_t> lengths{2, 5, 0, 1, 5};
   const Packing packing(lengths);

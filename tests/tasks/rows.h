@@ -20,6 +20,7 @@ namespace mnemo {
 struct TaskRow {
   const char* task;
   std::string data;      ///< eight records
+  std::string unit;      ///< of text
   std::string training;  ///< its keys that say how long
   std::string model;     ///< the model section, of a network that can learn them by heart
   std::string metric;    ///< that says so, and the value that it must reach
@@ -36,6 +37,7 @@ inline std::vector<TaskRow> task_rows() {
       {.task = "classify",
        .data = "pos\ta fine film\npos\ta warm song\npos\tlovely soup\npos\tsuperb walk\n"
                "neg\tthis dull film\nneg\tan awful song\nneg\tcold soup\nneg\tstale walk\n",
+       .unit = "word",
        .training = R"("epochs": 60, "batch_size": 4)",
        .model = R"({"embedding": 12, "hidden": 12, "dropout": 0, "embedding_dropout": 0})",
        .metric = "accuracy",
@@ -50,6 +52,7 @@ inline std::vector<TaskRow> task_rows() {
        .data =
            "Anna B-PER\nleft O\n\nOslo B-LOC\nfell O\n\nBob B-PER\nsaw O\nRome B-LOC\n\nrain O\n\n"
            "New B-LOC\nYork I-LOC\nslept O\n\nLi B-PER\nBai I-PER\nsang O\n\nsnow O\nfell O\n\nParis B-LOC\nwoke O\n\n",
+       .unit = "word",
        .training = R"("epochs": 60, "batch_size": 4)",
        .model = R"({"embedding": 16, "hidden": 16, "dropout": 0, "embedding_dropout": 0, "singleton_dropout": 0,
  "char_encoder": {"embedding": 8, "hidden": 8, "dropout": 0}})",
@@ -64,6 +67,7 @@ inline std::vector<TaskRow> task_rows() {
       {.task = "generate",
        .data = "one by one\ntwo by two\nthree by three\nfour by four\nfive by five\nsix by six\nseven by seven\n"
                "eight by eight\n",
+       .unit = "word",
        .training = R"("epochs": 150, "batch_size": 1, "bptt": 8)",
        .model = R"({"embedding": 16, "hidden": 48, "dropout": 0, "embedding_dropout": 0})",
        .metric = "nats",
@@ -122,8 +126,8 @@ class TaskBench {
  private:
   std::string config_text() const {
     return std::string(R"({"task": ")") + row.task +
-           R"(", "data": {"train": "data", "dev": "data", "test": "data"}, "text": {"unit": "word"}, "model": )" +
-           row.model + R"(, "training": {)" + row.training +
+           R"(", "data": {"train": "data", "dev": "data", "test": "data"}, "text": {"unit": ")" + row.unit +
+           R"("}, "model": )" + row.model + R"(, "training": {)" + row.training +
            R"(, "learning_rate": 0.02, "seed": 3, "save_every": "10 steps"}})";
   }
 

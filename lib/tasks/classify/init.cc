@@ -335,7 +335,7 @@ void draft_labels(const Seen& seen, bool several, Draft& draft) {
 
 }  // namespace
 
-void draft_classify(const Parts& parts, Draft& draft) {
+void draft_classify(const PartFiles& parts, Draft& draft) {
   draft_format(parts.train.front(), draft);
   const Config config = draft.config();
   const Seen seen = look(config);

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "tasks/classify/report.h"
 #include "tasks/classify/training.h"
+#include "tasks/draft.h"
 #include "tasks/start_from.h"
 #include "tasks/trial.h"
 
@@ -15,10 +16,11 @@ class ClassifyTask : public Task {
                                         .model = "a classifier",
                                         .command = "classify",
                                         .arguments = "FILE",
-                                        .counted = "texts",
-                                        .labelled = true};
+                                        .counted = "texts"};
     return kTraits;
   }
+
+  void draft(const PartFiles& parts, Draft& draft) const override { draft_classify(parts, draft); }
 
   std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
                                  const TextLanguageModel*) const override {
@@ -42,9 +44,7 @@ class ClassifyTask : public Task {
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
     DataConfig data = model.config().data;
-    if (!request.format.empty() && !format_from_name(request.format))
-      throw UsageError(fmt::format("--format-in {}: has no labels", request.format));
-    if (is_unlabelled(request.format)) throw UsageError(fmt::format("--format-in {}: has no labels", request.format));
+    check_format(request.format, traits());
     const DataFile file = requested_file(request, data);
     auto out = std::make_unique<LabelledTexts>(
         read_texts({file}, data, {"", request.invalid_utf8, request.log}, request.what));

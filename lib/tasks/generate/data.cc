@@ -184,7 +184,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   }
   drop_known(dev, train, "dev", log);
   drop_known(test, train, "test", log);
-  const bool conditioned = config.data.tells();
+  const bool conditioned = config.data.has_conditions();
   const Tokenizer tokenizer(tokenizer_options(config.text));
   Tokens tokens;
   VocabularyBuilder builder;
@@ -312,7 +312,8 @@ struct ModelSource {
 UnitText read_units(const ModelSource& one, const TextLanguageModel& model, const OpenLines& open, const Log& log) {
   UnitText out;
   if (model.has_records())
-    add_records(read_records(one.source(open), out.files, log), model.tells(), one.config, model.vocabulary(), out);
+    add_records(read_records(one.source(open), out.files, log), model.has_conditions(), one.config, model.vocabulary(),
+                out);
   else
     add_stream(one.source(open), model.vocabulary(), log, out);
   return out;

@@ -45,7 +45,7 @@ Seen look_at_poems(const std::vector<std::string>& paths) {
 
 }  // namespace
 
-void draft_generate(const Parts& parts, Draft& draft) {
+void draft_generate(const PartFiles& parts, Draft& draft) {
   const std::vector<std::string> first = first_lines(parts.train.front(), 1);
   if (first.empty()) fail("{}: has no lines", parts.train.front());
   const std::size_t mark = first.front().find_first_not_of(" \t");

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "tasks/draft.h"
 #include "tasks/generate/report.h"
 #include "tasks/generate/training.h"
 
@@ -16,11 +17,12 @@ class GenerateTask : public Task {
                                         .command = "generate",
                                         .arguments = "--prompt TEXT",
                                         .counted = "units",
-                                        .labelled = false,
                                         .page = false,
                                         .adapts = true};
     return kTraits;
   }
+
+  void draft(const PartFiles& parts, Draft& draft) const override { draft_generate(parts, draft); }
 
   std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
                                  const TextLanguageModel* start) const override {
@@ -85,16 +87,15 @@ class GenerateTask : public Task {
     return std::make_unique<UnitText>(std::move(text));
   }
 
-  static std::unique_ptr<UnitText> open_shared(const std::shared_ptr<SharedText>& source, const OpenRequest& request,
-                                               const TextLanguageModel& model) {
+  std::unique_ptr<UnitText> open_shared(const std::shared_ptr<SharedText>& source, const OpenRequest& request,
+                                        const TextLanguageModel& model) const {
     auto out = checked(source->units(model, text_source(request), request.log), request);
     out->source = source;
     return out;
   }
 
-  static TextSource text_source(const OpenRequest& request) {
-    if (!request.format.empty() && !is_unlabelled(request.format))
-      throw UsageError(fmt::format("--format-in {}: language models read lines or poems-json", request.format));
+  TextSource text_source(const OpenRequest& request) const {
+    check_format(request.format, traits());
     return {request.invalid_utf8, request.format};
   }
 };

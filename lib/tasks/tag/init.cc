@@ -184,7 +184,7 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
 
 }  // namespace
 
-void draft_tag(const Parts& parts, Draft& draft) {
+void draft_tag(const PartFiles& parts, Draft& draft) {
   draft_format(parts.train.front(), draft);
   const Seen seen = look(draft.config());
   if (seen.tokens == 0) fail("{}: has no tokens", parts.train.front());

@@ -1,5 +1,6 @@
 // The task tag, as the table of tasks has it.
 #include "base/error.h"
+#include "tasks/draft.h"
 #include "tasks/start_from.h"
 #include "tasks/tag/report.h"
 #include "tasks/tag/training.h"
@@ -16,10 +17,11 @@ class TagTask : public Task {
                                         .command = "tag",
                                         .arguments = "FILE",
                                         .counted = "tokens",
-                                        .labelled = true,
                                         .restarts = false};
     return kTraits;
   }
+
+  void draft(const PartFiles& parts, Draft& draft) const override { draft_tag(parts, draft); }
 
   std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
                                  const TextLanguageModel*) const override {
@@ -43,7 +45,7 @@ class TagTask : public Task {
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
     const auto& columns = static_cast<const TextTagger&>(model).columns();
-    if (is_unlabelled(request.format)) throw UsageError(fmt::format("--format-in {}: has no tags", request.format));
+    check_format(request.format, traits());
     Config config = model.config();
     const DataFile file = requested_file(request, config.data);
     auto out = std::make_unique<TaggedSentences>(

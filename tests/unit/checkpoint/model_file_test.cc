@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "config/tasks.h"
 #include "tests/catch.h"
 #include "tests/temporary_folder.h"
 
@@ -74,9 +75,8 @@ TEST_CASE("a model of an unknown task is refused with the task's name and the pr
   metadata["producer"] = "mnemo 0.9.0";
   write_safetensors(path, metadata, {});
   for (const char* task : {"", "tag", "classify"})
-    CHECK(refused(task) == path +
-                               ": a model of the task \"parse\", made by mnemo 0.9.0; this program knows classify, tag "
-                               "and generate: a newer mnemo is needed");
+    CHECK(refused(task) == path + ": a model of the task \"parse\", made by mnemo 0.9.0; this program knows " +
+                               TaskSet::all().names() + ": a newer mnemo is needed");
   metadata["task"] = "par\x1bse\n";
   write_safetensors(path, metadata, {});
   CHECK_THAT(refused(""), contains_text(R"("par\x1bse\n")"));
