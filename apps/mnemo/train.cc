@@ -124,10 +124,11 @@ class Run {
     const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
     const TextLanguageModel* lender = language_model_of(start.get());
     const auto data = task_.read(config_, request_, lender);
-    settle_by_size(config_, *data, [&](const std::string& line) { o_.dry ? print(line) : say(line); });
-    if (o_.dry) return dry(*data);
+    const std::string by_size = settle_by_size(config_, *data);
+    if (o_.dry) return dry(*data, by_size);
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
+    if (!by_size.empty()) say(by_size);
     if (o_.folds > 0) return folds(*data);
     data->describe_labels(say);
     const auto model = built(*data, lender);
@@ -160,8 +161,9 @@ class Run {
 
   static void print(const std::string& line) { std::puts(escaped(line).c_str()); }
 
-  int dry(const TaskData& data) {
+  int dry(const TaskData& data, const std::string& by_size) {
     dry_run(task_, config_, request_, data, pool_, print);
+    if (!by_size.empty()) print(by_size);
     return 0;
   }
 

@@ -51,10 +51,10 @@ void report_repeats(const TaskData& data, const Log& print) {
 
 }  // namespace
 
-void settle_by_size(Config& config, const TaskData& data, const Log& log) {
+std::string settle_by_size(Config& config, const TaskData& data) {
   const std::int64_t size = data.train->size();
   const std::vector<std::string> settled = settle_by_size(config, size);
-  if (!settled.empty()) log(fmt::format("by the size of train, {}: {}", size, fmt::join(settled, ", ")));
+  return settled.empty() ? "" : fmt::format("by the size of train, {}: {}", size, fmt::join(settled, ", "));
 }
 
 void report_corpus(const char* name, const Corpus& corpus, const Log& print) {

@@ -13,8 +13,8 @@ namespace mnemo {
 /// Prints how many texts and units a corpus has, and how long its texts are; nothing for an empty one.
 void report_corpus(const char* name, const Corpus& corpus, const Log& print);
 
-/// Gives the keys that were left to the size of train their values, and logs them in one line if there are any.
-void settle_by_size(Config& config, const TaskData& data, const Log& log);
+/// Gives the keys that were left to the size of train their values; a line that lists them, empty if there are none.
+std::string settle_by_size(Config& config, const TaskData& data);
 
 /// Prints the data that would be trained on and the estimated cost, without training: labels, repeated records,
 /// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0.
