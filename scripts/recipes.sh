@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # Trains every recipe of configs/ with five seeds and prints a table of test results: mean, standard deviation, time.
-# usage: scripts/recipes.sh [RECIPE]...    all recipes, or those named
+# usage: scripts/recipes.sh [--defaults] [RECIPE]...    all recipes, or those named
+#   --defaults: trains with the program's defaults instead, which keep only task, data, unit and vectors of the recipe
 # The data sets are not part of the project: $MNEMO_DATA names their folder (default: ../shared/data). Finished runs are
 # kept in build/recipes/, so that an interrupted run continues where it was; remove a folder there to train it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+defaults=
+if [[ "${1:-}" == --defaults ]]; then
+  defaults=/defaults
+  shift
+fi
 data="${MNEMO_DATA:-../shared/data}"
 mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
@@ -34,6 +40,23 @@ describe() {
   esac
 }
 
+# The configuration of a recipe, or what --defaults leaves of it.
+configuration() {
+  if [[ -z "$defaults" ]]; then
+    echo "configs/$1.json"
+    return
+  fi
+  mkdir -p build/recipes/defaults
+  python3 - "configs/$1.json" >"build/recipes/defaults/$1.json" <<'DEFAULTS'
+import json, sys
+recipe = json.load(open(sys.argv[1], encoding="utf-8"))
+kept = ("unit", "pretrained", "pretrained_vocabulary")
+text = {key: value for key, value in recipe["text"].items() if key in kept}
+print(json.dumps({"task": recipe["task"], "data": recipe["data"], "text": text}))
+DEFAULTS
+  echo "build/recipes/defaults/$1.json"
+}
+
 if [[ ! -d "$data" ]]; then
   echo "recipes.sh: no data sets in $data; set MNEMO_DATA to the folder that holds classification/ and the others" >&2
   exit 1
@@ -53,12 +76,12 @@ for recipe in "${recipes[@]}"; do
   read -r folder test_file format metric <<<"$description"
   measured+=("$recipe:$metric")
   for seed in $seeds; do
-    run="build/recipes/$recipe/$seed"
+    run="build/recipes$defaults/$recipe/$seed"
     [[ -s "$run/test.json" ]] && continue
     rm -rf "$run"
     mkdir -p "$run"
     echo "$recipe, seed $seed" >&2
-    "$mnemo" train "configs/$recipe.json" --set data.dir="$data/$folder" --set training.seed="$seed" \
+    "$mnemo" train "$(configuration "$recipe")" --set data.dir="$data/$folder" --set training.seed="$seed" \
       --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
     if [[ "$test_file" == - ]]; then
       tail -n 1 "$run/log.jsonl" >"$run/test.tmp"
@@ -75,17 +98,17 @@ for recipe in "${recipes[@]}"; do
   done
 done
 
-python3 - "${measured[@]}" <<'SUMMARY'
+python3 - "build/recipes$defaults" "${measured[@]}" <<'SUMMARY'
 import glob, json, statistics, sys
 
 columns = ["recipe", "metric", "test", "standard deviation", "seeds", "dev", "seconds of training", "tokens/s",
            "model, MB"]
 print("| " + " | ".join(columns) + " |")
 print("|---" * len(columns) + "|")
-for measured in sys.argv[1:]:
+for measured in sys.argv[2:]:
     recipe, metric = measured.split(":")
     tests, devs, seconds, rates, sizes = [], [], [], [], []
-    for path in sorted(glob.glob(f"build/recipes/{recipe}/*/test.json")):
+    for path in sorted(glob.glob(f"{sys.argv[1]}/{recipe}/*/test.json")):
         folder = path.rsplit("/", 1)[0]
         scale = 1 if metric in ("nats", "perplexity") else 100
         tests.append(scale * json.load(open(path))["metrics"][metric])

@@ -186,6 +186,7 @@ bool TaskDefault::applies_to(const Config& config) const {
 
 Option&& Option::by_size(TaskSet some, const std::vector<SizeStep>& steps) && {
   std::vector<std::string> words;
+  words.reserve(steps.size());
   for (const SizeStep& s : steps)
     words.push_back(s.below > 0 ? fmt::format("{} below {}", s.value.dump(), s.below) : "else " + s.value.dump());
   return std::move(*this).by_size(some, fmt::format("{}", fmt::join(words, ", ")),
