@@ -1,6 +1,8 @@
 // mnemo train: one run, or with --folds several, from the configuration to the metrics on test. A run is a folder,
 // whose lock is held throughout. The first signal makes it save and stop, and --resume continues it to the same bytes
 // as if it had not been interrupted.
+#include <fmt/ranges.h>
+
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -92,11 +94,35 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
+// What the file and the command line configure, with defaults that come before the options' own.
+Config configured(const TrainOptions& o, const std::string& text, const GivenDefaults& given) {
+  Config config = parse_model_config(text, o.config, o.sets, given);
+  if (o.threads_given) config.training.threads = o.threads;
+  check_format(o.data.format_in, task_named(config.task).traits());
+  if (config.training.precision == "bfloat16")
+    if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
+      throw UsageError("training.precision: bfloat16: " + reason + "; expected float32 here");
+  if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
+  return config;
+}
+
+// "KEY VALUE" of each key that differs.
+std::vector<std::string> changed_keys(const Json& before, const Json& now) {
+  std::vector<std::string> out;
+  for (const Option& o : options()) {
+    const auto at = config_pointer(o.key);
+    if (now.contains(at) && (!before.contains(at) || before.at(at) != now.at(at)))
+      out.push_back(fmt::format("{} {}", o.key, now.at(at).dump()));
+  }
+  return out;
+}
+
 // A run, from the command line to its last message.
 class Run {
  public:
-  Run(const TrainOptions& o, const Config& config)
+  Run(const TrainOptions& o, const std::string& text, const Config& config)
       : o_(o),
+        text_(text),
         config_(config),
         task_(task_named(config.task)),
         folder_(config.output.dir),
@@ -122,6 +148,7 @@ class Run {
 
   int run() {
     const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
+    inherit(start.get());
     const TextLanguageModel* lender = language_model_of(start.get());
     const auto data = task_.read(config_, request_, lender);
     const std::string by_size = settle_by_size(config_, *data);
@@ -148,6 +175,19 @@ class Run {
   }
 
  private:
+  // Keys that were not set have the values of the saved run, or of the model that a new run starts from.
+  void inherit(const TextModel* start) {
+    GivenDefaults given = start ? defaults_from(*start, config_) : GivenDefaults();
+    if (o_.resume)
+      for (auto& [key, value] : saved_values(run_folders(o_, folder_).front(), config_.by_size)) given[key] = value;
+    if (given.empty()) return;
+    const Json before = config_to_json(config_);
+    config_ = configured(o_, text_, given);
+    if (o_.resume) return;
+    if (const auto changed = changed_keys(before, config_to_json(config_)); !changed.empty())
+      say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
+  }
+
   std::unique_ptr<TextModel> built(const TaskData& data, const TextLanguageModel* lender) const {
     try {
       return task_.build(config_, request_, data, lender);
@@ -220,6 +260,7 @@ class Run {
   }
 
   const TrainOptions& o_;
+  const std::string& text_;
   Config config_;
   const Task& task_;
   std::string folder_;
@@ -231,14 +272,8 @@ class Run {
 };
 
 int run_train(const TrainOptions& o) {
-  Config config = load_model_config(o.config, o.sets);
-  if (o.threads_given) config.training.threads = o.threads;
-  check_format(o.data.format_in, task_named(config.task).traits());
-  if (config.training.precision == "bfloat16")
-    if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
-      throw UsageError("training.precision: bfloat16: " + reason + "; expected float32 here");
-  if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
-  return Run(o, config).run();
+  const std::string text = read_config(o.config);  // once: it may be a pipe
+  return Run(o, text, configured(o, text, {})).run();
 }
 
 }  // namespace

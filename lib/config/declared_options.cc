@@ -46,9 +46,9 @@ Option option(std::string key, Member member, Constraint constraint, std::string
 std::vector<std::string> word_units() { return {"word", "unicode-word"}; }
 std::vector<std::string> character_units() { return {"char", "grapheme"}; }
 
-// Not beside the other kind of averaging, with which it would contradict.
-Json quarter_of_epochs(const Config& c, std::int64_t) {
-  return c.training.average_after > 0 ? 0 : std::max<std::int64_t>(1, c.training.epochs / 4);
+// The mean of the weights needs many steps, and contradicts the other kind of averaging.
+Json quarter_of_epochs(const Config& c, std::int64_t size) {
+  return size < 1000 || c.training.average_after > 0 ? 0 : std::max<std::int64_t>(1, c.training.epochs / 4);
 }
 
 std::vector<Option> task_options() {
@@ -379,7 +379,7 @@ std::vector<Option> training_options() {
       option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
              "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
              "2018); 0: no averaging.")
-          .by_size(kClassify | kTag, "a quarter of training.epochs", quarter_of_epochs),
+          .by_size(kClassify | kTag, "0 below 1000, else a quarter of training.epochs", quarter_of_epochs),
       option("training.average_after", MNEMO_MEMBER(training.average_after), Range{0, 1e6},
              "Once dev is worse than its best before the last n evaluations (n: this value), the model is the mean of "
              "the weights at all steps since (NT-ASGD, Merity et al. 2017); 0: no averaging. Not with average_from."),

@@ -30,7 +30,8 @@ std::optional<TaskSet> section_tasks(const std::string& key) {
 // A configuration while it is being read.
 class Reader {
  public:
-  Reader(const Json& file, std::string name, const std::vector<std::string>& sets) : name_(std::move(name)) {
+  Reader(const Json& file, std::string name, const std::vector<std::string>& sets, const GivenDefaults& given)
+      : name_(std::move(name)), given_(given) {
     choose_task(file, sets);
     choose_unit(file, sets);
     for (const Option& o : options()) apply_defaults(o);
@@ -76,6 +77,10 @@ class Reader {
       else
         o.read(config_, d.value);
     }
+    const auto given = given_.find(o.key);
+    if (given == given_.end() || !o.tasks.has(config_.task)) return;
+    o.read(config_, given->second);
+    config_.by_size.erase(o.key);
   }
 
   void read_object(const Json& object, const std::string& prefix, const std::string& where) {
@@ -160,6 +165,7 @@ class Reader {
   }
 
   std::string name_;
+  const GivenDefaults& given_;
   Config config_;
   bool task_known_ = true;  ///< whether the task that the configuration names exists
   std::vector<std::string> errors_;
@@ -214,9 +220,9 @@ std::string unknown_key(const std::string& key) {
 }
 
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                    const ConfigCheck& check) {
+                    const ConfigCheck& check, const GivenDefaults& given) {
   const JsonDocument document = parse_strict(text, name);
-  return Reader(*document, name, sets).finish(check);
+  return Reader(*document, name, sets, given).finish(check);
 }
 
 std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {
@@ -232,14 +238,17 @@ std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {
   return out;
 }
 
+Json::json_pointer config_pointer(std::string key) {
+  std::ranges::replace(key, '.', '/');
+  return Json::json_pointer("/" + key);
+}
+
 Json config_to_json(const Config& config, Which which) {
   Json out = Json::object();
   for (const Option& o : options()) {
     if ((o.local && which == Which::kWithoutLocal) || !o.tasks.has(config.task)) continue;
     if (config.by_size.contains(o.key)) continue;
-    std::string pointer = "/" + o.key;
-    std::replace(pointer.begin(), pointer.end(), '.', '/');
-    out[Json::json_pointer(pointer)] = o.write(config);
+    out[config_pointer(o.key)] = o.write(config);
   }
   return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -85,10 +86,20 @@ using ConfigCheck = std::function<void(const Config&, std::vector<std::string>&)
 /// apply to the formats of the data, wrong types, values out of range, options that contradict each other.
 Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check = {});
 
+/// Values by key that come before the options' own defaults: those of a run that is resumed, or of the model that a run
+/// starts from.
+using GivenDefaults = std::map<std::string, Json>;
+
 /// The same from JSON text; `name` is used in messages. Nothing that depends on the data files is checked, as a model's
 /// copy of its configuration names none.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {},
-                    const ConfigCheck& check = {});
+                    const ConfigCheck& check = {}, const GivenDefaults& given = {});
+
+/// The text of a configuration file. Throws Error if it cannot be read or is a device.
+std::string read_config(const std::string& path);
+/// `load_config` of the text of a file, which may have been a pipe.
+Config parse_run_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
+                        const ConfigCheck& check, const GivenDefaults& given);
 
 /// Gives the keys in `config.by_size` the values for a train set of this size: records or, for generate, units. Returns
 /// "KEY VALUE" of each. Throws UsageError if options contradict each other with these values.
@@ -98,6 +109,8 @@ enum class Which { kAll, kWithoutLocal };
 
 /// The values of all options that the task has, as nested JSON objects, without those in `config.by_size`.
 Json config_to_json(const Config& config, Which which = Which::kAll);
+/// Where a key is in it.
+Json::json_pointer config_pointer(std::string key);
 
 /// JSON Schema (draft 2020-12) of a configuration file.
 Json config_schema();

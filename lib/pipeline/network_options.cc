@@ -39,13 +39,19 @@ RecurrentOptions recurrent_options(const Config& c) {
           .learned_initial = m.learned_initial};
 }
 
-Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
-  return load_config(path, sets, [](const Config& config, std::vector<std::string>& errors) {
+Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
+                          const GivenDefaults& given) {
+  const auto check = [](const Config& config, std::vector<std::string>& errors) {
     const ModelConfig& m = config.model;
     if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the cell lstm takes it");
     for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
       errors.push_back("model." + conflict);
-  });
+  };
+  return parse_run_config(text, name, sets, check, given);
+}
+
+Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {
+  return parse_model_config(read_config(path), path, sets);
 }
 
 TokenizerOptions tokenizer_options(const TextConfig& text) {

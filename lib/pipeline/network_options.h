@@ -2,16 +2,21 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/config.h"
+#include "config/options.h"
 #include "nn/recurrent.h"
 #include "text/encoder.h"
 #include "text/tokenizer.h"
 
 namespace mnemo {
 
-/// `load_config` that also reports conflicts between the keys of the model section.
+/// `parse_run_config` that also reports conflicts between the keys of the model section.
+Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
+                          const GivenDefaults& given = {});
+/// The same of a file.
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets);
 
 /// Without the input size, which the model sets.

@@ -22,21 +22,18 @@ namespace {
 constexpr const char* kTable = "embedding.weight";
 
 // Options that must be equal, since otherwise weights of the same shape would mean something else.
-const std::vector<const char*> kCellKeys{"/model/cell", "/model/reset_after", "/model/activation", "/model/layer_norm"};
-const std::vector<const char*> kLanguageModelKeys{"/text/unit",       "/text/normalize",   "/text/lowercase",
-                                                  "/text/digits",     "/model/projection", "/model/hidden",
-                                                  "/model/embedding", "/model/residual"};
+const std::vector<const char*> kCellKeys{"model.cell", "model.reset_after", "model.activation", "model.layer_norm"};
+const std::vector<const char*> kLanguageModelKeys{"text.unit",       "text.normalize",   "text.lowercase",
+                                                  "text.digits",     "model.projection", "model.hidden",
+                                                  "model.embedding", "model.residual"};
 
 std::vector<std::string> differences(const std::vector<const char*>& keys, const Config& config, const Config& theirs) {
   const Json mine = config_to_json(config), other = config_to_json(theirs);
   std::vector<std::string> out;
   for (const char* key : keys) {
-    const Json::json_pointer at(key);
-    if (mine.contains(at) && other.contains(at) && mine.at(at) != other.at(at)) {
-      std::string name(key + 1);
-      std::replace(name.begin(), name.end(), '/', '.');
-      out.push_back(fmt::format("{} is {}, the model's is {}", name, mine.at(at).dump(), other.at(at).dump()));
-    }
+    const Json::json_pointer at = config_pointer(key);
+    if (mine.contains(at) && other.contains(at) && mine.at(at) != other.at(at))
+      out.push_back(fmt::format("{} is {}, the model's is {}", key, mine.at(at).dump(), other.at(at).dump()));
   }
   return out;
 }
@@ -181,6 +178,22 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const char* task,
 
 const TextLanguageModel* language_model_of(const TextModel* start) {
   return dynamic_cast<const TextLanguageModel*>(start);
+}
+
+GivenDefaults defaults_from(const TextModel& start, const Config& config) {
+  const Json its = config_to_json(start.config());
+  GivenDefaults out;
+  const auto take = [&](const std::string& key) {
+    if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
+  };
+  for (const char* key : kCellKeys) take(key);
+  for (const char* key : kLanguageModelKeys) take(key);
+  if (config.task == start.config().task)
+    for (const Option& o : options())
+      if (o.key.starts_with("model.") || o.key.starts_with("text.ngrams.")) take(o.key);
+  // The file's vectors have their own size.
+  if (!config.text.pretrained.empty()) out.erase("model.embedding");
+  return out;
 }
 
 void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log) {

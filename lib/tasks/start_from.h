@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "config/options.h"
 #include "pipeline/text_language_model.h"
 #include "pipeline/text_model.h"
 #include "text/vocabulary.h"
@@ -18,6 +19,10 @@ namespace mnemo {
 std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task);
 /// The same as a language model, whose units a new vocabulary gets; null if it is not one.
 const TextLanguageModel* language_model_of(const TextModel* start);
+
+/// What a configuration that starts from a model has where it sets nothing else: the model's cell, sizes and units; of
+/// the same task its whole network.
+GivenDefaults defaults_from(const TextModel& start, const Config& config);
 
 /// Appends the units that only the language model knows, and reports their number to `log`.
 void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log);

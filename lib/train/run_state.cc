@@ -213,6 +213,25 @@ std::string saved_init_from(const std::string& path) {
   }
 }
 
+GivenDefaults saved_values(const std::string& folder, const std::set<std::string, std::less<>>& keys) {
+  GivenDefaults out;
+  for (const std::string& path : {resume_path(folder), model_path(folder)}) {
+    if (keys.empty() || !file_exists(path)) continue;
+    const SafetensorsFile file = SafetensorsFile::read(path);
+    const auto text = file.metadata().find(format::kConfig);
+    if (text == file.metadata().end()) return out;
+    try {
+      const Json saved = parse_json(text->second);
+      for (const std::string& key : keys)
+        if (const auto at = config_pointer(key); saved.contains(at)) out[key] = saved.at(at);
+    } catch (const JsonError&) {
+      out.clear();  // load_run reports what is wrong
+    }
+    return out;
+  }
+  return out;
+}
+
 void save_run(const std::string& path, const RunState& state, const Config& config, TrainingTask& task,
               const KeptWeights& kept, Optimizer& optimizer) {
   std::vector<TensorView> tensors;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "checkpoint/model_file.h"
 #include "config/config.h"
+#include "config/options.h"
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "train/trainer.h"
@@ -64,6 +67,9 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
 
 /// RunState::init_from of a saved run, which is needed before the rest can be read; empty if there is no run.
 std::string saved_init_from(const std::string& path);
+
+/// The values that a saved run in this folder, or else its model, has for these keys; none if there is no run.
+GivenDefaults saved_values(const std::string& folder, const std::set<std::string, std::less<>>& keys);
 
 /// Throws UsageError if the model was made by another configuration, naming the keys that differ, or from other data;
 /// Error if it is damaged.

@@ -315,12 +315,22 @@ class Trainer {
     });
   }
 
+  // Compares an evaluation with the best one so far. While the metric stays at 0, as the F1 of a tagger that has found
+  // nothing yet, it tells nothing, and the loss decides.
+  bool is_better(double value, const Metrics& found) const {
+    if (state_.best_step < 0) return true;
+    const double best = state_.best.at(metric());
+    const auto loss = state_.best.find("loss");
+    if (higher_is_better(metric()) && value == 0.0 && best == 0.0 && loss != state_.best.end())
+      return found.at("loss") < loss->second;
+    return higher_is_better(metric()) ? value > best : value < best;
+  }
+
   void evaluate_dev() {
     const Metrics found = task_.evaluate_dev(pool_);
     const double value = found.contains(metric()) ? found.at(metric()) : NAN;
     if (std::isnan(value)) fail("training.early_stopping.metric: {} is not defined on dev", metric());
-    const bool better = state_.best_step < 0 || (higher_is_better(metric()) ? value > state_.best.at(metric())
-                                                                            : value < state_.best.at(metric()));
+    const bool better = is_better(value, found);
     begin_average_after(value);
     schedule_.evaluated(better);
     state_.waited = better ? 0 : state_.waited + 1;
@@ -356,11 +366,19 @@ class Trainer {
                      {{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}}, pool_);
   }
 
-  // Writes the model of a finished run again if it is missing: the saved state has all that is needed.
+  // Writes the model of a finished run again if it is missing or cannot be read: the saved state has all that is
+  // needed.
   void restore_model() {
     const std::string path = model_path(options_.folder);
-    if (file_exists(path)) return;
-    options_.log(fmt::format("{}: is missing, and is written again", path));
+    try {
+      if (file_exists(path)) {
+        read_model(path, config_.task);
+        return;
+      }
+      options_.log(fmt::format("{}: is missing, and is written again", path));
+    } catch (const Error& error) {
+      options_.log(fmt::format("{}; it is written again", error.what()));
+    }
     write_best();
   }
 

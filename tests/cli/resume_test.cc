@@ -135,6 +135,42 @@ TEST_CASE("resuming leaves another configuration's model alone, and a second run
   CHECK(first.wait().code == 143);
 }
 
+TEST_CASE("a run whose sizes were left to train keeps them when it is resumed with more epochs") {
+  const Fixture f;
+  write_text(f.path("bare.json"), R"({"data": {"train": "train.tsv", "dev": "dev.tsv"}, "model": {"hidden": 6}})");
+  const auto train = [&](const char* folder, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"train", f.path("bare.json"), "-o", f.path(folder)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return f.mnemo(arguments);
+  };
+  REQUIRE(train("grown", {"--set", "training.epochs=2"}).code == 0);
+  const Outcome grown = train("grown", {"--set", "training.epochs=4", "--resume"});
+  INFO(grown.err);
+  CHECK(grown.code == 0);
+  CHECK_THAT(grown.err, contains_text("training.epochs was 2 and is 4"));
+  CHECK_THAT(train("grown", {"--set", "training.epochs=4", "--resume"}).err, contains_text("the run is finished"));
+  // Other data are named as such, not the sizes that they would have had.
+  std::string more;
+  for (int i = 0; i < 41; ++i) more += tiny_data();
+  write_text(f.path("train.tsv"), more);
+  const Outcome other = train("grown", {"--set", "training.epochs=5", "--resume"});
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, contains_text("other training data"));
+  CHECK_THAT(other.err, !contains_text("buckets"));
+}
+
+TEST_CASE("a finished run's model that is damaged is written again") {
+  const Fixture f;
+  REQUIRE(f.train("run").code == 0);
+  const std::string model = f.bytes("run/model.safetensors");
+  write_text(f.path("run/model.safetensors"), model.substr(0, model.size() / 2));
+  const Outcome resumed = f.train("run", {"--resume"});
+  INFO(resumed.err);
+  CHECK(resumed.code == 0);
+  CHECK_THAT(resumed.err, contains_text("it is written again"));
+  CHECK(f.bytes("run/model.safetensors") == model);
+}
+
 TEST_CASE("a run that ends before its page is written gets it when it is resumed, whatever ended it") {
   const Fixture f;
   REQUIRE(f.train("run").code == 0);
@@ -239,4 +275,45 @@ TEST_CASE("a run that was cut by time continues with more time, and a schedule w
   CHECK(longer.code == 0);
   CHECK_THAT(longer.err, contains_text("the learning rate follows the new end"));
   CHECK(f.train("linear", with(linear, {"--set", "training.learning_rate=0.5", "--resume"})).code == 2);
+}
+
+TEST_CASE("a run that starts from a model has its sizes, unless the configuration sets others") {
+  const Fixture f;
+  std::string corpus;
+  for (int i = 0; i < 60; ++i) corpus += "a fine film and a warm song\n";
+  write_text(f.path("corpus.txt"), corpus);
+  write_text(f.path("lm.json"), R"({"task": "generate", "data": {"train": "corpus.txt"},
+    "model": {"hidden": 20, "embedding": 24}, "training": {"epochs": 1, "batch_size": 4, "bptt": 16}})");
+  REQUIRE(f.mnemo({"train", f.path("lm.json"), "-o", f.path("lm")}).code == 0);
+  const std::string lm = f.path("lm/model.safetensors");
+
+  // A classifier, and a language model of other text, that set nothing of the network.
+  write_text(f.path("c.json"), R"({"data": {"train": "train.tsv", "dev": "dev.tsv"}, "training": {"epochs": 1}})");
+  const Outcome classifier = f.mnemo({"train", f.path("c.json"), "-o", f.path("c"), "--init-from", lm});
+  INFO(classifier.err);
+  CHECK(classifier.code == 0);
+  CHECK_THAT(classifier.err, contains_text("model.embedding 24"));
+  CHECK_THAT(classifier.err, contains_text("carried over"));
+  write_text(f.path("more.json"),
+             R"({"task": "generate", "data": {"train": "corpus.txt"}, "training": {"epochs": 1, "batch_size": 4}})");
+  CHECK(f.mnemo({"train", f.path("more.json"), "-o", f.path("more"), "--init-from", lm}).code == 0);
+  const Outcome resumed =
+      f.mnemo({"train", f.path("more.json"), "-o", f.path("more"), "--resume", "--set", "training.epochs=2"});
+  INFO(resumed.err);
+  CHECK(resumed.code == 0);
+
+  // A classifier of more data keeps the n-grams of the old one.
+  const std::string old = f.path("c/model.safetensors");
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += tiny_data();
+  write_text(f.path("train.tsv"), many);
+  const Outcome grown = f.mnemo({"train", f.path("c.json"), "-o", f.path("grown"), "--init-from", old});
+  INFO(grown.err);
+  CHECK(grown.code == 0);
+  CHECK_THAT(grown.err, !contains_text("not carried over"));
+
+  const Outcome set =
+      f.mnemo({"train", f.path("c.json"), "-o", f.path("set"), "--init-from", lm, "--set", "model.hidden=7"});
+  CHECK(set.code == 1);
+  CHECK_THAT(set.err, contains_text("model.hidden is 7, the model's is 20"));
 }

@@ -276,9 +276,12 @@ TEST_CASE("keys that are left to the size of train are settled once, those that 
   CHECK(std::find(lines.begin(), lines.end(), "training.epochs 30") != lines.end());
   settle_by_size(large, 500);
   CHECK(small.training.epochs == 30);
-  CHECK(small.training.average_from == 7);
+  CHECK(small.training.average_from == 0);
   CHECK(large.training.epochs == 15);
   CHECK(large.training.batch_size == 7);
+  Config larger = c;
+  settle_by_size(larger, 3000);
+  CHECK(larger.training.average_from == 2);
   CHECK(large.by_size.empty());
   CHECK(config_to_json(large)["training"]["epochs"] == 15);
   CHECK(settle_by_size(large, 1000000).empty());

@@ -49,6 +49,7 @@ TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate
   config.training.optimizer = "sgd";
   config.training.learning_rate = rate;
   config.training.clip_norm = 0;
+  config.training.schedule = "constant";
   if (config.training.average_after == 0) config.training.epochs = 2;
   ThreadPool pool(1);
   TrainerOptions options;
@@ -78,6 +79,15 @@ TEST_CASE("every epoch is evaluated, and the first of equally good models is kep
   CHECK(task.saves == 1);
 }
 
+TEST_CASE("while the metric stays at 0 the loss decides which model is better") {
+  const TemporaryFolder folder;
+  OneNumber task(0.5f);  // its loss falls with each step
+  task.accuracy = [](int) { return 0.0; };
+  const TrainingOutcome outcome = run_loop(task, folder.path(), 0.1);
+  CHECK(outcome.best_step == 2);
+  CHECK(task.saves == 2);
+}
+
 TEST_CASE("averaging over all steps begins after an evaluation that is worse than all but the last ones") {
   const TemporaryFolder folder;
   OneNumber task(1.0f);
@@ -86,7 +96,6 @@ TEST_CASE("averaging over all steps begins after an evaluation that is worse tha
   Config config;
   config.training.average_after = 2;
   config.training.epochs = 7;
-  config.training.schedule = "constant";
   run_loop(task, folder.path(), 0.1, config);
   // The weight goes 0.9, 0.8, ...; from the fifth evaluation on, the mean since then is measured.
   const std::vector<float> expected{0.9f, 0.8f, 0.7f, 0.6f, 0.5f, 0.45f, 0.4f};
