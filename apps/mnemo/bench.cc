@@ -3,13 +3,13 @@
 // multiply-adds: so the figure allows for the machine's state and clock at that moment.
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <numeric>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
@@ -230,13 +230,15 @@ int run_bench(const BenchOptions& o) {
   check_options(o);
   const Json record = record_of(o, measure(o));
   if (o.format == "json") {
-    std::puts(record.dump().c_str());
+    put(record.dump() + "\n");
   } else {
+    std::string out;
     for (const auto& [key, value] : record.items())
-      std::printf("%-16s %s\n", key.c_str(),
-                  value.is_number_float() ? fmt::format("{:.4g}", value.get<double>()).c_str()
-                  : value.is_string()     ? value.get<std::string>().c_str()
-                                          : value.dump().c_str());
+      out += fmt::format("{:<16} {}\n", key,
+                         value.is_number_float() ? fmt::format("{:.4g}", value.get<double>())
+                         : value.is_string()     ? value.get<std::string>()
+                                                 : value.dump());
+    put(out);
   }
   return 0;
 }

@@ -1,8 +1,5 @@
 // mnemo classify: one record out for each record in, in order, in constant memory.
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -11,7 +8,6 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
-#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
@@ -34,11 +30,11 @@ struct ClassifyOptions {
   int threads = 1;
 };
 
-// A label as one field of a line: control characters become blanks, and on a terminal other unsafe ones are escaped.
+// A label as one field of a line: control characters become blanks.
 std::string one_field(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }, ' ');
-  return isatty(STDOUT_FILENO) != 0 ? escaped(text) : text;
+  return text;
 }
 
 class Classification {

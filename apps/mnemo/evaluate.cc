@@ -1,6 +1,5 @@
 // mnemo evaluate: measures a model on data, beside baselines or another model.
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>

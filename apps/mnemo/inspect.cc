@@ -1,6 +1,5 @@
 // mnemo inspect: prints the metadata and tensors of a model file, or verifies its stored samples.
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
@@ -51,33 +50,35 @@ Json describe(const std::string& path, const ModelContents& contents) {
 // Names and values as lines of text, escaped, since the content of a model file is not trusted.
 std::string plain(const Json& value) { return escaped(value.is_string() ? value.get<std::string>() : value.dump()); }
 
-void print_text(const Json& d) {
-  const auto line = [](const char* name, const Json& value) { std::printf("%-14s %s\n", name, plain(value).c_str()); };
-  const auto table = [](const char* title, const Json& object) {
-    std::printf("\n%s\n", title);
+std::string text_of(const Json& d) {
+  std::string out;
+  const auto line = [&](const char* name, const Json& value) { out += fmt::format("{:<14} {}\n", name, plain(value)); };
+  const auto table = [&](const char* title, const Json& object) {
+    out += fmt::format("\n{}\n", title);
     for (const auto& [name, value] : object.items())
-      std::printf("  %-22s %s\n", escaped(name).c_str(), escaped(value.dump()).c_str());
+      out += fmt::format("  {:<22} {}\n", escaped(name), escaped(value.dump()));
   };
   line("model", d["model"]);
   line("task", d["task"]);
   line("labels", d["labels"]);
   line("parameters", d["parameters"]);
   line("precision", d["precision"]);
-  std::printf("%-14s %.1f MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
+  out += fmt::format("{:<14} {:.1f} MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);
   line("calibration", d["calibration"]);
   table("on dev", d["metrics"]);
   table("provenance", d["provenance"]);
-  std::printf("\ntensors\n");
+  out += "\ntensors\n";
   for (const Json& t : d["tensors"])
-    std::printf("  %-30s %-4s %-16s %12lld bytes\n", plain(t["name"]).c_str(), plain(t["type"]).c_str(),
-                t["shape"].dump().c_str(), static_cast<long long>(t["bytes"].get<std::int64_t>()));
-  std::printf("\nconfiguration\n");
+    out += fmt::format("  {:<30} {:<4} {:<16} {:>12} bytes\n", plain(t["name"]), plain(t["type"]), t["shape"].dump(),
+                       t["bytes"].get<std::int64_t>());
+  out += "\nconfiguration\n";
   const std::string config = d["config"].dump(2);
   for (std::size_t begin = 0; begin < config.size();) {
     const std::size_t end = std::min(config.find('\n', begin), config.size());
-    std::printf("%s\n", escaped(config.substr(begin, end - begin)).c_str());
+    out += escaped(config.substr(begin, end - begin)) + "\n";
     begin = end + 1;
   }
+  return out;
 }
 
 void verify(const InspectOptions& o) {
@@ -87,8 +88,8 @@ void verify(const InspectOptions& o) {
   if (!(difference <= kVerifyTolerance))
     fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
          kVerifyTolerance);
-  std::printf("%s: verified, %zu samples, largest difference %.3g\n", escaped(o.model).c_str(),
-              model->metadata().self_test.size(), difference);
+  put(fmt::format("{}: verified, {} samples, largest difference {:.3g}\n", escaped(o.model),
+                  model->metadata().self_test.size(), difference));
 }
 
 int run_inspect(const InspectOptions& o) {
@@ -97,11 +98,8 @@ int run_inspect(const InspectOptions& o) {
     return 0;
   }
   const Json description = describe(o.model, read_model(o.model, ""));
-  if (o.format == "json") {
-    std::puts(description.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
-  } else {
-    print_text(description);
-  }
+  put(o.format == "json" ? description.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
+                         : text_of(description));
   return 0;
 }
 

@@ -56,7 +56,7 @@ int run(int argc, char** argv) {
   for (const auto add : kCommands) add(program);
   program.run = [&] {
     if (!version) throw UsageError(missing_command(program));
-    std::puts(version_text().c_str());
+    put(version_text() + "\n");
     return 0;
   };
   return run_command_line(program, {argv + 1, argv + argc});

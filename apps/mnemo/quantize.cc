@@ -2,7 +2,6 @@
 // data, and a model whose metric drops by more than --max-drop is not written.
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 
@@ -99,15 +98,13 @@ void print(const QuantizeOptions& o, const Subject& subject, const Side& before,
     const auto side = [&](const Side& s) {
       return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric(), s.metric}};
     };
-    std::puts(Json{{"model", o.out}, {"precision", o.precision}, {"before", side(before)}, {"after", side(after)}}
-                  .dump(-1, ' ', false, Json::error_handler_t::replace)
-                  .c_str());
-    return;
+    const Json record{{"model", o.out}, {"precision", o.precision}, {"before", side(before)}, {"after", side(after)}};
+    return put(record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
   }
-  std::printf("%-14s %12s %12s\n", "", "float32", o.precision.c_str());
-  std::printf("%-14s %12.2f %12.2f\n", "size, MB", before.megabytes, after.megabytes);
-  std::printf("%-14s %12.0f %12.0f\n", rate.c_str(), before.per_s, after.per_s);
-  std::printf("%-14s %12.4f %12.4f\n", subject.metric().c_str(), before.metric, after.metric);
+  put(fmt::format("{:<14} {:>12} {:>12}\n", "", "float32", o.precision) +
+      fmt::format("{:<14} {:>12.2f} {:>12.2f}\n", "size, MB", before.megabytes, after.megabytes) +
+      fmt::format("{:<14} {:>12.0f} {:>12.0f}\n", rate, before.per_s, after.per_s) +
+      fmt::format("{:<14} {:>12.4f} {:>12.4f}\n", subject.metric(), before.metric, after.metric));
 }
 
 int run_quantize(const QuantizeOptions& o) {

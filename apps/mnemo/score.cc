@@ -1,7 +1,6 @@
 // mnemo score: log-probability and perplexity of each line under a language model. Lines are scored in blocks and
 // written in order, at the latest when the input pauses; with --form, poems are checked against a form instead.
 #include <cmath>
-#include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/adaptation_options.h"

@@ -2,7 +2,6 @@
 // than one thread, a block is tagged and written while the next one is read.
 #include <unistd.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -48,10 +47,11 @@ class Tagging {
         writer_(model_->columns(), model_->config().text.unit == "char", writer_options()) {}
 
   void run() {
-    out_ = writer_.head();
+    out_.text = writer_.head();
     const std::vector<std::string> standard_input{"-"};
     for (const std::string& file : options_.files.empty() ? standard_input : options_.files) tag(file);
-    put(out_ + writer_.tail());
+    out_.text += writer_.tail();
+    put(out_.text, out_.highlights);
   }
 
  private:
@@ -158,7 +158,8 @@ class Tagging {
     const auto predicted =
         model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
     for (std::size_t i = 0; i < block.sentences.size(); ++i) writer_.append(block.sentences[i], predicted[i], out_);
-    put(std::exchange(out_, {}));
+    const TaggedText written = std::exchange(out_, {});
+    put(written.text, written.highlights);
   }
 
   const TagOptions& options_;
@@ -168,7 +169,7 @@ class Tagging {
   bool words_;
   SentenceOptions input_;
   TagWriter writer_;
-  std::string out_;
+  TaggedText out_;
   std::future<void> meanwhile_;  // the last member, so that it ends before what it uses
 };
 

@@ -48,6 +48,34 @@ bool is_terminal() {
   return isatty(STDERR_FILENO) == 1 && !(kind && std::string_view(kind) == "dumb");
 }
 
+// The text as a terminal may get it: newlines and tabs as they are, anything else that it would act on escaped.
+std::string harmless(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find_first_of("\n\t", begin), text.size());
+    out += escaped(text.substr(begin, end - begin));
+    if (end < text.size()) out += text[end];
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::string for_terminal(std::string_view text, std::span<const Highlight> highlights) {
+  std::string out;
+  std::size_t at = 0;
+  for (const Highlight& h : highlights) {
+    out += harmless(text.substr(at, h.begin - at));
+    out += fmt::format("\033[1;{}m{}\033[0m", h.colour, harmless(text.substr(h.begin, h.end - h.begin)));
+    at = h.end;
+  }
+  return out + harmless(text.substr(at));
+}
+
+void write_answer(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    fail("standard output: cannot write: {}", std::strerror(errno));
+}
+
 }  // namespace
 
 bool no_colour() {
@@ -59,9 +87,8 @@ void say(const std::string& line) {
   if (!quiet) std::fprintf(stderr, "%s\n", escaped(line).c_str());
 }
 
-void put(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    fail("standard output: cannot write: {}", std::strerror(errno));
+void put(const std::string& text, std::span<const Highlight> highlights) {
+  write_answer(isatty(STDOUT_FILENO) != 0 ? for_terminal(text, highlights) : text);
 }
 
 std::string shell_quoted(const std::string& word) {

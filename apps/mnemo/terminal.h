@@ -1,9 +1,12 @@
-// Progress: a bar that redraws itself on a terminal, plain lines elsewhere.
+// What commands print: answers, messages, and progress, which is a bar that redraws itself on a terminal and elsewhere
+// a plain line at every evaluation and, for logs that someone watches, every ten seconds.
 #pragma once
 
 #include <chrono>
+#include <span>
 #include <string>
 
+#include "base/highlight.h"
 #include "train/trainer.h"
 
 namespace mnemo {
@@ -20,8 +23,10 @@ bool no_colour();
 /// One line to stderr; none if `quiet`.
 void say(const std::string& line);
 
-/// Text to stdout, at once. Throws Error if it cannot be written.
-void put(const std::string& text);
+/// Text to stdout, at once: whatever a command answers goes through here. A terminal gets it with control characters
+/// other than newlines and tabs escaped, and with the highlights, ascending, in colour; a file or pipe gets its bytes.
+/// Throws Error if it cannot be written.
+void put(const std::string& text, std::span<const Highlight> highlights = {});
 
 class ProgressBar {
  public:

@@ -65,7 +65,7 @@ const std::string* TagWriter::unwritable(const Sentence& s) const {
 
 std::string TagWriter::tail() const { return options_.format == TagFormat::kHtml ? "</body></html>\n" : ""; }
 
-void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const {
+void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> predicted, TaggedText& out) const {
   // A word whose tag is unlikely stays a word; append_slashed writes `_` for the tag.
   const bool words = options_.format == TagFormat::kSlashed && finds_words(columns_.front().name);
   for (std::size_t k = 0; k < predicted.size() && !words; ++k) drop_unlikely(columns_[k], predicted[k]);
@@ -73,14 +73,14 @@ void TagWriter::append(const Sentence& sentence, std::vector<PredictedTags> pred
     case TagFormat::kConll:
       return append_conll(sentence, predicted, out);
     case TagFormat::kConllu:
-      return append_conllu(sentence, predicted, out);
+      return append_conllu(sentence, predicted, out.text);
     case TagFormat::kJsonl:
-      out += json(sentence, predicted).dump() + "\n";
+      out.text += json(sentence, predicted).dump() + "\n";
       return;
     case TagFormat::kHtml:
-      return append_html(sentence, predicted, out);
+      return append_html(sentence, predicted, out.text);
     case TagFormat::kSlashed:
-      return append_slashed(sentence, predicted.front(), out);
+      return append_slashed(sentence, predicted.front(), out.text);
   }
 }
 
@@ -127,29 +127,30 @@ std::size_t TagWriter::colour_of(std::string_view type) const {
 }
 
 void TagWriter::append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
-                             std::size_t token, std::string& out) const {
-  out += before;
+                             std::size_t token, TaggedText& out) const {
+  std::string& text = out.text;
+  text += before;
   for (std::size_t k = 0; k < predicted.size(); ++k) {
     const PredictedTags& p = predicted[k];
     const auto parts = split_tag(p.tags[token], columns_[k].data_scheme);
-    out += separator;
+    text += separator;
     if (options_.colour && parts && parts->letter != 'O')
-      out += fmt::format("\x1b[1;{}m{}\x1b[0m", kTerminalColours[colour_of(parts->type)], p.tags[token]);
-    else
-      out += p.tags[token];
-    if (options_.marginals) out.append(1, separator).append(marginals_of(columns_[k], p, token));
+      out.highlights.push_back(
+          {text.size(), text.size() + p.tags[token].size(), kTerminalColours[colour_of(parts->type)]});
+    text += p.tags[token];
+    if (options_.marginals) text.append(1, separator).append(marginals_of(columns_[k], p, token));
     for (std::size_t n = 1; n < static_cast<std::size_t>(options_.best); ++n)
-      out.append(1, separator).append(n < p.best.size() ? p.best[n].tags[token] : "_");
+      text.append(1, separator).append(n < p.best.size() ? p.best[n].tags[token] : "_");
   }
-  out += '\n';
+  text += '\n';
 }
 
-void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {
+void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, TaggedText& out) const {
   if (options_.rows) {
     for (std::size_t i = 0; i < s.lines.size(); ++i) {
       const std::string& line = s.lines[i];
       if (s.line_tokens[i] < 0)
-        out.append(line).append(1, '\n');
+        out.text.append(line).append(1, '\n');
       else
         append_token(line,
                      !options_.separator.empty()            ? options_.separator[0]
@@ -160,7 +161,7 @@ void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>
   } else {
     for (std::size_t t = 0; t < s.tokens.size(); ++t) append_token(s.tokens[t], '\t', predicted, t, out);
   }
-  out += '\n';
+  out.text += '\n';
 }
 
 void TagWriter::append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const {

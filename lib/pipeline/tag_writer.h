@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/highlight.h"
 #include "pipeline/text_tagger.h"
 #include "text/sentences.h"
 
@@ -19,12 +20,18 @@ struct TagWriterOptions {
   TagFormat format = TagFormat::kConll;
   bool marginals = false;      ///< every tag's probability; the predictions must have them
   double least = 0;            ///< less probable spans are left out; if tags spell none, less probable tags become `_`
-  bool colour = false;         ///< conll: tags of spans in terminal colours
+  bool colour = false;         ///< conll: tags of spans are highlighted
   std::string separator = {};  ///< conll: between columns of rows; empty: a tab if the row has one, else a blank
   bool rows = false;           ///< sentences were read as rows of tokens, which conll and conllu write again
   bool keys = false;           ///< jsonl: sentences are lines of JSON, whose other keys are kept
   std::string text_key = "text", spans_key = "spans";  ///< jsonl: the keys under which text and spans are written
   std::int64_t best = 0;  ///< sequences that were requested; conll rows get `_` for those that do not exist
+};
+
+/// Written sentences, and what a terminal shows of them in colour.
+struct TaggedText {
+  std::string text;
+  std::vector<Highlight> highlights;
 };
 
 /// conll   a token's line as it was read, followed for each column by its tag, its marginals as `TAG=P|TAG=P` and the
@@ -58,14 +65,14 @@ class TagWriter {
   Json json(const Sentence& sentence, const std::vector<PredictedTags>& predicted) const;
 
   /// Appends a sentence to `out`; `predicted` [columns].
-  void append(const Sentence& sentence, std::vector<PredictedTags> predicted, std::string& out) const;
+  void append(const Sentence& sentence, std::vector<PredictedTags> predicted, TaggedText& out) const;
 
  private:
   void drop_unlikely(const TagColumn& column, PredictedTags& p) const;
   std::string marginals_of(const TagColumn& column, const PredictedTags& p, std::size_t token) const;
   void append_token(std::string_view before, char separator, const std::vector<PredictedTags>& predicted,
-                    std::size_t token, std::string& out) const;
-  void append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
+                    std::size_t token, TaggedText& out) const;
+  void append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, TaggedText& out) const;
   void append_conllu(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;
   void append_slashed(const Sentence& s, const PredictedTags& predicted, std::string& out) const;
   void append_html(const Sentence& s, const std::vector<PredictedTags>& predicted, std::string& out) const;

@@ -1,0 +1,14 @@
+// The parts of a text that a terminal shows in colour, beside the text, so that colours of the program's own are never
+// mistaken for control sequences of the text.
+#pragma once
+
+#include <cstddef>
+
+namespace mnemo {
+
+struct Highlight {
+  std::size_t begin, end;  ///< bytes of the text
+  int colour;              ///< as ECMA-48 numbers them: 31 red to 36 cyan
+};
+
+}  // namespace mnemo
