@@ -206,7 +206,7 @@ TEST_CASE("a tagger's data are described before it is trained, and cross-validat
   const Outcome dry = f.train("dry", {"--dry-run"});
   INFO(dry.err);
   REQUIRE(dry.code == 0);
-  CHECK_THAT(dry.out, contains_text("tags of column tag in train: B-LOC 12, I-LOC 24, I-PER 24, O 60"));
+  CHECK_THAT(dry.out, contains_text("tags of column tag in train: O 60, I-LOC 24, I-PER 24, B-LOC 12"));
   CHECK_THAT(dry.out, contains_text("repeated in train: 9 texts"));
   CHECK_THAT(dry.out, contains_text("train: 24 texts, 120 units"));
   CHECK_THAT(dry.out, contains_text("parameters: "));

@@ -2,7 +2,7 @@
 // depend on the order of the files. Only then are gold labels turned into ids.
 #include "tasks/classify/data.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "tasks/label_list.h"
 #include "tasks/split.h"
 #include "text/normalize.h"
 
@@ -127,25 +128,24 @@ std::string folded(std::string_view label) {
 }  // namespace
 
 void ClassificationData::describe_labels(const Log& log) const {
-  constexpr std::size_t kListed = 50;
   const auto counts = label_counts(gold_labels(train_texts(), labels_).gold, labels_.size());
-  std::vector<std::string> listed;
-  for (std::size_t k = 0; k < std::min(kListed, labels_.size()); ++k) {
-    const bool plain = folded(labels_[k]) == to_lower(labels_[k]);
-    listed.push_back(fmt::format(fmt::runtime(plain ? "{} {}" : "\"{}\" {}"), shown(labels_[k]), counts[k]));
-  }
-  if (labels_.size() > kListed) listed.push_back(fmt::format("and {} more", labels_.size() - kListed));
-  log(fmt::format("labels in train: {}", fmt::join(listed, ", ")));
+  std::vector<std::pair<std::string, std::int64_t>> names;
+  names.reserve(labels_.size());
+  std::vector<std::string> alike, rare;
   std::map<std::string, std::string> seen;
-  for (const std::string& label : labels_)
-    if (const auto [match, fresh] = seen.emplace(folded(label), label); !fresh)
-      log(fmt::format("warning: the labels \"{}\" and \"{}\" differ only in blanks or case", shown(match->second),
-                      shown(label)));
-  for (std::size_t k = 0; k < labels_.size(); ++k)
+  for (std::size_t k = 0; k < labels_.size(); ++k) {
+    const std::string label = shown(labels_[k]), fold = folded(labels_[k]);
+    names.emplace_back(fold == to_lower(labels_[k]) ? label : fmt::format("\"{}\"", label), counts[k]);
+    if (const auto [match, fresh] = seen.emplace(fold, label); !fresh)
+      alike.push_back(fmt::format("the labels \"{}\" and \"{}\" differ only in blanks or case", match->second, label));
     if (counts[k] < 2)
-      log(fmt::format("warning: the label \"{}\" has {} in train{}", shown(labels_[k]),
-                      counts[k] == 0 ? "no record" : "one record",
-                      counts[k] == 0 ? ", as all of them were held out as dev" : ""));
+      rare.push_back(fmt::format("the label \"{}\" has {} in train{}", label,
+                                 counts[k] == 0 ? "no record" : "one record",
+                                 counts[k] == 0 ? ", as all of them were held out as dev" : ""));
+  }
+  log("labels in train: " + listed_by_count(std::move(names)));
+  report_warnings(alike, log);
+  report_warnings(rare, log);
 }
 
 std::unique_ptr<TaskData> ClassificationData::with(std::unique_ptr<Dataset> its_train, std::unique_ptr<Dataset> its_dev,

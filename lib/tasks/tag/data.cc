@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "tasks/label_list.h"
 #include "tasks/split.h"
 
 namespace mnemo {
@@ -48,10 +49,10 @@ std::string near_scheme(const TaggedSentences& train, std::size_t k) {
   for (const SeenTags* seen : {&outside, &misspelled})
     if (seen->count > 0)
       reasons.push_back(fmt::format("{} of {} tokens have tags such as \"{}\" at {}, which spans spell {}", seen->count,
-                                    tokens, seen->tag, seen->place, *meant_tag(seen->tag)));
+                                    tokens, shown(seen->tag), seen->place, shown(*meant_tag(seen->tag))));
   if (others.count > 0)
     reasons.push_back(
-        fmt::format("{} of {} are not, the first \"{}\" at {}", others.count, tokens, others.tag, others.place));
+        fmt::format("{} of {} are not, the first \"{}\" at {}", others.count, tokens, shown(others.tag), others.place));
   return reasons.empty() ? "letters of several schemes" : fmt::format("{}", fmt::join(reasons, "; "));
 }
 
@@ -62,11 +63,11 @@ void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::
     log(
         fmt::format("column {}: its tags stand for themselves, as they follow no scheme of spans ({}); data.scheme can "
                     "name one: iob1, bio, ioe2, bioes, bmes or bilou",
-                    name, reason));
+                    shown(name), reason));
   std::int64_t missing = 0;
   for (const auto& entry : train.entries) missing += std::count(entry.tags[k].begin(), entry.tags[k].end(), "_");
   if (missing > 0)
-    log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", name, missing));
+    log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", shown(name), missing));
 }
 
 // The columns of train: their schemes, and the tags of the model.
@@ -241,16 +242,14 @@ bool has_spans(const TaggedSentences& sentences, const TagColumn& column) {
 }
 
 void TaggingData::describe_labels(const Log& log) const {
-  constexpr std::size_t kListed = 100;
   for (std::size_t k = 0; k < columns.size(); ++k) {
     std::map<std::string, std::int64_t> counts;
     for (const auto& entry : train_sentences().entries)
       for (const std::string& tag : entry.tags[k]) ++counts[tag];
-    std::vector<std::string> listed;
-    for (const auto& [tag, count] : counts)
-      if (listed.size() < kListed) listed.push_back(fmt::format("{} {}", shown(tag), count));
-    if (counts.size() > kListed) listed.push_back(fmt::format("and {} more", counts.size() - kListed));
-    log(fmt::format("tags of column {} in train: {}", columns[k].name, fmt::join(listed, ", ")));
+    std::vector<std::pair<std::string, std::int64_t>> names;
+    names.reserve(counts.size());
+    for (const auto& [tag, count] : counts) names.emplace_back(shown(tag), count);
+    log(fmt::format("tags of column {} in train: {}", shown(columns[k].name), listed_by_count(std::move(names))));
   }
 }
 
@@ -278,9 +277,10 @@ void check_train_columns(const TaggedSentences& train, const std::vector<TagColu
   check_schemes(train, columns);
   for (const TagColumn& column : columns) {
     if (column.tags.size() < 2)
-      fail("{}: column {} has only the tag \"{}\"; a tagger needs two", train.files.front().path, column.name,
+      fail("{}: column {} has only the tag \"{}\"; a tagger needs two", train.files.front().path, shown(column.name),
            shown(column.tags.front()));
-    log(fmt::format("column {}: {} tags, scheme {}", column.name, column.tags.size(), name_of(column.data_scheme)));
+    log(fmt::format("column {}: {} tags, scheme {}", shown(column.name), column.tags.size(),
+                    name_of(column.data_scheme)));
   }
 }
 
