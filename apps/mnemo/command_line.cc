@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <string_view>
 
 #include "apps/mnemo/help.h"
+#include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "config/nearest.h"
 
@@ -40,6 +40,11 @@ CommandOption& CommandOption::excludes(std::initializer_list<const char*> others
 
 CommandOption& CommandOption::required() {
   is_required = true;
+  return *this;
+}
+
+CommandOption& CommandOption::hidden() {
+  is_hidden = true;
   return *this;
 }
 
@@ -96,17 +101,27 @@ std::string usage(const Command& command) {
   return out;
 }
 
-std::string meant(const std::string& name, const std::vector<std::string>& candidates) {
-  for (const std::string& candidate : candidates)
-    if (candidate.starts_with(name)) return candidate;
-  return nearest(name, candidates);
-}
-
 namespace {
+
+// The name most likely meant by a mistyped one: a name that begins with it, else the nearest; empty if none is near.
+std::string meant(const std::string& name, const std::vector<std::string>& candidates) {
+  const bool has_letters = name.find_first_not_of('-') != std::string::npos;
+  for (const std::string& candidate : candidates)
+    if (has_letters && candidate.starts_with(name)) return candidate;
+  return nearest_if_near(name, candidates);
+}
 
 std::string manual(const Command& command) {
   const std::size_t blank = command.path.find(' ');
   return blank == std::string::npos ? "mnemo help" : "mnemo help" + command.path.substr(blank);
+}
+
+// Refuses a name that is none of the candidates.
+[[noreturn]] void refuse_unknown(const std::string& name, const char* kind, const std::vector<std::string>& candidates,
+                                 const Command& command) {
+  const std::string near = meant(name, candidates);
+  throw UsageError(fmt::format("{}: unknown {}{} ({} lists all)", name, kind,
+                               near.empty() ? "" : "; the nearest is " + near, manual(command)));
 }
 
 // The admissible values of an option, in words.
@@ -181,9 +196,8 @@ void check_together(const CommandOption& o, const Values& values) {
   std::vector<std::string> names;
   for (const std::deque<CommandOption>* options : {&command.options, &help_options()})
     for (const CommandOption& o : *options)
-      if (!o.is_argument()) names.push_back(o.name);
-  throw UsageError(
-      fmt::format("{}: unknown option; the nearest is {} ({} lists all)", typed, meant(typed, names), manual(command)));
+      if (!o.is_argument() && !o.is_hidden) names.push_back(o.name);
+  refuse_unknown(typed, "option", names, command);
 }
 
 // Splits the words of the command line into the values of options; none if a page of help is asked for. The only use of
@@ -246,8 +260,7 @@ std::vector<std::string> names_below(const Command& command) {
 Command& find_below(Command& command, const std::string& name) {
   for (Command& below : command.commands)
     if (below.name == name) return below;
-  throw UsageError(fmt::format("{}: unknown command; the nearest is {} ({} lists all)", name,
-                               meant(name, names_below(command)), manual(command)));
+  refuse_unknown(name, "command", names_below(command), command);
 }
 
 }  // namespace
@@ -266,16 +279,23 @@ const std::deque<CommandOption>& help_options() {
   return options;
 }
 
+Command& find_command(Command& program, const std::vector<std::string>& words) {
+  Command* command = &program;
+  for (const std::string& word : words) {
+    if (command->commands.empty())
+      throw UsageError(fmt::format("{}: {} has no commands below it ({})", word, command->path, manual(*command)));
+    command = &find_below(*command, word);
+  }
+  return *command;
+}
+
 int run_command_line(Command& program, const std::vector<std::string>& arguments) {
   Command* command = &program;
   auto at = arguments.begin();
-  // `mnemo help COMMAND` is `mnemo COMMAND --help`.
-  const bool help = at != arguments.end() && *at == "help";
-  if (help) ++at;
   while (!command->commands.empty() && at != arguments.end() && !at->starts_with('-'))
     command = &find_below(*command, *at++);
-  if (help || !parse(*command, {at, arguments.end()})) {
-    std::fputs(help_page(*command, page_width()).c_str(), stdout);
+  if (!parse(*command, {at, arguments.end()})) {
+    put(help_page(*command, page_width()));
     return 0;
   }
   if (!command->run) throw UsageError(missing_command(*command));

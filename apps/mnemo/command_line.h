@@ -29,7 +29,8 @@ struct CommandOption {
   std::vector<std::string> choices;         ///< empty: any
   std::vector<std::string> needed, excluded;
   bool is_required = false;
-  bool* given = nullptr;  ///< set to true if the option is given
+  bool is_hidden = false;  ///< accepted, but neither shown nor completed
+  bool* given = nullptr;   ///< set to true if the option is given
 
   bool is_argument() const { return name.front() != '-'; }
   bool is_flag() const { return std::holds_alternative<bool*>(place); }
@@ -42,6 +43,8 @@ struct CommandOption {
   /// Not allowed together with any of these, in either order.
   CommandOption& excludes(std::initializer_list<const char*> others);
   CommandOption& required();
+  /// For an option that every command accepts but this one has no use for.
+  CommandOption& hidden();
   /// The default as help shows it where it is not simply a value: "the best available".
   CommandOption& by_default(const std::string& text);
   CommandOption& sets_if_given(bool& was_given);
@@ -84,7 +87,7 @@ std::string missing_command(const Command& command);
 /// The options that every command has beside its own.
 const std::deque<CommandOption>& help_options();
 
-/// The name most likely meant by a mistyped one: a name that begins with it, else the nearest.
-std::string meant(const std::string& name, const std::vector<std::string>& candidates);
+/// The command that these words name below the program, the program itself for none. Throws UsageError as above.
+Command& find_command(Command& program, const std::vector<std::string>& words);
 
 }  // namespace mnemo

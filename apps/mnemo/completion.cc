@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
 
 namespace mnemo {
 namespace {
@@ -41,7 +41,7 @@ std::vector<CommandOption> options_of(const Command& command) {
   std::vector<CommandOption> out;
   for (const std::deque<CommandOption>* options : {&command.options, &help_options()})
     for (const CommandOption& o : *options)
-      if (!o.is_argument()) out.push_back(o);
+      if (!o.is_argument() && !o.is_hidden) out.push_back(o);
   return out;
 }
 
@@ -65,17 +65,20 @@ std::string below_program(const Command& command) {
   return blank == std::string::npos ? "" : command.path.substr(blank + 1);
 }
 
-// Calls `use` with the command and all below it.
+// The command whose arguments are the program's own commands: after it, words are completed as if it were not there.
+bool is_help(const Command& command) { return command.path == "mnemo help"; }
+
+// Calls `use` with the command and all below it but help.
 template <class Use>
 void for_all(const Command& command, const Use& use) {
   use(command);
-  for (const Command& below : command.commands) for_all(below, use);
+  for (const Command& below : command.commands)
+    if (!is_help(below)) for_all(below, use);
 }
 
 // The candidates for a word without dashes, files aside.
 std::string bash_words(const Command& command) {
   std::vector<std::string> words = names_of(command.commands);
-  if (below_program(command).empty()) words.push_back("help");
   for (const CommandOption& o : arguments_of(command)) words.insert(words.end(), o.choices.begin(), o.choices.end());
   return joined(words);
 }
@@ -85,7 +88,8 @@ std::string bash_script(const Command& program) {
   for_all(program, [&](const Command& command) {
     const std::string name = below_program(command);
     for (const Command& below : command.commands)
-      path += fmt::format("      '{} {}') command='{}' ;;\n", name, below.name, below_program(below));
+      if (!is_help(below))
+        path += fmt::format("      '{} {}') command='{}' ;;\n", name, below.name, below_program(below));
     std::vector<std::string> names;
     for (const CommandOption& o : options_of(command)) {
       names.push_back(o.name);
@@ -148,7 +152,7 @@ std::string zsh_script(const Command& program) {
       out += fmt::format("{}\\:\"{}\" ", below.name, zsh_text(below.summary));
     out += "))' '*::argument:->rest'\n  [[ \"$state\" == rest ]] || return\n  case \"$line[1]\" in\n";
     for (const Command& below : command.commands)
-      out += fmt::format("    {}) {} ;;\n", below.name, zsh_function(below));
+      out += fmt::format("    {}) {} ;;\n", below.name, zsh_function(is_help(below) ? program : below));
     out += "  esac\n}\n";
   });
   return out + "if [[ \"$funcstack[1]\" == _mnemo ]]; then _mnemo \"$@\"; else compdef _mnemo mnemo; fi\n";
@@ -167,7 +171,11 @@ std::string fish_condition(const Command& command) {
     at = end + 1;
   }
   if (command.commands.empty()) return out;
-  return out + (out.empty() ? "" : "; and ") + "not __fish_seen_subcommand_from " + joined(names_of(command.commands));
+  std::vector<std::string> names;
+  names.reserve(command.commands.size());
+  for (const Command& below : command.commands)
+    if (!is_help(below)) names.push_back(below.name);
+  return out + (out.empty() ? "" : "; and ") + "not __fish_seen_subcommand_from " + joined(names);
 }
 
 std::string fish_script(const Command& program) {
@@ -200,11 +208,7 @@ void add_completion(Command& program) {
   auto o = std::make_shared<CompletionOptions>();
   command.argument("SHELL", &o->shell, "The shell").one_of({"bash", "zsh", "fish"}).required();
   command.run = [o, &program] {
-    std::fputs((o->shell == "bash"  ? bash_script(program)
-                : o->shell == "zsh" ? zsh_script(program)
-                                    : fish_script(program))
-                   .c_str(),
-               stdout);
+    put(o->shell == "bash" ? bash_script(program) : o->shell == "zsh" ? zsh_script(program) : fish_script(program));
     return 0;
   };
 }

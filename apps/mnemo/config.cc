@@ -1,7 +1,6 @@
 // mnemo config: check, print, schema, explain.
 #include <fmt/ranges.h>
 
-#include <cstdio>
 #include <memory>
 
 #include "apps/mnemo/commands.h"
@@ -23,11 +22,11 @@ void add_file(Command& command, ConfigOptions& o) {
   command.argument("CONFIG.json", &o.file, "Configuration file (JSON)").required();
   command.group("Configuration");
   command.option("-s,--set", "KEY=VALUE", &o.sets, "Override a key; may be given repeatedly");
-  add_running(command, o.threads);
+  add_running(command, o.threads).hidden();
 }
 
 int run_explain(const ConfigOptions& o) {
-  std::fputs(explain(o.key, o.format == "markdown").c_str(), stdout);
+  put(explain(o.key, o.format == "markdown"));
   return 0;
 }
 
@@ -43,7 +42,7 @@ void add_config(Command& program) {
   add_file(check, *o);
   check.run = [o] {
     load_model_config(o->file, o->sets);
-    std::printf("%s: valid\n", escaped(o->file).c_str());
+    put(escaped(o->file) + ": valid\n");
     return 0;
   };
   Command& print = command.add("print", "print the whole configuration, with the defaults filled in");
@@ -51,14 +50,14 @@ void add_config(Command& program) {
   add_file(print, *o);
   print.run = [o] {
     const Config config = load_model_config(o->file, o->sets);
-    std::puts(config_to_json(config).dump(2).c_str());
+    put(config_to_json(config).dump(2) + "\n");
     if (!config.by_size.empty()) say(fmt::format("left to the size of train: {}", fmt::join(config.by_size, ", ")));
     return 0;
   };
   Command& schema = command.add("schema", "print the JSON Schema, for editors");
   schema.examples = {"mnemo config schema > mnemo.schema.json"};
   schema.run = [] {
-    std::puts(config_schema().dump(2).c_str());
+    put(config_schema().dump(2) + "\n");
     return 0;
   };
   Command& explained = command.add("explain", "explain a key, a section, or all keys");

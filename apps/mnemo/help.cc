@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 
-#include "apps/mnemo/command_line.h"
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/terminal.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -89,9 +91,9 @@ std::string right_column(const CommandOption& o) {
   return out + " " + note;
 }
 
-std::size_t left_width(const Command& command) {
+std::size_t left_width(const std::deque<CommandOption>& options) {
   std::size_t out = 0;
-  for (const CommandOption& o : command.options)
+  for (const CommandOption& o : options)
     if (const std::size_t needed = columns(left_column(o)); needed <= kWidestName) out = std::max(out, needed);
   return out;
 }
@@ -112,12 +114,13 @@ std::vector<std::string> groups_of(const std::deque<CommandOption>& options) {
 }
 
 void append_options(std::string& out, const Command& command, std::size_t width) {
-  std::deque<CommandOption> all = command.options;
+  std::deque<CommandOption> all;
+  std::ranges::remove_copy_if(command.options, std::back_inserter(all), &CommandOption::is_hidden);
   for (CommandOption o : help_options()) {
     if (!command.options.empty() && !command.options.back().is_argument()) o.group = command.options.back().group;
     all.push_back(o);
   }
-  const std::size_t left = left_width(command);
+  const std::size_t left = left_width(all);
   for (const std::string& group : groups_of(all)) {
     out += "\n" + group + ":\n";
     for (const CommandOption& o : all)
@@ -156,6 +159,18 @@ std::string help_page(const Command& command, std::size_t width) {
   append_commands(out, command, width);
   append_options(out, command, width);
   return out;
+}
+
+void add_help(Command& program) {
+  Command& command = program.add("help", "show how a command is used");
+  command.examples = {"mnemo help train", "mnemo help config explain"};
+  auto words = std::make_shared<std::vector<std::string>>();
+  command.argument("COMMAND", words.get(), "Command and, for config, the command below it")
+      .by_default("the list of commands");
+  command.run = [words, &program] {
+    put(help_page(find_command(program, *words), page_width()));
+    return 0;
+  };
 }
 
 std::size_t page_width() {

@@ -38,7 +38,7 @@ void add_init(Command& program) {
   auto o = std::make_shared<InitOptions>();
   command.argument("TASK", &o->task, "Task of the model").one_of({kTaskNames.begin(), kTaskNames.end()}).required();
   command.argument("DATA", &o->data, "Files, or a folder").required();
-  add_running(command, o->threads);
+  add_running(command, o->threads).hidden();
   command.run = [o] { return run_init(*o); };
 }
 

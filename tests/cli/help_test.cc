@@ -138,6 +138,7 @@ TEST_CASE("help pages: examples first, titled groups, each option once, no line 
       if (!option.letter.empty()) CHECK(names.insert(option.letter).second);
     }
     CHECK(names.contains("--help"));
+    CHECK_THAT(page, contains_text("  -h, --help  "));
   }
   setenv("COLUMNS", "50", 1);
   const std::string narrow = f.mnemo({"help", "generate"}).out;
@@ -154,7 +155,34 @@ TEST_CASE("a mistyped command or option is answered with the nearest one") {
   check_refused(f.mnemo({"classify", "m", "--tpo", "3"}), "--tpo: unknown option; the nearest is --top");
   check_refused(f.mnemo({"generate", "m", "--temp=1"}), "--temp: unknown option; the nearest is --temperature");
   check_refused(f.mnemo({"--versoin"}), "--versoin: unknown option; the nearest is --version");
+  // Where none is near, there is only the place to look.
+  check_refused(f.mnemo({"nosuch"}), "nosuch: unknown command (mnemo help lists all)");
+  check_refused(f.mnemo({"help", "nosuch"}), "nosuch: unknown command (mnemo help lists all)");
+  check_refused(f.mnemo({"train", "--epochs"}), "--epochs: unknown option (mnemo help train lists all)");
+  check_refused(f.mnemo({"help", "train", "now"}), "now: mnemo train has no commands below it (mnemo help train)");
   check_refused(f.mnemo({"classify", "m", "-x"}), "-x: unknown option (mnemo help classify lists all)");
+}
+
+TEST_CASE("help is a command, and shows its own page") {
+  const Fixture f;
+  const std::string program = f.mnemo({"help"}).out;
+  CHECK(program == f.mnemo({"--help"}).out);
+  const Words commands = commands_of(program);
+  CHECK(std::ranges::find(commands, "help") != commands.end());
+  const Outcome o = f.mnemo({"help", "help"});
+  CHECK(o.code == 0);
+  CHECK_THAT(o.out, contains_text("Usage: mnemo help [OPTION]... [COMMAND]..."));
+  CHECK(o.out == f.mnemo({"help", "-h"}).out);
+}
+
+TEST_CASE("an option without effect is accepted, but not shown") {
+  const Fixture f;
+  for (const Words& command : {Words{"config", "print"}, {"config", "check"}, {"init"}}) {
+    CHECK_THAT(f.mnemo(with({"help"}, command)).out, !contains_text("--threads"));
+    const Words call =
+        command.front() == "init" ? Words{"init", "classify", f.path("train.tsv")} : with(command, {f.path("c.json")});
+    CHECK(f.mnemo(with(call, {"-j", "2"})).code == 0);
+  }
 }
 
 TEST_CASE("messages say in words what an argument must be") {
@@ -246,7 +274,9 @@ TEST_CASE("completion: bash completes commands, options and their values, and ot
     return f.bytes("completed");
   };
   CHECK(completed("mnemo cla") == "classify\n");
+  CHECK(completed("mnemo he") == "help\n");
   CHECK(completed("mnemo help qu") == "quantize\n");
+  CHECK(completed("mnemo help config ex") == "explain\n");
   CHECK(completed("mnemo config ex") == "explain\n");
   CHECK(completed("mnemo config check --s") == "--set\n");
   CHECK(completed("mnemo classify m --to") == "--top\n");
