@@ -13,7 +13,10 @@ std::string data_path(const std::string& file, const std::string& data_dir, cons
   const std::filesystem::path path(file);
   if (path.is_absolute() || file == "-") return file;
   if (!data_dir.empty()) return (std::filesystem::path(data_dir) / path).lexically_normal().string();
-  return (std::filesystem::path(config_path).parent_path() / path).lexically_normal().string();
+  // What a shell passes as /dev/fd/63 or /dev/stdin lies in no folder that holds data.
+  const bool stream = config_path.starts_with("/dev/") || config_path.starts_with("/proc/");
+  const std::filesystem::path folder = stream ? "" : std::filesystem::path(config_path).parent_path();
+  return (folder / path).lexically_normal().string();
 }
 
 DataFile requested_file(const OpenRequest& request, DataConfig& data) {

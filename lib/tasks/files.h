@@ -32,7 +32,8 @@ struct OpenRequest {
 std::string shown_path(const std::string& path);
 
 /// The path of a data file: as it is if absolute, else relative to data.dir if that is set, else to the folder of the
-/// configuration file.
+/// configuration file. A configuration under /dev/ or /proc/ is a pipe or a stream rather than a file with a folder:
+/// the paths are then relative to the working folder.
 std::string data_path(const std::string& file, const std::string& data_dir, const std::string& config_path);
 
 /// The file of `request`; adapts `data` to its format, where the keys for the places of label and text in a record of

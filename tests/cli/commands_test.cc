@@ -392,6 +392,16 @@ TEST_CASE("a dry run describes the data and writes nothing") {
   CHECK(access(f.path("dry").c_str(), F_OK) != 0);
 }
 
+TEST_CASE("the data of a configuration that is a stream are relative to the working folder") {
+  const Fixture f;
+  const std::string script =
+      "cd '" + f.folder() + "' && cat c.json | '" + program_path() + "' train /dev/stdin --dry-run > out 2> err";
+  const int code = std::system(script.c_str());
+  INFO(f.bytes("err"));
+  CHECK(code == 0);
+  CHECK_THAT(f.bytes("out"), contains_text("labels in train: neg 20, pos 20"));
+}
+
 TEST_CASE("cross-validation prints each fold, mean and spread") {
   const Fixture f;
   const Outcome o = f.train("folds", {"--folds", "3", "--set", "training.epochs=2"});
