@@ -3,21 +3,42 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <string_view>
 
 #include "base/error.h"
+#include "base/shown.h"
+#include "checkpoint/format.h"
 #include "config/options.h"
 #include "kernels/elementwise.h"
 #include "text/utf8.h"
 
 namespace mnemo {
+namespace {
+
+// Keys and values come and go with versions, so that a configuration which is not valid here most likely is in the
+// version that wrote it. `problems`: a line each, the last of which may stand for more.
+[[noreturn]] void refuse_config(const SafetensorsFile& file, std::string_view problems) {
+  constexpr std::size_t kShown = 200;
+  const std::string own = "mnemo " MNEMO_VERSION, where = file.name() + ": ";
+  const auto producer = file.metadata().find(format::kProducer);
+  const std::string maker = producer == file.metadata().end() ? "an unnamed program" : shown(producer->second);
+  std::string_view first = problems.substr(0, problems.find('\n'));
+  if (first.starts_with(where)) first.remove_prefix(where.size());
+  const auto more = std::count(problems.begin(), problems.end(), '\n');
+  fail("{}: {}: {}{}", file.name(),
+       maker == own
+           ? fmt::format("damaged model, or one of another build of {}: its configuration", own)
+           : fmt::format("its configuration is of another version of mnemo (made by {}; this is {})", maker, own),
+       shown(first, kShown), more > 0 ? fmt::format("; and {} more", more) : "");
+}
+
+}  // namespace
 
 Config model_config(const ModelContents& contents) {
   try {
     return parse_config(contents.metadata.config.dump(), contents.file.name());
   } catch (const UsageError& error) {
-    std::string text = error.what();
-    std::replace(text.begin(), text.end(), '\n', ';');
-    fail("damaged model: {}", text);
+    refuse_config(contents.file, error.what());
   }
 }
 

@@ -11,7 +11,8 @@
 
 namespace mnemo {
 
-/// The configuration stored in a model. Throws Error if it is not valid.
+/// The configuration stored in a model. Throws Error with the first problem, and the version that made the model, if it
+/// is not valid in this one.
 Config model_config(const ModelContents& contents);
 
 /// Throws Error if the file has fewer bytes than this many weights need, so that no memory is allocated that the file

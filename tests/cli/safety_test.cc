@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -57,19 +58,44 @@ void make_weights_huge(const std::string& from, const std::string& to) {
   write_text(to, bytes);
 }
 
-// The output of `classify` for one text if standard output is a terminal.
-std::string classified_on_terminal(const Fixture& f, const std::string& model) {
+// What a terminal gets if it is the standard output.
+std::string on_terminal(const Fixture& f, const std::vector<std::string>& arguments, const std::string& input = "") {
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
   REQUIRE((terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0));
-  write_text(f.path("stdin"), "a fine song\n");
-  const int kept =
-      ::open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);  // keeps the output beyond the program's end
-  CHECK(Process({"classify", model}, f.folder(), f.path("stdin"), ptsname(terminal)).wait().code == 0);
+  write_text(f.path("stdin"), input);
+  Process process(arguments, f.folder(), f.path("stdin"), ptsname(terminal));
+  std::string out;
   char buffer[4096];
-  const ssize_t n = read(terminal, buffer, sizeof buffer);
-  close(kept);
+  // Reading fails when nobody has the terminal open any longer.
+  for (ssize_t n = 0; (n = read(terminal, buffer, sizeof buffer)) > 0 || (n < 0 && errno == EINTR);)
+    if (n > 0) out.append(buffer, static_cast<std::size_t>(n));
   close(terminal);
-  return {buffer, static_cast<std::size_t>(std::max<ssize_t>(0, n))};
+  INFO(arguments[0]);
+  CHECK(process.wait().code == 0);
+  std::erase(out, '\r');  // the terminal's own, before each newline
+  return out;
+}
+
+// Without the colours of tags.
+std::string without_colours(std::string text) {
+  for (std::size_t at = 0; (at = text.find("\033[", at)) != std::string::npos;) {
+    const std::size_t end = text.find('m', at);
+    REQUIRE(end <= at + 6);
+    text.erase(at, end + 1 - at);
+  }
+  return text;
+}
+
+// A tagger of one tag with control characters, of a text with them, in `t`, and the text in `t.conll`.
+void train_tagger(const Fixture& f, const std::string& evil) {
+  std::string text;
+  for (const char* name : {"Ada", "Kurt", "Alan", "Grace"}) text += std::string(name) + " B-" + evil + "\nsaw O\n\n";
+  write_text(f.path("t.conll"), text + evil + " O\nsaw O\n");
+  write_text(f.path("t.json"), R"({"task": "tag", "data": {"train": "t.conll", "dev": "t.conll", "format": "conll"},
+    "model": {"embedding": 8, "hidden": 8}, "training": {"epochs": 40, "batch_size": 2, "learning_rate": 0.05}})");
+  const Outcome trained = f.mnemo({"train", f.path("t.json"), "-o", f.path("t")});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
 }
 
 }  // namespace
@@ -140,8 +166,7 @@ TEST_CASE("no control sequence of a text or a model reaches the terminal") {
   }
   const std::string labels = f.mnemo({"classify", model}, "a fine song\n").out;
   CHECK(labels.find_first_of("\033\007") == std::string::npos);
-  const std::string on_terminal = classified_on_terminal(f, model);
-  CHECK_THAT(on_terminal, contains_text("\\u202e\\u009b31m"));
+  CHECK_THAT(on_terminal(f, {"classify", model}, "a fine song\n"), contains_text("\\u202e\\u009b31m"));
 
   const std::string changed = f.path("changed");
   for (const char* key : {"format", "format_version", "task", "precision"}) {
@@ -151,6 +176,124 @@ TEST_CASE("no control sequence of a text or a model reaches the terminal") {
     CHECK(harmless(outcome.err));
     CHECK(std::count(outcome.err.begin(), outcome.err.end(), '\n') <= 1);
   }
+}
+
+TEST_CASE("no control sequence of a tag or a token reaches the terminal, and a file gets it as it is") {
+  const Fixture f;
+  const std::string evil = "\033]0;x\007\u202e", model = f.path("t/model.safetensors"), data = f.path("t.conll");
+  train_tagger(f, evil);
+  const std::string input = "Ada saw " + evil + "\n";
+  for (const std::string format : {"conll", "slashed", "jsonl", "html"}) {
+    const std::string colourful = on_terminal(f, {"tag", model, "--raw", "-f", format}, input);
+    INFO(format << colourful);
+    CHECK((colourful.find("\033[1;34m") != std::string::npos) == (format == "conll"));
+    CHECK(harmless(without_colours(colourful)));
+    if (format == "html") continue;  // its own escapes leave nothing
+    CHECK_THAT(colourful, contains_text(format == "jsonl" ? "\\u001b" : "\\x1b]0;x\\x07\\u202e"));
+    const std::string bytes = f.mnemo({"tag", model, "--raw", "-f", format}, input).out;
+    if (format != "jsonl") CHECK_THAT(bytes, contains_text(evil));
+  }
+  CHECK(harmless(without_colours(on_terminal(f, {"tag", model, data, "--marginals", "-n", "2"}))));
+  CHECK(harmless(on_terminal(f, {"evaluate", model, data})));
+  CHECK(harmless(on_terminal(f, {"inspect", model, "-f", "json"})));
+  CHECK(harmless(on_terminal(f, {"train", f.path("t.json"), "--dry-run"})));
+  const std::string row = "1\t" + evil + "\t_\tNOUN\t_\t_\t_\t_\t_\t_\n2\tsaw\t_\tX" + evil + "\t_\t_\t_\t_\t_\t_\n\n";
+  write_text(f.path("u.conllu"), row + row);
+  const std::string tree = f.path("u/model.safetensors");
+  REQUIRE(f.mnemo({"train", f.path("t.json"), "-o", f.path("u"), "-s", "data.train=u.conllu", "-s", "data.dev=u.conllu",
+                   "-s", "data.format=conllu"})
+              .code == 0);
+  const std::string columns = on_terminal(f, {"tag", tree, f.path("u.conllu")});
+  CHECK(harmless(columns));
+  CHECK_THAT(columns, contains_text("\\x1b]0;x"));
+}
+
+TEST_CASE("no control sequence of a text reaches the terminal from generate, score and config") {
+  const Fixture f;
+  const std::string evil = "\033]0;x\007\u202e\u009b31m";
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += evil + "\n";
+  write_text(f.path("l.txt"), text);
+  write_text(f.path("l.json"), R"({"task": "generate", "data": {"train": "l.txt", "dev": "l.txt"},
+    "model": {"embedding": 8, "hidden": 8}, "training": {"epochs": 2, "batch_size": 2}})");
+  const Outcome trained = f.mnemo({"train", f.path("l.json"), "-o", f.path("l")});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const std::string model = f.path("l/model.safetensors"), prompt = "\033]";
+  write_text(f.path("best.txt"), "1 ||| " + evil + "\n");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"generate", model, "-p", prompt, "-l", "60"},
+        {"generate", model, "-p", prompt, "-l", "60", "-n", "2"},
+        {"generate", model, "-p", prompt, "-l", "60", "-f", "jsonl"},
+        {"score", model, "-f", "jsonl", f.path("l.txt")},
+        {"score", model, "--nbest", f.path("best.txt")},
+        {"config", "print", f.path("l.json"), "-s", "data.test=" + evil},
+        {"config", "explain"},
+        {"help", "generate"}}) {
+    const std::string shown = on_terminal(f, arguments);
+    INFO(arguments[0] << shown);
+    CHECK(harmless(shown));
+    CHECK(shown.size() > 20);
+  }
+  CHECK_THAT(f.mnemo({"generate", model, "-p", prompt, "-l", "60"}).out, contains_text(prompt));
+  CHECK_THAT(f.mnemo({"score", model, "--nbest", f.path("best.txt")}).out, contains_text(evil));
+}
+
+TEST_CASE("of many long labels or tags a run lists the most frequent, and few warnings") {
+  const Fixture f;
+  std::string texts, sentences;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string name = std::string(505, 'x') + std::to_string(i);
+    texts += std::to_string(i) + name + "\ta text\n" + (i % 1000 == 7 ? "often\tanother\n" : "");
+    if (i < 300) sentences += "word " + std::to_string(i) + name + "\nword usual\n\n";
+  }
+  write_text(f.path("many.tsv"), texts);
+  write_text(f.path("many.conll"), sentences);
+  const Outcome labels = f.mnemo({"train", f.path("c.json"), "-s", "data.train=many.tsv", "--dry-run"});
+  INFO(labels.out.substr(0, 2000) << labels.err.substr(0, 2000));
+  CHECK(labels.code == 0);
+  CHECK(labels.out.size() + labels.err.size() < 8000);
+  CHECK_THAT(labels.out, contains_text("labels in train: often 3, "));
+  CHECK_THAT(labels.out, contains_text(", and 2951 more\n"));
+  CHECK_THAT(labels.out, contains_text("\nwarning: and 2995 more like it\n"));
+  const Outcome tags = f.mnemo({"train", f.path("c.json"), "-s", "task=tag", "-s", "data.train=many.conll", "-s",
+                                "data.dev=many.conll", "-s", "data.format=conll", "--dry-run"});
+  INFO(tags.err);
+  CHECK(tags.code == 0);
+  CHECK(tags.out.size() + tags.err.size() < 8000);
+  CHECK_THAT(tags.out, contains_text("in train: usual 300, "));
+  CHECK_THAT(tags.out, contains_text(", and 251 more\n"));
+}
+
+TEST_CASE("a model whose configuration is of another version is refused with both versions and one problem") {
+  const std::string model = trained().path("run/model.safetensors");
+  const Fixture f;
+  const std::string changed = f.path("changed");
+  const auto refused = [&](const std::string& producer, const std::function<void(nlohmann::json&)>& change) {
+    change_header(model, changed, [&](nlohmann::json& header) {
+      auto config = nlohmann::json::parse(header["__metadata__"]["config"].get<std::string>());
+      change(config);
+      header["__metadata__"]["config"] = config.dump();
+      if (!producer.empty()) header["__metadata__"]["producer"] = producer;
+    });
+    const Outcome outcome = f.mnemo({"classify", changed}, "a fine song\n");
+    CHECK(outcome.code == 1);
+    CHECK(outcome.err.size() < changed.size() + 500);
+    return outcome.err;
+  };
+  const auto keys = [](nlohmann::json& config) {
+    for (int i = 0; i < 30; ++i) config["model"]["key" + std::to_string(i)] = std::string(1000, 'x');
+  };
+  const std::string other = refused("mnemo 99.1", keys);
+  CHECK_THAT(other, contains_text(changed + ": its configuration is of another version of mnemo (made by mnemo 99.1; "
+                                            "this is mnemo "));
+  CHECK_THAT(other, contains_text("): model.key0: unknown key"));
+  CHECK_THAT(other, contains_text("; and 29 more\n"));
+  const std::string value = refused("mnemo 99.1", [](nlohmann::json& config) { config["model"]["cell"] = "qrnn"; });
+  CHECK_THAT(value, contains_text("): model.cell: expected one of "));
+  CHECK_THAT(value, !contains_text(" more\n"));
+  CHECK_THAT(refused("", keys), contains_text(changed + ": damaged model, or one of another build of mnemo "));
+  CHECK(harmless(refused("\033]0;x\007\n" + std::string(1000, 'x'), keys)));
 }
 
 TEST_CASE("a message shows the beginning of a long text, and the first entries of a long list") {
