@@ -158,7 +158,7 @@ class Run {
     if (!by_size.empty()) say(by_size);
     if (o_.folds > 0) return folds(*data);
     data->describe_labels(say);
-    const auto model = built(*data, lender);
+    const auto model = build_model(task_, config_, request_, *data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read.
     if (o_.overwrite) remove_runs(o_, folder_);
@@ -186,17 +186,6 @@ class Run {
     if (o_.resume) return;
     if (const auto changed = changed_keys(before, config_to_json(config_)); !changed.empty())
       say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
-  }
-
-  std::unique_ptr<TextModel> built(const TaskData& data, const TextLanguageModel* lender) const {
-    try {
-      return task_.build(config_, request_, data, lender);
-    } catch (const std::bad_alloc&) {
-      fail(
-          "out of memory for a model of {} layers with hidden size {} and embedding size {}; reduce model.layers, "
-          "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets",
-          config_.model.layers, config_.model.hidden, config_.model.embedding);
-    }
   }
 
   static void print(const std::string& line) { std::puts(escaped(line).c_str()); }

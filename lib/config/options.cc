@@ -215,8 +215,13 @@ std::string unknown_key(const std::string& key) {
     for (std::size_t dot = o.key.find('.'); dot != std::string::npos; dot = o.key.find('.', dot + 1))
       keys.push_back(o.key.substr(0, dot));
   }
-  return fmt::format("{}: unknown key; the nearest is {} (mnemo config explain lists all)", shown(key),
-                     nearest(key, keys));
+  const auto inside = std::ranges::find_if(options(), [&](const Option& o) { return o.key.starts_with(key + "."); });
+  if (inside != options().end())
+    return fmt::format("{}: expected a key, found a section; set a key in it, such as {} (mnemo config explain {})",
+                       key, inside->key, key);
+  const std::string near = nearest_if_near(key, keys);
+  return fmt::format("{}: unknown key{} (mnemo config explain lists all)", shown(key),
+                     near.empty() ? "" : "; the nearest is " + near);
 }
 
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,

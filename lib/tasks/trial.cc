@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 #include <numeric>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "config/options.h"
 #include "nn/optimizer.h"
@@ -55,6 +57,18 @@ std::string settle_by_size(Config& config, const TaskData& data) {
   const std::int64_t size = data.train->size();
   const std::vector<std::string> settled = settle_by_size(config, size);
   return settled.empty() ? "" : fmt::format("by the size of train, {}: {}", size, fmt::join(settled, ", "));
+}
+
+std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, const ReadRequest& request,
+                                       const TaskData& data, const TextLanguageModel* start) {
+  try {
+    return task.build(config, request, data, start);
+  } catch (const std::bad_alloc&) {
+    fail(
+        "out of memory for a model of {} layers with hidden size {} and embedding size {}; reduce model.layers, "
+        "model.hidden, model.embedding, text.max_vocab or text.ngrams.buckets",
+        config.model.layers, config.model.hidden, config.model.embedding);
+  }
 }
 
 void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
@@ -118,7 +132,7 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
              const Log& print) {
   data.describe_labels(print);
   report_repeats(data, print);
-  const auto model = task.build(config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
+  const auto model = build_model(task, config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
   const auto training = task.training(config, data, *model);
   for (const auto& [name, part] :
        {std::pair{"train", data.train.get()}, {"dev", data.dev.get()}, {"test", data.test.get()}})
@@ -157,7 +171,8 @@ std::vector<double> cross_validate(const Task& task, const Config& config, const
     const auto part = parts.fold(fold);
     TrainerOptions own = options;
     own.folder = fold_folder(options.folder, fold);
-    const auto model = task.build(config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
+    const auto model =
+        build_model(task, config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
     const auto outcome = train_model(task, config, *part, *model, own, pool);
     if (outcome.end == TrainingOutcome::End::kSignal) return values;
     const auto best = TextModel::load(model_path(own.folder));

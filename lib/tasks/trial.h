@@ -16,6 +16,10 @@ void report_corpus(const char* name, const Corpus& corpus, const Log& print);
 /// Gives the keys that were left to the size of train their values; a line that lists them, empty if there are none.
 std::string settle_by_size(Config& config, const TaskData& data);
 
+/// `Task::build`; if there is not enough memory, the Error names the sizes that could be smaller.
+std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, const ReadRequest& request,
+                                       const TaskData& data, const TextLanguageModel* start);
+
 /// Prints the data that would be trained on and the estimated cost, without training: labels, repeated records,
 /// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0.
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,

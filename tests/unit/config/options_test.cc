@@ -110,6 +110,9 @@ TEST_CASE("every mistake is reported with its key, and all of them at once") {
   check_refused(R"({"text": {"ngrams": {"char_max": 0}}})", "text.ngrams: char_min 2 and char_max 0");
   check_refused(R"({"training": {"optimizer": "adam", "weight_decay": 0.1}})", "use \"optimizer\": \"adamw\"");
   check_refused("{}", "--set training.epoch: unknown key; the nearest is training.epochs", {"training.epoch=3"});
+  check_refused("{}", "--set a.b: unknown key (mnemo config explain lists all)", {"a.b=1"});
+  check_refused("{}", "--set training: expected a key, found a section; set a key in it, such as training.",
+                {"training=5"});
   check_refused(R"({"data": {"train": {"file": "a", "format": "zzz"}}})", "expected one of tsv, csv");
   check_refused(R"({"data": {"train": {"format": "csv"}}})", "expected a path");
   check_refused("{}", "output.dir: expected a folder", {"output.dir="});
