@@ -3,9 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "text/line_reader.h"
 #include "text/normalize.h"
@@ -27,35 +30,94 @@ constexpr Block kUnsegmented[] = {{0x0E00, 0x0EFF}, {0x1000, 0x109F}, {0x1780, 0
 
 bool is_letter(char32_t c) { return c > 0x7F ? c >= 0xC0 : (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 
-bool holds_any(const std::string& name, std::initializer_list<const char*> words) {
-  return std::any_of(words.begin(), words.end(),
-                     [&](const char* word) { return name.find(word) != std::string::npos; });
-}
-
-// By the file's name alone: eng.testa is CoNLL-2003's dev.
-void sort_in(const std::string& path, PartFiles& parts) {
-  std::string name = std::filesystem::path(path).filename().string();
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  std::vector<std::string>* part = &parts.train;
-  if (!holds_any(name, {"train"})) {
-    if (holds_any(name, {"dev", "valid", "testa"}))
-      part = &parts.dev;
-    else if (holds_any(name, {"test"}))
-      part = &parts.test;
+// The words of a file's name, in lower case: whatever is between characters that are not letters. Bytes above 0x7F are
+// of letters.
+std::set<std::string> words_of(const std::string& path) {
+  std::set<std::string> out;
+  std::string word;
+  for (const char byte : std::filesystem::path(path).filename().string() + ".") {
+    const auto c = static_cast<unsigned char>(byte);
+    if (c > 0x7F || std::isalpha(c)) {
+      word += static_cast<char>(std::tolower(c));
+    } else if (!word.empty()) {
+      out.insert(std::move(word));
+      word.clear();
+    }
   }
-  part->push_back(path);
-}
-
-// The files of a folder that are named for a part, in the order of their names.
-std::vector<std::string> named_files(const std::string& folder) {
-  std::vector<std::string> out;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file() && holds_any(name, {"train", "dev", "valid", "test"}))
-      out.push_back(entry.path().string());
-  }
-  std::sort(out.begin(), out.end());
   return out;
+}
+
+enum class Part { kNone, kTrain, kDev, kTest };
+
+// The part that a file's name says it is; eng.testa is CoNLL-2003's dev.
+Part named_part(const std::string& path) {
+  const std::set<std::string> words = words_of(path);
+  const auto any = [&](std::initializer_list<const char*> wanted) {
+    return std::any_of(wanted.begin(), wanted.end(), [&](const char* word) { return words.contains(word); });
+  };
+  if (any({"train"})) return Part::kTrain;
+  if (any({"dev", "valid", "validation", "val", "testa"})) return Part::kDev;
+  return any({"test", "testb"}) ? Part::kTest : Part::kNone;
+}
+
+void sort_in(const std::string& path, PartFiles& parts) {
+  const Part part = named_part(path);
+  (part == Part::kDev ? parts.dev : part == Part::kTest ? parts.test : parts.train).push_back(path);
+}
+
+const char* kind_of(std::filesystem::file_type type) {
+  switch (type) {
+    case std::filesystem::file_type::fifo:
+      return "a pipe";
+    case std::filesystem::file_type::character:
+      return "a device";
+    case std::filesystem::file_type::socket:
+      return "a socket";
+    default:
+      return "something else";
+  }
+}
+
+// Throws Error unless the path is that of a folder or of a file that can be read several times and named in JSON.
+// Returns whether it is a folder.
+bool check_path(const std::string& path) {
+  if (path == "-") throw UsageError("-: standard input can be read only once; name a file");
+  if (find_invalid_utf8(path))
+    fail("{}: the name is not valid UTF-8, as paths in a configuration must be: rename the file", escaped(path));
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (status.type() == std::filesystem::file_type::none || !std::filesystem::exists(status))
+    fail("{}: cannot open: {}", escaped(path), error ? error.message() : "No such file or directory");
+  if (std::filesystem::is_directory(status)) return true;
+  if (!std::filesystem::is_regular_file(status))
+    fail("{}: is read several times: expected a file, found {}; save it in a file first", escaped(path),
+         kind_of(status.type()));
+  return false;
+}
+
+// Whether a file beside the data is about them.
+bool is_about(const std::string& path) {
+  const std::set<std::string> words = words_of(path);
+  return words.contains("readme") || words.contains("license") || words.contains("licence");
+}
+
+// The files of a folder that are named for a part, in the order of their names; a file that is alone whatever its name.
+std::vector<std::string> data_files(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::string> all, named;
+  std::filesystem::directory_iterator entries(folder, error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    std::error_code ignored;  // of an entry that cannot be looked at, which is no file for training
+    const std::string path = entries->path().string();
+    if (!entries->is_regular_file(ignored) || entries->path().filename().string().front() == '.' || is_about(path))
+      continue;
+    all.push_back(path);
+    if (named_part(path) != Part::kNone) named.push_back(path);
+  }
+  if (error) fail("{}: cannot read the folder: {}", escaped(folder), error.message());
+  if (all.size() == 1) return all;
+  std::sort(named.begin(), named.end());
+  return named;
 }
 
 }  // namespace
@@ -63,25 +125,77 @@ std::vector<std::string> named_files(const std::string& folder) {
 PartFiles find_parts(const std::vector<std::string>& paths) {
   PartFiles out;
   for (const std::string& path : paths) {
-    if (path == "-") throw UsageError("-: standard input can be looked at only once; name a file");
-    if (std::filesystem::is_directory(path))
-      for (const std::string& file : named_files(path)) sort_in(file, out);
-    else
+    if (!check_path(path)) {
       sort_in(path, out);
+      continue;
+    }
+    out.from_folder = true;
+    for (const std::string& file : data_files(path)) {
+      check_path(file);
+      sort_in(file, out);
+    }
   }
   // A single file is train, whatever it is called.
   if (out.train.empty() && out.dev.size() + out.test.size() == 1) out.train.swap(out.dev.empty() ? out.test : out.dev);
-  if (out.train.empty()) fail("{}: found no file for train; name the files", paths.front());
+  if (out.train.empty()) fail("{}: found no file for train; name the files", escaped(paths.front()));
   return out;
 }
 
-std::vector<std::string> first_lines(const std::string& path, std::size_t most, bool kept_empty) {
-  LineReader reader(path, InvalidUtf8::kError);
+std::vector<std::string> sample_lines(const std::string& path, std::size_t most, InvalidUtf8 policy) {
+  LineReader reader(path, policy);
+  Sample<std::string> out(most);
+  for (std::string line; reader.next(line);)
+    if (line.find_first_not_of(" \t") != std::string::npos) out.add(line, line.size());
+  return out.take();
+}
+
+std::vector<std::string> first_lines(const std::string& path, std::size_t most, InvalidUtf8 policy, bool kept_empty) {
+  LineReader reader(path, policy);
   std::vector<std::string> out;
   std::string line;
   while (out.size() < most && reader.next(line))
     if (kept_empty || line.find_first_not_of(" \t") != std::string::npos) out.push_back(line);
   return out;
+}
+
+ObjectLines parse_objects(const std::vector<std::string>& lines) {
+  ObjectLines out;
+  for (const std::string& line : lines) {
+    const std::size_t first = line.find_first_not_of(" \t");
+    if (first == std::string::npos) continue;
+    ++out.lines;
+    if (line[first] != '{') continue;
+    try {
+      Json object = parse_json(line);
+      if (object.is_object()) out.objects.push_back(std::move(object));
+    } catch (const JsonError& error) {
+      out.refused += error.offset() ? 0 : 1;
+    }
+  }
+  return out;
+}
+
+std::string described_keys(const std::vector<Json>& objects) {
+  std::vector<std::string> out;
+  std::set<std::string> seen;
+  for (const Json& object : objects)
+    for (const auto& [key, value] : object.items())
+      if (seen.insert(key).second) out.push_back(fmt::format("\"{}\" ({})", shown(key), described_type(value)));
+  return out.empty() ? "no keys" : abridged(out, 10, ", ");
+}
+
+std::string counted(std::int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+void check_one_set(const PartFiles& parts, const std::vector<std::set<std::string>>& labels) {
+  if (!parts.from_folder) return;
+  for (std::size_t b = 1; b < labels.size(); ++b)
+    for (std::size_t a = 0; a < b; ++a)
+      if (std::none_of(labels[a].begin(), labels[a].end(),
+                       [&](const auto& label) { return labels[b].contains(label); }))
+        fail("{} and {}: two files for train without a label in common: name those that belong together",
+             parts.train[a], parts.train[b]);
 }
 
 bool is_unsegmented(char32_t c) {
@@ -121,6 +235,8 @@ void draft_dev(const PartFiles& parts, std::int64_t records, Draft& draft) {
 
 void note_sizes(std::int64_t size, Draft& draft) {
   Config config = draft.config();
+  if (config.data.dev.empty())
+    size = static_cast<std::int64_t>(std::ceil(static_cast<double>(size) * (1.0 - config.data.dev_fraction) - 0.5));
   draft.note(fmt::format("left to the size of train, and so here: {}", fmt::join(settle_by_size(config, size), ", ")));
 }
 

@@ -11,9 +11,10 @@ Json paths_json(const std::vector<std::string>& paths) { return paths.size() == 
 
 }  // namespace
 
-Proposal propose(const std::string& task, const std::vector<std::string>& paths) {
+Proposal propose(const std::string& task, const std::vector<std::string>& paths, InvalidUtf8 invalid_utf8) {
   const Task& chosen = task_named(task);
-  const PartFiles parts = find_parts(paths);
+  PartFiles parts = find_parts(paths);
+  parts.invalid_utf8 = invalid_utf8;
   Draft draft;
   draft.set("task", task);
   draft.set("data.train", paths_json(parts.train));

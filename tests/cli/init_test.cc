@@ -1,4 +1,6 @@
 // mnemo init: what it finds in files of many formats, and that training accepts what it writes.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -59,10 +61,18 @@ class Looked {
   }
   std::string refused(const std::string& name, const std::string& text) const {
     write_text(f_.path(name), text);
-    const Outcome o = f_.mnemo({"init", task_, f_.path(name)});
+    return refused_paths({f_.path(name)});
+  }
+  // The message, without the name of the program and the folder of the files.
+  std::string refused_paths(std::vector<std::string> paths) const {
+    paths.insert(paths.begin(), {"init", task_});
+    const Outcome o = f_.mnemo(paths);
     CHECK(o.code == 1);
     CHECK(o.out.empty());
-    return o.err;
+    std::string message = o.err;
+    for (const std::string& part : {std::string("mnemo: "), f_.path("")})
+      for (std::size_t at; (at = message.find(part)) != std::string::npos;) message.erase(at, part.size());
+    return message;
   }
   const std::string& reasons() const { return reasons_; }
   const Fixture& fixture() const { return f_; }
@@ -246,4 +256,201 @@ TEST_CASE("init generate distinguishes plain text from poems, and sizes the mode
           "{\"title\": \"静夜思\", \"author\": \"李白\", \"paragraphs\": [\"举头望明月，低头思故乡。\"]}]");
   CHECK(poems["data"]["format"] == "poems-json");
   looked.train();
+}
+
+TEST_CASE("init classify reads quotes as training does, or as characters") {
+  const Looked looked("classify");
+  const auto rows = [](const std::string& separator) {
+    return forty([&](const auto& label, const auto& text, const auto&) { return label + separator + text + "\n"; });
+  };
+  SECTION("a quote at the beginning of a text is not one around a cell") {
+    const json c = looked.at("d.tsv", rows("\t") + "pos\t\"Good\" is what it is\n");
+    CHECK(c["data"]["format"] == "tsv");
+  }
+  SECTION("quotes that pair up over two lines do not make a row of them") {
+    const json c = looked.at("d.tsv", rows("\t") + "pos\t\"open\nneg\tand shut\"\n");
+    CHECK(c["data"]["format"] == "tsv");
+    CHECK_THAT(looked.reasons(), contains_text("42 texts"));
+  }
+  SECTION("cells in quotes between tabs") {
+    const json c = looked.at("d.tsv", rows("\t") + "\"pos\"\t\"a\tb\"\n");
+    CHECK(c["data"]["format"] == "csv");
+    CHECK(c["data"]["separator"] == "\\t");
+  }
+  SECTION("semicolons, with a quote that is not one around a cell") {
+    const json c = looked.at("d.csv", rows(";") + "pos;\"Good\" is what it is\n");
+    CHECK(c["data"]["format"] == "tsv");
+    CHECK(c["data"]["separator"] == ";");
+  }
+  looked.train();
+}
+
+TEST_CASE("init classify looks at the whole file, in whatever order") {
+  const Looked looked("classify");
+  const json sorted = looked.at("d.tsv", many("neg\tan awful walk\n", 3000) + many("pos\ta fine film\n", 3000));
+  CHECK(sorted["data"]["label"] == 1);
+  CHECK_THAT(looked.reasons(), contains_text("labels: 2, from \"neg\" with 3000 texts to \"pos\" with 3000"));
+  const json in_turn = looked.at("d.txt", many("neg an awful walk\npos a fine film\n", 5000));
+  CHECK(in_turn["data"]["format"] == "spaced");
+  const json objects = looked.at("d.jsonl", many("{\"text\": \"an awful walk\", \"label\": 0}\n", 3000) +
+                                                many("{\"text\": \"a fine film\", \"label\": 1}\n", 3000));
+  CHECK(objects["data"]["label"] == "label");
+}
+
+TEST_CASE("init finds a header by its place above the labels") {
+  const Looked looked("classify");
+  const auto table = [](const std::string& separator) {
+    return forty([&](const auto& label, const auto& text, const auto&) { return label + separator + text + "\n"; });
+  };
+  SECTION("unusual names") {
+    const json c = looked.at("d.csv", "Verdict;What was said\n" + table(";"));
+    CHECK(c["data"]["label"] == "Verdict");
+    CHECK(c["data"]["text"] == "What was said");
+  }
+  SECTION("names with blanks around them, which the reader would not find") {
+    const json c = looked.at("d.csv", " label ; text \n" + table(";"));
+    CHECK(c["data"]["label"] == 1);
+    CHECK(c["data"]["text"] == 2);
+    CHECK_FALSE(c["data"].contains("header"));
+  }
+  SECTION("a label that is the usual name of a column is not a header") {
+    const json c = looked.at("d.tsv", many("y\tgood and fine\nn\tbad and dull\n", 20));
+    CHECK_FALSE(c["data"].contains("header"));
+    CHECK_THAT(looked.reasons(), contains_text("40 texts"));
+  }
+  SECTION("a label that occurs only once is not a header where another does, too") {
+    const json c = looked.at("d.tsv", "odd\tneither fish nor fowl\n" + table("\t") + "rare\tonce in a blue moon\n");
+    CHECK_FALSE(c["data"].contains("header"));
+    CHECK_THAT(looked.reasons(), contains_text("\"odd\" with 1 text to"));
+  }
+  looked.train();
+}
+
+TEST_CASE("init states the sizes that a run uses, which holds dev out") {
+  const Looked looked("classify");
+  // 2,100 records: 1,890 after dev is held out, on the other side of a limit of 2,000.
+  std::string text;
+  for (int i = 0; i < 1050; ++i)
+    text += "pos\ta fine film " + std::to_string(i) + "\nneg\tan awful walk " + std::to_string(i) + "\n";
+  looked.at("d.tsv", text);
+  const std::string reasons = looked.reasons();
+  const Fixture& f = looked.fixture();
+  const Outcome trial = f.mnemo({"train", f.path("my.json"), "--dry-run"});
+  INFO(trial.out << trial.err);
+  const std::string mark = "so here: ";
+  const std::string sizes = reasons.substr(reasons.find(mark) + mark.size());
+  CHECK_THAT(trial.out + trial.err, contains_text(sizes.substr(0, sizes.find('\n'))));
+}
+
+TEST_CASE("init says which line or key of JSON Lines is wrong") {
+  const std::string good = many("{\"text\": \"good\", \"label\": \"a\"}\n{\"text\": \"bad\", \"label\": \"b\"}\n", 10);
+  const Looked classify("classify"), tag("tag");
+  CHECK_THAT(classify.refused("d.jsonl", good + "{\"text\": \"bad\", \"label\n"), contains_text("d.jsonl:21:"));
+  CHECK_THAT(classify.refused("d.jsonl", good + "oops\n"), contains_text("d.jsonl:21:1: not JSON"));
+  CHECK_THAT(classify.refused("d.jsonl", many("{\"data\": {\"text\": \"x\"}, \"label\": \"pos\"}\n"
+                                              "{\"data\": {\"text\": \"y\"}, \"label\": \"neg\"}\n",
+                                              9)),
+             contains_text("found \"data\" (an object), \"label\" (a string)"));
+  CHECK_THAT(classify.refused("d.txt", "{a} text\n{b} more\n"), contains_text("found no labels"));
+  const json braces = classify.at("d.tsv", many("{a}\tgood\n{b}\tbad\n", 10));
+  CHECK(braces["data"]["format"] == "tsv");
+  CHECK_THAT(tag.refused("d.jsonl", many("{\"text\": \"Li sings\", \"spans\": []}\n", 9) + "{\n"),
+             contains_text("d.jsonl:10:"));
+  CHECK_THAT(tag.refused("d.jsonl", many("{\"text\": \"Li sings\", \"kind\": \"x\"}\n", 9)),
+             contains_text("found \"text\" (a string), \"kind\" (a string)"));
+  const json entities =
+      tag.at("d.jsonl",
+             many("{\"text\": \"Li Bai sings\", \"entities\": [{\"start\": 0, \"end\": 6, \"label\": \"PER\"}]}\n", 9));
+  CHECK(entities["data"]["label"] == "entities");
+  tag.train();
+}
+
+TEST_CASE("init takes neither prose nor measurements for labels") {
+  const Looked classify("classify"), tag("tag");
+  CHECK_THAT(classify.refused("d.txt", many("I went home late\nWe saw the sea\nHe slept well\n", 20)),
+             contains_text("found no labels"));
+  CHECK_THAT(classify.refused("d.txt", many("sun is what i like\nrain comes after the sun\n", 20)),
+             contains_text("found no labels"));
+  std::string scores = "text,score\n", names = "text,label\n";
+  for (int i = 0; i < 200; ++i) {
+    scores += "a film " + std::to_string(i) + "," + std::to_string(0.013 * i) + "\n";
+    names += "a film " + std::to_string(i) + ",n" + std::to_string(i % 150) + "\n";
+  }
+  CHECK_THAT(classify.refused("d.csv", scores), contains_text("does not predict numbers"));
+  CHECK_THAT(classify.refused("d.csv", names), contains_text("found 150 different labels in \"label\" for 200 texts"));
+  const json marks = classify.at("d.txt", many("__label__a good __label__ here\n__label__b bad\n", 10));
+  CHECK_FALSE(marks["data"].contains("multi_label"));
+  std::string prose;
+  for (int i = 0; i < 60; ++i) prose += "four words end" + std::to_string(i) + " w" + std::to_string(i) + "\n";
+  CHECK_THAT(tag.refused("d.txt", prose), contains_text("found no tags: the last column has 60 different values"));
+  CHECK_THAT(tag.refused("d.txt", many("all O\nof O\nit O\n\n", 9)), contains_text("all tokens have the tag \"O\""));
+}
+
+TEST_CASE("init tag finds the tokens beside their numbers and before their positions") {
+  const Looked looked("tag");
+  SECTION("numbered from 0") {
+    CHECK(looked.at("d.txt", many("0\tLi\tNNP\tB\n1\tsings\tVBZ\tO\n\n0\tHe\tPRP\tO\n\n", 9))["data"]["text"] == 2);
+  }
+  SECTION("numbered from 1") { CHECK(looked.at("d.txt", many("1 Li B-PER\n2 sings O\n\n", 9))["data"]["text"] == 2); }
+  SECTION("numbers that do not count") {
+    CHECK_FALSE(looked.at("d.txt", many("1 CD O\n5 CD O\ngoals NN B\n\n", 9))["data"].contains("text"));
+  }
+  SECTION("one digit after each character, of whatever kind") {
+    const json c = looked.at("d.txt", many("李0 B-PER\n白1 I-PER\n，0 O\n20 O\n01 O\n唱0 O\n歌1 O\nK0 O\n\n", 20));
+    CHECK(c["data"]["strip_position"] == true);
+    CHECK(c["text"]["unit"] == "char");
+  }
+  looked.train();
+}
+
+TEST_CASE("init generate takes for JSON only what is JSON") {
+  const Looked looked("generate");
+  CHECK(looked.at("d.txt", "[Verse 1]\n" + many("to be or not to be\n", 40))["data"]["format"] == "lines");
+  CHECK(looked.at("d.txt", "{\n" + many("to be or not to be\n", 40))["data"]["format"] == "lines");
+  CHECK_THAT(looked.reasons(), contains_text("41 lines"));
+  CHECK_THAT(looked.refused("d.json", "[{\"title\": \"x\", \"paragraphs\": [\"y\"]},\n{\"title\""),
+             contains_text(": not valid JSON"));
+  CHECK_THAT(looked.refused("d.json", "[{\"title\": \"x\"}]"), contains_text("no key \"paragraphs\""));
+}
+
+TEST_CASE("init sorts files by the words of their names") {
+  const Looked looked("classify");
+  const Fixture& f = looked.fixture();
+  const auto write = [&](const std::string& name, const std::string& text = tiny_data()) {
+    std::filesystem::create_directories(std::filesystem::path(f.path(name)).parent_path());
+    write_text(f.path(name), text);
+    return f.path(name);
+  };
+  const json words = looked.for_paths(
+      {write("device.tsv"), write("latest.tsv"), write("my-val.tsv"), write("x.testa"), write("test_2016.tsv")});
+  CHECK(words["data"]["train"] == json::array({f.path("device.tsv"), f.path("latest.tsv")}));
+  CHECK(words["data"]["dev"] == json::array({f.path("my-val.tsv"), f.path("x.testa")}));
+  CHECK(words["data"]["test"] == f.path("test_2016.tsv"));
+  write("alone/reviews.tsv");
+  write("alone/README.md", "about\n");
+  CHECK(looked.for_paths({f.path("alone")})["data"]["train"] == f.path("alone/reviews.tsv"));
+  const std::string train = f.path("train.tsv");
+  CHECK_THAT(looked.refused_paths({train, f.path("no/dev.tsv")}), contains_text("no/dev.tsv: cannot open"));
+  CHECK_THAT(looked.refused_paths({train, write("test.tsv", "a b\n")}), contains_text("test.tsv:1: expected"));
+  write("two/train.tsv");
+  write("two/train.all.tsv", many("1\tgood\n2\tbad\n", 9));
+  CHECK_THAT(looked.refused_paths({f.path("two")}),
+             contains_text("two/train.tsv: two files for train without a label"));
+  CHECK(looked.for_paths({f.path("two/train.tsv"), f.path("two/train.all.tsv")})["data"]["train"].size() == 2);
+}
+
+TEST_CASE("init says what is wrong with a path") {
+  const Looked looked("classify");
+  const Fixture& f = looked.fixture();
+  std::filesystem::create_symlink("loop", f.path("loop"));
+  CHECK_THAT(looked.refused_paths({f.path("loop")}), contains_text("loop: cannot open: "));
+  REQUIRE(mkfifo(f.path("pipe").c_str(), 0600) == 0);
+  CHECK_THAT(looked.refused_paths({f.path("pipe")}), contains_text("pipe: is read several times: expected a file"));
+  write_text(f.path("caf\xe9.tsv"), tiny_data());
+  CHECK_THAT(looked.refused_paths({f.path("caf\xe9.tsv")}), contains_text("caf\\xe9.tsv: the name is not valid UTF-8"));
+  write_text(f.path("bad.tsv"), tiny_data() + "pos\tcaf\xe9\n");
+  CHECK_THAT(looked.refused_paths({f.path("bad.tsv")}), contains_text("bad.tsv:41:8: invalid UTF-8"));
+  const Outcome replaced = f.mnemo({"init", "classify", f.path("bad.tsv"), "--invalid-utf8", "replace"});
+  CHECK(replaced.code == 0);
+  CHECK_THAT(replaced.err, contains_text("give --invalid-utf8 replace to train, too"));
 }

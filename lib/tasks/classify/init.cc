@@ -1,13 +1,16 @@
-// Drafts a configuration for labelled texts from a look at the files. The format is the first one that all of the first
-// lines fit, tried from the most specific one to those that any text may fit; then all of train is read by the reader
-// that training uses, and sizes and epochs follow from the number of texts.
+// Drafts a configuration for labelled texts from a look at the files. Formats are tried from the most specific one to
+// those that any text may fit, each on a sample of the whole file, as files are often sorted by label. A format that
+// the sample fits is proposed if the reader that training uses reads all of train with it; settings follow from what it
+// read.
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "tasks/classify/data.h"
 #include "tasks/draft.h"
 #include "text/records.h"
@@ -33,11 +36,37 @@ std::string lower(std::string text) {
   return text;
 }
 
-// The index in `names`, those of a header or an object, of the first of `wanted` that is among them.
-std::optional<std::size_t> known_name(const std::vector<std::string>& names, const std::vector<std::string>& wanted) {
-  for (const std::string& name : wanted)
-    for (std::size_t i = 0; i < names.size(); ++i)
-      if (lower(names[i]) == name) return i;
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  return first == std::string_view::npos ? "" : text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+}
+
+std::vector<std::string> pieces_of(const std::string& cell, char separator) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at <= cell.size();) {
+    const std::size_t end = std::min(cell.find(separator, at), cell.size());
+    out.push_back(cell.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+// Whether cells hold several labels: split at `separator`, there are fewer distinct values.
+bool several_at(const std::vector<std::string>& cells, char separator) {
+  const std::set<std::string> whole(cells.begin(), cells.end());
+  std::set<std::string> pieces;
+  std::size_t split = 0;
+  for (const std::string& cell : cells) {
+    split += cell.find(separator) != std::string::npos ? 1 : 0;
+    for (std::string& piece : pieces_of(cell, separator)) pieces.insert(std::move(piece));
+  }
+  return split >= 2 && split * 50 >= cells.size() && pieces.size() < whole.size();
+}
+
+// The character between several labels in cells.
+std::optional<char> separator_of_labels(const std::vector<std::string>& cells) {
+  for (const char separator : {',', ';', '|'})
+    if (several_at(cells, separator)) return separator;
   return std::nullopt;
 }
 
@@ -45,6 +74,9 @@ std::optional<std::size_t> known_name(const std::vector<std::string>& names, con
 struct Column {
   std::string name;
   std::vector<std::string> values;
+  bool lists = false;     // jsonl: some values are lists
+  bool may_text = true;   // jsonl: all values are strings
+  bool may_label = true;  // jsonl: all values are of a type that labels may have
 
   std::size_t distinct() const { return std::set<std::string>(values.begin(), values.end()).size(); }
   double length() const {
@@ -53,87 +85,152 @@ struct Column {
     return values.empty() ? 0 : sum / static_cast<double>(values.size());
   }
   // Few short values that recur.
-  bool may_be_label() const {
+  bool likely_label() const {
     const std::size_t kinds = distinct();
-    return kinds >= 2 && kinds <= std::max<std::size_t>(2, values.size() / 3) && length() <= kLongestLabel;
+    return may_label && kinds >= 2 && kinds <= std::max<std::size_t>(2, values.size() / 3) && length() <= kLongestLabel;
   }
+  // Values that recur, as is enough for a column that is called a label.
+  bool recurs() const { return 2 * distinct() <= values.size() || lists || separator_of_labels(values); }
 };
+
+// The index of the first of the columns with one of the names, by the order of the names, that `fits`.
+template <class Fits>
+std::optional<std::size_t> known_column(const std::vector<Column>& columns, const std::vector<std::string>& names,
+                                        const Fits& fits) {
+  for (const std::string& name : names)
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      if (lower(std::string(trimmed(columns[i].name))) == name && fits(columns[i])) return i;
+  return std::nullopt;
+}
 
 struct Roles {
   std::size_t label, text;
 };
 
-// Of the columns that may hold labels, the one with the fewest different values; columns.size() if there is none.
-std::size_t likeliest_label(const std::vector<Column>& columns) {
-  std::size_t best = columns.size();
+// Of the columns that may hold labels, the one with the fewest different values.
+std::optional<std::size_t> likeliest_label(const std::vector<Column>& columns) {
+  std::optional<std::size_t> best;
   for (std::size_t i = 0; i < columns.size(); ++i)
-    if (columns[i].may_be_label() && (best == columns.size() || columns[i].distinct() < columns[best].distinct()))
+    if (columns[i].likely_label() && (!best || columns[i].distinct() < columns[*best].distinct())) best = i;
+  return best;
+}
+
+// The column other than `label` with the longest texts.
+std::optional<std::size_t> longest_but(std::size_t label, const std::vector<Column>& columns) {
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    if (i != label && columns[i].may_text && columns[i].length() > 0 &&
+        (!best || columns[i].length() > columns[*best].length()))
       best = i;
   return best;
 }
 
-// The column other than `label` with the longest values; columns.size() if there is no other.
-std::size_t longest_but(std::size_t label, const std::vector<Column>& columns) {
-  std::size_t best = columns.size();
-  for (std::size_t i = 0; i < columns.size(); ++i)
-    if (i != label && (best == columns.size() || columns[i].length() > columns[best].length())) best = i;
-  return best;
-}
-
+// A column whose name says that it is the label is it, even where its values do not recur if no other column's do: then
+// the message that refuses it can name it.
 std::optional<Roles> roles_of(const std::vector<Column>& columns) {
-  std::vector<std::string> names;
-  names.reserve(columns.size());
-  for (const Column& column : columns) names.push_back(column.name);
-  const std::size_t label = known_name(names, kLabelNames).value_or(likeliest_label(columns));
-  if (label == columns.size()) return std::nullopt;
-  std::size_t text = known_name(names, kTextNames).value_or(label);
-  if (text == label) text = longest_but(label, columns);
-  if (text == columns.size() || columns[text].length() == 0) return std::nullopt;
-  return Roles{label, text};
+  const auto usable = [](const Column& column) { return column.may_label && !column.values.empty(); };
+  auto label = known_column(columns, kLabelNames, [&](const Column& c) { return usable(c) && c.recurs(); });
+  if (!label) label = likeliest_label(columns);
+  if (!label) label = known_column(columns, kLabelNames, usable);
+  if (!label) return std::nullopt;
+  auto text = known_column(columns, kTextNames,
+                           [&](const Column& c) { return &c != &columns[*label] && c.may_text && c.length() > 0; });
+  if (!text) text = longest_but(*label, columns);
+  if (!text) return std::nullopt;
+  return Roles{*label, *text};
 }
 
-using Rows = std::vector<std::vector<std::string>>;
+// What is proposed a format for.
+struct Source {
+  const std::string& path;
+  InvalidUtf8 policy;
+  const std::vector<std::string>& lines;  // a sample
+};
 
-// Rows of cells, with quotes as in RFC 4180 if `quoted`. A last row with an open quote is left out.
-Rows split_rows(const std::vector<std::string>& lines, char separator, bool quoted) {
-  Rows rows;
-  bool inside = false;
-  for (const std::string& line : lines) {
-    if (inside)
-      rows.back().back() += '\n';
+using Row = std::vector<std::string>;
+using Rows = std::vector<Row>;
+
+// Cuts lines into rows of cells, with quotes as in RFC 4180 if `quoted`: then a row may go on over several lines.
+class RowCutter {
+ public:
+  RowCutter(char separator, bool quoted) : separator_(separator), quoted_(quoted) {}
+
+  // Returns whether the line ends its row.
+  bool add(const std::string& line) {
+    if (inside_)
+      row_.back() += '\n';
     else
-      rows.push_back({""});
+      row_.assign(1, "");
+    bytes_ = (inside_ ? bytes_ : 0) + line.size() + 1;
     for (std::size_t at = 0; at < line.size(); ++at) {
-      std::string& cell = rows.back().back();
+      std::string& cell = row_.back();
       const char c = line[at];
-      if (inside && c == '"' && at + 1 < line.size() && line[at + 1] == '"')
+      if (inside_ && c == '"' && at + 1 < line.size() && line[at + 1] == '"') {
         cell += line[++at];
-      else if (quoted && c == '"' && (inside || cell.empty()))
-        inside = !inside;
-      else if (!inside && c == separator)
-        rows.back().emplace_back();
-      else
+      } else if (quoted_ && c == '"' && (inside_ || cell.empty())) {
+        quotes_ = true;
+        inside_ = !inside_;
+      } else if (!inside_ && c == separator_) {
+        row_.emplace_back();
+      } else {
         cell += c;
+      }
     }
+    return !inside_;
   }
-  if (inside) rows.pop_back();
-  return rows;
+
+  const Row& row() const { return row_; }
+  std::size_t bytes() const { return bytes_; }
+  bool inside() const { return inside_; }
+  bool quotes() const { return quotes_; }
+
+ private:
+  char separator_;
+  bool quoted_, inside_ = false, quotes_ = false;
+  Row row_;
+  std::size_t bytes_ = 0;
+};
+
+// A sample of a file's rows that are as wide as the first.
+struct Table {
+  Rows rows;
+  std::size_t count = 0, odd = 0;  // all rows, and those of another width
+  bool quotes = false;             // cells are in quotes
+
+  // A few rows of another width are a mistake in the file, which the reader reports, rather than another format.
+  bool fits() const { return !rows.empty() && 100 * odd <= count; }
+};
+
+Table read_table(const Source& source, char separator, bool quoted) {
+  constexpr std::size_t kPatience = 100;  // rows of another width, at the beginning
+  Table out;
+  LineReader reader(source.path, source.policy);
+  RowCutter cutter(separator, quoted);
+  Sample<Row> sample(kSample);
+  std::size_t width = 0;
+  for (std::string line; reader.next(line);) {
+    if (line.empty() && !cutter.inside()) continue;
+    if (!cutter.add(line)) {
+      if (cutter.bytes() > kMaxLineBytes) return {};
+      continue;
+    }
+    ++out.count;
+    if (width == 0) width = cutter.row().size();
+    if (width < 2) return {};
+    if (cutter.row().size() == width) {
+      sample.add(cutter.row(), cutter.bytes());
+      continue;
+    }
+    ++out.odd;
+    if (out.odd > kPatience && 2 * out.odd > out.count) return {};
+  }
+  out.rows = sample.take();
+  out.quotes = cutter.quotes();
+  return out;
 }
 
 bool is_number(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789.-+") == std::string::npos;
-}
-
-// Whether the first row names the columns: it has a usual name, or it is not a number above a column of numbers.
-bool has_header(const Rows& rows) {
-  const auto& first = rows.front();
-  if (known_name(first, kLabelNames) || known_name(first, kTextNames)) return true;
-  if (rows.size() < 3) return false;
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    const bool numbers = std::all_of(rows.begin() + 1, rows.end(), [&](const auto& row) { return is_number(row[i]); });
-    if (numbers && !is_number(first[i])) return true;
-  }
-  return false;
 }
 
 std::vector<Column> columns_of(const Rows& rows, bool header) {
@@ -148,170 +245,283 @@ std::vector<Column> columns_of(const Rows& rows, bool header) {
   return out;
 }
 
-// Whether cells hold several labels: split at `separator`, there are fewer distinct values.
-bool several_at(const std::vector<std::string>& cells, char separator) {
-  std::set<std::string> whole(cells.begin(), cells.end()), pieces;
-  std::size_t split = 0;
-  for (const std::string& cell : cells) {
-    split += cell.find(separator) != std::string::npos ? 1 : 0;
-    for (std::size_t at = 0; at <= cell.size();) {
-      const std::size_t end = std::min(cell.find(separator, at), cell.size());
-      pieces.insert(cell.substr(at, end - at));
-      at = end + 1;
-    }
-  }
-  return split >= 2 && split * 50 >= cells.size() && pieces.size() < whole.size();
+// Whether the first row's cell of a column is unlike a label: it is the only one of its kind, and all others recur.
+bool is_alone(const std::string& cell, const Column& below) {
+  if (is_number(cell)) return false;
+  std::map<std::string, std::size_t> counts;
+  for (const std::string& value : below.values) ++counts[value];
+  return !counts.contains(cell) &&
+         std::all_of(counts.begin(), counts.end(), [](const auto& count) { return count.second > 1; });
+}
+
+// Whether the first row names the columns: it has a usual name, it is not a number above a column of numbers, or its
+// label is not one of the labels.
+bool has_header(const Rows& rows) {
+  if (rows.size() < 2) return false;
+  const Row& first = rows.front();
+  const std::vector<Column> columns = columns_of(rows, true);
+  const auto fresh = [](const Column& c) {
+    return std::find(c.values.begin(), c.values.end(), c.name) == c.values.end();
+  };
+  if (known_column(columns, kLabelNames, fresh) || known_column(columns, kTextNames, fresh)) return true;
+  if (rows.size() < 3) return false;
+  for (std::size_t i = 0; i < first.size(); ++i)
+    if (!is_number(first[i]) && std::all_of(columns[i].values.begin(), columns[i].values.end(), is_number)) return true;
+  const auto roles = roles_of(columns);
+  return roles && is_alone(first[roles->label], columns[roles->label]);
+}
+
+// A column as the configuration names it: by its number where its name is not one that the reader finds.
+Json called(std::size_t column, const std::vector<Column>& columns) {
+  const std::string& name = columns[column].name;
+  const bool twice = std::count_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == name; }) > 1;
+  const bool digits = name.find_first_not_of("0123456789") == std::string::npos;
+  if (twice || digits || trimmed(name) != name || name != shown(name)) return column + 1;
+  return name;
 }
 
 void draft_several_labels(const std::vector<std::string>& cells, Draft& draft) {
-  for (const char separator : {',', ';', '|'})
-    if (several_at(cells, separator)) {
-      draft.set("data.multi_label", true, fmt::format("labels are side by side, separated by \"{}\"", separator));
-      if (separator != ',') draft.set("data.label_separator", std::string(1, separator));
-      return;
-    }
+  const auto separator = separator_of_labels(cells);
+  if (!separator) return;
+  draft.set("data.multi_label", true, fmt::format("labels are side by side, separated by \"{}\"", *separator));
+  if (*separator != ',') draft.set("data.label_separator", std::string(1, *separator));
 }
 
-bool try_delimited(const std::vector<std::string>& lines, char separator, Draft& draft) {
-  const bool quotes = std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
-    return line.front() == '"' || line.find(std::string{separator, '"'}) != std::string::npos;
-  });
-  const bool csv = separator != '\t' || quotes;
-  const Rows rows = split_rows(lines, separator, csv);
-  if (rows.empty() || rows.front().size() < 2) return false;
-  for (const auto& row : rows)
-    if (row.size() != rows.front().size()) return false;
-  const bool header = has_header(rows);
-  const std::vector<Column> columns = columns_of(rows, header);
+bool draft_table(const Table& table, char separator, bool csv, Draft& draft) {
+  if (!table.fits()) return false;
+  const bool header = has_header(table.rows);
+  const std::vector<Column> columns = columns_of(table.rows, header);
   const auto roles = roles_of(columns);
   if (!roles) return false;
-  const auto called = [&](std::size_t i) { return header ? Json(columns[i].name) : Json(i + 1); };
   draft.set("data.format", csv ? "csv" : "tsv",
-            fmt::format("{} columns, {} header{}", rows.front().size(), header ? "with a" : "without a",
-                        quotes ? ", cells in quotes" : ""));
-  if (csv && separator != ',') draft.set("data.separator", separator == '\t' ? "\\t" : std::string(1, separator));
+            fmt::format("{} columns, {} header{}", columns.size(), header ? "with a" : "without a",
+                        table.quotes ? ", cells in quotes" : ""));
+  if (separator != (csv ? ',' : '\t'))
+    draft.set("data.separator", separator == '\t' ? "\\t" : std::string(1, separator));
   if (csv != header) draft.set("data.header", header);
-  draft.set("data.label", called(roles->label),
-            fmt::format("{} different values, such as \"{}\"", columns[roles->label].distinct(),
-                        columns[roles->label].values.front()));
-  draft.set("data.text", called(roles->text), fmt::format("{:.0f} bytes on average", columns[roles->text].length()));
-  draft_several_labels(columns[roles->label].values, draft);
+  const Column &label = columns[roles->label], &text = columns[roles->text];
+  draft.set("data.label", called(roles->label, columns),
+            fmt::format("{}, such as \"{}\"", counted(static_cast<std::int64_t>(label.distinct()), "different value"),
+                        shown(label.values.front())));
+  draft.set("data.text", called(roles->text, columns), fmt::format("{:.0f} bytes on average", text.length()));
+  draft_several_labels(label.values, draft);
   return true;
+}
+
+bool try_csv(const Source& source, char separator, Draft& draft) {
+  const Table table = read_table(source, separator, true);
+  if (separator == '\t') {
+    if (!table.quotes) return false;
+    // A quote that does not close makes one row of two lines. Where each line is a row without that, it is plain text.
+    const Table plain = read_table(source, separator, false);
+    if (plain.odd == 0 && plain.count != table.count) return false;
+  }
+  return draft_table(table, separator, true, draft);
+}
+
+bool try_plain(const Source& source, char separator, Draft& draft) {
+  const Table table = read_table(source, separator, false);
+  if (separator != '\t' && std::none_of(source.lines.begin(), source.lines.end(),
+                                        [](const std::string& line) { return line.find('"') != std::string::npos; }))
+    return false;  // the same as csv
+  return draft_table(table, separator, false, draft);
 }
 
 // The values of each key of the objects: strings as they are, other values as JSON.
-std::optional<std::vector<Column>> keys_of(const std::vector<std::string>& lines, std::set<std::string>& lists) {
+std::vector<Column> keys_of(const std::vector<Json>& objects) {
   std::vector<Column> out;
-  for (const std::string& line : lines) {
-    if (line.front() != '{') return std::nullopt;
-    const Json object = parse_json(line);
-    for (const auto& item : object.items()) {
-      const std::string& key = item.key();
-      const Json& value = item.value();
-      if (value.is_object() || value.is_null()) continue;
-      auto found = std::find_if(out.begin(), out.end(), [&](const Column& c) { return c.name == key; });
-      if (found == out.end()) found = out.insert(out.end(), Column{key, {}});
-      if (value.is_array()) lists.insert(key);
+  for (const Json& object : objects)
+    for (const auto& [key, value] : object.items()) {
+      if (value.is_null()) continue;
+      auto found = std::find_if(out.begin(), out.end(), [&k = key](const Column& c) { return c.name == k; });
+      if (found == out.end()) found = out.insert(out.end(), Column{.name = key, .values = {}});
+      const auto structured = [](const Json& item) { return item.is_structured(); };
+      if (value.is_object() || (value.is_array() && std::any_of(value.begin(), value.end(), structured)))
+        found->may_label = false;
+      found->may_text = found->may_text && value.is_string();
+      found->lists = found->lists || value.is_array();
       found->values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
     }
-  }
   return out;
 }
 
-bool try_jsonl(const std::vector<std::string>& lines, Draft& draft) {
-  std::set<std::string> lists;
-  std::optional<std::vector<Column>> keys;
-  try {
-    keys = keys_of(lines, lists);
-  } catch (const Json::exception&) {
-    return false;
-  }
-  if (!keys) return false;
-  const auto roles = roles_of(*keys);
-  if (!roles) return false;
-  const Column &label = (*keys)[roles->label], &text = (*keys)[roles->text];
+// Objects are no other format, so that whatever they lack is reported.
+void draft_objects(const std::string& path, const std::vector<Json>& objects, Draft& draft) {
+  const std::vector<Column> keys = keys_of(objects);
+  const auto roles = roles_of(keys);
+  if (!roles)
+    fail(
+        "{}: the objects have no text with a label: expected a string under one key and few, recurring values under "
+        "another, found {}",
+        path, described_keys(objects));
+  const Column &label = keys[roles->label], &text = keys[roles->text];
   draft.set("data.format", "jsonl", "one object per line");
-  draft.set("data.label", label.name, fmt::format("{} different values", label.distinct()));
+  draft.set("data.label", label.name, counted(static_cast<std::int64_t>(label.distinct()), "different value"));
   draft.set("data.text", text.name, fmt::format("{:.0f} bytes on average", text.length()));
-  if (lists.contains(label.name)) draft.set("data.multi_label", true, "labels are lists");
-  return true;
+  if (label.lists) draft.set("data.multi_label", true, "labels are lists");
 }
 
-bool try_fasttext(const std::vector<std::string>& lines, Draft& draft) {
+bool try_fasttext(const Source& source, Draft& draft) {
   constexpr std::string_view kMark = "__label__";
+  std::size_t marked = 0;
   bool several = false;
-  for (const std::string& line : lines) {
-    if (!line.starts_with(kMark)) return false;
-    several = several || line.find(" __label__") != std::string::npos;
+  for (const std::string& line : source.lines) {
+    const std::string_view text = trimmed(line);
+    if (!text.starts_with(kMark)) continue;
+    ++marked;
+    const std::string_view rest = text.substr(std::min(text.find_first_of(" \t"), text.size()));
+    several = several || trimmed(rest).starts_with(kMark);
   }
-  draft.set("data.format", "fasttext", "every line begins with __label__");
+  if (2 * marked <= source.lines.size()) return false;
+  draft.set("data.format", "fasttext", "lines begin with __label__");
   if (several) draft.set("data.multi_label", true, "lines begin with several labels");
   return true;
 }
 
-bool try_trees(const std::vector<std::string>& lines, Draft& draft) {
-  for (const std::string& line : lines)
+bool try_trees(const Source& source, Draft& draft) {
+  for (const std::string& line : source.lines)
     if (line.size() < 4 || line.front() != '(' || line.back() != ')') return false;
   draft.set("data.format", "trees", "every line is a tree in brackets");
   return true;
 }
 
-bool try_spaced(const std::vector<std::string>& lines, Draft& draft) {
-  Column first;
+// Whether the first words are those of sentences rather than labels: words that sentences often begin with, or words
+// that the texts after them hold, too.
+bool begin_sentences(const std::set<std::string>& first_words, const std::vector<std::string>& lines) {
+  static const std::set<std::string> kOpeners{"And", "But",  "He",    "I",    "In",   "It", "My",   "She", "That",
+                                              "The", "Then", "There", "They", "This", "We", "What", "You"};
+  const auto openers = std::count_if(first_words.begin(), first_words.end(),
+                                     [](const std::string& word) { return kOpeners.contains(word); });
+  if (2 * openers >= std::ssize(first_words)) return true;
+  std::set<std::string> folded;
+  for (const std::string& word : first_words) folded.insert(lower(word));
+  std::size_t elsewhere = 0;
   for (const std::string& line : lines) {
-    const std::size_t blank = line.find(' ');
-    if (blank == std::string::npos || blank == 0) return false;
+    const std::vector<std::string> words = pieces_of(lower(line), ' ');
+    elsewhere +=
+        std::any_of(words.begin() + 1, words.end(), [&](const std::string& word) { return folded.contains(word); }) ? 1
+                                                                                                                    : 0;
+  }
+  return 10 * elsewhere > lines.size();
+}
+
+bool try_spaced(const Source& source, Draft& draft) {
+  Column first;
+  for (const std::string& line : source.lines) {
+    const std::size_t blank = line.find_first_of(" \t");
+    if (blank == std::string::npos || blank == 0 || line[blank] == '\t') return false;
     first.values.push_back(line.substr(0, blank));
   }
   // Texts often begin with the same words, too, but with far more different ones than there are labels.
-  if (!first.may_be_label() || first.distinct() > std::max<std::size_t>(2, first.values.size() / 10)) return false;
+  const std::set<std::string> words(first.values.begin(), first.values.end());
+  const std::size_t few = std::max<std::size_t>(2, first.values.size() / 10);
+  if (!first.likely_label() || words.size() > few || 2 * words.size() > first.values.size()) return false;
+  if (begin_sentences(words, source.lines)) return false;
   draft.set("data.format", "spaced",
-            fmt::format("lines begin with one of {} words, such as \"{}\"", first.distinct(), first.values.front()));
+            fmt::format("lines begin with one of {} words, such as \"{}\"", words.size(), shown(first.values.front())));
   return true;
 }
 
-bool try_tabs(const std::vector<std::string>& lines, Draft& draft) { return try_delimited(lines, '\t', draft); }
-bool try_commas(const std::vector<std::string>& lines, Draft& draft) { return try_delimited(lines, ',', draft); }
-bool try_semicolons(const std::vector<std::string>& lines, Draft& draft) { return try_delimited(lines, ';', draft); }
-bool try_bars(const std::vector<std::string>& lines, Draft& draft) { return try_delimited(lines, '|', draft); }
-
-// The clearest signs first; the last ones may be found in any text.
-constexpr std::array kFormats{try_fasttext, try_jsonl,      try_trees, try_tabs,
-                              try_commas,   try_semicolons, try_bars,  try_spaced};
-
-void draft_format(const std::string& path, Draft& draft) {
-  const std::vector<std::string> lines = first_lines(path, kSample);
-  if (lines.empty()) fail("{}: has no lines", path);
-  for (const auto& attempt : kFormats)
-    if (attempt(lines, draft)) return;
-  fail(
-      "{}: found no labels: expected columns of which one has few, recurring values, objects with a label, __label__X "
-      "first, trees, or LABEL TEXT; or write the data section by hand (mnemo config explain data)",
-      path);
-}
+// The clearest signs first; the last ones may be found in any text. Columns are tried with quotes and, where these are
+// not what RFC 4180 says, without.
+using Attempt = bool (*)(const Source&, Draft&);
+constexpr std::array<Attempt, 11> kFormats{try_fasttext,
+                                           try_trees,
+                                           [](const Source& s, Draft& d) { return try_csv(s, '\t', d); },
+                                           [](const Source& s, Draft& d) { return try_plain(s, '\t', d); },
+                                           [](const Source& s, Draft& d) { return try_csv(s, ',', d); },
+                                           [](const Source& s, Draft& d) { return try_csv(s, ';', d); },
+                                           [](const Source& s, Draft& d) { return try_csv(s, '|', d); },
+                                           [](const Source& s, Draft& d) { return try_plain(s, ',', d); },
+                                           [](const Source& s, Draft& d) { return try_plain(s, ';', d); },
+                                           [](const Source& s, Draft& d) { return try_plain(s, '|', d); },
+                                           try_spaced};
 
 struct Seen {
   std::int64_t records = 0, points = 0, longest = 0;
   std::map<std::string, std::int64_t> labels;
+  std::vector<std::set<std::string>> labels_of_files;
   ScriptCount script;
 };
 
+void look_at(const Config& config, const DataFile& file, InvalidUtf8 policy, Seen& out) {
+  const auto reader = open_records(file.file, record_options(config.data, file, policy));
+  std::set<std::string>& labels = out.labels_of_files.emplace_back();
+  Record record;
+  while (reader->next(record)) {
+    ++out.records;
+    const auto length = static_cast<std::int64_t>(count_code_points(record.text));
+    out.points += length;
+    out.longest = std::max(out.longest, length);
+    for (const std::string& label : record.labels) {
+      ++out.labels[label];
+      labels.insert(label);
+    }
+    out.script.add(record.text);
+  }
+}
+
+// Whether most labels are numbers with a fraction that is not zero, and so many that they are no grades.
+bool are_measures(const Seen& seen) {
+  constexpr std::size_t kMostGrades = 20;
+  std::size_t fractions = 0;
+  for (const auto& [label, count] : seen.labels) {
+    if (!is_number(label)) return false;
+    const std::size_t point = label.find('.');
+    fractions += point != std::string::npos && label.find_first_of("123456789", point) != std::string::npos ? 1 : 0;
+  }
+  return seen.labels.size() > kMostGrades && 2 * fractions > seen.labels.size();
+}
+
+void check_labels(const std::string& path, const DataConfig& data, const Seen& seen) {
+  const auto kinds = std::ssize(seen.labels);
+  if (kinds < (data.multi_label ? 1 : 2)) fail("{}: found {}, expected two or more", path, counted(kinds, "label"));
+  if (data.multi_label) return;
+  const std::string where = data.label.empty() ? "" : fmt::format(" in \"{}\"", shown(data.label));
+  if (are_measures(seen))
+    fail(
+        "{}: the labels{} are numbers with fractions, {} different ones for {}: expected classes, as mnemo "
+        "classifies and does not predict numbers",
+        path, where, kinds, counted(seen.records, "text"));
+  if (kinds > 2 && 2 * kinds > seen.records)
+    fail("{}: found {} different labels{} for {}: expected few that recur", path, kinds, where,
+         counted(seen.records, "text"));
+}
+
 // Reads all of train by the reader that training uses, so that anything unreadable is reported at once.
-Seen look(const Config& config) {
+Seen look(const PartFiles& parts, const Config& config) {
   Seen out;
-  for (const DataFile& file : config.data.train) {
-    const auto reader = open_records(file.file, record_options(config.data, file, InvalidUtf8::kError));
-    Record record;
-    while (reader->next(record)) {
-      ++out.records;
-      const auto length = static_cast<std::int64_t>(count_code_points(record.text));
-      out.points += length;
-      out.longest = std::max(out.longest, length);
-      for (const std::string& label : record.labels) ++out.labels[label];
-      out.script.add(record.text);
+  for (const DataFile& file : config.data.train) look_at(config, file, parts.invalid_utf8, out);
+  check_labels(parts.train.front(), config.data, out);
+  return out;
+}
+
+// Finds the format, and reads train with it.
+Seen draft_format(const PartFiles& parts, Draft& draft) {
+  const std::string& path = parts.train.front();
+  const std::vector<std::string> lines = sample_lines(path, kSample, parts.invalid_utf8);
+  if (lines.empty()) fail("{}: has no lines", path);
+  if (const ObjectLines found = parse_objects(lines); found.likely() && !found.objects.empty()) {
+    draft_objects(path, found.objects, draft);
+    return look(parts, draft.config());
+  }
+  std::exception_ptr mistake;  // in the file, if it is of the first format that the sample fits
+  for (const Attempt attempt : kFormats) {
+    Draft trial = draft;
+    if (!attempt({path, parts.invalid_utf8, lines}, trial)) continue;
+    try {
+      Seen seen = look(parts, trial.config());
+      draft = std::move(trial);
+      return seen;
+    } catch (const Error&) {
+      if (!mistake) mistake = std::current_exception();
     }
   }
-  return out;
+  if (mistake) std::rethrow_exception(mistake);
+  fail(
+      "{}: found no labels: expected columns of which one has few, recurring values, objects with a label, __label__X "
+      "first, trees, or LABEL TEXT; or write the data section by hand (mnemo config explain data)",
+      path);
 }
 
 void draft_text(const Seen& seen, Draft& draft) {
@@ -327,8 +537,8 @@ void draft_text(const Seen& seen, Draft& draft) {
 void draft_labels(const Seen& seen, bool several, Draft& draft) {
   const auto by_count = [](const auto& a, const auto& b) { return a.second < b.second; };
   const auto [rarest, commonest] = std::minmax_element(seen.labels.begin(), seen.labels.end(), by_count);
-  draft.note(fmt::format("labels: {}, from \"{}\" with {} texts to \"{}\" with {}", seen.labels.size(), rarest->first,
-                         rarest->second, commonest->first, commonest->second));
+  draft.note(fmt::format("labels: {}, from \"{}\" with {} to \"{}\" with {}", seen.labels.size(), shown(rarest->first),
+                         counted(rarest->second, "text"), shown(commonest->first), commonest->second));
   if (!several && static_cast<double>(commonest->second) > kUneven * static_cast<double>(rarest->second))
     draft.set("training.early_stopping.metric", "macro_f1", "labels are unbalanced, and each should count the same");
 }
@@ -336,16 +546,16 @@ void draft_labels(const Seen& seen, bool several, Draft& draft) {
 }  // namespace
 
 void draft_classify(const PartFiles& parts, Draft& draft) {
-  draft_format(parts.train.front(), draft);
+  const Seen seen = draft_format(parts, draft);
+  check_one_set(parts, seen.labels_of_files);
   const Config config = draft.config();
-  const Seen seen = look(config);
-  if (seen.labels.size() < (config.data.multi_label ? 1u : 2u))
-    fail("{}: found {} label{}, expected two or more", parts.train.front(), seen.labels.size(),
-         seen.labels.size() == 1 ? "" : "s");
+  Seen measured;  // dev and test have to be of the same format
+  for (const auto* files : {&config.data.dev, &config.data.test})
+    for (const DataFile& file : *files) look_at(config, file, parts.invalid_utf8, measured);
   draft_labels(seen, config.data.multi_label, draft);
   draft_dev(parts, seen.records, draft);
   draft_text(seen, draft);
-  draft.note(fmt::format("{} texts of {} characters on average, the longest of {}", seen.records,
+  draft.note(fmt::format("{} of {} characters on average, the longest of {}", counted(seen.records, "text"),
                          seen.points / seen.records, seen.longest));
   note_sizes(seen.records, draft);
 }

@@ -1,4 +1,5 @@
-// Drafts a configuration for a language model from a look at the files.
+// Drafts a configuration for a language model from a look at the files. Any text may begin with a bracket or a brace,
+// so that only what is JSON throughout is taken for it.
 #include <algorithm>
 
 #include "base/error.h"
@@ -14,57 +15,94 @@ struct Seen {
   std::int64_t lines = 0, points = 0, longest = 0;
   ScriptCount script;
 
-  void add(const std::string& text) {
-    const auto length = static_cast<std::int64_t>(count_code_points(text));
+  void add_length(std::int64_t length) {
     ++lines;
     points += length;
     longest = std::max(longest, length);
-    script.add(text);
   }
 };
 
-Seen look_at_lines(const std::vector<std::string>& paths) {
+Seen look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   Seen out;
   for (const std::string& path : paths) {
-    LineReader reader(path, InvalidUtf8::kError);
-    std::string line;
-    while (reader.next(line)) out.add(line);
+    LineReader reader(path, policy);
+    std::string piece;
+    std::int64_t length = 0;  // of the line up to here
+    for (bool ends = false; reader.next_piece(piece, false, ends);) {
+      length += static_cast<std::int64_t>(count_code_points(piece));
+      out.script.add(piece);
+      if (!ends) continue;
+      out.add_length(length);
+      length = 0;
+    }
   }
   return out;
 }
 
-Seen look_at_poems(const std::vector<std::string>& paths) {
+Seen look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   Seen out;
   for (const std::string& path : paths) {
-    LineReader reader(path, InvalidUtf8::kError);
+    LineReader reader(path, policy);
     PoemCounts counts;
-    for (const Poem& poem : read_poems(reader, counts)) out.add(poem.body);
+    for (const Poem& poem : read_poems(reader, counts)) {
+      out.add_length(static_cast<std::int64_t>(count_code_points(poem.body)));
+      out.script.add(poem.body);
+    }
   }
   return out;
+}
+
+Seen look_at(bool poems, const std::vector<std::string>& paths, InvalidUtf8 policy) {
+  return poems ? look_at_poems(paths, policy) : look_at_lines(paths, policy);
+}
+
+// Whether a text is an array of objects, or at least begins as one: then a mistake further on is for the reader of
+// poems to report.
+bool is_array_of_objects(const std::string& text) {
+  std::size_t objects = 0, others = 0;
+  try {
+    parse_json_items(text, [&](Json item) {
+      const JsonDocument document(std::move(item));
+      ++(document->is_object() ? objects : others);
+    });
+  } catch (const JsonError&) {
+    return objects > 0 && others == 0;
+  }
+  return objects > 0 && others == 0;
+}
+
+// Whether a file holds poems rather than text. Throws Error for one that holds other JSON.
+bool holds_poems(const std::string& path, InvalidUtf8 policy) {
+  constexpr std::size_t kFirst = 10;
+  const std::vector<std::string> first = first_lines(path, kFirst, policy);
+  if (first.empty()) fail("{}: has no lines", path);
+  const ObjectLines found = parse_objects(first);
+  if (found.objects.size() == found.lines)
+    fail("{}:1: holds JSON objects: expected plain text or an array of poems, found {}", path,
+         described_keys(found.objects));
+  return first.front()[first.front().find_first_not_of(" \t")] == '[' && is_array_of_objects(read_unpacked(path));
 }
 
 }  // namespace
 
 void draft_generate(const PartFiles& parts, Draft& draft) {
-  const std::vector<std::string> first = first_lines(parts.train.front(), 1);
-  if (first.empty()) fail("{}: has no lines", parts.train.front());
-  const std::size_t mark = first.front().find_first_not_of(" \t");
-  const bool poems = first.front()[mark] == '[';
-  if (first.front()[mark] == '{')
-    fail("{}: holds JSON objects, expected plain text or an array of poems", parts.train.front());
-  const Seen seen = poems ? look_at_poems(parts.train) : look_at_lines(parts.train);
+  const bool poems = holds_poems(parts.train.front(), parts.invalid_utf8);
+  const Seen seen = look_at(poems, parts.train, parts.invalid_utf8);
+  // They have to be of the same format.
+  look_at(poems, parts.dev, parts.invalid_utf8);
+  look_at(poems, parts.test, parts.invalid_utf8);
   if (seen.points == 0) fail("{}: has no text", parts.train.front());
   if (poems)
-    draft.set("data.format", "poems-json", fmt::format("a JSON array, of {} poems", seen.lines));
+    draft.set("data.format", "poems-json", fmt::format("a JSON array, of {}", counted(seen.lines, "poem")));
   else
-    draft.set("data.format", "lines",
-              fmt::format("plain text, {} lines, read as one stream; if each is a text of its own, set data.records to "
-                          "true",
-                          seen.lines));
+    draft.set(
+        "data.format", "lines",
+        fmt::format("plain text, {}, read as one stream; if each line is a text of its own, set data.records to true",
+                    counted(seen.lines, "line")));
   draft_dev(parts, seen.lines, draft);
   draft.set("text.unit", "char", "characters suit every language; the alternative is word");
-  draft.note(fmt::format("{} characters to learn from", seen.points));
-  note_sizes(seen.points, draft);
+  draft.note(fmt::format("{} to learn from", counted(seen.points, "character")));
+  note_sizes(seen.points + seen.lines, draft);  // the end of a line is a unit, too
 }
 
 }  // namespace mnemo

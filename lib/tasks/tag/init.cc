@@ -1,13 +1,15 @@
-// Drafts a configuration for tagged sentences from a look at the files. The format is the first one that all of the
-// first lines fit; then all of train is read by the reader that training uses, and the choices follow from its script,
-// its tokens and the number of sentences.
+// Drafts a configuration for tagged sentences from a look at the files. The format is the first one that the first
+// lines fit and with which the reader that training uses reads all of train and finds tags; the choices follow from its
+// script, its tokens and the number of sentences.
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "pipeline/tagger_input.h"
 #include "tasks/draft.h"
 #include "text/tags.h"
@@ -29,24 +31,40 @@ std::vector<std::string> split_at(const std::string& line, const char* separator
   return out;
 }
 
-bool try_jsonl(const std::vector<std::string>& lines, Draft& draft) {
-  bool tagged = false;
-  try {
-    for (const std::string& line : lines) {
-      if (line.empty()) continue;
-      if (line.front() != '{') return false;
-      const Json object = parse_json(line);
-      tagged = tagged || object.contains("spans") || object.contains("tags") || object.contains("tokens");
-      if (!tagged && object.contains("label") && object["label"].is_array()) {
-        draft.set("data.label", "label", "lists of spans");
-        tagged = true;
-      }
+// The key of lists that look like spans: of objects with start and end, or of arrays of three.
+std::optional<std::string> spans_key(const std::vector<Json>& objects) {
+  for (const Json& object : objects)
+    for (const auto& [key, value] : object.items()) {
+      if (!value.is_array() || value.empty() || key == "tokens") continue;
+      const Json& first = value.front();
+      if ((first.is_array() && first.size() == 3) ||
+          (first.is_object() && first.contains("start") && first.contains("end")))
+        return key;
     }
-  } catch (const Json::exception&) {
-    return false;
+  return std::nullopt;
+}
+
+// Objects are no other format, so that whatever they lack is reported.
+void draft_objects(const std::string& path, const std::vector<Json>& objects, Draft& draft) {
+  const auto any = [&](const char* key) {
+    return std::any_of(objects.begin(), objects.end(), [&](const Json& object) { return object.contains(key); });
+  };
+  draft.set("data.format", "jsonl", "one object per line, with spans or tags");
+  if (!any("text") && !any("tokens")) {
+    for (const auto& [key, value] : objects.front().items())
+      if (value.is_string()) {
+        draft.set("data.text", key, "the first key with a string");
+        break;
+      }
   }
-  if (tagged) draft.set("data.format", "jsonl", "one object per line, with spans or tags");
-  return tagged;
+  if (any("spans") || any("tags") || any("tokens")) return;
+  const auto spans = spans_key(objects);
+  if (!spans)
+    fail(
+        "{}: the objects have no tags: expected \"spans\" (or data.label as their key) beside the text, or \"tokens\" "
+        "and \"tags\", found {}",
+        path, described_keys(objects));
+  draft.set("data.label", *spans, "lists of spans");
 }
 
 bool try_conllu(const std::vector<std::string>& lines, Draft& draft) {
@@ -79,55 +97,64 @@ bool try_slashed(const std::vector<std::string>& lines, Draft& draft) {
   return true;
 }
 
-// The number of columns, if it is the same in all rows.
-std::optional<std::size_t> width_of(const std::vector<std::string>& lines, const char* separators, bool runs) {
-  std::optional<std::size_t> width;
+// The rows of a file in columns.
+struct RowShape {
+  std::size_t width = 0;
+  bool counted = true;  // the first column counts the tokens of each sentence
+};
+
+// Their shape, if nearly all rows have the same number of columns: the others are mistakes for the reader to report.
+std::optional<RowShape> shape_of(const std::vector<std::string>& lines, const char* separators, bool runs) {
+  RowShape out;
+  std::size_t rows = 0, odd = 0, longest = 0, place = 0;  // place: of the row in its sentence
+  bool from_one = false;
   for (const std::string& line : lines) {
-    if (line.find_first_not_of(" \t") == std::string::npos || line.starts_with("-DOCSTART-")) continue;
-    const std::size_t columns = split_at(line, separators, runs).size();
-    if (line.starts_with("# ") && width && columns != *width) continue;
-    if (width && columns != *width) return std::nullopt;
-    width = columns;
+    if (line.find_first_not_of(" \t") == std::string::npos) place = 0;
+    if (place == 0 && line.find_first_not_of(" \t") == std::string::npos) continue;
+    if (line.starts_with("-DOCSTART-")) continue;
+    const std::vector<std::string> cells = split_at(line, separators, runs);
+    if (line.starts_with("# ") && (out.width == 0 || cells.size() != out.width)) continue;
+    if (out.width == 0) out.width = cells.size();
+    ++rows;
+    odd += cells.size() != out.width ? 1 : 0;
+    if (cells.empty()) continue;
+    if (place == 0) from_one = cells.front() == "1";
+    out.counted = out.counted && cells.front() == std::to_string(place + (from_one ? 1 : 0));
+    longest = std::max(longest, ++place);
   }
-  return width;
+  if (rows == 0 || 100 * odd > rows) return std::nullopt;
+  out.counted = out.counted && out.width > 2 && longest > 1;
+  return out;
 }
 
 bool try_conll(const std::vector<std::string>& lines, Draft& draft) {
-  auto width = width_of(lines, " \t", true);
-  const bool tabs = !width || *width < 2;
-  if (tabs) width = width_of(lines, "\t", false);
-  if (!width || *width < 2) return false;
-  draft.set(
-      "data.format", "conll",
-      fmt::format("one token per line, {} columns, of which the first is the token and the last its tag", *width));
+  auto shape = shape_of(lines, " \t", true);
+  const bool tabs = !shape || shape->width < 2;
+  if (tabs) shape = shape_of(lines, "\t", false);
+  if (!shape || shape->width < 2) return false;
+  draft.set("data.format", "conll",
+            fmt::format("one token per line, {} columns, of which {} is the token and the last its tag", shape->width,
+                        shape->counted ? "the second" : "the first"));
+  if (shape->counted) draft.set("data.text", 2, "the first column counts the tokens of each sentence");
   if (tabs) draft.set("data.separator", "\\t", "there are blanks inside columns");
   return true;
 }
 
-constexpr std::array kFormats{try_jsonl, try_conllu, try_slashed, try_conll};
-
-void draft_format(const std::string& path, Draft& draft) {
-  const std::vector<std::string> lines = first_lines(path, kSample, true);
-  for (const auto& attempt : kFormats)
-    if (attempt(lines, draft)) return;
-  fail(
-      "{}: found no tags: expected a token and its tags per line, CoNLL-U, word/tag, or objects with spans; or write "
-      "the data section by hand (mnemo config explain data)",
-      path);
-}
+constexpr std::array kFormats{try_conllu, try_slashed, try_conll};
 
 struct Seen {
   std::int64_t sentences = 0, tokens = 0, single = 0, numbered = 0;
   std::map<std::string, std::int64_t> tags;
+  std::vector<std::set<std::string>> tags_of_files;
   ScriptCount script;
   SchemeGuess scheme;
 
   bool mostly(std::int64_t count) const { return static_cast<double>(count) > kMost * static_cast<double>(tokens); }
 };
 
-// Whether the token is like "句0", where characters have their position in the word after them.
+// Whether the token is like "句0", where characters, whatever they are, have their position in the word after them.
 bool is_numbered(const std::string& token) {
-  return token.size() > 1 && token.back() >= '0' && token.back() <= '9' && is_unsegmented(decode_utf8(&token[0]).value);
+  return token.back() >= '0' && token.back() <= '9' && count_code_points(token) == 2;
 }
 
 void add(const Sentence& sentence, Seen& seen) {
@@ -141,18 +168,73 @@ void add(const Sentence& sentence, Seen& seen) {
   }
   if (sentence.tags.empty()) return;
   seen.scheme.add(sentence.tags.front());
-  for (const std::string& tag : sentence.tags.front()) ++seen.tags[tag];
+  for (const std::string& tag : sentence.tags.front()) {
+    ++seen.tags[tag];
+    seen.tags_of_files.back().insert(tag);
+  }
+}
+
+void look_at(const Config& config, const DataFile& file, InvalidUtf8 policy, Seen& out) {
+  const auto reader = SentenceReader::open(file.file, sentence_options(config, file, policy, true));
+  out.tags_of_files.emplace_back();
+  Sentence sentence;
+  while (reader->next(sentence)) add(sentence, out);
+}
+
+// Whether a tag is like those of spans: O, B-X.
+bool is_span_tag(const std::string& tag) {
+  return tag == "O" ||
+         (tag.size() > 2 && tag[1] == '-' && std::string_view("BIEMSLU").find(tag[0]) != std::string::npos);
+}
+
+// Throws Error if there are no tags that a model could learn: the last words of lines of prose are not tags.
+void check_tags(const std::string& path, const Config& config, const Seen& seen) {
+  constexpr std::int64_t kFew = 20;  // in a small file, where most tags occur only a few times
+  if (seen.tokens == 0) fail("{}: has no tokens", path);
+  const auto kinds = std::ssize(seen.tags);
+  if (kinds < 2)
+    fail("{}: all tokens have the tag \"{}\", expected two tags or more", path, shown(seen.tags.begin()->first));
+  if (config.data.format != "conll") return;
+  const bool spans =
+      std::all_of(seen.tags.begin(), seen.tags.end(), [](const auto& t) { return is_span_tag(t.first); });
+  if (!spans && kinds > std::max(seen.tokens / 10, std::min(seen.tokens / 3, kFew)))
+    fail("{}: found no tags: the last column has {} different values in {}, expected few that recur", path, kinds,
+         counted(seen.tokens, "row"));
 }
 
 // Reads all of train by the reader that training uses, so that anything unreadable is reported at once.
-Seen look(const Config& config) {
+Seen look(const PartFiles& parts, const Config& config) {
   Seen out;
-  for (const DataFile& file : config.data.train) {
-    const auto reader = SentenceReader::open(file.file, sentence_options(config, file, InvalidUtf8::kError, true));
-    Sentence sentence;
-    while (reader->next(sentence)) add(sentence, out);
-  }
+  for (const DataFile& file : config.data.train) look_at(config, file, parts.invalid_utf8, out);
+  check_tags(parts.train.front(), config, out);
   return out;
+}
+
+// Finds the format, and reads train with it.
+Seen draft_format(const PartFiles& parts, Draft& draft) {
+  const std::string& path = parts.train.front();
+  const std::vector<std::string> lines = first_lines(path, kSample, parts.invalid_utf8, true);
+  if (const ObjectLines found = parse_objects(lines); found.likely() && !found.objects.empty()) {
+    draft_objects(path, found.objects, draft);
+    return look(parts, draft.config());
+  }
+  std::exception_ptr mistake;  // in the file, if it is of the first format that its lines fit
+  for (const auto& attempt : kFormats) {
+    Draft trial = draft;
+    if (!attempt(lines, trial)) continue;
+    try {
+      Seen seen = look(parts, trial.config());
+      draft = std::move(trial);
+      return seen;
+    } catch (const Error&) {
+      if (!mistake) mistake = std::current_exception();
+    }
+  }
+  if (mistake) std::rethrow_exception(mistake);
+  fail(
+      "{}: found no tags: expected a token and its tags per line, CoNLL-U, word/tag, or objects with spans; or write "
+      "the data section by hand (mnemo config explain data)",
+      path);
 }
 
 // Whether the tokens are characters, or words that are to be found in characters.
@@ -185,13 +267,16 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
 }  // namespace
 
 void draft_tag(const PartFiles& parts, Draft& draft) {
-  draft_format(parts.train.front(), draft);
-  const Seen seen = look(draft.config());
-  if (seen.tokens == 0) fail("{}: has no tokens", parts.train.front());
+  const Seen seen = draft_format(parts, draft);
+  check_one_set(parts, seen.tags_of_files);
+  const Config config = draft.config();
+  Seen measured;  // dev and test have to be of the same format
+  for (const auto* files : {&config.data.dev, &config.data.test})
+    for (const DataFile& file : *files) look_at(config, file, parts.invalid_utf8, measured);
   draft.note(fmt::format("tags: {} different ones, scheme {}", seen.tags.size(), name_of(seen.scheme.scheme())));
   draft_dev(parts, seen.sentences, draft);
-  draft_text(draft_characters(draft.config(), seen, draft), seen, draft);
-  draft.note(fmt::format("{} sentences, {} tokens", seen.sentences, seen.tokens));
+  draft_text(draft_characters(config, seen, draft), seen, draft);
+  draft.note(fmt::format("{}, {}", counted(seen.sentences, "sentence"), counted(seen.tokens, "token")));
   note_sizes(seen.sentences, draft);
 }
 
