@@ -282,6 +282,13 @@ TEST_CASE("init classify reads quotes as training does, or as characters") {
     CHECK(c["data"]["format"] == "tsv");
     CHECK(c["data"]["separator"] == ";");
   }
+  SECTION("a quote that is missing among cells in quotes is a mistake") {
+    const std::string quoted = forty([](const auto& label, const auto& text, const auto& number) {
+      return number + ",\"" + text + "\"," + label + "\n";
+    });
+    CHECK_THAT(looked.refused("d.csv", quoted + "41,\"open,pos\n"), contains_text("d.csv:41: a quote is opened here"));
+    looked.at("d.csv", quoted);
+  }
   looked.train();
 }
 
@@ -333,7 +340,7 @@ TEST_CASE("init states the sizes that a run uses, which holds dev out") {
   for (int i = 0; i < 1050; ++i)
     text += "pos\ta fine film " + std::to_string(i) + "\nneg\tan awful walk " + std::to_string(i) + "\n";
   looked.at("d.tsv", text);
-  const std::string reasons = looked.reasons();
+  const std::string& reasons = looked.reasons();
   const Fixture& f = looked.fixture();
   const Outcome trial = f.mnemo({"train", f.path("my.json"), "--dry-run"});
   INFO(trial.out << trial.err);

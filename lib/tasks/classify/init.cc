@@ -319,12 +319,21 @@ bool try_csv(const Source& source, char separator, Draft& draft) {
   return draft_table(table, separator, true, draft);
 }
 
+// Whether most rows have a cell in quotes: then these are not characters of the texts.
+bool are_quoted(const Rows& rows) {
+  const auto in_quotes = [](const std::string& cell) {
+    return cell.size() > 1 && cell.front() == '"' && cell.back() == '"';
+  };
+  const auto count = std::count_if(rows.begin(), rows.end(),
+                                   [&](const Row& row) { return std::any_of(row.begin(), row.end(), in_quotes); });
+  return 2 * count > std::ssize(rows);
+}
+
 bool try_plain(const Source& source, char separator, Draft& draft) {
+  const auto has_quote = [](const std::string& line) { return line.find('"') != std::string::npos; };
+  if (separator != '\t' && std::none_of(source.lines.begin(), source.lines.end(), has_quote)) return false;  // as csv
   const Table table = read_table(source, separator, false);
-  if (separator != '\t' && std::none_of(source.lines.begin(), source.lines.end(),
-                                        [](const std::string& line) { return line.find('"') != std::string::npos; }))
-    return false;  // the same as csv
-  return draft_table(table, separator, false, draft);
+  return !are_quoted(table.rows) && draft_table(table, separator, false, draft);
 }
 
 // The values of each key of the objects: strings as they are, other values as JSON.
