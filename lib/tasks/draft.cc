@@ -169,7 +169,8 @@ ObjectLines parse_objects(const std::vector<std::string>& lines) {
       Json object = parse_json(line);
       if (object.is_object()) out.objects.push_back(std::move(object));
     } catch (const JsonError& error) {
-      out.refused += error.offset() ? 0 : 1;
+      const bool closed = line[line.find_last_not_of(" \t")] == '}';
+      out.refused += closed || !error.offset() ? 1 : 0;
     }
   }
   return out;

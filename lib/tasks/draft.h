@@ -91,7 +91,7 @@ std::vector<std::string> first_lines(const std::string& path, std::size_t most, 
 struct ObjectLines {
   std::vector<Json> objects;
   std::size_t lines = 0;    ///< that are not empty
-  std::size_t refused = 0;  ///< that are JSON which parse_json refuses
+  std::size_t refused = 0;  ///< that are not read, but in braces, or JSON which parse_json refuses
   /// Whether the file is meant to be JSON Lines: a line that is broken does not make it another format.
   bool likely() const { return 2 * (objects.size() + refused) > lines; }
 };

@@ -334,19 +334,31 @@ TEST_CASE("init finds a header by its place above the labels") {
 }
 
 TEST_CASE("init states the sizes that a run uses, which holds dev out") {
-  const Looked looked("classify");
-  // 2,100 records: 1,890 after dev is held out, on the other side of a limit of 2,000.
-  std::string text;
-  for (int i = 0; i < 1050; ++i)
-    text += "pos\ta fine film " + std::to_string(i) + "\nneg\tan awful walk " + std::to_string(i) + "\n";
-  looked.at("d.tsv", text);
-  const std::string& reasons = looked.reasons();
-  const Fixture& f = looked.fixture();
-  const Outcome trial = f.mnemo({"train", f.path("my.json"), "--dry-run"});
-  INFO(trial.out << trial.err);
-  const std::string mark = "so here: ";
-  const std::string sizes = reasons.substr(reasons.find(mark) + mark.size());
-  CHECK_THAT(trial.out + trial.err, contains_text(sizes.substr(0, sizes.find('\n'))));
+  const auto check = [](const Looked& looked) {
+    const std::string mark = "so here: ", &reasons = looked.reasons();
+    const std::string sizes = reasons.substr(reasons.find(mark) + mark.size());
+    const Outcome trial = looked.fixture().mnemo({"train", looked.fixture().path("my.json"), "--dry-run"});
+    CHECK_THAT(trial.out + trial.err, contains_text(sizes.substr(0, sizes.find('\n'))));
+  };
+  SECTION("texts") {
+    // 520 records: 468 after dev is held out, on the other side of a limit of 500.
+    const Looked looked("classify");
+    std::string text;
+    for (int i = 0; i < 260; ++i)
+      text += "pos\ta fine film " + std::to_string(i) + "\nneg\tan awful walk " + std::to_string(i) + "\n";
+    looked.at("d.tsv", text);
+    check(looked);
+  }
+  SECTION("poems, with the units of what they are conditioned on") {
+    // 44,400 characters of poems, 39,960 without dev, and with authors and titles more than 50,000.
+    const Looked looked("generate");
+    std::string poems;
+    for (int i = 0; i < 3700; ++i)
+      poems += (i > 0 ? "," : "") + ("{\"title\": \"静夜思\", \"author\": \"李白\", \"paragraphs\": [\"床前明月光，疑" +
+                                     std::to_string(1000 + i) + "。\"]}");
+    looked.at("d.json", "[" + poems + "]");
+    check(looked);
+  }
 }
 
 TEST_CASE("init says which line or key of JSON Lines is wrong") {
@@ -358,6 +370,8 @@ TEST_CASE("init says which line or key of JSON Lines is wrong") {
                                               "{\"data\": {\"text\": \"y\"}, \"label\": \"neg\"}\n",
                                               9)),
              contains_text("found \"data\" (an object), \"label\" (a string)"));
+  CHECK_THAT(classify.refused("d.jsonl", many("{'text': 'good', 'label': 'a'}\n{'text': 'bad', 'label': 'b'}\n", 9)),
+             contains_text("d.jsonl:1:2: not JSON"));
   CHECK_THAT(classify.refused("d.txt", "{a} text\n{b} more\n"), contains_text("found no labels"));
   const json braces = classify.at("d.tsv", many("{a}\tgood\n{b}\tbad\n", 10));
   CHECK(braces["data"]["format"] == "tsv");

@@ -354,8 +354,10 @@ std::vector<Column> keys_of(const std::vector<Json>& objects) {
   return out;
 }
 
-// Objects are no other format, so that whatever they lack is reported.
+// Objects are no other format, so that whatever they lack is reported; the reader reports it if no line is read.
 void draft_objects(const std::string& path, const std::vector<Json>& objects, Draft& draft) {
+  draft.set("data.format", "jsonl", "one object per line");
+  if (objects.empty()) return;
   const std::vector<Column> keys = keys_of(objects);
   const auto roles = roles_of(keys);
   if (!roles)
@@ -364,7 +366,6 @@ void draft_objects(const std::string& path, const std::vector<Json>& objects, Dr
         "another, found {}",
         path, described_keys(objects));
   const Column &label = keys[roles->label], &text = keys[roles->text];
-  draft.set("data.format", "jsonl", "one object per line");
   draft.set("data.label", label.name, counted(static_cast<std::int64_t>(label.distinct()), "different value"));
   draft.set("data.text", text.name, fmt::format("{:.0f} bytes on average", text.length()));
   if (label.lists) draft.set("data.multi_label", true, "labels are lists");
@@ -510,7 +511,7 @@ Seen draft_format(const PartFiles& parts, Draft& draft) {
   const std::string& path = parts.train.front();
   const std::vector<std::string> lines = sample_lines(path, kSample, parts.invalid_utf8);
   if (lines.empty()) fail("{}: has no lines", path);
-  if (const ObjectLines found = parse_objects(lines); found.likely() && !found.objects.empty()) {
+  if (const ObjectLines found = parse_objects(lines); found.likely()) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());
   }

@@ -1,8 +1,8 @@
 // Drafts a configuration for a language model from a look at the files. Any text may begin with a bracket or a brace,
 // so that only what is JSON throughout is taken for it.
-#include <algorithm>
-
 #include "base/error.h"
+#include "pipeline/network_options.h"
+#include "pipeline/text_language_model.h"
 #include "tasks/draft.h"
 #include "text/line_reader.h"
 #include "text/poems.h"
@@ -11,15 +11,12 @@
 namespace mnemo {
 namespace {
 
-struct Seen {
-  std::int64_t lines = 0, points = 0, longest = 0;
-  ScriptCount script;
+constexpr const char* kUnit = "char";
 
-  void add_length(std::int64_t length) {
-    ++lines;
-    points += length;
-    longest = std::max(longest, length);
-  }
+struct Seen {
+  std::int64_t lines = 0;  // or poems
+  std::int64_t points = 0;
+  std::int64_t units = 0;  // by which a run counts the size of train
 };
 
 Seen look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
@@ -27,26 +24,28 @@ Seen look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   for (const std::string& path : paths) {
     LineReader reader(path, policy);
     std::string piece;
-    std::int64_t length = 0;  // of the line up to here
     for (bool ends = false; reader.next_piece(piece, false, ends);) {
-      length += static_cast<std::int64_t>(count_code_points(piece));
-      out.script.add(piece);
-      if (!ends) continue;
-      out.add_length(length);
-      length = 0;
+      out.points += static_cast<std::int64_t>(count_code_points(piece));
+      out.lines += ends ? 1 : 0;
     }
   }
+  out.units = out.points + out.lines;  // the end of a line is a unit, too
   return out;
 }
 
 Seen look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy) {
+  TextConfig text;
+  text.unit = kUnit;
+  const Tokenizer tokenizer(tokenizer_options(text));
+  Tokens tokens;
   Seen out;
   for (const std::string& path : paths) {
     LineReader reader(path, policy);
     PoemCounts counts;
     for (const Poem& poem : read_poems(reader, counts)) {
-      out.add_length(static_cast<std::int64_t>(count_code_points(poem.body)));
-      out.script.add(poem.body);
+      ++out.lines;
+      out.points += static_cast<std::int64_t>(count_code_points(poem.body));
+      for_record_units(poem, true, tokenizer, tokens, [&](Section, std::string_view) { ++out.units; });
     }
   }
   return out;
@@ -100,9 +99,9 @@ void draft_generate(const PartFiles& parts, Draft& draft) {
         fmt::format("plain text, {}, read as one stream; if each line is a text of its own, set data.records to true",
                     counted(seen.lines, "line")));
   draft_dev(parts, seen.lines, draft);
-  draft.set("text.unit", "char", "characters suit every language; the alternative is word");
+  draft.set("text.unit", kUnit, "characters suit every language; the alternative is word");
   draft.note(fmt::format("{} to learn from", counted(seen.points, "character")));
-  note_sizes(seen.points + seen.lines, draft);  // the end of a line is a unit, too
+  note_sizes(seen.units, draft);
 }
 
 }  // namespace mnemo

@@ -44,12 +44,13 @@ std::optional<std::string> spans_key(const std::vector<Json>& objects) {
   return std::nullopt;
 }
 
-// Objects are no other format, so that whatever they lack is reported.
+// Objects are no other format, so that whatever they lack is reported; the reader reports it if no line is read.
 void draft_objects(const std::string& path, const std::vector<Json>& objects, Draft& draft) {
+  draft.set("data.format", "jsonl", "one object per line");
+  if (objects.empty()) return;
   const auto any = [&](const char* key) {
     return std::any_of(objects.begin(), objects.end(), [&](const Json& object) { return object.contains(key); });
   };
-  draft.set("data.format", "jsonl", "one object per line, with spans or tags");
   if (!any("text") && !any("tokens")) {
     for (const auto& [key, value] : objects.front().items())
       if (value.is_string()) {
@@ -214,7 +215,7 @@ Seen look(const PartFiles& parts, const Config& config) {
 Seen draft_format(const PartFiles& parts, Draft& draft) {
   const std::string& path = parts.train.front();
   const std::vector<std::string> lines = first_lines(path, kSample, parts.invalid_utf8, true);
-  if (const ObjectLines found = parse_objects(lines); found.likely() && !found.objects.empty()) {
+  if (const ObjectLines found = parse_objects(lines); found.likely()) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());
   }
