@@ -401,6 +401,10 @@ TEST_CASE("init takes neither prose nor measurements for labels") {
   CHECK_THAT(classify.refused("d.csv", names), contains_text("found 150 different labels in \"label\" for 200 texts"));
   const json marks = classify.at("d.txt", many("__label__a good __label__ here\n__label__b bad\n", 10));
   CHECK_FALSE(marks["data"].contains("multi_label"));
+  CHECK_THAT(tag.refused("d.txt", many("row the boat\nthe boat row\nboat row the\n", 20)),
+             contains_text("found no tags: the last column has words that are tokens, too"));
+  const json grades = classify.at("d.txt", many("1 gave it 2 of 5\n2 see 3 or 4\n5 gave it 1 for once\n", 10));
+  CHECK(grades["data"]["format"] == "spaced");
   std::string prose;
   for (int i = 0; i < 60; ++i) prose += "four words end" + std::to_string(i) + " w" + std::to_string(i) + "\n";
   CHECK_THAT(tag.refused("d.txt", prose), contains_text("found no tags: the last column has 60 different values"));

@@ -27,8 +27,8 @@ const std::vector<std::string> kLabelNames{"label",  "labels", "class", "categor
                                            "intent", "topic",  "tag",   "tags",     "emotion",   "rating", "stars",
                                            "score",  "y",      "标签",  "类别",     "分类",      "情感",   "类"};
 const std::vector<std::string> kTextNames{"text",    "review", "sentence",  "content",  "comment",  "body",
-                                          "message", "tweet",  "utterance", "question", "document", "title",
-                                          "文本",    "评论",   "内容",      "句子",     "正文"};
+                                          "message", "tweet",  "utterance", "question", "document", "abstract",
+                                          "title",   "文本",   "评论",      "内容",     "句子",     "正文"};
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -396,13 +396,14 @@ bool try_trees(const Source& source, Draft& draft) {
 }
 
 // Whether the first words are those of sentences rather than labels: words that sentences often begin with, or words
-// that the texts after them hold, too.
+// that the texts after them hold, too. Numbers may be both grades and words of the texts, and begin few sentences.
 bool begin_sentences(const std::set<std::string>& first_words, const std::vector<std::string>& lines) {
   static const std::set<std::string> kOpeners{"And", "But",  "He",    "I",    "In",   "It", "My",   "She", "That",
                                               "The", "Then", "There", "They", "This", "We", "What", "You"};
   const auto openers = std::count_if(first_words.begin(), first_words.end(),
                                      [](const std::string& word) { return kOpeners.contains(word); });
   if (2 * openers >= std::ssize(first_words)) return true;
+  if (std::all_of(first_words.begin(), first_words.end(), is_number)) return false;
   std::set<std::string> folded;
   for (const std::string& word : first_words) folded.insert(lower(word));
   std::size_t elsewhere = 0;
@@ -412,7 +413,7 @@ bool begin_sentences(const std::set<std::string>& first_words, const std::vector
         std::any_of(words.begin() + 1, words.end(), [&](const std::string& word) { return folded.contains(word); }) ? 1
                                                                                                                     : 0;
   }
-  return 10 * elsewhere > lines.size();
+  return 4 * elsewhere > lines.size();
 }
 
 bool try_spaced(const Source& source, Draft& draft) {

@@ -19,7 +19,8 @@ namespace mnemo {
 namespace {
 
 constexpr std::size_t kSample = 5000;  // lines from which the format is found
-constexpr double kMost = 0.9;          // fraction of the tokens that is taken for all
+constexpr std::size_t kWords = 100'000;
+constexpr double kMost = 0.9;  // fraction of the tokens that is taken for all
 
 std::vector<std::string> split_at(const std::string& line, const char* separators, bool runs) {
   std::vector<std::string> out;
@@ -147,6 +148,7 @@ struct Seen {
   std::int64_t sentences = 0, tokens = 0, single = 0, numbered = 0;
   std::map<std::string, std::int64_t> tags;
   std::vector<std::set<std::string>> tags_of_files;
+  std::set<std::string> words;  // different tokens, at most kWords
   ScriptCount script;
   SchemeGuess scheme;
 
@@ -166,6 +168,7 @@ void add(const Sentence& sentence, Seen& seen) {
     seen.single += count_code_points(token) == 1 ? 1 : 0;
     seen.numbered += is_numbered(token) ? 1 : 0;
     seen.script.add(token);
+    if (seen.words.size() < kWords) seen.words.insert(token);
   }
   if (sentence.tags.empty()) return;
   seen.scheme.add(sentence.tags.front());
@@ -198,6 +201,10 @@ void check_tags(const std::string& path, const Config& config, const Seen& seen)
   if (config.data.format != "conll") return;
   const bool spans =
       std::all_of(seen.tags.begin(), seen.tags.end(), [](const auto& t) { return is_span_tag(t.first); });
+  const auto words = std::count_if(seen.tags.begin(), seen.tags.end(),
+                                   [&](const auto& tag) { return seen.words.contains(tag.first); });
+  if (!spans && 2 * words > kinds)
+    fail("{}: found no tags: the last column has words that are tokens, too, as in prose", path);
   if (!spans && kinds > std::max(seen.tokens / 10, std::min(seen.tokens / 3, kFew)))
     fail("{}: found no tags: the last column has {} different values in {}, expected few that recur", path, kinds,
          counted(seen.tokens, "row"));
