@@ -46,11 +46,12 @@ std::string nearest_if_near(const std::string& name, const std::vector<std::stri
   const auto bare = [](std::string_view text) {
     return text.substr(std::min(text.find_first_not_of('-'), text.size()));
   };
-  const std::string found = nearest(name, candidates);
+  std::string found = nearest(name, candidates);
   if (ends_in(found, name)) return found;
   const std::string_view typed = start_of(bare(name)), meant = bare(found);
   const std::size_t longer = std::max(bare(name).size(), meant.size());
-  return 2 * edit_distance(typed, meant) <= longer && name.size() <= start_of(name).size() ? found : "";
+  if (2 * edit_distance(typed, meant) > longer || name.size() > start_of(name).size()) found.clear();
+  return found;
 }
 
 }  // namespace mnemo
