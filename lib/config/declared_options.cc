@@ -174,7 +174,8 @@ std::vector<Option> text_options() {
       option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
              "Rows of the table that n-grams are hashed into.")
           .only(kClassify | kTag)
-          .by_size(kClassify | kTag, {{1000, 5000}, {10000, 20000}, {100000, 50000}, {0, 100000}}),
+          .by_size(kClassify | kTag, {{1000, 5000}, {10000, 20000}, {100000, 50000}, {0, 100000}})
+          .otherwise(kClassify | kTag, 100000, character_units()),
       option("text.pretrained", MNEMO_MEMBER(text.pretrained), Anything{},
              "File of word vectors in the text format of GloVe or word2vec, also gzipped; empty: none.", Place::kLocal)
           .only(kClassify | kTag),

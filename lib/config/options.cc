@@ -72,10 +72,12 @@ class Reader {
   void apply_defaults(const Option& o) {
     for (const TaskDefault& d : o.defaults) {
       if (!d.applies_to(config_)) continue;
-      if (d.by_size)
+      if (d.by_size) {
         config_.by_size.insert(o.key);
-      else
+      } else {
         o.read(config_, d.value);
+        config_.by_size.erase(o.key);
+      }
     }
     const auto given = given_.find(o.key);
     if (given == given_.end() || !o.tasks.has(config_.task)) return;

@@ -296,6 +296,11 @@ TEST_CASE("keys that are left to the size of train are settled once, those that 
   settle_by_size(averaged, 10000);
   CHECK(averaged.training.average_from == 0);
 
+  // A default of the unit that comes later in the list takes the place of one by size.
+  const Config characters = parse_config(R"({"text": {"unit": "char"}})", "c.json");
+  CHECK_FALSE(characters.by_size.contains("text.ngrams.buckets"));
+  CHECK(characters.text.ngrams.buckets == 100000);
+
   Config tied = parse_config(R"({"task": "generate", "model": {"tied": true}})", "c.json");
   CHECK_THROWS_WITH(settle_by_size(tied, 1000000), contains_text("model.tied"));
   CHECK_THAT(explain("training.epochs", false), contains_text("generate by the size of train: 25 below 2000000"));
