@@ -188,7 +188,7 @@ class Run {
       say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
   }
 
-  static void print(const std::string& line) { std::puts(escaped(line).c_str()); }
+  static void print(const std::string& line) { put(line + "\n"); }
 
   int dry(const TaskData& data, const std::string& by_size) {
     dry_run(task_, config_, request_, data, pool_, print);
@@ -200,8 +200,7 @@ class Run {
     if (o_.overwrite) remove_runs(o_, folder_);
     cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();
-      std::puts(escaped(line).c_str());
-      std::fflush(stdout);
+      print(line);
     });
     if (stop_signal) bar_.line("stopped and saved; resume with: " + resume_command(o_));
     return stop_signal ? 128 + stop_signal : 0;

@@ -81,13 +81,19 @@ std::string load_integers(const SafetensorsFile& file, const TensorView& tensor,
 
 }  // namespace
 
+std::string producer() { return "mnemo " MNEMO_VERSION; }
+
 void write_model(const std::string& path, const ModelMetadata& m, std::vector<TensorView> tensors, Existing existing) {
-  std::map<std::string, std::string> metadata{
-      {format::kFormat, format::kFormatName},      {format::kFormatVersion, format::kVersion},
-      {format::kProducer, "mnemo " MNEMO_VERSION}, {format::kTask, m.task},
-      {format::kConfig, m.config.dump()},          {format::kLabels, Json(m.labels).dump()},
-      {format::kMetrics, m.metrics.dump()},        {format::kCalibration, m.calibration.dump()},
-      {format::kProvenance, m.provenance.dump()},  {format::kSelfTest, m.self_test.dump()}};
+  std::map<std::string, std::string> metadata{{format::kFormat, format::kFormatName},
+                                              {format::kFormatVersion, format::kVersion},
+                                              {format::kProducer, producer()},
+                                              {format::kTask, m.task},
+                                              {format::kConfig, m.config.dump()},
+                                              {format::kLabels, Json(m.labels).dump()},
+                                              {format::kMetrics, m.metrics.dump()},
+                                              {format::kCalibration, m.calibration.dump()},
+                                              {format::kProvenance, m.provenance.dump()},
+                                              {format::kSelfTest, m.self_test.dump()}};
   if (!m.columns.empty()) metadata[format::kColumns] = m.columns.dump();
   if (m.precision != Precision::kFloat32) metadata[format::kPrecision] = kernels::precision_name(m.precision);
   write_safetensors(path, metadata, std::move(tensors), existing);

@@ -14,6 +14,9 @@
 
 namespace mnemo {
 
+/// This program as model files name the one that made them: "mnemo VERSION".
+std::string producer();
+
 /// The contents of a model file other than its tensors.
 struct ModelMetadata {
   std::string task;

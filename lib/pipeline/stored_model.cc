@@ -19,9 +19,9 @@ namespace {
 // version that wrote it. `problems`: a line each, the last of which may stand for more.
 [[noreturn]] void refuse_config(const SafetensorsFile& file, std::string_view problems) {
   constexpr std::size_t kShown = 200;
-  const std::string own = "mnemo " MNEMO_VERSION, where = file.name() + ": ";
-  const auto producer = file.metadata().find(format::kProducer);
-  const std::string maker = producer == file.metadata().end() ? "an unnamed program" : shown(producer->second);
+  const std::string own = producer(), where = file.name() + ": ";
+  const auto made_by = file.metadata().find(format::kProducer);
+  const std::string maker = made_by == file.metadata().end() ? "an unnamed program" : shown(made_by->second);
   std::string_view first = problems.substr(0, problems.find('\n'));
   if (first.starts_with(where)) first.remove_prefix(where.size());
   const auto more = std::count(problems.begin(), problems.end(), '\n');

@@ -3,12 +3,15 @@
 
 #include <bit>
 #include <cstdint>
+#include <exception>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "config/config.h"
 #include "text/utf8.h"
@@ -141,6 +144,28 @@ class Draft {
   Json config_ = Json::object();
   std::vector<std::string> reasons_;
 };
+
+/// Tries formats in turn. One is found if it `fits`, which fills in a draft, and `look` then reads the files with that
+/// draft; it becomes `draft`. Returns what `look` found; nothing if no format fits. If none of those that fit can be
+/// read, throws the Error of the first one, which is the likeliest.
+template <class Formats, class Fits, class Look>
+auto first_readable(const Formats& formats, Draft& draft, const Fits& fits, const Look& look)
+    -> std::optional<decltype(look(draft.config()))> {
+  std::exception_ptr mistake;
+  for (const auto& format : formats) {
+    Draft trial = draft;
+    if (!fits(format, trial)) continue;
+    try {
+      auto found = look(trial.config());
+      draft = std::move(trial);
+      return found;
+    } catch (const Error&) {
+      if (!mistake) mistake = std::current_exception();
+    }
+  }
+  if (mistake) std::rethrow_exception(mistake);
+  return std::nullopt;
+}
 
 /// Sets data.dev_fraction where there is no file for dev.
 void draft_dev(const PartFiles& parts, std::int64_t records, Draft& draft);

@@ -4,7 +4,6 @@
 // read.
 #include <algorithm>
 #include <array>
-#include <exception>
 #include <map>
 #include <optional>
 #include <set>
@@ -516,19 +515,11 @@ Seen draft_format(const PartFiles& parts, Draft& draft) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());
   }
-  std::exception_ptr mistake;  // in the file, if it is of the first format that the sample fits
-  for (const Attempt attempt : kFormats) {
-    Draft trial = draft;
-    if (!attempt({path, parts.invalid_utf8, lines}, trial)) continue;
-    try {
-      Seen seen = look(parts, trial.config());
-      draft = std::move(trial);
-      return seen;
-    } catch (const Error&) {
-      if (!mistake) mistake = std::current_exception();
-    }
-  }
-  if (mistake) std::rethrow_exception(mistake);
+  const auto fits = [&](const auto& attempt, Draft& trial) {
+    return attempt({path, parts.invalid_utf8, lines}, trial);
+  };
+  if (auto seen = first_readable(kFormats, draft, fits, [&](const Config& config) { return look(parts, config); }))
+    return std::move(*seen);
   fail(
       "{}: found no labels: expected columns of which one has few, recurring values, objects with a label, __label__X "
       "first, trees, or LABEL TEXT; or write the data section by hand (mnemo config explain data)",

@@ -3,7 +3,6 @@
 // script, its tokens and the number of sentences.
 #include <algorithm>
 #include <array>
-#include <exception>
 #include <map>
 #include <optional>
 #include <set>
@@ -226,19 +225,9 @@ Seen draft_format(const PartFiles& parts, Draft& draft) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());
   }
-  std::exception_ptr mistake;  // in the file, if it is of the first format that its lines fit
-  for (const auto& attempt : kFormats) {
-    Draft trial = draft;
-    if (!attempt(lines, trial)) continue;
-    try {
-      Seen seen = look(parts, trial.config());
-      draft = std::move(trial);
-      return seen;
-    } catch (const Error&) {
-      if (!mistake) mistake = std::current_exception();
-    }
-  }
-  if (mistake) std::rethrow_exception(mistake);
+  const auto fits = [&](const auto& attempt, Draft& trial) { return attempt(lines, trial); };
+  if (auto seen = first_readable(kFormats, draft, fits, [&](const Config& config) { return look(parts, config); }))
+    return std::move(*seen);
   fail(
       "{}: found no tags: expected a token and its tags per line, CoNLL-U, word/tag, or objects with spans; or write "
       "the data section by hand (mnemo config explain data)",
