@@ -1,12 +1,10 @@
 #include "models/classifier.h"
 
 #include "nn/dropout.h"
+#include "nn/mask_streams.h"
 
 namespace mnemo {
 namespace {
-
-// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
-constexpr std::uint32_t kEmbeddingMask = 0x100, kPooledMask = 0x101;
 
 Index pooled_columns(const ClassifierOptions& o) { return o.recurrent.directions() * o.recurrent.output(); }
 
@@ -57,12 +55,12 @@ Activation Classifier::forward(Tape& tape, const Packing& packing, const Bags& b
   const Packing* shared = options_.recurrent.variational ? &packing : nullptr;
   Activation x = embedding_.forward(tape, bags);
   tape.watch("embedding", x);
-  x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);
+  x = dropout(tape, x, options_.embedding_dropout, mask_streams::kInput, shared);
   const Activation y = rnn_.forward(tape, packing, x).y;
   tape.watch("rnn", y);
   Activation pooled = pooling_.forward(tape, packing, y);
   tape.watch("pooling", pooled);
-  pooled = dropout(tape, pooled, options_.dropout, kPooledMask);
+  pooled = dropout(tape, pooled, options_.dropout, mask_streams::kOutput);
   const Activation logits = output_.forward(tape, pooled);
   tape.watch("output", logits);
   return logits;

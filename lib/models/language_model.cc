@@ -6,13 +6,11 @@
 #include "kernels/elementwise.h"
 #include "nn/adaptive_softmax.h"
 #include "nn/dropout.h"
+#include "nn/mask_streams.h"
 #include "nn/softmax_output.h"
 
 namespace mnemo {
 namespace {
-
-// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
-constexpr std::uint32_t kEmbeddingMask = 0x100, kOutputMask = 0x101, kUnitMask = 0x102;
 
 // Adds the gradient of weight * mean(y^2) to y's.
 void penalise_size(Tape& tape, const Activation& y, float weight) {
@@ -87,7 +85,7 @@ LanguageModel::Batch LanguageModel::batch(Packing packing, std::span<const std::
   Batch out{std::move(packing), {}, std::move(targets)};
   std::vector<float> kept;
   if (const auto rate = static_cast<double>(options_.unit_dropout); training && rate > 0) {
-    RandomStream random(seed, Purpose::kDropout, step, kUnitMask);
+    RandomStream random(seed, Purpose::kDropout, step, mask_streams::kUnits);
     for (Index v = 0; v < options_.units; ++v)
       kept.push_back(random.uniform() < rate ? 0.0f : static_cast<float>(1.0 / (1.0 - rate)));
   }
@@ -113,7 +111,7 @@ Recurrent::Output LanguageModel::forward(Tape& tape, const Batch& batch, const R
   const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
   Activation x = embedding_.forward(tape, batch.units);
   tape.watch("embedding", x);
-  x = dropout(tape, x, options_.embedding_dropout, kEmbeddingMask, shared);
+  x = dropout(tape, x, options_.embedding_dropout, mask_streams::kInput, shared);
   Recurrent::Output out = rnn_.forward(tape, batch.packing, x, initial);
   tape.watch("rnn", out.y);
   return out;
@@ -122,7 +120,7 @@ Recurrent::Output LanguageModel::forward(Tape& tape, const Batch& batch, const R
 double LanguageModel::loss(Tape& tape, const Batch& batch, const Activation& y) {
   const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
   penalise_changes(tape, batch.packing, y, options_.slowness_penalty);
-  const Activation dropped = dropout(tape, y, options_.dropout, kOutputMask, shared);
+  const Activation dropped = dropout(tape, y, options_.dropout, mask_streams::kOutput, shared);
   penalise_size(tape, dropped, options_.activation_penalty);
   return output_->loss(tape, dropped, batch.targets);
 }

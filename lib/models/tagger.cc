@@ -9,13 +9,11 @@
 
 #include "nn/dropout.h"
 #include "nn/loss.h"
+#include "nn/mask_streams.h"
 #include "nn/rows.h"
 
 namespace mnemo {
 namespace {
-
-// Random streams of the masks outside the recurrent layers, whose own are numbered by layer from 1 on.
-constexpr std::uint32_t kInputMask = 0x100, kOutputMask = 0x101, kCharMask = 0x102;
 
 constexpr Index kConvolutionWidth = 3;
 
@@ -106,7 +104,7 @@ Activation CharEncoder::forward(Tape& tape, const Packing& words, const Bags& le
 Activation CharEncoder::encode(Tape& tape, const Packing& words, const Bags& letters) const {
   Activation x = embedding_.forward(tape, letters);
   tape.watch("chars.embedding", x);
-  x = dropout(tape, x, options_.dropout, kCharMask);
+  x = dropout(tape, x, options_.dropout, mask_streams::kCharacters);
   const Activation y = convolution_
                            ? std::as_const(*convolution_).forward(tape, windows(tape, words, x, kConvolutionWidth))
                            : std::as_const(*rnn_).forward(tape, words, x).y;
@@ -188,10 +186,10 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) co
   if (shapes_) parts.push_back({shapes_->forward(tape, batch.shapes), {}});
   Activation x = parts.size() == 1 ? parts.front().x : side_by_side(tape, N, parts);
   const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
-  x = dropout(tape, x, options_.embedding_dropout, kInputMask, shared);
+  x = dropout(tape, x, options_.embedding_dropout, mask_streams::kInput, shared);
   Activation y = rnn_.forward(tape, batch.packing, x).y;
   tape.watch("rnn", y);
-  y = dropout(tape, y, options_.dropout, kOutputMask, shared);
+  y = dropout(tape, y, options_.dropout, mask_streams::kOutput, shared);
   std::vector<Activation> out;
   for (const Column& column : columns_) {
     out.push_back(column.scores.forward(tape, y));

@@ -13,13 +13,11 @@
 #include "kernels/elementwise.h"
 #include "nn/cell_step.h"
 #include "nn/dropout.h"
+#include "nn/mask_streams.h"
 #include "nn/recurrent_layer.h"
 
 namespace mnemo {
 namespace {
-
-// Random streams of the masks inside a layer; 2 * layer + direction is added.
-constexpr std::uint32_t kWeightMask = 0x2000;
 
 // The gates' rows of `from` [G H, columns] in the order of a row of gates: `from` itself if it has that order.
 const float* ordered_gates(const CellTraits& cell, Index H, Index columns, const float* from, AlignedVector& room) {
@@ -222,9 +220,9 @@ void Recurrent::prepare(Tape& tape) {
   if (is_packed(Packed::kForTraining) && !dropping) return;
   for (Index i = 0; i < std::ssize(directions_); ++i) {
     if (dropping)
-      weight_masks_[i] =
-          draw_mask(tape, options_.weight_dropout, kWeightMask + stream_of(i / directions(), i % directions()),
-                    directions_[i]->weight_hh->size());
+      weight_masks_[i] = draw_mask(tape, options_.weight_dropout,
+                                   mask_streams::kWeights + stream_of(options_, i / directions(), i % directions()),
+                                   directions_[i]->weight_hh->size());
     directions_[i]->pack(tape.pool, true, options_.training_precision, dropping ? weight_masks_[i] : nullptr);
   }
   ++packings_;
@@ -360,7 +358,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)
-      input = dropout(tape, given, options_.layer_dropout, static_cast<std::uint32_t>(l),
+      input = dropout(tape, given, options_.layer_dropout, options_.stream + static_cast<std::uint32_t>(l),
                       options_.variational ? &packing : nullptr);
     LayerRun run = layer_run(tape, packing, l, input, start);
     forward_layer(tape, run);

@@ -46,6 +46,7 @@ struct RecurrentOptions {
   /// Precision of the products in inference (kFloat32, kBfloat16Weights or kInt8) and in training (kFloat32 or
   /// kBfloat16).
   kernels::Precision precision = kernels::Precision::kFloat32, training_precision = kernels::Precision::kFloat32;
+  std::uint32_t stream = 0;      ///< where the streams of its masks start: nn/mask_streams.h
   bool learned_initial = false;  ///< learn the initial state of sequences that are given none
 
   Index output() const { return projection > 0 ? projection : hidden; }

@@ -12,13 +12,12 @@
 #include "kernels/elementwise.h"
 #include "nn/cell_step.h"
 #include "nn/dropout.h"
+#include "nn/mask_streams.h"
 
 namespace mnemo {
 namespace {
 
 using kernels::Start;
-
-constexpr std::uint32_t kStateMask = 0x1000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
 
 // A tile of the recurrence: sequences first, first + step, first + 2 step, ... of one direction, or, for cells without
 // a recurrent product, units [begin, end) of all sequences. Taking every step-th sequence gives each tile the same mix
@@ -200,12 +199,12 @@ void draw_masks(Tape& tape, LayerRun& run, Index layer) {
     DirectionRun& d = run.direction[i];
     d.fed0 = d.h0;
     if (!run.training) continue;
-    const std::uint32_t stream = stream_of(layer, i);
-    if (o.zoneout_h > 0.0f) d.zone_h = draw_choices(tape, o.zoneout_h, kZoneoutH + stream, N * P);
+    const std::uint32_t stream = stream_of(o, layer, i);
+    if (o.zoneout_h > 0.0f) d.zone_h = draw_choices(tape, o.zoneout_h, mask_streams::kZoneoutH + stream, N * P);
     if (o.zoneout_c > 0.0f && run.cell->cell_state)
-      d.zone_c = draw_choices(tape, o.zoneout_c, kZoneoutC + stream, N * run.hidden());
+      d.zone_c = draw_choices(tape, o.zoneout_c, mask_streams::kZoneoutC + stream, N * run.hidden());
     if (o.state_dropout == 0.0f || run.cell->hidden_gates == 0) continue;
-    const float* mask = draw_mask(tape, o.state_dropout, kStateMask + stream, B * P);
+    const float* mask = draw_mask(tape, o.state_dropout, mask_streams::kState + stream, B * P);
     float* sorted = tape.arena.allocate(B * P);
     for (Index b = 0; b < B; ++b) std::copy_n(mask + run.packing->original(b) * P, P, sorted + b * P);
     d.state_mask = sorted;

@@ -8,10 +8,9 @@
 
 namespace mnemo {
 
-// Random streams of the masks inside a layer start at 0x1000 for states, 0x2000 for weights, 0x3000 and 0x4000 for
-// zoneout; this is added. Streams from 1 on are for the masks between the layers.
-inline std::uint32_t stream_of(Index layer, Index direction) {
-  return static_cast<std::uint32_t>(2 * layer + direction);
+// What nn/mask_streams.h adds to the streams of masks inside a layer.
+inline std::uint32_t stream_of(const RecurrentOptions& options, Index layer, Index direction) {
+  return options.stream + static_cast<std::uint32_t>(2 * layer + direction);
 }
 
 // Working arrays of one direction of a layer. Those marked [rows] are [N, ...] in training and [B, ...] in inference.
