@@ -55,14 +55,15 @@ check_format() {
 
 check_tidy() {
   [[ "$tidy" == none ]] && return
-  cmake --preset release >/dev/null || return 1
+  # A source by itself must include what it uses.
+  cmake -S . -B build/tidy -G Ninja -DCMAKE_BUILD_TYPE=Release -DMNEMO_BATCHES=OFF >/dev/null || return 1
   local chosen
   chosen="$(files 'lib/*.cc' 'apps/*.cc' 'tests/*.cc')"
   [[ "$tidy" == product ]] && chosen="$(files 'lib/*.cc' 'apps/*.cc')"
   if [[ "$tidy" == changed ]]; then
     chosen="$(printf '%s\n' "$chosen" | grep -F -x -f <(changed_files) || true)"
   fi
-  printf '%s' "$chosen" | xargs -r -n 1 -P "$(nproc)" clang-tidy --quiet -p build/release \
+  printf '%s' "$chosen" | xargs -r -n 1 -P "$(nproc)" clang-tidy --quiet -p build/tidy \
     --extra-arg=-Wno-unknown-warning-option 2>&1 |
     { grep -v -E '^[0-9]+ warnings? (generated|treated as error)' || true; }
 }

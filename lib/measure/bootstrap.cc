@@ -21,8 +21,6 @@ using Counts = std::vector<std::int32_t>;
 // A metric of a resample; NaN where it is undefined. Whatever does not change between resamples is computed once.
 using ResampledMetric = std::function<double(const Counts&)>;
 
-double ratio(double numerator, double denominator) { return denominator == 0 ? 0 : numerator / denominator; }
-
 // ---- Metrics that are a mean over records.
 
 ResampledMetric mean_of(std::vector<double> values) {

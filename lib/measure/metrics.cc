@@ -15,8 +15,6 @@ namespace {
 constexpr int kBins = 15;
 constexpr double kClip = 1e-15;
 
-double ratio(double numerator, double denominator) { return denominator == 0 ? 0 : numerator / denominator; }
-
 // From counts: precision = tp / (tp + fp), recall = tp / (tp + fn), F1 = 2 tp / (2 tp + fp + fn).
 struct Scores {
   double precision, recall, f1;

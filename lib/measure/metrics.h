@@ -15,6 +15,9 @@ namespace mnemo {
 /// Values of metrics by name.
 using Metrics = std::map<std::string, double>;
 
+/// Precision, recall and the like, which are taken as 0 where nothing was counted.
+inline double ratio(double numerator, double denominator) { return denominator == 0 ? 0 : numerator / denominator; }
+
 /// A classifier's probabilities and the gold labels.
 struct Predictions {
   int classes = 0;

@@ -10,7 +10,7 @@
 namespace mnemo {
 namespace {
 
-constexpr Index kPiece = 1 << 14;  // elements of a task; a multiple of 8, as masks are drawn eight at a time
+constexpr Index kMaskPiece = 1 << 14;  // elements of a task; a multiple of 8, as masks are drawn eight at a time
 
 std::uint32_t threshold_of(float rate) {
   return static_cast<std::uint32_t>(std::lround(static_cast<double>(rate) * 65536.0));
@@ -22,19 +22,20 @@ float* draw(Tape& tape, std::uint32_t threshold, float keep, std::uint32_t layer
                                    {static_cast<std::uint32_t>(tape.step), static_cast<std::uint32_t>(tape.step >> 32),
                                     static_cast<std::uint32_t>(Purpose::kDropout) << 24 ^ layer}};
   float* mask = tape.arena.allocate(count);
-  tape.pool.parallel_for((count + kPiece - 1) / kPiece, [&](std::int64_t i) {
-    kernels::dropout_mask(stream, i * kPiece, std::min(kPiece, count - i * kPiece), threshold, keep, mask + i * kPiece);
+  tape.pool.parallel_for((count + kMaskPiece - 1) / kMaskPiece, [&](std::int64_t i) {
+    kernels::dropout_mask(stream, i * kMaskPiece, std::min(kMaskPiece, count - i * kMaskPiece), threshold, keep,
+                          mask + i * kMaskPiece);
   });
   return mask;
 }
 
-constexpr Index kRowsPerTask = 64;
+constexpr Index kDropoutRows = 64;
 
 // Calls body(row) for each row, in groups of rows on the pool's threads.
 template <class Body>
 void for_rows(ThreadPool& pool, Index rows, const Body& body) {
-  pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-    for (Index r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r) body(r);
+  pool.parallel_for((rows + kDropoutRows - 1) / kDropoutRows, [&](std::int64_t task) {
+    for (Index r = task * kDropoutRows; r < std::min(rows, (task + 1) * kDropoutRows); ++r) body(r);
   });
 }
 

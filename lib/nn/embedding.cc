@@ -11,7 +11,7 @@ namespace mnemo {
 namespace {
 
 constexpr Index kTokensPerTask = 256;
-constexpr Index kRowsPerTask = 64;
+constexpr Index kGatheredRows = 64;
 
 // Entries of the bags by table row, ascending, and within a row in the batch's order, so the order of a row's gradient
 // sum does not depend on the number of threads.
@@ -114,8 +114,8 @@ Activation Embedding::forward(Tape& tape, const Bags& bags) const {
     else
       places.assign(rows.begin(), rows.end());
     const Index count = std::ssize(rows);
-    tape.pool.parallel_for((count + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-      for (Index r = task * kRowsPerTask; r < std::min(count, (task + 1) * kRowsPerTask); ++r) {
+    tape.pool.parallel_for((count + kGatheredRows - 1) / kGatheredRows, [&](std::int64_t task) {
+      for (Index r = task * kGatheredRows; r < std::min(count, (task + 1) * kGatheredRows); ++r) {
         float* gradient = table.gradient.data() + places[r] * E;
         if (table.sparse && fresh[r]) std::fill_n(gradient, E, 0.0f);
         for (std::size_t i = starts[r]; i < starts[r + 1]; ++i)

@@ -11,8 +11,8 @@
 namespace mnemo {
 namespace {
 
-constexpr Index kPiece = 1 << 14;    // floats of a task
-constexpr Index kRowsPerTask = 256;  // rows of a sparse parameter
+constexpr Index kStepPiece = 1 << 14;  // floats of a task
+constexpr Index kStepRows = 256;       // rows of a sparse parameter
 
 double beta_power(float beta, std::int64_t n) { return std::pow(static_cast<double>(beta), static_cast<double>(n)); }
 
@@ -49,8 +49,8 @@ double Optimizer::gradient_norm(ThreadPool& pool) const {
   };
   std::vector<Piece> pieces;
   for (const Slot& slot : slots_)
-    for (Index at = 0, size = gradient_size(*slot.parameter); at < size; at += kPiece)
-      pieces.push_back({slot.parameter->gradient.data() + at, std::min(kPiece, size - at)});
+    for (Index at = 0, size = gradient_size(*slot.parameter); at < size; at += kStepPiece)
+      pieces.push_back({slot.parameter->gradient.data() + at, std::min(kStepPiece, size - at)});
   std::vector<double> sums(pieces.size());
   pool.parallel_for(static_cast<std::int64_t>(pieces.size()),
                     [&](std::int64_t i) { sums[i] = kernels::sum_of_squares(pieces[i].data, pieces[i].count); });
@@ -95,17 +95,16 @@ void Optimizer::catch_up(Parameter& parameter, const std::vector<std::int32_t>& 
       std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.parameter == &parameter; });
   if (slot == slots_.end()) return;
   const auto count = static_cast<std::int64_t>(rows.size());
-  pool.parallel_for((count + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-    for (auto i = task * kRowsPerTask; i < std::min(count, (task + 1) * kRowsPerTask); ++i)
-      catch_up_row(*slot, rows[i]);
+  pool.parallel_for((count + kStepRows - 1) / kStepRows, [&](std::int64_t task) {
+    for (auto i = task * kStepRows; i < std::min(count, (task + 1) * kStepRows); ++i) catch_up_row(*slot, rows[i]);
   });
 }
 
 void Optimizer::catch_up_all(ThreadPool& pool) {
   for (Slot& slot : slots_) {
     const auto rows = static_cast<std::int64_t>(slot.last_step.size());
-    pool.parallel_for((rows + kRowsPerTask - 1) / kRowsPerTask, [&](std::int64_t task) {
-      for (auto r = task * kRowsPerTask; r < std::min(rows, (task + 1) * kRowsPerTask); ++r)
+    pool.parallel_for((rows + kStepRows - 1) / kStepRows, [&](std::int64_t task) {
+      for (auto r = task * kStepRows; r < std::min(rows, (task + 1) * kStepRows); ++r)
         catch_up_row(slot, static_cast<std::int32_t>(r));
     });
   }
@@ -161,8 +160,8 @@ void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
   for (Slot& slot : slots_) {
     const Parameter& p = *slot.parameter;
     if (!p.sparse) {
-      for (Index at = 0; at < p.size(); at += kPiece)
-        pieces.push_back({&slot, at, std::min(kPiece, p.size() - at), p.gradient.data() + at});
+      for (Index at = 0; at < p.size(); at += kStepPiece)
+        pieces.push_back({&slot, at, std::min(kStepPiece, p.size() - at), p.gradient.data() + at});
       continue;
     }
     const Index E = p.row_size();

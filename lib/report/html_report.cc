@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 
+#include "report/append.h"
 #include "report/svg.h"
 #include "text/html.h"
 #include "text/utf8.h"
@@ -69,11 +69,6 @@ summary { cursor: pointer; }
 @media print { body { max-width: none; } h2 { break-after: avoid; } li, figure { break-inside: avoid; } }
 )css";
 
-template <class... Args>
-void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
-
 // A name that keeps its own writing direction.
 std::string isolated(std::string_view text) { return fmt::format("<bdi>{}</bdi>", escape_html(text)); }
 
@@ -105,10 +100,10 @@ std::string value_text(const std::map<std::string, double>& metrics, const std::
 }
 
 void add_headline(std::string& out, const ReportData& data) {
-  add(out, R"(<p class="headline">{} <small>{}{}; {} {}</small></p>)",
-      value_text(data.scores.metrics, data.main_metric), metric_title(data.main_metric),
-      data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.scores.records),
-      data.tagger ? "sentences" : "records");
+  append(out, R"(<p class="headline">{} <small>{}{}; {} {}</small></p>)",
+         value_text(data.scores.metrics, data.main_metric), metric_title(data.main_metric),
+         data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.scores.records),
+         data.tagger ? "sentences" : "records");
 }
 
 // Points out each baseline that the model does not clearly beat.
@@ -121,25 +116,26 @@ void add_baseline_notes(std::string& out, const ReportData& data) {
     const bool reaches = higher ? found->second >= data.interval->low : found->second <= data.interval->high;
     const bool ahead = higher ? found->second > data.interval->high : found->second < data.interval->low;
     if (reaches)
-      add(out, "<p>The baseline {} reaches {:.4f}: on these records the model is {}.</p>", isolated(column.name),
-          found->second, ahead ? "worse" : "not clearly better");
+      append(out, "<p>The baseline {} reaches {:.4f}: on these records the model is {}.</p>", isolated(column.name),
+             found->second, ahead ? "worse" : "not clearly better");
   }
 }
 
 void add_comparison(std::string& out, const ReportData& data) {
   if (!data.comparison) return;
   const Comparison& c = *data.comparison;
-  add(out,
-      "<p>Compared with {}: {} {:.4f} against {:.4f}, difference {:+.4f} (95% interval {:+.4f} to {:+.4f}), "
-      "p = {:.3g} by the {}.</p>",
-      isolated(data.comparison_name), metric_title(c.metric), c.first, c.second, c.difference.value, c.difference.low,
-      c.difference.high, c.p_value, escape_html(c.test));
+  append(out,
+         "<p>Compared with {}: {} {:.4f} against {:.4f}, difference {:+.4f} (95% interval {:+.4f} to {:+.4f}), "
+         "p = {:.3g} by the {}.</p>",
+         isolated(data.comparison_name), metric_title(c.metric), c.first, c.second, c.difference.value,
+         c.difference.low, c.difference.high, c.p_value, escape_html(c.test));
 }
 
 void add_facts(std::string& out, const ReportData& data) {
   if (data.facts.empty()) return;
   out += "<dl>";
-  for (const auto& [name, value] : data.facts) add(out, "<dt>{}</dt><dd>{}</dd>", escape_html(name), isolated(value));
+  for (const auto& [name, value] : data.facts)
+    append(out, "<dt>{}</dt><dd>{}</dd>", escape_html(name), isolated(value));
   out += "</dl>";
 }
 
@@ -155,15 +151,15 @@ void add_metric_row(std::string& out, const ReportData& data, const std::string&
   std::vector<std::string> numbers;
   std::ranges::copy_if(texts, std::back_inserter(numbers), [](const std::string& text) { return text != "–"; });
   const std::string best = numbers.size() < 2 ? "" : *std::ranges::max_element(numbers, better);
-  add(out, R"(<tr><th scope="row">{}</th>)", metric_title(metric));
-  for (const std::string& text : texts) add(out, "<td{}>{}</td>", text == best ? R"( class="best")" : "", text);
+  append(out, R"(<tr><th scope="row">{}</th>)", metric_title(metric));
+  for (const std::string& text : texts) append(out, "<td{}>{}</td>", text == best ? R"( class="best")" : "", text);
   out += "</tr>";
 }
 
 void add_metrics(std::string& out, const ReportData& data) {
   out +=
       R"(<h2>Metrics</h2><div class="scroll"><table><thead><tr><th scope="col">metric</th><th scope="col">model</th>)";
-  for (const ReportColumn& column : data.baselines) add(out, R"(<th scope="col">{}</th>)", isolated(column.name));
+  for (const ReportColumn& column : data.baselines) append(out, R"(<th scope="col">{}</th>)", isolated(column.name));
   out += "</tr></thead><tbody>";
   for (const std::string& metric : data.scores.listed) add_metric_row(out, data, metric);
   out += "</tbody></table></div>";
@@ -172,9 +168,9 @@ void add_metrics(std::string& out, const ReportData& data) {
 }
 
 void add_class_row(std::string& out, const ClassScores& scores) {
-  add(out, R"(<tr><th scope="row">{}</th><td>{:.4f}</td><td>{:.4f}</td><td>{:.4f}</td><td>{}</td><td>{}</td></tr>)",
-      isolated(scores.label), scores.precision, scores.recall, scores.f1, grouped(scores.support),
-      grouped(scores.predicted));
+  append(out, R"(<tr><th scope="row">{}</th><td>{:.4f}</td><td>{:.4f}</td><td>{:.4f}</td><td>{}</td><td>{}</td></tr>)",
+         isolated(scores.label), scores.precision, scores.recall, scores.f1, grouped(scores.support),
+         grouped(scores.predicted));
 }
 
 void add_per_class(std::string& out, const ReportData& data) {
@@ -182,7 +178,7 @@ void add_per_class(std::string& out, const ReportData& data) {
   if (classes.empty()) return;
   out += data.tagger ? "<h2>By type</h2>" : "<h2>By class</h2>";
   const bool folded = classes.size() > kLongClassTable;
-  if (folded) add(out, "<details><summary>All {}</summary>", classes.size());
+  if (folded) append(out, "<details><summary>All {}</summary>", classes.size());
   out += R"(<div class="scroll"><table><thead><tr><th scope="col"></th><th scope="col">precision</th>)"
          R"(<th scope="col">recall</th><th scope="col">F1</th><th scope="col">gold</th><th scope="col">predicted</th>)"
          "</tr></thead><tbody>";
@@ -197,9 +193,9 @@ void add_learning_curves(std::string& out, const ReportData& data) {
   std::string figures;
   for (const CurveChart& chart : data.learning_curves) {
     const std::string drawing = svg_line_chart(chart);
-    if (!drawing.empty()) add(figures, "<figure><h3>{}</h3>{}</figure>", escape_html(chart.title), drawing);
+    if (!drawing.empty()) append(figures, "<figure><h3>{}</h3>{}</figure>", escape_html(chart.title), drawing);
   }
-  if (!figures.empty()) add(out, R"(<h2>Learning curves</h2><div class="charts">{}</div>)", figures);
+  if (!figures.empty()) append(out, R"(<h2>Learning curves</h2><div class="charts">{}</div>)", figures);
 }
 
 void add_confused_pairs(std::string& out, const ReportData& data) {
@@ -209,14 +205,14 @@ void add_confused_pairs(std::string& out, const ReportData& data) {
   std::ranges::stable_sort(pairs, std::greater<>(), [](const auto& pair) { return pair.second; });
   if (pairs.empty()) return;
   const std::size_t listed = std::min(pairs.size(), kListedPairs);
-  add(out, R"(<h2>Most confused classes</h2><p class="note">{} of {} pairs.</p>)", listed, pairs.size());
+  append(out, R"(<h2>Most confused classes</h2><p class="note">{} of {} pairs.</p>)", listed, pairs.size());
   out +=
       R"(<div class="scroll"><table><thead><tr><th scope="col">gold</th><th scope="col" class="words">predicted</th>)"
       R"(<th scope="col">count</th></tr></thead><tbody>)";
   for (std::size_t i = 0; i < listed; ++i)
-    add(out, R"(<tr><td>{}</td><td class="words">{}</td><td>{}</td></tr>)",
-        isolated(data.labels[static_cast<std::size_t>(pairs[i].first.first)]),
-        isolated(data.labels[static_cast<std::size_t>(pairs[i].first.second)]), grouped(pairs[i].second));
+    append(out, R"(<tr><td>{}</td><td class="words">{}</td><td>{}</td></tr>)",
+           isolated(data.labels[static_cast<std::size_t>(pairs[i].first.first)]),
+           isolated(data.labels[static_cast<std::size_t>(pairs[i].first.second)]), grouped(pairs[i].second));
   out += "</tbody></table></div>";
 }
 
@@ -234,7 +230,8 @@ void add_calibration(std::string& out, const ReportData& data) {
   const std::string drawing = svg_reliability_diagram(data.scores.bins);
   const auto ece = data.scores.metrics.find("ece");
   if (drawing.empty() || ece == data.scores.metrics.end()) return;
-  add(out,
+  append(
+      out,
       R"(<h2>Calibration</h2><p class="note">Bars: the share of answers that are right, by the confidence they were )"
       R"(given with. On the dashed line a confidence of 0.8 is right in 80 of 100 cases; bars below it are too sure. )"
       R"(Below: how many answers have that confidence. Expected calibration error {:.4f}.</p><figure>{}</figure>)",
@@ -251,8 +248,8 @@ std::string mistake_text(std::string_view text) {
   }
   std::string result = escape_html(text.substr(0, end));
   if (end < text.size())
-    add(result, R"( <span class="note">… {} more characters</span>)",
-        grouped(static_cast<std::int64_t>(count_code_points(text.substr(end)))));
+    append(result, R"( <span class="note">… {} more characters</span>)",
+           grouped(static_cast<std::int64_t>(count_code_points(text.substr(end)))));
   return result;
 }
 
@@ -272,8 +269,8 @@ std::string marked_text(std::string_view text, const std::vector<TextMark>& mark
   for (const TextMark& mark : marks) {
     if (mark.begin < at || mark.end > end) continue;
     out += escape_html(text.substr(at, mark.begin - at));
-    add(out, R"(<mark{}>{}<small>{}</small></mark>)", mark.right ? "" : R"( class="wrong")",
-        escape_html(text.substr(mark.begin, mark.end - mark.begin)), escape_html(mark.label));
+    append(out, R"(<mark{}>{}<small>{}</small></mark>)", mark.right ? "" : R"( class="wrong")",
+           escape_html(text.substr(mark.begin, mark.end - mark.begin)), escape_html(mark.label));
     at = mark.end;
   }
   out += escape_html(text.substr(at, end - at));
@@ -282,28 +279,28 @@ std::string marked_text(std::string_view text, const std::vector<TextMark>& mark
 }
 
 void add_tagger_mistake(std::string& out, const Mistake& mistake) {
-  add(out, R"(<li><p><span class="note">Line {}, the true tags' probability {:.2g}</span></p>)",
-      grouped(mistake.record), mistake.probability);
+  append(out, R"(<li><p><span class="note">Line {}, the true tags' probability {:.2g}</span></p>)",
+         grouped(mistake.record), mistake.probability);
   for (const auto& [name, marks] : {std::pair{"gold", &mistake.gold_marks}, {"model", &mistake.predicted_marks}})
-    add(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name,
-        marked_text(mistake.text, *marks));
+    append(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name,
+           marked_text(mistake.text, *marks));
   out += "</li>";
 }
 
 void add_mistakes(std::string& out, const ReportData& data) {
   if (data.mistakes.empty()) return;
-  add(out, R"(<h2>Worst {}</h2><ol class="mistakes">)", data.tagger ? "sentences" : "mistakes");
+  append(out, R"(<h2>Worst {}</h2><ol class="mistakes">)", data.tagger ? "sentences" : "mistakes");
   for (const Mistake& mistake : data.mistakes) {
     if (data.tagger) {
       add_tagger_mistake(out, mistake);
       continue;
     }
-    add(out,
-        R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
-        R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
-        R"(<p class="text" dir="auto">{}</p></li>)",
-        grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,
-        mistake_text(mistake.text));
+    append(out,
+           R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
+           R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
+           R"(<p class="text" dir="auto">{}</p></li>)",
+           grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,
+           mistake_text(mistake.text));
   }
   out += "</ol>";
 }
@@ -321,13 +318,13 @@ ReportScores report_scores(const Evaluation& e, bool multi_label) {
 
 std::string html_report(const ReportData& data) {
   std::string out;
-  add(out, R"(<!DOCTYPE html>
+  append(out, R"(<!DOCTYPE html>
 <html lang="{}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{}</title><style>{}</style></head><body><main>
 <h1>{}</h1>)",
-      escape_html(data.language), escape_html(data.title), kStyle, isolated(data.title));
+         escape_html(data.language), escape_html(data.title), kStyle, isolated(data.title));
   add_headline(out, data);
   add_baseline_notes(out, data);
   add_comparison(out, data);

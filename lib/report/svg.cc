@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <optional>
 
 #include "measure/metrics.h"
+#include "report/append.h"
 #include "report/html_report.h"
 #include "text/html.h"
 
@@ -23,11 +23,6 @@ constexpr std::string_view kGrid = "#e3e3e3";
 constexpr std::string_view kBlue = "#0072b2";
 // Colours that readers with any kind of colour vision can distinguish: Okabe & Ito 2008, "Color Universal Design".
 constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
-
-template <class... Args>
-void add(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
-}
 
 // ---- Scales.
 
@@ -76,10 +71,10 @@ void add_x_ticks(std::string& out, const Plot& plot, int parts) {
   const double step = tick_step(plot.x, parts), bottom = plot.top + plot.height;
   for (double k = std::ceil(plot.x.low / step); k * step <= plot.x.high * (1 + 1e-12); ++k) {
     const double at = plot.px(k * step);
-    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", at, bottom, at, bottom + 4,
-        kInk);
-    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", at, bottom + 16,
-        tick_text(k * step, step));
+    append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", at, bottom, at, bottom + 4,
+           kInk);
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", at, bottom + 16,
+           tick_text(k * step, step));
   }
 }
 
@@ -87,16 +82,16 @@ void add_y_ticks(std::string& out, const Plot& plot, int parts) {
   const double step = tick_step(plot.y, parts);
   for (double k = std::ceil(plot.y.low / step); k * step <= plot.y.high + 1e-9 * step; ++k) {
     const double at = plot.py(k * step);
-    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", plot.left, at,
-        plot.left + plot.width, at, kGrid);
-    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", plot.left - 6, at + 4,
-        tick_text(k * step, step));
+    append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", plot.left, at,
+           plot.left + plot.width, at, kGrid);
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", plot.left - 6, at + 4,
+           tick_text(k * step, step));
   }
 }
 
 void add_frame(std::string& out, const Plot& plot) {
-  add(out, R"(<path d="M{:.1f} {:.1f}V{:.1f}H{:.1f}" fill="none" stroke="{}"/>)", plot.left, plot.top,
-      plot.top + plot.height, plot.left + plot.width, kInk);
+  append(out, R"(<path d="M{:.1f} {:.1f}V{:.1f}H{:.1f}" fill="none" stroke="{}"/>)", plot.left, plot.top,
+         plot.top + plot.height, plot.left + plot.width, kInk);
 }
 
 std::string svg(double width, double height, std::string_view label, std::string_view content) {
@@ -135,18 +130,18 @@ void add_curve(std::string& out, const Plot& plot, const Points& points, std::st
       continue;
     }
     const double x = plot.px(point.first), y = plot.py(point.second);
-    add(path, "{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
+    append(path, "{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
     pen_down = true;
-    if (points.size() <= 40) add(dots, R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>)", x, y, colour);
+    if (points.size() <= 40) append(dots, R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>)", x, y, colour);
   }
-  add(out, R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8" stroke-linejoin="round"/>{})", path, colour,
-      dots);
+  append(out, R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8" stroke-linejoin="round"/>{})", path, colour,
+         dots);
 }
 
 void add_legend(std::string& out, std::string_view name, std::string_view colour, double x, double y) {
-  add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="3"/>)", x, y - 4, x + 16,
-      y - 4, colour);
-  add(out, R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", x + 22, y, shortened_html(name, 50));
+  append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="3"/>)", x, y - 4,
+         x + 16, y - 4, colour);
+  append(out, R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", x + 22, y, shortened_html(name, 50));
 }
 
 std::optional<std::pair<Range, Range>> ranges_of(const std::vector<Points>& curves) {
@@ -197,8 +192,8 @@ void add_matrix_labels(std::string& out, const Matrix& matrix, const std::vector
     const std::string text = shortened_html(labels[i], matrix.columns);
     const double along = (static_cast<double>(i) + 0.5) * matrix.cell;
     const double x = matrix.left + along, y = matrix.top + along + 0.35 * matrix.font;
-    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", matrix.left - 6, y, text);
-    add(out, R"svg(<text transform="translate({:.1f} {:.1f}) rotate(-45)">{}</text>)svg", x, matrix.top - 7, text);
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", matrix.left - 6, y, text);
+    append(out, R"svg(<text transform="translate({:.1f} {:.1f}) rotate(-45)">{}</text>)svg", x, matrix.top - 7, text);
   }
 }
 
@@ -206,11 +201,11 @@ void add_matrix_cell(std::string& out, const Matrix& matrix, std::int32_t gold, 
                      std::int64_t count, double share, std::string_view title) {
   static constexpr std::array<int, 3> kRight = {8, 69, 148}, kWrong = {178, 60, 0};
   const double x = matrix.left + predicted * matrix.cell, y = matrix.top + gold * matrix.cell;
-  add(out, R"(<g><title>{}</title><rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}"/>)", title, x, y,
-      matrix.cell, matrix.cell, shade(share, gold == predicted ? kRight : kWrong));
+  append(out, R"(<g><title>{}</title><rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}"/>)", title, x,
+         y, matrix.cell, matrix.cell, shade(share, gold == predicted ? kRight : kWrong));
   if (matrix.cell >= 24)
-    add(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{}</text>)", x + matrix.cell / 2,
-        y + matrix.cell / 2 + 4, share > 0.45 ? "#fff" : "#222", short_count(count));
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{}</text>)", x + matrix.cell / 2,
+           y + matrix.cell / 2 + 4, share > 0.45 ? "#fff" : "#222", short_count(count));
   out += "</g>";
 }
 
@@ -218,8 +213,8 @@ void add_matrix_grid(std::string& out, const Matrix& matrix, std::size_t labels)
   const double side = static_cast<double>(labels) * matrix.cell;
   for (std::size_t i = 0; i <= labels; ++i) {
     const double at = static_cast<double>(i) * matrix.cell;
-    add(out, R"(<path d="M{:.2f} {:.2f}h{:.2f}M{:.2f} {:.2f}v{:.2f}" stroke="{}" fill="none"/>)", matrix.left,
-        matrix.top + at, side, matrix.left + at, matrix.top, side, kGrid);
+    append(out, R"(<path d="M{:.2f} {:.2f}h{:.2f}M{:.2f} {:.2f}v{:.2f}" stroke="{}" fill="none"/>)", matrix.left,
+           matrix.top + at, side, matrix.left + at, matrix.top, side, kGrid);
   }
 }
 
@@ -231,13 +226,14 @@ void add_reliability_bars(std::string& out, const Plot& shares, const Plot& coun
     if (bin.count == 0) continue;
     const double x = shares.px(bin.lower) + 1, width = shares.px(bin.upper) - shares.px(bin.lower) - 2;
     const double share = static_cast<double>(bin.count) / static_cast<double>(total);
-    add(out, "<g><title>confidence {:.3f}, right {:.3f}, {} answers</title>", bin.confidence, bin.accuracy, bin.count);
-    add(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}" fill-opacity="0.55"/>)", x,
-        shares.py(bin.accuracy), width, shares.py(0) - shares.py(bin.accuracy), kBlue);
-    add(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="2"/>)", x,
-        shares.py(bin.accuracy), x + width, shares.py(bin.accuracy), kBlue);
-    add(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#999"/></g>)", x, counts.py(share),
-        width, counts.py(0) - counts.py(share));
+    append(out, "<g><title>confidence {:.3f}, right {:.3f}, {} answers</title>", bin.confidence, bin.accuracy,
+           bin.count);
+    append(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}" fill-opacity="0.55"/>)", x,
+           shares.py(bin.accuracy), width, shares.py(0) - shares.py(bin.accuracy), kBlue);
+    append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="2"/>)", x,
+           shares.py(bin.accuracy), x + width, shares.py(bin.accuracy), kBlue);
+    append(out, R"(<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="#999"/></g>)", x, counts.py(share),
+           width, counts.py(0) - counts.py(share));
   }
 }
 
@@ -259,8 +255,8 @@ std::string svg_line_chart(const CurveChart& chart) {
     add_curve(content, plot, curves[i], colour);
     add_legend(content, chart.curves[i].name, colour, plot.left, 18.0 * static_cast<double>(i) + 14);
   }
-  add(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">step</text>)", plot.left + plot.width / 2,
-      plot.top + plot.height + 34);
+  append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">step</text>)", plot.left + plot.width / 2,
+         plot.top + plot.height + 34);
   return svg(424, plot.top + plot.height + 42, chart.title, content);
 }
 
@@ -280,10 +276,10 @@ std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int
   }
   std::string texts;
   add_matrix_labels(texts, matrix, labels);
-  add(content, R"(<g font-size="{:.1f}">{}</g>)", matrix.font, texts);
+  append(content, R"(<g font-size="{:.1f}">{}</g>)", matrix.font, texts);
   const double side = static_cast<double>(labels.size()) * matrix.cell;
-  add(content, R"(<text x="2" y="{:.1f}" font-style="italic">gold</text>)", matrix.top - 6);
-  add(content, R"(<text x="{:.1f}" y="12" font-style="italic">predicted</text>)", matrix.left);
+  append(content, R"(<text x="2" y="{:.1f}" font-style="italic">gold</text>)", matrix.top - 6);
+  append(content, R"(<text x="{:.1f}" y="12" font-style="italic">predicted</text>)", matrix.left);
   return svg(matrix.left + side + matrix.top, matrix.top + side + 6, "Confusion matrix", content);
 }
 
@@ -296,14 +292,15 @@ std::string svg_reliability_diagram(const std::vector<CalibrationBin>& bins) {
   std::string content;
   add_y_ticks(content, shares, 5);
   add_reliability_bars(content, shares, counts, bins, total);
-  add(content,
+  append(
+      content,
       R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="#b00000" stroke-width="1.5" stroke-dasharray="5 3"/>)",
       shares.px(0), shares.py(0), shares.px(1), shares.py(1));
   add_frame(content, shares);
   add_frame(content, counts);
   add_x_ticks(content, counts, 5);
-  add(content, R"(<text x="42" y="{:.1f}" text-anchor="end">{:.0f}%</text>)", counts.py(most) + 8, 100 * most);
-  add(content, R"(<text x="{:.1f}" y="340" text-anchor="middle">confidence</text>)", counts.px(0.5));
+  append(content, R"(<text x="42" y="{:.1f}" text-anchor="end">{:.0f}%</text>)", counts.py(most) + 8, 100 * most);
+  append(content, R"(<text x="{:.1f}" y="340" text-anchor="middle">confidence</text>)", counts.px(0.5));
   return svg(352, 348, "Reliability diagram", content);
 }
 

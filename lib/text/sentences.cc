@@ -16,11 +16,11 @@
 namespace mnemo {
 namespace {
 
-constexpr std::pair<SentenceFormat, std::string_view> kNames[] = {{SentenceFormat::kConll, "conll"},
-                                                                  {SentenceFormat::kConllu, "conllu"},
-                                                                  {SentenceFormat::kSlashed, "slashed"},
-                                                                  {SentenceFormat::kLines, "lines"},
-                                                                  {SentenceFormat::kJsonl, "jsonl"}};
+constexpr std::pair<SentenceFormat, std::string_view> kFormatNames[] = {{SentenceFormat::kConll, "conll"},
+                                                                        {SentenceFormat::kConllu, "conllu"},
+                                                                        {SentenceFormat::kSlashed, "slashed"},
+                                                                        {SentenceFormat::kLines, "lines"},
+                                                                        {SentenceFormat::kJsonl, "jsonl"}};
 
 constexpr std::array<std::string_view, 10> kConlluColumns{"id",    "form", "lemma",  "upos", "xpos",
                                                           "feats", "head", "deprel", "deps", "misc"};
@@ -366,11 +366,13 @@ void TextCutter::cut(Sentence& s) {
 }
 
 std::string_view name_of(SentenceFormat format) {
-  return std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& n) { return n.first == format; })->second;
+  return std::find_if(std::begin(kFormatNames), std::end(kFormatNames),
+                      [&](const auto& n) { return n.first == format; })
+      ->second;
 }
 
 std::optional<SentenceFormat> sentence_format_from_name(std::string_view name) {
-  for (const auto& [format, its_name] : kNames)
+  for (const auto& [format, its_name] : kFormatNames)
     if (its_name == name) return format;
   return std::nullopt;
 }

@@ -8,7 +8,7 @@
 namespace mnemo {
 namespace {
 
-constexpr std::pair<TagScheme, std::string_view> kNames[] = {
+constexpr std::pair<TagScheme, std::string_view> kSchemeNames[] = {
     {TagScheme::kNone, "none"},   {TagScheme::kIob1, "iob1"}, {TagScheme::kBio, "bio"},    {TagScheme::kIoe2, "ioe2"},
     {TagScheme::kBioes, "bioes"}, {TagScheme::kBmes, "bmes"}, {TagScheme::kBilou, "bilou"}};
 
@@ -63,11 +63,13 @@ bool begins_span(const TagParts& before, const TagParts& now) {
 }  // namespace
 
 std::string_view name_of(TagScheme scheme) {
-  return std::find_if(std::begin(kNames), std::end(kNames), [&](const auto& n) { return n.first == scheme; })->second;
+  return std::find_if(std::begin(kSchemeNames), std::end(kSchemeNames),
+                      [&](const auto& n) { return n.first == scheme; })
+      ->second;
 }
 
 std::optional<TagScheme> scheme_from_name(std::string_view name) {
-  for (const auto& [scheme, its_name] : kNames)
+  for (const auto& [scheme, its_name] : kSchemeNames)
     if (its_name == name) return scheme;
   return std::nullopt;
 }

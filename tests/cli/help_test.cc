@@ -11,13 +11,6 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> out;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) out.push_back(line);
-  return out;
-}
-
 std::size_t columns(const std::string& line) {
   std::size_t out = 0;
   for (const char32_t c : mnemo::to_code_points(line)) out += c < 0x2E80 ? 1 : 2;

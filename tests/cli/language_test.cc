@@ -43,7 +43,7 @@ class LanguageFixture {
   TemporaryFolder folder_;
 };
 
-const LanguageFixture& trained() {
+const LanguageFixture& trained_language() {
   static const std::unique_ptr<const LanguageFixture> fixture = [] {
     auto made = std::make_unique<LanguageFixture>();
     const Outcome outcome = made->train("run");
@@ -116,7 +116,7 @@ TEST_CASE("a configuration that does not suit a language model is refused by its
 }
 
 TEST_CASE("generate continues a prompt: the same seed gives the same text, whatever is generated beside it") {
-  const LanguageFixture& f = trained();
+  const LanguageFixture& f = trained_language();
   const std::string model = f.path("run/model.safetensors");
   const Outcome greedy = f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"});
   INFO(greedy.err);
@@ -155,7 +155,7 @@ TEST_CASE("generate continues a prompt: the same seed gives the same text, whate
 }
 
 TEST_CASE("generate reads its prompt from a file or a pipe, and refuses what the model does not know") {
-  const LanguageFixture& f = trained();
+  const LanguageFixture& f = trained_language();
   const std::string model = f.path("run/model.safetensors");
   CHECK(
       f.mnemo({"generate", model, "--prompt-file", "-", "--temperature", "0", "--length", "3"}, "to be\n春眠\n").out ==
@@ -171,7 +171,7 @@ TEST_CASE("generate reads its prompt from a file or a pipe, and refuses what the
 }
 
 TEST_CASE("a full disk or a closed pipe ends generation and scoring with the reason") {
-  const auto& f = trained();
+  const auto& f = trained_language();
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"generate", f.path("run/model.safetensors"), "--length", "100000"},
         {"score", f.path("run/model.safetensors"), f.path("train.txt")}}) {
@@ -196,7 +196,7 @@ TEST_CASE("words are joined by blanks, and never the unknown one") {
 }
 
 TEST_CASE("evaluate reports perplexity, nats and bits per unit, with an interval and a paired comparison") {
-  const LanguageFixture& f = trained();
+  const LanguageFixture& f = trained_language();
   const std::string model = f.path("run/model.safetensors");
   const Outcome o = f.mnemo({"evaluate", model, f.path("train.txt"), "--format", "json", "--min", "perplexity=2"});
   INFO(o.err);
@@ -226,7 +226,7 @@ TEST_CASE("evaluate reports perplexity, nats and bits per unit, with an interval
 }
 
 TEST_CASE("a language model is trained on standard input as on a file") {
-  const LanguageFixture& f = trained();
+  const LanguageFixture& f = trained_language();
   std::vector<std::string> arguments = f.arguments("piped", {"--set", "data.train=-"});
   const Outcome o = f.mnemo(arguments, f.bytes("train.txt"));
   INFO(o.err);
@@ -235,7 +235,7 @@ TEST_CASE("a language model is trained on standard input as on a file") {
 }
 
 TEST_CASE("score gives the log-probability of each line by itself, in order, and rescores lists of candidates") {
-  const LanguageFixture& f = trained();
+  const LanguageFixture& f = trained_language();
   const std::string model = f.path("run/model.safetensors");
   const Outcome o = f.mnemo({"score", model}, "to be or not to be\n\n春眠不觉晓\nbe to\n");
   INFO(o.err);
@@ -355,7 +355,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
 }
 
 TEST_CASE("evaluate and score adapt if they are asked to") {
-  const auto& f = trained();
+  const auto& f = trained_language();
   const auto nats = [&](const std::vector<std::string>& more) {
     std::vector<std::string> all{"evaluate", f.path("run/model.safetensors"), f.path("other.txt"), "--format", "json"};
     all.insert(all.end(), more.begin(), more.end());
@@ -422,7 +422,7 @@ TEST_CASE("an adaptive softmax learns, generates and is loaded as it was saved")
 }
 
 TEST_CASE("quantised language models give nearly the same probabilities") {
-  const auto& f = trained();
+  const auto& f = trained_language();
   const std::string model = f.path("run/model.safetensors"), out = f.path("small.safetensors");
   const Outcome o = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--max-drop", "0.05", "-o", out,
                              "--overwrite", "--format", "json"});

@@ -69,7 +69,7 @@ class PoemFixture {
   TemporaryFolder folder_;
 };
 
-const PoemFixture& trained() {
+const PoemFixture& trained_poems() {
   static const std::unique_ptr<const PoemFixture> fixture = [] {
     auto made = std::make_unique<PoemFixture>();
     const Outcome outcome = made->train("run");
@@ -77,17 +77,6 @@ const PoemFixture& trained() {
     return made;
   }();
   return *fixture;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> out(1);
-  for (const char c : text)
-    if (c == '\n')
-      out.emplace_back();
-    else
-      out.back() += c;
-  out.pop_back();
-  return out;
 }
 
 // Lines of "xyz", every so-many-th "abcd".
@@ -160,7 +149,7 @@ TEST_CASE("poems: the same bytes for any number of threads, and after an interru
 }
 
 TEST_CASE("poems in a form keep it, and are written with their title and author") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   const Outcome o = f.generate({"--form", "五绝", "--title", "春曉", "--author", "王維", "--samples", "20", "--tones",
                                 "loose", "--allow-repeats", "--format", "jsonl"});
   INFO(o.err);
@@ -187,7 +176,7 @@ TEST_CASE("poems in a form keep it, and are written with their title and author"
 }
 
 TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   const Outcome o = f.generate({"--form", "七绝", "--acrostic", "春江月夜", "--tones", "loose", "--allow-repeats"});
   INFO(o.err);
   REQUIRE(o.code == 0);
@@ -223,7 +212,7 @@ TEST_CASE("an acrostic begins the lines, and candidates are ranked") {
 }
 
 TEST_CASE("impossible forms, and models that cannot write them, are refused") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   const auto refused = [&](const std::vector<std::string>& arguments, const std::string& text, int code = 1) {
     const Outcome o = f.generate(arguments);
     INFO(o.err);
@@ -278,7 +267,7 @@ TEST_CASE("impossible forms, and models that cannot write them, are refused") {
 }
 
 TEST_CASE("a tune from a file, and a built-in one") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   write_text(f.path("tune.txt"), "试\n中平A，中中平A。\n");
   const Outcome o = f.generate({"--form", f.path("tune.txt"), "--format", "jsonl", "--rhyme", "xinyun"});
   INFO(o.err);
@@ -291,7 +280,7 @@ TEST_CASE("a tune from a file, and a built-in one") {
 
 TEST_CASE("a traditional model's characters have the tones of a traditional text") {
   // 征 is level; 徵, which simplified texts write 征 too, may be oblique. Its line does not show a script, either.
-  const auto& f = trained();
+  const auto& f = trained_poems();
   write_text(f.path("oblique.txt"), "试\n仄中，中平A。\n");
   const std::vector<std::string> form{"--form", f.path("oblique.txt"), "--rhyme", "pingshui"};
   const auto with = [&](const std::vector<std::string>& more) {
@@ -308,7 +297,7 @@ TEST_CASE("a traditional model's characters have the tones of a traditional text
 }
 
 TEST_CASE("score names the rules that a poem breaks, line by line") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   const std::string poems =
       "白日依山盡，黃河入海流。\n欲窮千里目，更上一層山。\n\n千山鳥飛絕，萬徑人蹤滅。\n孤舟蓑笠翁，獨釣寒江雪。\n";
   const Outcome o = f.mnemo({"score", f.model(), "--form", "五绝"}, poems);
@@ -334,7 +323,7 @@ TEST_CASE("score names the rules that a poem breaks, line by line") {
 }
 
 TEST_CASE("overlap reports what generated text shares with a corpus") {
-  const auto& f = trained();
+  const auto& f = trained_poems();
   const Outcome o =
       f.generate({"--samples", "3", "--length", "40", "--format", "jsonl", "--overlap", f.path("train.json")});
   INFO(o.err);

@@ -73,6 +73,14 @@ inline void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
+/// The lines of an output, without their ends.
+inline std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) out.push_back(line);
+  return out;
+}
+
 /// Runs to the end, with `input` on standard input.
 inline Outcome run(const std::vector<std::string>& arguments, const std::string& folder,
                    const std::string& input = "") {

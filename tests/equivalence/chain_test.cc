@@ -12,6 +12,7 @@
 #include "nn/chain.h"
 #include "tests/catch.h"
 #include "tests/reference/chain.h"
+#include "tests/reference/every_target.h"
 
 using namespace mnemo;
 using reference::ChainWeights;
@@ -76,16 +77,6 @@ Truth enumerate(const Problem& p) {
     }
   }
   return out;
-}
-
-template <class Body>
-void on_every_target(const Body& body) {
-  for (const std::string& target : kernels::available_targets()) {
-    kernels::use_target(target);
-    INFO("instruction set " << target);
-    body();
-  }
-  kernels::use_target(kernels::available_targets().front());
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "nn/cell.h"
 #include "tests/catch.h"
 #include "tests/reference/cells.h"
+#include "tests/reference/every_target.h"
 #include "tests/reference/matmul.h"
 #include "tests/reference/optimizers.h"
 
@@ -29,16 +30,6 @@ std::vector<float> random_values(Index count, std::uint64_t stream, double scale
   std::vector<float> out(count);
   for (float& value : out) value = static_cast<float>(scale * random.normal());
   return out;
-}
-
-template <class Body>
-void on_every_target(const Body& body) {
-  for (const std::string& target : available_targets()) {
-    use_target(target);
-    INFO("instruction set " << target);
-    body();
-  }
-  use_target(available_targets().front());
 }
 
 // The same, with AVX-512 also without its low-precision products, as on older processors.

@@ -12,7 +12,7 @@ using namespace mnemo;
 
 namespace {
 
-constexpr float kTolerance = 1e-6f;
+constexpr float kCrfTolerance = 1e-6f;
 
 double largest_difference(std::span<const float> expected, const float* found) {
   double out = 0;
@@ -65,10 +65,10 @@ TEST_CASE("the CRF agrees with pytorch-crf, forward and backward") {
     CHECK(std::abs(loss - static_cast<double>(tensor("loss")->floats()[0])) < 1e-5);
     for (Index i = 0; i < packing.tokens(); ++i)
       CHECK(largest_difference(tensor("grad.scores")->floats().subspan(i * K, K), gradient.data() + rows[i] * K) <
-            kTolerance);
+            kCrfTolerance);
     crf.visit([&](Parameter& p) {
       INFO(p.name);
-      CHECK(largest_difference(tensor("grad." + p.name.substr(4))->floats(), p.gradient.data()) < kTolerance);
+      CHECK(largest_difference(tensor("grad." + p.name.substr(4))->floats(), p.gradient.data()) < kCrfTolerance);
     });
     const Chain chain = crf.chain();
     ChainScores sentence;

@@ -12,7 +12,9 @@ using namespace mnemo;
 
 namespace {
 
-std::vector<std::string> names(int classes) { return std::vector<std::string>(static_cast<std::size_t>(classes), "x"); }
+std::vector<std::string> class_names(int classes) {
+  return std::vector<std::string>(static_cast<std::size_t>(classes), "x");
+}
 
 // `skill` is the fraction of records in which the gold class is certain to be the most probable one.
 Predictions draw(std::size_t records, int classes, bool multi_label, double skill, std::uint64_t seed) {
@@ -49,7 +51,7 @@ Predictions resampled(const Predictions& predictions, std::uint64_t seed, std::u
 }
 
 double metric_of(const Predictions& predictions, const std::string& metric, double threshold) {
-  return evaluate(predictions, names(predictions.classes), threshold).metrics().at(metric);
+  return evaluate(predictions, class_names(predictions.classes), threshold).metrics().at(metric);
 }
 
 }  // namespace

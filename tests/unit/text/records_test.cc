@@ -18,7 +18,7 @@ using mnemo::UsageError;
 
 namespace {
 
-using Rows = std::vector<std::string>;
+using Lines = std::vector<std::string>;
 
 constexpr Format kFormats[] = {Format::kLines,    Format::kTsv,    Format::kCsv,  Format::kJsonl,
                                Format::kFasttext, Format::kSpaced, Format::kTrees};
@@ -28,9 +28,9 @@ std::unique_ptr<mnemo::RecordReader> open(const std::string& bytes, const Record
 }
 
 // Each record as LINE[LABEL|LABEL]TEXT.
-Rows rows(const std::string& bytes, const RecordOptions& options, mnemo::ReadCounts* counts = nullptr) {
+Lines rows(const std::string& bytes, const RecordOptions& options, mnemo::ReadCounts* counts = nullptr) {
   const auto reader = open(bytes, options);
-  Rows found;
+  Lines found;
   for (Record record; reader->next(record);) {
     std::string row = fmt::format("{}[", record.line);
     for (std::size_t i = 0; i < record.labels.size(); ++i) row += (i > 0 ? "|" : "") + record.labels[i];
@@ -82,21 +82,21 @@ TEST_CASE("formats have names") {
 }
 
 TEST_CASE("lines: every line is a text") {
-  CHECK(rows("a\tb\n\n c \n", of(Format::kLines)) == Rows{"1[]a\tb", "2[]", "3[] c "});
+  CHECK(rows("a\tb\n\n c \n", of(Format::kLines)) == Lines{"1[]a\tb", "2[]", "3[] c "});
   CHECK(rows("", of(Format::kLines)).empty());
 }
 
 TEST_CASE("tsv: label and text in the first two columns") {
-  CHECK(rows("1\tgood film\n0\t \"bad\n0\t\n", of(Format::kTsv)) == Rows{"1[1]good film", "2[0] \"bad", "3[0]"});
-  CHECK(rows("a\tx\t9\nb\ty\t8\n", of(Format::kTsv)) == Rows{"1[a]x", "2[b]y"});
+  CHECK(rows("1\tgood film\n0\t \"bad\n0\t\n", of(Format::kTsv)) == Lines{"1[1]good film", "2[0] \"bad", "3[0]"});
+  CHECK(rows("a\tx\t9\nb\ty\t8\n", of(Format::kTsv)) == Lines{"1[a]x", "2[b]y"});
 }
 
 TEST_CASE("tsv: columns by number, and by the header's name") {
-  CHECK(rows("x\t7\ta\n", columns(Format::kTsv, "3", "1")) == Rows{"1[a]x"});
-  CHECK(rows("review\tid\tstars\nx\t7\ta\n", columns(Format::kTsv, "stars", "review")) == Rows{"2[a]x"});
+  CHECK(rows("x\t7\ta\n", columns(Format::kTsv, "3", "1")) == Lines{"1[a]x"});
+  CHECK(rows("review\tid\tstars\nx\t7\ta\n", columns(Format::kTsv, "stars", "review")) == Lines{"2[a]x"});
   RecordOptions options = of(Format::kTsv);
   options.header = true;
-  CHECK(rows("label\ttext\na\tx\n", options) == Rows{"2[a]x"});
+  CHECK(rows("label\ttext\na\tx\n", options) == Lines{"2[a]x"});
 }
 
 TEST_CASE("tsv: every row has as many columns as the first") {
@@ -110,20 +110,20 @@ TEST_CASE("tsv: every row has as many columns as the first") {
 TEST_CASE("csv: quotes, doubled quotes, separators and newlines inside quotes") {
   const std::string bytes = "label,text\r\n1,\"a, \"\"b\"\"\"\r\n0,\"two\r\nlines\n\"\r\n1,a \"b\" c\n\"0\",\"\"\n";
   mnemo::ReadCounts counts;
-  CHECK(rows(bytes, of(Format::kCsv), &counts) == Rows{"2[1]a, \"b\"", "3[0]two\nlines\n", "6[1]a \"b\" c", "7[0]"});
+  CHECK(rows(bytes, of(Format::kCsv), &counts) == Lines{"2[1]a, \"b\"", "3[0]two\nlines\n", "6[1]a \"b\" c", "7[0]"});
   CHECK(counts.crlf_lines == 4);
 }
 
 TEST_CASE("csv: columns by name, number and without a header") {
-  CHECK(rows("id,stars,review\n7,a,x\n", columns(Format::kCsv, "stars", "review")) == Rows{"2[a]x"});
-  CHECK(rows("id,stars,review\n7,a,x\n", columns(Format::kCsv, "2", "3")) == Rows{"2[a]x"});
+  CHECK(rows("id,stars,review\n7,a,x\n", columns(Format::kCsv, "stars", "review")) == Lines{"2[a]x"});
+  CHECK(rows("id,stars,review\n7,a,x\n", columns(Format::kCsv, "2", "3")) == Lines{"2[a]x"});
   RecordOptions options = of(Format::kCsv);
   options.header = false;
-  CHECK(rows("a,x\n", options) == Rows{"1[a]x"});
+  CHECK(rows("a,x\n", options) == Lines{"1[a]x"});
   options.separator = ";";
-  CHECK(rows("a;\"x;y\"\n", options) == Rows{"1[a]x;y"});
+  CHECK(rows("a;\"x;y\"\n", options) == Lines{"1[a]x;y"});
   options.separator = "\\t";
-  CHECK(rows("a\t\"x\ty\"\n", options) == Rows{"1[a]x\ty"});
+  CHECK(rows("a\t\"x\ty\"\n", options) == Lines{"1[a]x\ty"});
 }
 
 TEST_CASE("csv: an invalid row is an error with line and column") {
@@ -158,8 +158,8 @@ TEST_CASE("jsonl: a key given twice, and a line of many objects") {
 TEST_CASE("jsonl: labels of every simple type") {
   CHECK(rows("{\"text\": \"x\\ny\", \"label\": \"a\", \"more\": [1, {}]}\n{\"label\":1,\"text\":\"\"}\n"
              "{\"label\":-1.5,\"text\":\"中\"}\n{\"label\":true,\"text\":\"z\"}\n",
-             of(Format::kJsonl)) == Rows{"1[a]x\ny", "2[1]", "3[-1.5]中", "4[true]z"});
-  CHECK(rows("{\"stars\": 5, \"review\": \"x\"}", columns(Format::kJsonl, "stars", "review")) == Rows{"1[5]x"});
+             of(Format::kJsonl)) == Lines{"1[a]x\ny", "2[1]", "3[-1.5]中", "4[true]z"});
+  CHECK(rows("{\"stars\": 5, \"review\": \"x\"}", columns(Format::kJsonl, "stars", "review")) == Lines{"1[5]x"});
 }
 
 TEST_CASE("jsonl: an invalid line is an error with line and column") {
@@ -183,34 +183,34 @@ TEST_CASE("jsonl: an invalid line is an error with line and column") {
 
 TEST_CASE("fasttext: labels are at the start of the line") {
   CHECK(rows("__label__a good film\n__label__b\t x __label__c\n__label__c\n", of(Format::kFasttext)) ==
-        Rows{"1[a]good film", "2[b]x __label__c", "3[c]"});
+        Lines{"1[a]good film", "2[b]x __label__c", "3[c]"});
   CHECK(rows("__label__a __label__b  x\n__label__a __label__a\nno label\n", several(Format::kFasttext)) ==
-        Rows{"1[a|b]x", "2[a]", "3[]no label"});
+        Lines{"1[a|b]x", "2[a]", "3[]no label"});
   CHECK_THAT(error_of("__label__a __label__b x\n", of(Format::kFasttext)),
              contains_text("memory:1: several labels (\"a\", \"b\")"));
   CHECK_THAT(error_of("good film\n", of(Format::kFasttext)),
              contains_text("memory:1: no label: expected __label__LABEL"));
   CHECK_THAT(error_of("__label__ x\n", of(Format::kFasttext)), contains_text("an empty label"));
-  CHECK(rows("good film\n__label__a x\n", unlabelled(Format::kFasttext)) == Rows{"1[]good film", "2[a]x"});
+  CHECK(rows("good film\n__label__a x\n", unlabelled(Format::kFasttext)) == Lines{"1[]good film", "2[a]x"});
 }
 
 TEST_CASE("spaced: the label ends at the first space") {
   CHECK(rows("1 good film \n0  \tbad\nDESC:def What is x ?\n2\n3 \n", of(Format::kSpaced)) ==
-        Rows{"1[1]good film", "2[0]bad", "3[DESC:def]What is x ?", "4[2]", "5[3]"});
+        Lines{"1[1]good film", "2[0]bad", "3[DESC:def]What is x ?", "4[2]", "5[3]"});
   CHECK_THAT(error_of("1 a\n no label\n", of(Format::kSpaced)), contains_text("memory:2: an empty label"));
 }
 
 TEST_CASE("several labels in one cell") {
-  CHECK(rows("a,b\tx\n\ty\n a , b,a\tz\n", several(Format::kTsv)) == Rows{"1[a|b]x", "2[]y", "3[a|b]z"});
-  CHECK(rows("label,text\n\"a,b\",x\n", several(Format::kCsv)) == Rows{"2[a|b]x"});
-  CHECK(rows("a,b x\n", several(Format::kSpaced)) == Rows{"1[a|b]x"});
+  CHECK(rows("a,b\tx\n\ty\n a , b,a\tz\n", several(Format::kTsv)) == Lines{"1[a|b]x", "2[]y", "3[a|b]z"});
+  CHECK(rows("label,text\n\"a,b\",x\n", several(Format::kCsv)) == Lines{"2[a|b]x"});
+  CHECK(rows("a,b x\n", several(Format::kSpaced)) == Lines{"1[a|b]x"});
   CHECK(rows("{\"text\":\"x\",\"label\":[\"a\",1,true]}\n{\"text\":\"y\",\"label\":[]}\n{\"text\":\"z\",\"label\":\"a,"
              "b\"}\n"
              "{\"text\":\"n\",\"label\":null}\n",
-             several(Format::kJsonl)) == Rows{"1[a|1|true]x", "2[]y", "3[a,b]z", "4[]n"});
+             several(Format::kJsonl)) == Lines{"1[a|1|true]x", "2[]y", "3[a,b]z", "4[]n"});
   RecordOptions options = several(Format::kTsv);
   options.label_separator = "; ";
-  CHECK(rows("a; b,c\tx\n", options) == Rows{"1[a|b,c]x"});
+  CHECK(rows("a; b,c\tx\n", options) == Lines{"1[a|b,c]x"});
   CHECK_THAT(error_of("a,,b\tx\n", several(Format::kTsv)), contains_text("memory:1: an empty label"));
 }
 
@@ -218,16 +218,16 @@ TEST_CASE("trees: the sentence with the root's label") {
   CHECK(
       rows(
           "(3 (2 It) (4 (2 's) (2 -LRB-great-RRB-)))\n( 0 (1  No ) (2 -LRB-) (2 -RSB-) (2 1\\/2\\*) (2 a\\b))\n(2 x)\n",
-          of(Format::kTrees)) == Rows{"1[3]It 's -LRB-great-RRB-", "2[0]No ( ] 1/2* a\\b", "3[2]x"});
+          of(Format::kTrees)) == Lines{"1[3]It 's -LRB-great-RRB-", "2[0]No ( ] 1/2* a\\b", "3[2]x"});
 }
 
 TEST_CASE("trees: phrases that are not neutral, each once") {
   RecordOptions options = of(Format::kTrees);
   options.phrases = true;
   CHECK(rows("(3 (2 It) (4 (2 's) (3 GREAT)))\n(1 (0 (2 Not) (4 great)) (2 -LRB-))\n(1 (1 It) (1 's))\n", options) ==
-        Rows{"1[1]it 's great", "1[1]'s great", "1[1]great", "2[0]not great (", "2[0]not great", "3[0]it 's", "3[0]it",
-             "3[0]'s"});
-  CHECK(rows("(2 (2 İX) (4 Y))\n", options) == Rows{"1[1]y"});
+        Lines{"1[1]it 's great", "1[1]'s great", "1[1]great", "2[0]not great (", "2[0]not great", "3[0]it 's", "3[0]it",
+              "3[0]'s"});
+  CHECK(rows("(2 (2 İX) (4 Y))\n", options) == Lines{"1[1]y"});
   CHECK_THAT(error_of("(3 (5 x))\n", options),
              contains_text("memory:1: a phrase with the label \"5\", expected 0 to 4"));
   const auto reader = open("(3 (2 It) (4 is))", options);
@@ -252,38 +252,38 @@ TEST_CASE("trees: deep nesting does no harm") {
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "(3 ";
   deep += "x" + std::string(100000, ')');
-  CHECK(rows(deep, of(Format::kTrees)) == Rows{"1[3]x"});
+  CHECK(rows(deep, of(Format::kTrees)) == Lines{"1[3]x"});
   RecordOptions options = of(Format::kTrees);
   options.phrases = true;
-  CHECK(rows(deep, options) == Rows{"1[1]x"});
+  CHECK(rows(deep, options) == Lines{"1[1]x"});
   CHECK_THAT(error_of(deep.substr(0, deep.size() - 1), options), contains_text("1 brackets are open"));
 }
 
 TEST_CASE("empty lines are skipped and counted if a label is required") {
   mnemo::ReadCounts counts;
-  CHECK(rows("\na\tx\n\n\nb\ty\n\n", of(Format::kTsv), &counts) == Rows{"2[a]x", "5[b]y"});
+  CHECK(rows("\na\tx\n\n\nb\ty\n\n", of(Format::kTsv), &counts) == Lines{"2[a]x", "5[b]y"});
   CHECK(counts.empty_lines == 4);
-  CHECK(rows("\nlabel,text\n\na,x\n", of(Format::kCsv)) == Rows{"4[a]x"});
-  CHECK(rows("\n{\"label\":1,\"text\":\"\"}\n", of(Format::kJsonl)) == Rows{"2[1]"});
-  CHECK(rows("\n__label__a\n", of(Format::kFasttext)) == Rows{"2[a]"});
-  CHECK(rows("\n1 x\n", of(Format::kSpaced)) == Rows{"2[1]x"});
-  CHECK(rows("\n(2 x)\n", of(Format::kTrees)) == Rows{"2[2]x"});
+  CHECK(rows("\nlabel,text\n\na,x\n", of(Format::kCsv)) == Lines{"4[a]x"});
+  CHECK(rows("\n{\"label\":1,\"text\":\"\"}\n", of(Format::kJsonl)) == Lines{"2[1]"});
+  CHECK(rows("\n__label__a\n", of(Format::kFasttext)) == Lines{"2[a]"});
+  CHECK(rows("\n1 x\n", of(Format::kSpaced)) == Lines{"2[1]x"});
+  CHECK(rows("\n(2 x)\n", of(Format::kTrees)) == Lines{"2[2]x"});
 }
 
 TEST_CASE("empty lines are records if no label is required") {
-  CHECK(rows("a\tx\n\nb\ty\n", unlabelled(Format::kTsv)) == Rows{"1[a]x", "2[]", "3[b]y"});
-  CHECK(rows("text\nx\n\n", unlabelled(Format::kCsv)) == Rows{"2[]x", "3[]"});
-  CHECK(rows("\n{\"text\":\"x\"}\n", unlabelled(Format::kJsonl)) == Rows{"1[]", "2[]x"});
-  CHECK(rows("\n\n", unlabelled(Format::kFasttext)) == Rows{"1[]", "2[]"});
-  CHECK(rows("\n1 x\n", unlabelled(Format::kSpaced)) == Rows{"1[]", "2[1]x"});
-  CHECK(rows("\n(2 x)\n", unlabelled(Format::kTrees)) == Rows{"1[]", "2[2]x"});
+  CHECK(rows("a\tx\n\nb\ty\n", unlabelled(Format::kTsv)) == Lines{"1[a]x", "2[]", "3[b]y"});
+  CHECK(rows("text\nx\n\n", unlabelled(Format::kCsv)) == Lines{"2[]x", "3[]"});
+  CHECK(rows("\n{\"text\":\"x\"}\n", unlabelled(Format::kJsonl)) == Lines{"1[]", "2[]x"});
+  CHECK(rows("\n\n", unlabelled(Format::kFasttext)) == Lines{"1[]", "2[]"});
+  CHECK(rows("\n1 x\n", unlabelled(Format::kSpaced)) == Lines{"1[]", "2[1]x"});
+  CHECK(rows("\n(2 x)\n", unlabelled(Format::kTrees)) == Lines{"1[]", "2[2]x"});
 }
 
 TEST_CASE("a label may be missing in an unambiguous way if none is required") {
-  CHECK(rows("id,text\n1,x\n", unlabelled(Format::kCsv)) == Rows{"2[]x"});
-  CHECK(rows("label,text\n,x\na,y\n", unlabelled(Format::kCsv)) == Rows{"2[]x", "3[a]y"});
+  CHECK(rows("id,text\n1,x\n", unlabelled(Format::kCsv)) == Lines{"2[]x"});
+  CHECK(rows("label,text\n,x\na,y\n", unlabelled(Format::kCsv)) == Lines{"2[]x", "3[a]y"});
   CHECK(rows("{\"text\":\"x\"}\n{\"text\":\"y\",\"label\":null}\n{\"text\":\"z\",\"label\":\"\"}\n",
-             unlabelled(Format::kJsonl)) == Rows{"1[]x", "2[]y", "3[]z"});
+             unlabelled(Format::kJsonl)) == Lines{"1[]x", "2[]y", "3[]z"});
   CHECK_THAT(error_of("just text\n", unlabelled(Format::kTsv)), contains_text("expected at least 2 columns"));
 }
 
