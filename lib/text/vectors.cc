@@ -22,17 +22,17 @@ namespace {
 constexpr std::size_t kLinesToLookAt = 16;
 constexpr int kLargestDimension = 100000;
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool separates_fields(char c) { return c == ' ' || c == '\t'; }
 
 std::string_view trim_right(std::string_view text) {
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  while (!text.empty() && separates_fields(text.back())) text.remove_suffix(1);
   return text;
 }
 
 // Takes the last field off a text that is trimmed on the right; empty if there is none.
 std::string_view take_last_field(std::string_view& text) {
   std::size_t begin = text.size();
-  while (begin > 0 && !is_blank(text[begin - 1])) --begin;
+  while (begin > 0 && !separates_fields(text[begin - 1])) --begin;
   const std::string_view field = text.substr(begin);
   text = trim_right(text.substr(0, begin));
   return field;
@@ -187,7 +187,7 @@ class VectorsFile {
     fields_.clear();
     for (int i = 0; i < report().dimension && !line.empty(); ++i) fields_.push_back(take_last_field(line));
     word_ = line;
-    if (word_.empty() || is_blank(word_[0])) return false;
+    if (word_.empty() || separates_fields(word_[0])) return false;
     const std::string_view last = take_last_field(line);
     return line.empty() || !parse_float(last);
   }
