@@ -23,6 +23,7 @@ enum class Purpose : std::uint32_t {
   kTest = 8,
   kSample = 9,
   kConditions = 10,
+  kSubword = 11,
 };
 
 /// The Philox 4x32-10 block function.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "text/utf8.h"
@@ -33,7 +34,7 @@ void add_row(std::int32_t row, float weight, EncodedText& out) {
 }  // namespace
 
 TextEncoder::TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams)
-    : tokenizer_(tokenizer), vocabulary_(vocabulary), ngrams_(ngrams) {
+    : tokenizer_(std::move(tokenizer)), vocabulary_(vocabulary), ngrams_(ngrams) {
   check(ngrams_);
   if (table_rows() > kMostRows) fail("the embedding would have {} rows, expected at most {}", table_rows(), kMostRows);
 }

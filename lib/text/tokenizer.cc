@@ -1,6 +1,7 @@
 // A line is normalised as a whole, cut into units, and then folded (case, digits) unit by unit. Normalisation records
 // the pieces that it changed, through which the units' positions are mapped back to the original. ASCII lines skip
-// normalisation and the mapping.
+// normalisation and the mapping. Words are then cut into subwords; as folding maps code points one to one, counting
+// them finds a piece's place in the normal form.
 #include "text/tokenizer.h"
 
 #include <utf8proc.h>
@@ -8,6 +9,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "text/script.h"
 #include "text/utf8.h"
 #include "text/word_break.h"
 
@@ -84,6 +86,15 @@ void cut_unicode_words(std::string_view text, const Add& add) {
   }
 }
 
+template <class Add>
+void cut_subword_words(std::string_view text, const Add& add) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = subword_word_end(text, at);
+    add(static_cast<Offset>(at), static_cast<Offset>(end));
+    at = end;
+  }
+}
+
 // Maps bytes of the normal form back to those of the original, for queries in ascending order.
 class OriginalPlace {
  public:
@@ -150,13 +161,15 @@ std::string_view name_of(Unit unit) {
       return "grapheme";
     case Unit::kUnicodeWord:
       return "unicode-word";
+    case Unit::kSubword:
+      return "subword";
     default:
       return "word";
   }
 }
 
 std::optional<Unit> unit_from_name(std::string_view name) {
-  for (const auto unit : {Unit::kChar, Unit::kGrapheme, Unit::kWord, Unit::kUnicodeWord})
+  for (const auto unit : {Unit::kChar, Unit::kGrapheme, Unit::kWord, Unit::kUnicodeWord, Unit::kSubword})
     if (name_of(unit) == name) return unit;
   return std::nullopt;
 }
@@ -164,20 +177,29 @@ std::optional<Unit> unit_from_name(std::string_view name) {
 void Tokens::clear() {
   text_.clear();
   tokens_.clear();
-  pieces_.clear();
+  changes_.clear();
 }
 
-void Tokenizer::tokenize(std::string_view line, Tokens& out) const {
+void Tokenizer::tokenize(std::string_view line, Tokens& out, const MergeDropout& dropout) const {
   check_size(line.size());
   out.clear();
   const bool ascii = is_ascii(line);
+  if (options_.unit == Unit::kSubword && !line.empty()) {
+    out.text_ = ' ';
+    out.changes_.push_back({0, 0, 0, 1});
+  }
   if (ascii)
-    out.text_ = line;
+    out.text_ += line;
   else
-    normalize_mapped(line, options_.normalize, out.text_, out.pieces_, out.code_points_);
+    normalize_mapped(line, options_.normalize, out.text_, out.changes_, out.code_points_);
   check_size(out.text_.size());
   segment(out, ascii);
-  if (options_.lowercase || options_.zero_digits) fold(out, ascii);
+  if (subwords_)
+    for (auto& word : out.tokens_) word.begin = word.text_begin, word.end = word.text_end;
+  const bool folds = options_.lowercase || options_.zero_digits;
+  if (folds) fold(out, ascii);
+  // Folding leaves the text that was there before in folded_, and ASCII where it is.
+  if (subwords_) split_words(out, folds && !ascii ? out.folded_ : out.text_, dropout);
 }
 
 void Tokenizer::take_units(std::span<const std::string> units, Tokens& out) const {
@@ -190,14 +212,14 @@ void Tokenizer::take_units(std::span<const std::string> units, Tokens& out) cons
       out.text_ += unit;
     } else {
       all_ascii = false;
-      normalize_mapped(unit, options_.normalize, out.text_, out.pieces_, out.code_points_);
+      normalize_mapped(unit, options_.normalize, out.text_, out.changes_, out.code_points_);
     }
     check_size(out.text_.size());
     const auto end = static_cast<Offset>(out.text_.size()), next = place + static_cast<Offset>(unit.size());
     out.tokens_.push_back({begin, end, place, next});
     place = next;
   }
-  out.pieces_.clear();
+  out.changes_.clear();
   if (options_.lowercase || options_.zero_digits) fold(out, all_ascii);
 }
 
@@ -212,11 +234,13 @@ void Tokenizer::segment(Tokens& out, bool ascii) const {
         return cut_words(out.text_, add);
       case Unit::kUnicodeWord:
         return cut_unicode_words(out.text_, add);
+      case Unit::kSubword:
+        return cut_subword_words(out.text_, add);
     }
   };
-  if (out.pieces_.empty())
+  if (out.changes_.empty())
     return cut([&](Offset begin, Offset end) { out.tokens_.push_back({begin, end, begin, end}); });
-  OriginalPlace begins(out.pieces_), ends(out.pieces_);
+  OriginalPlace begins(out.changes_), ends(out.changes_);
   cut([&](Offset begin, Offset end) { out.tokens_.push_back({begin, end, begins.begin_of(begin), ends.end_of(end)}); });
 }
 
@@ -233,6 +257,36 @@ void Tokenizer::fold(Tokens& out, bool ascii) const {
     out.tokens_[i].text_end = static_cast<Offset>(out.folded_.size());
   }
   out.text_.swap(out.folded_);
+}
+
+// Replaces the words by their pieces. The words' ranges are those of the normal form; `normal` is where it lies.
+void Tokenizer::split_words(Tokens& out, const std::string& normal, const MergeDropout& dropout) const {
+  OriginalPlace begins(out.changes_), ends(out.changes_);
+  out.words_.clear();
+  out.words_.swap(out.tokens_);
+  for (const Tokens::Token& word : out.words_) {
+    out.pieces_.clear();
+    subwords_->cut({out.text_.data() + word.text_begin, word.text_end - word.text_begin}, out.pieces_, out.memory_,
+                   dropout);
+    Offset at = word.text_begin, place = word.begin;
+    for (std::size_t i = 0; i < out.pieces_.size();) {
+      const Offset first = at, first_place = place;
+      const bool bytes = out.pieces_[i].byte;
+      const Offset end = bytes ? at + utf8_length(out.text_[at]) : word.text_begin + out.pieces_[i].end;
+      for (; at < end; at += utf8_length(out.text_[at])) place += utf8_length(normal[place]);
+      const Tokens::Token piece{first, end, begins.begin_of(first_place), ends.end_of(place)};
+      if (!bytes) {
+        out.tokens_.push_back(piece);
+        ++i;
+        continue;
+      }
+      for (Offset byte = first; byte < end; ++byte, ++i) {
+        const auto begin = static_cast<Offset>(out.text_.size());
+        out.text_ += byte_unit(static_cast<unsigned char>(out.text_[byte]));
+        out.tokens_.push_back({begin, static_cast<Offset>(out.text_.size()), piece.begin, piece.end});
+      }
+    }
+  }
 }
 
 }  // namespace mnemo

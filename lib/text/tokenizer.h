@@ -1,8 +1,10 @@
-// Cutting a line into units: code points, grapheme clusters, words between blanks, words by Unicode's boundaries.
+// Cutting a line into units: code points, grapheme clusters, words between blanks, words by Unicode's boundaries,
+// subwords.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "text/normalize.h"
+#include "text/subwords.h"
 
 namespace mnemo {
 
@@ -19,9 +22,12 @@ namespace mnemo {
 ///               turns them into spaces, NFC does not.
 /// unicode-word: segments between word boundaries (UAX #29), without white space at either end; segments of only white
 ///               space are left out. Punctuation marks and ideographs are units of their own.
-enum class Unit { kChar, kGrapheme, kWord, kUnicodeWord };
+/// subword:      pieces of words (text/subwords.h). The line is read with a blank before it, so that its first word is
+///               spelled as within a line; each word is a blank, if there is one, and characters of one script
+///               (text/script.h). The units' concatenation without its first blank is the normalised line.
+enum class Unit { kChar, kGrapheme, kWord, kUnicodeWord, kSubword };
 
-/// char, grapheme, word, unicode-word.
+/// char, grapheme, word, unicode-word, subword.
 std::string_view name_of(Unit unit);
 std::optional<Unit> unit_from_name(std::string_view name);
 
@@ -46,7 +52,7 @@ class Tokens {
 
   /// Bytes [begin, end) of the original line that the unit came from; never inside a code point. From one unit to the
   /// next neither begin nor end decreases. Units overlap only if a stretch of the original that normalises as a whole
-  /// gave several units: each of them then has the range of the whole stretch.
+  /// gave several units, or a character of several bytes: each of them then has the range of the whole stretch.
   std::uint32_t begin(std::size_t i) const { return tokens_[i].begin; }
   std::uint32_t end(std::size_t i) const { return tokens_[i].end; }
 
@@ -62,29 +68,38 @@ class Tokens {
 
   std::string text_;  // the whole line in look-up form
   std::vector<Token> tokens_;
-  std::vector<ChangedPiece> pieces_;  // the rest is working memory of Tokenizer
+  std::vector<ChangedPiece> changes_;  // the rest is working memory of Tokenizer
   std::vector<std::int32_t> code_points_;
   std::string folded_;
+  std::vector<Token> words_;  // that are cut into subwords
+  std::vector<Piece> pieces_;
+  SubwordMemory memory_;
 };
 
 /// Cuts lines into units. It has no state, so threads may share it.
 class Tokenizer {
  public:
-  explicit Tokenizer(TokenizerOptions options) : options_(options) {}
+  /// `subwords` is needed for Unit::kSubword alone; without it the units are the words that subwords are made of.
+  explicit Tokenizer(TokenizerOptions options, std::shared_ptr<const Subwords> subwords = nullptr)
+      : options_(options), subwords_(std::move(subwords)) {}
 
   /// `line` must be valid UTF-8. Throws Error if it, or its normal form, has 4 GiB or more.
-  void tokenize(std::string_view line, Tokens& out) const;
+  /// `dropout` cuts subwords at random.
+  void tokenize(std::string_view line, Tokens& out, const MergeDropout& dropout = {}) const;
 
   /// Brings units that are already cut into look-up form. Their positions are bytes of the concatenation of all units.
   void take_units(std::span<const std::string> units, Tokens& out) const;
 
   const TokenizerOptions& options() const { return options_; }
+  const Subwords* subwords() const { return subwords_.get(); }
 
  private:
   void segment(Tokens& out, bool ascii) const;
   void fold(Tokens& out, bool ascii) const;
+  void split_words(Tokens& out, const std::string& normal, const MergeDropout& dropout) const;
 
   TokenizerOptions options_;
+  std::shared_ptr<const Subwords> subwords_;
 };
 
 }  // namespace mnemo

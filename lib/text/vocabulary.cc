@@ -4,52 +4,13 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "text/packed_bytes.h"
 #include "text/utf8.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::string_view kMagic = "mnemo-vocabulary-1\n";
-
-void append_number(std::string& bytes, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(0x80 | (value & 0x7F));
-  bytes += static_cast<char>(value);
-}
-
-// Reads the bytes that `serialize` wrote, without trusting them.
-class Parser {
- public:
-  explicit Parser(std::string_view bytes) : bytes_(bytes) {}
-
-  std::string_view take(std::uint64_t count) {
-    if (count > bytes_.size() - at_) damaged("cut off");
-    const auto part = bytes_.substr(at_, static_cast<std::size_t>(count));
-    at_ += part.size();
-    return part;
-  }
-
-  std::uint64_t number() {
-    std::uint64_t value = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(take(1)[0]);
-      const std::uint64_t low = byte & 0x7Fu;
-      if (shift == 63 && low > 1) break;
-      value |= low << shift;
-      if (byte < 0x80) return value;
-    }
-    damaged("a number of more than 64 bits");
-  }
-
-  std::size_t left() const { return bytes_.size() - at_; }
-
-  [[noreturn]] void damaged(std::string_view reason) const {
-    fail("the vocabulary is damaged at byte {} of {}: {}", at_, bytes_.size(), reason);
-  }
-
- private:
-  std::string_view bytes_;
-  std::size_t at_ = 0;
-};
+constexpr std::string_view kVocabularyMagic = "mnemo-vocabulary-1\n";
 
 }  // namespace
 
@@ -67,7 +28,7 @@ std::int32_t Vocabulary::add(std::string_view token) {
 }
 
 std::string Vocabulary::serialize() const {
-  std::string bytes(kMagic);
+  std::string bytes(kVocabularyMagic);
   append_number(bytes, static_cast<std::uint64_t>(size() - 1));
   append_number(bytes, count(kUnknown));
   for (std::int32_t id = 1; id < size(); ++id) {
@@ -79,9 +40,7 @@ std::string Vocabulary::serialize() const {
 }
 
 Vocabulary Vocabulary::parse(std::string_view bytes) {
-  Parser parser(bytes);
-  if (!bytes.starts_with(kMagic)) parser.damaged("it does not begin like a vocabulary");
-  parser.take(kMagic.size());
+  PackedReader parser(bytes, kVocabularyMagic, "the vocabulary");
   const std::uint64_t tokens = parser.number();
   Vocabulary vocabulary;
   vocabulary.counts_[kUnknown] = parser.number();
@@ -92,7 +51,7 @@ Vocabulary Vocabulary::parse(std::string_view bytes) {
     if (vocabulary.table_.find(token) >= 0) parser.damaged("a token is repeated");
     vocabulary.append(token, count);
   }
-  if (parser.left() > 0) parser.damaged("more bytes than it should have");
+  parser.end();
   return vocabulary;
 }
 

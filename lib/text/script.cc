@@ -1,0 +1,50 @@
+#include "text/script.h"
+
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+struct ScriptRange {
+  char32_t first, last;
+  std::uint8_t value;
+};
+
+#include "text/script_table.inc"
+
+}  // namespace
+
+std::uint8_t character_class(char32_t value) {
+  if (value < kScriptTableEnd)
+    return kScriptBlocks[kScriptIndex[value / kScriptBlock] * kScriptBlock + value % kScriptBlock];
+  for (const ScriptRange& range : kScriptRanges)
+    if (value >= range.first && value <= range.last) return range.value;
+  return kOtherCharacter;
+}
+
+std::size_t subword_word_end(std::string_view text, std::size_t at) {
+  const std::size_t size = text.size();
+  if (text[at] == ' ') {
+    std::size_t end = at;
+    while (end < size && text[end] == ' ') ++end;
+    // The last blank of several goes with the next word; so does a single one.
+    if (end == size) return size;
+    if (end - at > 1) return end - 1;
+    ++at;
+  }
+  CodePoint c = decode_utf8(text.data() + at);
+  std::uint8_t of_word = character_class(c.value);
+  at += c.length;
+  while (at < size) {
+    c = decode_utf8(text.data() + at);
+    const std::uint8_t next = character_class(c.value);
+    // A mark at the beginning joins whatever comes.
+    if (next != of_word && next != kJoiningMark && of_word != kJoiningMark) break;
+    if (text[at] == ' ') break;
+    if (next != kJoiningMark) of_word = next;
+    at += c.length;
+  }
+  return at;
+}
+
+}  // namespace mnemo
