@@ -34,10 +34,10 @@ void add_init(Command& program) {
                       "mnemo init tag train.conll dev.conll test.conll > my.json",
                       "mnemo init generate corpus.txt > my.json"};
   command.notes =
-      "Looks at format, columns, labels, script and size. A file with the word dev, valid or test in its name is used "
-      "for that, all others for train; a folder stands for the files in it with such names or train. The reason for "
-      "each choice goes to "
-      "standard error. Paths are written as given and are relative to the configuration file: keep it where you called "
+      "Looks at format, columns, labels, script and size. A file with a word such as dev, validation, test or eval in "
+      "its name is used for that, all others for train; a folder stands for the files in it with such names or train, "
+      "or for the only one without if none is for train. The reason for each choice goes to standard error. Paths are "
+      "written as given and are relative to the configuration file: keep it where you called "
       "mnemo.";
   auto o = std::make_shared<InitOptions>();
   command.argument("TASK", &o->task, "Task of the model").one_of({kTaskNames.begin(), kTaskNames.end()}).required();

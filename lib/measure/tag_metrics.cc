@@ -91,10 +91,13 @@ std::map<std::string, double> TagEvaluation::metrics() const {
   std::map<std::string, double> out{{"token_accuracy", token_accuracy()}};
   if (const auto accuracy = unknown_accuracy()) out["unknown_accuracy"] = *accuracy;
   if (scheme == TagScheme::kNone) return out;
-  out["precision"] = spans.precision();
-  out["recall"] = spans.recall();
-  out["f1"] = spans.f1();
-  if (strict) out["strict_f1"] = strict->f1();
+  const auto add = [&out](const char* name, double value, std::int64_t counted) {
+    if (counted > 0) out[name] = value;
+  };
+  add("precision", spans.precision(), spans.predicted);
+  add("recall", spans.recall(), spans.gold);
+  add("f1", spans.f1(), spans.gold + spans.predicted);
+  if (strict) add("strict_f1", strict->f1(), strict->gold + strict->predicted);
   return out;
 }
 

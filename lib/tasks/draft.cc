@@ -55,9 +55,10 @@ Part named_part(const std::string& path) {
   const auto any = [&](std::initializer_list<const char*> wanted) {
     return std::any_of(wanted.begin(), wanted.end(), [&](const char* word) { return words.contains(word); });
   };
-  if (any({"train"})) return Part::kTrain;
-  if (any({"dev", "valid", "validation", "val", "testa"})) return Part::kDev;
-  return any({"test", "testb"}) ? Part::kTest : Part::kNone;
+  if (any({"train", "training", "trn"})) return Part::kTrain;
+  if (any({"dev", "devel", "development", "valid", "validation", "validate", "val", "tune", "tuning", "testa"}))
+    return Part::kDev;
+  return any({"test", "testing", "tst", "testb", "eval", "evaluation", "heldout"}) ? Part::kTest : Part::kNone;
 }
 
 void sort_in(const std::string& path, PartFiles& parts) {
@@ -101,22 +102,28 @@ bool is_about(const std::string& path) {
   return words.contains("readme") || words.contains("license") || words.contains("licence");
 }
 
-// The files of a folder that are named for a part, in the order of their names; a file that is alone whatever its name.
-std::vector<std::string> data_files(const std::string& folder) {
+// The files of a folder that are named for a part, in the order of their names; a file whose name says nothing if it is
+// the only one and there is none for train. `left_out` gets the others.
+std::vector<std::string> data_files(const std::string& folder, std::vector<std::string>& left_out) {
   std::error_code error;
-  std::vector<std::string> all, named;
+  std::vector<std::string> named, others;
   std::filesystem::directory_iterator entries(folder, error);
   for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
     std::error_code ignored;  // of an entry that cannot be looked at, which is no file for training
     const std::string path = entries->path().string();
     if (!entries->is_regular_file(ignored) || entries->path().filename().string().front() == '.' || is_about(path))
       continue;
-    all.push_back(path);
-    if (named_part(path) != Part::kNone) named.push_back(path);
+    (named_part(path) != Part::kNone ? named : others).push_back(path);
   }
   if (error) fail("{}: cannot read the folder: {}", escaped(folder), error.message());
-  if (all.size() == 1) return all;
   std::sort(named.begin(), named.end());
+  std::sort(others.begin(), others.end());
+  const bool train =
+      std::ranges::any_of(named, [](const std::string& path) { return named_part(path) == Part::kTrain; });
+  if (!train && others.size() == 1)
+    named.push_back(others.front());
+  else
+    left_out.insert(left_out.end(), others.begin(), others.end());
   return named;
 }
 
@@ -130,13 +137,14 @@ PartFiles find_parts(const std::vector<std::string>& paths) {
       continue;
     }
     out.from_folder = true;
-    for (const std::string& file : data_files(path)) {
+    for (const std::string& file : data_files(path, out.left_out)) {
       check_path(file);
       sort_in(file, out);
     }
   }
   // A single file is train, whatever it is called.
-  if (out.train.empty() && out.dev.size() + out.test.size() == 1) out.train.swap(out.dev.empty() ? out.test : out.dev);
+  if (out.train.empty() && out.left_out.empty() && out.dev.size() + out.test.size() == 1)
+    out.train.swap(out.dev.empty() ? out.test : out.dev);
   if (out.train.empty()) fail("{}: found no file for train; name the files", escaped(paths.front()));
   return out;
 }

@@ -21,7 +21,8 @@ namespace mnemo {
 /// The files by their purpose.
 struct PartFiles {
   std::vector<std::string> train, dev, test;
-  bool from_folder = false;  ///< train was found in a folder, not named
+  std::vector<std::string> left_out;  ///< files of a folder whose names say nothing
+  bool from_folder = false;           ///< train was found in a folder, not named
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
 };
 

@@ -14,7 +14,7 @@ struct Proposal {
 };
 
 /// Looks at the files of a task: format, columns, labels, script, lengths and number of records. A file with the word
-/// dev, valid or test in its name becomes that, all others are train; a folder stands for the files in it that are
+/// dev, test or the like in its name becomes that, all others are train; a folder stands for the files in it that are
 /// named so or train, or for the one file in it. Each file is read several times, at the end by the reader of training.
 /// Throws UsageError for an unknown task, Error for files that cannot be read or in which the task finds nothing to
 /// learn.

@@ -163,7 +163,7 @@ TEST_CASE("init classify finds format, columns and labels of every kind of file"
 TEST_CASE("init refuses files without labels or tags, and says what it looked for") {
   CHECK_THAT(Looked("classify").refused("d.txt", "one thing\nanother thing\nand a third one\n"),
              contains_text("found no labels"));
-  CHECK_THAT(Looked("classify").refused("empty.tsv", ""), contains_text("has no lines"));
+  CHECK_THAT(Looked("classify").refused("empty.tsv", ""), contains_text("has no text"));
   CHECK_THAT(Looked("classify").refused("odd.tsv", many("a\tb c\nd\te f\n", 1200) + "a\n"),
              contains_text("odd.tsv:2401"));
   CHECK_THAT(Looked("tag").refused("d.txt", "plain text\nof words and more\n"), contains_text("found no tags"));
@@ -454,6 +454,22 @@ TEST_CASE("init sorts files by the words of their names") {
   write("alone/reviews.tsv");
   write("alone/README.md", "about\n");
   CHECK(looked.for_paths({f.path("alone")})["data"]["train"] == f.path("alone/reviews.tsv"));
+  for (const char* name : {"parts/my-training.tsv", "parts/validation.tsv", "parts/testing.tsv", "parts/notes.tsv"})
+    write(name);
+  const json parts = looked.for_paths({f.path("parts")});
+  CHECK(parts["data"]["train"] == f.path("parts/my-training.tsv"));
+  CHECK(parts["data"]["dev"] == f.path("parts/validation.tsv"));
+  CHECK(parts["data"]["test"] == f.path("parts/testing.tsv"));
+  CHECK_THAT(looked.reasons(), contains_text("left out, as their names do not say what they are for"));
+  CHECK_THAT(looked.reasons(), contains_text("parts/notes.tsv"));
+  // The only file without a part is train; dev alone beside others is not.
+  write("rest/reviews.tsv");
+  write("rest/eval.tsv");
+  CHECK(looked.for_paths({f.path("rest")})["data"]["train"] == f.path("rest/reviews.tsv"));
+  write("unclear/one.tsv");
+  write("unclear/two.tsv");
+  write("unclear/dev.tsv");
+  CHECK_THAT(looked.refused_paths({f.path("unclear")}), contains_text("found no file for train"));
   const std::string train = f.path("train.tsv");
   CHECK_THAT(looked.refused_paths({train, f.path("no/dev.tsv")}), contains_text("no/dev.tsv: cannot open"));
   CHECK_THAT(looked.refused_paths({train, write("test.tsv", "a b\n")}), contains_text("test.tsv:1: expected"));

@@ -219,6 +219,49 @@ TEST_CASE("a tagger's data are described before it is trained, and cross-validat
   CHECK_THAT(folds.out, contains_text("2 folds: f1 mean "));
 }
 
+TEST_CASE("F1 is not defined where there is no span and none was predicted") {
+  const TagFixture& f = tagger();
+  write_text(f.path("none.conll"), "saw VBD O\nit PRP O\n. . O\n\nrained VBD O\n. . O\n");
+  const Outcome json = f.mnemo({"evaluate", f.model(), f.path("none.conll"), "--format", "json"});
+  INFO(json.err);
+  REQUIRE(json.code == 0);
+  const auto metrics = nlohmann::json::parse(json.out)["metrics"];
+  CHECK(metrics["token_accuracy"] == 1);
+  for (const char* name : {"f1", "precision", "recall"}) CHECK_FALSE(metrics.contains(name));
+  const Outcome least = f.mnemo({"evaluate", f.model(), f.path("none.conll"), "--min", "f1=0.5"});
+  CHECK(least.code == 1);
+  CHECK_THAT(least.err, contains_text("--min f1: not defined on this data"));
+  // Four sentences with spans in eight folds: at least four folds have none, and are left out of the mean.
+  std::string text = tiny_sentences();
+  std::size_t end = 0;
+  for (int i = 0; i < 4; ++i) end = text.find("\n\n", end) + 2;
+  text.resize(end);
+  for (int i = 0; i < 200; ++i) text += "it PRP O\nrained VBD O\n" + std::to_string(i) + " CD O\n\n";
+  write_text(f.path("rare.conll"), text);
+  const Outcome folds = f.train("few", {"--folds", "8", "--set", "training.epochs=1", "--set", "data.dev=[]", "--set",
+                                        "data.train=" + f.path("rare.conll")});
+  INFO(folds.err);
+  REQUIRE(folds.code == 0);
+  CHECK_THAT(folds.err, contains_text("tags of column tag in train: O "));
+  CHECK_THAT(folds.out, contains_text("f1 is not defined on it"));
+}
+
+TEST_CASE("a tagger of graphemes joins them without blanks") {
+  const TagFixture f;
+  std::string rows;
+  for (int i = 0; i < 20; ++i) rows += "我 O\n爱 O\n北 B-LOC\n京 I-LOC\n\n";
+  write_text(f.path("zh.conll"), rows);
+  const Outcome trained = f.train("zh", {"--set", "data.train=" + f.path("zh.conll"), "--set", "data.dev=[]", "--set",
+                                         "text.unit=grapheme", "--set", "training.epochs=2"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const Outcome tagged = f.mnemo({"tag", f.path("zh/model.safetensors"), "--format", "jsonl"}, "我 O\n爱 O\n");
+  INFO(tagged.err);
+  const auto answer = nlohmann::json::parse(tagged.out);
+  CHECK(answer["text"] == "我爱");
+  CHECK(answer["tokens"][1]["start"] == 1);
+}
+
 TEST_CASE("tag appends its column to what was there, in order, in the scheme of the data") {
   const TagFixture& f = tagger();
   const Outcome o = f.mnemo({"tag", f.model()}, "in IN\nRome NNP\nParis NNP\n\n# a comment\nAlan\tNNP\nByron\tNNP\n");

@@ -510,7 +510,7 @@ Seen look(const PartFiles& parts, const Config& config) {
 Seen draft_format(const PartFiles& parts, Draft& draft) {
   const std::string& path = parts.train.front();
   const std::vector<std::string> lines = sample_lines(path, kSample, parts.invalid_utf8);
-  if (lines.empty()) fail("{}: has no lines", path);
+  if (lines.empty()) fail("{}: has no text", path);
   if (const ObjectLines found = parse_objects(lines); found.likely()) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());

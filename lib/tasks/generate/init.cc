@@ -74,7 +74,7 @@ bool is_array_of_objects(const std::string& text) {
 bool holds_poems(const std::string& path, InvalidUtf8 policy) {
   constexpr std::size_t kFirst = 10;
   const std::vector<std::string> first = first_lines(path, kFirst, policy);
-  if (first.empty()) fail("{}: has no lines", path);
+  if (first.empty()) fail("{}: has no text", path);
   const ObjectLines found = parse_objects(first);
   if (found.objects.size() == found.lines)
     fail("{}:1: holds JSON objects: expected plain text or an array of poems, found {}", path,
