@@ -156,8 +156,8 @@ class Run {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     if (!by_size.empty()) say(by_size);
-    if (o_.folds > 0) return folds(*data);
     data->describe_labels(say);
+    if (o_.folds > 0) return folds(*data);
     const auto model = build_model(task_, config_, request_, *data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read.

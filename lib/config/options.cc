@@ -57,6 +57,7 @@ class Reader {
       if (set.starts_with("task=")) apply_set(set);
     // An unknown task is one error, not one more for each key that it might have had.
     task_known_ = errors_.empty();
+    task_chosen_ = true;
     errors_.clear();
   }
 
@@ -145,6 +146,11 @@ class Reader {
   void set_option(const Option& o, const Json& value, const std::string& where) {
     try {
       if (task_known_ && !o.tasks.has(config_.task)) throw UsageError(not_of_task(o.tasks, config_.task));
+      if (task_chosen_ && o.key == "task") {
+        // The file's keys belong to the task of --set if it names another one.
+        Config unused;
+        return o.read(unused, value);
+      }
       o.read(config_, value);
       config_.by_size.erase(o.key);
       check_value(o);
@@ -169,6 +175,7 @@ class Reader {
   std::string name_;
   const GivenDefaults& given_;
   Config config_;
+  bool task_chosen_ = false;
   bool task_known_ = true;  ///< whether the task that the configuration names exists
   std::vector<std::string> errors_;
 };

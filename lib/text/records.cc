@@ -58,7 +58,7 @@ class SpacedReader : public RecordReader {
     if (!next_line(line_)) return false;
     if (line_.empty()) return true;
     const std::string_view line = line_;
-    const std::size_t end = std::min(line.find(' '), line.size());
+    const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
     set_labels(line.substr(0, end), record);
     record.text = trim(line.substr(end));
     return true;

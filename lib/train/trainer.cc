@@ -175,8 +175,11 @@ class Trainer {
     const std::string& schedule = config_.training.schedule;
     for (const ChangedKey& c : changed) {
       const bool new_end = c.key == "training.epochs" && (schedule == "linear" || schedule == "cosine");
-      options_.log(fmt::format("{} was {} and is {}{}", c.key, shown(c.before), shown(c.now),
-                               new_end ? "; from here on the learning rate follows the new end" : ""));
+      const bool limit = c.key == "training.epochs" || c.key == "training.max_minutes";
+      const char* effect = limit && !goes_on() ? "; the run is past that already"
+                           : new_end           ? "; from here on the learning rate follows the new end"
+                                               : "";
+      options_.log(fmt::format("{} was {} and is {}{}", c.key, shown(c.before), shown(c.now), effect));
     }
   }
 

@@ -197,6 +197,7 @@ TEST_CASE("fasttext: labels are at the start of the line") {
 TEST_CASE("spaced: the label ends at the first space") {
   CHECK(rows("1 good film \n0  \tbad\nDESC:def What is x ?\n2\n3 \n", of(Format::kSpaced)) ==
         Lines{"1[1]good film", "2[0]bad", "3[DESC:def]What is x ?", "4[2]", "5[3]"});
+  CHECK(rows("neg\tbad film\n", of(Format::kSpaced)) == Lines{"1[neg]bad film"});
   CHECK_THAT(error_of("1 a\n no label\n", of(Format::kSpaced)), contains_text("memory:2: an empty label"));
 }
 
