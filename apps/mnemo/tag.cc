@@ -44,7 +44,7 @@ class Tagging {
         model_(TextTagger::load(o.model)),
         words_(predicts_words(model_->config())),
         input_(input_options()),
-        writer_(model_->columns(), model_->config().text.unit == "char", writer_options()) {}
+        writer_(model_->columns(), !model_->config().text.blanks_between_units(), writer_options()) {}
 
   void run() {
     out_.text = writer_.head();

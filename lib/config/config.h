@@ -63,9 +63,12 @@ struct NgramConfig {
 };
 
 struct TextConfig {
+  /// Whether blanks stand between the units of a text; else the units joined are the text.
+  bool blanks_between_units() const { return unit == "word" || unit == "unicode-word"; }
+
   std::string unit = "word", normalize = "nfc", digits = "keep";
   bool lowercase = false;
-  std::int64_t min_count = 1, max_vocab = 0;
+  std::int64_t min_count = 1, max_vocab = 0, merges = 8000;
   NgramConfig ngrams;
   std::string pretrained, pretrained_vocabulary = "train";
   std::int64_t pretrained_limit = 0;

@@ -143,10 +143,13 @@ std::vector<Option> data_options() {
 // Long because it is a table: one option per row.
 std::vector<Option> text_options() {
   return {
-      option("text.unit", MNEMO_MEMBER(text.unit),
-             TaskValues{{"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}},
-             "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
-             "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units.")
+      option(
+          "text.unit", MNEMO_MEMBER(text.unit),
+          TaskValues{
+              {"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}, {"subword", kClassify | kGenerate}},
+          "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
+          "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units. "
+          "subword: parts of words by byte pair encoding, learnt from train.")
           .otherwise(kGenerate, "char"),
       option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"},
              "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
@@ -155,6 +158,10 @@ std::vector<Option> text_options() {
              "zero: look up units with every digit as 0."),
       option("text.min_count", MNEMO_MEMBER(text.min_count), Range{1, kMany},
              "Units that occur less often in train are unknown."),
+      option("text.merges", MNEMO_MEMBER(text.merges), Range{0, 1e6},
+             "With text.unit subword: how many pairs of pieces are merged. text.min_count and text.max_vocab then cut "
+             "rare subwords into smaller ones (Sennrich & Zhang 2019).")
+          .only(kClassify | kGenerate),
       option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
              "Maximum vocabulary size: the most frequent units are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},

@@ -61,6 +61,17 @@ TokenizerOptions tokenizer_options(const TextConfig& text) {
           .zero_digits = text.digits == "zero"};
 }
 
+Tokenizer tokenizer_of(const TextConfig& text, const Vocabulary& vocabulary) {
+  return Tokenizer(tokenizer_options(text), vocabulary.subwords());
+}
+
+Vocabulary build_vocabulary(const TextConfig& text, const VocabularyBuilder& builder) {
+  const auto min_count = static_cast<std::uint64_t>(text.min_count);
+  const auto max_vocab = static_cast<std::size_t>(text.max_vocab);
+  if (*unit_from_name(text.unit) != Unit::kSubword) return builder.build(min_count, max_vocab);
+  return builder.build_subwords(static_cast<std::size_t>(text.merges), min_count, max_vocab);
+}
+
 NgramOptions ngram_options(const TextConfig& text) {
   return {.char_min = static_cast<int>(text.ngrams.char_min),
           .char_max = static_cast<int>(text.ngrams.char_max),

@@ -23,6 +23,10 @@ Config load_model_config(const std::string& path, const std::vector<std::string>
 RecurrentOptions recurrent_options(const Config& config);
 
 TokenizerOptions tokenizer_options(const TextConfig& text);
+/// The tokenizer of a model with this vocabulary.
+Tokenizer tokenizer_of(const TextConfig& text, const Vocabulary& vocabulary);
+/// The vocabulary of what a tokenizer without subwords gave for train.
+Vocabulary build_vocabulary(const TextConfig& text, const VocabularyBuilder& builder);
 NgramOptions ngram_options(const TextConfig& text);
 
 }  // namespace mnemo

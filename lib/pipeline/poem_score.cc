@@ -31,15 +31,15 @@ void add_log_probability(const TextLanguageModel& model, const PoemForm& form, c
   std::vector<std::int32_t> ids;
   std::int64_t before = 0;
   Tokens tokens;
-  const Tokenizer tokenizer(model.tokenizer_options());
   const Poem poem{.title = {}, .author = {}, .form = form.name, .body = body};
-  for_record_units(poem, model.has_conditions(), tokenizer, tokens, [&](Section section, std::string_view unit) {
-    if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
-    if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model.text_end());
-    ids.push_back(model.vocabulary().find(unit));
-    if (section != Section::kBody) ++before;
-    if (ids.back() == Vocabulary::kUnknown) ++out.unknown;
-  });
+  for_record_units(poem, model.has_conditions(), model.tokenizer(), tokens,
+                   [&](Section section, std::string_view unit) {
+                     if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
+                     if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model.text_end());
+                     ids.push_back(model.vocabulary().find(unit));
+                     if (section != Section::kBody) ++before;
+                     if (ids.back() == Vocabulary::kUnknown) ++out.unknown;
+                   });
   const std::vector<double> log_p = model.log_probabilities(ids, pool);
   for (const double one : std::span(log_p).subspan(static_cast<std::size_t>(before))) out.log_probability += one;
   out.units = std::ssize(ids) - before;

@@ -36,12 +36,11 @@ void TextGenerator::add_conditions(const std::string& model_name) {
         fmt::format("{}: the model is not conditioned on titles and authors, as models of poems-json are", model_name));
   }
   Tokens tokens;
-  const Tokenizer tokenizer(model_.tokenizer_options());
   const Poem conditions{.title = request_.title,
                         .author = request_.author,
                         .form = request_.form ? request_.form->name : request_.form_name,
                         .body = {}};
-  for_record_units(conditions, true, tokenizer, tokens, [&](Section section, std::string_view unit) {
+  for_record_units(conditions, true, model_.tokenizer(), tokens, [&](Section section, std::string_view unit) {
     if (section == Section::kForm && !model_.vocabulary().contains(unit)) return;
     if (section == Section::kBody) return;
     add_unit(unit, section == Section::kAuthor ? "--author" : "--title");
@@ -51,10 +50,9 @@ void TextGenerator::add_conditions(const std::string& model_name) {
 void TextGenerator::add_prompt() {
   const std::string& prompt = request_.prompt;
   Tokens tokens;
-  const Tokenizer tokenizer(model_.tokenizer_options());
   for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
     const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
-    tokenizer.tokenize(std::string_view(prompt).substr(at, end - at), tokens);
+    model_.tokenizer().tokenize(std::string_view(prompt).substr(at, end - at), tokens);
     for (std::size_t i = 0; i < tokens.size(); ++i)
       add_unit(tokens.text(i), fmt::format("prompt, line {}, unit {}", number, i + 1));
     if (end < prompt.size()) units_.push_back(model_.line_end());
@@ -72,7 +70,8 @@ void TextGenerator::add_unit(std::string_view unit, const std::string& where) {
 void TextGenerator::constrain(const std::string& model_name) {
   const std::string& unit = model_.config().text.unit;
   if (unit != "char" && unit != "grapheme")
-    throw UsageError(fmt::format("--form: {} is a model of words; poems need a model of characters", model_name));
+    throw UsageError(fmt::format("--form: the units of {} are words or parts of them; poems need a model of characters",
+                                 model_name));
   std::vector<std::string_view> texts;
   texts.reserve(static_cast<std::size_t>(model_.vocabulary().size()));
   for (std::int32_t v = 0; v < model_.vocabulary().size(); ++v) texts.push_back(model_.vocabulary().text(v));
@@ -126,10 +125,12 @@ std::vector<GeneratedText> TextGenerator::run(ThreadPool& pool, const std::funct
   options.samples *= request_.candidates;
   if (!give) return best(generate(model_.network(), units_, options, pool));
   UnitJoiner joiner = joined_prompt();
-  return generate(model_.network(), units_, options, pool, [&](std::int32_t unit) {
+  auto texts = generate(model_.network(), units_, options, pool, [&](std::int32_t unit) {
     give(joiner.add(unit));
     return true;
   });
+  give(joiner.end());
+  return texts;
 }
 
 UnitJoiner TextGenerator::joined_prompt() const {
@@ -142,7 +143,7 @@ std::string TextGenerator::text(const GeneratedText& text) const {
   UnitJoiner joiner = joined_prompt();
   std::string out = request_.prompt;
   for (const std::int32_t unit : text.units) out += joiner.add(unit);
-  return out;
+  return out + joiner.end();
 }
 
 // The mean over the couplets that the form requires to be parallel.

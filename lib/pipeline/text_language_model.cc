@@ -69,7 +69,7 @@ void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tok
 TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled)
     : TextModel(config),
       vocabulary_(std::move(vocabulary)),
-      tokenizer_(mnemo::tokenizer_options(config.text)),
+      tokenizer_(tokenizer_of(config.text, vocabulary_)),
       line_end_(vocabulary_.find(kLineEnd)),
       network_(std::make_unique<LanguageModel>(network_options(config_, vocabulary_.size()))) {}
 
@@ -100,7 +100,7 @@ std::vector<std::string> TextLanguageModel::sample_texts() const {
   for (std::int32_t id = 1; id < std::min(vocabulary_.size(), 1 + 2 * kSampleUnits); ++id) {
     if (vocabulary_.text(id).front() == '\n') continue;
     if (id == 1 + kSampleUnits) texts.emplace_back();
-    if (config_.text.unit == "word" && !texts.back().empty()) texts.back() += ' ';
+    if (config_.text.blanks_between_units() && !texts.back().empty()) texts.back() += ' ';
     texts.back() += vocabulary_.text(id);
   }
   return texts;
@@ -166,7 +166,9 @@ std::vector<Json> TextLanguageModel::answer(const std::vector<Json>& records, Wo
 
 std::string UnitJoiner::add(std::int32_t id) {
   const std::string_view text = model_.vocabulary().text(id);
-  const bool blank = model_.config().text.unit == "word" && !line_begins_ && id != model_.line_end();
+  if (model_.vocabulary().subwords())
+    return id == model_.line_end() ? pieces_.end() + std::string(text) : pieces_.add(text);
+  const bool blank = model_.config().text.blanks_between_units() && !line_begins_ && id != model_.line_end();
   line_begins_ = id == model_.line_end();
   return (blank ? " " : "") + std::string(text);
 }

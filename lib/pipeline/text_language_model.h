@@ -72,7 +72,7 @@ class TextLanguageModel : public TextModel {
   const Vocabulary& vocabulary() const override { return vocabulary_; }
   std::vector<std::string> output_rows() const override;
   const char* task() const override { return kTask; }
-  const TokenizerOptions& tokenizer_options() const { return tokenizer_.options(); }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
   std::int32_t line_end() const { return line_end_; }
 
  private:
@@ -100,9 +100,12 @@ class UnitJoiner {
 
   /// The text that a unit adds: itself, preceded by a blank if units are words, except at the beginning of a line.
   std::string add(std::int32_t id);
+  /// What is left at the end: of subwords, a character of which some bytes are missing.
+  std::string end() { return pieces_.end(); }
 
  private:
   const TextLanguageModel& model_;
+  PieceJoiner pieces_;
   bool line_begins_ = true;
 };
 

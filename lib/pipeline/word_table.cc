@@ -13,7 +13,7 @@ namespace mnemo {
 WordTable::WordTable(const TextConfig& text, Vocabulary vocabulary)
     : text_(text),
       vocabulary_(std::move(vocabulary)),
-      encoder_(Tokenizer(tokenizer_options(text)), vocabulary_, ngram_options(text)) {}
+      encoder_(tokenizer_of(text, vocabulary_), vocabulary_, ngram_options(text)) {}
 
 Vocabulary WordTable::read_vocabulary(const SafetensorsFile& file, const Config& config) {
   const TensorView* words = file.find(format::kVocabulary);
@@ -89,7 +89,7 @@ void WordTable::round(kernels::Precision precision) {
 std::vector<std::string> WordTable::sample_texts() const {
   // Units can be as long as lines, for example in text without blanks. A sample is made from short ones.
   constexpr std::size_t kLongest = 64;
-  const std::string between = text_.unit == "char" || text_.unit == "grapheme" ? "" : " ";
+  const std::string between = text_.blanks_between_units() ? " " : "";
   std::vector<std::string> out{"", "\xEF\xBF\xBD"};
   constexpr std::int32_t kWords = 12;
   for (std::int32_t first = 1; first < vocabulary_.size() && out.size() < 6; first += 4 * kWords) {

@@ -196,12 +196,23 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   return out;
 }
 
-void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log) {
-  const std::int32_t before = vocabulary.size();
-  for (std::int32_t id = 1; id < from.vocabulary().size(); ++id)
-    if (from.vocabulary().text(id).front() != '\n') vocabulary.add(from.vocabulary().text(id));
-  if (vocabulary.size() > before)
-    log(fmt::format("{} more units from the model of --init-from", vocabulary.size() - before));
+Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextLanguageModel* from,
+                           const Log& log) {
+  if (from && from->vocabulary().subwords()) {
+    log(fmt::format("vocabulary: the {} subwords of the model of --init-from", from->vocabulary().size() - 1));
+    return from->vocabulary();
+  }
+  Vocabulary out = build_vocabulary(text, train);
+  if (out.subwords())
+    log(fmt::format("vocabulary: {} subwords by {} merges", out.size() - 1, out.subwords()->merges()));
+  else
+    log(fmt::format("vocabulary: {} of {} units", out.size() - 1, train.distinct()));
+  if (!from) return out;
+  const std::int32_t before = out.size();
+  for (std::int32_t id = 1; id < from->vocabulary().size(); ++id)
+    if (from->vocabulary().text(id).front() != '\n') out.add(from->vocabulary().text(id));
+  if (out.size() > before) log(fmt::format("{} more units from the model of --init-from", out.size() - before));
+  return out;
 }
 
 CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log) {

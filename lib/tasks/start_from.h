@@ -24,8 +24,11 @@ const TextLanguageModel* language_model_of(const TextModel* start);
 /// the same task its whole network.
 GivenDefaults defaults_from(const TextModel& start, const Config& config);
 
-/// Appends the units that only the language model knows, and reports their number to `log`.
-void add_units(const TextLanguageModel& from, Vocabulary& vocabulary, const Log& log);
+/// The vocabulary of train, whose units `train` counted, and of the language model that the run starts from (null: of
+/// none): its further units or, if its units are subwords, those alone, as merges of two corpora do not mix. Reports
+/// the numbers of units to `log`.
+Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextLanguageModel* from,
+                           const Log& log);
 
 struct CarriedOver {
   std::int64_t units = 0;   ///< of the new vocabulary whose vector is the old model's

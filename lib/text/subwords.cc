@@ -7,6 +7,7 @@
 
 #include "text/packed_bytes.h"
 #include "text/utf8.h"
+#include "text/vocabulary.h"
 
 namespace mnemo {
 namespace {
@@ -139,6 +140,20 @@ void Subwords::cut(std::string_view word, std::vector<Piece>& pieces, SubwordMem
   }
   for (std::uint32_t place = 0; place != kNoPlace; place = nodes[place].next)
     emit(nodes[place].symbol, nodes[place].begin, word, pieces);
+}
+
+void Subwords::for_each_unit(std::string_view word, SubwordMemory& memory,
+                             const std::function<void(std::string_view unit)>& use) const {
+  memory.pieces_.clear();
+  cut(word, memory.pieces_, memory);
+  std::size_t begin = 0;
+  for (const Piece& piece : memory.pieces_) {
+    if (piece.byte)
+      use(byte_unit(static_cast<unsigned char>(word[begin])));
+    else
+      use(word.substr(begin, piece.end - begin));
+    begin = piece.end;
+  }
 }
 
 std::uint32_t Subwords::length_of(Symbol symbol) const {

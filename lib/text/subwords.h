@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,9 +11,11 @@
 
 #include "base/random.h"
 #include "text/merges.h"
-#include "text/vocabulary.h"
+#include "text/string_table.h"
 
 namespace mnemo {
+
+class Vocabulary;
 
 /// The unit that stands for a byte of a character that no piece of the vocabulary has: "<0xE4>". No piece is spelled
 /// like it, as pieces hold characters of one class (text/script.h).
@@ -54,6 +57,7 @@ class SubwordMemory {
   };
 
   std::vector<Node> nodes_;
+  std::vector<Piece> pieces_;
   std::vector<Candidate> queue_, dropped_;
 };
 
@@ -72,6 +76,10 @@ class Subwords {
   /// own memory.
   void cut(std::string_view word, std::vector<Piece>& pieces, SubwordMemory& memory,
            const MergeDropout& dropout = {}) const;
+
+  /// The same as units, byte units among them.
+  void for_each_unit(std::string_view word, SubwordMemory& memory,
+                     const std::function<void(std::string_view unit)>& use) const;
 
   std::size_t merges() const { return merges_.size(); }
 

@@ -180,11 +180,11 @@ void Tokens::clear() {
   changes_.clear();
 }
 
-void Tokenizer::tokenize(std::string_view line, Tokens& out, const MergeDropout& dropout) const {
+void Tokenizer::tokenize(std::string_view line, Tokens& out, bool after_blank, const MergeDropout& dropout) const {
   check_size(line.size());
   out.clear();
   const bool ascii = is_ascii(line);
-  if (options_.unit == Unit::kSubword && !line.empty()) {
+  if (after_blank) {
     out.text_ = ' ';
     out.changes_.push_back({0, 0, 0, 1});
   }

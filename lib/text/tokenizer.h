@@ -85,7 +85,13 @@ class Tokenizer {
 
   /// `line` must be valid UTF-8. Throws Error if it, or its normal form, has 4 GiB or more.
   /// `dropout` cuts subwords at random.
-  void tokenize(std::string_view line, Tokens& out, const MergeDropout& dropout = {}) const;
+  void tokenize(std::string_view line, Tokens& out, const MergeDropout& dropout = {}) const {
+    tokenize(line, out, options_.unit == Unit::kSubword && !line.empty(), dropout);
+  }
+
+  /// The rest of a line that was cut between two units, for subwords before a blank that follows another character: the
+  /// units that the whole line would have there.
+  void tokenize_rest(std::string_view rest, Tokens& out) const { tokenize(rest, out, false, {}); }
 
   /// Brings units that are already cut into look-up form. Their positions are bytes of the concatenation of all units.
   void take_units(std::span<const std::string> units, Tokens& out) const;
@@ -94,6 +100,7 @@ class Tokenizer {
   const Subwords* subwords() const { return subwords_.get(); }
 
  private:
+  void tokenize(std::string_view line, Tokens& out, bool after_blank, const MergeDropout& dropout) const;
   void segment(Tokens& out, bool ascii) const;
   void fold(Tokens& out, bool ascii) const;
   void split_words(Tokens& out, const std::string& normal, const MergeDropout& dropout) const;

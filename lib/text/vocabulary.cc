@@ -5,12 +5,13 @@
 
 #include "base/error.h"
 #include "text/packed_bytes.h"
+#include "text/subwords.h"
 #include "text/utf8.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::string_view kVocabularyMagic = "mnemo-vocabulary-1\n";
+constexpr std::string_view kVocabularyMagic = "mnemo-vocabulary-1\n", kVocabularyWithSubwords = "mnemo-vocabulary-2\n";
 
 }  // namespace
 
@@ -27,8 +28,15 @@ std::int32_t Vocabulary::add(std::string_view token) {
   return id;
 }
 
+void Vocabulary::set_subwords(const std::vector<Merge>& merges) {
+  for (int byte = 0; byte < 256; ++byte) add(byte_unit(static_cast<unsigned char>(byte)));
+  auto subwords = std::make_shared<Subwords>(merges);
+  subwords->limit_to(*this);
+  subwords_ = std::move(subwords);
+}
+
 std::string Vocabulary::serialize() const {
-  std::string bytes(kVocabularyMagic);
+  std::string bytes(subwords_ ? kVocabularyWithSubwords : kVocabularyMagic);
   append_number(bytes, static_cast<std::uint64_t>(size() - 1));
   append_number(bytes, count(kUnknown));
   for (std::int32_t id = 1; id < size(); ++id) {
@@ -36,11 +44,13 @@ std::string Vocabulary::serialize() const {
     append_number(bytes, count(id));
     bytes += text(id);
   }
+  if (subwords_) bytes += subwords_->serialize();
   return bytes;
 }
 
 Vocabulary Vocabulary::parse(std::string_view bytes) {
-  PackedReader parser(bytes, kVocabularyMagic, "the vocabulary");
+  const bool with_subwords = bytes.starts_with(kVocabularyWithSubwords);
+  PackedReader parser(bytes, with_subwords ? kVocabularyWithSubwords : kVocabularyMagic, "the vocabulary");
   const std::uint64_t tokens = parser.number();
   Vocabulary vocabulary;
   vocabulary.counts_[kUnknown] = parser.number();
@@ -50,6 +60,13 @@ Vocabulary Vocabulary::parse(std::string_view bytes) {
     if (find_invalid_utf8(token)) parser.damaged("a token is not UTF-8");
     if (vocabulary.table_.find(token) >= 0) parser.damaged("a token is repeated");
     vocabulary.append(token, count);
+  }
+  if (with_subwords) {
+    auto subwords = std::make_shared<Subwords>(Subwords::parse(parser.take(parser.left())));
+    subwords->limit_to(vocabulary);
+    for (int byte = 0; byte < 256; ++byte)
+      if (!vocabulary.contains(byte_unit(static_cast<unsigned char>(byte)))) parser.damaged("a byte has no unit");
+    vocabulary.subwords_ = std::move(subwords);
   }
   parser.end();
   return vocabulary;
@@ -82,6 +99,35 @@ Vocabulary VocabularyBuilder::build(std::uint64_t min_count, std::size_t max_siz
   }
   vocabulary.counts_[Vocabulary::kUnknown] = others;
   return vocabulary;
+}
+
+Vocabulary VocabularyBuilder::build_subwords(std::size_t merges, std::uint64_t min_count, std::size_t max_size) const {
+  PieceCounts words;
+  VocabularyBuilder units;
+  std::vector<std::string_view> characters;
+  const auto is_word = [](std::string_view text) { return !text.empty() && text.front() != '\n'; };
+  for (std::size_t i = 0; i < distinct(); ++i) {
+    const std::string_view word = table_.text(static_cast<std::int32_t>(i));
+    if (!is_word(word)) {
+      units.add(word, counts_[i]);
+      continue;
+    }
+    characters.clear();
+    for (std::size_t at = 0; at < word.size(); at += utf8_length(word[at]))
+      characters.push_back(word.substr(at, utf8_length(word[at])));
+    words.add(characters, counts_[i]);
+  }
+  const std::vector<Merge> learnt = learn_merges(words, merges);
+  const Subwords subwords(learnt);
+  SubwordMemory memory;
+  for (std::size_t i = 0; i < distinct(); ++i) {
+    const std::string_view word = table_.text(static_cast<std::int32_t>(i));
+    if (is_word(word))
+      subwords.for_each_unit(word, memory, [&](std::string_view unit) { units.add(unit, counts_[i]); });
+  }
+  Vocabulary out = units.build(min_count, max_size);
+  out.set_subwords(learnt);
+  return out;
 }
 
 }  // namespace mnemo

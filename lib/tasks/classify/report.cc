@@ -21,7 +21,7 @@ constexpr std::size_t kWorstMistakes = 50;
 
 // The n-grams of each text's units.
 std::vector<Features> features_of(const TextClassifier& model, const LabelledTexts& texts, int max_n) {
-  const Tokenizer tokenizer(tokenizer_options(model.config().text));
+  const Tokenizer tokenizer = tokenizer_of(model.config().text, model.vocabulary());
   std::vector<Features> out;
   Tokens tokens;
   std::vector<std::string_view> units;
@@ -35,7 +35,7 @@ std::vector<Features> features_of(const TextClassifier& model, const LabelledTex
 }
 
 bool characters(const TextClassifier& model) {
-  return model.config().text.unit == "char" || model.config().text.unit == "grapheme";
+  return !model.config().text.blanks_between_units() && !model.vocabulary().subwords();
 }
 
 Json metrics_json(const Evaluation& evaluation) {

@@ -157,10 +157,7 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const Rea
     tokenizer.tokenize(entry.text, tokens);
     for (std::size_t i = 0; i < tokens.size(); ++i) builder.add(tokens.text(i));
   }
-  Vocabulary vocabulary =
-      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
-  request.log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
-  if (start) add_units(*start, vocabulary, request.log);
+  Vocabulary vocabulary = vocabulary_from(config.text, builder, start, request.log);
   const auto vectors = read_vectors(config, request, vocabulary);
   return std::make_unique<TextClassifier>(config, data.labels(), std::move(vocabulary), vectors.get());
 }

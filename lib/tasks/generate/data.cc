@@ -46,17 +46,30 @@ struct Source {
 
 // Calls `use` for every unit of the files, line ends included; `files` gets the files that were read. Pipes can be read
 // only once.
-void for_units(const Source& source, std::vector<SourceFile>& files, const Log& log,
+void for_units(const Source& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files, const Log& log,
                const std::function<void(std::string_view unit)>& use) {
-  const Tokenizer tokenizer(tokenizer_options(source.config.text));
+  const bool subwords = tokenizer.options().unit == Unit::kSubword;
+  const bool cut_at_blanks = tokenizer.options().unit == Unit::kWord || subwords;
   Tokens tokens;
-  std::string line;
+  std::string line, blanks;
   for (const DataFile& name : source.names) {
     const std::string path = source.path(name);
     files.push_back({path});
     LineReader lines = source.open(path, source.invalid_utf8);
-    for (bool ends = false; lines.next_piece(line, source.config.text.unit == "word", ends);) {
-      tokenizer.tokenize(line, tokens);
+    for (bool ends = false, inside = false; lines.next_piece(line, cut_at_blanks, ends);) {
+      line.insert(0, blanks);
+      blanks.clear();
+      if (subwords && !ends) {
+        // Blanks belong to the word after them.
+        const std::size_t end = line.find_last_not_of(' ') + 1;
+        blanks = line.substr(end);
+        line.resize(end);
+      }
+      if (inside)
+        tokenizer.tokenize_rest(line, tokens);
+      else
+        tokenizer.tokenize(line, tokens);
+      inside = !ends;
       for (std::size_t i = 0; i < tokens.size(); ++i) use(tokens.text(i));
       if (!ends) continue;
       ++files.back().records;
@@ -115,12 +128,13 @@ void add_id(UnitText& to, std::int32_t id) {
 }
 
 void add_stream(const Source& source, const Vocabulary& vocabulary, const Log& log, UnitText& to) {
-  for_units(source, to.files, log, [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
+  for_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log,
+            [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
 }
 
 void add_records(const std::vector<Poem>& poems, bool conditioned, const Config& config, const Vocabulary& vocabulary,
                  UnitText& to) {
-  const Tokenizer tokenizer(tokenizer_options(config.text));
+  const Tokenizer tokenizer = tokenizer_of(config.text, vocabulary);
   Tokens tokens;
   for (const Poem& poem : poems) {
     UnitText::Record record;
@@ -153,15 +167,13 @@ void check_train(std::int64_t units, const Config& config, const std::string& co
          data_path(config.data.train.front().file, config.data.dir, config_path));
 }
 
-void build_vocabulary(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
-                      Vocabulary& vocabulary, const Log& log) {
+Vocabulary vocabulary_with_line_end(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
+                                    const Log& log) {
   // A corpus of one line, of which a part is held out, has no line end.
   builder.add(TextLanguageModel::kLineEnd, 0);
-  vocabulary =
-      builder.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
-  vocabulary.add(TextLanguageModel::kLineEnd);
-  log(fmt::format("vocabulary: {} of {} units", vocabulary.size() - 1, builder.distinct()));
-  if (from) add_units(*from, vocabulary, log);
+  Vocabulary out = vocabulary_from(config.text, builder, from, log);
+  out.add(TextLanguageModel::kLineEnd);
+  return out;
 }
 
 void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
@@ -201,7 +213,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
       ++units;
     });
   check_train(units, config, config_path);
-  build_vocabulary(builder, config, from, out.vocabulary, log);
+  out.vocabulary = vocabulary_with_line_end(builder, config, from, log);
   std::sort(controls.begin(), controls.end());
   for (const std::string& control : controls) out.vocabulary.add(control);
   add_records(train, conditioned, config, out.vocabulary, out.train);
@@ -230,8 +242,8 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
                  const TextLanguageModel* from, Parts& out) {
   const DataConfig& d = config.data;
   RawStream all;
-  for_units({d.train, config, config_path, invalid_utf8}, out.train.files, log,
-            [&](std::string_view unit) { all.units.add(all.distinct.insert(unit)); });
+  for_units({d.train, config, config_path, invalid_utf8}, Tokenizer(tokenizer_options(config.text)), out.train.files,
+            log, [&](std::string_view unit) { all.units.add(all.distinct.insert(unit)); });
   const bool keeps_dev_out = d.dev.empty() && d.dev_fraction > 0;
   const auto size = static_cast<double>(all.units.size());
   const std::int64_t kept =
@@ -242,12 +254,22 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
   VocabularyBuilder builder;
   for (std::size_t i = 0; i < counts.size(); ++i)
     if (counts[i] > 0) builder.add(all.distinct.text(static_cast<std::int32_t>(i)), counts[i]);
-  build_vocabulary(builder, config, from, out.vocabulary, log);
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < counts.size(); ++i)
-    ids.push_back(out.vocabulary.find(all.distinct.text(static_cast<std::int32_t>(i))));
+  out.vocabulary = vocabulary_with_line_end(builder, config, from, log);
+  // Of each different unit, or word of subwords.
+  std::vector<std::vector<std::int32_t>> ids(counts.size());
+  SubwordMemory memory;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const std::string_view unit = all.distinct.text(static_cast<std::int32_t>(i));
+    const auto add = [&](std::string_view piece) { ids[i].push_back(out.vocabulary.find(piece)); };
+    if (out.vocabulary.subwords() && unit != TextLanguageModel::kLineEnd)
+      out.vocabulary.subwords()->for_each_unit(unit, memory, add);
+    else
+      add(unit);
+  }
   const auto put_into = [&ids](UnitText& to) {
-    return [&](std::int32_t number) { add_id(to, ids[static_cast<std::size_t>(number)]); };
+    return [&](std::int32_t number) {
+      for (const std::int32_t id : ids[static_cast<std::size_t>(number)]) add_id(to, id);
+    };
   };
   all.for_each(0, kept, put_into(out.train));
   all.for_each(kept, all.units.size(), put_into(out.dev));
@@ -326,13 +348,13 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
   const ModelSource one(path, model, from);
   std::vector<SourceFile> files;
   if (!model.has_records()) {
-    for_units(one.source(), files, log, [&](std::string_view unit) { use(model.vocabulary().find(unit)); });
+    for_units(one.source(), model.tokenizer(), files, log,
+              [&](std::string_view unit) { use(model.vocabulary().find(unit)); });
     return;
   }
-  const Tokenizer tokenizer(model.tokenizer_options());
   Tokens tokens;
   for (const Poem& poem : read_records(one.source(), files, log))
-    for_record_units(poem, false, tokenizer, tokens,
+    for_record_units(poem, false, model.tokenizer(), tokens,
                      [&](Section, std::string_view unit) { use(model.vocabulary().find(unit)); });
 }
 

@@ -115,12 +115,9 @@ std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest
       for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
         letters.add(std::string_view(token).substr(at, utf8_length(token[at])));
   }
-  Vocabulary vocabulary =
-      words.build(static_cast<std::uint64_t>(config.text.min_count), static_cast<std::size_t>(config.text.max_vocab));
+  Vocabulary vocabulary = vocabulary_from(config.text, words, start, request.log);
   Vocabulary known_letters = letters.build(1, 0);
-  request.log(fmt::format("vocabulary: {} of {} words, {} characters", vocabulary.size() - 1, words.distinct(),
-                          known_letters.size() - 1));
-  if (start) add_units(*start, vocabulary, request.log);
+  request.log(fmt::format("characters: {}", known_letters.size() - 1));
   const auto vectors = read_vectors(config, request, vocabulary);
   return std::make_unique<TextTagger>(config, data.columns, std::move(vocabulary), std::move(known_letters),
                                       vectors.get());

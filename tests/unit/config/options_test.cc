@@ -242,6 +242,10 @@ TEST_CASE("values and defaults depend on the task") {
           parse_config("{}", "c.json", {"task=" + task, std::string("training.early_stopping.metric=") + metric}));
   CHECK(parse_config("{}", "c.json").data.format == "tsv");
   CHECK(parse_config("{}", "c.json", {"task=tag"}).data.format == "conll");
+  // The file's keys belong to the task that --set names.
+  CHECK_THROWS_WITH(
+      parse_config(R"({"task": "classify", "text": {"unit": "subword", "merges": 10}})", "c.json", {"task=tag"}),
+      contains_text("subword is not a value for the task tag") && contains_text("text.merges"));
   const Config c = parse_config(R"({"task": "generate"})", "c.json");
   CHECK(c.data.format == "lines");
   CHECK(c.text.unit == "char");

@@ -42,8 +42,9 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   std::map<std::string, Parameter*> theirs;
   from.network().visit([&](Parameter& p) { theirs[p.name] = &p; });
   const Config c = config("classify", R"(, "layers": 3, "bidirectional": true)");
-  Vocabulary units = vocabulary({"a", "b", "c"});
-  add_units(from, units, [](const std::string&) {});
+  VocabularyBuilder counted;
+  for (const char* unit : {"a", "b", "c"}) counted.add(unit);
+  const Vocabulary units = vocabulary_from(c.text, counted, &from, [](const std::string&) {});
   CHECK(units.size() == 5);
   CHECK(units.contains("x"));
   CHECK_FALSE(units.contains("\n"));

@@ -14,6 +14,7 @@
 #include "tests/unit/text/helpers.h"
 #include "text/script.h"
 #include "text/tokenizer.h"
+#include "text/vocabulary.h"
 
 using namespace mnemo;
 
