@@ -11,10 +11,9 @@ letter of a script has the class FIRST_SCRIPT plus the script's place in the alp
 import re
 import sys
 
-from make_word_break import BLOCK, print_array, ranges_from, read_ranges, read_version
+from make_word_break import print_table, read_ranges, read_version
 
 OTHER, BLANK, PUNCTUATION, NUMBER, JOINS, FIRST_SCRIPT = range(6)
-TABLE_END = 0x20000  # from here on there are only a few ranges
 
 
 def properties(path):
@@ -50,27 +49,12 @@ def main():
         for c in range(first, last + 1):
             values[c] = BLANK
 
-    blocks, index = [], []
-    for start in range(0, TABLE_END, BLOCK):
-        block = bytes(values[start:start + BLOCK])
-        if block not in blocks:
-            blocks.append(block)
-        index.append(blocks.index(block))
-    assert len(blocks) < 256
-
     version = read_version(folder + "/Scripts.txt")
     print("// Made by scripts/make_script_table.py from Unicode's Scripts.txt, DerivedGeneralCategory.txt and "
           f"PropList.txt, {version}.")
     print("// Do not edit. Data: Copyright 1991-2022 Unicode, Inc., under the Unicode licence "
           "(unicode.org/license.txt).")
-    print(f"constexpr char32_t kScriptTableEnd = 0x{TABLE_END:X};")
-    print(f"constexpr char32_t kScriptBlock = {BLOCK};")
-    print_array(f"constexpr unsigned char kScriptIndex[{len(index)}]", index)
-    print_array(f"constexpr unsigned char kScriptBlocks[{len(blocks) * BLOCK}]", b"".join(blocks))
-    print("constexpr ScriptRange kScriptRanges[] = {")
-    for first, last, value in ranges_from(values, TABLE_END):
-        print(f"    {{0x{first:X}, 0x{last:X}, {value}}},")
-    print("};")
+    print_table("Script", values)
 
 
 if __name__ == "__main__":

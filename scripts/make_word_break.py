@@ -74,9 +74,8 @@ def print_array(declaration, numbers):
     print(line + "\n};")
 
 
-def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else "/usr/share/unicode"
-    values = read_values(folder)
+def print_table(name, values):
+    """Two stages below TABLE_END, which share equal blocks, and ranges from there on."""
     blocks, index = [], []
     for start in range(0, TABLE_END, BLOCK):
         block = bytes(values[start:start + BLOCK])
@@ -84,21 +83,26 @@ def main():
             blocks.append(block)
         index.append(blocks.index(block))
     assert len(blocks) < 256
+    print(f"constexpr char32_t k{name}TableEnd = 0x{TABLE_END:X};")
+    print(f"constexpr char32_t k{name}Block = {BLOCK};")
+    print_array(f"constexpr unsigned char k{name}Index[{len(index)}]", index)
+    print_array(f"constexpr unsigned char k{name}Blocks[{len(blocks) * BLOCK}]", b"".join(blocks))
+    print(f"constexpr {name}Range k{name}Ranges[] = {{")
+    for first, last, value in ranges_from(values, TABLE_END):
+        print(f"    {{0x{first:X}, 0x{last:X}, {value}}},")
+    print("};")
 
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else "/usr/share/unicode"
+    values = read_values(folder)
     version = read_version(folder + "/auxiliary/WordBreakProperty.txt")
     print("// Made by scripts/make_word_break.py from Unicode's WordBreakProperty.txt, emoji-data.txt and "
           "PropList.txt.")
     print("// Do not edit. Data: Copyright 1991-2022 Unicode, Inc., under the Unicode licence "
           "(unicode.org/license.txt).")
     print(f'constexpr const char* kWordBreakUnicodeVersion = "{version}";')
-    print(f"constexpr char32_t kWordBreakTableEnd = 0x{TABLE_END:X};")
-    print(f"constexpr char32_t kWordBreakBlock = {BLOCK};")
-    print_array(f"constexpr unsigned char kWordBreakIndex[{len(index)}]", index)
-    print_array(f"constexpr unsigned char kWordBreakBlocks[{len(blocks) * BLOCK}]", b"".join(blocks))
-    print("constexpr WordBreakRange kWordBreakRanges[] = {")
-    for first, last, value in ranges_from(values, TABLE_END):
-        print(f"    {{0x{first:X}, 0x{last:X}, {value}}},")
-    print("};")
+    print_table("WordBreak", values)
 
 
 if __name__ == "__main__":
