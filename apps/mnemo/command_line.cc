@@ -13,6 +13,7 @@
 #include "apps/mnemo/help.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
+#include "base/shown.h"
 #include "config/nearest.h"
 
 namespace mnemo {
@@ -120,7 +121,7 @@ std::string manual(const Command& command) {
 [[noreturn]] void refuse_unknown(const std::string& name, const char* kind, const std::vector<std::string>& candidates,
                                  const Command& command) {
   const std::string near = meant(name, candidates);
-  throw UsageError(fmt::format("{}: unknown {}{} ({} lists all)", name, kind,
+  throw UsageError(fmt::format("{}: unknown {}{} ({} lists all)", shown(name), kind,
                                near.empty() ? "" : "; the nearest is " + near, manual(command)));
 }
 
@@ -136,7 +137,7 @@ std::string whole(const CommandOption& o) {
 }
 
 [[noreturn]] void refuse(const CommandOption& o, const std::string& wanted, const std::string& found) {
-  throw UsageError(fmt::format("{}: expected {}, found \"{}\"", o.name, wanted, found));
+  throw UsageError(fmt::format("{}: expected {}, found \"{}\"", o.name, wanted, shown(found)));
 }
 
 template <class Number>
@@ -190,9 +191,11 @@ void check_together(const CommandOption& o, const Values& values) {
 // Refuses a word that the command does not expect: a mistyped option, or one argument too many.
 [[noreturn]] void refuse_extra(const Command& command, const std::string& extra) {
   if (extra.size() < 2 || extra.front() != '-')
-    throw UsageError(fmt::format("{}: one argument too many; usage: {} ({})", extra, usage(command), manual(command)));
+    throw UsageError(
+        fmt::format("{}: one argument too many; usage: {} ({})", shown(extra), usage(command), manual(command)));
   const std::string typed = extra.substr(0, extra.find('='));
-  if (typed[1] != '-') throw UsageError(fmt::format("{}: unknown option ({} lists all)", typed, manual(command)));
+  if (typed[1] != '-')
+    throw UsageError(fmt::format("{}: unknown option ({} lists all)", shown(typed), manual(command)));
   std::vector<std::string> names;
   for (const std::deque<CommandOption>* options : {&command.options, &help_options()})
     for (const CommandOption& o : *options)
@@ -223,9 +226,9 @@ std::optional<Values> split(const Command& command, const std::vector<std::strin
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ArgumentMismatch&) {
-    throw UsageError(fmt::format("{}: expected a value after it ({})", words.back(), manual(command)));
+    throw UsageError(fmt::format("{}: expected a value after it ({})", shown(words.back()), manual(command)));
   } catch (const CLI::ParseError& error) {
-    throw UsageError(fmt::format("{} ({})", error.what(), manual(command)));
+    throw UsageError(fmt::format("{} ({})", shown(error.what()), manual(command)));
   }
   if (taken.at("--help")->count() > 0) return std::nullopt;
   if (const auto extras = app.remaining(); !extras.empty()) refuse_extra(command, extras.front());
@@ -283,7 +286,8 @@ Command& find_command(Command& program, const std::vector<std::string>& words) {
   Command* command = &program;
   for (const std::string& word : words) {
     if (command->commands.empty())
-      throw UsageError(fmt::format("{}: {} has no commands below it ({})", word, command->path, manual(*command)));
+      throw UsageError(
+          fmt::format("{}: {} has no commands below it ({})", shown(word), command->path, manual(*command)));
     command = &find_below(*command, word);
   }
   return *command;

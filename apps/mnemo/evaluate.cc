@@ -10,6 +10,7 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "tasks/task.h"
 
@@ -37,7 +38,7 @@ Minimum parse_minimum(const std::string& text) {
   const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
   const double value = std::strtod(number.c_str(), &end);
   if (number.empty() || *end != '\0' || !std::isfinite(value))
-    throw UsageError(fmt::format("--min {}: expected metric=value, such as accuracy=0.82", text));
+    throw UsageError(fmt::format("--min {}: expected metric=value, such as accuracy=0.82", shown(text)));
   return {text.substr(0, equals), value};
 }
 
@@ -48,7 +49,7 @@ int check_minimums(const std::vector<Minimum>& minimums, const Report& report) {
   int code = 0;
   for (const Minimum& minimum : minimums) {
     const std::optional<double> found = report.metric(minimum.metric);
-    if (!found) fail("--min {}: not defined on this data", minimum.metric);
+    if (!found) fail("--min {}: not defined on this data", shown(minimum.metric));
     const bool reached = higher_is_better(minimum.metric) ? *found >= minimum.value : *found <= minimum.value;
     if (reached) continue;
     say(fmt::format("mnemo: --min {}={} not reached: {:.6f}", minimum.metric, minimum.value, *found));

@@ -13,6 +13,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/terminal.h"
+#include "base/shown.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -137,13 +138,6 @@ void append_commands(std::string& out, const Command& command, std::size_t width
 }
 
 }  // namespace
-
-std::string listed(const std::vector<std::string>& words, const std::string& last) {
-  std::string out;
-  for (std::size_t i = 0; i < words.size(); ++i)
-    out += (i == 0 ? "" : i + 1 < words.size() ? ", " : " " + last + " ") + words[i];
-  return out;
-}
 
 std::string help_page(const Command& command, std::size_t width) {
   std::string out;

@@ -16,6 +16,5 @@ std::string help_page(const Command& command, std::size_t width);
 std::size_t page_width();
 
 /// "a", "a or b", "a, b or c".
-std::string listed(const std::vector<std::string>& words, const std::string& last);
 
 }  // namespace mnemo

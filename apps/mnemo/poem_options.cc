@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -34,7 +35,7 @@ std::optional<PoemForm> read_form(const PoemFormOptions& options) {
   const ToneRule tones = *tone_rule_from_name(options.tones);
   if (auto form = form_from_name(options.form, tones)) return form;
   if (!file_exists(options.form))
-    throw UsageError(fmt::format("--form {}: is neither a form nor a file; forms are {}", options.form,
+    throw UsageError(fmt::format("--form {}: is neither a form nor a file; forms are {}", shown(options.form),
                                  fmt::join(form_names(), ", ")));
   const std::string text = read_file(options.form);
   if (find_invalid_utf8(text)) fail("{}: is not valid UTF-8", options.form);

@@ -10,6 +10,7 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
 #include "pipeline/line_scorer.h"
 #include "pipeline/poem_score.h"
@@ -59,8 +60,9 @@ class Scoring {
     }
     if (units_ == 0) return say("no lines");
     const double nats = -log_probability_ / static_cast<double>(units_);
-    say(fmt::format("{} lines, {} units, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits per unit",
-                    line_number_, units_, unknown_, std::exp(nats), nats, nats / std::log(2.0)));
+    say(fmt::format("{}, {}, {} unknown; perplexity {:.3f}, {:.4f} nats or {:.4f} bits per unit",
+                    counted(line_number_, "line"), counted(units_, "unit"), unknown_, std::exp(nats), nats,
+                    nats / std::log(2.0)));
   }
 
  private:

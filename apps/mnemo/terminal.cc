@@ -94,6 +94,15 @@ void put(const std::string& text, std::span<const Highlight> highlights) {
 std::string shell_quoted(const std::string& word) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  // Between $'...' the escapes of `escaped` are those of the shell.
+  if (const std::string visible = escaped(word); visible != word) {
+    std::string out = "$'";
+    for (const char c : word) {
+      if (c == '\\' || c == '\'') out += '\\';
+      out += c;
+    }
+    return escaped(out) + "'";
+  }
   std::string out = "'";
   for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return out + "'";

@@ -149,7 +149,7 @@ class Run {
   int run() {
     const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
     inherit(start.get());
-    const TextLanguageModel* lender = language_model_of(start.get());
+    const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
@@ -198,6 +198,7 @@ class Run {
 
   int folds(const TaskData& data) {
     if (o_.overwrite) remove_runs(o_, folder_);
+    if (data.test->size() > 0) say("data.test is not used: each fold is measured on its own part of train");
     cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();
       print(line);
@@ -283,7 +284,8 @@ void add_train(Command& program) {
   command.flag("--overwrite", &o->overwrite, "Replace the run in output.dir").excludes({"--resume"});
   command.option("--init-from", "MODEL", &o->init_from, "Start from this model's weights")
       .excludes({"--folds", "--dry-run"});
-  command.flag("--dry-run", &o->dry, "Show the data that would be trained on, and the estimated cost");
+  command.flag("--dry-run", &o->dry, "Show the data that would be trained on, and the estimated cost")
+      .excludes({"--resume", "--overwrite"});
   command.option("--folds", "K", &o->folds, "Cross-validate over train in this many folds")
       .range(2, 1000)
       .excludes({"--dry-run"})

@@ -80,4 +80,17 @@ std::string abridged(const std::vector<std::string>& texts, std::size_t most, st
   return out;
 }
 
+std::string listed(const std::vector<std::string>& words, std::string_view last) {
+  std::string out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) out += i + 1 < words.size() ? ", " : fmt::format(" {} ", last);
+    out += words[i];
+  }
+  return out;
+}
+
+std::string counted(std::int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 }  // namespace mnemo

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,5 +23,11 @@ std::string shown(std::string_view text, std::size_t most = kShownCharacters);
 
 /// The first `most` of the texts joined into one, and how many more there are.
 std::string abridged(const std::vector<std::string>& texts, std::size_t most = 10, std::string_view separator = "; ");
+
+/// A list as it is written in a sentence: "a", "a or b", "a, b or c" for `last` "or".
+std::string listed(const std::vector<std::string>& words, std::string_view last);
+
+/// "1 text", "2 texts".
+std::string counted(std::int64_t count, std::string_view noun);
 
 }  // namespace mnemo

@@ -83,7 +83,7 @@ std::vector<const DataFile*> files_of(const DataConfig& d) {
 }
 
 std::string without_meaning(const Option& o, const std::string& format) {
-  return fmt::format("the format {} has no such key; {} {} it", format, listed(o.formats),
+  return fmt::format("the format {} has no such key; {} {} it", format, listed(o.formats, "and"),
                      o.formats.size() == 1 ? "has" : "have");
 }
 

@@ -109,7 +109,7 @@ class Reader {
   void apply_set(const std::string& set) {
     const std::size_t equals = set.find('=');
     const std::string key = set.substr(0, equals);
-    if (equals == std::string::npos) {
+    if (equals == std::string::npos || equals == 0) {
       errors_.push_back(fmt::format("--set {}: expected key=value", shown(set)));
       return;
     }

@@ -9,17 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/shown.h"
+
 namespace mnemo {
 
 inline constexpr std::array kTaskNames{"classify", "tag", "generate"};
-
-/// A list as written in a sentence: "a", "a and b", "a, b and c".
-inline std::string listed(const std::vector<std::string>& names) {
-  std::string out;
-  for (std::size_t i = 0; i < names.size(); ++i)
-    out += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + names[i];
-  return out;
-}
 
 /// A set of tasks.
 class TaskSet {
@@ -47,7 +41,7 @@ class TaskSet {
     std::vector<std::string> out;
     for (const char* name : kTaskNames)
       if (has(name)) out.emplace_back(name);
-    return listed(out);
+    return listed(out, "and");
   }
 
  private:

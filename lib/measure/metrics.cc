@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace mnemo {
 namespace {
@@ -247,7 +248,8 @@ const std::vector<std::string>& metric_names() {
 
 void check_metric(std::string_view metric) {
   if (std::ranges::find(metric_names(), metric) == metric_names().end())
-    throw UsageError(fmt::format("unknown metric {}, expected one of {}", metric, fmt::join(metric_names(), ", ")));
+    throw UsageError(
+        fmt::format("unknown metric {}, expected one of {}", shown(metric), fmt::join(metric_names(), ", ")));
 }
 
 double drop_of(std::string_view metric, double before, double after) {

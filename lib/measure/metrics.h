@@ -66,7 +66,7 @@ struct CalibrationBin {
 
 /// The names of the averages are scikit-learn's, and so are their values. `macro_*` is the plain mean over classes:
 /// those that occur in gold or prediction, and with multi_label all of them. `weighted_*` weights each class by its
-/// support.
+/// support. A quotient of nothing by nothing is 0: all of these if no record has a label and none is predicted.
 struct Evaluation {
   std::int64_t records = 0;
   double accuracy = 0;  ///< With multi_label: the fraction of records whose whole set of labels is right.

@@ -72,6 +72,7 @@ class TextLanguageModel : public TextModel {
   const Vocabulary& vocabulary() const override { return vocabulary_; }
   std::vector<std::string> output_rows() const override;
   const char* task() const override { return kTask; }
+  bool lends_layers() const override { return true; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   std::int32_t line_end() const { return line_end_; }
 

@@ -66,14 +66,13 @@ class TextModel {
   virtual std::vector<std::string> output_rows() const { return {}; }
   /// Its name in configurations and model files.
   virtual const char* task() const = 0;
+  /// Whether models of other tasks may start from its units, vectors and layers: a language model's.
+  virtual bool lends_layers() const { return false; }
   const Config& config() const { return config_; }
   const ModelMetadata& metadata() const { return metadata_; }
 
  protected:
   explicit TextModel(const Config& config) : config_(config) {}
-
-  /// Reads a model from a file except for its weights: one function for each task, in the table of text_model.cc.
-  using Reader = std::unique_ptr<TextModel> (*)(const ModelContents&);
 
   /// Adds labels, columns and calibration.
   virtual void describe(ModelMetadata& metadata) const = 0;

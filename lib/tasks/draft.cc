@@ -131,15 +131,20 @@ std::vector<std::string> data_files(const std::string& folder, std::vector<std::
 
 PartFiles find_parts(const std::vector<std::string>& paths) {
   PartFiles out;
+  std::set<std::filesystem::path> taken;
   for (const std::string& path : paths) {
-    if (!check_path(path)) {
+    const bool is_folder = check_path(path);
+    std::error_code error;
+    if (!taken.insert(std::filesystem::canonical(path, error)).second && !error)
+      throw UsageError(fmt::format("{}: named twice", escaped(path)));
+    if (!is_folder) {
       sort_in(path, out);
       continue;
     }
     out.from_folder = true;
     for (const std::string& file : data_files(path, out.left_out)) {
       check_path(file);
-      sort_in(file, out);
+      if (taken.insert(std::filesystem::canonical(file, error)).second) sort_in(file, out);
     }
   }
   // A single file is train, whatever it is called.
@@ -193,18 +198,17 @@ std::string described_keys(const std::vector<Json>& objects) {
   return out.empty() ? "no keys" : abridged(out, 10, ", ");
 }
 
-std::string counted(std::int64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
-void check_one_set(const PartFiles& parts, const std::vector<std::set<std::string>>& labels) {
-  if (!parts.from_folder) return;
+void check_one_set(const PartFiles& parts, const std::vector<std::set<std::string>>& labels, Draft& draft) {
   for (std::size_t b = 1; b < labels.size(); ++b)
     for (std::size_t a = 0; a < b; ++a)
       if (std::none_of(labels[a].begin(), labels[a].end(),
-                       [&](const auto& label) { return labels[b].contains(label); }))
-        fail("{} and {}: two files for train without a label in common: name those that belong together",
-             parts.train[a], parts.train[b]);
+                       [&](const auto& label) { return labels[b].contains(label); })) {
+        if (parts.from_folder)
+          fail("{} and {}: two files for train without a label in common: name those that belong together",
+               parts.train[a], parts.train[b]);
+        return draft.note(
+            fmt::format("{} and {} have no label in common", escaped(parts.train[a]), escaped(parts.train[b])));
+      }
 }
 
 bool is_unsegmented(char32_t c) {

@@ -13,10 +13,13 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/shown.h"
 #include "config/config.h"
 #include "text/utf8.h"
 
 namespace mnemo {
+
+class Draft;
 
 /// The files by their purpose.
 struct PartFiles {
@@ -104,12 +107,9 @@ ObjectLines parse_objects(const std::vector<std::string>& lines);
 /// The keys of objects with the type of their values: `"id" (a number), "text" (a string)`.
 std::string described_keys(const std::vector<Json>& objects);
 
-/// "1 text", "2 texts".
-std::string counted(std::int64_t count, std::string_view noun);
-
-/// Throws Error if train was found in a folder and two of its files have no label in common: then they are versions of
-/// the data rather than parts. `labels` are those of each file.
-void check_one_set(const PartFiles& parts, const std::vector<std::set<std::string>>& labels);
+/// Looks for two files of train without a label in common; `labels` are those of each file. Found in a folder, they are
+/// versions of the data rather than parts: throws Error. Named one by one, they may be a file for each label: a note.
+void check_one_set(const PartFiles& parts, const std::vector<std::set<std::string>>& labels, Draft& draft);
 
 /// Counts the letters of texts by script.
 class ScriptCount {

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "pipeline/text_tagger.h"
 
 namespace mnemo {
@@ -42,15 +43,15 @@ void forget_columns(DataConfig& data, const std::string& format) {
 void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log) {
   if (at_start) log(fmt::format("{}: begins with a byte order mark, which was dropped", name));
   if (lines > 0)
-    log(fmt::format("{}: {} lines after the first begin with a byte order mark, which was dropped", name, lines));
+    log(fmt::format("{}: lines after the first that begin with a byte order mark, which was dropped: {}", name, lines));
 }
 
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log) {
   report_byte_order_marks(path, counts.had_bom, counts.bom_lines, log);
-  if (counts.crlf_lines > 0) log(fmt::format("{}: {} lines end in CRLF", path, counts.crlf_lines));
-  if (counts.empty_lines > 0) log(fmt::format("{}: {} empty lines skipped", path, counts.empty_lines));
+  if (counts.crlf_lines > 0) log(fmt::format("{}: lines that end in CRLF: {}", path, counts.crlf_lines));
+  if (counts.empty_lines > 0) log(fmt::format("{}: {} skipped", path, counted(counts.empty_lines, "empty line")));
   if (counts.invalid_sequences > 0)
-    log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", path, counts.invalid_sequences));
+    log(fmt::format("{}: {} replaced or skipped", path, counted(counts.invalid_sequences, "invalid UTF-8 sequence")));
 }
 
 void check_train_named(const DataConfig& data) {

@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cstring>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -50,8 +50,8 @@ class Start {
         old_(old),
         path_(path),
         log_(log),
-        lends_(language_model_of(&old) != nullptr),
-        same_task_(std::strcmp(model.task(), old.task()) == 0),
+        lends_(old.lends_layers()),
+        same_task_(std::string_view(model.task()) == old.task()),
         same_units_(model.vocabulary().serialize() == old.vocabulary().serialize()) {
     old.network().read_parameters([this](const Parameter& p) { theirs_[p.name] = &p; });
   }
@@ -171,14 +171,12 @@ class Start {
 std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task) {
   if (path.empty()) return nullptr;
   auto out = TextModel::load(path);
-  if (language_model_of(out.get()) || (same_task && std::strcmp(out->task(), task) == 0)) return out;
+  if (out->lends_layers() || (same_task && std::string_view(out->task()) == task)) return out;
   throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task,
                                same_task ? ", or from another model of its task" : ""));
 }
 
-const TextLanguageModel* language_model_of(const TextModel* start) {
-  return dynamic_cast<const TextLanguageModel*>(start);
-}
+const TextModel* lender_of(const TextModel* start) { return start && start->lends_layers() ? start : nullptr; }
 
 GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   const Json its = config_to_json(start.config());
@@ -196,7 +194,7 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   return out;
 }
 
-Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextLanguageModel* from,
+Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextModel* from,
                            const Log& log) {
   if (from && from->vocabulary().subwords()) {
     log(fmt::format("vocabulary: the {} subwords of the model of --init-from", from->vocabulary().size() - 1));
@@ -222,7 +220,7 @@ CarriedOver start_from(TextModel& model, const TextModel& old, const std::string
   if (const std::size_t rows = model.output_rows().size(); rows > 0 && out.output)
     line += fmt::format(", and {} of {} outputs", out.labels, rows);
   log(line);
-  if (!model.output_rows().empty() && !out.output && language_model_of(&model) && !model.config().model.tied)
+  if (!model.output_rows().empty() && !out.output && model.lends_layers() && !model.config().model.tied)
     log(fmt::format("{}: its output layer does not fit and keeps its initial values", path));
   return out;
 }

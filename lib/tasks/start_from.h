@@ -8,7 +8,6 @@
 
 #include "base/log.h"
 #include "config/options.h"
-#include "pipeline/text_language_model.h"
 #include "pipeline/text_model.h"
 #include "text/vocabulary.h"
 
@@ -17,8 +16,8 @@ namespace mnemo {
 /// The model of --init-from for a run of the task: a language model or, if `same_task` allows it, one of the same task.
 /// Null for an empty path. Throws UsageError for another model.
 std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task);
-/// The same as a language model, whose units a new vocabulary gets; null if it is not one.
-const TextLanguageModel* language_model_of(const TextModel* start);
+/// The same if it lends its units to a new vocabulary, else null.
+const TextModel* lender_of(const TextModel* start);
 
 /// What a configuration that starts from a model has where it sets nothing else: the model's cell, sizes and units; of
 /// the same task its whole network.
@@ -27,7 +26,7 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config);
 /// The vocabulary of train, whose units `train` counted, and of the language model that the run starts from (null: of
 /// none): its further units or, if its units are subwords, those alone, as merges of two corpora do not mix. Reports
 /// the numbers of units to `log`.
-Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextLanguageModel* from,
+Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextModel* from,
                            const Log& log);
 
 struct CarriedOver {

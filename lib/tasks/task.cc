@@ -1,10 +1,9 @@
 #include "tasks/task.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "config/option_values.h"
 
 namespace mnemo {
@@ -12,7 +11,8 @@ namespace mnemo {
 const Task& task_named(std::string_view name) {
   for (const auto& task : kTasks)
     if (task().traits().name == name) return task();
-  throw UsageError(fmt::format("task: unknown task \"{}\"", name));
+  const std::vector<std::string> names(kTaskNames.begin(), kTaskNames.end());
+  throw UsageError(fmt::format("task: unknown task \"{}\"; expected {}", shown(name), listed(names, "or")));
 }
 
 const Task& task_of(const TextModel& model) { return task_named(model.config().task); }
@@ -20,8 +20,8 @@ const Task& task_of(const TextModel& model) { return task_named(model.config().t
 void check_format(const std::string& format, const TaskTraits& traits) {
   const std::vector<std::string> known = values_of(data_formats(), traits.name);
   if (format.empty() || std::ranges::find(known, format) != known.end()) return;
-  throw UsageError(fmt::format("--format-in {}: is not a format of the task {}; expected {}", format, traits.name,
-                               fmt::join(known, ", ")));
+  throw UsageError(fmt::format("--format-in {}: is not a format of the task {}; expected {}", shown(format),
+                               traits.name, listed(known, "or")));
 }
 
 void ModelTraining::save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) {

@@ -13,7 +13,6 @@
 #include "base/thread_pool.h"
 #include "config/config.h"
 #include "pipeline/adaptation.h"
-#include "pipeline/text_language_model.h"
 #include "pipeline/text_model.h"
 #include "report/report.h"
 #include "tasks/dataset.h"
@@ -99,12 +98,12 @@ class Task {
   virtual void draft(const PartFiles& parts, Draft& draft) const = 0;
 
   /// Reads the data that the configuration names, and holds out dev_fraction of train where there is no dev. Throws as
-  /// the readers do. `start`, a language model whose units the vocabulary gets beside those of train, may be null.
+  /// the readers do. `start`, a model whose units the vocabulary gets beside those of train, may be null.
   virtual std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
-                                         const TextLanguageModel* start) const = 0;
+                                         const TextModel* start) const = 0;
   /// A new model: vocabularies of train, pretrained vectors if any, seeded weights.
   virtual std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
-                                           const TextLanguageModel* start) const = 0;
+                                           const TextModel* start) const = 0;
   virtual std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data,
                                                   TextModel& model) const = 0;
   /// Prints lengths and unknown units of a part of the data, for a trial run: one line, or none for an empty part.

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "nn/optimizer.h"
 #include "tasks/split.h"
@@ -36,7 +37,7 @@ void report_repeats(const TaskData& data, const Log& print) {
     if (repeats++ == 0) first = fmt::format("{} repeats {}", train->place(i), train->place(match->second));
   }
   print(repeats == 0 ? "repeated in train: none"
-                     : fmt::format("repeated in train: {} texts, first {}", repeats, first));
+                     : fmt::format("repeated in train: {}, first {}", counted(repeats, "text"), first));
   for (const auto& [name, part] : {std::pair{"dev", data.dev.get()}, {"test", data.test.get()}}) {
     const auto& records = static_cast<const RecordSet&>(*part);
     std::int64_t shared = 0;
@@ -60,7 +61,7 @@ std::string settle_by_size(Config& config, const TaskData& data) {
 }
 
 std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, const ReadRequest& request,
-                                       const TaskData& data, const TextLanguageModel* start) {
+                                       const TaskData& data, const TextModel* start) {
   try {
     return task.build(config, request, data, start);
   } catch (const std::bad_alloc&) {
@@ -79,9 +80,9 @@ void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
   const auto quantile = [&](double q) {
     return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
   };
-  print(fmt::format("{}: {} texts, {} units; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%",
-                    name, corpus.size(), corpus.units(), lengths.front(), quantile(0.5), quantile(0.9), quantile(0.99),
-                    lengths.back(),
+  print(fmt::format("{}: {}, {}; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%", name,
+                    counted(corpus.size(), "text"), counted(corpus.units(), "unit"), lengths.front(), quantile(0.5),
+                    quantile(0.9), quantile(0.99), lengths.back(),
                     100.0 * static_cast<double>(corpus.unknown_units()) /
                         static_cast<double>(std::max<std::int64_t>(1, corpus.units()))));
 }
@@ -120,10 +121,11 @@ void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, co
   const double copies = config.training.average_from > 0 || config.training.average_after > 0 ? 6.0 : 4.0;
   const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
                         static_cast<double>(arena.bytes());
-  print(fmt::format(
-      "estimated: {:.0f} MB beside the data, {:.1f} s per epoch with {} threads, {} batches per epoch, {:.1f} "
-      "minutes at most",
-      memory * 1e-6, seconds, pool.threads(), batches, seconds * static_cast<double>(config.training.epochs) / 60.0));
+  const double total = seconds * static_cast<double>(config.training.epochs);
+  print(fmt::format("estimated: {:.0f} MB beside the data, {:.1f} s per epoch with {}, {} per epoch, {} at most",
+                    memory * 1e-6, seconds, counted(pool.threads(), "thread"),
+                    batches == 1 ? "1 batch" : fmt::format("{} batches", batches),
+                    total < 60 ? fmt::format("{:.1f} s", total) : fmt::format("{:.1f} minutes", total / 60)));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ std::string settle_by_size(Config& config, const TaskData& data);
 
 /// `Task::build`; if there is not enough memory, the Error names the sizes that could be smaller.
 std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, const ReadRequest& request,
-                                       const TaskData& data, const TextLanguageModel* start);
+                                       const TaskData& data, const TextModel* start);
 
 /// Prints the data that would be trained on and the estimated cost, without training: labels, repeated records,
 /// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0.

@@ -196,6 +196,36 @@ TEST_CASE("messages say in words what an argument must be") {
   check_refused(f.mnemo({"generate", "m", "--rhyme", "cilin"}), "--rhyme: only with --form");
   check_refused(f.mnemo({"generate", "m", "--seed", "1", "--beam", "2"}), "--beam: not together with --seed");
   check_refused(f.mnemo({"config"}), "a command is missing: check, print, schema or explain");
+  check_refused(f.mnemo({"train", "m", "--dry-run", "--resume"}), "--dry-run: not together with --resume");
+  check_refused(f.mnemo({"train", "m", "--overwrite", "--dry-run"}), "--dry-run: not together with --overwrite");
+}
+
+TEST_CASE("messages shorten long arguments") {
+  const Fixture f;
+  const std::string longer(3000, 'x'), config = f.path("config.json");
+  write_text(config, R"({"task": "classify", "data": {"train": "train.tsv"}})");
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{longer},
+                                             {"help", longer},
+                                             {"help", "train", longer},
+                                             {"train", "--" + longer},
+                                             {"train", config, "-j", longer},
+                                             {"train", config, "--folds", longer},
+                                             {"train", config, longer},
+                                             {"train", config, "--set", longer},
+                                             {"train", config, "--set", longer + "=1"},
+                                             {"train", config, "--set", "task=" + longer},
+                                             {"train", config, "--format-in", longer},
+                                             {"init", longer, config},
+                                             {"generate", "m", "--rhyme", longer},
+                                             {"evaluate", "m", "x", "-f", longer},
+                                             {"evaluate", "m", "x", "--min", longer}}) {
+    const Outcome o = f.mnemo(arguments);
+    INFO(o.err);
+    CHECK(o.code == 2);
+    CHECK(o.err.size() < 700);
+    CHECK_THAT(o.err, contains_text("xxx..."));
+  }
 }
 
 TEST_CASE("short options, joined and repeated ones mean what the long ones mean") {

@@ -478,6 +478,10 @@ TEST_CASE("init sorts files by the words of their names") {
   CHECK_THAT(looked.refused_paths({f.path("two")}),
              contains_text("two/train.tsv: two files for train without a label"));
   CHECK(looked.for_paths({f.path("two/train.tsv"), f.path("two/train.all.tsv")})["data"]["train"].size() == 2);
+  CHECK_THAT(looked.reasons(), contains_text("two/train.all.tsv have no label in common"));
+  const Outcome twice = f.mnemo({"init", "classify", f.path("two"), f.path("two/../two/train.tsv")});
+  CHECK(twice.code == 2);
+  CHECK_THAT(twice.err, contains_text("two/../two/train.tsv: named twice"));
 }
 
 TEST_CASE("init says what is wrong with a path") {

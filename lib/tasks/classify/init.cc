@@ -549,7 +549,7 @@ void draft_labels(const Seen& seen, bool several, Draft& draft) {
 
 void draft_classify(const PartFiles& parts, Draft& draft) {
   const Seen seen = draft_format(parts, draft);
-  check_one_set(parts, seen.labels_of_files);
+  check_one_set(parts, seen.labels_of_files, draft);
   const Config config = draft.config();
   Seen measured;  // dev and test have to be of the same format
   for (const auto* files : {&config.data.dev, &config.data.test})

@@ -159,7 +159,8 @@ Json ClassifierReport::json() const {
 std::string ClassifierReport::text() const {
   const Evaluation& e = evaluation_;
   const std::vector<std::string>& labels = gold_.labels;
-  std::string out = fmt::format("{} on {}, {} records\n\n", escaped(model_name), escaped(data_name), e.records);
+  std::string out =
+      fmt::format("{} on {}, {}\n\n", escaped(model_name), escaped(data_name), counted(e.records, "record"));
   if (interval_)
     out += fmt::format("{} {:.4f}, 95% interval {:.4f} to {:.4f}\n\n", main_metric_, interval_->value, interval_->low,
                        interval_->high);

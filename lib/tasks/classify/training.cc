@@ -149,7 +149,7 @@ std::string classification_metric(const Config& config) {
 }
 
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const ReadRequest& request,
-                                                 const ClassificationData& data, const TextLanguageModel* start) {
+                                                 const ClassificationData& data, const TextModel* start) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
   VocabularyBuilder builder;
   Tokens tokens;

@@ -14,7 +14,7 @@ namespace mnemo {
 std::string classification_metric(const Config& config);
 
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const ReadRequest& request,
-                                                 const ClassificationData& data, const TextLanguageModel* start);
+                                                 const ClassificationData& data, const TextModel* start);
 
 std::unique_ptr<ModelTraining> classification_training(const Config& config, const ClassificationData& data,
                                                        TextClassifier& model);

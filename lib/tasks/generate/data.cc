@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "pipeline/network_options.h"
 #include "tasks/start_from.h"
 #include "text/line_reader.h"
@@ -22,9 +23,10 @@ namespace {
 
 void report_lines(const LineReader& lines, const Log& log) {
   report_byte_order_marks(lines.name(), lines.had_bom(), lines.bom_lines(), log);
-  if (lines.crlf_lines() > 0) log(fmt::format("{}: {} lines end in CRLF", lines.name(), lines.crlf_lines()));
+  if (lines.crlf_lines() > 0) log(fmt::format("{}: lines that end in CRLF: {}", lines.name(), lines.crlf_lines()));
   if (lines.invalid_sequences() > 0)
-    log(fmt::format("{}: {} invalid UTF-8 sequences replaced or skipped", lines.name(), lines.invalid_sequences()));
+    log(fmt::format("{}: {} replaced or skipped", lines.name(),
+                    counted(lines.invalid_sequences(), "invalid UTF-8 sequence")));
 }
 
 // Opens a file by its name.
@@ -167,7 +169,7 @@ void check_train(std::int64_t units, const Config& config, const std::string& co
          data_path(config.data.train.front().file, config.data.dir, config_path));
 }
 
-Vocabulary vocabulary_with_line_end(VocabularyBuilder& builder, const Config& config, const TextLanguageModel* from,
+Vocabulary vocabulary_with_line_end(VocabularyBuilder& builder, const Config& config, const TextModel* from,
                                     const Log& log) {
   // A corpus of one line, of which a part is held out, has no line end.
   builder.add(TextLanguageModel::kLineEnd, 0);
@@ -177,7 +179,7 @@ Vocabulary vocabulary_with_line_end(VocabularyBuilder& builder, const Config& co
 }
 
 void load_records(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                  const TextLanguageModel* from, Parts& out) {
+                  const TextModel* from, Parts& out) {
   const DataConfig& d = config.data;
   const auto read = [&](const std::vector<DataFile>& names, UnitText& into) {
     return read_records({names, config, config_path, invalid_utf8}, into.files, log);
@@ -239,7 +241,7 @@ struct RawStream {
 
 // Reads train once, since it may be a pipe, and since its hash must be that of the very bytes that are learnt.
 void load_stream(const Config& config, const std::string& config_path, InvalidUtf8 invalid_utf8, const Log& log,
-                 const TextLanguageModel* from, Parts& out) {
+                 const TextModel* from, Parts& out) {
   const DataConfig& d = config.data;
   RawStream all;
   for_units({d.train, config, config_path, invalid_utf8}, Tokenizer(tokenizer_options(config.text)), out.train.files,
@@ -286,7 +288,7 @@ std::unique_ptr<TaskData> LanguageData::with(std::unique_ptr<Dataset>, std::uniq
 }
 
 std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
-                                                 const TextLanguageModel* from) {
+                                                 const TextModel* from) {
   check_train_named(config.data);
   auto out = std::make_unique<LanguageData>();
   auto train = std::make_unique<UnitText>(), dev = std::make_unique<UnitText>(), test = std::make_unique<UnitText>();

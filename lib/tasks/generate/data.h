@@ -62,7 +62,7 @@ class LanguageData : public TaskData {
 /// train are left out. Throws as the readers do, and if train, the held-out part or a named dev or test has no unit.
 /// The vocabulary also has the units of the model `from`, if one is given.
 std::unique_ptr<LanguageData> read_language_data(const Config& config, const ReadRequest& request,
-                                                 const TextLanguageModel* from = nullptr);
+                                                 const TextModel* from = nullptr);
 
 /// How a text that is not named by a configuration is read.
 struct TextSource {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "tasks/draft.h"
 #include "tasks/generate/report.h"
 #include "tasks/generate/training.h"
@@ -25,12 +26,12 @@ class GenerateTask : public Task {
   void draft(const PartFiles& parts, Draft& draft) const override { draft_generate(parts, draft); }
 
   std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
-                                 const TextLanguageModel* start) const override {
+                                 const TextModel* start) const override {
     return read_language_data(config, request, start);
   }
 
   std::unique_ptr<TextModel> build(const Config& config, const ReadRequest&, const TaskData& data,
-                                   const TextLanguageModel*) const override {
+                                   const TextModel*) const override {
     return std::make_unique<TextLanguageModel>(config, static_cast<const LanguageData&>(data).vocabulary);
   }
 
@@ -62,7 +63,7 @@ class GenerateTask : public Task {
   void check_metric(const std::string& metric, const TextModel&, bool) const override {
     const Metrics known = language_metrics(0);
     if (metric == "loss" || !known.contains(metric))
-      throw UsageError(fmt::format("metric {}: a language model has perplexity, nats and bits", metric));
+      throw UsageError(fmt::format("metric {}: a language model has perplexity, nats and bits", shown(metric)));
   }
 
   std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,

@@ -221,6 +221,8 @@ Seen look(const PartFiles& parts, const Config& config) {
 Seen draft_format(const PartFiles& parts, Draft& draft) {
   const std::string& path = parts.train.front();
   const std::vector<std::string> lines = first_lines(path, kSample, parts.invalid_utf8, true);
+  const auto blank = [](const std::string& line) { return line.find_first_not_of(" \t") == std::string::npos; };
+  if (std::all_of(lines.begin(), lines.end(), blank)) fail("{}: has no text", path);
   if (const ObjectLines found = parse_objects(lines); found.likely()) {
     draft_objects(path, found.objects, draft);
     return look(parts, draft.config());
@@ -265,7 +267,7 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
 
 void draft_tag(const PartFiles& parts, Draft& draft) {
   const Seen seen = draft_format(parts, draft);
-  check_one_set(parts, seen.tags_of_files);
+  check_one_set(parts, seen.tags_of_files, draft);
   const Config config = draft.config();
   Seen measured;  // dev and test have to be of the same format
   for (const auto* files : {&config.data.dev, &config.data.test})

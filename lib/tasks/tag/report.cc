@@ -110,7 +110,7 @@ std::string checked_metric(const std::string& metric, TagScheme scheme) {
   const bool of_spans = metric == "f1" || metric == "precision" || metric == "recall";
   if (!of_spans && metric != "token_accuracy")
     throw UsageError(
-        fmt::format("--metric {}: a tagger has f1, precision, recall and token_accuracy to compare", metric));
+        fmt::format("--metric {}: a tagger has f1, precision, recall and token_accuracy to compare", shown(metric)));
   if (of_spans && !spans) throw UsageError(fmt::format("--metric {}: the first column's tags spell no spans", metric));
   return metric;
 }
@@ -280,7 +280,7 @@ void check_tag_metric(const std::string& name, const std::vector<TagColumn>& col
   for (const TagColumn& column : columns)
     if (columns.size() > 1 && name.starts_with(column.name + ".")) own = name.substr(column.name.size() + 1);
   if (std::find(known.begin(), known.end(), own) == known.end())
-    throw UsageError(fmt::format("metric {}: a tagger has {}{}", name, fmt::join(known, ", "),
+    throw UsageError(fmt::format("metric {}: a tagger has {}{}", shown(name), fmt::join(known, ", "),
                                  columns.size() > 1 ? ", for one column with its name and a dot before" : ""));
 }
 
@@ -345,8 +345,10 @@ std::string TaggerReport::text() const {
     for (const auto& [type, counts] : e.per_type)
       if (!type.empty()) row(shown(type), counts);
     const SpanCalibration& c = calibrations_[k];
-    out += fmt::format("\n{} predicted {}: mean probability {:.4f}, right {:.4f}, calibration error {:.4f}\n", c.spans,
-                       e.scheme == TagScheme::kNone ? "tags" : "spans", c.mean_probability, c.share_right, c.ece);
+    if (c.spans > 0)
+      out +=
+          fmt::format("\n{} predicted {}: mean probability {:.4f}, right {:.4f}, calibration error {:.4f}\n", c.spans,
+                      e.scheme == TagScheme::kNone ? "tags" : "spans", c.mean_probability, c.share_right, c.ece);
     std::vector<std::pair<std::int64_t, std::pair<std::string, std::string>>> confused;
     for (const auto& [pair, count] : e.confusion)
       if (pair.first != pair.second) confused.emplace_back(-count, pair);

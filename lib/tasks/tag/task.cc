@@ -23,13 +23,12 @@ class TagTask : public Task {
 
   void draft(const PartFiles& parts, Draft& draft) const override { draft_tag(parts, draft); }
 
-  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request,
-                                 const TextLanguageModel*) const override {
+  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request, const TextModel*) const override {
     return read_tagging_data(config, request);
   }
 
   std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
-                                   const TextLanguageModel* start) const override {
+                                   const TextModel* start) const override {
     return build_tagger(config, request, static_cast<const TaggingData&>(data), start);
   }
 

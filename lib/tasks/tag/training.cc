@@ -104,7 +104,7 @@ class TaggingTraining : public ModelTraining {
 }  // namespace
 
 std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest& request, const TaggingData& data,
-                                         const TextLanguageModel* start) {
+                                         const TextModel* start) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
   VocabularyBuilder words, letters;
   Tokens folded;

@@ -11,7 +11,7 @@
 namespace mnemo {
 
 std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest& request, const TaggingData& data,
-                                         const TextLanguageModel* start);
+                                         const TextModel* start);
 
 std::unique_ptr<ModelTraining> tagging_training(const Config& config, const TaggingData& data, TextTagger& model);
 
