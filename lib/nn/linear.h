@@ -11,17 +11,21 @@
 
 namespace mnemo {
 
-/// y [N, out] = x [N, in] W^T + b, with W [out, in] and b [out] as in PyTorch.
+/// y [N, out] = x [N, in] W^T + b, with W [out, in] and b [out] as in PyTorch; without `bias` b is empty.
 class Linear {
  public:
-  Linear(const std::string& name, Index in, Index out);
+  Linear(const std::string& name, Index in, Index out, bool with_bias = true);
 
   void initialise(Initialiser initialiser, std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   void weights_changed() { packed_ = false; }
-  /// Precision of the products in inference; training keeps float32.
+  /// Precision of the products in inference, and in training (kFloat32 or kBfloat16).
   void set_precision(kernels::Precision precision) {
     precision_ = precision;
+    weights_changed();
+  }
+  void set_training_precision(kernels::Precision precision) {
+    training_precision_ = precision;
     weights_changed();
   }
   /// Packs the weights for the tape's mode, or for inference, if they changed.
@@ -38,13 +42,14 @@ class Linear {
   void apply(Index rows, const float* x, float* y) const;
 
   Parameter weight;  // [out, in]
-  Parameter bias;    // [out]
+  Parameter bias;    // [out] or empty
 
  private:
   void pack(ThreadPool& pool, bool training);
+  kernels::Start start() const { return bias.size() > 0 ? kernels::Start::kBias : kernels::Start::kZero; }
 
   kernels::PackedMatrix panels_, back_panels_;
-  kernels::Precision precision_ = kernels::Precision::kFloat32;
+  kernels::Precision precision_ = kernels::Precision::kFloat32, training_precision_ = kernels::Precision::kFloat32;
   bool packed_ = false, packed_for_training_ = false;
 };
 

@@ -10,8 +10,10 @@ namespace mnemo::mask_streams {
 // `Recurrent` start at n times this, n < 4.
 inline constexpr std::uint32_t kPerRecurrent = 0x40;
 
-// Of models: the input's, the output's, and the third, of those that have one: characters of words, whole units.
-inline constexpr std::uint32_t kInput = 0x100, kOutput = 0x101, kCharacters = 0x102, kUnits = 0x102;
+// Of models: the input's, the output's, and the third, of those that have one: characters of words, whole units. Of
+// translators also: the target's input and whole units, and the context.
+inline constexpr std::uint32_t kInput = 0x100, kOutput = 0x101, kCharacters = 0x102, kUnits = 0x102,
+                               kTargetInput = 0x103, kTargetUnits = 0x104, kContext = 0x105;
 
 inline constexpr std::uint32_t kState = 0x1000, kWeights = 0x2000, kZoneoutH = 0x3000, kZoneoutC = 0x4000;
 

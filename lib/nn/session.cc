@@ -10,24 +10,42 @@ namespace mnemo {
 
 RecurrentSession::RecurrentSession(const Recurrent& layers, Index sequences) : layers_(layers), sequences_(sequences) {
   const RecurrentOptions& o = layers.options();
-  const CellTraits& cell = cell_traits(o.cell);
   if (o.bidirectional) fail("single steps need recurrent layers of one direction");
   layers.check_prepared();
-  const Index B = sequences, H = o.hidden, P = o.output();
   state_.resize(o.layers);
+  for (const int which : {0, 1}) make_room(sequences, which);
+  zeros_.resize(std::max(o.hidden, o.output()));
+  std::fill_n(zeros_.data(), zeros_.size(), 0.0f);
+  reset();
+}
+
+void RecurrentSession::make_room(Index sequences, int which) {
+  const RecurrentOptions& o = layers_.options();
+  const CellTraits& cell = cell_traits(o.cell);
+  const Index B = sequences, H = o.hidden, P = o.output();
   for (Layer& layer : state_) {
-    for (int i : {0, 1}) {
-      layer.h[i].resize(B * P);
-      if (cell.cell_state) layer.c[i].resize(B * H);
-    }
+    layer.h[which].resize(B * P);
+    if (cell.cell_state) layer.c[which].resize(B * H);
     if (o.residual != Residual::kNone) layer.y.resize(2 * B * P);
   }
   gates_.resize(B * cell.blocks * H);
   kept_.resize(std::max<Index>(1, B * (cell.kept * H + cell.kept_scalars)));
   if (o.projection > 0) raw_.resize(B * H);
-  zeros_.resize(std::max(H, P));
-  std::fill_n(zeros_.data(), zeros_.size(), 0.0f);
-  reset();
+}
+
+void RecurrentSession::select(std::span<const Index> from) {
+  const auto count = static_cast<Index>(from.size());
+  const int other = 1 - now_;
+  make_room(count, other);
+  for (Layer& layer : state_)
+    for (auto* part : {layer.h, layer.c}) {
+      const Index size = sequences_ > 0 ? static_cast<Index>(part[now_].size()) / sequences_ : 0;
+      for (Index b = 0; b < count && size > 0; ++b)
+        std::copy_n(part[now_].data() + from[b] * size, size, part[other].data() + b * size);
+    }
+  make_room(count, now_);
+  now_ = other;
+  sequences_ = count;
 }
 
 void RecurrentSession::reset() {

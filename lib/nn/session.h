@@ -1,6 +1,7 @@
 // A recurrent stack one step at a time: for answers while a text is still being written, and for generation.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "base/aligned.h"
@@ -33,9 +34,15 @@ class RecurrentSession {
   SessionState state() const;
   void set_state(const SessionState& state);
 
+  /// From now on sequence b is a copy of what sequence from[b] was; their number becomes that of `from`.
+  void select(std::span<const Index> from);
+
   Index sequences() const { return sequences_; }
 
  private:
+  // Room for `sequences` in the working memory and in one of the two states of every layer.
+  void make_room(Index sequences, int which);
+
   // The state of one layer; the previous state and the one being computed swap places at every step.
   struct Layer {
     AlignedVector h[2], c[2];  // [B, P], [B, H]

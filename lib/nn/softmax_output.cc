@@ -136,11 +136,16 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
 
 // With e the exponentials, s_r = share / sum_r and t_r the targets:
 //   dW[v] = sum_r e[v, r] s_r x_r - sum_(t_r = v) share x_r,  dx_r = s_r sum_v e[v, r] W[v] - share W[t_r].
+// With smoothing s the target's terms have the factor 1 - s, and each row also has -share s / V of the mean over all
+// classes: the same vector for every class of dW, and the same for every row of dx.
 void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
                                   std::span<const std::int32_t> targets, double share, Chunk& chunk) {
   const Index R = chunk.rows, V = classes(), H = inputs();
   const float* values = x.value + first * H;
-  const auto negative = static_cast<float>(-share);
+  const auto negative = static_cast<float>(-share * (1.0 - smoothing_)),
+             uniform = static_cast<float>(-share * smoothing_ / static_cast<double>(V));
+  std::vector<float> row_sum(smoothing_ > 0 ? H : 0, 0.0f);
+  for (Index r = 0; smoothing_ > 0 && r < R; ++r) kernels::add_scaled(1.0f, values + r * H, row_sum.data(), H);
   std::vector<float> scales(R);
   scaled_.resize(R * H);
   std::fill_n(scaled_.data(), R * H, 0.0f);
@@ -161,6 +166,10 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, cons
       kernels::add_scaled(negative, values + r * H, gradient + targets[r] * H, H);
       bias.gradient[targets[r]] += negative;
     });
+    for (Index v = begin; smoothing_ > 0 && v < end; ++v) {
+      kernels::add_scaled(uniform, row_sum.data(), gradient + v * H, H);
+      bias.gradient[v] += uniform * static_cast<float>(R);
+    }
   });
   if (!x.gradient) return;
   products_.resize(R * H);
@@ -177,8 +186,35 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, cons
       float* to = x.gradient + (first + r) * H;
       kernels::add_scaled(scales[r], products_.data() + r * H, to, H);
       kernels::add_scaled(negative, weight().value.data() + targets[r] * H, to, H);
+      if (smoothing_ > 0) kernels::add_scaled(uniform, weight_sum_.data(), to, H);
     }
   });
+}
+
+// The sums over all classes of their weights and biases.
+void SoftmaxOutput::sum_rows() {
+  weight_sum_.resize(inputs());
+  std::fill_n(weight_sum_.data(), inputs(), 0.0f);
+  bias_sum_ = 0;
+  for (Index v = 0; v < classes(); ++v) {
+    kernels::add_scaled(1.0f, weight().value.data() + v * inputs(), weight_sum_.data(), inputs());
+    bias_sum_ += static_cast<double>(bias.value[v]);
+  }
+}
+
+// The sum over a chunk's rows. The mean of -log p over all classes is log(sum of exponentials) - mean score.
+double SoftmaxOutput::smoothed_loss(const Activation& x, Index first, const Chunk& chunk,
+                                    std::span<const double> log_p) const {
+  double out = 0;
+  for (Index r = 0; r < chunk.rows; ++r) {
+    out -= (1.0 - smoothing_) * log_p[r];
+    const float* row = x.value + (first + r) * inputs();
+    double scores = bias_sum_;
+    for (Index j = 0; j < inputs(); ++j) scores += static_cast<double>(row[j]) * static_cast<double>(weight_sum_[j]);
+    out += smoothing_ *
+           (static_cast<double>(chunk.shifts[r]) + std::log(chunk.sums[r]) - scores / static_cast<double>(classes()));
+  }
+  return out;
 }
 
 double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
@@ -187,6 +223,9 @@ double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std:
   const Index chunks = (x.rows + chunk_rows() - 1) / chunk_rows();
   std::vector<double> log_p(x.rows);
   Chunk chunk{.inputs = inputs_};
+  double loss = 0;
+  const bool smoothing = tape.training() && smoothing_ > 0;
+  if (smoothing) sum_rows();
   for (Index c = 0; c < chunks; ++c) {
     const Index first = c * x.rows / chunks;
     chunk.rows = (c + 1) * x.rows / chunks - first;
@@ -196,11 +235,11 @@ double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std:
     chunk.block_rows = block_rows_.data();
     const auto some = targets.subspan(first, chunk.rows);
     exponentials(tape.pool, x.value + first * inputs(), some, precision, chunk, log_p.data() + first);
+    if (smoothing) loss += smoothed_loss(x, first, chunk, std::span(log_p).subspan(first, chunk.rows));
     if (tape.training())
       add_gradients(tape.pool, tape.arena.scratch(), x, first, some, share / static_cast<double>(x.rows), chunk);
   }
-  double loss = 0;
-  for (const double one : log_p) loss -= one;
+  for (const double one : log_p) loss -= smoothing ? 0 : one;
   return loss / static_cast<double>(x.rows);
 }
 

@@ -27,6 +27,9 @@ class SoftmaxOutput : public OutputLayer {
   void weights_changed() override { packed_ = false; }
   void set_training_precision(kernels::Precision precision) override { training_precision_ = precision; }
   void set_precision(kernels::Precision precision) override;
+  /// s: in training the loss is (1 - s) times that of the target plus s times the mean over all classes (Szegedy et al.
+  /// 2016).
+  void set_smoothing(double smoothing) { smoothing_ = smoothing; }
   /// Adds its gradients at once.
   double loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share = 1.0) override;
   void log_probabilities(ThreadPool& pool, Arena& arena, const float* x, std::span<const std::int32_t> targets,
@@ -47,6 +50,8 @@ class SoftmaxOutput : public OutputLayer {
   struct Chunk;
 
   Index chunk_rows() const;
+  void sum_rows();
+  double smoothed_loss(const Activation& x, Index first, const Chunk& chunk, std::span<const double> log_p) const;
   void exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                     kernels::Precision precision, Chunk& chunk, double* log_p) const;
   void add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
@@ -57,8 +62,10 @@ class SoftmaxOutput : public OutputLayer {
   kernels::PackedMatrix panels_;
   kernels::Precision precision_ = kernels::Precision::kFloat32, training_precision_ = kernels::Precision::kFloat32;
   bool packed_ = false;
+  double smoothing_ = 0;
+  double bias_sum_ = 0;
   // In training, kept from batch to batch.
-  AlignedVector scores_, block_rows_, scaled_, products_;
+  AlignedVector scores_, block_rows_, scaled_, products_, weight_sum_;
   kernels::PackedMatrix inputs_, scaled_panels_;
 };
 

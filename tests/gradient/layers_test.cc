@@ -547,12 +547,14 @@ TEST_CASE("losses: gradients of the logits, with class weights and smoothing") {
       }
 }
 
-TEST_CASE("softmax output: the reference's loss, gradients of input, weights and bias, own and tied") {
+TEST_CASE("softmax output: the reference's loss, gradients of input, weights and bias, own and tied, smoothed or not") {
   constexpr Index kIn = 5, kClasses = 7, kRows = 9;
   const std::vector<std::int32_t> targets{2, 0, 6, 2, 2, 5, 0, 1, 6};
-  for (const bool tied : {false, true}) {
+  for (const auto& [tied, smoothing] : {std::pair{false, 0.0}, {true, 0.0}, {false, 0.1}, {true, 0.3}}) {
+    INFO("smoothing " << smoothing);
     Parameter table("table.weight", {kClasses, kIn});
     SoftmaxOutput layer("output", kIn, kClasses, tied ? &table : nullptr);
+    layer.set_smoothing(smoothing);
     const auto first = random_values(kClasses * kIn, 3);
     layer.initialise(Initialiser::kUniform, 1);
     std::copy(first.begin(), first.end(), layer.weight().value.data());
@@ -574,20 +576,24 @@ TEST_CASE("softmax output: the reference's loss, gradients of input, weights and
           sum += static_cast<double>(x[r * kIn + i]) * static_cast<double>(layer.weight().value[k * kIn + i]);
         logits.push_back(sum);
       }
-    const double expected =
-        reference::softmax_cross_entropy(logits, {targets.begin(), targets.end()}, {}, kClasses, 0.0).loss;
-    CHECK(loss(false) == Approx(expected).epsilon(1e-6));
+    const auto expected = [&](double s) {
+      return reference::softmax_cross_entropy(logits, {targets.begin(), targets.end()}, {}, kClasses, s).loss;
+    };
+    CHECK(loss(false) == Approx(expected(0)).epsilon(1e-6));  // only training smooths
     layer.bias.clear_gradient();
     layer.weight().clear_gradient();
-    CHECK(loss(true) == Approx(expected).epsilon(1e-6));
+    CHECK(loss(true) == Approx(expected(smoothing)).epsilon(1e-6));
     const auto error = [&](float* values, const float* gradient, Index count) {
       const std::vector<float> found(gradient, gradient + count);
       return gradient_error(
-          values, found.data(), count, [&] { return loss(false); }, kStep);
+          values, found.data(), count, [&] { return loss(true); }, kStep);
     };
-    CHECK(error(x.data(), dx.data(), std::ssize(x)) < kTolerance);
-    CHECK(error(layer.bias.value.data(), layer.bias.gradient.data(), kClasses) < kTolerance);
-    CHECK(error(layer.weight().value.data(), layer.weight().gradient.data(), kClasses * kIn) < kTolerance);
+    const auto dx_found = dx;
+    const std::vector<float> db(layer.bias.gradient.data(), layer.bias.gradient.data() + kClasses),
+        dw(layer.weight().gradient.data(), layer.weight().gradient.data() + kClasses * kIn);
+    CHECK(error(x.data(), dx_found.data(), std::ssize(x)) < kTolerance);
+    CHECK(error(layer.bias.value.data(), db.data(), kClasses) < kTolerance);
+    CHECK(error(layer.weight().value.data(), dw.data(), kClasses * kIn) < kTolerance);
     int visited = 0;
     layer.visit([&](Parameter&) { ++visited; });
     CHECK(visited == (tied ? 1 : 2));

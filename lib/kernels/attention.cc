@@ -1,0 +1,142 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention.cc"
+#include "kernels/highway.h"
+// After highway.h: foreach_target compiles this file once for each instruction set.
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/activations-inl.h"
+#include "kernels/attention.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace mnemo::kernels::HWY_NAMESPACE {
+namespace {
+
+// Dots of x with kRows rows at once: each is a chain of its own, and so has the same bits as one that is computed
+// alone, but the processor runs the chains side by side.
+template <int kRows, class Term>
+HWY_INLINE void dots(Index columns, const Term& term, float* out) {
+  const Index whole = columns / kLanes * kLanes;
+  const Partial rest(columns - whole);
+  Vector sum[kRows];
+  for (int r = 0; r < kRows; ++r) sum[r] = hn::Zero(kTag);
+  for (Index j = 0; j < whole; j += kLanes)
+    for (int r = 0; r < kRows; ++r) sum[r] = term(r, j, Whole{}, sum[r]);
+  if (whole < columns)
+    for (int r = 0; r < kRows; ++r) sum[r] = term(r, whole, rest, sum[r]);
+  for (int r = 0; r < kRows; ++r) out[r] = hn::GetLane(hn::SumOfLanes(kTag, sum[r]));
+}
+
+// `terms_of(j)` gives the terms of the dots from row j on.
+template <class TermsOf>
+HWY_INLINE void all_dots(Index n, Index columns, const TermsOf& terms_of, float* out) {
+  Index j = 0;
+  for (; j + 4 <= n; j += 4) dots<4>(columns, terms_of(j), out + j);
+  for (; j < n; ++j) dots<1>(columns, terms_of(j), out + j);
+}
+
+}  // namespace
+
+void dot_rows(Index n, Index columns, const float* x, const float* m, Index ldm, const std::int32_t* rows, float* out) {
+  all_dots(
+      n, columns,
+      [&](Index first) HWY_ATTR {
+        return [=](int r, Index i, auto at, Vector sum)
+                   HWY_ATTR { return hn::MulAdd(at.load(x + i), at.load(m + rows[first + r] * ldm + i), sum); };
+      },
+      out);
+}
+
+void add_rows(Index n, Index columns, const float* factors, const float* m, Index ldm, const std::int32_t* rows,
+              float* out) {
+  // Four vectors of out stay in registers while all rows pass.
+  constexpr Index kBlock = 4 * kLanes;
+  Index i = 0;
+  for (; i + kBlock <= columns; i += kBlock) {
+    Vector sum[4];
+    for (int k = 0; k < 4; ++k) sum[k] = hn::LoadU(kTag, out + i + k * kLanes);
+    for (Index j = 0; j < n; ++j) {
+      const Vector factor = hn::Set(kTag, factors[j]);
+      const float* row = m + rows[j] * ldm + i;
+      for (int k = 0; k < 4; ++k) sum[k] = hn::MulAdd(factor, hn::LoadU(kTag, row + k * kLanes), sum[k]);
+    }
+    for (int k = 0; k < 4; ++k) hn::StoreU(sum[k], kTag, out + i + k * kLanes);
+  }
+  for_units(1, columns - i, [&](Index, Index k, auto at) HWY_ATTR {
+    Vector sum = at.load(out + i + k);
+    for (Index j = 0; j < n; ++j) sum = hn::MulAdd(hn::Set(kTag, factors[j]), at.load(m + rows[j] * ldm + i + k), sum);
+    at.store(sum, out + i + k);
+  });
+}
+
+void add_to_rows(Index n, Index columns, const float* factors, const float* x, float* m, Index ldm,
+                 const std::int32_t* rows) {
+  for_units(n, columns, [&](Index j, Index i, auto at) HWY_ATTR {
+    float* to = m + rows[j] * ldm + i;
+    at.store(hn::MulAdd(hn::Set(kTag, factors[j]), at.load(x + i), at.load(to)), to);
+  });
+}
+
+void dot_tanh_rows(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
+                   const std::int32_t* rows, float* out) {
+  all_dots(
+      n, columns,
+      [&](Index first) HWY_ATTR {
+        return [=](int r, Index i, auto at, Vector sum) HWY_ATTR {
+          const Vector t = tanh_of(hn::Add(at.load(x + i), at.load(m + rows[first + r] * ldm + i)));
+          return hn::MulAdd(at.load(w + i), t, sum);
+        };
+      },
+      out);
+}
+
+void dot_tanh_rows_backward(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
+                            const std::int32_t* rows, const float* dout, float* dx, float* dw, float* dm) {
+  for_units(n, columns, [&](Index j, Index i, auto at) HWY_ATTR {
+    const Vector d = hn::Set(kTag, dout[j]);
+    const Vector t = tanh_of(hn::Add(at.load(x + i), at.load(m + rows[j] * ldm + i)));
+    const Vector s = hn::Mul(hn::Mul(d, at.load(w + i)), tanh_slope(t));
+    at.store(hn::Add(at.load(dx + i), s), dx + i);
+    at.store(hn::MulAdd(d, t, at.load(dw + i)), dw + i);
+    if (dm) at.store(hn::Add(at.load(dm + rows[j] * ldm + i), s), dm + rows[j] * ldm + i);
+  });
+}
+
+}  // namespace mnemo::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace mnemo::kernels {
+
+HWY_EXPORT(dot_rows);
+HWY_EXPORT(add_rows);
+HWY_EXPORT(add_to_rows);
+HWY_EXPORT(dot_tanh_rows);
+HWY_EXPORT(dot_tanh_rows_backward);
+
+void dot_rows(Index n, Index columns, const float* x, const float* m, Index ldm, const std::int32_t* rows, float* out) {
+  HWY_DYNAMIC_DISPATCH(dot_rows)(n, columns, x, m, ldm, rows, out);
+}
+
+void add_rows(Index n, Index columns, const float* factors, const float* m, Index ldm, const std::int32_t* rows,
+              float* out) {
+  HWY_DYNAMIC_DISPATCH(add_rows)(n, columns, factors, m, ldm, rows, out);
+}
+
+void add_to_rows(Index n, Index columns, const float* factors, const float* x, float* m, Index ldm,
+                 const std::int32_t* rows) {
+  HWY_DYNAMIC_DISPATCH(add_to_rows)(n, columns, factors, x, m, ldm, rows);
+}
+
+void dot_tanh_rows(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
+                   const std::int32_t* rows, float* out) {
+  HWY_DYNAMIC_DISPATCH(dot_tanh_rows)(n, columns, x, w, m, ldm, rows, out);
+}
+
+void dot_tanh_rows_backward(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
+                            const std::int32_t* rows, const float* dout, float* dx, float* dw, float* dm) {
+  HWY_DYNAMIC_DISPATCH(dot_tanh_rows_backward)(n, columns, x, w, m, ldm, rows, dout, dx, dw, dm);
+}
+
+}  // namespace mnemo::kernels
+#endif

@@ -1,0 +1,11 @@
+// Activation functions between layers.
+#pragma once
+
+#include "nn/tape.h"
+
+namespace mnemo {
+
+/// y = tanh(y). In backward the gradient is that of the argument from there on, so nothing else may use the argument.
+void tanh_in_place(Tape& tape, const Activation& y);
+
+}  // namespace mnemo
