@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -15,16 +14,10 @@
 namespace mnemo {
 namespace {
 
-// How often each record occurs in a resample. [N]
-using Counts = std::vector<std::int32_t>;
-
-// A metric of a resample; NaN where it is undefined. Whatever does not change between resamples is computed once.
-using ResampledMetric = std::function<double(const Counts&)>;
-
 // ---- Metrics that are a mean over records.
 
 ResampledMetric mean_of(std::vector<double> values) {
-  return [values = std::move(values)](const Counts& counts) {
+  return [values = std::move(values)](const ResampleCounts& counts) {
     double sum = 0, n = 0;
     for (std::size_t i = 0; i < counts.size(); ++i) sum += counts[i] * values[i], n += counts[i];
     return sum / n;
@@ -106,8 +99,8 @@ double average_of(const std::vector<ClassCounts>& classes, Average average, Scor
 
 ResampledMetric label_metric(const Predictions& predictions, Average average, Score score, double threshold) {
   return [records = RecordLabels(predictions, threshold), average, score, multi_label = predictions.multi_label,
-          classes =
-              std::vector<ClassCounts>(static_cast<std::size_t>(predictions.classes))](const Counts& counts) mutable {
+          classes = std::vector<ClassCounts>(static_cast<std::size_t>(predictions.classes))](
+             const ResampleCounts& counts) mutable {
     std::ranges::fill(classes, ClassCounts());
     for (std::size_t i = 0; i < counts.size(); ++i)
       if (counts[i] > 0) tally(records, i, counts[i], classes);
@@ -141,7 +134,7 @@ std::vector<Answer> answers_of(const Predictions& predictions) {
 }
 
 ResampledMetric ece_metric(const Predictions& predictions) {
-  return [answers = answers_of(predictions)](const Counts& counts) {
+  return [answers = answers_of(predictions)](const ResampleCounts& counts) {
     double excess[64] = {}, total = 0;
     for (const Answer& answer : answers) {
       excess[answer.bin] += counts[answer.record] * answer.excess;
@@ -165,7 +158,7 @@ ResampledMetric auc_metric(const Predictions& predictions) {
     positive[k] = predictions.gold[order[k]][0] == 1;
     ends_group[k] = k + 1 == order.size() || score(order[k + 1]) != score(order[k]);
   }
-  return [order, positive, ends_group](const Counts& counts) {
+  return [order, positive, ends_group](const ResampleCounts& counts) {
     double wins = 0, below = 0, positives = 0, group[2] = {0, 0};
     for (std::size_t k = 0; k < order.size(); ++k) {
       group[positive[k] ? 1 : 0] += counts[order[k]];
@@ -201,9 +194,9 @@ ResampledMetric resampled_metric(const Predictions& predictions, const std::stri
                       threshold);
 }
 
-Counts resample(std::size_t records, const BootstrapOptions& options, int index) {
+ResampleCounts resample(std::size_t records, const BootstrapOptions& options, int index) {
   RandomStream random(options.seed, Purpose::kBootstrap, static_cast<std::uint64_t>(index));
-  Counts counts(records);
+  ResampleCounts counts(records);
   for (std::size_t i = 0; i < records; ++i) ++counts[random.below(records)];
   return counts;
 }
@@ -234,7 +227,7 @@ std::vector<double> resampled_values(std::size_t records, const BootstrapOptions
 }
 
 double defined_value(const ResampledMetric& metric, std::size_t records, const std::string& name) {
-  const double value = metric(Counts(records, 1));
+  const double value = metric(ResampleCounts(records, 1));
   if (std::isnan(value)) fail("{} is undefined on these records: one of the two classes does not occur", name);
   return value;
 }
@@ -256,36 +249,24 @@ double mcnemar_p_value(const Predictions& first, const Predictions& second, doub
   return mcnemar_exact(only_first, only_second);
 }
 
-double centred_p_value(const std::vector<double>& resampled, double difference) {
+double centred_p_value(const std::vector<double>& resampled, double centre, double difference) {
   // A resample that repeats the observed difference up to rounding counts as reaching it.
   const double reached = std::abs(difference) * (1 - 1e-9);
-  const auto beyond = std::ranges::count_if(resampled, [&](double d) { return std::abs(d - difference) >= reached; });
+  const auto beyond = std::ranges::count_if(resampled, [&](double d) { return std::abs(d - centre) >= reached; });
   return static_cast<double>(1 + beyond) / static_cast<double>(1 + resampled.size());
 }
 
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 ResampledMetric ratio_of(const RecordRatio& values) {
-  return [&values](const Counts& counts) {
+  return [&values](const ResampleCounts& counts) {
     double part = 0, whole = 0;
     for (std::size_t i = 0; i < counts.size(); ++i)
       part += counts[i] * values.parts[i], whole += counts[i] * values.wholes[i];
     return ratio(part, whole);
   };
-}
-
-// The difference of two metrics on the same resamples.
-Comparison paired_bootstrap(const ResampledMetric& a, const ResampledMetric& b, std::size_t records,
-                            const std::string& metric, const BootstrapOptions& options) {
-  Comparison result;
-  result.metric = metric;
-  result.first = defined_value(a, records, metric);
-  result.second = defined_value(b, records, metric);
-  const double difference = result.first - result.second;
-  const auto resampled =
-      resampled_values(records, options, [&](const Counts& counts) { return a(counts) - b(counts); });
-  result.difference = percentile_interval(difference, resampled, options.level);
-  result.test = "paired bootstrap test";
-  result.p_value = centred_p_value(resampled, difference);
-  return result;
 }
 
 }  // namespace
@@ -294,17 +275,34 @@ Interval bootstrap_interval(const Predictions& predictions, const std::string& m
                             const BootstrapOptions& options) {
   check_predictions(predictions);
   check_metric(metric);
-  const auto statistic = resampled_metric(predictions, metric, options.threshold);
-  const double value = defined_value(statistic, predictions.records(), metric);
-  return percentile_interval(value, resampled_values(predictions.records(), options, std::cref(statistic)),
-                             options.level);
+  return bootstrap_interval(resampled_metric(predictions, metric, options.threshold), predictions.records(), metric,
+                            options);
+}
+
+Interval bootstrap_interval(const ResampledMetric& metric, std::size_t records, const std::string& name,
+                            const BootstrapOptions& options) {
+  const double value = defined_value(metric, records, name);
+  return percentile_interval(value, resampled_values(records, options, std::cref(metric)), options.level);
 }
 
 Interval bootstrap_ratio(const RecordRatio& ratio, const BootstrapOptions& options) {
-  const auto statistic = ratio_of(ratio);
-  const std::size_t records = ratio.parts.size();
-  return percentile_interval(statistic(Counts(records, 1)), resampled_values(records, options, std::cref(statistic)),
-                             options.level);
+  return bootstrap_interval(ratio_of(ratio), ratio.parts.size(), "ratio", options);
+}
+
+Comparison paired_bootstrap(const ResampledMetric& first, const ResampledMetric& second, std::size_t records,
+                            const std::string& metric, const BootstrapOptions& options, Centre centre) {
+  Comparison result;
+  result.metric = metric;
+  result.first = defined_value(first, records, metric);
+  result.second = defined_value(second, records, metric);
+  const double difference = result.first - result.second;
+  const auto resampled =
+      resampled_values(records, options, [&](const ResampleCounts& counts) { return first(counts) - second(counts); });
+  result.difference = percentile_interval(difference, resampled, options.level);
+  result.test = "paired bootstrap test";
+  const bool observed = centre == Centre::kObserved || resampled.empty();
+  result.p_value = centred_p_value(resampled, observed ? difference : mean(resampled), difference);
+  return result;
 }
 
 Comparison compare_ratios(const RecordRatio& first, const RecordRatio& second, const std::string& metric,

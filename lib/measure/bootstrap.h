@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,16 @@ struct Interval {
 /// Throws UsageError for an unknown metric, Error where the metric is undefined on the records, and as
 /// `check_predictions` does.
 Interval bootstrap_interval(const Predictions& predictions, const std::string& metric,
+                            const BootstrapOptions& options = {});
+
+/// How often each of N records occurs in a resample. [N]
+using ResampleCounts = std::vector<std::int32_t>;
+
+/// Any metric of a resample; NaN where it is undefined. Whatever does not change between resamples is computed once.
+using ResampledMetric = std::function<double(const ResampleCounts&)>;
+
+/// The same interval for any metric, with its name for the error if it is undefined on the original records.
+Interval bootstrap_interval(const ResampledMetric& metric, std::size_t records, const std::string& name,
                             const BootstrapOptions& options = {});
 
 /// The same interval for sum(parts) / sum(wholes) over records, such as the F1 of spans: twice the correct ones over
@@ -59,6 +70,14 @@ Comparison compare_models(const Predictions& first, const Predictions& second, c
 /// The paired bootstrap test of two such ratios on the same records; `metric` names them.
 Comparison compare_ratios(const RecordRatio& first, const RecordRatio& second, const std::string& metric,
                           const BootstrapOptions& options = {});
+
+/// What the deviation of a resample's difference is measured from.
+enum class Centre { kObserved, kMean };  ///< kMean: the mean of the resampled differences.
+
+/// The paired bootstrap test of any metric of N records that both models answered.
+Comparison paired_bootstrap(const ResampledMetric& first, const ResampledMetric& second, std::size_t records,
+                            const std::string& metric, const BootstrapOptions& options = {},
+                            Centre centre = Centre::kObserved);
 
 /// The two-sided p-value of McNemar's exact test, from the numbers of records that only one of the models gets right.
 double mcnemar_exact(std::int64_t only_first, std::int64_t only_second);
