@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iterator>
+#include <map>
 
 #include "base/error.h"
 #include "base/finite.h"
@@ -22,60 +24,120 @@ void blocked_now(const std::vector<std::uint8_t>& always, const Constraint& cons
   constraint.block(out);
 }
 
-BeamSearch::BeamSearch(StepScorer& scorer, std::span<const std::int32_t> prompt, const BeamOptions& options)
-    : scorer_(scorer), options_(options), blocked_(options.blocked), exponentials_(scorer.units()) {
+BeamSearch::BeamSearch(Index units, std::span<const std::int32_t> prompt, const BeamOptions& options)
+    : vocabulary_(units), options_(options), exponentials_(units) {
   beam_.push_back({{}, options.constraint ? options.constraint->clone() : nullptr, RepeatGuard(options.no_repeat)});
   for (const std::int32_t unit : prompt) beam_[0].guard.note(unit);
+  done_ = options.length <= 0;
 }
 
-double BeamSearch::rank(const GeneratedText& text) const {
+double BeamSearch::rank(const GeneratedText& text, bool ended) const {
   if (options_.end < 0) return text.log_probability;
+  if (options_.length_penalty) {
+    const auto units = static_cast<double>(text.units.size() + (ended ? 1 : 0));
+    return text.log_probability / std::pow((5.0 + units) / 6.0, *options_.length_penalty);
+  }
   return text.log_probability / static_cast<double>(std::max<std::size_t>(1, text.units.size()));
 }
 
 void BeamSearch::keep_best(std::vector<GeneratedText>& texts) const {
   std::stable_sort(texts.begin(), texts.end(),
-                   [&](const GeneratedText& a, const GeneratedText& b) { return rank(a) > rank(b); });
+                   [](const GeneratedText& a, const GeneratedText& b) { return a.score > b.score; });
   if (std::ssize(texts) > options_.beam) texts.resize(static_cast<std::size_t>(options_.beam));
 }
 
-// A unit that would repeat a sequence is allowed only if no other is.
-void BeamSearch::find_allowed(const Hypothesis& one) {
-  const Index V = scorer_.units();
-  if (one.constraint) blocked_now(options_.blocked, *one.constraint, V, blocked_);
-  for (const RepeatGuard::Units* repeating : {one.guard.repeating(), static_cast<const RepeatGuard::Units*>(nullptr)}) {
-    allowed_.clear();
-    for (std::int32_t v = 0; v < V; ++v)
-      if ((blocked_.empty() || !blocked_[v]) && (!repeating || !repeating->contains(v))) allowed_.push_back(v);
-    if (!allowed_.empty()) return;
-  }
+// Copies the scores, with -infinity for what is blocked; false if that is everything.
+bool BeamSearch::block(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating,
+                       std::span<const float> scores) {
+  allowed_.assign(scores.begin(), scores.end());
+  Index left = vocabulary_;
+  for (std::size_t v = 0; v < blocked.size(); ++v)
+    if (blocked[v]) {
+      allowed_[v] = -INFINITY;
+      --left;
+    }
+  if (repeating)
+    for (const std::int32_t v : *repeating) {
+      left -= std::isinf(allowed_[v]) ? 0 : 1;
+      allowed_[v] = -INFINITY;
+    }
+  return left > 0;
 }
 
-void BeamSearch::add_candidates(Index b) {
-  const auto scores = scorer_.scores(b);
-  const Index V = scorer_.units();
+// A unit that would repeat a sequence is allowed only if no other is. The end is not while the text is too short.
+const float* BeamSearch::allowed_scores(const Hypothesis& one, std::span<const float> scores) {
+  const RepeatGuard::Units* repeating = one.guard.repeating();
+  const bool too_short = options_.end >= 0 && steps_ < options_.least;
+  if (options_.blocked.empty() && !one.constraint && !repeating && !too_short) return scores.data();
+  std::span<const std::uint8_t> blocked = options_.blocked;
+  if (one.constraint) {
+    blocked_now(options_.blocked, *one.constraint, vocabulary_, blocked_);
+    blocked = blocked_;
+  }
+  if (!block(blocked, repeating, scores)) block(blocked, nullptr, scores);
+  // Unless nothing else may come.
+  if (too_short && std::any_of(allowed_.begin(), allowed_.end(), [&](const float& score) {
+        return !std::isinf(score) && &score != &allowed_[options_.end];
+      }))
+    allowed_[options_.end] = -INFINITY;
+  return allowed_.data();
+}
+
+void BeamSearch::add_candidates(Index b, std::span<const float> scores) {
+  const Index V = vocabulary_;
   if (kernels::has_non_finite(scores.data(), V)) fail_not_finite("the score of a unit");
   const float largest = kernels::largest_of_row(V, scores.data());
   const double log_sum =
       std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data())));
-  find_allowed(beam_[b]);
+  const float* allowed = allowed_scores(beam_[b], scores);
   // One of them may be the end unit, which takes no place in the beam.
-  const auto wanted = std::min<std::ptrdiff_t>(std::ssize(allowed_), options_.beam + 1);
-  std::partial_sort(allowed_.begin(), allowed_.begin() + wanted, allowed_.end(),
-                    [&](auto a, auto c) { return scores[a] > scores[c] || (scores[a] == scores[c] && a < c); });
-  for (std::ptrdiff_t i = 0; i < wanted; ++i)
-    candidates_.push_back(
-        {finite(beam_[b].text.log_probability + static_cast<double>(scores[allowed_[i]] - largest) - log_sum,
-                "the probability of a unit"),
-         b, allowed_[i]});
+  best_.resize(std::min(V, options_.beam + 1));
+  kernels::best_of_row(V, allowed, std::ssize(best_), best_.data());
+  for (const std::int32_t unit : best_) {
+    if (std::isinf(allowed[unit])) break;
+    candidates_.push_back({finite(beam_[b].text.log_probability + static_cast<double>(scores[unit] - largest) - log_sum,
+                                  "the probability of a unit"),
+                           b, unit});
+  }
+  if (beam_[b].constraint && beam_[b].constraint->has_terms())
+    add_wanted(b, scores.data(), allowed, static_cast<double>(largest) + log_sum);
+}
+
+// Units that bring a constraint forward are candidates however improbable they are.
+void BeamSearch::add_wanted(Index b, const float* scores, const float* allowed, double shift) {
+  for (const std::int32_t unit : beam_[b].constraint->wanted())
+    if (!std::isinf(allowed[unit]) && std::ranges::find(best_, unit) == best_.end())
+      candidates_.push_back({beam_[b].text.log_probability + static_cast<double>(scores[unit]) - shift, b, unit});
+}
+
+// Candidates in turn from each number of required units that they have, beginning with the highest: so the beam is
+// divided among hypotheses of all stages.
+std::vector<BeamSearch::Candidate> BeamSearch::by_progress(std::vector<Candidate> sorted) const {
+  std::map<std::int64_t, std::vector<Candidate>, std::greater<>> stages;
+  for (const Candidate& c : sorted) {
+    const auto constraint = beam_[c.from].constraint->clone();
+    if (c.unit != options_.end) constraint->note(c.unit);
+    stages[constraint->progress()].push_back(c);
+  }
+  std::vector<Candidate> out;
+  for (std::size_t i = 0; out.size() < sorted.size(); ++i)
+    for (const auto& [progress, stage] : stages)
+      if (i < stage.size()) out.push_back(stage[i]);
+  return out;
+}
+
+void BeamSearch::end(GeneratedText text, Index from) {
+  text.score = rank(text, true) + (options_.bonus ? options_.bonus(from) : 0.0);
+  ended_.push_back(std::move(text));
 }
 
 // Returns whether the candidate became a hypothesis of the next beam, rather than ending.
 bool BeamSearch::take(const Candidate& c) {
   GeneratedText text = beam_[c.from].text;
   text.log_probability = c.log_probability;
+  text.places.push_back(static_cast<std::int32_t>(c.from));
   if (c.unit == options_.end) {
-    ended_.push_back(std::move(text));
+    end(std::move(text), c.from);
     return false;
   }
   text.units.push_back(c.unit);
@@ -84,7 +146,7 @@ bool BeamSearch::take(const Candidate& c) {
     constraint = beam_[c.from].constraint->clone();
     constraint->note(c.unit);
     if (constraint->ended()) {
-      ended_.push_back(std::move(text));
+      end(std::move(text), c.from);
       return false;
     }
   }
@@ -97,6 +159,7 @@ bool BeamSearch::take(const Candidate& c) {
 void BeamSearch::take_best_candidates() {
   std::stable_sort(candidates_.begin(), candidates_.end(),
                    [](const auto& a, const auto& b) { return a.log_probability > b.log_probability; });
+  if (options_.constraint && options_.constraint->has_terms()) candidates_ = by_progress(std::move(candidates_));
   next_.clear();
   from_.clear();
   units_.clear();
@@ -113,31 +176,85 @@ void BeamSearch::take_best_candidates() {
 // The mean of an open sequence could still rise; waiting for that would mean searching to the full length.
 bool BeamSearch::can_improve() const {
   return std::any_of(beam_.begin(), beam_.end(), [&](const Hypothesis& one) {
-    return std::ssize(ended_) < options_.beam || rank(one.text) > rank(ended_.back());
+    return std::ssize(ended_) < options_.beam || rank(one.text, false) > ended_.back().score;
   });
 }
 
-std::vector<GeneratedText> BeamSearch::run() {
-  for (std::int64_t at = 0; at < options_.length && !beam_.empty(); ++at) {
-    candidates_.clear();
-    for (Index b = 0; b < std::ssize(beam_); ++b) add_candidates(b);
-    take_best_candidates();
-    if (!can_improve()) break;
-    // Unused places of the beam continue with an arbitrary unit and are ignored.
-    from_.resize(options_.beam, 0);
-    units_.resize(options_.beam, units_.front());
-    scorer_.advance(from_, units_);
-  }
-  if (!options_.constraint && std::ssize(ended_) < options_.beam) {
+void BeamSearch::extend(const HypothesisScores& scores) {
+  candidates_.clear();
+  for (Index b = 0; b < std::ssize(beam_); ++b) add_candidates(b, scores(b));
+  take_best_candidates();
+  done_ = ++steps_ >= options_.length || beam_.empty() || !can_improve();
+}
+
+std::vector<GeneratedText> BeamSearch::take() {
+  if (std::ssize(ended_) < options_.beam) {
     std::vector<GeneratedText> cut;
-    cut.reserve(beam_.size());
-    for (Hypothesis& one : beam_) cut.push_back(std::move(one.text));
+    for (Hypothesis& one : beam_) {
+      if (one.constraint && !one.constraint->complete()) continue;
+      one.text.score = rank(one.text, false);
+      cut.push_back(std::move(one.text));
+    }
     keep_best(cut);
     cut.resize(std::min<std::size_t>(cut.size(), static_cast<std::size_t>(options_.beam) - ended_.size()));
     std::move(cut.begin(), cut.end(), std::back_inserter(ended_));
   }
   if (ended_.empty() && options_.constraint) throw Error(kNothingLeft);
   return std::move(ended_);
+}
+
+SingleSearch::SingleSearch(Index units, const Options& options)
+    : vocabulary_(units),
+      options_(options),
+      sampler_(options.sampling, units, options.seed, options.stream),
+      constraint_(options.constraint ? options.constraint->clone() : nullptr),
+      done_(options.length <= 0) {}
+
+void SingleSearch::extend(const HypothesisScores& scores) {
+  const bool too_short = options_.end >= 0 && std::ssize(text_.units) < options_.least;
+  std::span<const std::uint8_t> blocked = options_.blocked;
+  if (constraint_ || too_short) {
+    blocked_ = options_.blocked;
+    blocked_.resize(static_cast<std::size_t>(vocabulary_), 0);
+    if (constraint_) constraint_->block(blocked_);
+    if (too_short) blocked_[options_.end] = 1;
+    blocked = blocked_;
+  }
+  std::int32_t unit = sampler_.next(scores(0), blocked);
+  // The end, if nothing else may come.
+  if (unit < 0 && too_short) unit = options_.end;
+  if (unit < 0 && constraint_) throw Error(kNothingLeft);
+  text_.log_probability = text_.score = sampler_.log_probability();
+  text_.places.push_back(0);
+  done_ = unit < 0 || unit == options_.end;
+  from_.clear();
+  units_.clear();
+  if (done_) return;
+  text_.units.push_back(unit);
+  if (constraint_) {
+    constraint_->note(unit);
+    done_ = constraint_->ended();
+  }
+  done_ = done_ || std::ssize(text_.units) >= options_.length;
+  if (done_) return;
+  from_.push_back(0);
+  units_.push_back(unit);
+}
+
+std::vector<GeneratedText> run_beam_search(StepScorer& scorer, std::span<const std::int32_t> prompt,
+                                           const BeamOptions& options) {
+  BeamSearch search(scorer.units(), prompt, options);
+  while (search.open() > 0) {
+    search.extend([&](Index b) { return scorer.scores(b); });
+    if (search.open() == 0) break;
+    // Unused places of the beam continue with an arbitrary unit and are ignored.
+    std::vector<Index> from(search.from().begin(), search.from().end());
+    std::vector<std::int32_t> units(search.units().begin(), search.units().end());
+    from.resize(options.beam, 0);
+    units.resize(options.beam, units.front());
+    scorer.advance(from, units);
+  }
+  return search.take();
 }
 
 }  // namespace mnemo

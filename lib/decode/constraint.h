@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace mnemo {
 
@@ -19,6 +20,16 @@ class Constraint {
   virtual void note(std::int32_t unit) = 0;
   /// Whether nothing more may come.
   virtual bool ended() const = 0;
+  /// Whether the text may stop here.
+  virtual bool complete() const { return ended(); }
+
+  /// A constraint that wants units at any place, which a search has to try for (Post & Vilar 2018, "Fast Lexically
+  /// Constrained Decoding with Dynamic Beam Allocation").
+  virtual bool has_terms() const { return false; }
+  /// The units that would bring it forward.
+  virtual std::vector<std::int32_t> wanted() const { return {}; }
+  /// How many of the units of its terms the text has.
+  virtual std::int64_t progress() const { return 0; }
 
  protected:
   Constraint() = default;

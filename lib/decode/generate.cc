@@ -165,7 +165,7 @@ std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<con
   if (options.constraint && options.constraint->ended()) return {GeneratedText()};
   const Read read = read_prompt(model, prompt, pool);
   Steps steps(model, read, options.beam);
-  return BeamSearch(steps, prompt, options).run();
+  return run_beam_search(steps, prompt, options);
 }
 
 }  // namespace mnemo

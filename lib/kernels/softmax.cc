@@ -7,6 +7,8 @@
 // After highway.h of Highway.
 #include <hwy/contrib/math/math-inl.h>
 
+#include <algorithm>
+
 #include "kernels/activations-inl.h"
 #include "kernels/softmax.h"
 
@@ -62,6 +64,27 @@ float largest_of_row(Index n, const float* x) {
   return out;
 }
 
+void best_of_row(Index n, const float* x, Index most, std::int32_t* places) {
+  Index found = 0;
+  const auto offer = [&](Index i) {
+    if (found == most && !(x[i] > x[places[most - 1]])) return;
+    Index at = found < most ? found++ : most - 1;
+    for (; at > 0 && x[places[at - 1]] < x[i]; --at) places[at] = places[at - 1];
+    places[at] = static_cast<std::int32_t>(i);
+  };
+  Index i = 0;
+  for (; i < std::min(n, most); ++i) offer(i);
+  // Few values are larger than the least of those found: most blocks are skipped by one comparison.
+  constexpr Index kBlock = 4 * kLanes;
+  for (; most > 0 && i + kBlock <= n; i += kBlock) {
+    Vector largest = hn::LoadU(kTag, x + i);
+    for (Index k = kLanes; k < kBlock; k += kLanes) largest = hn::Max(largest, hn::LoadU(kTag, x + i + k));
+    if (hn::AllFalse(kTag, hn::Gt(largest, hn::Set(kTag, x[places[most - 1]])))) continue;
+    for (Index k = 0; k < kBlock; ++k) offer(i + k);
+  }
+  for (; most > 0 && i < n; ++i) offer(i);
+}
+
 float exp_row(Index n, const float* x, float largest, float scale, float* out) {
   Vector sum = hn::Zero(kTag);
   for_units(1, n, [&](Index, Index i, auto at) {
@@ -86,6 +109,7 @@ HWY_EXPORT(exp_columns);
 HWY_EXPORT(row_dots);
 HWY_EXPORT(largest_of_row);
 HWY_EXPORT(exp_row);
+HWY_EXPORT(best_of_row);
 
 void largest_of_columns(Index classes, Index n, const float* bias, const float* x, Index ldx, float* largest) {
   HWY_DYNAMIC_DISPATCH(largest_of_columns)(classes, n, bias, x, ldx, largest);
@@ -100,6 +124,10 @@ void row_dots(Index classes, Index n, const float* x, Index ldx, const float* fa
 }
 
 float largest_of_row(Index n, const float* x) { return HWY_DYNAMIC_DISPATCH(largest_of_row)(n, x); }
+
+void best_of_row(Index n, const float* x, Index most, std::int32_t* places) {
+  HWY_DYNAMIC_DISPATCH(best_of_row)(n, x, most, places);
+}
 
 float exp_row(Index n, const float* x, float largest, float scale, float* out) {
   return HWY_DYNAMIC_DISPATCH(exp_row)(n, x, largest, scale, out);

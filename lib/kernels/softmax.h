@@ -24,6 +24,10 @@ void row_dots(Index classes, Index n, const float* x, Index ldx, const float* fa
 /// The largest of n > 0 values; if one is NaN, that or another value.
 float largest_of_row(Index n, const float* x);
 
+/// The places of the `most` <= n largest values, the largest first, of equal ones the first. None may
+/// be NaN.
+void best_of_row(Index n, const float* x, Index most, std::int32_t* places);
+
 /// out[i] = exp((x[i] - largest) * scale), for arguments of at most 0; returns their sum, in a fixed order.
 float exp_row(Index n, const float* x, float largest, float scale, float* out);
 

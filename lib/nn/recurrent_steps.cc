@@ -18,7 +18,7 @@ struct RecurrentSteps::Batch {
     bool own_input = false;  // run.x is a copy of the output of the layer below
   };
 
-  Recurrent& layers;
+  const Recurrent& layers;
   Tape& tape;
   const Packing& packing;
   Recurrent::Start start;
@@ -43,10 +43,9 @@ struct RecurrentSteps::Batch {
 
 RecurrentSteps::~RecurrentSteps() = default;
 
-RecurrentSteps::RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
+RecurrentSteps::RecurrentSteps(const Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
   if (o.bidirectional) fail("single steps need recurrent layers of one direction");
-  layers.prepare(tape);
   batch_ = std::make_shared<Batch>(
       Batch{layers, tape, packing, layers.begin(tape, packing, initial), layers.packings_, {}, 0});
   batch_->layer.resize(o.layers);

@@ -16,9 +16,10 @@ namespace mnemo {
 /// per step would move these gradients through memory at every step).
 class RecurrentSteps {
  public:
-  /// `packing` determines which sequences still run at a step, and must outlive the tape's backward, as must `layers`.
+  /// `packing` determines which sequences still run at a step, and must outlive the tape's backward, as must `layers`,
+  /// which are prepared for the tape.
   /// `initial` as for `Recurrent::forward`. Throws Error for layers with two directions.
-  RecurrentSteps(Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial = nullptr);
+  RecurrentSteps(const Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial = nullptr);
   ~RecurrentSteps();
   RecurrentSteps(RecurrentSteps&&) noexcept = default;
   RecurrentSteps& operator=(RecurrentSteps&&) noexcept = default;

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "kernels/activations.h"
+#include "kernels/attention.h"
 #include "kernels/elementwise.h"
 #include "kernels/product.h"
 #include "kernels/softmax.h"
@@ -742,5 +743,82 @@ TEST_CASE("softmax of one row: the largest value, exponentials and their sum aga
         REQUIRE(sum == Approx(exact_sum).epsilon(1e-6));
         REQUIRE(out[n] == -1.0f);
       }
+  });
+}
+
+TEST_CASE("the best values of a row: the order of a stable sort, also with equal values and infinities") {
+  on_every_target([] {
+    for (const Index n : kSizes)
+      for (const Index most : {Index{0}, Index{1}, Index{2}, Index{6}, n}) {
+        if (most > n) continue;
+        auto x = random_values(n, 21);
+        for (Index i = 0; i < n; ++i) x[i] = i % 7 == 3 ? -INFINITY : std::round(4.0f * x[i]);
+        std::vector<std::int32_t> expected(n), found(most);
+        std::iota(expected.begin(), expected.end(), 0);
+        std::stable_sort(expected.begin(), expected.end(), [&](auto a, auto b) { return x[a] > x[b]; });
+        expected.resize(most);
+        best_of_row(n, x.data(), most, found.data());
+        CHECK(found == expected);
+      }
+  });
+}
+
+TEST_CASE("attention's loops over named rows against double precision, whatever is beside them") {
+  on_every_target([] {
+    for (const Index columns : kSizes) {
+      const Index ldm = columns + 3, rows_of_m = 9;
+      const std::vector<std::int32_t> rows{4, 0, 8, 2, 7, 1};
+      const Index n = std::ssize(rows);
+      const auto m = random_values(rows_of_m * ldm, 1), x = random_values(columns, 2), w = random_values(columns, 3),
+                 factors = random_values(n, 4);
+      const auto number = [](float value) { return static_cast<double>(value); };
+      std::vector<float> dots(n), squashed(n), one(1);
+      dot_rows(n, columns, x.data(), m.data(), ldm, rows.data(), dots.data());
+      dot_tanh_rows(n, columns, x.data(), w.data(), m.data(), ldm, rows.data(), squashed.data());
+      for (Index j = 0; j < n; ++j) {
+        double dot = 0, tanhs = 0, size = 0;
+        for (Index c = 0; c < columns; ++c) {
+          const double a = number(x[c]), b = number(m[rows[j] * ldm + c]);
+          dot += a * b;
+          size += std::abs(a * b);
+          tanhs += number(w[c]) * std::tanh(a + b);
+        }
+        const double error = kAttentionUlp * 6e-8 * std::sqrt(static_cast<double>(columns)) * size;
+        CHECK(std::abs(number(dots[j]) - dot) <= error);
+        CHECK(number(squashed[j]) == Approx(tanhs).margin(1e-6 * static_cast<double>(columns)));
+        dot_rows(1, columns, x.data(), m.data(), ldm, &rows[j], one.data());
+        CHECK(one[0] == dots[j]);
+        dot_tanh_rows(1, columns, x.data(), w.data(), m.data(), ldm, &rows[j], one.data());
+        CHECK(one[0] == squashed[j]);
+      }
+      auto sum = x;
+      add_rows(n, columns, factors.data(), m.data(), ldm, rows.data(), sum.data());
+      auto changed = m, dm = m;
+      add_to_rows(n, columns, factors.data(), x.data(), changed.data(), ldm, rows.data());
+      auto dx = x, dw = w;
+      dot_tanh_rows_backward(n, columns, x.data(), w.data(), m.data(), ldm, rows.data(), factors.data(), dx.data(),
+                             dw.data(), dm.data());
+      for (Index c = 0; c < columns; ++c) {
+        double exact = number(x[c]), exact_dx = number(x[c]), exact_dw = number(w[c]);
+        for (Index j = 0; j < n; ++j) {
+          const Index at = rows[j] * ldm + c;
+          const double t = std::tanh(number(x[c]) + number(m[at])), f = number(factors[j]);
+          exact += f * number(m[at]);
+          const double s = f * number(w[c]) * (1 - t * t);
+          exact_dx += s;
+          exact_dw += f * t;
+          CHECK(number(changed[at]) == Approx(number(m[at]) + f * number(x[c])).margin(1e-6));
+          CHECK(number(dm[at]) == Approx(number(m[at]) + s).margin(2e-6));
+        }
+        CHECK(number(sum[c]) == Approx(exact).margin(1e-5));
+        CHECK(number(dx[c]) == Approx(exact_dx).margin(1e-5));
+        CHECK(number(dw[c]) == Approx(exact_dw).margin(1e-5));
+      }
+      // Rows that are not named, and the gaps between rows, stay as they are.
+      for (const Index row : {3, 5, 6})
+        for (Index c = 0; c < ldm; ++c)
+          CHECK((changed[row * ldm + c] == m[row * ldm + c] && dm[row * ldm + c] == m[row * ldm + c]));
+      for (Index c = columns; c < ldm; ++c) CHECK(changed[4 * ldm + c] == m[4 * ldm + c]);
+    }
   });
 }

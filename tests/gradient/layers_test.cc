@@ -260,6 +260,7 @@ std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool wit
   };
   RecurrentState final;
   if (stepped) {
+    layers.prepare(tape);
     RecurrentSteps steps(layers, tape, packing, first);
     for (Index t = 0; t < packing.steps(); ++t) {
       const Index at = packing.offset(t) * o.input;
@@ -327,6 +328,7 @@ TEST_CASE("step by step, each output being part of the next input: gradients") {
     layers.initialise(2);
     Bench bench(random_values(packing.tokens() * size, 1), packing.tokens(), size,
                 [&](Tape& tape, const Activation& x) {
+                  layers.prepare(tape);
                   RecurrentSteps steps(layers, tape, packing);
                   const Activation all = tape.allocate(packing.tokens(), size);
                   Activation last;
@@ -368,6 +370,7 @@ TEST_CASE("steps refuse two directions and inputs of another shape") {
   CHECK_THROWS_WITH(RecurrentSteps(both, tape, packing), contains_text("one direction"));
   Recurrent one("rnn", {.input = 3, .hidden = 4});
   one.initialise(1);
+  one.prepare(tape);
   RecurrentSteps steps(one, tape, packing);
   CHECK_THROWS_WITH(steps.step(tape.allocate(1, 3)), contains_text("input [1, 3], expected [2, 3]"));
 }
@@ -985,6 +988,7 @@ TEST_CASE("an incomplete batch of steps is an error, and gives no gradients of u
   ThreadPool pool(1);
   Arena arena;
   Tape tape(pool, arena, Tape::Mode::kTraining);
+  layer.prepare(tape);
   RecurrentSteps steps(layer, tape, packing);
   auto x = random_values(4, 1);
   steps.step({x.data(), nullptr, 2, 2});
@@ -1121,6 +1125,7 @@ TEST_CASE("a step is an error if another use of its layers packed other weights"
   ThreadPool pool(1);
   Arena arena, other;
   Tape tape(pool, arena, Tape::Mode::kTraining), peek(pool, other, Tape::Mode::kInference);
+  layer.prepare(tape);
   RecurrentSteps steps(layer, tape, packing);
   auto x = random_values(packing.tokens() * 2, 1);
   steps.step({x.data(), nullptr, 2, 2});
