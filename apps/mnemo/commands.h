@@ -14,6 +14,7 @@ void add_evaluate(Command& program);
 void add_classify(Command& program);
 void add_tag(Command& program);
 void add_generate(Command& program);
+void add_translate(Command& program);
 void add_score(Command& program);
 void add_quantize(Command& program);
 void add_inspect(Command& program);
@@ -22,7 +23,7 @@ void add_bench(Command& program);
 void add_completion(Command& program);
 void add_help(Command& program);
 inline constexpr std::array kCommands{add_init,     add_train,      add_evaluate, add_classify, add_tag,
-                                      add_generate, add_score,      add_quantize, add_inspect,  add_config,
+                                      add_generate, add_translate, add_score,      add_quantize, add_inspect,  add_config,
                                       add_bench,    add_completion, add_help};
 
 /// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.

@@ -25,8 +25,8 @@ void add_data_options(Command& command, DataOptions& options, const std::vector<
 void add_invalid_utf8(Command& command, std::string& policy, const std::string& help);
 /// The formats of labelled texts, of all tasks, and of sentences of tokens.
 inline const std::vector<std::string> kTextFormats{"lines", "tsv", "csv", "jsonl", "fasttext", "spaced", "trees"};
-inline const std::vector<std::string> kDataFormats{"lines", "tsv",   "csv",    "jsonl",   "fasttext",  "spaced",
-                                                   "trees", "conll", "conllu", "slashed", "poems-json"};
+inline const std::vector<std::string> kDataFormats{"lines", "tsv",   "csv",    "jsonl",   "fasttext",   "spaced",
+                                                   "trees", "conll", "conllu", "slashed", "poems-json", "parallel"};
 inline const std::vector<std::string> kSentenceFormats{"lines", "conll", "conllu", "slashed", "jsonl"};
 
 /// A file of the command line and how the options say it is to be read; `what` names it in messages.

@@ -1,7 +1,10 @@
 // mnemo score: log-probability and perplexity of each line under a language model. Lines are scored in blocks and
 // written in order, at the latest when the input pauses; with --form, poems are checked against a form instead.
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "apps/mnemo/adaptation_options.h"
 #include "apps/mnemo/commands.h"
@@ -14,7 +17,10 @@
 #include "base/thread_pool.h"
 #include "pipeline/line_scorer.h"
 #include "pipeline/poem_score.h"
+#include "pipeline/translation.h"
+#include "tasks/task.h"
 #include "text/line_reader.h"
+#include "text/pairs.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -27,17 +33,28 @@ constexpr const char* kBlanks = " \t\u3000";  // a line of these alone separates
 constexpr std::string_view kBar = " ||| ";
 
 struct ScoreOptions {
-  std::string model, nbest, format = "tsv", invalid_utf8 = "error";
+  std::string model, nbest, source, format_in, format = "tsv", invalid_utf8 = "error";
   PoemFormOptions poem;
   AdaptationOptions adaptation;
   std::vector<std::string> files;
   int threads = 1;
 };
 
+// ID and text of a line of an n-best list.
+std::pair<std::string_view, std::string_view> nbest_entry(std::string_view line, const LineReader& lines) {
+  const std::size_t begin = line.find(kBar);
+  if (begin == std::string_view::npos)
+    fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
+  // The bars of an empty text may have one blank between them.
+  std::string_view text = line.substr(begin + kBar.size() - 1);
+  text = text.substr(0, text.find(kBar));
+  return {line.substr(0, begin), text.substr(std::min<std::size_t>(1, text.size()))};
+}
+
 class Scoring {
  public:
-  explicit Scoring(const ScoreOptions& o)
-      : o_(o), pool_(o.threads), model_(TextLanguageModel::load(o.model)), scorer_(*model_, o.adaptation, pool_) {}
+  Scoring(const ScoreOptions& o, std::unique_ptr<TextLanguageModel> model)
+      : o_(o), pool_(o.threads), model_(std::move(model)), scorer_(*model_, o.adaptation, pool_) {}
 
   void run() {
     std::vector<std::string> files = o_.files;
@@ -68,15 +85,7 @@ class Scoring {
  private:
   // The whole line or, in an n-best list, the text.
   std::string_view scored_part(const std::string& line, const LineReader& lines) const {
-    std::string_view text = line;
-    if (o_.nbest.empty()) return text;
-    const std::size_t begin = line.find(kBar);
-    if (begin == std::string::npos)
-      fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
-    // The bars of an empty text may have one blank between them.
-    text = text.substr(begin + kBar.size() - 1);
-    text = text.substr(0, text.find(kBar));
-    return text.substr(std::min<std::size_t>(1, text.size()));
+    return o_.nbest.empty() ? line : nbest_entry(line, lines).second;
   }
 
   void answer() {
@@ -110,6 +119,102 @@ class Scoring {
   LineScorer scorer_;
   std::vector<std::string> lines_;
   std::int64_t line_number_ = 0, units_ = 0, unknown_ = 0;
+  double log_probability_ = 0;
+};
+
+// Pairs of a line and its translation, for a translator: log p of the translation given the line.
+class PairScoring {
+ public:
+  PairScoring(const ScoreOptions& o, std::unique_ptr<TextTranslator> model)
+      : o_(o), policy_(*invalid_utf8_from_name(o.invalid_utf8)), pool_(o.threads), model_(std::move(model)) {}
+
+  void run() {
+    if (!o_.nbest.empty())
+      rescore();
+    else
+      for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) score_file(file);
+    answer();
+    if (units_ == 0) return say("no pairs");
+    const double nats = -log_probability_ / static_cast<double>(units_);
+    say(fmt::format("{}, {}; perplexity {:.3f}, {:.4f} nats per unit", counted(number_, "pair"),
+                    counted(units_, "unit"), std::exp(nats), nats));
+  }
+
+ private:
+  void score_file(const std::string& path) {
+    const DataConfig& trained = model_->config().data;
+    const std::string format = !o_.format_in.empty() ? o_.format_in : trained.format == "jsonl" ? "jsonl" : "tsv";
+    PairOptions options{*pair_format_from_name(format), "", "", policy_};
+    // Columns and keys of the training data belong to their format.
+    if (format == trained.format) options.source = trained.source, options.target = trained.target;
+    const auto reader = PairReader::open(path, "", options);
+    TextPair pair;
+    while (reader->next(pair)) add("", pair.source, pair.target);
+  }
+
+  // Each entry's ID is the number of its line in the file of sources, from 0.
+  void rescore() {
+    if (o_.source.empty()) throw UsageError("--nbest: with a translator, only with --source FILE");
+    std::vector<std::string> sources;
+    LineReader source_lines(o_.source, policy_), lines(o_.nbest, policy_);
+    std::string line;
+    while (source_lines.next(line)) sources.push_back(line);
+    while (lines.next(line)) {
+      const auto [id, text] = nbest_entry(line, lines);
+      std::size_t number = 0;
+      const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
+      if (error != std::errc() || end != id.data() + id.size() || number >= sources.size())
+        fail("{}:{}: expected the number of a line of {}, which has {}, found \"{}\"", lines.name(),
+             lines.line_number(), source_lines.name(), sources.size(), shown(id));
+      add(line, sources[number], text);
+    }
+  }
+
+  void add(const std::string& entry, std::string_view source, std::string_view target) {
+    entries_.push_back(entry);
+    targets_.emplace_back(target);
+    pairs_.push_back(model_->encode(source, target));
+    waiting_ += std::ssize(pairs_.back().source) + std::ssize(pairs_.back().target);
+    if (std::ssize(pairs_) >= kBlockLines || waiting_ >= kBlockUnits) answer();
+  }
+
+  void answer() {
+    Workspace workspace(pool_);
+    const auto scores = model_->log_probabilities(pairs_, workspace);
+    std::string out;
+    for (std::size_t i = 0; i < pairs_.size(); ++i) append(i, scores[i], out);
+    pairs_.clear();
+    entries_.clear();
+    targets_.clear();
+    waiting_ = 0;
+    put(out);
+  }
+
+  void append(std::size_t i, const std::vector<double>& log_p, std::string& out) {
+    LineScore score{pairs_[i].target, log_p, std::ranges::count(pairs_[i].target, Vocabulary::kUnknown)};
+    const double sum = score.log_probability();
+    ++number_;
+    units_ += std::ssize(log_p);
+    log_probability_ += sum;
+    if (!entries_[i].empty()) {
+      out += fmt::format("{}{}{:.6f}\n", entries_[i], kBar, sum);
+    } else if (o_.format == "jsonl") {
+      Json record{{"line", number_}};
+      record.update(score.json(model_->target().vocabulary));
+      record["words"] = words_json(*model_, targets_[i], log_p);
+      out += record.dump() + "\n";
+    } else {
+      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", number_, score.units.size(), sum, score.perplexity());
+    }
+  }
+
+  const ScoreOptions& o_;
+  InvalidUtf8 policy_;
+  ThreadPool pool_;
+  std::unique_ptr<TextTranslator> model_;
+  std::vector<std::string> entries_, targets_;
+  std::vector<EncodedPair> pairs_;
+  std::int64_t waiting_ = 0, number_ = 0, units_ = 0;
   double log_probability_ = 0;
 };
 
@@ -167,17 +272,30 @@ int run_score(const ScoreOptions& o) {
   if (!o.poem.form.empty() && (!o.nbest.empty() || o.adaptation.any()))
     throw UsageError("--form: not with --nbest, --cache or --dynamic");
   if (!o.nbest.empty() && o.format != "tsv") throw UsageError("--nbest: writes its lines back, and takes no --format");
-  if (o.poem.form.empty())
-    Scoring(o).run();
-  else
+  if (!o.poem.form.empty()) {
     PoemScoring(o).run();
+    return 0;
+  }
+  auto model = TextModel::load(o.model);
+  const TaskTraits& task = task_of(*model).traits();
+  if (task.scored == Scored::kNothing)
+    fail("{}: a model for the task \"{}\"; score needs a language model or a translator", o.model, task.name);
+  if (task.scored == Scored::kPairs) {
+    if (o.adaptation.any()) throw UsageError("--cache, --dynamic: only for language models");
+    PairScoring(o, model_as<TextTranslator>(std::move(model))).run();
+    return 0;
+  }
+  for (const auto& [given, name] : {std::pair{!o.source.empty(), "--source"}, {!o.format_in.empty(), "--format-in"}})
+    if (given) throw UsageError(fmt::format("{}: only for translators", name));
+  Scoring(o, model_as<TextLanguageModel>(std::move(model))).run();
   return 0;
 }
 
 }  // namespace
 
 void add_score(Command& program) {
-  Command& command = program.add("score", "log-probability and perplexity of each line under a language model");
+  Command& command =
+      program.add("score", "log-probability of each line under a language model, or of each pair under a translator");
   command.examples = {"mnemo score run/model.safetensors lines.txt",
                       "mnemo score run/model.safetensors -f jsonl < lines.txt  # of every unit, too",
                       "mnemo score run/model.safetensors --nbest list.txt  # lines of ID ||| TEXT",
@@ -186,6 +304,7 @@ void add_score(Command& program) {
       "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY, separated by tabs, in nats. Each line is scored by itself, as the "
       "beginning of a text, and its end counts as a unit; with --cache or --dynamic the model adapts to earlier lines. "
       "Totals over all lines go to standard error.\n"
+      "For a translator FILE has pairs: source, tab, target on each line, or objects with source and target.\n"
       "With --form, poems are separated by empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for "
       "each line of verse POEM, LINE, TEXT, TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok "
       "where no rule is broken.";
@@ -197,6 +316,11 @@ void add_score(Command& program) {
       .option("--nbest", "FILE", &o->nbest,
               "Lines of ID ||| TEXT to be rescored, with or without more after another |||")
       .excludes({"FILE"});
+  command.option("--source", "FILE", &o->source, "For a translator: the lines whose numbers, from 0, are the IDs")
+      .needs("--nbest");
+  command.option("--format-in", "", &o->format_in, "For a translator: format of the pairs")
+      .one_of({"tsv", "jsonl"})
+      .by_default("jsonl if the model was trained on it, else tsv");
   add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
   command.group("Output");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});

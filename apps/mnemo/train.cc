@@ -147,7 +147,7 @@ class Run {
   }
 
   int run() {
-    const auto start = read_start(options_.init_from, config_.task.c_str(), task_.traits().restarts);
+    const auto start = read_start(options_.init_from, task_.traits());
     inherit(start.get());
     const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);

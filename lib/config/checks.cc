@@ -36,8 +36,9 @@ void check_text(const TextConfig& text, std::vector<std::string>& errors) {
                     n.char_min, n.char_max));
 }
 
-void check_model(const ModelConfig& m, std::vector<std::string>& errors) {
-  if (!m.tied) return;
+void check_model(const std::string& task, const ModelConfig& m, std::vector<std::string>& errors) {
+  // Where a decoder's output has the embedding's size anyway, nothing has to fit.
+  if (!m.tied || has(task, "model.attention")) return;
   const std::int64_t outputs = m.projection > 0 ? m.projection : m.hidden;
   if (!m.cutoffs.empty())
     errors.emplace_back("model.cutoffs: an adaptive softmax has weights of its own; set model.tied to false");
@@ -61,6 +62,15 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
         "training.weight_decay: its product with learning_rate is {:.3g}, expected less than 1: each step takes away "
         "this fraction of the weights",
         t.weight_decay * t.learning_rate));
+}
+
+// The two sides of a translator.
+void check_pairs(const Config& c, std::vector<std::string>& errors) {
+  if (c.text.joint && !c.text.target_unit.empty() && c.text.target_unit != c.text.unit)
+    errors.push_back(
+        fmt::format("text.joint: one vocabulary needs one kind of unit, found text.unit {} and "
+                    "text.target_unit {}",
+                    c.text.unit, c.text.target_unit));
 }
 
 // Options that depend on whether the data are records, and on whether these have conditions.
@@ -120,10 +130,11 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   if (c.output.dir.empty()) errors.emplace_back("output.dir: expected a folder, found an empty string");
   check_data(c.data, errors);
   check_text(c.text, errors);
-  check_model(c.model, errors);
+  check_model(c.task, c.model, errors);
   check_training(c.training, errors);
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
+  if (has(c.task, "text.joint")) check_pairs(c, errors);
   if (has(c.task, "model.crf") && c.model.crf && c.training.label_smoothing > 0)
     errors.emplace_back("training.label_smoothing: not with model.crf");
 }
@@ -137,6 +148,10 @@ void check_data_files(const Config& c, std::vector<std::string>& errors) {
                                    format, c.task, fmt::join(known, ", ")));
     else
       check_file(*file, format, c.task, errors);
+    if ((format == "parallel") != file->target.has_value() && contains(known, format))
+      errors.push_back(fmt::format(
+          "{}: the format {} needs {}", shown(file->file), format,
+          file->target ? "one file, found \"source\" and \"target\"" : "{\"source\": path, \"target\": path}"));
   }
   const Config defaults;
   for (const Option& o : options())

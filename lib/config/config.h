@@ -30,7 +30,8 @@ struct ClassWeight {
 
 /// A data file; keys that are set here override those of `data` for this file.
 struct DataFile {
-  std::string file;
+  std::string file;                   ///< of pairs in two files, the source's
+  std::optional<std::string> target;  ///< and the target's
   std::optional<std::string> format, label, text, separator, label_separator;
   std::optional<bool> header, phrases;
   bool operator==(const DataFile&) const = default;
@@ -45,6 +46,9 @@ struct DataConfig {
   std::vector<std::string> columns;
   std::string scheme = "auto";
   bool strip_position = false, records = false;
+  std::string source, target, bleu = "auto";
+  double max_ratio = 0.0;
+  std::int64_t max_length = 0;
   double dev_fraction = 0.1;
   std::int64_t dev_seed = 1;
 
@@ -66,9 +70,10 @@ struct TextConfig {
   /// Whether blanks stand between the units of a text; else the units joined are the text.
   bool blanks_between_units() const { return unit == "word" || unit == "unicode-word"; }
 
-  std::string unit = "word", normalize = "nfc", digits = "keep";
-  bool lowercase = false;
+  std::string unit = "word", target_unit, normalize = "nfc", digits = "keep";
+  bool lowercase = false, joint = false;
   std::int64_t min_count = 1, max_vocab = 0, merges = 8000;
+  double merge_dropout = 0.0;
   NgramConfig ngrams;
   std::string pretrained, pretrained_vocabulary = "train";
   std::int64_t pretrained_limit = 0;
@@ -98,6 +103,10 @@ struct ModelConfig {
   bool tied = false;
   std::vector<std::int64_t> cutoffs;
   double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0, condition_dropout = 0.2;
+  std::string attention = "general", bridge = "last";
+  bool input_feeding = false;
+  std::int64_t heads = 1, decoder_layers = 2, decoder_hidden = 0;
+  double context_dropout = 0.0, source_dropout = 0.0, target_dropout = 0.0;
 };
 
 struct EarlyStoppingConfig {

@@ -55,7 +55,8 @@ std::vector<Option> task_options() {
   return {
       option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
              "What the model does. classify: gives a text one or several labels. tag: gives each token of a "
-             "sentence a tag, in one or several columns. generate: a language model, which continues a text."),
+             "sentence a tag, in one or several columns. generate: a language model, which continues a text. "
+             "translate: turns a line into one of another language."),
   };
 }
 
@@ -66,10 +67,11 @@ std::vector<Option> data_options() {
              "Folder that the paths of data and of text.pretrained are relative to; empty: that of the "
              "configuration file.",
              Place::kLocal),
-      option("data.train", MNEMO_MEMBER(data.train), Anything{},
-             "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override "
-             "those of data for that file.",
-             Place::kLocal),
+      option(
+          "data.train", MNEMO_MEMBER(data.train), Anything{},
+          "Training data: a path, a list of paths, or objects {\"file\": path, \"format\": ...} whose keys override "
+          "those of data for that file. For translate with the format parallel: {\"source\": path, \"target\": path}.",
+          Place::kLocal),
       option("data.dev", MNEMO_MEMBER(data.dev), Anything{},
              "Data that every choice is made on: the best epoch, early stopping, the temperature. Empty: "
              "dev_fraction of train.",
@@ -81,9 +83,30 @@ std::vector<Option> data_options() {
              "of characters. fasttext: __label__X first. spaced: label, blank, text. trees: Penn brackets with "
              "labels. conll: a token and its tags per line. conllu: Universal Dependencies. slashed: word/tag, the "
              "tag after the last slash. lines: plain text. poems-json: an array of poems with title, author and "
-             "paragraphs, as in the collection chinese-poetry. Gzip files are unpacked.")
+             "paragraphs, as in the collection chinese-poetry. For translate, parallel: two files, line by line; tsv: "
+             "source, tab, target; jsonl: objects with source and target. Gzip files are unpacked.")
           .otherwise(kTag, "conll")
-          .otherwise(kGenerate, "lines"),
+          .otherwise(kGenerate, "lines")
+          .otherwise(kTranslate, "parallel"),
+      option("data.source", MNEMO_MEMBER(data.source), Column{},
+             "Column (its number from 1) or JSON key of the source; empty: 1, or source.")
+          .only(kTranslate)
+          .of_formats({"tsv", "jsonl"}),
+      option("data.target", MNEMO_MEMBER(data.target), Column{},
+             "Column or JSON key of the target; empty: 2, or target.")
+          .only(kTranslate)
+          .of_formats({"tsv", "jsonl"}),
+      option("data.max_ratio", MNEMO_MEMBER(data.max_ratio), Range{0, kMany},
+             "Pairs of train are left out if one side has more than this many times the units of the other, or is "
+             "empty; 0: none is.")
+          .only(kTranslate),
+      option("data.max_length", MNEMO_MEMBER(data.max_length), Range{0, kMany},
+             "Pairs of train are left out if a side has more units than this; 0: none is. Nothing is ever cut.")
+          .only(kTranslate),
+      option("data.bleu", MNEMO_MEMBER(data.bleu), Choices{"auto", "13a", "none", "char", "zh"},
+             "How BLEU cuts translations and references into words: sacrebleu's tokenizers. auto: zh for text without "
+             "blanks between words, none if text.unit of the target is word, else 13a.")
+          .only(kTranslate),
       option("data.label", MNEMO_MEMBER(data.label), Column{},
              "Column (its number from 1, or its name in the header) or JSON key of the label, for tag of the spans; "
              "empty: the format's default.")
@@ -143,14 +166,23 @@ std::vector<Option> data_options() {
 // Long because it is a table: one option per row.
 std::vector<Option> text_options() {
   return {
-      option(
-          "text.unit", MNEMO_MEMBER(text.unit),
-          TaskValues{
-              {"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}, {"subword", kClassify | kGenerate}},
-          "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
-          "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units. "
-          "subword: parts of words by byte pair encoding, learnt from train.")
-          .otherwise(kGenerate, "char"),
+      option("text.unit", MNEMO_MEMBER(text.unit),
+             TaskValues{{"char"},
+                        {"grapheme"},
+                        {"word"},
+                        {"unicode-word", kClassify | kTag},
+                        {"subword", kClassify | kGenerate | kTranslate}},
+             "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
+             "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units. "
+             "subword: parts of words by byte pair encoding, learnt from train.")
+          .otherwise(kGenerate, "char")
+          .otherwise(kTranslate, "subword"),
+      option("text.target_unit", MNEMO_MEMBER(text.target_unit), Choices{"", "char", "grapheme", "word", "subword"},
+             "The same for the target; empty: that of text.unit.")
+          .only(kTranslate),
+      option("text.joint", MNEMO_MEMBER(text.joint), Anything{},
+             "One vocabulary, with one table of vectors, for source and target; their units must be of one kind.")
+          .only(kTranslate),
       option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"},
              "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
       option("text.lowercase", MNEMO_MEMBER(text.lowercase), Anything{}, "Look up units in lower case."),
@@ -161,7 +193,11 @@ std::vector<Option> text_options() {
       option("text.merges", MNEMO_MEMBER(text.merges), Range{0, 1e6},
              "With text.unit subword: how many pairs of pieces are merged. text.min_count and text.max_vocab then cut "
              "rare subwords into smaller ones (Sennrich & Zhang 2019).")
-          .only(kClassify | kGenerate),
+          .only(kClassify | kGenerate | kTranslate),
+      option("text.merge_dropout", MNEMO_MEMBER(text.merge_dropout), Range{0, 1},
+             "With text.unit subword: probability in training that a merge is left out, so that words are cut in "
+             "different ways (BPE-dropout, Provilkov et al. 2020).")
+          .only(kTranslate),
       option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
              "Maximum vocabulary size: the most frequent units are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
@@ -219,12 +255,15 @@ std::vector<Option> model_options() {
              "lstm: layer normalisation of the gates' pre-activations and of the cell state (Ba et al. 2016)."),
       option("model.projection", MNEMO_MEMBER(model.projection), Range{0, 16384},
              "lstm: output size of one direction, smaller than hidden (Sak et al. 2014); 0: no projection."),
-      option("model.bidirectional", MNEMO_MEMBER(model.bidirectional), TaskValues{{true, kClassify | kTag}, {false}},
-             "Read the text in both directions; a language model reads it forward only.")
+      option("model.bidirectional", MNEMO_MEMBER(model.bidirectional),
+             TaskValues{{true, kClassify | kTag | kTranslate}, {false}},
+             "Read the text in both directions; a language model reads it forward only. For translate, the encoder.")
           .otherwise(kGenerate, false),
-      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32}, "Number of recurrent layers.")
+      option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32},
+             "Number of recurrent layers; for translate, of the encoder.")
           .by_size(kGenerate, {{1000000, 1}, {0, 2}}),
-      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384}, "Hidden size of one direction.")
+      option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384},
+             "Hidden size of one direction; for translate, of the encoder.")
           .otherwise(kTag, 200)
           .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}}),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
@@ -266,6 +305,28 @@ std::vector<Option> model_options() {
           .only(kClassify | kTag)
           .otherwise(kClassify, 0.2)
           .otherwise(kClassify, 0.1, character_units()),
+      option("model.decoder_layers", MNEMO_MEMBER(model.decoder_layers), Range{1, 32},
+             "Recurrent layers of the decoder. Attention asks with the output of the first one, and the others read "
+             "what it finds.")
+          .only(kTranslate),
+      option("model.decoder_hidden", MNEMO_MEMBER(model.decoder_hidden), Range{0, 16384},
+             "Hidden size of the decoder; 0: that of the encoder's one direction.")
+          .only(kTranslate),
+      option("model.attention", MNEMO_MEMBER(model.attention), Choices{"general", "dot", "additive"},
+             "Score of the decoder's output for each output of the encoder. general, dot: Luong et al. 2015; additive: "
+             "Bahdanau et al. 2015.")
+          .only(kTranslate),
+      option("model.heads", MNEMO_MEMBER(model.heads), Range{1, 256},
+             "Heads of the attention: parts of the vectors with scores of their own (Vaswani et al. 2017).")
+          .only(kTranslate),
+      option("model.input_feeding", MNEMO_MEMBER(model.input_feeding), Anything{},
+             "The decoder also reads the attentional vector of the step before (Luong et al. 2015), so training goes "
+             "step by step, more slowly.")
+          .only(kTranslate),
+      option(
+          "model.bridge", MNEMO_MEMBER(model.bridge), Choices{"last", "mean"},
+          "What the decoder's initial state is computed from: the encoder's last states, or the mean of its outputs.")
+          .only(kTranslate),
       option("model.char_encoder.kind", MNEMO_MEMBER(model.char_encoder.kind), Choices{"none", "cnn", "bilstm"},
              "Encoder of each word's characters. cnn: a convolution of width three, max-pooled over time (Ma & Hovy "
              "2016); bilstm: the last states of both directions (Lample et al. 2016).")
@@ -296,8 +357,9 @@ std::vector<Option> model_options() {
           .only(kTag),
       option("model.tied", MNEMO_MEMBER(model.tied), Anything{},
              "The output weights are the embedding table (Press & Wolf 2017); model.embedding must then equal the "
-             "output size of the last layer.")
-          .only(kGenerate),
+             "output size of the last layer. For translate, the target's table.")
+          .only(kGenerate | kTranslate)
+          .otherwise(kTranslate, true),
       option("model.cutoffs", MNEMO_MEMBER(model.cutoffs), Range{1, 1e9},
              "Adaptive softmax for large vocabularies (Grave et al. 2017): how many of the most frequent units "
              "share the first softmax, and where each further cluster begins, such as [2000, 20000]; []: one "
@@ -318,6 +380,15 @@ std::vector<Option> model_options() {
              "Probability in training that a poem is not conditioned on its form, its author, its title, each "
              "independently, so that text can be generated without them.")
           .only(kGenerate),
+      option("model.context_dropout", MNEMO_MEMBER(model.context_dropout), Range{0, 0.95},
+             "Dropout on what attention finds.")
+          .only(kTranslate),
+      option("model.source_dropout", MNEMO_MEMBER(model.source_dropout), Range{0, 0.95},
+             "Fraction of the source's units that is read as zero in training (Sennrich et al. 2016).")
+          .only(kTranslate),
+      option("model.target_dropout", MNEMO_MEMBER(model.target_dropout), Range{0, 0.95},
+             "The same for the target's units that the decoder reads.")
+          .only(kTranslate),
       option("model.initializer", MNEMO_MEMBER(model.initializer), Choices{"orthogonal", "glorot", "uniform"},
              "Initialisation of the weights. orthogonal: recurrent ones orthogonal (Saxe et al. 2014), the others "
              "as Glorot & Bengio 2010. glorot: all as the latter. uniform: +-1/sqrt(hidden), biases too, as in "
@@ -396,7 +467,8 @@ std::vector<Option> training_options() {
           .only(kClassify),
       option("training.label_smoothing", MNEMO_MEMBER(training.label_smoothing), Range{0, 0.9},
              "Fraction of the target spread over all classes (Szegedy et al. 2016).")
-          .only(kClassify | kTag),
+          .only(kClassify | kTag | kTranslate)
+          .otherwise(kTranslate, 0.1),
       option("training.early_stopping.metric", MNEMO_MEMBER(training.early_stopping.metric),
              TaskValues{{"auto"},
                         {"accuracy", kClassify},
@@ -408,9 +480,12 @@ std::vector<Option> training_options() {
                         {"loss"},
                         {"f1", kTag},
                         {"token_accuracy", kTag},
-                        {"nats", kGenerate}},
+                        {"nats", kGenerate},
+                        {"bleu", kTranslate},
+                        {"chrf", kTranslate}},
              "Metric on dev that selects the best model and stops training early. auto: accuracy; for tag, f1 if "
-             "tags spell spans, else token_accuracy; for generate, nats per unit."),
+             "tags spell spans, else token_accuracy; for generate, nats per unit; for translate, bleu of greedy "
+             "decoding."),
       option("training.early_stopping.patience", MNEMO_MEMBER(training.early_stopping.patience), Range{0, 1e6},
              "Evaluations without improvement before training stops; 0: never stop early."),
       option("training.evaluate_every", MNEMO_MEMBER(training.evaluate_every), Anything{},
@@ -444,10 +519,18 @@ std::vector<Option> output_options() {
 
 const TaskValues& data_formats() {
   static const TaskValues formats{
-      {"tsv", kClassify},      {"csv", kClassify},        {"jsonl", kClassify | kTag},
-      {"fasttext", kClassify}, {"spaced", kClassify},     {"trees", kClassify},
-      {"conll", kTag},         {"conllu", kTag},          {"slashed", kTag},
-      {"lines", kGenerate},    {"poems-json", kGenerate},
+      {"tsv", kClassify | kTranslate},
+      {"csv", kClassify},
+      {"jsonl", kClassify | kTag | kTranslate},
+      {"fasttext", kClassify},
+      {"spaced", kClassify},
+      {"trees", kClassify},
+      {"conll", kTag},
+      {"conllu", kTag},
+      {"slashed", kTag},
+      {"lines", kGenerate},
+      {"poems-json", kGenerate},
+      {"parallel", kTranslate},
   };
   return formats;
 }

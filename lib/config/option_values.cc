@@ -161,19 +161,25 @@ DataFile read_file_entry(const Json& value) {
   for (const auto& entry : value.items()) {
     const std::string& key = entry.key();
     const Json& item = entry.value();
-    if (key == "file") {
+    if (key == "file" || key == "source") {
       out.file = read_value(item, std::string(), Anything{});
+      continue;
+    }
+    if (key == "target") {
+      out.target = read_value(item, std::string(), Anything{});
       continue;
     }
     const auto match = std::ranges::find_if(file_keys(), [&](const FileKey& k) { return k.name == key; });
     if (match == file_keys().end()) {
-      std::vector<std::string> names{"file"};
+      std::vector<std::string> names{"file", "source", "target"};
       for (const FileKey& k : file_keys()) names.emplace_back(k.name);
       fail("unknown key \"{}\" of a data file; valid keys are {}", shown(key), fmt::join(names, ", "));
     }
     match->read(out, item);
   }
-  if (out.file.empty()) fail("expected a path, or an object with a path as \"file\", found {}", found(value));
+  if (out.file.empty() || (out.target && out.target->empty()))
+    fail("expected a path, or an object with a path as \"file\" or two as \"source\" and \"target\", found {}",
+         found(value));
   return out;
 }
 
@@ -218,7 +224,8 @@ Json write_value(const ClassWeight& v) {
 Json write_value(const std::vector<DataFile>& files) {
   Json out = Json::array();
   for (const DataFile& f : files) {
-    Json entry{{"file", f.file}};
+    Json entry{{f.target ? "source" : "file", f.file}};
+    if (f.target) entry["target"] = *f.target;
     for (const FileKey& key : file_keys())
       if (Json value = key.write(f); !value.is_null()) entry[key.name] = std::move(value);
     out.push_back(entry.size() == 1 ? Json(f.file) : entry);

@@ -13,7 +13,7 @@
 
 namespace mnemo {
 
-inline constexpr std::array kTaskNames{"classify", "tag", "generate"};
+inline constexpr std::array kTaskNames{"classify", "tag", "generate", "translate"};
 
 /// A set of tasks.
 class TaskSet {
@@ -51,6 +51,6 @@ class TaskSet {
 };
 
 inline constexpr TaskSet kClassify = TaskSet::named("classify"), kTag = TaskSet::named("tag"),
-                         kGenerate = TaskSet::named("generate");
+                         kGenerate = TaskSet::named("generate"), kTranslate = TaskSet::named("translate");
 
 }  // namespace mnemo

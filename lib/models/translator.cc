@@ -211,22 +211,22 @@ Activation Translator::combined(Tape& tape, const Activation& context, const Act
   return v;
 }
 
-Activation Translator::all_steps(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) {
+Activation Translator::all_steps(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) const {
   const Packing* shared = options_.decoder.variational ? &batch.target : nullptr;
   const RecurrentState initial = part_of(encoded.initial, 0, 1);
-  Activation h = std::as_const(first_).forward(tape, batch.target, y, &initial).y;
+  Activation h = first_.forward(tape, batch.target, y, &initial).y;
   const Activation context = dropout(tape, attention_.attend(tape, encoded.memory, h, batch.sources_of).context,
                                      options_.context_dropout, mask_streams::kContext, shared);
   if (further_) {
     const RecurrentState rest = part_of(encoded.initial, 1, options_.decoder.layers - 1);
     h = dropout(tape, h, options_.decoder.layer_dropout, 2 * mask_streams::kPerRecurrent, shared);
     const Activation x = side_by_side(tape, h.rows, {{h, {}}, {context, {}}});
-    h = std::as_const(*further_).forward(tape, batch.target, x, &rest).y;
+    h = further_->forward(tape, batch.target, x, &rest).y;
   }
   return dropout(tape, combined(tape, context, h), options_.dropout, mask_streams::kOutput, shared);
 }
 
-Activation Translator::step_by_step(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) {
+Activation Translator::step_by_step(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) const {
   const Packing& packing = batch.target;
   const Packing* shared = options_.decoder.variational ? &packing : nullptr;
   const Index E = options_.embedding, Q = packing.tokens();
@@ -274,7 +274,7 @@ Activation Translator::step_by_step(Tape& tape, const Batch& batch, const Activa
   return all;
 }
 
-Activation Translator::forward(Tape& tape, const Batch& batch) {
+Activation Translator::forward(Tape& tape, const Batch& batch) const {
   const Packing* shared = options_.decoder.variational ? &batch.target : nullptr;
   const Encoded encoded = encode(tape, batch.source, batch.source_units, batch.sources);
   const Activation y = dropout(tape, target_.forward(tape, batch.target_units), options_.embedding_dropout,

@@ -86,8 +86,9 @@ class Translator : public Network {
   /// `units` [N] in packed order; decoder sequence b goes on from source sequence order[b]. Call after `prepare`.
   Encoded encode(Tape& tape, const Packing& packing, const Bags& units, std::span<const std::int32_t> order) const;
 
-  /// v [Q, E] after dropout, for the whole batch. Call after `prepare`.
-  Activation forward(Tape& tape, const Batch& batch);
+  /// v [Q, E] after dropout, for the whole batch. Call after `prepare`; in inference several threads may call it at
+  /// once.
+  Activation forward(Tape& tape, const Batch& batch) const;
 
   /// The mean of -log p(target) over units, in nats, smoothed in training, for the output of `forward`. In training
   /// also adds the gradients.
@@ -106,8 +107,8 @@ class Translator : public Network {
   const SoftmaxOutput& output() const { return output_; }
 
  private:
-  Activation all_steps(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded);
-  Activation step_by_step(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded);
+  Activation all_steps(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) const;
+  Activation step_by_step(Tape& tape, const Batch& batch, const Activation& y, const Encoded& encoded) const;
   Activation combined(Tape& tape, const Activation& context, const Activation& h) const;
   RecurrentState part_of(const RecurrentState& state, Index first_layer, Index layers) const;
 

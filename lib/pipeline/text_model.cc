@@ -10,6 +10,7 @@
 #include "pipeline/text_classifier.h"
 #include "pipeline/text_language_model.h"
 #include "pipeline/text_tagger.h"
+#include "pipeline/text_translator.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -25,6 +26,7 @@ constexpr std::array kKinds{
     Kind{TextClassifier::kTask, TextClassifier::read},
     Kind{TextTagger::kTask, TextTagger::read},
     Kind{TextLanguageModel::kTask, TextLanguageModel::read},
+    Kind{TextTranslator::kTask, TextTranslator::read},
 };
 
 }  // namespace

@@ -80,6 +80,8 @@ std::string grouped(std::int64_t number) {
 
 std::string metric_title(std::string_view metric) {
   if (metric == "auc") return "ROC AUC";
+  if (metric == "bleu") return "BLEU";
+  if (metric == "chrf") return "chrF2";
   if (metric == "ece") return "calibration error (ECE)";
   if (metric == "log_loss") return "log loss (nats)";
   std::string title(metric);
@@ -103,7 +105,9 @@ void add_headline(std::string& out, const ReportData& data) {
   append(out, R"(<p class="headline">{} <small>{}{}; {} {}</small></p>)",
          value_text(data.scores.metrics, data.main_metric), metric_title(data.main_metric),
          data.interval ? ", " + interval_text(*data.interval) : "", grouped(data.scores.records),
-         data.tagger ? "sentences" : "records");
+         data.translator ? "pairs"
+         : data.tagger   ? "sentences"
+                         : "records");
 }
 
 // Points out each baseline that the model does not clearly beat.
@@ -305,6 +309,31 @@ void add_mistakes(std::string& out, const ReportData& data) {
   out += "</ol>";
 }
 
+void add_by_length(std::string& out, const ReportData& data) {
+  if (data.by_length.empty()) return;
+  out +=
+      "<h2>By length</h2><table><thead><tr><th>words of the reference</th><th>sentences</th><th>BLEU</th></tr>"
+      "</thead><tbody>";
+  for (const LengthRow& row : data.by_length)
+    append(out, "<tr><th>{}</th><td>{}</td><td>{:.2f}</td></tr>", escape_html(row.words), grouped(row.sentences),
+           row.bleu);
+  out += "</tbody></table>";
+}
+
+void add_worst_translations(std::string& out, const ReportData& data) {
+  if (data.worst.empty()) return;
+  out += R"(<h2>Worst translations</h2><ol class="mistakes">)";
+  for (const WorstTranslation& one : data.worst) {
+    append(out, R"(<li><p><span class="note">Line {}, chrF2 {:.1f}</span></p>)", grouped(one.line), one.chrf);
+    for (const auto& [name, text] :
+         {std::pair{"source", &one.source}, {"reference", &one.reference}, {"model", &one.translation}})
+      append(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name, mistake_text(*text));
+    append(out, R"(<details><summary class="note">attention</summary>{}</details></li>)",
+           weight_table(one.units, one.source_units, one.attention));
+  }
+  out += "</ol>";
+}
+
 }  // namespace
 
 ReportScores report_scores(const Evaluation& e, bool multi_label) {
@@ -324,7 +353,8 @@ std::string html_report(const ReportData& data) {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{}</title><style>{}</style></head><body><main>
 <h1>{}</h1>)",
-         escape_html(data.language), escape_html(data.title), kStyle, isolated(data.title));
+         escape_html(data.language), escape_html(data.title), std::string(kStyle) + std::string(kWeightTableStyle),
+         isolated(data.title));
   add_headline(out, data);
   add_baseline_notes(out, data);
   add_comparison(out, data);
@@ -335,6 +365,8 @@ std::string html_report(const ReportData& data) {
   add_confusion(out, data);
   add_calibration(out, data);
   add_mistakes(out, data);
+  add_by_length(out, data);
+  add_worst_translations(out, data);
   out += "\n</main></body></html>\n";
   return out;
 }

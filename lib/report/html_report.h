@@ -62,6 +62,22 @@ struct Mistake {
   std::vector<TextMark> gold_marks = {}, predicted_marks = {};
 };
 
+/// A translation far from its reference, with what each of its units attended to.
+struct WorstTranslation {
+  std::int64_t line = 0;
+  double chrf = 0;
+  std::string source, reference, translation;
+  std::vector<std::string> source_units, units;
+  std::vector<std::vector<float>> attention;  ///< [units][source units]
+};
+
+/// Sentences of one range of lengths.
+struct LengthRow {
+  std::string words;
+  std::int64_t sentences = 0;
+  double bleu = 0;
+};
+
 struct ReportData {
   std::string title;
   std::string language = "en";  ///< BCP 47 tag of the page's own text.
@@ -78,6 +94,9 @@ struct ReportData {
   bool multi_label = false;
   bool tagger = false;            ///< Records are sentences, and mistakes have marks.
   std::vector<Mistake> mistakes;  ///< Worst first.
+  bool translator = false;        ///< Records are pairs.
+  std::vector<LengthRow> by_length;
+  std::vector<WorstTranslation> worst;  ///< Worst first.
 };
 
 /// An HTML5 page that needs no network and no script: styles and drawings are inside it. Every string of `data` is

@@ -179,5 +179,6 @@ void note_sizes(std::int64_t size, Draft& draft);
 void draft_classify(const PartFiles& parts, Draft& draft);
 void draft_tag(const PartFiles& parts, Draft& draft);
 void draft_generate(const PartFiles& parts, Draft& draft);
+void draft_translate(const PartFiles& parts, Draft& draft);
 
 }  // namespace mnemo

@@ -168,12 +168,15 @@ class Start {
 
 }  // namespace
 
-std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task) {
+std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits& task) {
   if (path.empty()) return nullptr;
+  if (!task.borrows && !task.restarts)
+    throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from no other model", path, task.name));
   auto out = TextModel::load(path);
-  if (out->lends_layers() || (same_task && std::string_view(out->task()) == task)) return out;
-  throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task,
-                               same_task ? ", or from another model of its task" : ""));
+  if ((task.borrows && out->lends_layers()) || (task.restarts && std::string_view(out->task()) == task.name))
+    return out;
+  throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task.name,
+                               task.restarts ? ", or from another model of its task" : ""));
 }
 
 const TextModel* lender_of(const TextModel* start) { return start && start->lends_layers() ? start : nullptr; }

@@ -9,13 +9,14 @@
 #include "base/log.h"
 #include "config/options.h"
 #include "pipeline/text_model.h"
+#include "tasks/task.h"
 #include "text/vocabulary.h"
 
 namespace mnemo {
 
-/// The model of --init-from for a run of the task: a language model or, if `same_task` allows it, one of the same task.
-/// Null for an empty path. Throws UsageError for another model.
-std::unique_ptr<TextModel> read_start(const std::string& path, const char* task, bool same_task);
+/// The model of --init-from for a run of the task: one of those that its traits allow. Null for an empty path. Throws
+/// UsageError for another model.
+std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits& task);
 /// The same if it lends its units to a new vocabulary, else null.
 const TextModel* lender_of(const TextModel* start);
 

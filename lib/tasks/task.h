@@ -21,6 +21,9 @@
 
 namespace mnemo {
 
+/// What `score` measures the probability of.
+enum class Scored { kNothing, kLines, kPairs };
+
 /// The properties of a task that need no model.
 struct TaskTraits {
   const char* name;       ///< in configurations and model files
@@ -29,8 +32,10 @@ struct TaskTraits {
   const char* arguments;  ///< the arguments after the model in an example of that command
   const char* counted;    ///< the unit of rates: "texts", "tokens", "units"
   bool restarts = true;   ///< a model may start from the weights of another one of the task
+  bool borrows = true;    ///< and from those of a model that lends its layers
   bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
-  bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
+  Scored scored = Scored::kNothing;
+  bool adapts = false;  ///< a model may adapt while it is measured (--cache, --dynamic)
 };
 
 /// The data of a run. `dev` and `test` are empty sets if there are none.
@@ -131,7 +136,8 @@ void check_format(const std::string& format, const TaskTraits& traits);
 const Task& classify_task();
 const Task& tag_task();
 const Task& generate_task();
-inline constexpr std::array kTasks{classify_task, tag_task, generate_task};
+const Task& translate_task();
+inline constexpr std::array kTasks{classify_task, tag_task, generate_task, translate_task};
 
 /// The task of a name. Throws UsageError for an unknown one.
 const Task& task_named(std::string_view name);

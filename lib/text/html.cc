@@ -1,5 +1,9 @@
 #include "text/html.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -75,6 +79,22 @@ std::string shortened_html(std::string_view text, std::size_t columns) {
     end = next;
   }
   return escape_html(text.substr(0, end)) + "…";
+}
+
+std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
+                         const std::vector<std::vector<float>>& weights) {
+  std::string out = R"(<div class="scroll"><table class="weights"><thead><tr><th></th>)";
+  for (const std::string& column : columns) out += "<th>" + escape_html(column) + "</th>";
+  out += "</tr></thead><tbody>";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    out += "<tr><th>" + escape_html(rows[i]) + "</th>";
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      const double weight = std::clamp(static_cast<double>(weights[i][j]), 0.0, 1.0);
+      out += fmt::format(R"x(<td style="background:rgba(8,69,148,{0:.2f})" title="{0:.2f}"></td>)x", weight);
+    }
+    out += "</tr>";
+  }
+  return out + "</tbody></table></div>";
 }
 
 }  // namespace mnemo

@@ -307,9 +307,9 @@ class SlashedReader : public SentenceReader {
   std::vector<std::string_view> pieces_;
 };
 
-class PlainReader : public SentenceReader {
+class PlainSentenceReader : public SentenceReader {
  public:
-  PlainReader(LineReader lines, const SentenceOptions& options)
+  PlainSentenceReader(LineReader lines, const SentenceOptions& options)
       : SentenceReader(std::move(lines), options), cutter_(options.tokenizer) {}
 
  protected:
@@ -406,7 +406,7 @@ std::unique_ptr<SentenceReader> SentenceReader::open(LineReader lines, const Sen
     case SentenceFormat::kSlashed:
       return std::make_unique<SlashedReader>(std::move(lines), options);
     case SentenceFormat::kLines:
-      return std::make_unique<PlainReader>(std::move(lines), options);
+      return std::make_unique<PlainSentenceReader>(std::move(lines), options);
     case SentenceFormat::kJsonl:
       return jsonl_sentences(std::move(lines), options);
     default:

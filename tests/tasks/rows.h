@@ -20,6 +20,7 @@ namespace mnemo {
 struct TaskRow {
   const char* task;
   std::string data;      ///< eight records
+  std::string format;    ///< of these, if it is not the task's default
   std::string unit;      ///< of text
   std::string training;  ///< its keys that say how long
   std::string model;     ///< the model section, of a network that can learn them by heart
@@ -37,6 +38,7 @@ inline std::vector<TaskRow> task_rows() {
       {.task = "classify",
        .data = "pos\ta fine film\npos\ta warm song\npos\tlovely soup\npos\tsuperb walk\n"
                "neg\tthis dull film\nneg\tan awful song\nneg\tcold soup\nneg\tstale walk\n",
+       .format = "",
        .unit = "word",
        .training = R"("epochs": 60, "batch_size": 4)",
        .model = R"({"embedding": 12, "hidden": 12, "dropout": 0, "embedding_dropout": 0})",
@@ -52,6 +54,7 @@ inline std::vector<TaskRow> task_rows() {
        .data =
            "Anna B-PER\nleft O\n\nOslo B-LOC\nfell O\n\nBob B-PER\nsaw O\nRome B-LOC\n\nrain O\n\n"
            "New B-LOC\nYork I-LOC\nslept O\n\nLi B-PER\nBai I-PER\nsang O\n\nsnow O\nfell O\n\nParis B-LOC\nwoke O\n\n",
+       .format = "",
        .unit = "word",
        .training = R"("epochs": 60, "batch_size": 4)",
        .model = R"({"embedding": 16, "hidden": 16, "dropout": 0, "embedding_dropout": 0, "singleton_dropout": 0,
@@ -67,6 +70,7 @@ inline std::vector<TaskRow> task_rows() {
       {.task = "generate",
        .data = "one by one\ntwo by two\nthree by three\nfour by four\nfive by five\nsix by six\nseven by seven\n"
                "eight by eight\n",
+       .format = "",
        .unit = "word",
        .training = R"("epochs": 150, "batch_size": 1, "bptt": 8)",
        .model = R"({"embedding": 16, "hidden": 48, "dropout": 0, "embedding_dropout": 0})",
@@ -78,6 +82,22 @@ inline std::vector<TaskRow> task_rows() {
        .other_format = "tsv",
        .folds = false,
        .starts_again = true},
+      {.task = "translate",
+       .data = "one cat\teine Katze\ntwo cats\tzwei Katzen\none dog\tein Hund\ntwo dogs\tzwei Hunde\n"
+               "a dog sings\tein Hund singt\na cat sings\teine Katze singt\ntwo dogs sing\tzwei Hunde singen\n"
+               "dogs\tHunde\n",
+       .format = "tsv",
+       .unit = "word",
+       .training = R"("epochs": 80, "batch_size": 4, "label_smoothing": 0, "early_stopping": {"metric": "chrf"})",
+       .model = R"({"embedding": 16, "hidden": 16, "dropout": 0, "embedding_dropout": 0, "layer_dropout": 0})",
+       .metric = "chrf",
+       .reached = 99.9,
+       .records = {R"({"text": "two dogs sing"})", R"({"text": ""})", R"({"text": "one unknown cat"})"},
+       .command = {"translate", "--format", "jsonl"},
+       .input = "two dogs sing\n\none unknown cat\n",
+       .other_format = "poems-json",
+       .folds = true,
+       .starts_again = false},
   };
 }
 
@@ -125,8 +145,8 @@ class TaskBench {
 
  private:
   std::string config_text() const {
-    return std::string(R"({"task": ")") + row.task +
-           R"(", "data": {"train": "data", "dev": "data", "test": "data"}, "text": {"unit": ")" + row.unit +
+    return std::string(R"({"task": ")") + row.task + R"(", "data": {"train": "data", "dev": "data", "test": "data")" +
+           (row.format.empty() ? "" : R"(, "format": ")" + row.format + "\"") + R"(}, "text": {"unit": ")" + row.unit +
            R"("}, "model": )" + row.model + R"(, "training": {)" + row.training +
            R"(, "learning_rate": 0.02, "seed": 3, "save_every": "10 steps"}})";
   }

@@ -19,6 +19,7 @@ class GenerateTask : public Task {
                                         .arguments = "--prompt TEXT",
                                         .counted = "units",
                                         .page = false,
+                                        .scored = Scored::kLines,
                                         .adapts = true};
     return kTraits;
   }

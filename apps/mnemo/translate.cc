@@ -1,0 +1,224 @@
+// mnemo translate: one line out for each line in, in order, in constant memory. Lines are translated in blocks, and
+// written at the latest when the input pauses.
+#include <memory>
+#include <optional>
+
+#include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
+#include "apps/mnemo/terminal.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/thread_pool.h"
+#include "pipeline/translation_writer.h"
+#include "text/line_reader.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  // as training.seed
+// Limits of a block: large enough for batches of similar length, small enough for memory.
+constexpr std::int64_t kBlockLines = 2048;
+constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+
+struct TranslateCommand {
+  std::string model, format = "text", prefix, glossary, unknown, alignment, invalid_utf8 = "error";
+  std::vector<std::string> files;
+  TranslationOptions options;
+  SamplingOptions sampling;
+  bool sample = false;
+  int threads = 1;
+};
+
+// Lines of a file beside the input, one for each line of it.
+class BesideLines {
+ public:
+  BesideLines(const std::string& path, InvalidUtf8 policy) : reader_(path, policy) {}
+
+  std::string next() {
+    std::string line;
+    if (!reader_.next(line))
+      fail("{}: has {}, expected one for each line of the input", reader_.name(), reader_.line_number());
+    return line;
+  }
+
+  void check_end(std::int64_t lines) {
+    std::string rest;
+    if (!reader_.next(rest)) return;
+    while (reader_.next(rest)) {
+    }
+    fail("{}: has {} lines, the input has {}: expected one for each", reader_.name(), reader_.line_number(), lines);
+  }
+
+ private:
+  LineReader reader_;
+};
+
+class Translating {
+ public:
+  explicit Translating(const TranslateCommand& o)
+      : o_(o),
+        policy_(*invalid_utf8_from_name(o.invalid_utf8)),
+        pool_(o.threads),
+        model_(TextTranslator::load(o.model)),
+        options_(o.options),
+        writer_(*model_, writer_options()) {
+    if (o.sample) options_.sampling = o.sampling;
+    options_.unknown = !o.unknown.empty();
+    if (!o.glossary.empty()) options_.glossary = read_term_pairs(o.glossary, policy_);
+    if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_);
+    if (!o.alignment.empty()) alignment_ = std::make_unique<AtomicFile>(o.alignment);
+  }
+
+  void run() {
+    put(writer_.head());
+    const std::vector<std::string> standard_input{"-"};
+    for (const std::string& file : o_.files.empty() ? standard_input : o_.files) translate_file(file);
+    if (prefixes_) prefixes_->check_end(number_);
+    put(writer_.tail());
+    if (alignment_) alignment_->commit();
+  }
+
+ private:
+  TranslationWriterOptions writer_options() const {
+    TranslationWriterOptions out;
+    out.format = o_.format == "jsonl"  ? TranslationFormat::kJsonl
+                 : o_.format == "html" ? TranslationFormat::kHtml
+                                       : TranslationFormat::kText;
+    out.nbest = o_.options.nbest;
+    if (o_.unknown.empty() || o_.unknown == "keep") return out;
+    if (!model_->target().text.blanks_between_units())
+      throw UsageError(fmt::format(
+          "--unknown: only where words are the units of the translation, which they are not in {}", o_.model));
+    out.replace_unknown = true;
+    if (o_.unknown != "source")
+      for (auto& [source, target] : read_term_pairs(o_.unknown, policy_)) out.entries.emplace(source, target);
+    return out;
+  }
+
+  void translate_file(const std::string& path) {
+    LineReader reader(path, policy_);
+    std::string line;
+    try {
+      while (reader.next(line)) {
+        bytes_ += line.size();
+        lines_.push_back(line);
+        if (prefixes_) options_.prefixes.push_back(prefixes_->next());
+        if (std::ssize(lines_) >= kBlockLines || bytes_ >= kBlockBytes || !reader.next_is_ready()) answer();
+      }
+    } catch (...) {
+      // What was read before the error.
+      if (!prefixes_ || options_.prefixes.size() == lines_.size()) answer();
+      throw;
+    }
+    answer();
+  }
+
+  void answer() {
+    std::string out;
+    auto translations = translate(*model_, lines_, options_, pool_, number_);
+    for (std::size_t i = 0; i < lines_.size(); ++i) {
+      if (alignment_) alignment_->write(writer_.alignment(lines_[i], translations[i].front()) + "\n");
+      out += writer_.write(lines_[i], std::move(translations[i]), number_++);
+    }
+    lines_.clear();
+    options_.prefixes.clear();
+    bytes_ = 0;
+    put(out);
+  }
+
+  const TranslateCommand& o_;
+  InvalidUtf8 policy_;
+  ThreadPool pool_;
+  std::unique_ptr<TextTranslator> model_;
+  TranslationOptions options_;
+  TranslationWriter writer_;
+  std::optional<BesideLines> prefixes_;
+  std::unique_ptr<AtomicFile> alignment_;
+  std::vector<std::string> lines_;
+  std::size_t bytes_ = 0;
+  std::int64_t number_ = 0;
+};
+
+int run_translate(const TranslateCommand& o) {
+  if (!o.glossary.empty() && (o.sample || o.options.beam == 1))
+    throw UsageError("--glossary: needs a beam of two or more");
+  if (o.options.nbest > 1 && (o.sample || o.options.beam < o.options.nbest))
+    throw UsageError(fmt::format("--nbest {}: a beam of {} finds at most {}", o.options.nbest,
+                                 o.sample ? 1 : o.options.beam, o.sample ? 1 : o.options.beam));
+  if (o.options.shortest > o.options.longest)
+    throw UsageError(fmt::format("--shortest {}: more than --longest {}", o.options.shortest, o.options.longest));
+  Translating(o).run();
+  return 0;
+}
+
+}  // namespace
+
+// Long because it is a list: one statement per option.
+void add_translate(Command& program) {
+  Command& command = program.add("translate", "translate lines");
+  command.examples = {"mnemo translate run/model.safetensors lines.de > lines.en",
+                      "echo 'ein Hund läuft im Schnee .' | mnemo translate run/model.safetensors --nbest 3",
+                      "mnemo translate run/model.safetensors -f html lines.de > attention.html"};
+  command.notes =
+      "One line in, one line out, in order; an empty line gives an empty one. A line's translation does not depend on "
+      "the lines around it.";
+  auto o = std::make_shared<TranslateCommand>();
+  TranslationOptions& t = o->options;
+  command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("FILE", &o->files, "Lines of text; - or no file: standard input");
+  command.group("Input");
+  add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
+  command.group("Search");
+  command.option("-b,--beam", "B", &t.beam, "Hypotheses of a line that are kept at each step; 1: greedy")
+      .range(1, 1000);
+  command.option("-n,--nbest", "N", &t.nbest, "Translations of each line, the best first").range(1, 1000);
+  command
+      .option("--length-penalty", "A", &t.length_penalty,
+              "Translations of n units compete by log-probability / ((5 + n) / 6)^A: higher favours longer ones")
+      .range(0, 10);
+  command
+      .option("--coverage-penalty", "B", &t.coverage_penalty,
+              "Weight of the penalty for parts of the source that got little attention (Wu et al. 2016)")
+      .range(0, 100);
+  command.option("--longest", "F", &t.longest, "Most units of a translation for each of the source, beside ten")
+      .range(0, 100);
+  command.option("--shortest", "F", &t.shortest, "Fewest units of a translation for each of the source").range(0, 100);
+  command.group("Sampling");
+  command.flag("--sample", &o->sample, "Draw one translation of each line instead of searching")
+      .excludes({"--beam", "--nbest", "--length-penalty", "--coverage-penalty"});
+  command.option("-s,--seed", "S", &t.seed, "Seed of the sampling").range(0, kLargestSeed).needs("--sample");
+  command
+      .option("-t,--temperature", "T", &o->sampling.temperature, "Below 1 favours likely units, above 1 unlikely ones")
+      .range(0, 1000)
+      .needs("--sample");
+  command.option("-k,--top-k", "K", &o->sampling.top_k, "Only the K most probable units; 0: all")
+      .range(0, 1000000000)
+      .needs("--sample");
+  command.option("--top-p", "P", &o->sampling.top_p, "Only the fewest units that together have this probability")
+      .range(0, 1)
+      .needs("--sample");
+  command
+      .option("--min-p", "P", &o->sampling.min_p,
+              "Only units at least this fraction as probable as the most probable one")
+      .range(0, 1)
+      .needs("--sample");
+  command.group("Requirements");
+  command.option("--prefix", "FILE", &o->prefix,
+                 "What the translation of each line must begin with, line by line; an empty line asks for nothing");
+  command.option("--glossary", "FILE", &o->glossary,
+                 "SOURCE, tab, TARGET on each line: a translation has TARGET if its line has SOURCE");
+  command
+      .option("--unknown", "keep|source|FILE", &o->unknown,
+              "For models of words: let a translation have unknown words, kept as <unk>, or replaced by the word of "
+              "the source that they stand for or by its entry in a file of SOURCE, tab, TARGET")
+      .by_default("no unknown word is chosen");
+  command.group("Output");
+  command.option("-f,--format", "", &o->format, "Output format: html has a matrix of attention for each line")
+      .one_of({"text", "jsonl", "html"});
+  command.option("--alignment", "FILE", &o->alignment,
+                 "Write links i-j between words of the line and of its translation, from 0");
+  add_running(command, o->threads);
+  command.run = [o] { return run_translate(*o); };
+}
+
+}  // namespace mnemo

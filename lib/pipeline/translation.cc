@@ -1,0 +1,313 @@
+// Lines of similar length are searched side by side: each step of the decoder is one product for the hypotheses of all
+// of them, and a line whose search has ended leaves the batch. Batches run on the pool's threads, one each. Every row
+// of a product is computed alone, so that a line's translation is the same whatever is beside it.
+#include "pipeline/translation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/shown.h"
+#include "decode/beam_search.h"
+#include "decode/required.h"
+#include "models/translation_steps.h"
+#include "text/utf8.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::int64_t kHypotheses = 128;    // in a batch, about
+constexpr std::int64_t kSourceUnits = 4096;  // in a batch of several lines
+
+// One line that is being translated.
+struct Item {
+  std::int64_t number = 0;
+  std::vector<std::int32_t> source;
+  Tokens tokens;
+  std::unique_ptr<Constraint> constraint;
+  BeamOptions beam;
+  SingleSearch::Options single;
+  std::unique_ptr<Search> search;
+  std::vector<std::vector<std::vector<float>>> attention;  // [steps][hypotheses][source units]
+  std::vector<std::vector<float>> coverage;                // [hypotheses][source units] of all steps
+};
+
+bool has_characters(const TextConfig& text) { return text.unit == "char" || text.unit == "grapheme"; }
+
+class LineTranslator {
+ public:
+  LineTranslator(const TextTranslator& model, const TranslationOptions& options)
+      : model_(model),
+        options_(options),
+        required_(model.target().vocabulary, model.target().tokenizer, model.target().text.blanks_between_units(),
+                  model.end()) {
+    if (!options.unknown || model.target().vocabulary.subwords())
+      blocked_.assign(static_cast<std::size_t>(model.target().vocabulary.size()), 0);
+    if (!blocked_.empty()) blocked_[Vocabulary::kUnknown] = 1;
+  }
+
+  std::unique_ptr<Item> item(const std::string& line, std::int64_t number, const std::string& prefix) const {
+    auto out = std::make_unique<Item>();
+    out->number = number;
+    model_.encode_source(line, out->tokens, out->source);
+    std::vector<std::string> terms;
+    for (const auto& [source, target] : options_.glossary)
+      if (line.find(source) != std::string::npos) terms.push_back(target);
+    if (!prefix.empty() || !terms.empty()) out->constraint = required_.constraint(prefix, terms);
+    const auto units = static_cast<double>(out->source.size());
+    const auto most = static_cast<std::int64_t>(options_.longest * units) + TranslationOptions::kMoreUnits +
+                      RequiredText::most_units(prefix, terms);
+    const auto least = static_cast<std::int64_t>(options_.shortest * units);
+    if (options_.sampling || options_.beam == 1) {
+      if (options_.sampling) out->single.sampling = *options_.sampling;
+      out->single.seed = options_.seed;
+      out->single.stream = static_cast<std::uint64_t>(number);
+      out->single.length = most;
+      out->single.least = least;
+      out->single.blocked = blocked_;
+      out->single.end = model_.end();
+      out->single.constraint = out->constraint.get();
+      out->search = std::make_unique<SingleSearch>(model_.target().vocabulary.size(), out->single);
+      return out;
+    }
+    out->beam = {.beam = std::max(options_.beam, options_.nbest),
+                 .length = most,
+                 .blocked = blocked_,
+                 .end = model_.end(),
+                 .constraint = out->constraint.get(),
+                 .least = least,
+                 .length_penalty = options_.length_penalty};
+    if (options_.coverage_penalty > 0)
+      out->beam.bonus = [this, item = out.get()](Index b) { return coverage_of(*item, b); };
+    out->search =
+        std::make_unique<BeamSearch>(model_.target().vocabulary.size(), std::span<const std::int32_t>(), out->beam);
+    return out;
+  }
+
+  // Runs the searches of a batch to their end, on the calling thread.
+  void run(std::span<const std::unique_ptr<Item>> items) const {
+    ThreadPool alone(1);
+    Arena arena;
+    Tape tape(alone, arena, Tape::Mode::kInference);
+    std::vector<std::span<const std::int32_t>> sources;
+    std::vector<Item*> going;
+    for (const auto& item : items) {
+      sources.emplace_back(item->source);
+      going.push_back(item.get());
+      item->coverage.assign(1, std::vector<float>(item->source.size(), 0.0f));
+    }
+    TranslationSteps steps(model_.network(), tape, sources);
+    std::vector<std::int32_t> units(items.size(), model_.end());
+    while (!going.empty()) {
+      steps.step(units);
+      std::vector<Index> from;
+      std::vector<Item*> still;
+      units.clear();
+      Index first = 0;
+      for (Item* item : going) {
+        const Index open = item->search->open();
+        note_attention(steps, first, open, *item);
+        item->search->extend([&](Index b) { return steps.scores(first + b); });
+        for (Index b = 0; b < item->search->open(); ++b) {
+          from.push_back(first + item->search->from()[b]);
+          units.push_back(item->search->units()[b]);
+        }
+        if (item->search->open() > 0) {
+          still.push_back(item);
+          move_coverage(*item);
+        }
+        first += open;
+      }
+      going = std::move(still);
+      if (!going.empty()) reorder(steps, from);
+    }
+  }
+
+  std::vector<Translation> results(Item& item) const {
+    std::vector<Translation> out;
+    for (GeneratedText& found : item.search->take()) {
+      if (std::ssize(out) == options_.nbest) break;
+      Translation& one = out.emplace_back();
+      one.log_probability = found.log_probability;
+      one.score = found.score;
+      one.units = std::move(found.units);
+      for (std::size_t i = 0; i < item.tokens.size(); ++i) {
+        one.source_units.emplace_back(item.tokens.text(i));
+        one.source_places.emplace_back(item.tokens.begin(i), item.tokens.end(i));
+      }
+      for (std::size_t i = 0; i < one.units.size(); ++i)
+        one.attention.push_back(item.attention[i][static_cast<std::size_t>(found.places[i])]);
+      std::tie(one.text, one.places) = model_.join_with_places(one.units);
+    }
+    return out;
+  }
+
+ private:
+  static void reorder(TranslationSteps& steps, const std::vector<Index>& from) {
+    bool same = std::ssize(from) == steps.hypotheses();
+    for (std::size_t b = 0; b < from.size() && same; ++b) same = from[b] == static_cast<Index>(b);
+    if (!same) steps.select(from);
+  }
+
+  void note_attention(const TranslationSteps& steps, Index first, Index open, Item& item) const {
+    auto& now = item.attention.emplace_back();
+    for (Index b = 0; b < open; ++b) {
+      now.push_back(steps.shares(first + b));
+      if (options_.coverage_penalty <= 0) continue;
+      for (std::size_t i = 0; i < now.back().size(); ++i) item.coverage[b][i] += now.back()[i];
+    }
+  }
+
+  void move_coverage(Item& item) const {
+    if (options_.coverage_penalty <= 0) return;
+    std::vector<std::vector<float>> next;
+    for (const Index b : item.search->from()) next.push_back(item.coverage[b]);
+    item.coverage = std::move(next);
+  }
+
+  double coverage_of(const Item& item, Index b) const {
+    double sum = 0;
+    for (const float got : item.coverage[b]) sum += std::log(std::clamp(static_cast<double>(got), 1e-9, 1.0));
+    return options_.coverage_penalty * sum;
+  }
+
+  const TextTranslator& model_;
+  const TranslationOptions& options_;
+  RequiredText required_;
+  std::vector<std::uint8_t> blocked_;
+};
+
+// The first word that ends after a byte, or the last one: units may begin with the blank before their word.
+std::size_t word_at(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& words, std::uint32_t byte) {
+  const auto match = std::ranges::upper_bound(words, byte, {}, [](const auto& word) { return word.second; });
+  return static_cast<std::size_t>(std::min(match - words.begin(), std::ssize(words) - 1));
+}
+
+Json rounded(const std::vector<float>& values) {
+  Json out = Json::array();
+  for (const float value : values) out.push_back(std::round(static_cast<double>(value) * 1e4) / 1e4);
+  return out;
+}
+
+Json translation_json(const TextTranslator& model, std::string_view line, const Translation& one) {
+  Json tokens = Json::array(), links = Json::array(), attention = Json::array();
+  for (const std::int32_t id : one.units) tokens.push_back(std::string(model.target().vocabulary.text(id)));
+  for (const auto& [source, target] : align(model, line, one)) links.push_back({source, target});
+  for (const auto& row : one.attention) attention.push_back(rounded(row));
+  return {{"text", one.text},
+          {"log_prob", one.log_probability},
+          {"score", one.score},
+          {"tokens", std::move(tokens)},
+          {"alignment", std::move(links)},
+          {"source_tokens", one.source_units},
+          {"attention", std::move(attention)}};
+}
+
+}  // namespace
+
+std::vector<std::vector<Translation>> translate(const TextTranslator& model, std::span<const std::string> lines,
+                                                const TranslationOptions& options, ThreadPool& pool,
+                                                std::int64_t first_line) {
+  const LineTranslator translator(model, options);
+  std::vector<std::vector<Translation>> out(lines.size());
+  std::vector<std::unique_ptr<Item>> items;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string none;
+    auto item = translator.item(lines[i], first_line + static_cast<std::int64_t>(i),
+                                options.prefixes.empty() ? none : options.prefixes[i]);
+    if (item->source.empty())
+      out[i].emplace_back();
+    else
+      items.push_back(std::move(item));
+  }
+  std::stable_sort(items.begin(), items.end(),
+                   [](const auto& a, const auto& b) { return a->source.size() > b->source.size(); });
+  // Batches of similar length; as many as there are threads, if there are lines for that.
+  const std::int64_t beam = options.sampling ? 1 : std::max(options.beam, options.nbest);
+  const std::int64_t threads = pool.threads();
+  const std::int64_t most = std::clamp<std::int64_t>((std::ssize(items) + threads - 1) / threads, 1,
+                                                     std::max<std::int64_t>(1, kHypotheses / beam));
+  std::vector<std::size_t> starts;
+  std::int64_t units = 0, count = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    units += std::ssize(items[i]->source);
+    if (starts.empty() || ++count > most || units > kSourceUnits) {
+      starts.push_back(i);
+      units = std::ssize(items[i]->source);
+      count = 1;
+    }
+  }
+  starts.push_back(items.size());
+  pool.parallel_for(std::ssize(starts) - 1, [&](std::int64_t batch) {
+    const std::size_t begin = starts[batch], end = starts[batch + 1];
+    translator.run(std::span(items).subspan(begin, end - begin));
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto place = static_cast<std::size_t>(items[i]->number - first_line);
+      out[place] = translator.results(*items[i]);
+      items[i].reset();
+    }
+  });
+  return out;
+}
+
+std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view text, const TextConfig& config) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
+  bool inside = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = at + utf8_length(text[at]);
+    const bool blank = text[at] == ' ' || text[at] == '\t' || text.substr(at, end - at) == "\u3000";
+    if (!blank && (!inside || has_characters(config)))
+      out.emplace_back(at, end);
+    else if (!blank)
+      out.back().second = static_cast<std::uint32_t>(end);
+    inside = !blank;
+    at = end;
+  }
+  return out;
+}
+
+std::vector<WordLink> align(const TextTranslator& model, std::string_view line, const Translation& one) {
+  const auto source = words_of(line, model.source().text), target = words_of(one.text, model.target().text);
+  std::vector<WordLink> out;
+  if (source.empty()) return out;
+  std::vector<std::vector<float>> sums(target.size(), std::vector<float>(source.size(), 0.0f));
+  std::vector<bool> seen(target.size(), false);
+  for (std::size_t i = 0; i < one.units.size() && !target.empty(); ++i) {
+    const std::size_t t = word_at(target, one.places[i].first);
+    seen[t] = true;
+    for (std::size_t j = 0; j < one.source_places.size(); ++j)
+      sums[t][word_at(source, one.source_places[j].first)] += one.attention[i][j];
+  }
+  for (std::size_t t = 0; t < target.size(); ++t) {
+    if (!seen[t]) continue;
+    const auto best = std::max_element(sums[t].begin(), sums[t].end());
+    out.emplace_back(static_cast<std::int32_t>(best - sums[t].begin()), static_cast<std::int32_t>(t));
+  }
+  return out;
+}
+
+Json words_json(const TextTranslator& model, const std::string& text, const std::vector<double>& log_p) {
+  Tokens tokens;
+  model.target().tokenizer.tokenize(text, tokens);
+  const auto words = words_of(text, model.target().text);
+  std::vector<double> sums(words.size() + 1, 0.0);
+  for (std::size_t i = 0; i < log_p.size(); ++i)
+    sums[i < tokens.size() && !words.empty() ? word_at(words, tokens.begin(i)) : words.size()] += log_p[i];
+  Json out = Json::array();
+  for (std::size_t w = 0; w < words.size(); ++w)
+    out.push_back({text.substr(words[w].first, words[w].second - words[w].first), sums[w]});
+  out.push_back({"", sums.back()});
+  return out;
+}
+
+Json translations_json(const TextTranslator& model, std::string_view line, const std::vector<Translation>& translations,
+                       std::int64_t nbest) {
+  if (nbest == 1) return translation_json(model, line, translations.front());
+  Json out = Json::array();
+  for (const Translation& one : translations) out.push_back(translation_json(model, line, one));
+  return {{"hypotheses", std::move(out)}};
+}
+
+}  // namespace mnemo

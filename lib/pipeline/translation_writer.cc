@@ -1,0 +1,106 @@
+#include "pipeline/translation_writer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/shown.h"
+#include "text/html.h"
+#include "text/line_reader.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::string_view kPageHead = R"(<!DOCTYPE html>
+<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mnemo translate</title><style>
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.6 sans-serif; color: #222; }
+section { margin: 0 0 2rem; } p { margin: 0; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
+)";
+
+}  // namespace
+
+TranslationWriter::TranslationWriter(const TextTranslator& model, TranslationWriterOptions options)
+    : model_(model), options_(std::move(options)) {}
+
+std::string TranslationWriter::head() const {
+  if (options_.format != TranslationFormat::kHtml) return "";
+  return std::string(kPageHead) + std::string(kWeightTableStyle) + "\n</style></head><body>\n";
+}
+
+std::string TranslationWriter::tail() const {
+  return options_.format == TranslationFormat::kHtml ? "</body></html>\n" : "";
+}
+
+// Units are words here, so that each has its own place in the text.
+void TranslationWriter::replace_unknown(std::string_view line, Translation& one) const {
+  std::string text;
+  for (std::size_t i = 0; i < one.units.size(); ++i) {
+    const auto [begin, end] = one.places[i];
+    const std::string before = text.empty() ? "" : " ";
+    if (one.units[i] != Vocabulary::kUnknown || one.attention[i].empty()) {
+      std::string_view unit = std::string_view(one.text).substr(begin, end - begin);
+      unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
+      one.places[i] = {static_cast<std::uint32_t>(text.size()), 0};
+      text += before + std::string(unit);
+    } else {
+      const auto most = std::max_element(one.attention[i].begin(), one.attention[i].end()) - one.attention[i].begin();
+      const auto [from, to] = one.source_places[static_cast<std::size_t>(most)];
+      const std::string word(line.substr(from, to - from));
+      const auto entry = options_.entries.find(word);
+      one.places[i] = {static_cast<std::uint32_t>(text.size()), 0};
+      text += before + (entry == options_.entries.end() ? word : entry->second);
+    }
+    one.places[i].second = static_cast<std::uint32_t>(text.size());
+  }
+  one.text = std::move(text);
+}
+
+std::string TranslationWriter::alignment(std::string_view line, const Translation& one) const {
+  std::string out;
+  for (const auto& [source, target] : align(model_, line, one))
+    out += fmt::format("{}{}-{}", out.empty() ? "" : " ", source, target);
+  return out;
+}
+
+std::string TranslationWriter::write(std::string_view line, std::vector<Translation> translations,
+                                     std::int64_t number) const {
+  if (options_.replace_unknown)
+    for (Translation& one : translations) replace_unknown(line, one);
+  if (options_.format == TranslationFormat::kJsonl)
+    return translations_json(model_, line, translations, options_.nbest).dump() + "\n";
+  std::string out;
+  for (const Translation& one : translations) {
+    if (options_.format == TranslationFormat::kText) {
+      out += options_.nbest == 1 ? one.text + "\n" : fmt::format("{} ||| {} ||| {:.6f}\n", number, one.text, one.score);
+      continue;
+    }
+    std::vector<std::string> units;
+    units.reserve(one.units.size());
+    for (const std::int32_t id : one.units) units.emplace_back(model_.target().vocabulary.text(id));
+    out += fmt::format("<section><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>{}</section>\n", escape_html(line),
+                       escape_html(one.text), weight_table(units, one.source_units, one.attention));
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> read_term_pairs(const std::string& path, InvalidUtf8 policy) {
+  LineReader reader(path, policy);
+  std::vector<std::pair<std::string, std::string>> out;
+  std::unordered_map<std::string, std::size_t> lines;
+  std::string line;
+  while (reader.next(line)) {
+    if (line.empty()) continue;
+    const std::size_t tab = line.find('\t');
+    if (tab == std::string::npos || tab == 0 || tab + 1 == line.size() || line.find('\t', tab + 1) != std::string::npos)
+      fail("{}:{}: expected SOURCE, tab, TARGET", reader.name(), reader.line_number());
+    std::pair<std::string, std::string> term{line.substr(0, tab), line.substr(tab + 1)};
+    const auto [match, fresh] = lines.emplace(term.first, reader.line_number());
+    if (!fresh)
+      fail("{}:{}: \"{}\" has an entry in line {} already", reader.name(), reader.line_number(), shown(term.first),
+           match->second);
+    out.push_back(std::move(term));
+  }
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,216 @@
+#include "tasks/translate/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/shown.h"
+#include "report/comparison.h"
+#include "report/html_report.h"
+#include "report/learning_curves.h"
+#include "tasks/translate/dictionary.h"
+
+namespace mnemo {
+namespace {
+
+constexpr std::size_t kWorst = 50;
+
+}  // namespace
+
+void check_translation_metric(const std::string& name) {
+  if (name != "bleu" && name != "chrf" && name != "loss")
+    throw UsageError(fmt::format("metric {}: a translator has bleu, chrf and loss", shown(name)));
+}
+
+void TranslationReport::Scores::add(std::string_view translation, std::string_view reference, BleuTokens tokens) {
+  bleu.push_back(count_bleu(translation, reference, tokens));
+  chrf.push_back(count_chrf(translation, reference));
+  all_bleu += bleu.back();
+  all_chrf += chrf.back();
+}
+
+Metrics TranslationReport::Scores::metrics() const {
+  return {{"bleu", mnemo::bleu(all_bleu)}, {"chrf", mnemo::chrf(all_chrf)}};
+}
+
+TranslationReport::TranslationReport(const TextTranslator& model, const PairSet& pairs, const std::string& metric,
+                                     const PairSet* train, bool greedy, ThreadPool& pool)
+    : model_(model),
+      pairs_(pairs),
+      main_metric_(metric.empty() ? translation_metric(model.config()) : metric),
+      tokens_(bleu_tokens_for(model.config(), pairs)) {
+  check_translation_metric(main_metric_);
+  TranslationOptions options;
+  if (greedy) options.beam = 1;
+  for (auto& found : translate(model, sources_of(pairs), options, pool))
+    translations_.push_back(std::move(found.front()));
+  for (std::size_t i = 0; i < translations_.size(); ++i)
+    scores_.add(translations_[i].text, pairs.entries[i].target, tokens_);
+  Workspace workspace(pool);
+  for (const auto& log_p : model.log_probabilities(encode_pairs(model, pairs), workspace)) {
+    losses_.push_back(-std::accumulate(log_p.begin(), log_p.end(), 0.0));
+    units_ += std::ssize(log_p);
+  }
+  interval_ = interval();
+  if (train) add_baselines(*train);
+}
+
+Interval TranslationReport::interval() const {
+  if (main_metric_ == "chrf") return bootstrap_corpus(scores_.chrf);
+  if (main_metric_ == "bleu") return bootstrap_corpus(scores_.bleu);
+  RecordRatio ratio{losses_, std::vector<double>(losses_.size(), 1.0)};
+  for (std::size_t i = 0; i < losses_.size(); ++i)
+    ratio.wholes[i] = static_cast<double>(model_.encode("", pairs_.entries[i].target).target.size());
+  return bootstrap_ratio(ratio);
+}
+
+void TranslationReport::add_baselines(const PairSet& train) {
+  Baseline copy{"the source as it is", {}}, words{"word for word (IBM model 1)", {}};
+  const Dictionary dictionary(model_, train);
+  for (const PairSet::Entry& pair : pairs_.entries) {
+    copy.scores.add(pair.source, pair.target, tokens_);
+    words.scores.add(dictionary.translate(pair.source), pair.target, tokens_);
+  }
+  baselines_.push_back(std::move(copy));
+  baselines_.push_back(std::move(words));
+}
+
+Metrics TranslationReport::metrics() const {
+  Metrics out = scores_.metrics();
+  out["loss"] =
+      std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(std::max<std::int64_t>(1, units_));
+  return out;
+}
+
+void TranslationReport::compare(const Report& other) {
+  const auto& theirs = static_cast<const TranslationReport&>(other);
+  other_model_ = other.model_name;
+  if (main_metric_ == "chrf")
+    comparison_ = compare_corpora(scores_.chrf, theirs.scores_.chrf);
+  else
+    comparison_ = compare_corpora(scores_.bleu, theirs.scores_.bleu);
+}
+
+std::vector<TranslationReport::LengthClass> TranslationReport::by_length() const {
+  static constexpr std::int64_t kLimits[] = {5, 10, 15, 20, 30, 50};
+  std::vector<LengthClass> out;
+  std::int64_t least = 0;
+  for (const std::int64_t limit : kLimits) {
+    out.push_back({least, limit, 0, {}});
+    least = limit + 1;
+  }
+  out.push_back({least, 0, 0, {}});
+  for (const BleuCounts& counts : scores_.bleu) {
+    const auto match = std::ranges::find_if(
+        out, [&](const LengthClass& c) { return c.most == 0 || counts.reference_length <= c.most; });
+    ++match->sentences;
+    match->bleu += counts;
+  }
+  std::erase_if(out, [](const LengthClass& c) { return c.sentences == 0; });
+  return out;
+}
+
+std::string TranslationReport::summary() const {
+  const Metrics m = metrics();
+  return fmt::format("BLEU {:.2f} ({}), chrF2 {:.2f}, loss {:.4f}", m.at("bleu"), name_of(tokens_), m.at("chrf"),
+                     m.at("loss"));
+}
+
+Json TranslationReport::json() const {
+  Json out{{"model", model_name},
+           {"data", data_name},
+           {"records", pairs_.size()},
+           {"metrics", Json(metrics())},
+           {"signatures", {{"bleu", bleu_signature(tokens_)}, {"chrf", chrf_signature()}}},
+           {"interval", interval_json(interval_, main_metric_)}};
+  const auto precisions = bleu_precisions(scores_.all_bleu);
+  out["bleu"] = {{"precisions", precisions},
+                 {"brevity_penalty", brevity_penalty(scores_.all_bleu)},
+                 {"translation_length", scores_.all_bleu.hypothesis_length},
+                 {"reference_length", scores_.all_bleu.reference_length}};
+  for (const LengthClass& c : by_length())
+    out["by_length"].push_back({{"least", c.least},
+                                {"most", c.most == 0 ? Json() : Json(c.most)},
+                                {"sentences", c.sentences},
+                                {"bleu", mnemo::bleu(c.bleu)}});
+  for (const Baseline& b : baselines_)
+    out["baselines"].push_back({{"name", b.name}, {"metrics", Json(b.scores.metrics())}});
+  if (comparison_) out["comparison"] = comparison_json(*comparison_, other_model_);
+  return out;
+}
+
+std::string TranslationReport::text() const {
+  const Metrics m = metrics();
+  const BleuCounts& all = scores_.all_bleu;
+  const auto p = bleu_precisions(all);
+  std::string out =
+      fmt::format("{} on {}, {}\n\n", escaped(model_name), escaped(data_name), counted(pairs_.size(), "pair"));
+  const auto between = [&](const char* metric) {
+    return main_metric_ == metric ? fmt::format(", 95% interval {:.2f} to {:.2f}", interval_.low, interval_.high) : "";
+  };
+  out += fmt::format("BLEU {:.2f}{} ({:.1f}/{:.1f}/{:.1f}/{:.1f}, brevity penalty {:.3f}, length ratio {:.3f})\n",
+                     m.at("bleu"), between("bleu"), p[0], p[1], p[2], p[3], brevity_penalty(all),
+                     static_cast<double>(all.hypothesis_length) /
+                         static_cast<double>(std::max<std::int64_t>(1, all.reference_length)));
+  out += fmt::format("     {}\n", bleu_signature(tokens_));
+  out += fmt::format("chrF2 {:.2f}{}\n     {}\n", m.at("chrf"), between("chrf"), chrf_signature());
+  out += fmt::format(
+      "loss {:.4f} nats per unit{}\n", m.at("loss"),
+      main_metric_ == "loss" ? fmt::format(", 95% interval {:.4f} to {:.4f}", interval_.low, interval_.high) : "");
+  if (!baselines_.empty()) out += fmt::format("\n{:<32}{:>10}{:>10}\n", "", "BLEU", "chrF2");
+  for (const Baseline& b : baselines_)
+    out +=
+        fmt::format("{:<32}{:>10.2f}{:>10.2f}\n", b.name, b.scores.metrics().at("bleu"), b.scores.metrics().at("chrf"));
+  out += fmt::format("\n{:<32}{:>10}{:>10}\n", "words of the reference", "sentences", "BLEU");
+  for (const LengthClass& c : by_length())
+    out += fmt::format("{:<32}{:>10}{:>10.2f}\n",
+                       c.most == 0 ? fmt::format("{} or more", c.least) : fmt::format("{} to {}", c.least, c.most),
+                       c.sentences, mnemo::bleu(c.bleu));
+  if (comparison_) out += comparison_text(*comparison_, other_model_);
+  return out;
+}
+
+std::string TranslationReport::page(const std::string& log_file) const {
+  ReportData page;
+  page.translator = true;
+  page.title = data_name;
+  page.facts = {
+      {"model", model_name}, {"data", data_name}, {"BLEU", bleu_signature(tokens_)}, {"chrF2", chrf_signature()}};
+  page.main_metric = main_metric_;
+  page.interval = interval_;
+  page.scores.records = pairs_.size();
+  page.scores.metrics = metrics();
+  page.scores.listed = {"bleu", "chrf", "loss"};
+  for (const Baseline& b : baselines_) page.baselines.push_back({b.name, b.scores.metrics()});
+  for (const LengthClass& c : by_length())
+    page.by_length.push_back(
+        {c.most == 0 ? fmt::format("{} or more", c.least) : fmt::format("{} to {}", c.least, c.most), c.sentences,
+         mnemo::bleu(c.bleu)});
+  page.comparison = comparison_;
+  page.comparison_name = other_model_;
+  page.learning_curves = learning_curves(log_file, main_metric_);
+  std::vector<std::size_t> order(translations_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<double> sentence(order.size());
+  for (const std::size_t i : order) sentence[i] = chrf(scores_.chrf[i]);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sentence[a] < sentence[b]; });
+  for (std::size_t k = 0; k < std::min(order.size(), kWorst); ++k) {
+    const std::size_t i = order[k];
+    const Translation& one = translations_[i];
+    WorstTranslation worst{static_cast<std::int64_t>(pairs_.entries[i].line),
+                           sentence[i],
+                           pairs_.entries[i].source,
+                           pairs_.entries[i].target,
+                           one.text,
+                           one.source_units,
+                           {},
+                           one.attention};
+    for (const std::int32_t id : one.units) worst.units.emplace_back(model_.target().vocabulary.text(id));
+    page.worst.push_back(std::move(worst));
+  }
+  return html_report(page);
+}
+
+}  // namespace mnemo

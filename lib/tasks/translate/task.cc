@@ -1,0 +1,120 @@
+// The task translate, as the table of tasks has it.
+#include "base/error.h"
+#include "base/shown.h"
+#include "tasks/draft.h"
+#include "tasks/translate/report.h"
+#include "tasks/translate/training.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+// "SOURCE,TARGET" of a command line, for parallel text; the whole is the path of one file for other formats.
+DataFile named_pair(DataFile file, const DataConfig& data) {
+  if (data.format != "parallel") return file;
+  const std::size_t comma = file.file.find(',');
+  if (comma == std::string::npos)
+    throw UsageError(fmt::format("{}: parallel text is two files: expected SOURCE,TARGET, or --format-in tsv or jsonl",
+                                 shown_path(file.file)));
+  file.target = file.file.substr(comma + 1);
+  file.file.resize(comma);
+  return file;
+}
+
+void describe_lengths(const char* part, const char* side, std::vector<std::int64_t> lengths, std::int64_t unknown,
+                      const Log& print) {
+  std::ranges::sort(lengths);
+  std::int64_t units = 0;
+  for (const std::int64_t length : lengths) units += length;
+  const auto quantile = [&](double q) {
+    return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
+  };
+  print(fmt::format("{}, {}: {}; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%", part, side,
+                    counted(units, "unit"), lengths.front(), quantile(0.5), quantile(0.9), quantile(0.99),
+                    lengths.back(),
+                    100.0 * static_cast<double>(unknown) / static_cast<double>(std::max<std::int64_t>(1, units))));
+}
+
+class TranslateTask : public Task {
+ public:
+  const TaskTraits& traits() const override {
+    static constexpr TaskTraits kTraits{.name = TextTranslator::kTask,
+                                        .model = "a translator",
+                                        .command = "translate",
+                                        .arguments = "FILE",
+                                        .counted = "lines",
+                                        .restarts = false,
+                                        .borrows = false,
+                                        .scored = Scored::kPairs};
+    return kTraits;
+  }
+
+  void draft(const PartFiles& parts, Draft& draft) const override { draft_translate(parts, draft); }
+
+  std::unique_ptr<TaskData> read(const Config& config, const ReadRequest& request, const TextModel*) const override {
+    return read_translation_data(config, request);
+  }
+
+  std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
+                                   const TextModel*) const override {
+    return build_translator(config, request, static_cast<const TranslationData&>(data));
+  }
+
+  std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data, TextModel& model) const override {
+    return translation_training(config, static_cast<const TranslationData&>(data), static_cast<TextTranslator&>(model));
+  }
+
+  void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
+    const auto& pairs = static_cast<const PairSet&>(data);
+    if (pairs.size() == 0) return;
+    const auto encoded = encode_pairs(static_cast<const TextTranslator&>(model), pairs);
+    print(fmt::format("{}: {}", part, counted(pairs.size(), "pair")));
+    std::vector<std::int64_t> sources, targets;
+    std::int64_t unknown_sources = 0, unknown_targets = 0;
+    for (const EncodedPair& pair : encoded) {
+      sources.push_back(std::ssize(pair.source));
+      targets.push_back(std::ssize(pair.target));
+      unknown_sources += std::ranges::count(pair.source, Vocabulary::kUnknown);
+      unknown_targets += std::ranges::count(pair.target, Vocabulary::kUnknown);
+    }
+    describe_lengths(part, "source", std::move(sources), unknown_sources, print);
+    describe_lengths(part, "target", std::move(targets), unknown_targets, print);
+    if (std::string_view(part) != "train") return;
+    const UsablePairs used = usable_pairs(encoded, model.config().data);
+    if (used.too_long > 0) print(fmt::format("left out by data.max_length: {}", counted(used.too_long, "pair")));
+    if (used.too_uneven > 0) print(fmt::format("left out by data.max_ratio: {}", counted(used.too_uneven, "pair")));
+  }
+
+  std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
+    DataConfig data = model.config().data;
+    check_format(request.format, traits());
+    const DataFile file = named_pair(requested_file(request, data), data);
+    return std::make_unique<PairSet>(read_pairs({file}, data, {"", request.invalid_utf8, request.log}, request.what));
+  }
+
+  void check_metric(const std::string& metric, const TextModel&, bool) const override {
+    check_translation_metric(metric);
+  }
+
+  std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
+                                  ThreadPool& pool) const override {
+    return std::make_unique<TranslationReport>(
+        static_cast<const TextTranslator&>(model), static_cast<const PairSet&>(data), request.metric,
+        static_cast<const PairSet*>(request.train), request.as_in_training, pool);
+  }
+
+  std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
+    const auto& pairs = static_cast<const PairSet&>(data);
+    translate(static_cast<const TextTranslator&>(model), sources_of(pairs), {}, pool);
+    return pairs.size();
+  }
+};
+
+}  // namespace
+
+const Task& translate_task() {
+  static const TranslateTask task;
+  return task;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,24 @@
+// Training a translator.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "measure/translation_metrics.h"
+#include "tasks/translate/data.h"
+
+namespace mnemo {
+
+/// The metric on dev by which a translator is chosen.
+std::string translation_metric(const Config& config);
+
+/// How BLEU cuts the references: data.bleu or, for auto, by the model's units and the references' script.
+BleuTokens bleu_tokens_for(const Config& config, const PairSet& pairs);
+
+std::unique_ptr<TextTranslator> build_translator(const Config& config, const ReadRequest& request,
+                                                 const TranslationData& data);
+
+std::unique_ptr<ModelTraining> translation_training(const Config& config, const TranslationData& data,
+                                                    TextTranslator& model);
+
+}  // namespace mnemo

@@ -1,0 +1,57 @@
+// Pairs of a text and its translation, from files.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/line_reader.h"
+#include "text/records.h"
+
+namespace mnemo {
+
+/// parallel: two files, line by line. Every line is a record, empty ones included.
+/// tsv:      columns between tabs, no quotes, no header; by default the source in column 1, the target in column 2.
+/// jsonl:    one JSON object per line, keys `source` and `target`.
+/// Empty lines of tsv and jsonl are skipped and counted.
+enum class PairFormat { kParallel, kTsv, kJsonl };
+
+std::optional<PairFormat> pair_format_from_name(std::string_view name);
+
+struct PairOptions {
+  PairFormat format = PairFormat::kParallel;
+  std::string source, target;  ///< tsv: columns by number from 1; jsonl: keys; empty: the format's default
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+};
+
+struct TextPair {
+  std::string source, target;
+  std::size_t line = 0;  ///< from 1
+};
+
+/// Reads pairs one by one, in the order of the file. Errors have the form "FILE:LINE: ...".
+class PairReader {
+ public:
+  virtual ~PairReader() = default;
+
+  /// `target_path` is empty unless the format is parallel. Throws UsageError for options that do not fit the format,
+  /// Error if a file cannot be opened.
+  static std::unique_ptr<PairReader> open(const std::string& path, const std::string& target_path,
+                                          const PairOptions& options);
+
+  /// The next pair, or false at the end. Throws Error on a line that does not fit the format; for parallel, at the end,
+  /// if the files do not have the same number of lines.
+  virtual bool next(TextPair& pair) = 0;
+  /// Of each file: its name as messages have it, counts, and the digest of the bytes read.
+  struct File {
+    std::string name;
+    ReadCounts counts;
+    ByteDigest digest;
+  };
+  virtual std::vector<File> files() const = 0;
+};
+
+}  // namespace mnemo
