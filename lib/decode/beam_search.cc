@@ -50,18 +50,10 @@ void BeamSearch::keep_best(std::vector<GeneratedText>& texts) const {
 bool BeamSearch::block(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating,
                        std::span<const float> scores) {
   allowed_.assign(scores.begin(), scores.end());
-  Index left = vocabulary_;
-  for (std::size_t v = 0; v < blocked.size(); ++v)
-    if (blocked[v]) {
-      allowed_[v] = -INFINITY;
-      --left;
-    }
+  block_scores(blocked, allowed_);
   if (repeating)
-    for (const std::int32_t v : *repeating) {
-      left -= std::isinf(allowed_[v]) ? 0 : 1;
-      allowed_[v] = -INFINITY;
-    }
-  return left > 0;
+    for (const std::int32_t v : *repeating) allowed_[v] = -INFINITY;
+  return !std::isinf(kernels::largest_of_row(vocabulary_, allowed_.data()));
 }
 
 // A unit that would repeat a sequence is allowed only if no other is. The end is not while the text is too short.

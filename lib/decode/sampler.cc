@@ -46,18 +46,27 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
   return unit;
 }
 
+std::int32_t Sampler::likeliest(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating) {
+  std::copy(scores_.begin(), scores_.end(), exponentials_.begin());
+  block_scores(blocked, exponentials_);
+  if (repeating)
+    for (const std::int32_t v : *repeating) exponentials_[v] = -INFINITY;
+  std::int32_t best = -1;
+  kernels::best_of_row(std::ssize(exponentials_), exponentials_.data(), 1, &best);
+  return std::isinf(exponentials_[best]) ? -1 : best;
+}
+
 std::int32_t Sampler::choose(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating) {
   const auto V = std::ssize(scores_);
   const bool all = blocked.empty() && !repeating;
   const bool cut = options_.top_k > 0 || options_.top_p < 1.0 || options_.min_p > 0.0;
   kept_.clear();
-  if (!all || cut || options_.temperature <= 0) {
+  if (options_.temperature <= 0) return likeliest(blocked, repeating);
+  if (!all || cut) {
     for (std::int32_t v = 0; v < V; ++v)
       if ((blocked.empty() || !blocked[v]) && (!repeating || !repeating->contains(v))) kept_.push_back(v);
     if (kept_.empty()) return -1;
   }
-  if (options_.temperature <= 0)
-    return *std::max_element(kept_.begin(), kept_.end(), [&](auto a, auto b) { return scores_[a] < scores_[b]; });
   // The remaining units are at the front, ordered by score if something is cut off.
   if (!kept_.empty()) {
     if (cut) {

@@ -1,6 +1,7 @@
 // The choice of the next unit from a model's scores.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <unordered_set>
@@ -21,6 +22,12 @@ struct SamplingOptions {
   std::int64_t no_repeat = 0;  ///< n: no sequence of n units occurs twice; 0: any may
 };
 
+/// Sets the scores of blocked units [V, or empty for none] to -infinity.
+inline void block_scores(std::span<const std::uint8_t> blocked, std::span<float> scores) {
+  // Without a branch, so that the loop runs in vectors.
+  for (std::size_t v = 0; v < blocked.size(); ++v) scores[v] = blocked[v] != 0 ? -INFINITY : scores[v];
+}
+
 /// Chooses units one after the other. Repetitions are blocked or penalised first, then top_k applies, then the
 /// temperature, and top_p and min_p cut off by the resulting probabilities.
 class Sampler {
@@ -40,6 +47,7 @@ class Sampler {
   double log_probability() const { return log_probability_; }
 
  private:
+  std::int32_t likeliest(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating);
   // Chooses among the units that are neither blocked nor in `repeating`.
   std::int32_t choose(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating);
 
