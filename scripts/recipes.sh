@@ -17,10 +17,13 @@ mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
 all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
-  tinyshakespeare ptb-small ptb-awd tang)
+  tinyshakespeare ptb-small ptb-awd tang
+  multi30k-de-en multi30k-en-de multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
-# By recipe: the folder of the data set, the test file (- is dev, for a set without test; = is the configuration's, from
-# which training leaves out the texts of train), its format (- is the configuration's) and the metric.
+# By recipe: the folder of the data set, the test file or two with a comma between (- is dev, for a set without test; = is
+# the configuration's, from which training leaves out the texts of train), its format (- is the configuration's) and the
+# metric.
+flickr=tok/test_2016_flickr.lc.norm.tok
 describe() {
   case "$1" in
     sst2-*) echo classification/sst2 stsa.binary.test spaced accuracy ;;
@@ -35,6 +38,9 @@ describe() {
     ud-chinese-words) echo pos/ud-chinese-1.4 zh-ud-test.conllu conllu f1 ;;
     tinyshakespeare) echo lm/tinyshakespeare - - nats ;;
     ptb-*) echo lm/ptb ptb.test.txt - perplexity ;;
+    multi30k-en-de) echo translation/multi30k-de-en "$flickr.en,$flickr.de" parallel bleu ;;
+    multi30k-*) echo translation/multi30k-de-en "$flickr.de,$flickr.en" parallel bleu ;;
+    tatoeba-*) echo translation/tatoeba-en-zh test.tsv tsv bleu ;;
     tang) echo poetry/chinese-poetry-tang = - perplexity ;;
     *) return 1 ;;
   esac
@@ -90,8 +96,8 @@ for recipe in "${recipes[@]}"; do
     else
       read_as=()
       [[ "$format" == - ]] || read_as=(--format-in "$format")
-      "$mnemo" evaluate "$run/model.safetensors" "$data/$folder/$test_file" --format json "${read_as[@]}" \
-        >"$run/test.tmp"
+      "$mnemo" evaluate "$run/model.safetensors" "$data/$folder/${test_file//,/,$data/$folder/}" --format json \
+        "${read_as[@]}" >"$run/test.tmp"
     fi
     mv "$run/test.tmp" "$run/test.json"
     rm -f "$run/resume.safetensors"
@@ -110,7 +116,7 @@ for measured in sys.argv[2:]:
     tests, devs, seconds, rates, sizes = [], [], [], [], []
     for path in sorted(glob.glob(f"{sys.argv[1]}/{recipe}/*/test.json")):
         folder = path.rsplit("/", 1)[0]
-        scale = 1 if metric in ("nats", "perplexity") else 100
+        scale = 1 if metric in ("nats", "perplexity", "bleu") else 100
         tests.append(scale * json.load(open(path))["metrics"][metric])
         end = [json.loads(line) for line in open(folder + "/log.jsonl")][-1]
         devs.append(scale * end["metrics"][metric])

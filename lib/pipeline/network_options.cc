@@ -1,6 +1,7 @@
 #include "pipeline/network_options.h"
 
 #include "config/options.h"
+#include "pipeline/text_translator.h"
 
 namespace mnemo {
 namespace {
@@ -46,6 +47,9 @@ Config parse_model_config(std::string_view text, const std::string& name, const 
     if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the cell lstm takes it");
     for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
       errors.push_back("model." + conflict);
+    if (find_option("model.attention")->tasks.has(config.task))
+      for (const std::string& conflict : attention_conflicts(translator_options(config, 1, 1).attention_options()))
+        errors.push_back("model." + conflict);
   };
   return parse_run_config(text, name, sets, check, given);
 }

@@ -25,7 +25,9 @@ AttentionKind attention_kind(const std::string& name) {
   return name == "dot" ? AttentionKind::kDot : name == "additive" ? AttentionKind::kAdditive : AttentionKind::kGeneral;
 }
 
-TranslatorOptions network_options(const Config& c, std::int32_t source_units, std::int32_t target_units) {
+}  // namespace
+
+TranslatorOptions translator_options(const Config& c, std::int32_t source_units, std::int32_t target_units) {
   const ModelConfig& m = c.model;
   const auto number = [](double value) { return static_cast<float>(value); };
   TranslatorOptions out{.source_units = source_units,
@@ -46,11 +48,13 @@ TranslatorOptions network_options(const Config& c, std::int32_t source_units, st
                         .target_unit_dropout = number(m.target_dropout),
                         .label_smoothing = number(c.training.label_smoothing),
                         .embedding_deviation = number(m.embedding_deviation)};
-  out.decoder.bidirectional = false;
+  out.decoder.bidirectional = out.decoder.learned_initial = false;
   out.decoder.layers = m.decoder_layers;
   if (m.decoder_hidden > 0) out.decoder.hidden = m.decoder_hidden;
   return out;
 }
+
+namespace {
 
 // Text from the first units of a vocabulary, so that the file discloses no text of the training data.
 std::string sample_of(const TextTranslator::Side& side, int number) {
@@ -100,7 +104,7 @@ TextTranslator::TextTranslator(const Config& config, Vocabulary source, Vocabula
       target_(target_text(config), std::move(target)),
       end_(target_.vocabulary.find(kEnd)),
       network_(std::make_unique<Translator>(
-          network_options(config_, source_.vocabulary.size(), target_.vocabulary.size()))) {}
+          translator_options(config_, source_.vocabulary.size(), target_.vocabulary.size()))) {}
 
 TextTranslator::TextTranslator(const Config& config, Vocabulary source, Vocabulary target)
     : TextTranslator(config, std::move(source), std::move(target), Unfilled()) {
@@ -125,7 +129,7 @@ std::unique_ptr<TextModel> TextTranslator::read(const ModelContents& contents) {
   for (const auto& [side, text] : {std::pair{&source, source_text(config)}, {&target, target_text(config)}})
     if ((side->subwords() != nullptr) != (text.unit == "subword"))
       fail("{}: damaged model: its vocabulary is not of the units of text.unit", file.name());
-  const TranslatorOptions o = network_options(config, source.size(), target.size());
+  const TranslatorOptions o = translator_options(config, source.size(), target.size());
   if (const auto conflicts = attention_conflicts(o.attention_options()); !conflicts.empty())
     fail("{}: damaged model: {}", file.name(), conflicts.front());
   const auto size = [](Index value) { return static_cast<double>(value); };

@@ -28,6 +28,9 @@ struct EncodedPair {
 TextConfig source_text(const Config& config);
 TextConfig target_text(const Config& config);
 
+/// The network of a configuration with vocabularies of these sizes.
+TranslatorOptions translator_options(const Config& config, std::int32_t source_units, std::int32_t target_units);
+
 class TextTranslator : public TextModel {
  public:
   static constexpr const char* kTask = "translate";  ///< its name in configurations and model files
