@@ -20,8 +20,8 @@ all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove tr
   tinyshakespeare ptb-small ptb-awd tang
   multi30k-de-en multi30k-en-de multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
-# By recipe: the folder of the data set, the test file or two with a comma between (- is dev, for a set without test; = is
-# the configuration's, from which training leaves out the texts of train), its format (- is the configuration's) and the
+# By recipe: the folder of the data set; the test file, or two with a comma between (-: dev, for a set without test; =:
+# the configuration's, from which training leaves out the texts of train); its format (-: the configuration's); the
 # metric.
 flickr=tok/test_2016_flickr.lc.norm.tok
 describe() {
