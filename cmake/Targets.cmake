@@ -2,10 +2,11 @@
 # takes three fifths of the time. Without batches, as the full scripts/check.sh runs clang-tidy, every source must
 # include what it uses.
 option(MNEMO_BATCHES "Compile several sources at once" ON)
+set(MNEMO_BATCH_SIZE 6 CACHE STRING "How many")
 # mnemo_in_batches(TARGET): whose sources have distinct names also where they are local to a file.
 function(mnemo_in_batches target)
   if(MNEMO_BATCHES)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${MNEMO_BATCH_SIZE})
     # A type that a header declares and a source defines may have members of local types; only the file's name differs.
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()

@@ -60,7 +60,7 @@ check_tidy() {
   local checks=
   if [[ "$tidy" == product ]]; then
     folder=build/tidy-batches
-    options=(-DMNEMO_TESTS=OFF)
+    options=(-DMNEMO_TESTS=OFF -DMNEMO_BATCH_SIZE=16)
     checks=-bugprone-suspicious-include  # a batch includes sources
   fi
   cmake -S . -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release "${options[@]}" >/dev/null || return 1

@@ -22,9 +22,9 @@ void add_config(Command& program);
 void add_bench(Command& program);
 void add_completion(Command& program);
 void add_help(Command& program);
-inline constexpr std::array kCommands{add_init,     add_train,      add_evaluate, add_classify, add_tag,
-                                      add_generate, add_translate, add_score,      add_quantize, add_inspect,  add_config,
-                                      add_bench,    add_completion, add_help};
+inline constexpr std::array kCommands{add_init,     add_train,     add_evaluate,   add_classify, add_tag,
+                                      add_generate, add_translate, add_score,      add_quantize, add_inspect,
+                                      add_config,   add_bench,     add_completion, add_help};
 
 /// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);

@@ -36,7 +36,7 @@ inline constexpr const char* kVersion = "1";
 // Tensors. Those of layer k of the recurrent network end in `_l<k>`, of its backward direction in `_l<k>_reverse`.
 inline constexpr const char* kVocabulary = "vocabulary";
 inline constexpr const char* kTargetVocabulary = "vocabulary.target";  // of translators without a joint one
-inline constexpr const char* kLetters = "letters";  // of taggers: the characters that they know
+inline constexpr const char* kLetters = "letters";                     // of taggers: the characters that they know
 inline constexpr const char* kEmbeddingWeight = "embedding.weight";
 inline constexpr const char* kEmbeddingFrozen = "embedding.frozen";
 inline constexpr const char* kFrozenVocabulary = "embedding.frozen_vocabulary";

@@ -43,7 +43,8 @@ struct RecurrentSteps::Batch {
 
 RecurrentSteps::~RecurrentSteps() = default;
 
-RecurrentSteps::RecurrentSteps(const Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial) {
+RecurrentSteps::RecurrentSteps(const Recurrent& layers, Tape& tape, const Packing& packing,
+                               const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
   if (o.bidirectional) fail("single steps need recurrent layers of one direction");
   batch_ = std::make_shared<Batch>(
