@@ -57,7 +57,7 @@ void wrap(std::string& out, std::size_t used, std::string_view text, std::size_t
   out += "\n";
 }
 
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
+std::string joined_names(const std::vector<std::string>& words, std::string_view between) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : std::string(between)) + word;
   return out;
@@ -67,7 +67,7 @@ std::string left_column(const CommandOption& o) {
   if (o.is_argument()) return o.name + (o.is_list() ? "..." : "");
   std::string out = o.letter ? std::string{'-', o.letter, ','} + " " + o.name : "    " + o.name;
   if (o.is_flag()) return out;
-  return out + " " + (o.value.empty() ? joined(o.choices, "|") : o.value);
+  return out + " " + (o.value.empty() ? joined_names(o.choices, "|") : o.value);
 }
 
 struct ShowDefault {

@@ -27,8 +27,8 @@ namespace mnemo {
 namespace {
 
 // Lines are scored in blocks: large enough for efficient products, small enough for memory.
-constexpr std::int64_t kBlockLines = 512;
-constexpr std::int64_t kBlockUnits = 1 << 15;
+constexpr std::int64_t kScoredLines = 512;
+constexpr std::int64_t kScoredUnits = 1 << 15;
 constexpr const char* kBlanks = " \t\u3000";  // a line of these alone separates poems
 constexpr std::string_view kBar = " ||| ";
 
@@ -67,7 +67,7 @@ class Scoring {
         while (lines.next(line)) {
           scorer_.add(scored_part(line, lines));
           lines_.push_back(line);
-          if (scorer_.lines() >= kBlockLines || scorer_.units() >= kBlockUnits || !lines.next_is_ready()) answer();
+          if (scorer_.lines() >= kScoredLines || scorer_.units() >= kScoredUnits || !lines.next_is_ready()) answer();
         }
       } catch (...) {
         answer();  // what was read before the error
@@ -175,7 +175,7 @@ class PairScoring {
     targets_.emplace_back(target);
     pairs_.push_back(model_->encode(source, target));
     waiting_ += std::ssize(pairs_.back().source) + std::ssize(pairs_.back().target);
-    if (std::ssize(pairs_) >= kBlockLines || waiting_ >= kBlockUnits) answer();
+    if (std::ssize(pairs_) >= kScoredLines || waiting_ >= kScoredUnits) answer();
   }
 
   void answer() {

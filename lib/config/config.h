@@ -106,7 +106,7 @@ struct ModelConfig {
   std::string attention = "general", bridge = "last";
   bool input_feeding = false;
   std::int64_t heads = 1, decoder_layers = 2, decoder_hidden = 0;
-  double context_dropout = 0.0, source_dropout = 0.0, target_dropout = 0.0;
+  double context_dropout = 0.0, source_dropout = 0.1, target_dropout = 0.1;
 };
 
 struct EarlyStoppingConfig {

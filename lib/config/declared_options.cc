@@ -51,6 +51,10 @@ Json quarter_of_epochs(const Config& c, std::int64_t size) {
   return size < 1000 || c.training.average_after > 0 ? 0 : std::max<std::int64_t>(1, c.training.epochs / 4);
 }
 
+Json three_fifths_of_epochs(const Config& c, std::int64_t) {
+  return c.training.average_after > 0 ? 0 : 3 * c.training.epochs / 5;
+}
+
 std::vector<Option> task_options() {
   return {
       option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
@@ -265,22 +269,27 @@ std::vector<Option> model_options() {
       option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384},
              "Hidden size of one direction; for translate, of the encoder.")
           .otherwise(kTag, 200)
+          .otherwise(kTranslate, 256)
           .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}}),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
              "Embedding size; with text.pretrained, that of the file.")
-          .otherwise(kGenerate, 128),
+          .otherwise(kGenerate, 128)
+          .otherwise(kTranslate, 256),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
              "How the outputs of all steps become one vector; last: the last output of the forward direction and "
              "the first of the backward direction.")
           .only(kClassify),
       option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer.")
-          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
+          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}})
+          .otherwise(kTranslate, 0.4),
       option("model.embedding_dropout", MNEMO_MEMBER(model.embedding_dropout), Range{0, 0.95},
              "Dropout on the embeddings.")
-          .otherwise(kGenerate, 0.1),
+          .otherwise(kGenerate, 0.1)
+          .otherwise(kTranslate, 0.3),
       option("model.layer_dropout", MNEMO_MEMBER(model.layer_dropout), Range{0, 0.95},
              "Dropout between recurrent layers.")
-          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}}),
+          .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}})
+          .otherwise(kTranslate, 0.3),
       option("model.variational", MNEMO_MEMBER(model.variational), Anything{},
              "One dropout mask for all steps of a text (Gal & Ghahramani 2016), in embedding and layer dropout.")
           .otherwise(kTag | kGenerate, true),
@@ -426,10 +435,11 @@ std::vector<Option> training_options() {
              Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"},
              "Schedule of the learning rate after warm-up."),
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
-             "Linear warm-up: \"500 steps\", or a number of epochs."),
+             "Linear warm-up: \"500 steps\", or a number of epochs.")
+          .otherwise(kTranslate, "400 steps"),
       option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
              "Final rate of linear and cosine, as a fraction of learning_rate.")
-          .otherwise(kTag | kGenerate, 0.02),
+          .otherwise(kTag | kGenerate | kTranslate, 0.02),
       option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1},
              "plateau: factor applied to the rate when the metric stops improving."),
       option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
@@ -438,7 +448,8 @@ std::vector<Option> training_options() {
              "Texts per batch; for generate with records, as many units as that number of texts has on average.")
           .by_size(kClassify, {{500, 8}, {0, 32}})
           .by_size(kTag, {{300, 4}, {1000, 8}, {0, 16}})
-          .by_size(kGenerate, {{50000, 8}, {500000, 16}, {0, 32}}),
+          .by_size(kGenerate, {{50000, 8}, {500000, 16}, {0, 32}})
+          .by_size(kTranslate, {{2000, 16}, {0, 64}}),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units per batch, instead of batch_size; 0: batch_size applies."),
       option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
@@ -449,16 +460,18 @@ std::vector<Option> training_options() {
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Maximum number of epochs.")
           .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
           .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})
-          .by_size(kGenerate, {{2000000, 25}, {20000000, 8}, {0, 3}}),
+          .by_size(kGenerate, {{2000000, 25}, {20000000, 8}, {0, 3}})
+          .by_size(kTranslate, {{2000, 60}, {10000, 40}, {50000, 20}, {200000, 10}, {0, 5}}),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
              "Maximum minutes of training; 0: no limit. A run that this stops is not reproducible bit for bit."),
       option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
              "Maximum gradient norm, over all parameters; larger gradients are scaled down. 0: no clipping.")
-          .otherwise(kGenerate, 1.0),
+          .otherwise(kGenerate | kTranslate, 1.0),
       option("training.average_from", MNEMO_MEMBER(training.average_from), Range{0, 1e6},
              "Epoch from which on the model is the mean of the weights at all evaluations since (Izmailov et al. "
              "2018); 0: no averaging.")
-          .by_size(kClassify | kTag, "0 below 1000, else a quarter of training.epochs", quarter_of_epochs),
+          .by_size(kClassify | kTag, "0 below 1000, else a quarter of training.epochs", quarter_of_epochs)
+          .by_size(kTranslate, "three fifths of training.epochs", three_fifths_of_epochs),
       option("training.average_after", MNEMO_MEMBER(training.average_after), Range{0, 1e6},
              "Once dev is worse than its best before the last n evaluations (n: this value), the model is the mean of "
              "the weights at all steps since (NT-ASGD, Merity et al. 2017); 0: no averaging. Not with average_from."),

@@ -104,7 +104,7 @@ void BeamSearch::add_wanted(Index b, const float* scores, const float* allowed, 
 
 // Candidates in turn from each number of required units that they have, beginning with the highest: so the beam is
 // divided among hypotheses of all stages.
-std::vector<BeamSearch::Candidate> BeamSearch::by_progress(std::vector<Candidate> sorted) const {
+std::vector<BeamSearch::Candidate> BeamSearch::by_progress(const std::vector<Candidate>& sorted) const {
   std::map<std::int64_t, std::vector<Candidate>, std::greater<>> stages;
   for (const Candidate& c : sorted) {
     const auto constraint = beam_[c.from].constraint->clone();
@@ -151,7 +151,7 @@ bool BeamSearch::take(const Candidate& c) {
 void BeamSearch::take_best_candidates() {
   std::stable_sort(candidates_.begin(), candidates_.end(),
                    [](const auto& a, const auto& b) { return a.log_probability > b.log_probability; });
-  if (options_.constraint && options_.constraint->has_terms()) candidates_ = by_progress(std::move(candidates_));
+  if (options_.constraint && options_.constraint->has_terms()) candidates_ = by_progress(candidates_);
   next_.clear();
   from_.clear();
   units_.clear();

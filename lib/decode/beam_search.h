@@ -60,7 +60,7 @@ class BeamSearch : public Search {
   bool block(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating, std::span<const float> scores);
   void add_candidates(Index b, std::span<const float> scores);
   void add_wanted(Index b, const float* scores, const float* allowed, double shift);
-  std::vector<Candidate> by_progress(std::vector<Candidate> sorted) const;
+  std::vector<Candidate> by_progress(const std::vector<Candidate>& sorted) const;
   void take_best_candidates();
   bool take(const Candidate& candidate);
   void end(GeneratedText text, Index from);

@@ -51,7 +51,8 @@ Attention::Attention(const std::string& name, const AttentionOptions& options) :
 void Attention::initialise(Initialiser initialiser, std::uint64_t seed) {
   for (auto* linear : {&key_, &query_})
     if (*linear) (*linear)->initialise(initialiser, seed);
-  if (score_) initialise_uniform(*score_, 1.0f / std::sqrt(static_cast<float>(options_.query / options_.heads)), seed);
+  const Index part = options_.query / options_.heads;
+  if (score_) initialise_uniform(*score_, 1.0f / std::sqrt(static_cast<float>(part)), seed);
 }
 
 void Attention::visit(const ParameterVisitor& visitor) {
@@ -103,14 +104,10 @@ Attention::SharedMemory Attention::remember(Tape& tape, const Packing& packing, 
   return out;
 }
 
-void Attention::Output::add_shares(Index i, Index length, Index heads, float* to) const {
-  for (Index a = 0; a < heads; ++a)
-    kernels::add_scaled(1.0f / static_cast<float>(heads), shares + starts[i] + a * length, to, length);
-}
-
 float Attention::scale() const {
   if (options_.heads == 1 || options_.kind == AttentionKind::kAdditive) return 1.0f;
-  return 1.0f / std::sqrt(static_cast<float>(options_.query / options_.heads));
+  const Index part = options_.query / options_.heads;
+  return 1.0f / std::sqrt(static_cast<float>(part));
 }
 
 void Attention::attend_one(const float* asked, const Memory& memory, Index s, float* context, float* shares) const {

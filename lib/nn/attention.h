@@ -73,9 +73,6 @@ class Attention {
     Activation context;         ///< [Q, C]
     float* shares = nullptr;    ///< a of query i: [A, length of its sequence], from starts[i] on
     std::vector<Index> starts;  ///< [Q]
-
-    /// What query i gives to each of its sequence's `length` rows, the mean over heads. Adds to `out` [length].
-    void add_shares(Index i, Index length, Index heads, float* out) const;
   };
   /// Query i looks at the rows of sequence `sequences[i]`, in the sorted order of the memory's packing. The bits of a
   /// query do not depend on the others.

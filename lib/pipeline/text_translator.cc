@@ -220,6 +220,7 @@ std::vector<std::string> TextTranslator::sample_texts() const {
 std::vector<float> TextTranslator::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                                         std::vector<std::size_t>& lengths) const {
   std::vector<EncodedPair> pairs;
+  pairs.reserve(texts.size());
   for (const std::string& text : texts) {
     const std::size_t between = std::min(text.find(kBetween), text.size());
     pairs.push_back(encode(text.substr(0, between), text.substr(std::min(between + 1, text.size()))));

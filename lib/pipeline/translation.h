@@ -57,7 +57,7 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
 std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view text, const TextConfig& config);
 
 /// For each word of the translation of `line`, the word of the source that its units attended to most.
-std::vector<WordLink> align(const TextTranslator& model, std::string_view line, const Translation& translation);
+std::vector<WordLink> align(const TextTranslator& model, std::string_view line, const Translation& one);
 
 /// [[word, log p], ...] of a target text, from those of its units and the end, which is "": each word's is the sum over
 /// the units that begin in it.

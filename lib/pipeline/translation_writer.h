@@ -33,10 +33,10 @@ class TranslationWriter {
   std::string write(std::string_view line, std::vector<Translation> translations, std::int64_t number) const;
 
   /// "0-0 1-2 ..." in Pharaoh's form: source word, translation word.
-  std::string alignment(std::string_view line, const Translation& translation) const;
+  std::string alignment(std::string_view line, const Translation& one) const;
 
  private:
-  void replace_unknown(std::string_view line, Translation& translation) const;
+  void replace_unknown(std::string_view line, Translation& one) const;
 
   const TextTranslator& model_;
   TranslationWriterOptions options_;

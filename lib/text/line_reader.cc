@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kBufferBytes = std::size_t{1} << 18;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 18;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr std::string_view kReplacementText = "\xEF\xBF\xBD";
 
 // The bytes as a message shows them: the invalid ones, and the one that should have continued the code point.
 std::string hex(std::string_view line, InvalidSequence bad) {
@@ -196,7 +196,7 @@ void LineReader::repair(std::string& line) {
   std::size_t at = 0;
   while (const auto bad = find_bad(line, at)) {
     good.append(line, at, bad->offset - at);
-    if (policy_ == InvalidUtf8::kReplace) good += kReplacement;
+    if (policy_ == InvalidUtf8::kReplace) good += kReplacementText;
     ++invalid_sequences_;
     at = bad->offset + bad->length;
   }

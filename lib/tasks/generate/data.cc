@@ -35,7 +35,7 @@ using OpenLines = std::function<LineReader(const std::string& path, InvalidUtf8 
 LineReader open_lines(const std::string& path, InvalidUtf8 policy) { return {path, policy}; }
 
 // The files of one part of the data, and how they are read.
-struct Source {
+struct SourceText {
   const std::vector<DataFile>& names;
   const Config& config;
   const std::string& config_path;
@@ -48,7 +48,7 @@ struct Source {
 
 // Calls `use` for every unit of the files, line ends included; `files` gets the files that were read. Pipes can be read
 // only once.
-void for_units(const Source& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files, const Log& log,
+void for_units(const SourceText& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files, const Log& log,
                const std::function<void(std::string_view unit)>& use) {
   const bool subwords = tokenizer.options().unit == Unit::kSubword;
   const bool cut_at_blanks = tokenizer.options().unit == Unit::kWord || subwords;
@@ -89,7 +89,7 @@ struct Parts {
 };
 
 // Every record of the files; lines are bodies that are conditioned on nothing.
-std::vector<Poem> read_records(const Source& source, std::vector<SourceFile>& files, const Log& log) {
+std::vector<Poem> read_records(const SourceText& source, std::vector<SourceFile>& files, const Log& log) {
   std::vector<Poem> out;
   for (const DataFile& name : source.names) {
     const std::string path = source.path(name);
@@ -129,7 +129,7 @@ void add_id(UnitText& to, std::int32_t id) {
   ++to.measured;
 }
 
-void add_stream(const Source& source, const Vocabulary& vocabulary, const Log& log, UnitText& to) {
+void add_stream(const SourceText& source, const Vocabulary& vocabulary, const Log& log, UnitText& to) {
   for_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log,
             [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
 }
@@ -325,7 +325,7 @@ struct ModelSource {
       throw UsageError(fmt::format("--format-in {}: the model reads one stream of lines", from.format));
     config.data.format = from.format;
   }
-  Source source(OpenLines open = open_lines) const { return {files, config, none, invalid_utf8, std::move(open)}; }
+  SourceText source(OpenLines open = open_lines) const { return {files, config, none, invalid_utf8, std::move(open)}; }
 
   std::vector<DataFile> files;
   Config config;

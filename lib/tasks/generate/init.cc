@@ -13,14 +13,14 @@ namespace {
 
 constexpr const char* kUnit = "char";
 
-struct Seen {
+struct SeenText {
   std::int64_t lines = 0;  // or poems
   std::int64_t points = 0;
   std::int64_t units = 0;  // by which a run counts the size of train
 };
 
-Seen look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
-  Seen out;
+SeenText look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
+  SeenText out;
   for (const std::string& path : paths) {
     LineReader reader(path, policy);
     std::string piece;
@@ -33,12 +33,12 @@ Seen look_at_lines(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   return out;
 }
 
-Seen look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy) {
+SeenText look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   TextConfig text;
   text.unit = kUnit;
   const Tokenizer tokenizer(tokenizer_options(text));
   Tokens tokens;
-  Seen out;
+  SeenText out;
   for (const std::string& path : paths) {
     LineReader reader(path, policy);
     PoemCounts counts;
@@ -51,7 +51,7 @@ Seen look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy) {
   return out;
 }
 
-Seen look_at(bool poems, const std::vector<std::string>& paths, InvalidUtf8 policy) {
+SeenText look_at(bool poems, const std::vector<std::string>& paths, InvalidUtf8 policy) {
   return poems ? look_at_poems(paths, policy) : look_at_lines(paths, policy);
 }
 
@@ -86,7 +86,7 @@ bool holds_poems(const std::string& path, InvalidUtf8 policy) {
 
 void draft_generate(const PartFiles& parts, Draft& draft) {
   const bool poems = holds_poems(parts.train.front(), parts.invalid_utf8);
-  const Seen seen = look_at(poems, parts.train, parts.invalid_utf8);
+  const SeenText seen = look_at(poems, parts.train, parts.invalid_utf8);
   // They have to be of the same format.
   look_at(poems, parts.dev, parts.invalid_utf8);
   look_at(poems, parts.test, parts.invalid_utf8);

@@ -143,7 +143,7 @@ bool try_conll(const std::vector<std::string>& lines, Draft& draft) {
 
 constexpr std::array kFormats{try_conllu, try_slashed, try_conll};
 
-struct Seen {
+struct SeenSentences {
   std::int64_t sentences = 0, tokens = 0, single = 0, numbered = 0;
   std::map<std::string, std::int64_t> tags;
   std::vector<std::set<std::string>> tags_of_files;
@@ -159,7 +159,7 @@ bool is_numbered(const std::string& token) {
   return token.back() >= '0' && token.back() <= '9' && count_code_points(token) == 2;
 }
 
-void add(const Sentence& sentence, Seen& seen) {
+void add(const Sentence& sentence, SeenSentences& seen) {
   if (sentence.tokens.empty()) return;
   ++seen.sentences;
   for (const std::string& token : sentence.tokens) {
@@ -177,7 +177,7 @@ void add(const Sentence& sentence, Seen& seen) {
   }
 }
 
-void look_at(const Config& config, const DataFile& file, InvalidUtf8 policy, Seen& out) {
+void look_at(const Config& config, const DataFile& file, InvalidUtf8 policy, SeenSentences& out) {
   const auto reader = SentenceReader::open(file.file, sentence_options(config, file, policy, true));
   out.tags_of_files.emplace_back();
   Sentence sentence;
@@ -191,7 +191,7 @@ bool is_span_tag(const std::string& tag) {
 }
 
 // Throws Error if there are no tags that a model could learn: the last words of lines of prose are not tags.
-void check_tags(const std::string& path, const Config& config, const Seen& seen) {
+void check_tags(const std::string& path, const Config& config, const SeenSentences& seen) {
   constexpr std::int64_t kFew = 20;  // in a small file, where most tags occur only a few times
   if (seen.tokens == 0) fail("{}: has no tokens", path);
   const auto kinds = std::ssize(seen.tags);
@@ -210,15 +210,15 @@ void check_tags(const std::string& path, const Config& config, const Seen& seen)
 }
 
 // Reads all of train by the reader that training uses, so that anything unreadable is reported at once.
-Seen look(const PartFiles& parts, const Config& config) {
-  Seen out;
+SeenSentences look(const PartFiles& parts, const Config& config) {
+  SeenSentences out;
   for (const DataFile& file : config.data.train) look_at(config, file, parts.invalid_utf8, out);
   check_tags(parts.train.front(), config, out);
   return out;
 }
 
 // Finds the format, and reads train with it.
-Seen draft_format(const PartFiles& parts, Draft& draft) {
+SeenSentences draft_format(const PartFiles& parts, Draft& draft) {
   const std::string& path = parts.train.front();
   const std::vector<std::string> lines = first_lines(path, kSample, parts.invalid_utf8, true);
   const auto blank = [](const std::string& line) { return line.find_first_not_of(" \t") == std::string::npos; };
@@ -237,7 +237,7 @@ Seen draft_format(const PartFiles& parts, Draft& draft) {
 }
 
 // Whether the tokens are characters, or words that are to be found in characters.
-bool draft_characters(const Config& config, const Seen& seen, Draft& draft) {
+bool draft_characters(const Config& config, const SeenSentences& seen, Draft& draft) {
   if (!seen.script.unsegmented()) return false;
   if (config.data.format == "slashed") {
     draft.set("data.columns", "tagged-words",
@@ -250,7 +250,7 @@ bool draft_characters(const Config& config, const Seen& seen, Draft& draft) {
   return seen.mostly(seen.single) || seen.mostly(seen.numbered) || config.data.format == "jsonl";
 }
 
-void draft_text(bool characters, const Seen& seen, Draft& draft) {
+void draft_text(bool characters, const SeenSentences& seen, Draft& draft) {
   if (characters) {
     draft.set("text.unit", "char", "characters are the tokens");
     return;
@@ -266,10 +266,10 @@ void draft_text(bool characters, const Seen& seen, Draft& draft) {
 }  // namespace
 
 void draft_tag(const PartFiles& parts, Draft& draft) {
-  const Seen seen = draft_format(parts, draft);
+  const SeenSentences seen = draft_format(parts, draft);
   check_one_set(parts, seen.tags_of_files, draft);
   const Config config = draft.config();
-  Seen measured;  // dev and test have to be of the same format
+  SeenSentences measured;  // dev and test have to be of the same format
   for (const auto* files : {&config.data.dev, &config.data.test})
     for (const DataFile& file : *files) look_at(config, file, parts.invalid_utf8, measured);
   draft.note(fmt::format("tags: {} different ones, scheme {}", seen.tags.size(), name_of(seen.scheme.scheme())));

@@ -12,12 +12,12 @@
 namespace mnemo {
 namespace {
 
-struct Seen {
+struct SeenPairs {
   std::int64_t pairs = 0;
   ScriptCount source, target;
 };
 
-void look_at(const std::string& source, const std::string& target, const PairOptions& options, Seen& out) {
+void look_at(const std::string& source, const std::string& target, const PairOptions& options, SeenPairs& out) {
   const auto reader = PairReader::open(source, target, options);
   TextPair pair;
   while (reader->next(pair)) {
@@ -58,7 +58,7 @@ void draft_translate(const PartFiles& parts, Draft& draft) {
   const std::vector<std::string>& train = parts.train;
   PairOptions options;
   options.invalid_utf8 = parts.invalid_utf8;
-  Seen seen;
+  SeenPairs seen;
   if (train.size() == 1) {
     const auto format = format_of(train.front(), parts.invalid_utf8);
     if (!format)
