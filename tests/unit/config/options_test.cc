@@ -372,7 +372,7 @@ TEST_CASE("schema and reference state which tasks have a key, a value, a default
   CHECK_THAT(explain("training.epochs", true), contains_text(" | all | "));
   CHECK_THAT(explain("data.header", false), contains_text("; only for classify (tsv, csv))"));
   CHECK_THAT(explain("model.bidirectional", false),
-             contains_text("classify, tag: true | false; generate: false; default true; generate false)"));
+             contains_text("classify, tag, translate: true | false; generate: false; default true; generate false)"));
 }
 
 TEST_CASE("every recipe is a valid configuration") {
