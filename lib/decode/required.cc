@@ -1,6 +1,7 @@
 #include "decode/required.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/shown.h"
@@ -9,14 +10,14 @@
 
 namespace mnemo {
 
-// A hypothesis's place in the beginning and in the terms. Of the terms at most one is under way: another unit than its
-// next one abandons it.
+// A hypothesis's place in the beginning and in the terms: of each term how many of its units end the text so far, or
+// all once the text has had them. So terms may overlap, begin alike, or lie within one another.
 class RequiredConstraint : public Constraint {
  public:
   RequiredConstraint(const RequiredText& text, std::string beginning, std::vector<std::vector<std::int32_t>> terms)
       : text_(text),
         wanted_(std::make_shared<const Wanted>(Wanted{std::move(beginning), std::move(terms)})),
-        met_(wanted_->terms.size(), false) {}
+        had_(wanted_->terms.size(), 0) {}
 
   std::unique_ptr<Constraint> clone() const override { return std::make_unique<RequiredConstraint>(*this); }
 
@@ -30,44 +31,47 @@ class RequiredConstraint : public Constraint {
 
   void note(std::int32_t unit) override {
     done_ = std::min(wanted_->beginning.size(), done_ + text_.spelled_[unit].size());
-    if (active_ >= 0 && wanted_->terms[active_][at_] != unit) active_ = -1;
-    for (std::size_t k = 0; k < met_.size() && active_ < 0; ++k)
-      if (!met_[k] && wanted_->terms[k].front() == unit) {
-        active_ = static_cast<std::int32_t>(k);
-        at_ = 0;
-      }
-    if (active_ < 0 || ++at_ < wanted_->terms[active_].size()) return;
-    met_[active_] = true;
-    active_ = -1;
+    for (std::size_t k = 0; k < had_.size(); ++k)
+      if (!met(k)) had_[k] = longest_with(wanted_->terms[k], had_[k], unit);
   }
 
   bool ended() const override { return false; }
   bool complete() const override {
-    return done_ == wanted_->beginning.size() && std::ranges::find(met_, false) == met_.end();
+    if (done_ < wanted_->beginning.size()) return false;
+    for (std::size_t k = 0; k < had_.size(); ++k)
+      if (!met(k)) return false;
+    return true;
   }
 
   std::vector<std::int32_t> wanted() const override {
-    if (done_ < wanted_->beginning.size()) return {};
-    if (active_ >= 0) return {wanted_->terms[active_][at_]};
     std::vector<std::int32_t> out;
-    for (std::size_t k = 0; k < met_.size(); ++k)
-      if (!met_[k]) out.push_back(wanted_->terms[k].front());
+    for (std::size_t k = 0; k < had_.size() && done_ == wanted_->beginning.size(); ++k)
+      if (!met(k)) out.push_back(wanted_->terms[k][had_[k]]);
+    std::ranges::sort(out);
+    out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
   }
 
   std::int64_t progress() const override {
-    std::size_t out = active_ >= 0 ? at_ : 0;
-    for (std::size_t k = 0; k < met_.size(); ++k) out += met_[k] ? wanted_->terms[k].size() : 0;
-    return static_cast<std::int64_t>(out);
+    return static_cast<std::int64_t>(std::accumulate(had_.begin(), had_.end(), std::size_t{0}));
   }
 
-  bool has_terms() const override { return !met_.empty(); }
+  bool has_terms() const override { return !had_.empty(); }
 
  private:
   struct Wanted {
     std::string beginning;
     std::vector<std::vector<std::int32_t>> terms;
   };
+
+  bool met(std::size_t k) const { return had_[k] == wanted_->terms[k].size(); }
+
+  // How many of the term's units end a text that ended with `had` of them and is continued with `unit`.
+  static std::size_t longest_with(std::span<const std::int32_t> term, std::size_t had, std::int32_t unit) {
+    for (std::size_t n = had + 1; n > 0; --n)
+      if (term[n - 1] == unit && std::ranges::equal(term.first(n - 1), term.subspan(had + 1 - n, n - 1))) return n;
+    return 0;
+  }
 
   bool fits(std::string_view unit, std::string_view rest) const {
     if (unit.empty()) return false;
@@ -78,9 +82,8 @@ class RequiredConstraint : public Constraint {
 
   const RequiredText& text_;
   std::shared_ptr<const Wanted> wanted_;
-  std::size_t done_ = 0, at_ = 0;
-  std::int32_t active_ = -1;
-  std::vector<bool> met_;
+  std::size_t done_ = 0;          // bytes of the beginning
+  std::vector<std::size_t> had_;  // units of each term
 };
 
 RequiredText::RequiredText(const Vocabulary& vocabulary, const Tokenizer& tokenizer, bool blanks, std::int32_t end)
