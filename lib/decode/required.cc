@@ -111,7 +111,8 @@ std::string RequiredText::beginning_of(const std::string& text) const {
     else
       out += tokens.text(i);
   }
-  if (blanks_ && !text.empty() && text.back() == ' ') out += ' ';
+  // A blank after the last word ends it: another one follows.
+  if (blanks_ && !tokens.empty() && text.back() == ' ') out += ' ';
   // The units must be able to spell each word; of the last one, some unit's beginning.
   for (std::size_t i = 0; blanks_ && i < tokens.size(); ++i) {
     const std::string word = " " + std::string(tokens.text(i));
@@ -123,7 +124,6 @@ std::string RequiredText::beginning_of(const std::string& text) const {
   for (std::size_t at = 0; !blanks_ && !vocabulary_.subwords() && at < tokens.size(); ++at)
     if (!vocabulary_.contains(tokens.text(at)))
       fail("the vocabulary has no unit for \"{}\" in \"{}\"", shown(tokens.text(at)), shown(text));
-  if (blanks_ && !out.empty() && out.back() == ' ') out.pop_back();
   return out;
 }
 

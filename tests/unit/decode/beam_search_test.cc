@@ -1,0 +1,449 @@
+// Searches over a made-up scorer, whose texts can all be enumerated, and text that they must have.
+#include "decode/beam_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "decode/required.h"
+#include "tests/catch.h"
+#include "text/subwords.h"
+
+using namespace mnemo;
+
+namespace {
+
+using Units = std::vector<std::int32_t>;
+
+// Scores that depend on all units before, and little on chance.
+class MadeUpScorer {
+ public:
+  MadeUpScorer(std::int64_t units, std::uint64_t seed, float spread = 2.0f)
+      : units_(units), seed_(seed), spread_(spread) {}
+
+  std::vector<float> scores(const Units& text) const {
+    std::uint64_t state = seed_;
+    for (const std::int32_t unit : text) state = state * 1'000'003 + static_cast<std::uint64_t>(unit) + 1;
+    RandomStream random(state, Purpose::kTest);
+    std::vector<float> out(static_cast<std::size_t>(units_));
+    for (float& score : out) score = spread_ * static_cast<float>(random.normal());
+    return out;
+  }
+  double log_p(const Units& text, std::int32_t next) const {
+    const auto all = scores(text);
+    double sum = 0;
+    for (const float score : all) sum += std::exp(static_cast<double>(score));
+    return static_cast<double>(all[static_cast<std::size_t>(next)]) - std::log(sum);
+  }
+  std::int64_t units() const { return units_; }
+
+ private:
+  std::int64_t units_;
+  std::uint64_t seed_;
+  float spread_;
+};
+
+struct Driven {
+  std::vector<GeneratedText> found;
+  std::vector<std::vector<Units>> open;  // [steps][hypotheses] the texts that waited for scores
+};
+
+// Runs a search to its end, as its driver would.
+Driven drive(Search& search, const MadeUpScorer& scorer) {
+  Driven out;
+  std::vector<Units> texts(1);
+  std::vector<float> row;
+  while (search.open() > 0) {
+    REQUIRE(search.open() == std::ssize(texts));
+    out.open.push_back(texts);
+    search.extend([&](Index b) {
+      row = scorer.scores(texts[static_cast<std::size_t>(b)]);
+      return std::span<const float>(row);
+    });
+    std::vector<Units> next;
+    for (std::size_t b = 0; b < search.from().size() && search.open() > 0; ++b) {
+      next.push_back(texts[static_cast<std::size_t>(search.from()[b])]);
+      next.back().push_back(search.units()[b]);
+    }
+    texts = std::move(next);
+  }
+  out.found = search.take();
+  return out;
+}
+
+// All texts that end after `least` units or more and, with the end, within `length`, with log p.
+std::vector<std::pair<Units, double>> every_text(const MadeUpScorer& scorer, std::int32_t end, std::size_t least,
+                                                 std::size_t length, const std::vector<std::int32_t>& blocked = {}) {
+  std::vector<std::pair<Units, double>> out;
+  const std::function<void(const Units&, double)> grow = [&](const Units& text, double log_p) {
+    if (text.size() >= least) out.emplace_back(text, log_p + scorer.log_p(text, end));
+    for (std::int32_t v = 0; v < scorer.units() && text.size() + 1 < length; ++v) {
+      if (v == end || std::ranges::find(blocked, v) != blocked.end()) continue;
+      Units longer = text;
+      longer.push_back(v);
+      grow(longer, log_p + scorer.log_p(text, v));
+    }
+  };
+  grow({}, 0.0);
+  return out;
+}
+
+// The hypotheses that the places of a text name are its beginnings.
+void check_places(const Driven& run, const GeneratedText& text, bool ended) {
+  REQUIRE(text.places.size() == text.units.size() + (ended ? 1 : 0));
+  for (std::size_t i = 0; i < text.places.size(); ++i)
+    CHECK(run.open[i].at(static_cast<std::size_t>(text.places[i])) ==
+          Units(text.units.begin(), text.units.begin() + static_cast<std::ptrdiff_t>(i)));
+}
+
+bool has_term(const Units& text, const Units& term) { return !std::ranges::search(text, term).empty(); }
+
+// Words a b c ..., of which the last two are the ends of no text but one.
+struct Letters {
+  explicit Letters(const std::vector<std::string>& texts, TokenizerOptions options = {.unit = Unit::kWord})
+      : tokenizer(options), blanks(options.unit == Unit::kWord) {
+    for (const std::string& text : texts) vocabulary.add(text);
+    end = vocabulary.add("\n");
+  }
+  RequiredText required() const { return RequiredText(vocabulary, tokenizer, blanks, end); }
+  std::string text(const Units& units) const {
+    std::string out;
+    for (const std::int32_t id : units) out += (blanks && !out.empty() ? " " : "") + std::string(vocabulary.text(id));
+    return out;
+  }
+
+  Vocabulary vocabulary;
+  Tokenizer tokenizer;
+  bool blanks;
+  std::int32_t end = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a beam as wide as the space finds all texts in the order of their scores, for every penalty") {
+  constexpr std::int32_t kTheEnd = 2;
+  const MadeUpScorer scorer(4, 5);
+  for (const std::optional<double> penalty : {std::optional<double>(), {0.0}, {0.6}, {1.0}, {2.5}})
+    for (const std::int64_t least : {0, 1, 3}) {
+      auto expected = every_text(scorer, kTheEnd, static_cast<std::size_t>(least), 5);
+      const auto score = [&](const auto& text) {
+        const auto n = static_cast<double>(text.first.size());
+        return penalty ? text.second / std::pow((6.0 + n) / 6.0, *penalty) : text.second / std::max(1.0, n);
+      };
+      std::ranges::stable_sort(expected, std::greater<>(), score);
+      const BeamOptions options{
+          .beam = 400, .length = 5, .blocked = {}, .end = kTheEnd, .least = least, .length_penalty = penalty};
+      BeamSearch search(scorer.units(), {}, options);
+      const Driven run = drive(search, scorer);
+      REQUIRE(run.found.size() >= expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        CHECK(run.found[i].units == expected[i].first);
+        CHECK(run.found[i].log_probability == Approx(expected[i].second).epsilon(1e-6));
+        CHECK(run.found[i].score == Approx(score(expected[i])).epsilon(1e-6));
+        check_places(run, run.found[i], true);
+      }
+      // Then those that were cut off.
+      for (std::size_t i = expected.size(); i < run.found.size(); ++i) CHECK(run.found[i].units.size() == 5);
+    }
+}
+
+TEST_CASE("a bonus ranks the texts that end, and is asked about the hypothesis that ends") {
+  constexpr std::int32_t kTheEnd = 0;
+  const MadeUpScorer scorer(4, 8);
+  auto expected = every_text(scorer, kTheEnd, 0, 4);
+  const auto bonus = [](const Units& text) { return -1.5 * static_cast<double>(std::ranges::count(text, 3)); };
+  const auto score = [&](const auto& text) { return text.second + bonus(text.first); };
+  std::ranges::stable_sort(expected, std::greater<>(), score);
+  std::vector<Units> texts(1);
+  BeamOptions options{.beam = 200, .length = 4, .blocked = {}, .end = kTheEnd, .length_penalty = 0.0};
+  options.bonus = [&](Index b) { return bonus(texts.at(static_cast<std::size_t>(b))); };
+  BeamSearch search(scorer.units(), {}, options);
+  std::vector<float> row;
+  while (search.open() > 0) {
+    search.extend([&](Index b) {
+      row = scorer.scores(texts[static_cast<std::size_t>(b)]);
+      return std::span<const float>(row);
+    });
+    std::vector<Units> next;
+    for (std::size_t b = 0; b < search.from().size(); ++b) {
+      next.push_back(texts[static_cast<std::size_t>(search.from()[b])]);
+      next.back().push_back(search.units()[b]);
+    }
+    texts = std::move(next);
+  }
+  const auto found = search.take();
+  REQUIRE(found.size() >= expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(found[i].units == expected[i].first);
+    CHECK(found[i].score == Approx(score(expected[i])).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("without an end all texts have the full length, and compete by log p") {
+  const MadeUpScorer scorer(3, 4);
+  std::map<Units, double> expected;
+  const std::function<void(const Units&, double)> grow = [&](const Units& text, double log_p) {
+    if (text.size() == 4) expected[text] = log_p;
+    for (std::int32_t v = 0; v < 3 && text.size() < 4; ++v) {
+      Units longer = text;
+      longer.push_back(v);
+      grow(longer, log_p + scorer.log_p(text, v));
+    }
+  };
+  grow({}, 0.0);
+  const BeamOptions options{.beam = 81, .length = 4, .blocked = {}, .end = -1};
+  BeamSearch search(3, {}, options);
+  const Driven run = drive(search, scorer);
+  REQUIRE(run.found.size() == 81);
+  for (std::size_t i = 0; i < run.found.size(); ++i) {
+    CHECK(run.found[i].log_probability == Approx(expected.at(run.found[i].units)).epsilon(1e-6));
+    if (i > 0) CHECK(run.found[i].score <= run.found[i - 1].score);
+    check_places(run, run.found[i], false);
+  }
+}
+
+TEST_CASE("a narrow beam gives its width of texts, each with its own log p and places") {
+  constexpr std::int32_t kTheEnd = 1;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const MadeUpScorer scorer(6, seed);
+    for (const std::int64_t beam : {1, 2, 5}) {
+      const BeamOptions options{.beam = beam, .length = 12, .blocked = {}, .end = kTheEnd, .length_penalty = 1.0};
+      BeamSearch search(6, {}, options);
+      const Driven run = drive(search, scorer);
+      REQUIRE(std::ssize(run.found) == beam);
+      for (const auto& open : run.open) CHECK(std::ssize(open) <= beam);
+      for (const GeneratedText& text : run.found) {
+        const bool ended = text.places.size() > text.units.size();
+        check_places(run, text, ended);
+        double sum = 0;
+        for (std::size_t i = 0; i < text.units.size(); ++i)
+          sum += scorer.log_p(Units(text.units.begin(), text.units.begin() + static_cast<std::ptrdiff_t>(i)),
+                              text.units[i]);
+        if (ended) sum += scorer.log_p(text.units, kTheEnd);
+        CHECK(text.log_probability == Approx(sum).epsilon(1e-6));
+      }
+    }
+  }
+}
+
+TEST_CASE("a single search without a temperature takes the most probable unit at each step") {
+  constexpr std::int32_t kTheEnd = 0;
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const MadeUpScorer scorer(5, seed);
+    for (const std::int64_t least : {0, 3}) {
+      SingleSearch::Options options;
+      options.length = 7;
+      options.least = least;
+      options.end = kTheEnd;
+      options.blocked = {0, 0, 1, 0, 0};
+      SingleSearch search(5, options);
+      const Driven run = drive(search, scorer);
+      Units expected;
+      double log_p = 0;
+      bool ended = false;
+      while (std::ssize(expected) < 7 && !ended) {
+        std::vector<float> scores = scorer.scores(expected);
+        scores[2] = -100;
+        if (std::ssize(expected) < least) scores[kTheEnd] = -100;
+        const auto best = static_cast<std::int32_t>(std::ranges::max_element(scores) - scores.begin());
+        log_p += scorer.log_p(expected, best);
+        ended = best == kTheEnd;
+        if (!ended) expected.push_back(best);
+      }
+      REQUIRE(run.found.size() == 1);
+      CHECK(run.found[0].units == expected);
+      CHECK(run.found[0].log_probability == Approx(log_p).epsilon(1e-6));
+      check_places(run, run.found[0], ended);
+    }
+  }
+}
+
+TEST_CASE("a beginning of words may end inside one, unless a blank follows it") {
+  const Letters words({"the", "them", "then", "cat", "cats"});
+  const RequiredText required = words.required();
+  const MadeUpScorer scorer(words.vocabulary.size(), 3);
+  const std::vector<std::uint8_t> blocked{1};
+  for (const std::string beginning : {"the cat", "th", "the", "them", "the ", "the c", "them  cat", "cats "}) {
+    const auto constraint = required.constraint(beginning, {});
+    // What it spells, with one blank between words.
+    std::string spelled = beginning;
+    if (const auto two = spelled.find("  "); two != std::string::npos) spelled.erase(two, 1);
+    auto expected = every_text(scorer, words.end, 0, 4, {0});
+    std::erase_if(expected, [&](const auto& text) { return !words.text(text.first).starts_with(spelled); });
+    std::ranges::stable_sort(expected, std::greater<>(), [](const auto& text) { return text.second; });
+    const BeamOptions options{.beam = 900,
+                              .length = 4,
+                              .blocked = blocked,
+                              .end = words.end,
+                              .constraint = constraint.get(),
+                              .length_penalty = 0.0};
+    BeamSearch search(words.vocabulary.size(), {}, options);
+    const Driven run = drive(search, scorer);
+    INFO(beginning);
+    REQUIRE(run.found.size() >= expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(run.found[i].units == expected[i].first);
+    for (const GeneratedText& text : run.found)
+      CHECK_THAT(words.text(text.units), Catch::Matchers::StartsWith(spelled));
+  }
+}
+
+TEST_CASE("a beginning or a term that the vocabulary cannot spell is named") {
+  const Letters words({"the", "them", "cat"});
+  const RequiredText required = words.required();
+  for (const auto& [beginning, word] : {std::pair<std::string, std::string>{"dog", "dog"},
+                                        {"the dog", "dog"},
+                                        {"th cat", "th"},
+                                        {"ca ", "ca"},
+                                        {"thems", "thems"}})
+    CHECK_THROWS_WITH(required.constraint(beginning, {}),
+                      "the vocabulary has no unit for \"" + word + "\" in \"" + beginning + "\"");
+  CHECK_THROWS_WITH(required.constraint("", {"the", "the th"}), contains_text("no unit for \"th\" in \"the th\""));
+  CHECK_THROWS_WITH(required.constraint("", {" "}), contains_text("a term without text"));
+  const Letters characters({"a", "b", " "}, {.unit = Unit::kChar});
+  CHECK_THROWS_WITH(characters.required().constraint("ab c", {}), contains_text("no unit for \"c\" in \"ab c\""));
+  CHECK_THROWS_WITH(characters.required().constraint("", {"c"}), contains_text("no unit for \"c\" in \"c\""));
+}
+
+TEST_CASE("a beginning of characters is spelled by characters") {
+  const Letters letters({"a", "b", " "}, {.unit = Unit::kChar});
+  const RequiredText required = letters.required();
+  const MadeUpScorer scorer(letters.vocabulary.size(), 3);
+  const auto constraint = required.constraint("b a", {});
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    SingleSearch::Options options;
+    options.sampling.temperature = 2;
+    options.seed = seed;
+    options.length = 8;
+    options.blocked = {1};
+    options.blocked.resize(static_cast<std::size_t>(letters.vocabulary.size()));
+    options.end = letters.end;
+    options.constraint = constraint.get();
+    SingleSearch search(letters.vocabulary.size(), options);
+    CHECK_THAT(letters.text(drive(search, scorer).found[0].units), Catch::Matchers::StartsWith("b a"));
+  }
+}
+
+TEST_CASE("a beginning of subwords is spelled by whatever subwords, bytes included") {
+  VocabularyBuilder builder;
+  for (const char* word : {" lower", " lowest", " low", " new", " newer"}) builder.add(word, 5);
+  builder.add("\n", 5);
+  const Vocabulary vocabulary = builder.build_subwords(12, 1, 0);
+  const Tokenizer tokenizer({.unit = Unit::kSubword}, vocabulary.subwords());
+  const RequiredText required(vocabulary, tokenizer, false, vocabulary.find("\n"));
+  const auto spell = [](const Vocabulary& units, const Units& text) {
+    PieceJoiner pieces;
+    std::string out;
+    for (const std::int32_t id : text) out += pieces.add(units.text(id));
+    return out + pieces.end();
+  };
+  std::size_t different = 0;
+  for (const std::string beginning : {"low", "lowe", "new l", "z\u00fc", "l", "\u597d new", "low "}) {
+    const auto constraint = required.constraint(beginning, {});
+    std::vector<Units> seen;
+    for (std::uint64_t seed = 0; seed < 12; ++seed) {
+      const MadeUpScorer scorer(vocabulary.size(), seed);
+      SingleSearch::Options options;
+      options.sampling.temperature = 3;
+      options.seed = seed;
+      options.length = 40;
+      options.blocked = {1};
+      options.blocked.resize(static_cast<std::size_t>(vocabulary.size()));
+      options.end = vocabulary.find("\n");
+      options.constraint = constraint.get();
+      SingleSearch search(vocabulary.size(), options);
+      const Units units = drive(search, scorer).found[0].units;
+      CHECK_THAT(spell(vocabulary, units), Catch::Matchers::StartsWith(beginning));
+      // The units that the beginning is cut into by itself need not be those that are chosen.
+      Tokens tokens;
+      tokenizer.tokenize(beginning, tokens);
+      different += vocabulary.find(tokens.text(0)) != units.at(0) ? 1 : 0;
+    }
+  }
+  CHECK(different > 0);
+}
+
+TEST_CASE("a beam as wide as the space finds exactly the texts that have all terms") {
+  const Letters words({"a", "b", "c"});
+  const RequiredText required = words.required();
+  const MadeUpScorer scorer(words.vocabulary.size(), 12);
+  const std::vector<std::vector<std::string>> cases{{"a"},
+                                                    {"c b"},
+                                                    {"a", "b"},
+                                                    {"a b", "b c"},      // overlapping
+                                                    {"a b", "a c"},      // with the same beginning
+                                                    {"a a b"},           // that may follow its own beginning
+                                                    {"b", "b"},          // twice the same
+                                                    {"a", "a b", "b"}};  // one within the other
+  for (const auto& terms : cases)
+    for (const std::string beginning : {"", "a", "b a"}) {
+      const auto constraint = required.constraint(beginning, terms);
+      std::vector<Units> units;
+      Tokens tokens;
+      for (const std::string& term : terms) {
+        words.tokenizer.tokenize(term, tokens);
+        units.emplace_back();
+        for (std::size_t i = 0; i < tokens.size(); ++i) units.back().push_back(words.vocabulary.find(tokens.text(i)));
+      }
+      auto expected = every_text(scorer, words.end, 0, 6, {0});
+      std::erase_if(expected, [&](const auto& text) {
+        return !words.text(text.first).starts_with(beginning) ||
+               std::ranges::any_of(units, [&](const Units& term) { return !has_term(text.first, term); });
+      });
+      std::ranges::stable_sort(expected, std::greater<>(), [](const auto& text) { return text.second; });
+      const std::vector<std::uint8_t> blocked{1};
+      const BeamOptions options{.beam = 2000,
+                                .length = 6,
+                                .blocked = blocked,
+                                .end = words.end,
+                                .constraint = constraint.get(),
+                                .length_penalty = 0.0};
+      BeamSearch search(words.vocabulary.size(), {}, options);
+      const Driven run = drive(search, scorer);
+      INFO(beginning << " and " << terms.size() << " terms, the last one " << terms.back());
+      REQUIRE(run.found.size() >= expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) CHECK(run.found[i].units == expected[i].first);
+      for (std::size_t i = expected.size(); i < run.found.size(); ++i) CHECK(run.found[i].units.size() == 6);
+    }
+}
+
+TEST_CASE("a beam of two or more has all terms, however improbable they are") {
+  const Letters words({"a", "b", "c", "d", "e", "f", "g", "h"});
+  const RequiredText required = words.required();
+  const std::vector<std::uint8_t> blocked{1};
+  const std::vector<std::vector<std::string>> cases{{"a b c"},      {"d", "e", "f"}, {"g h", "h g"},
+                                                    {"a b", "a c"}, {"h", "h"},      {"a a b", "b c d"}};
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const MadeUpScorer scorer(words.vocabulary.size(), seed, 4.0f);
+    for (const auto& terms : cases)
+      for (const std::int64_t beam : {2, 3, 8}) {
+        const auto constraint = required.constraint("", terms);
+        const BeamOptions options{.beam = beam,
+                                  .length = 20,
+                                  .blocked = blocked,
+                                  .end = words.end,
+                                  .constraint = constraint.get(),
+                                  .length_penalty = 1.0};
+        BeamSearch search(words.vocabulary.size(), {}, options);
+        const Driven run = drive(search, scorer);
+        REQUIRE_FALSE(run.found.empty());
+        for (const GeneratedText& text : run.found)
+          for (const std::string& term : terms)
+            CHECK_THAT(" " + words.text(text.units) + " ", contains_text(" " + term + " "));
+      }
+  }
+}
+
+TEST_CASE("terms within the beginning are met by it") {
+  const Letters words({"a", "b", "c"});
+  const RequiredText required = words.required();
+  const auto constraint = required.constraint("a b", {"b", "a b"});
+  CHECK_FALSE(constraint->complete());
+  constraint->note(words.vocabulary.find("a"));
+  CHECK_FALSE(constraint->complete());
+  constraint->note(words.vocabulary.find("b"));
+  CHECK(constraint->complete());
+  CHECK(constraint->wanted().empty());
+}
