@@ -64,6 +64,7 @@ class Translating {
         writer_(*model_, writer_options()) {
     if (o.sample) options_.sampling = o.sampling;
     options_.unknown = !o.unknown.empty();
+    options_.attention = o.format != "text" || !o.alignment.empty() || replaces_unknown();
     if (!o.glossary.empty()) options_.glossary = read_term_pairs(o.glossary, policy_);
     if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_);
     if (!o.alignment.empty()) alignment_ = std::make_unique<AtomicFile>(o.alignment);
@@ -79,13 +80,15 @@ class Translating {
   }
 
  private:
+  bool replaces_unknown() const { return !o_.unknown.empty() && o_.unknown != "keep"; }
+
   TranslationWriterOptions writer_options() const {
     TranslationWriterOptions out;
     out.format = o_.format == "jsonl"  ? TranslationFormat::kJsonl
                  : o_.format == "html" ? TranslationFormat::kHtml
                                        : TranslationFormat::kText;
     out.nbest = o_.options.nbest;
-    if (o_.unknown.empty() || o_.unknown == "keep") return out;
+    if (!replaces_unknown()) return out;
     if (!model_->target().text.blanks_between_units())
       throw UsageError(fmt::format(
           "--unknown: only where words are the units of the translation, which they are not in {}", o_.model));

@@ -13,6 +13,7 @@
 #include "decode/beam_search.h"
 #include "decode/required.h"
 #include "models/translation_steps.h"
+#include "text/subwords.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -34,6 +35,12 @@ struct Item {
   std::vector<std::vector<float>> coverage;                // [hypotheses][source units] of all steps
 };
 
+// Bytes that no line has: a subword model could spell them by their units.
+bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
+  const auto byte = vocabulary.subwords() ? byte_of_unit(vocabulary.text(unit)) : std::nullopt;
+  return byte ? *byte == '\n' || *byte == '\0' : vocabulary.text(unit).find('\n') != std::string_view::npos;
+}
+
 bool has_characters(const TextConfig& text) { return text.unit == "char" || text.unit == "grapheme"; }
 
 class LineTranslator {
@@ -43,9 +50,10 @@ class LineTranslator {
         options_(options),
         required_(model.target().vocabulary, model.target().tokenizer, model.target().text.blanks_between_units(),
                   model.end()) {
-    if (!options.unknown || model.target().vocabulary.subwords())
-      blocked_.assign(static_cast<std::size_t>(model.target().vocabulary.size()), 0);
-    if (!blocked_.empty()) blocked_[Vocabulary::kUnknown] = 1;
+    const Vocabulary& units = model.target().vocabulary;
+    for (std::int32_t v = 0; v < units.size(); ++v)
+      blocked_.push_back(v != model.end() && breaks_a_line(units, v) ? 1 : 0);
+    if (!options.unknown || units.subwords()) blocked_[Vocabulary::kUnknown] = 1;
   }
 
   std::unique_ptr<Item> item(const std::string& line, std::int64_t number, const std::string& prefix) const {
@@ -137,7 +145,7 @@ class LineTranslator {
         one.source_units.emplace_back(item.tokens.text(i));
         one.source_places.emplace_back(item.tokens.begin(i), item.tokens.end(i));
       }
-      for (std::size_t i = 0; i < one.units.size(); ++i)
+      for (std::size_t i = 0; i < one.units.size() && options_.attention; ++i)
         one.attention.push_back(item.attention[i][static_cast<std::size_t>(found.places[i])]);
       std::tie(one.text, one.places) = model_.join_with_places(one.units);
     }
@@ -152,12 +160,14 @@ class LineTranslator {
   }
 
   void note_attention(const TranslationSteps& steps, Index first, Index open, Item& item) const {
-    auto& now = item.attention.emplace_back();
+    if (options_.coverage_penalty <= 0 && !options_.attention) return;
+    std::vector<std::vector<float>> now;
     for (Index b = 0; b < open; ++b) {
       now.push_back(steps.shares(first + b));
       if (options_.coverage_penalty <= 0) continue;
       for (std::size_t i = 0; i < now.back().size(); ++i) item.coverage[b][i] += now.back()[i];
     }
+    if (options_.attention) item.attention.push_back(std::move(now));
   }
 
   void move_coverage(Item& item) const {

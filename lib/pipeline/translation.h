@@ -26,7 +26,8 @@ struct TranslationOptions {
   std::vector<std::string> prefixes = {};   ///< empty, or what the translation of each line must begin with
   /// Terms: where a line has the first text, its translation must have the second one.
   std::vector<std::pair<std::string, std::string>> glossary = {};
-  bool unknown = false;  ///< whether a translation may have the unknown unit
+  bool unknown = false;   ///< whether a translation may have the unknown unit
+  bool attention = true;  ///< whether translations have their attention, which of a long line takes much memory
 
   /// Beyond longest times the units of the source.
   static constexpr std::int64_t kMoreUnits = 10;
@@ -41,7 +42,9 @@ struct Translation {
   std::vector<std::int32_t> units;                                             ///< of the translation, without the end
   std::vector<std::string> source_units;                                       ///< as the model read them
   std::vector<std::pair<std::uint32_t, std::uint32_t>> source_places, places;  ///< of units: bytes [begin, end)
-  std::vector<std::vector<float>> attention;  ///< [units][source units] what each unit gave to each of the source
+  /// [units][source units] what each unit gave to each of the source; empty if TranslationOptions::attention is not
+  /// set.
+  std::vector<std::vector<float>> attention;
 };
 
 /// The n best translations of each line, the best first; a line without units has the empty one. Lines are valid UTF-8.

@@ -102,6 +102,7 @@ class TranslationTraining : public ModelTraining {
     Metrics out{{"loss", mean_loss(model_, dev_, pool)}};
     TranslationOptions options;
     options.beam = 1;
+    options.attention = false;
     const auto found = translate(model_, sources_of(dev_pairs_), options, pool);
     BleuCounts bleu_sum;
     ChrfCounts chrf_sum;
