@@ -129,10 +129,15 @@ class PairScoring {
       : o_(o), policy_(*invalid_utf8_from_name(o.invalid_utf8)), pool_(o.threads), model_(std::move(model)) {}
 
   void run() {
-    if (!o_.nbest.empty())
-      rescore();
-    else
-      for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) score_file(file);
+    try {
+      if (!o_.nbest.empty())
+        rescore();
+      else
+        for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) score_file(file);
+    } catch (...) {
+      answer();  // what was read before the error
+      throw;
+    }
     answer();
     if (units_ == 0) return say("no pairs");
     const double nats = -log_probability_ / static_cast<double>(units_);
@@ -149,7 +154,10 @@ class PairScoring {
     if (format == trained.format) options.source = trained.source, options.target = trained.target;
     const auto reader = PairReader::open(path, "", options);
     TextPair pair;
-    while (reader->next(pair)) add("", pair.source, pair.target);
+    while (reader->next(pair)) {
+      add("", pair.source, pair.target);
+      if (!reader->next_is_ready()) answer();
+    }
   }
 
   // Each entry's ID is the number of its line in the file of sources, from 0.
@@ -167,6 +175,7 @@ class PairScoring {
         fail("{}:{}: expected the number of a line of {}, which has {}, found \"{}\"", lines.name(),
              lines.line_number(), source_lines.name(), sources.size(), shown(id));
       add(line, sources[number], text);
+      if (!lines.next_is_ready()) answer();
     }
   }
 

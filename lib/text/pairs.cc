@@ -35,6 +35,8 @@ class ParallelReader : public PairReader {
     return true;
   }
 
+  bool next_is_ready() override { return source_.next_is_ready() && target_.next_is_ready(); }
+
   std::vector<File> files() const override {
     return {{source_.name(), counts_of(source_, source_.line_number(), 0), source_.digest()},
             {target_.name(), counts_of(target_, target_.line_number(), 0), target_.digest()}};
@@ -66,6 +68,8 @@ class LinePairReader : public PairReader {
     }
     return false;
   }
+
+  bool next_is_ready() override { return lines_.next_is_ready(); }
 
   std::vector<File> files() const override {
     return {{lines_.name(), counts_of(lines_, records_, empty_lines_), lines_.digest()}};

@@ -45,6 +45,8 @@ class PairReader {
   /// The next pair, or false at the end. Throws Error on a line that does not fit the format; for parallel, at the end,
   /// if the files do not have the same number of lines.
   virtual bool next(TextPair& pair) = 0;
+  /// True if a further line can be read without waiting, as LineReader::next_is_ready.
+  virtual bool next_is_ready() = 0;
   /// Of each file: its name as messages have it, counts, and the digest of the bytes read.
   struct File {
     std::string name;
