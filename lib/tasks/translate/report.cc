@@ -87,10 +87,15 @@ Metrics TranslationReport::metrics() const {
 void TranslationReport::compare(const Report& other) {
   const auto& theirs = static_cast<const TranslationReport&>(other);
   other_model_ = other.model_name;
-  if (main_metric_ == "chrf")
+  if (main_metric_ == "chrf") {
     comparison_ = compare_corpora(scores_.chrf, theirs.scores_.chrf);
-  else
-    comparison_ = compare_corpora(scores_.bleu, theirs.scores_.bleu);
+    return;
+  }
+  // The other model may measure itself by other words.
+  Scores same;
+  for (std::size_t i = 0; i < theirs.translations_.size(); ++i)
+    same.add(theirs.translations_[i].text, pairs_.entries[i].target, tokens_);
+  comparison_ = compare_corpora(scores_.bleu, same.bleu);
 }
 
 std::vector<TranslationReport::LengthClass> TranslationReport::by_length() const {
