@@ -49,6 +49,16 @@ void check_stored_weights(const ModelContents& contents, double weights) {
     fail("{}: damaged model: the tensors are smaller than the sizes in model require", contents.file.name());
 }
 
+Vocabulary stored_vocabulary(const SafetensorsFile& file, const char* name) {
+  const TensorView* bytes = file.find(name);
+  if (!bytes) fail("{}: damaged model: tensor {} is missing", file.name(), name);
+  try {
+    return Vocabulary::parse(bytes->text());
+  } catch (const Error& error) {
+    fail("{}: damaged model: tensor {}: {}", file.name(), name, error.what());
+  }
+}
+
 void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors) {
   std::set<const Parameter*> matrices;
   network.visit_matrices([&](Parameter& p) { matrices.insert(&p); });

@@ -8,6 +8,7 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "nn/network.h"
+#include "text/vocabulary.h"
 
 namespace mnemo {
 
@@ -18,6 +19,9 @@ Config model_config(const ModelContents& contents);
 /// Throws Error if the file has fewer bytes than this many weights need, so that no memory is allocated that the file
 /// cannot fill. `weights` is a double, as a damaged configuration may ask for any size.
 void check_stored_weights(const ModelContents& contents, double weights);
+
+/// The vocabulary that a tensor holds. Throws Error if the tensor is missing or damaged.
+Vocabulary stored_vocabulary(const SafetensorsFile& file, const char* name);
 
 /// Views of a network's parameters, its matrices in the precision of `narrow`.
 void append_network(Network& network, NarrowTensors& narrow, std::vector<TensorView>& tensors);

@@ -85,9 +85,7 @@ std::unique_ptr<TextLanguageModel> TextLanguageModel::load(const std::string& pa
 std::unique_ptr<TextModel> TextLanguageModel::read(const ModelContents& contents) {
   const SafetensorsFile& file = contents.file;
   const Config config = model_config(contents);
-  const TensorView* bytes = file.find(format::kVocabulary);
-  if (!bytes) fail("{}: damaged model: tensor {} is missing", file.name(), format::kVocabulary);
-  Vocabulary vocabulary = Vocabulary::parse(bytes->text());
+  Vocabulary vocabulary = stored_vocabulary(file, format::kVocabulary);
   if (!vocabulary.contains(kLineEnd)) fail("{}: damaged model: its vocabulary lacks the end of line", file.name());
   const LanguageModelOptions options = network_options(config, vocabulary.size());
   check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)) +

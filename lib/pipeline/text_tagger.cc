@@ -247,8 +247,7 @@ std::unique_ptr<TextModel> TextTagger::read(const ModelContents& contents) {
   const std::string& path = file.name();
   const Config config = model_config(contents);
   Vocabulary words = WordTable::read_vocabulary(file, config);
-  const TensorView* letters = file.find(format::kLetters);
-  if (!letters) fail("{}: damaged model: tensor {} is missing", path, format::kLetters);
+  Vocabulary letters = stored_vocabulary(file, format::kLetters);
   std::vector<TagColumn> columns = parse_columns(contents.metadata.columns, config, path);
   const TaggerOptions options = network_options(config, columns, 0, config.model.embedding, 1);
   double weights = recurrent_parameters(with_input(options.recurrent, options.input()));
@@ -257,8 +256,8 @@ std::unique_ptr<TextModel> TextTagger::read(const ModelContents& contents) {
   if (options.chars.kind == CharEncoderKind::kCnn) weights += 3.0 * char_input * hidden;
   if (options.chars.kind == CharEncoderKind::kBilstm) weights += 8.0 * hidden * (char_input + hidden);
   check_stored_weights(contents, weights);
-  return std::unique_ptr<TextModel>(new TextTagger(config, std::move(columns), std::move(words),
-                                                   Vocabulary::parse(letters->text()), config.model.embedding));
+  return std::unique_ptr<TextModel>(
+      new TextTagger(config, std::move(columns), std::move(words), std::move(letters), config.model.embedding));
 }
 
 void TextTagger::describe(ModelMetadata& metadata) const {

@@ -118,13 +118,8 @@ std::unique_ptr<TextTranslator> TextTranslator::load(const std::string& path) {
 std::unique_ptr<TextModel> TextTranslator::read(const ModelContents& contents) {
   const SafetensorsFile& file = contents.file;
   const Config config = model_config(contents);
-  const auto vocabulary = [&](const char* name) {
-    const TensorView* bytes = file.find(name);
-    if (!bytes) fail("{}: damaged model: tensor {} is missing", file.name(), name);
-    return Vocabulary::parse(bytes->text());
-  };
-  Vocabulary source = vocabulary(format::kVocabulary),
-             target = vocabulary(config.text.joint ? format::kVocabulary : format::kTargetVocabulary);
+  Vocabulary source = stored_vocabulary(file, format::kVocabulary),
+             target = stored_vocabulary(file, config.text.joint ? format::kVocabulary : format::kTargetVocabulary);
   if (!target.contains(kEnd)) fail("{}: damaged model: its vocabulary lacks the end", file.name());
   for (const auto& [side, text] : {std::pair{&source, source_text(config)}, {&target, target_text(config)}})
     if ((side->subwords() != nullptr) != (text.unit == "subword"))

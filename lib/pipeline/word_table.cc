@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "pipeline/network_options.h"
+#include "pipeline/stored_model.h"
 #include "text/normalize.h"
 
 namespace mnemo {
@@ -16,13 +17,11 @@ WordTable::WordTable(const TextConfig& text, Vocabulary vocabulary)
       encoder_(tokenizer_of(text, vocabulary_), vocabulary_, ngram_options(text)) {}
 
 Vocabulary WordTable::read_vocabulary(const SafetensorsFile& file, const Config& config) {
-  const TensorView* words = file.find(format::kVocabulary);
-  if (!words) fail("{}: damaged model: tensor {} is missing", file.name(), format::kVocabulary);
+  Vocabulary out = stored_vocabulary(file, format::kVocabulary);
   const TensorView* table = file.find(format::kEmbeddingWeight);
   // Sizes are checked against the tensors, so that no memory is allocated that the file cannot fill.
   if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
     fail("{}: damaged model: tensor {} does not fit model.embedding", file.name(), format::kEmbeddingWeight);
-  Vocabulary out = Vocabulary::parse(words->text());
   const NgramOptions ngrams = ngram_options(config.text);
   if (out.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0) != table->shape[0])
     fail("{}: damaged model: the number of rows of tensor {} does not fit vocabulary and text.ngrams", file.name(),
@@ -68,9 +67,8 @@ void WordTable::append(std::vector<TensorView>& tensors, NarrowTensors& narrow, 
 
 void WordTable::load(const ModelContents& contents, Embedding& embedding) {
   const SafetensorsFile& file = contents.file;
-  const TensorView* words = file.find(format::kFrozenVocabulary);
-  if (!words) return;
-  const Vocabulary table = Vocabulary::parse(words->text());
+  if (!file.find(format::kFrozenVocabulary)) return;
+  const Vocabulary table = stored_vocabulary(file, format::kFrozenVocabulary);
   for (std::int32_t id = 1; id < table.size(); ++id) extra_words_.insert(table.text(id));
   const std::vector<std::int64_t> shape{extra_words(), embedding.dimension()};
   extra_values_.resize(shape[0] * shape[1]);
