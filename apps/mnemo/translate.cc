@@ -8,7 +8,9 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "base/thread_pool.h"
+#include "decode/required.h"
 #include "pipeline/translation_writer.h"
 #include "text/line_reader.h"
 
@@ -29,15 +31,22 @@ struct TranslateCommand {
   int threads = 1;
 };
 
-// Lines of a file beside the input, one for each line of it.
-class BesideLines {
+// Beginnings of translations in a file beside the input, one for each line of it.
+class Prefixes {
  public:
-  BesideLines(const std::string& path, InvalidUtf8 policy) : reader_(path, policy) {}
+  Prefixes(const std::string& path, InvalidUtf8 policy, const RequiredText& required)
+      : reader_(path, policy), required_(required) {}
 
   std::string next() {
     std::string line;
     if (!reader_.next(line))
-      fail("{}: has {}, expected one for each line of the input", reader_.name(), reader_.line_number());
+      fail("{}: has {}, expected one for each line of the input", reader_.name(),
+           counted(static_cast<std::int64_t>(reader_.line_number()), "line"));
+    try {
+      required_.constraint(line, {});
+    } catch (const Error& error) {
+      fail("{}:{}: {}", reader_.name(), reader_.line_number(), error.what());
+    }
     return line;
   }
 
@@ -46,11 +55,13 @@ class BesideLines {
     if (!reader_.next(rest)) return;
     while (reader_.next(rest)) {
     }
-    fail("{}: has {} lines, the input has {}: expected one for each", reader_.name(), reader_.line_number(), lines);
+    fail("{}: has {}, the input has {}: expected one for each", reader_.name(),
+         counted(static_cast<std::int64_t>(reader_.line_number()), "line"), lines);
   }
 
  private:
   LineReader reader_;
+  const RequiredText& required_;
 };
 
 class Translating {
@@ -61,12 +72,15 @@ class Translating {
         pool_(o.threads),
         model_(TextTranslator::load(o.model)),
         options_(o.options),
+        required_(required_text(*model_)),
         writer_(*model_, writer_options()) {
     if (o.sample) options_.sampling = o.sampling;
     options_.unknown = !o.unknown.empty();
     options_.attention = o.format != "text" || !o.alignment.empty() || replaces_unknown();
-    if (!o.glossary.empty()) options_.glossary = read_term_pairs(o.glossary, policy_);
-    if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_);
+    if (!o.glossary.empty())
+      options_.glossary = read_term_pairs(o.glossary, policy_,
+                                          [this](const std::string& target) { required_.constraint("", {target}); });
+    if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, required_);
     if (!o.alignment.empty()) alignment_ = std::make_unique<AtomicFile>(o.alignment);
   }
 
@@ -100,28 +114,36 @@ class Translating {
 
   void translate_file(const std::string& path) {
     LineReader reader(path, policy_);
-    std::string line;
-    try {
-      while (reader.next(line)) {
-        bytes_ += line.size();
-        lines_.push_back(line);
-        if (prefixes_) options_.prefixes.push_back(prefixes_->next());
-        if (std::ssize(lines_) >= kBlockLines || bytes_ >= kBlockBytes || !reader.next_is_ready()) answer();
+    for (bool more = true; more;) {
+      bool wait = false;
+      try {
+        more = take_line(reader);
+        wait = more && std::ssize(lines_) < kBlockLines && bytes_ < kBlockBytes && reader.next_is_ready();
+      } catch (...) {
+        answer();  // what was read before the error
+        throw;
       }
-    } catch (...) {
-      // What was read before the error.
-      if (!prefixes_ || options_.prefixes.size() == lines_.size()) answer();
-      throw;
+      if (!wait) answer();
     }
-    answer();
+  }
+
+  // Reads a line and what belongs to it; false at the end.
+  bool take_line(LineReader& reader) {
+    std::string line;
+    if (!reader.next(line)) return false;
+    if (prefixes_) options_.prefixes.push_back(prefixes_->next());
+    bytes_ += line.size();
+    lines_.push_back(std::move(line));
+    return true;
   }
 
   void answer() {
     std::string out;
     auto translations = translate(*model_, lines_, options_, pool_, number_);
     for (std::size_t i = 0; i < lines_.size(); ++i) {
+      writer_.replace_unknown(lines_[i], translations[i]);
       if (alignment_) alignment_->write(writer_.alignment(lines_[i], translations[i].front()) + "\n");
-      out += writer_.write(lines_[i], std::move(translations[i]), number_++);
+      out += writer_.write(lines_[i], translations[i], number_++);
     }
     lines_.clear();
     options_.prefixes.clear();
@@ -134,8 +156,9 @@ class Translating {
   ThreadPool pool_;
   std::unique_ptr<TextTranslator> model_;
   TranslationOptions options_;
+  RequiredText required_;
   TranslationWriter writer_;
-  std::optional<BesideLines> prefixes_;
+  std::optional<Prefixes> prefixes_;
   std::unique_ptr<AtomicFile> alignment_;
   std::vector<std::string> lines_;
   std::size_t bytes_ = 0;

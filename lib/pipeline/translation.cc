@@ -11,7 +11,6 @@
 #include "base/json.h"
 #include "base/shown.h"
 #include "decode/beam_search.h"
-#include "decode/required.h"
 #include "models/translation_steps.h"
 #include "text/subwords.h"
 #include "text/utf8.h"
@@ -46,10 +45,7 @@ bool has_characters(const TextConfig& text) { return text.unit == "char" || text
 class LineTranslator {
  public:
   LineTranslator(const TextTranslator& model, const TranslationOptions& options)
-      : model_(model),
-        options_(options),
-        required_(model.target().vocabulary, model.target().tokenizer, model.target().text.blanks_between_units(),
-                  model.end()) {
+      : model_(model), options_(options), required_(required_text(model)) {
     const Vocabulary& units = model.target().vocabulary;
     for (std::int32_t v = 0; v < units.size(); ++v)
       blocked_.push_back(v != model.end() && breaks_a_line(units, v) ? 1 : 0);
@@ -260,6 +256,11 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
     }
   });
   return out;
+}
+
+RequiredText required_text(const TextTranslator& model) {
+  const TextTranslator::Side& target = model.target();
+  return RequiredText(target.vocabulary, target.tokenizer, target.text.blanks_between_units(), model.end());
 }
 
 std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view text, const TextConfig& config) {

@@ -10,6 +10,7 @@
 
 #include "base/json_fwd.h"
 #include "base/thread_pool.h"
+#include "decode/required.h"
 #include "decode/sampler.h"
 #include "pipeline/text_translator.h"
 
@@ -54,6 +55,9 @@ struct Translation {
 std::vector<std::vector<Translation>> translate(const TextTranslator& model, std::span<const std::string> lines,
                                                 const TranslationOptions& options, ThreadPool& pool,
                                                 std::int64_t first_line = 0);
+
+/// What makes the constraints of prefixes and terms, and says which cannot be spelled. `model` must outlive it.
+RequiredText required_text(const TextTranslator& model);
 
 /// The words of a text: between blanks or, if its units are characters, each character that is no blank; their bytes
 /// [begin, end).

@@ -62,10 +62,13 @@ std::string TranslationWriter::alignment(std::string_view line, const Translatio
   return out;
 }
 
-std::string TranslationWriter::write(std::string_view line, std::vector<Translation> translations,
+void TranslationWriter::replace_unknown(std::string_view line, std::vector<Translation>& translations) const {
+  for (Translation& one : translations)
+    if (options_.replace_unknown) replace_unknown(line, one);
+}
+
+std::string TranslationWriter::write(std::string_view line, const std::vector<Translation>& translations,
                                      std::int64_t number) const {
-  if (options_.replace_unknown)
-    for (Translation& one : translations) replace_unknown(line, one);
   if (options_.format == TranslationFormat::kJsonl)
     return translations_json(model_, line, translations, options_.nbest).dump() + "\n";
   std::string out;
@@ -83,7 +86,8 @@ std::string TranslationWriter::write(std::string_view line, std::vector<Translat
   return out;
 }
 
-std::vector<std::pair<std::string, std::string>> read_term_pairs(const std::string& path, InvalidUtf8 policy) {
+std::vector<std::pair<std::string, std::string>> read_term_pairs(
+    const std::string& path, InvalidUtf8 policy, const std::function<void(const std::string& target)>& check) {
   LineReader reader(path, policy);
   std::vector<std::pair<std::string, std::string>> out;
   std::unordered_map<std::string, std::size_t> lines;
@@ -98,6 +102,11 @@ std::vector<std::pair<std::string, std::string>> read_term_pairs(const std::stri
     if (!fresh)
       fail("{}:{}: \"{}\" has an entry in line {} already", reader.name(), reader.line_number(), shown(term.first),
            match->second);
+    try {
+      if (check) check(term.second);
+    } catch (const Error& error) {
+      fail("{}:{}: {}", reader.name(), reader.line_number(), error.what());
+    }
     out.push_back(std::move(term));
   }
   return out;

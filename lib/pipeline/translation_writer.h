@@ -1,6 +1,7 @@
 // Translations in the forms that `mnemo translate` writes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,9 +29,11 @@ class TranslationWriter {
 
   std::string head() const;
   std::string tail() const;
+  /// If the options want it, replaces the unknown words of the translations of `line`.
+  void replace_unknown(std::string_view line, std::vector<Translation>& translations) const;
   /// The output for line `number`, from 0: the text; with nbest above 1 lines "NUMBER ||| TEXT ||| SCORE"; an object; a
   /// section with the matrix of attention. `line` is the source.
-  std::string write(std::string_view line, std::vector<Translation> translations, std::int64_t number) const;
+  std::string write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number) const;
 
   /// "0-0 1-2 ..." in Pharaoh's form: source word, translation word.
   std::string alignment(std::string_view line, const Translation& one) const;
@@ -43,7 +46,8 @@ class TranslationWriter {
 };
 
 /// Reads SOURCE, tab, TARGET on each line: a dictionary or a glossary. Throws Error "FILE:LINE: ..." for another line,
-/// and for a source with two targets.
-std::vector<std::pair<std::string, std::string>> read_term_pairs(const std::string& path, InvalidUtf8 policy);
+/// for a source with two targets, and for a target for which `check` throws one, with its message.
+std::vector<std::pair<std::string, std::string>> read_term_pairs(
+    const std::string& path, InvalidUtf8 policy, const std::function<void(const std::string& target)>& check = {});
 
 }  // namespace mnemo
