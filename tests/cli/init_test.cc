@@ -169,7 +169,7 @@ TEST_CASE("init refuses files without labels or tags, and says what it looked fo
   CHECK_THAT(Looked("tag").refused("d.txt", "plain text\nof words and more\n"), contains_text("found no tags"));
   CHECK_THAT(Looked("generate").refused("d.jsonl", "{\"text\": \"x\"}\n"), contains_text("expected plain text"));
   const Fixture f;
-  CHECK_THAT(f.mnemo({"init", "translate", "x"}).err, contains_text("expected classify, tag or generate"));
+  CHECK_THAT(f.mnemo({"init", "summarise", "x"}).err, contains_text("expected classify, tag, generate or translate"));
   CHECK(f.mnemo({"init", "classify", f.path("none.csv")}).code == 1);
   CHECK(f.mnemo({"init", "classify", "-"}).code == 2);
 }
