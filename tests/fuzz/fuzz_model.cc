@@ -17,6 +17,7 @@
 #include "pipeline/text_language_model.h"
 #include "pipeline/text_model.h"
 #include "pipeline/text_tagger.h"
+#include "pipeline/translation.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
@@ -39,6 +40,22 @@ void require_finite(const Json& answer) {
   }
 }
 
+// By a beam with a beginning and a term, which the vocabulary may be unable to spell, and by sampling.
+void translate(const mnemo::TextTranslator& model, mnemo::ThreadPool& pool) {
+  const std::vector<std::string> lines{"der Hund", "\xE6\x88\xBF  a"};
+  mnemo::TranslationOptions beam, sample;
+  beam.beam = beam.nbest = 2;
+  beam.prefixes = {"the", ""};
+  beam.glossary = {{"a", "dog"}};
+  sample.sampling = mnemo::SamplingOptions{};
+  for (const mnemo::TranslationOptions& options : {sample, beam})
+    for (const auto& found : mnemo::translate(model, lines, options, pool))
+      for (const mnemo::Translation& one : found) {
+        require(std::isfinite(one.log_probability) && one.text.find('\n') == std::string::npos);
+        require(one.attention.size() == one.units.size() && one.places.size() == one.units.size());
+      }
+}
+
 void ask(mnemo::TextModel& model) {
   mnemo::ThreadPool pool(1);
   mnemo::Workspace workspace(pool);
@@ -53,6 +70,7 @@ void ask(mnemo::TextModel& model) {
     for (const auto& text : mnemo::generate(language->network(), prompt, options, pool))
       require(std::isfinite(text.log_probability));
   }
+  if (const auto* translator = dynamic_cast<const mnemo::TextTranslator*>(&model)) translate(*translator, pool);
   require(!std::isnan(model.verify(pool)));
 }
 
@@ -105,6 +123,11 @@ Json odd_value(Random& random, const Json& old) {
                                         "classify",
                                         "tag",
                                         "generate",
+                                        "translate",
+                                        "subword",
+                                        "general",
+                                        "additive",
+                                        "mean",
                                         "jsonl",
                                         "conllu",
                                         "max",
