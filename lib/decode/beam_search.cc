@@ -184,7 +184,7 @@ std::vector<GeneratedText> BeamSearch::take() {
     std::vector<GeneratedText> cut;
     for (Hypothesis& one : beam_) {
       if (one.constraint && !one.constraint->complete()) continue;
-      one.text.score = rank(one.text, false);
+      one.text.score = rank(one.text, false) + (options_.bonus ? options_.bonus(one.text.places.back()) : 0.0);
       cut.push_back(std::move(one.text));
     }
     keep_best(cut);

@@ -231,7 +231,11 @@ std::vector<float> TextTranslator::sample_probabilities(const std::vector<std::s
 
 std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Workspace& workspace) const {
   std::vector<std::string> lines;
-  for (std::size_t i = 0; i < records.size(); ++i) lines.push_back(text_of_record(records[i], i + 1, "text"));
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    lines.push_back(text_of_record(records[i], i + 1, "text"));
+    if (lines.back().find('\n') != std::string::npos)
+      fail("record {}: its text has a line break, expected one line", i + 1);
+  }
   std::vector<Json> out;
   const auto found = translate(*this, lines, {}, workspace.pool);
   for (std::size_t i = 0; i < lines.size(); ++i) out.push_back(translations_json(*this, lines[i], found[i], 1));

@@ -12,6 +12,7 @@
 #include "base/shown.h"
 #include "decode/beam_search.h"
 #include "models/translation_steps.h"
+#include "text/script.h"
 #include "text/subwords.h"
 #include "text/utf8.h"
 
@@ -40,6 +41,22 @@ bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
   return byte ? *byte == '\n' || *byte == '\0' : vocabulary.text(unit).find('\n') != std::string_view::npos;
 }
 
+// Whether a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.
+bool has_term(std::string_view line, std::string_view term) {
+  const auto goes_on = [](std::string_view left, std::string_view right) {
+    if (left.empty() || right.empty()) return false;
+    std::size_t at = left.size() - 1;
+    while (at > 0 && is_continuation(left[at])) --at;
+    const char32_t before = decode_utf8(&left[at]).value, after = decode_utf8(right.data()).value;
+    const std::uint8_t kind = character_class(before);
+    const bool letters = kind >= CharacterClass::kFirstScript || kind == CharacterClass::kNumber;
+    return letters && kind == character_class(after) && !is_unsegmented(before);
+  };
+  for (std::size_t at = line.find(term); at != std::string_view::npos; at = line.find(term, at + 1))
+    if (!goes_on(line.substr(0, at), term) && !goes_on(term, line.substr(at + term.size()))) return true;
+  return false;
+}
+
 bool has_characters(const TextConfig& text) { return text.unit == "char" || text.unit == "grapheme"; }
 
 class LineTranslator {
@@ -58,7 +75,7 @@ class LineTranslator {
     model_.encode_source(line, out->tokens, out->source);
     std::vector<std::string> terms;
     for (const auto& [source, target] : options_.glossary)
-      if (line.find(source) != std::string::npos) terms.push_back(target);
+      if (has_term(line, source)) terms.push_back(target);
     if (!prefix.empty() || !terms.empty()) out->constraint = required_.constraint(prefix, terms);
     const auto units = static_cast<double>(out->source.size());
     const auto most = static_cast<std::int64_t>(options_.longest * units) + TranslationOptions::kMoreUnits +

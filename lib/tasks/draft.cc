@@ -12,6 +12,7 @@
 #include "config/options.h"
 #include "text/line_reader.h"
 #include "text/normalize.h"
+#include "text/script.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -19,14 +20,6 @@ namespace {
 
 constexpr double kSmallDevFraction = 0.2, kDevFraction = 0.1;
 constexpr std::int64_t kFewRecords = 300;
-
-// Blocks of scripts without blanks between words: Thai to Myanmar, Khmer, kana, ideographs and their extensions.
-struct Block {
-  char32_t first, last;
-};
-constexpr Block kUnsegmented[] = {{0x0E00, 0x0EFF}, {0x1000, 0x109F}, {0x1780, 0x17FF},
-                                  {0x3040, 0x30FF}, {0x3400, 0x4DBF}, {0x4E00, 0x9FFF},
-                                  {0xF900, 0xFAFF}, {0xFF66, 0xFF9F}, {0x20000, 0x3FFFF}};
 
 bool is_letter(char32_t c) { return c > 0x7F ? c >= 0xC0 : (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 
@@ -209,11 +202,6 @@ void check_one_set(const PartFiles& parts, const std::vector<std::set<std::strin
         return draft.note(
             fmt::format("{} and {} have no label in common", escaped(parts.train[a]), escaped(parts.train[b])));
       }
-}
-
-bool is_unsegmented(char32_t c) {
-  return std::any_of(std::begin(kUnsegmented), std::end(kUnsegmented),
-                     [c](const Block& block) { return c >= block.first && c <= block.last; });
 }
 
 void ScriptCount::add(std::string_view text) {

@@ -124,9 +124,6 @@ class ScriptCount {
   std::int64_t letters_ = 0, unsegmented_ = 0;
 };
 
-/// True for a code point of a script that has no blanks between words.
-bool is_unsegmented(char32_t c);
-
 /// A configuration under construction, with the reasons for its choices.
 class Draft {
  public:

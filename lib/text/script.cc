@@ -1,9 +1,20 @@
 #include "text/script.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "text/utf8.h"
 
 namespace mnemo {
 namespace {
+
+// Blocks of scripts without blanks between words: Thai to Myanmar, Khmer, kana, ideographs and their extensions.
+struct Block {
+  char32_t first, last;
+};
+constexpr Block kUnsegmented[] = {{0x0E00, 0x0EFF}, {0x1000, 0x109F}, {0x1780, 0x17FF},
+                                  {0x3040, 0x30FF}, {0x3400, 0x4DBF}, {0x4E00, 0x9FFF},
+                                  {0xF900, 0xFAFF}, {0xFF66, 0xFF9F}, {0x20000, 0x3FFFF}};
 
 struct ScriptRange {
   char32_t first, last;
@@ -45,6 +56,11 @@ std::size_t subword_word_end(std::string_view text, std::size_t at) {
     at += c.length;
   }
   return at;
+}
+
+bool is_unsegmented(char32_t c) {
+  return std::any_of(std::begin(kUnsegmented), std::end(kUnsegmented),
+                     [c](const Block& block) { return c >= block.first && c <= block.last; });
 }
 
 }  // namespace mnemo

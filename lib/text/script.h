@@ -21,6 +21,9 @@ enum CharacterClass : std::uint8_t {
 /// installed libraries.
 std::uint8_t character_class(char32_t value);
 
+/// True for a code point of a script that has no blanks between words: Chinese, Japanese, Thai and others.
+bool is_unsegmented(char32_t value);
+
 /// The end of the subword word that begins at byte `at` < text.size(): an optional blank (U+0020) and the longest run
 /// of characters of one class after it, with their joining marks. Of several blanks only the last belongs to the word
 /// after them; those before it are a word of their own. `text` must be valid UTF-8, `at` a boundary.

@@ -114,11 +114,34 @@ TEST_CASE("the README's commands for language models do what they say") {
   folder.run_tables(text, 9);
 }
 
+TEST_CASE("the README's commands for translation do what they say") {
+  const std::string text = section(document("README.md"), "Translation");
+  const Folder folder;
+  std::string english, german, pairs;
+  for (int i = 0; i < 12; ++i) {
+    english += "Click OK.\nOpen the file.\n";
+    german += "Klicken Sie auf OK.\nDatei öffnen.\n";
+  }
+  for (const char* part : {"train", "dev", "test"}) {
+    folder.write(std::string(part) + ".en", english);
+    folder.write(std::string(part) + ".de", german);
+  }
+  folder.write("lines.en", "Click OK.\n\nOpen it.\n");
+  folder.write("begin.txt", "Klicken\n\n\n");
+  folder.write("terms.tsv", "OK\tJa\n");
+  folder.write("pairs.tsv", "Click OK.\tKlicken Sie auf OK.\n");
+  folder.write("small.json", R"({"task": "translate", "data": {"train": {"source": "train.en", "target": "train.de"},
+    "dev": {"source": "dev.en", "target": "dev.de"}}, "text": {"merges": 20}, "model": {"hidden": 8, "embedding": 8},
+    "training": {"epochs": 2}})");
+  folder.run("mnemo train small.json --set output.dir=run");
+  folder.run_tables(text, 6);
+}
+
 TEST_CASE("every option that a document names exists in its command") {
   const Fixture f;
   int found = 0;
-  for (const char* path : {"README.md", "docs/poems.md", "docs/tagging.md", "docs/results.md", "docs/performance.md",
-                           "configs/README.md", "data/README.md", "CONTRIBUTING.md"}) {
+  for (const char* path : {"README.md", "docs/poems.md", "docs/tagging.md", "docs/translation.md", "docs/results.md",
+                           "docs/performance.md", "configs/README.md", "data/README.md", "CONTRIBUTING.md"}) {
     std::istringstream words(document(path));
     std::string command, previous;
     std::set<std::string> page;

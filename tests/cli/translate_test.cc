@@ -397,6 +397,15 @@ TEST_CASE("translate --glossary has each term of the line in its translation, be
   // One that the beginning has already needs nothing more.
   CHECK(f.translated(line, {"--glossary", f.file("g", "Hund\tdog\nrote\tred\n"), "--prefix",
                             f.file("p", "the red dog\n")}) == "the red dog sleeps\n");
+  // A part of a word is not the term; where there are no blanks it is.
+  const auto with = [&](const std::string& input, const std::string& source) {
+    return f.translated(input, {"--glossary", f.file("g", source + "\tbird\n")}).find("bird") != std::string::npos;
+  };
+  for (const char* part : {"Hun", "und", "chläf", "ote H"}) CHECK_FALSE(with(line, part));
+  CHECK(with(line, "rote Hund"));
+  CHECK(with("der Hund, 12\n", "Hund"));
+  CHECK_FALSE(with("der Hund 123\n", "12"));
+  CHECK(with("我的狗睡觉\n", "狗"));
 }
 
 TEST_CASE("glossaries that contradict themselves, or cannot be spelled, are errors with their line") {

@@ -50,17 +50,16 @@ void TranslationData::describe_labels(const Log& log) const {
     constexpr std::size_t kExtreme = 9, kFew = 20;  // bytes, of which characters have up to four
     uneven += longer > kExtreme * shorter && longer > kFew ? 1 : 0;
   }
+  const std::string hint = leaves_out_ ? "" : "; data.max_ratio leaves them out";
   if (empty > 0)
-    log(fmt::format("pairs of train with an empty side: {}, the first at {}; data.max_ratio leaves them out", empty,
-                    train_pairs().place(first)));
-  if (uneven > 0)
-    log(fmt::format("pairs of train whose sides differ extremely in length: {}; data.max_ratio leaves them out",
-                    uneven));
+    log(fmt::format("pairs of train with an empty side: {}, the first at {}{}", empty, train_pairs().place(first),
+                    hint));
+  if (uneven > 0) log(fmt::format("pairs of train whose sides differ extremely in length: {}{}", uneven, hint));
 }
 
 std::unique_ptr<TaskData> TranslationData::with(std::unique_ptr<Dataset> its_train, std::unique_ptr<Dataset> its_dev,
                                                 std::unique_ptr<Dataset> its_test) const {
-  auto out = std::make_unique<TranslationData>();
+  auto out = std::make_unique<TranslationData>(leaves_out_);
   out->train = std::move(its_train);
   out->dev = std::move(its_dev);
   out->test = std::move(its_test);
@@ -97,7 +96,7 @@ std::unique_ptr<TranslationData> read_translation_data(const Config& config, con
   const auto read = [&](const std::vector<DataFile>& files, const char* what) {
     return std::make_unique<PairSet>(files.empty() ? PairSet() : read_pairs(files, d, request, what));
   };
-  auto out = std::make_unique<TranslationData>();
+  auto out = std::make_unique<TranslationData>(d.max_ratio > 0);
   out->train = read(d.train, "train");
   out->dev = read(d.dev, "dev");
   out->test = read(d.test, "test");

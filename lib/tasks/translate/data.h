@@ -34,12 +34,17 @@ class PairSet : public RecordSet {
 
 class TranslationData : public TaskData {
  public:
+  explicit TranslationData(bool leaves_out) : leaves_out_(leaves_out) {}
+
   void describe_labels(const Log& log) const override;
   std::unique_ptr<TaskData> with(std::unique_ptr<Dataset> train, std::unique_ptr<Dataset> dev,
                                  std::unique_ptr<Dataset> test) const override;
 
   const PairSet& train_pairs() const { return static_cast<const PairSet&>(*train); }
   const PairSet& dev_pairs() const { return static_cast<const PairSet&>(*dev); }
+
+ private:
+  bool leaves_out_;  ///< data.max_ratio is set
 };
 
 /// Reads all files. Throws Error for a file that cannot be read, and if there is no pair in any of them; `what` names

@@ -60,10 +60,15 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
 Interval TranslationReport::interval() const {
   if (main_metric_ == "chrf") return bootstrap_corpus(scores_.chrf);
   if (main_metric_ == "bleu") return bootstrap_corpus(scores_.bleu);
-  RecordRatio ratio{losses_, std::vector<double>(losses_.size(), 1.0)};
+  return bootstrap_ratio(loss_ratio());
+}
+
+// The loss and the units of each pair.
+RecordRatio TranslationReport::loss_ratio() const {
+  RecordRatio out{losses_, std::vector<double>(losses_.size(), 1.0)};
   for (std::size_t i = 0; i < losses_.size(); ++i)
-    ratio.wholes[i] = static_cast<double>(model_.encode("", pairs_.entries[i].target).target.size());
-  return bootstrap_ratio(ratio);
+    out.wholes[i] = static_cast<double>(model_.encode("", pairs_.entries[i].target).target.size());
+  return out;
 }
 
 void TranslationReport::add_baselines(const PairSet& train) {
@@ -89,6 +94,14 @@ void TranslationReport::compare(const Report& other) {
   other_model_ = other.model_name;
   if (main_metric_ == "chrf") {
     comparison_ = compare_corpora(scores_.chrf, theirs.scores_.chrf);
+    return;
+  }
+  if (main_metric_ == "loss") {
+    const RecordRatio mine = loss_ratio(), other_ratio = theirs.loss_ratio();
+    if (mine.wholes != other_ratio.wholes)
+      fail("{} cuts the targets into other units than {}: their loss per unit cannot be compared", other.model_name,
+           model_name);
+    comparison_ = compare_ratios(mine, other_ratio, main_metric_);
     return;
   }
   // The other model may measure itself by other words.

@@ -51,6 +51,7 @@ class TranslationReport : public Report {
   };
 
   Interval interval() const;
+  RecordRatio loss_ratio() const;
   std::vector<LengthClass> by_length() const;
   void add_baselines(const PairSet& train);
 

@@ -163,7 +163,7 @@ bool without_blanks(const PairSet& pairs) {
       const char32_t c = decode_utf8(&entry.target[at]).value;
       ++letters;
       blanks += c == ' ' ? 1 : 0;
-      wide += c >= 0x2E80 && c < 0xD7B0 ? 1 : 0;
+      wide += is_unsegmented(c) ? 1 : 0;
     }
   return 2 * wide > letters && 10 * blanks < letters;
 }
