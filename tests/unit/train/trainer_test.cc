@@ -44,7 +44,13 @@ class OneNumber : public TrainingTask {
   Parameter number_;
 };
 
-TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate, const Config& start = {}) {
+const Config& default_config() {
+  static const Config config;
+  return config;
+}
+
+TrainingOutcome run_loop(OneNumber& task, const std::string& folder, double rate,
+                         const Config& start = default_config()) {
   Config config = start;
   config.training.optimizer = "sgd";
   config.training.learning_rate = rate;
