@@ -436,7 +436,7 @@ std::vector<Option> training_options() {
              "Schedule of the learning rate after warm-up."),
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
              "Linear warm-up: \"500 steps\", or a number of epochs.")
-          .otherwise(kTranslate, "400 steps"),
+          .otherwise(kTranslate, 1),
       option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
              "Final rate of linear and cosine, as a fraction of learning_rate.")
           .otherwise(kTag | kGenerate | kTranslate, 0.02),

@@ -59,9 +59,10 @@ class ToyTranslators {
     }
     write_text(path("c.json"), R"({"task": "translate", "data": {"train": {"source": "train.de", "target": "train.en"},
  "dev": {"source": "dev.de", "target": "dev.en"}}, "text": {"unit": "word", "min_count": 2},
- "model": {"embedding": 16, "hidden": 16, "dropout": 0, "embedding_dropout": 0, "layer_dropout": 0,
+ "model": {"embedding": 16, "hidden": 16, "dropout": 0, "embedding_dropout": 0, "layer_dropout": 0, "source_dropout": 0, "target_dropout": 0,
  "embedding_deviation": 0.3},
  "training": {"epochs": 25, "batch_size": 4, "learning_rate": 0.02, "seed": 3, "label_smoothing": 0,
+ "warmup": 0, "average_from": 0, "clip_norm": 5, "final_rate": 0,
  "early_stopping": {"metric": "loss"}}})");
     must(train("words"));
     must(train("subwords", {"--set", "text.unit=subword", "--set", "text.min_count=1", "--set", "text.merges=60",
