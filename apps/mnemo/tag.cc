@@ -44,7 +44,7 @@ class Tagging {
         model_(TextTagger::load(o.model)),
         words_(predicts_words(model_->config())),
         input_(input_options()),
-        writer_(model_->columns(), !model_->config().text.blanks_between_units(), writer_options()) {}
+        writer_(model_->columns(), model_->config().text.has_characters(), writer_options()) {}
 
   void run() {
     out_.text = writer_.head();
@@ -188,7 +188,7 @@ void add_tag(Command& program) {
   command.notes =
       "conll: the input's columns with the prediction after them. conllu: the predicted column replaced. slashed: "
       "token/tag between blanks, or the words found. --raw: plain text, one sentence per line, split into tokens by "
-      "the configuration's text.unit or, where that is word, by Unicode's rules for words.";
+      "the configuration's text.unit or, where that is word or subword, by Unicode's rules for words.";
   auto o = std::make_shared<TagOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("FILE", &o->files, "Sentences in the format of the training data; - or no file: standard input");

@@ -69,6 +69,8 @@ struct NgramConfig {
 struct TextConfig {
   /// Whether blanks stand between the units of a text; else the units joined are the text.
   bool blanks_between_units() const { return unit == "word" || unit == "unicode-word"; }
+  /// Whether units are characters; else they are words, or parts of words.
+  bool has_characters() const { return unit == "char" || unit == "grapheme"; }
 
   std::string unit = "word", target_unit, normalize = "nfc", digits = "keep";
   bool lowercase = false, joint = false;

@@ -44,6 +44,7 @@ Option option(std::string key, Member member, Constraint constraint, std::string
   [](Config & c) -> auto& { return c.path; }
 
 std::vector<std::string> word_units() { return {"word", "unicode-word"}; }
+std::vector<std::string> subword_unit() { return {"subword"}; }
 std::vector<std::string> character_units() { return {"char", "grapheme"}; }
 
 // The mean of the weights needs many steps, and contradicts the other kind of averaging.
@@ -171,14 +172,11 @@ std::vector<Option> data_options() {
 std::vector<Option> text_options() {
   return {
       option("text.unit", MNEMO_MEMBER(text.unit),
-             TaskValues{{"char"},
-                        {"grapheme"},
-                        {"word"},
-                        {"unicode-word", kClassify | kTag},
-                        {"subword", kClassify | kGenerate | kTranslate}},
+             TaskValues{{"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}, {"subword"}},
              "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
              "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units. "
-             "subword: parts of words by byte pair encoding, learnt from train.")
+             "subword: parts of words by byte pair encoding, learnt from train; for tag, whose units are the tokens of "
+             "the data, a token's embedding is the mean of its parts'.")
           .otherwise(kGenerate, "char")
           .otherwise(kTranslate, "subword"),
       option("text.target_unit", MNEMO_MEMBER(text.target_unit), Choices{"", "char", "grapheme", "word", "subword"},
@@ -196,24 +194,25 @@ std::vector<Option> text_options() {
              "Units that occur less often in train are unknown."),
       option("text.merges", MNEMO_MEMBER(text.merges), Range{0, 1e6},
              "With text.unit subword: how many pairs of pieces are merged. text.min_count and text.max_vocab then cut "
-             "rare subwords into smaller ones (Sennrich & Zhang 2019).")
-          .only(kClassify | kGenerate | kTranslate),
+             "rare subwords into smaller ones (Sennrich & Zhang 2019)."),
       option("text.merge_dropout", MNEMO_MEMBER(text.merge_dropout), Range{0, 1},
              "With text.unit subword: probability in training that a merge is left out, so that words are cut in "
              "different ways (BPE-dropout, Provilkov et al. 2020).")
-          .only(kTranslate),
+          .only(kClassify | kTag | kTranslate),
       option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
              "Maximum vocabulary size: the most frequent units are kept; 0: all."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
              "Shortest hashed character n-gram of a unit; the mean of its n-grams is added to its embedding "
              "(Bojanowski et al. 2017); 0: none.")
           .only(kClassify | kTag)
-          .otherwise(kClassify | kTag, 2, word_units()),
+          .otherwise(kClassify | kTag, 2, word_units())
+          .otherwise(kTag, 2, subword_unit()),
       option("text.ngrams.char_max", MNEMO_MEMBER(text.ngrams.char_max), Range{0, 20},
              "Longest hashed character n-gram of a unit; 0: none.")
           .only(kClassify | kTag)
           .otherwise(kClassify, 6, word_units())
-          .otherwise(kTag, 5, word_units()),
+          .otherwise(kTag, 5, word_units())
+          .otherwise(kTag, 5, subword_unit()),
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
              "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams, 3: trigrams too.")
           .only(kClassify | kTag)
@@ -353,10 +352,12 @@ std::vector<Option> model_options() {
       option("model.shape_embedding", MNEMO_MEMBER(model.shape_embedding), Range{0, 4096},
              "Embedding size of a word's shape: how it is capitalised and whether it has digits; 0: none.")
           .only(kTag)
-          .otherwise(kTag, 10, word_units()),
+          .otherwise(kTag, 10, word_units())
+          .otherwise(kTag, 10, subword_unit()),
       option("model.singleton_dropout", MNEMO_MEMBER(model.singleton_dropout), Range{0, 1},
-             "Probability in training that a word that occurs once in train is read as unknown.")
-          .only(kTag),
+             "Probability in training that a word, or subword, that occurs once in train is read as unknown.")
+          .only(kTag)
+          .otherwise(kTag, 0.0, subword_unit()),
       option("model.crf", MNEMO_MEMBER(model.crf), Anything{},
              "A linear-chain CRF over a sentence's tags; false: each token is classified independently. Transitions "
              "that the scheme forbids are never predicted.")

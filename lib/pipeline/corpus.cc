@@ -24,6 +24,8 @@ double Corpus::UnknownUnits::rate_of(std::int32_t row) const {
   return once ? std::max(rate, singleton_rate) : rate;
 }
 
+bool Corpus::UnknownUnits::is_own(std::int32_t row) const { return vocabulary && row < vocabulary->size(); }
+
 Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, const UnknownUnits& unknown) const {
   std::vector<std::int32_t> lengths;
   for (std::int64_t text : texts) lengths.push_back(length(text));
@@ -33,11 +35,14 @@ Corpus::Batch Corpus::batch(std::span<const std::int64_t> texts, const UnknownUn
     for (Index b = 0; b < out.packing.rows_at(t); ++b) {
       const std::int64_t unit = text_starts_[texts[out.packing.original(b)]] + t;
       const auto from = unit_starts_[unit], to = unit_starts_[unit + 1];
-      const auto first = static_cast<std::ptrdiff_t>(out.bags.rows.size());
+      std::size_t place = out.bags.rows.size();
       out.bags.rows.insert(out.bags.rows.end(), rows_.begin() + from, rows_.begin() + to);
       out.bags.weights.insert(out.bags.weights.end(), weights_.begin() + from, weights_.begin() + to);
-      const double rate = unknown.rate_of(out.bags.rows[first]);
-      if (rate > 0 && random.uniform() < rate) out.bags.rows[first] = Vocabulary::kUnknown;
+      do {
+        std::int32_t& own = out.bags.rows[place];
+        const double rate = unknown.rate_of(own);
+        if (rate > 0 && random.uniform() < rate) own = Vocabulary::kUnknown;
+      } while (++place < out.bags.rows.size() && unknown.is_own(out.bags.rows[place]));
       out.bags.starts.push_back(static_cast<std::int32_t>(out.bags.rows.size()));
     }
   return out;

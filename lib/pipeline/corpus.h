@@ -25,15 +25,16 @@ class Corpus {
   std::int64_t units() const { return text_starts_.back(); }
   std::int64_t unknown_units() const { return unknown_; }
 
-  /// Units whose own row is replaced by the unknown unit's: each with probability `rate`, those that occur once in
-  /// train also with `singleton_rate`, drawn from the stream of `seed` and `step`. Their n-grams stay, and so learn to
-  /// represent unknown units.
+  /// Units, or subwords that a unit consists of, whose own row is replaced by the unknown unit's: each with probability
+  /// `rate`, those that occur once in train also with `singleton_rate`, drawn from the stream of `seed` and `step`.
+  /// Their n-grams stay, and so learn to represent unknown units.
   struct UnknownUnits {
     double rate = 0.0, singleton_rate = 0.0;
-    const Vocabulary* vocabulary = nullptr;  ///< with the counts in train; null if singleton_rate is 0
+    const Vocabulary* vocabulary = nullptr;  ///< with the counts in train; null: no singleton_rate, no unit of subwords
     std::uint64_t seed = 0, step = 0;
 
     double rate_of(std::int32_t row) const;
+    bool is_own(std::int32_t row) const;  ///< a row after the first of its unit: a subword's, not an n-gram's
   };
 
   /// A batch of texts, packed.

@@ -87,7 +87,7 @@ SentenceOptions sentence_options(const Config& config, const DataFile& file, Inv
     out.strip_position = config.data.strip_position;
   }
   out.tokenizer = tokenizer_options(config.text);
-  if (config.text.unit == "word") out.tokenizer.unit = Unit::kUnicodeWord;
+  if (!config.text.has_characters()) out.tokenizer.unit = Unit::kUnicodeWord;
   return out;
 }
 

@@ -38,8 +38,10 @@ class TextClassifier : public TextModel {
   /// A TextModel::Reader.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
-  /// Rows of the embedding table for one line of valid UTF-8.
-  void encode(std::string_view line, EncodedText& out) const { words_.encode(line, out); }
+  /// Rows of the embedding table for one line of valid UTF-8. `dropout` cuts subwords at random.
+  void encode(std::string_view line, EncodedText& out, const MergeDropout& dropout = {}) const {
+    words_.encode(line, out, dropout);
+  }
 
   /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.
   std::vector<float> logits(const Corpus& corpus, Workspace& workspace) const;

@@ -490,7 +490,7 @@ std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace
     encode(sentence.tokens, corpus, words ? blanks_before(sentence) : std::vector<std::uint8_t>());
     sentences.push_back(std::move(sentence));
   }
-  const TagWriter writer(columns_, !config_.text.blanks_between_units(), {.format = TagFormat::kJsonl});
+  const TagWriter writer(columns_, config_.text.has_characters(), {.format = TagFormat::kJsonl});
   const auto predicted = predict(corpus, {}, workspace);
   std::vector<Json> out;
   for (std::size_t i = 0; i < sentences.size(); ++i) out.push_back(writer.json(sentences[i], predicted[i]));

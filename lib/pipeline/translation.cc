@@ -57,8 +57,6 @@ bool has_term(std::string_view line, std::string_view term) {
   return false;
 }
 
-bool has_characters(const TextConfig& text) { return text.unit == "char" || text.unit == "grapheme"; }
-
 class LineTranslator {
  public:
   LineTranslator(const TextTranslator& model, const TranslationOptions& options)
@@ -286,7 +284,7 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view t
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = at + utf8_length(text[at]);
     const bool blank = text[at] == ' ' || text[at] == '\t' || text.substr(at, end - at) == "\u3000";
-    if (!blank && (!inside || has_characters(config)))
+    if (!blank && (!inside || config.has_characters()))
       out.emplace_back(at, end);
     else if (!blank)
       out.back().second = static_cast<std::uint32_t>(end);

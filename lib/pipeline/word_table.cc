@@ -22,6 +22,8 @@ Vocabulary WordTable::read_vocabulary(const SafetensorsFile& file, const Config&
   // Sizes are checked against the tensors, so that no memory is allocated that the file cannot fill.
   if (!table || table->shape.size() != 2 || table->shape[1] != config.model.embedding)
     fail("{}: damaged model: tensor {} does not fit model.embedding", file.name(), format::kEmbeddingWeight);
+  if ((out.subwords() != nullptr) != (config.text.unit == "subword"))
+    fail("{}: damaged model: its vocabulary is not of the units of text.unit", file.name());
   const NgramOptions ngrams = ngram_options(config.text);
   if (out.size() + (ngrams.any() ? std::int64_t{ngrams.buckets} : 0) != table->shape[0])
     fail("{}: damaged model: the number of rows of tensor {} does not fit vocabulary and text.ngrams", file.name(),
@@ -107,13 +109,13 @@ std::int32_t WordTable::extra_row(std::string_view word) const {
   return at < 0 ? -1 : static_cast<std::int32_t>(rows()) + at;
 }
 
-void WordTable::encode(std::string_view line, EncodedText& out) const {
-  encoder_.encode(line, out);
+void WordTable::encode(std::string_view line, EncodedText& out, const MergeDropout& dropout) const {
+  encoder_.encode(line, out, dropout);
   use_extra_rows(out);
 }
 
-void WordTable::encode_units(std::span<const std::string> units, EncodedText& out) const {
-  encoder_.encode_units(units, out);
+void WordTable::encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout) const {
+  encoder_.encode_units(units, out, dropout);
   use_extra_rows(out);
 }
 

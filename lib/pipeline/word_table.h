@@ -23,7 +23,8 @@ class WordTable {
   WordTable(const WordTable&) = delete;
   WordTable& operator=(const WordTable&) = delete;
 
-  /// The vocabulary of a model file. Throws Error if the embedding's size does not fit it and the configuration.
+  /// The vocabulary of a model file. Throws Error if the embedding's size does not fit it and the configuration, or if
+  /// it has subwords and text.unit is another.
   static Vocabulary read_vocabulary(const SafetensorsFile& file, const Config& config);
 
   std::int64_t rows() const { return encoder_.table_rows(); }
@@ -34,9 +35,10 @@ class WordTable {
   /// they have one (null: none have), and with pretrained_vocabulary "all" the other words' vectors are kept.
   void initialise(Embedding& embedding, const PretrainedVectors* vectors);
 
-  /// Rows of the embedding for one line of valid UTF-8, or for given units. Threads may share it.
-  void encode(std::string_view line, EncodedText& out) const;
-  void encode_units(std::span<const std::string> units, EncodedText& out) const;
+  /// Rows of the embedding for one line of valid UTF-8, or for given units, as TextEncoder gives them. Threads may
+  /// share it.
+  void encode(std::string_view line, EncodedText& out, const MergeDropout& dropout = {}) const;
+  void encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout = {}) const;
 
   /// Adds the vocabulary, and the frozen words with their vectors. `held` keeps the bytes that the views point to.
   void append(std::vector<TensorView>& tensors, NarrowTensors& narrow, std::deque<std::string>& held) const;

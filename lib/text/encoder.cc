@@ -31,6 +31,12 @@ void add_row(std::int32_t row, float weight, EncodedText& out) {
   out.weights.push_back(weight);
 }
 
+// Gives the rows from `first` on the weights of their mean.
+void take_mean(std::size_t first, EncodedText& out) {
+  const float weight = 1.0f / static_cast<float>(std::max<std::size_t>(1, out.rows.size() - first));
+  std::fill(out.weights.begin() + static_cast<std::ptrdiff_t>(first), out.weights.end(), weight);
+}
+
 }  // namespace
 
 TextEncoder::TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams)
@@ -43,23 +49,30 @@ std::int64_t TextEncoder::table_rows() const {
   return std::int64_t{vocabulary_.size()} + (ngrams_.any() ? std::int64_t{ngrams_.buckets} : 0);
 }
 
-void TextEncoder::encode(std::string_view line, EncodedText& out) const {
-  tokenizer_.tokenize(line, out.tokens);
-  encode_tokens(out);
+void TextEncoder::encode(std::string_view line, EncodedText& out, const MergeDropout& dropout) const {
+  tokenizer_.tokenize(line, out.tokens, dropout);
+  encode_tokens(out, {}, dropout);
 }
 
-void TextEncoder::encode_units(std::span<const std::string> units, EncodedText& out) const {
+void TextEncoder::encode_units(std::span<const std::string> units, EncodedText& out,
+                               const MergeDropout& dropout) const {
   tokenizer_.take_units(units, out.tokens);
-  encode_tokens(out);
+  encode_tokens(out, tokenizer_.subwords() ? units : std::span<const std::string>(), dropout);
 }
 
-void TextEncoder::encode_tokens(EncodedText& out) const {
+// `words`, if not empty, are the tokens before normalisation, to be cut into pieces.
+void TextEncoder::encode_tokens(EncodedText& out, std::span<const std::string> words,
+                                const MergeDropout& dropout) const {
   out.starts.assign(1, 0);
   out.rows.clear();
   out.weights.clear();
   out.unknown = 0;
   for (std::size_t i = 0; i < out.tokens.size(); ++i) {
-    add_unit(i, out);
+    if (words.empty())
+      add_own(out.tokens.text(i), out);
+    else
+      add_pieces(words[i], dropout, out);
+    if (ngrams_.char_max > 0) add_character_ngrams(out.tokens.text(i), out);
     if (ngrams_.unit > 1) add_unit_ngrams(i, out);
     if (out.rows.size() > static_cast<std::size_t>(kMostRows))
       fail("a text of {} units is too long", out.tokens.size());
@@ -67,19 +80,24 @@ void TextEncoder::encode_tokens(EncodedText& out) const {
   }
 }
 
-// Adds the unit's own row, and the mean of the rows of its character n-grams.
-void TextEncoder::add_unit(std::size_t i, EncodedText& out) const {
-  const std::string_view unit = out.tokens.text(i);
+void TextEncoder::add_own(std::string_view unit, EncodedText& out) const {
   const std::int32_t id = vocabulary_.find(unit);
   if (id == Vocabulary::kUnknown) ++out.unknown;
   add_row(id, 1, out);
-  const std::size_t first = out.rows.size();
-  if (ngrams_.char_max > 0) add_character_ngrams(unit, out);
-  const float weight = 1.0f / static_cast<float>(std::max<std::size_t>(1, out.rows.size() - first));
-  std::fill(out.weights.begin() + static_cast<std::ptrdiff_t>(first), out.weights.end(), weight);
 }
 
+// Adds the mean of the rows of the word's pieces. An empty word has none, and is unknown.
+void TextEncoder::add_pieces(std::string_view word, const MergeDropout& dropout, EncodedText& out) const {
+  if (word.empty()) return add_own(word, out);
+  tokenizer_.tokenize(word, out.pieces, dropout);
+  const std::size_t first = out.rows.size();
+  for (std::size_t i = 0; i < out.pieces.size(); ++i) add_own(out.pieces.text(i), out);
+  take_mean(first, out);
+}
+
+// Adds the mean of the rows of the unit's character n-grams.
 void TextEncoder::add_character_ngrams(std::string_view unit, EncodedText& out) const {
+  const std::size_t first_row = out.rows.size();
   std::string& word = out.marked_unit;
   word.clear();
   word += '<';
@@ -96,6 +114,7 @@ void TextEncoder::add_character_ngrams(std::string_view unit, EncodedText& out) 
       if (n >= ngrams_.char_min && !mark_alone) add_row(bucket_row(hash), 0, out);
     }
   }
+  take_mean(first_row, out);
 }
 
 void TextEncoder::add_unit_ngrams(std::size_t i, EncodedText& out) const {
@@ -112,6 +131,21 @@ void TextEncoder::add_unit_ngrams(std::size_t i, EncodedText& out) const {
 
 std::int32_t TextEncoder::bucket_row(std::uint32_t hash) const {
   return vocabulary_.size() + static_cast<std::int32_t>(hash % ngrams_.buckets);
+}
+
+void count_units(const Tokenizer& tokenizer, std::span<const std::string> units, Tokens& tokens,
+                 VocabularyBuilder& builder) {
+  const auto count = [&] {
+    for (std::size_t i = 0; i < tokens.size(); ++i) builder.add(tokens.text(i));
+  };
+  if (tokenizer.options().unit != Unit::kSubword) {
+    tokenizer.take_units(units, tokens);
+    return count();
+  }
+  for (const std::string& word : units) {
+    tokenizer.tokenize(word, tokens);
+    count();
+  }
 }
 
 }  // namespace mnemo

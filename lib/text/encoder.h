@@ -33,7 +33,8 @@ struct EncodedText {
   std::vector<float> weights;        ///< [starts.back()]
   std::int32_t unknown = 0;          ///< units that are not in the vocabulary
   Tokens tokens;                     ///< the units themselves, with their positions in the line
-  std::string marked_unit;           ///< working memory of the encoder
+  Tokens pieces;                     ///< working memory of the encoder, as is the next one
+  std::string marked_unit;
 
   std::int32_t units() const { return starts.empty() ? 0 : static_cast<std::int32_t>(starts.size()) - 1; }
 };
@@ -41,7 +42,8 @@ struct EncodedText {
 /// Encodes lines. Threads may share it, each with its own EncodedText; when that is reused, it stops allocating memory
 /// after a while.
 ///
-/// The first row of a unit is its own, its id or Vocabulary::kUnknown, with weight 1. N-grams of its characters add
+/// The first row of a unit is its own, its id or Vocabulary::kUnknown, with weight 1. A unit that is cut into subwords
+/// has their mean instead: each of its own rows has weight 1 / their number. N-grams of its characters add
 /// their mean: each has weight 1 / their number. N-grams of units add, for n = 2 to `unit`, the row of the units t-n+1
 /// .. t with weight 1 (a mark stands for each unit before the first). The row of an n-gram is vocabulary.size() +
 /// FNV-1a(UTF-8 bytes) mod buckets; the units of an n-gram are separated by the byte FF, and FE is the mark for units
@@ -53,10 +55,11 @@ class TextEncoder {
   /// or more.
   TextEncoder(Tokenizer tokenizer, const Vocabulary& vocabulary, NgramOptions ngrams);
 
-  /// `line` must be valid UTF-8.
-  void encode(std::string_view line, EncodedText& out) const;
-  /// The same for units that are already cut, each valid UTF-8.
-  void encode_units(std::span<const std::string> units, EncodedText& out) const;
+  /// `line` must be valid UTF-8. `dropout` cuts subwords at random.
+  void encode(std::string_view line, EncodedText& out, const MergeDropout& dropout = {}) const;
+  /// The same for units that are already cut, each valid UTF-8. A tokenizer of subwords cuts each of them further, as
+  /// within a line: they are words, which it spells with the blank before them.
+  void encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout = {}) const;
 
   /// Rows of the embedding table: vocabulary.size(), plus the buckets if there are n-grams.
   std::int64_t table_rows() const;
@@ -66,8 +69,9 @@ class TextEncoder {
   const NgramOptions& ngrams() const { return ngrams_; }
 
  private:
-  void encode_tokens(EncodedText& out) const;
-  void add_unit(std::size_t i, EncodedText& out) const;
+  void encode_tokens(EncodedText& out, std::span<const std::string> words, const MergeDropout& dropout) const;
+  void add_own(std::string_view unit, EncodedText& out) const;
+  void add_pieces(std::string_view word, const MergeDropout& dropout, EncodedText& out) const;
   void add_character_ngrams(std::string_view unit, EncodedText& out) const;
   void add_unit_ngrams(std::size_t i, EncodedText& out) const;
   std::int32_t bucket_row(std::uint32_t hash) const;
@@ -76,5 +80,10 @@ class TextEncoder {
   const Vocabulary& vocabulary_;
   NgramOptions ngrams_;
 };
+
+/// Counts for a vocabulary what `encode_units` will look up: the units or, of a tokenizer of subwords, the words that
+/// these are learnt from. `tokens` is working memory.
+void count_units(const Tokenizer& tokenizer, std::span<const std::string> units, Tokens& tokens,
+                 VocabularyBuilder& builder);
 
 }  // namespace mnemo

@@ -34,10 +34,6 @@ std::vector<Features> features_of(const TextClassifier& model, const LabelledTex
   return out;
 }
 
-bool characters(const TextClassifier& model) {
-  return !model.config().text.blanks_between_units() && !model.vocabulary().subwords();
-}
-
 Json metrics_json(const Evaluation& evaluation) {
   Json out = Json::object();
   for (const auto& [name, value] : evaluation.metrics()) out[name] = value;
@@ -109,8 +105,9 @@ void ClassifierReport::add_baselines(const LabelledTexts& train) {
   const int classes = static_cast<int>(K);
   const bool multi_label = classifier_.multi_label();
   add("majority class", majority_baseline(fitted.gold, classes, multi_label, texts_.entries.size()));
-  const NgramBaselineOptions options = characters(classifier_) ? character_baseline_options() : word_baseline_options();
-  add(characters(classifier_) ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
+  const bool characters = classifier_.config().text.has_characters();
+  const NgramBaselineOptions options = characters ? character_baseline_options() : word_baseline_options();
+  add(characters ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
       NgramBaseline(features_of(classifier_, train, options.max_n), fitted.gold, classes, multi_label, options)
           .predict(features_of(classifier_, texts_, options.max_n)));
 }

@@ -1,4 +1,5 @@
-// Texts are encoded once; batches of similar length are drawn for each epoch. Evaluation on dev also fits the
+// Texts are encoded once, with text.merge_dropout in each epoch; batches of similar length are drawn for each epoch, by
+// the lengths without dropout, so that there are equally many in all of them. Evaluation on dev also fits the
 // temperature that calibrates the probabilities (Guo et al. 2017), since it belongs to the weights it was fitted for.
 #include "tasks/classify/training.h"
 
@@ -14,6 +15,7 @@
 #include "measure/calibration.h"
 #include "nn/loss.h"
 #include "pipeline/network_options.h"
+#include "tasks/cut_anew.h"
 #include "tasks/start_from.h"
 #include "tasks/word_vectors.h"
 
@@ -52,28 +54,36 @@ class ClassificationTraining : public ModelTraining {
   ClassificationTraining(const Config& config, const ClassificationData& data, TextClassifier& model)
       : ModelTraining(config, data, model),
         model_(model),
-        gold_(gold_labels(data.train_texts(), model.labels()).gold),
+        texts_(data.train_texts()),
+        gold_(gold_labels(texts_, model.labels()).gold),
         dev_gold_(gold_labels(data.dev_texts(), model.labels())),
-        corpus_(encode_corpus(model, data.train_texts())),
+        corpus_(encode_corpus(model, texts_)),
+        lengths_(corpus_.lengths()),
+        units_(corpus_.units()),
         dev_(encode_corpus(model, data.dev_texts())),
         weights_(class_weights(config.training.class_weight, model.labels(), gold_)) {
-    if (corpus_.units() == 0) fail("{}: train has no text of at least one unit", data.train->files.front().path);
+    if (units_ == 0) fail("{}: train has no text of at least one unit", data.train->files.front().path);
     begin_epoch(0);
   }
 
-  std::int64_t units() const override { return corpus_.units(); }
+  std::int64_t units() const override { return units_; }
   std::int64_t batches() const override { return std::ssize(batches_); }
   std::string metric() const override { return classification_metric(config_); }
 
   void begin_epoch(std::int64_t epoch) override {
-    batches_ = make_batches(corpus_.lengths(), config_.training.batch_size, config_.training.batch_tokens, seed(),
+    batches_ = make_batches(lengths_, config_.training.batch_size, config_.training.batch_tokens, seed(),
                             static_cast<std::uint64_t>(epoch));
+    const auto encode = [this](std::int64_t i, EncodedText& out, const MergeDropout& dropout) {
+      model_.encode(texts_.entries[i].text, out, dropout);
+    };
+    if (const double rate = config_.text.merge_dropout; rate > 0)
+      corpus_ = cut_anew(texts_.size(), rate, seed(), epoch, encode);
   }
 
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    texts_ = &batches_[batch];
+    chosen_ = &batches_[batch];
     batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(
-        *texts_, {.rate = config_.model.word_dropout, .seed = seed(), .step = static_cast<std::uint64_t>(step)}));
+        *chosen_, {.rate = config_.model.word_dropout, .seed = seed(), .step = static_cast<std::uint64_t>(step)}));
     rows_ = distinct_rows(batch_->bags, model_.network().embedding().weight.rows());
     return batch_->packing.tokens();
   }
@@ -86,13 +96,13 @@ class ClassificationTraining : public ModelTraining {
     const auto smoothing = static_cast<float>(config_.training.label_smoothing);
     if (!model_.multi_label()) {
       std::vector<std::int32_t> gold;
-      for (std::int64_t text : *texts_) gold.push_back(gold_[text].front());
+      for (std::int64_t text : *chosen_) gold.push_back(gold_[text].front());
       return softmax_cross_entropy(logits, gold, weights_, smoothing);
     }
     const std::size_t labels = model_.labels().size();
     std::vector<float> targets(logits.size());
-    for (std::size_t i = 0; i < texts_->size(); ++i)
-      for (std::int32_t id : gold_[(*texts_)[i]]) targets[i * labels + id] = 1.0f;
+    for (std::size_t i = 0; i < chosen_->size(); ++i)
+      for (std::int32_t id : gold_[(*chosen_)[i]]) targets[i * labels + id] = 1.0f;
     // As on dev, the mean over labels; the gradient is that of their sum.
     return sigmoid_cross_entropy(logits, targets, weights_, smoothing) / static_cast<double>(labels);
   }
@@ -131,12 +141,16 @@ class ClassificationTraining : public ModelTraining {
   }
 
   TextClassifier& model_;
+  const LabelledTexts& texts_;
   Gold gold_;
   TextGold dev_gold_;
-  Corpus corpus_, dev_;
+  Corpus corpus_;
+  std::vector<std::int32_t> lengths_;
+  std::int64_t units_;
+  Corpus dev_;
   std::vector<float> weights_;
   std::vector<std::vector<std::int64_t>> batches_;
-  const std::vector<std::int64_t>* texts_ = nullptr;
+  const std::vector<std::int64_t>* chosen_ = nullptr;
   std::unique_ptr<Corpus::Batch> batch_;
   std::vector<std::int32_t> rows_;
 };

@@ -199,7 +199,7 @@ TaggerReport::TaggerReport(const TextTagger& model, const TaggedSentences& sente
   for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(model, k, sentences, train, predicted);
   if (std::accumulate(main_.wholes.begin(), main_.wholes.end(), 0.0) > 0) interval_ = bootstrap_ratio(main_);
   if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);
-  mistakes_ = worst_sentences(sentences, columns_.front(), !model.config().text.blanks_between_units(), predicted);
+  mistakes_ = worst_sentences(sentences, columns_.front(), model.config().text.has_characters(), predicted);
 }
 
 void TaggerReport::measure_column(const TextTagger& model, std::size_t k, const TaggedSentences& sentences,

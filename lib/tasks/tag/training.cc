@@ -1,8 +1,9 @@
-// Sentences are encoded once; batches of similar length are drawn for each epoch. On dev only the best tags and the
-// loss are computed, without the probabilities that a report needs.
+// Sentences are encoded once, their words with text.merge_dropout in each epoch; batches of similar length are drawn
+// for each epoch. On dev only the best tags and the loss are computed, without the probabilities that a report needs.
 #include "tasks/tag/training.h"
 
 #include "pipeline/network_options.h"
+#include "tasks/cut_anew.h"
 #include "tasks/start_from.h"
 #include "tasks/word_vectors.h"
 #include "text/utf8.h"
@@ -24,10 +25,11 @@ class TaggingTraining : public ModelTraining {
   TaggingTraining(const Config& config, const TaggingData& data, TextTagger& model)
       : ModelTraining(config, data, model),
         columns_(data.columns),
+        sentences_(data.train_sentences()),
         dev_sentences_(data.dev_sentences()),
         model_(model),
-        corpus_(encode_sentences(model, data.train_sentences())),
-        dev_(encode_sentences(model, data.dev_sentences())) {
+        corpus_(encode_sentences(model, sentences_)),
+        dev_(encode_sentences(model, dev_sentences_)) {
     begin_epoch(0);
   }
 
@@ -45,6 +47,11 @@ class TaggingTraining : public ModelTraining {
   void begin_epoch(std::int64_t epoch) override {
     batches_ = make_batches(corpus_.words.lengths(), config_.training.batch_size, config_.training.batch_tokens, seed(),
                             static_cast<std::uint64_t>(epoch));
+    const auto encode = [this](std::int64_t i, EncodedText& out, const MergeDropout& dropout) {
+      model_.words().encode_units(sentences_.entries[i].tokens, out, dropout);
+    };
+    if (const double rate = config_.text.merge_dropout; rate > 0)
+      corpus_.words = cut_anew(sentences_.size(), rate, seed(), epoch, encode);
   }
 
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
@@ -92,7 +99,7 @@ class TaggingTraining : public ModelTraining {
 
  private:
   const std::vector<TagColumn>& columns_;
-  const TaggedSentences& dev_sentences_;
+  const TaggedSentences &sentences_, &dev_sentences_;
   TextTagger& model_;
   TaggerCorpus corpus_, dev_;
   std::vector<std::vector<std::int64_t>> batches_;
@@ -109,8 +116,7 @@ std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest
   VocabularyBuilder words, letters;
   Tokens folded;
   for (const auto& entry : data.train_sentences().entries) {
-    tokenizer.take_units(entry.tokens, folded);
-    for (std::size_t i = 0; i < folded.size(); ++i) words.add(folded.text(i));
+    count_units(tokenizer, entry.tokens, folded, words);
     for (const std::string& token : entry.tokens)
       for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
         letters.add(std::string_view(token).substr(at, utf8_length(token[at])));

@@ -63,7 +63,7 @@ Dictionary::Dictionary(const TextTranslator& model, const PairSet& train) : mode
 
 std::string Dictionary::translate(std::string_view line) const {
   std::string out;
-  const bool blanks = model_.target().text.unit != "char" && model_.target().text.unit != "grapheme";
+  const bool blanks = !model_.target().text.has_characters();
   for (const auto& [begin, end] : words_of(line, model_.source().text)) {
     const std::string word(line.substr(begin, end - begin));
     const auto match = best_.find(word);

@@ -244,8 +244,9 @@ TEST_CASE("values and defaults depend on the task") {
   CHECK(parse_config("{}", "c.json", {"task=tag"}).data.format == "conll");
   // The file's keys belong to the task that --set names.
   CHECK_THROWS_WITH(
-      parse_config(R"({"task": "classify", "text": {"unit": "subword", "merges": 10}})", "c.json", {"task=tag"}),
-      contains_text("subword is not a value for the task tag") && contains_text("text.merges"));
+      parse_config(R"({"task": "classify", "text": {"unit": "unicode-word"}, "model": {"pooling": "max"}})", "c.json",
+                   {"task=generate"}),
+      contains_text("unicode-word is not a value for the task generate") && contains_text("model.pooling"));
   const Config c = parse_config(R"({"task": "generate"})", "c.json");
   CHECK(c.data.format == "lines");
   CHECK(c.text.unit == "char");
@@ -268,6 +269,12 @@ TEST_CASE("defaults that depend on the unit are those of the unit that was set, 
   CHECK(parse_config(R"({"text": {"ngrams": {"unit": 1}, "unit": "char"}})", "c").text.ngrams.unit == 1);
   CHECK(parse_config("{}", "c", {"task=tag"}).model.char_encoder.kind == "cnn");
   CHECK(parse_config("{}", "c", {"task=tag", "text.unit=char"}).model.char_encoder.kind == "none");
+  const Config subwords = parse_config("{}", "c", {"task=tag", "text.unit=subword"});
+  CHECK(ngrams(subwords) == std::array<std::int64_t, 2>{2, 5});
+  CHECK(ngrams(parse_config("{}", "c", {"text.unit=subword"})) == std::array<std::int64_t, 2>{0, 0});
+  CHECK(subwords.model.char_encoder.kind == "cnn");
+  CHECK(subwords.model.shape_embedding == 10);
+  CHECK(subwords.model.singleton_dropout == 0.0);
   check_refused(R"({"text": {"unit": "letter"}})", "text.unit: expected one of");
   check_refused(R"({"text": 3})", "text: expected an object");
 }

@@ -66,6 +66,41 @@ TEST_CASE("without n-grams a unit is one row") {
   CHECK(TextEncoder(Tokenizer({}), vocabulary, {}).table_rows() == 4);
 }
 
+TEST_CASE("a word that is cut into subwords has the mean of their rows, and the n-grams of the word") {
+  mnemo::VocabularyBuilder builder;
+  mnemo::Tokens tokens;
+  const mnemo::TokenizerOptions options{.unit = Unit::kSubword, .lowercase = true};
+  const std::vector<std::string> words{"Low", "lower", "lows", "U2"};
+  mnemo::count_units(Tokenizer(options), words, tokens, builder);
+  CHECK(builder.distinct() == 5);  // " u" and "2" are words of subwords
+  const Vocabulary vocabulary = builder.build_subwords(100, 1, 0);
+  const auto encoded = [&](const std::vector<std::string>& units, NgramOptions ngrams) {
+    EncodedText out;
+    TextEncoder(Tokenizer(options, vocabulary.subwords()), vocabulary, ngrams).encode_units(units, out);
+    return out;
+  };
+  REQUIRE(vocabulary.contains(" low"));
+  const std::int32_t low = vocabulary.find(" low"), s = vocabulary.find("s");
+  const EncodedText text = encoded({"LOWS", "low", "好", ""}, {});
+  CHECK(text.units() == 4);
+  CHECK(text.tokens.text(0) == "lows");
+  CHECK(text.starts == Rows{0, 2, 3, 7, 8});
+  CHECK(Rows(text.rows.begin(), text.rows.begin() + 3) == Rows{low, s, low});
+  CHECK(text.weights == Weights{0.5f, 0.5f, 1, 0.25f, 0.25f, 0.25f, 0.25f, 1});
+  CHECK(text.rows[4] == vocabulary.find("<0xE5>"));
+  CHECK(text.unknown == 1);  // the empty one
+  // N-grams are those of the word, after its pieces.
+  const EncodedText with = encoded({"lows"}, {3, 4, 2, 50});
+  Rows expected{low, s};
+  for (const auto& ngram : character_ngrams("lows", 3, 4))
+    expected.push_back(vocabulary.size() + static_cast<std::int32_t>(mnemo::fnv1a(ngram) % 50));
+  const std::size_t ngrams = expected.size() - 2;
+  expected.push_back(vocabulary.size() + static_cast<std::int32_t>(mnemo::fnv1a("\xFE\xFFlows") % 50));
+  CHECK(with.rows == expected);
+  CHECK(with.weights[2] == 1.0f / static_cast<float>(ngrams));
+  CHECK(with.weights.back() == 1);
+}
+
 TEST_CASE("an empty line has no units") {
   const Vocabulary vocabulary = small_vocabulary();
   const EncodedText text = encode("", {1, 3, 2, 10}, vocabulary);
