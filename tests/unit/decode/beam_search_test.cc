@@ -99,7 +99,9 @@ void check_places(const Driven& run, const GeneratedText& text, bool ended) {
           Units(text.units.begin(), text.units.begin() + static_cast<std::ptrdiff_t>(i)));
 }
 
-bool has_term(const Units& text, const Units& term) { return !std::ranges::search(text, term).empty(); }
+bool has_term(const Units& text, const Units& term) {
+  return term.empty() || std::search(text.begin(), text.end(), term.begin(), term.end()) != text.end();
+}
 
 // Words a b c ..., of which the last two are the ends of no text but one.
 struct Letters {

@@ -98,8 +98,8 @@ TEST_CASE("parallel text needs two files that exist") {
   write_file(f.source(), "a\n");
   CHECK(message_of<UsageError>([&] { PairReader::open(f.source(), "", pairs_of(PairFormat::kParallel)); }) ==
         f.source() + ": parallel text needs a file for the target, too");
-  for (const auto& [source, target] : {std::pair{f.source(), f.folder / "none"}, {f.folder / "none", f.source()}})
-    CHECK_THAT(message_of<Error>([&] { PairReader::open(source, target, pairs_of(PairFormat::kParallel)); }),
+  for (const auto& files : {std::pair{f.source(), f.folder / "none"}, {f.folder / "none", f.source()}})
+    CHECK_THAT(message_of<Error>([&] { PairReader::open(files.first, files.second, pairs_of(PairFormat::kParallel)); }),
                contains_text(f.folder / "none"));
 }
 
