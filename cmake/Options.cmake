@@ -18,7 +18,7 @@ endif()
 
 if(MNEMO_SANITIZE)
   target_compile_options(mnemo_flags INTERFACE -fsanitize=${MNEMO_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all -g)
+    -fno-sanitize-recover=all)
   if(MNEMO_SANITIZE MATCHES "undefined")
     # These checks double the compile time of the kernels, and the address sanitizer finds the same errors on access.
     target_compile_options(mnemo_flags INTERFACE -fno-sanitize=pointer-overflow)

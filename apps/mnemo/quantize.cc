@@ -71,12 +71,12 @@ class Subject {
  private:
   // The rate without reading: units and network, the best of a few passes.
   double rate() const {
-    using Clock = std::chrono::steady_clock;
+    using Timer = std::chrono::steady_clock;
     double best = 0;
     for (int pass = 0; pass < 3; ++pass) {
-      const auto start = Clock::now();
+      const auto start = Timer::now();
       const auto count = static_cast<double>(task_->answer_all(*model_, *data_, pool_));
-      best = std::max(best, count / std::chrono::duration<double>(Clock::now() - start).count());
+      best = std::max(best, count / std::chrono::duration<double>(Timer::now() - start).count());
     }
     return best;
   }
