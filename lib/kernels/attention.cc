@@ -12,39 +12,56 @@ HWY_BEFORE_NAMESPACE();
 namespace mnemo::kernels::HWY_NAMESPACE {
 namespace {
 
-// Dots of x with kRows rows at once: each is a chain of its own, and so has the same bits as one that is computed
+// The rows that a query is compared with.
+struct NamedRows {
+  const float* m;
+  Index ldm;
+  const std::int32_t* rows;
+  HWY_INLINE const float* at(Index j) const { return m + rows[j] * ldm; }
+};
+
+struct Product {
+  const float* x;
+  template <class Access>
+  HWY_INLINE Vector add(const Access& at, Index i, const float* row, Vector sum) const {
+    return hn::MulAdd(at.load(x + i), at.load(row + i), sum);
+  }
+};
+
+struct TanhProduct {
+  const float *x, *w;
+  template <class Access>
+  HWY_INLINE Vector add(const Access& at, Index i, const float* row, Vector sum) const {
+    return hn::MulAdd(at.load(w + i), tanh_of(hn::Add(at.load(x + i), at.load(row + i))), sum);
+  }
+};
+
+// Dots with kRows rows from row j on: each is a chain of its own, and so has the same bits as one that is computed
 // alone, but the processor runs the chains side by side.
 template <int kRows, class Term>
-HWY_INLINE void dots(Index columns, const Term& term, float* out) {
+HWY_INLINE void dots(Index columns, const Term& term, const NamedRows& rows, Index j, float* out) {
   const Index whole = columns / kLanes * kLanes;
   const Partial rest(columns - whole);
   Vector sum[kRows];
   for (int r = 0; r < kRows; ++r) sum[r] = hn::Zero(kTag);
-  for (Index j = 0; j < whole; j += kLanes)
-    for (int r = 0; r < kRows; ++r) sum[r] = term(r, j, Whole{}, sum[r]);
+  for (Index i = 0; i < whole; i += kLanes)
+    for (int r = 0; r < kRows; ++r) sum[r] = term.add(Whole{}, i, rows.at(j + r), sum[r]);
   if (whole < columns)
-    for (int r = 0; r < kRows; ++r) sum[r] = term(r, whole, rest, sum[r]);
-  for (int r = 0; r < kRows; ++r) out[r] = hn::GetLane(hn::SumOfLanes(kTag, sum[r]));
+    for (int r = 0; r < kRows; ++r) sum[r] = term.add(rest, whole, rows.at(j + r), sum[r]);
+  for (int r = 0; r < kRows; ++r) out[j + r] = hn::GetLane(hn::SumOfLanes(kTag, sum[r]));
 }
 
-// `terms_of(j)` gives the terms of the dots from row j on.
-template <class TermsOf>
-HWY_INLINE void all_dots(Index n, Index columns, const TermsOf& terms_of, float* out) {
+template <class Term>
+HWY_INLINE void all_dots(Index n, Index columns, const Term& term, const NamedRows& rows, float* out) {
   Index j = 0;
-  for (; j + 4 <= n; j += 4) dots<4>(columns, terms_of(j), out + j);
-  for (; j < n; ++j) dots<1>(columns, terms_of(j), out + j);
+  for (; j + 4 <= n; j += 4) dots<4>(columns, term, rows, j, out);
+  for (; j < n; ++j) dots<1>(columns, term, rows, j, out);
 }
 
 }  // namespace
 
 void dot_rows(Index n, Index columns, const float* x, const float* m, Index ldm, const std::int32_t* rows, float* out) {
-  all_dots(
-      n, columns,
-      [&](Index first) HWY_ATTR {
-        return [=](int r, Index i, auto at, Vector sum)
-                   HWY_ATTR { return hn::MulAdd(at.load(x + i), at.load(m + rows[first + r] * ldm + i), sum); };
-      },
-      out);
+  all_dots(n, columns, Product{x}, {m, ldm, rows}, out);
 }
 
 void add_rows(Index n, Index columns, const float* factors, const float* m, Index ldm, const std::int32_t* rows,
@@ -79,15 +96,7 @@ void add_to_rows(Index n, Index columns, const float* factors, const float* x, f
 
 void dot_tanh_rows(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
                    const std::int32_t* rows, float* out) {
-  all_dots(
-      n, columns,
-      [&](Index first) HWY_ATTR {
-        return [=](int r, Index i, auto at, Vector sum) HWY_ATTR {
-          const Vector t = tanh_of(hn::Add(at.load(x + i), at.load(m + rows[first + r] * ldm + i)));
-          return hn::MulAdd(at.load(w + i), t, sum);
-        };
-      },
-      out);
+  all_dots(n, columns, TanhProduct{x, w}, {m, ldm, rows}, out);
 }
 
 void dot_tanh_rows_backward(Index n, Index columns, const float* x, const float* w, const float* m, Index ldm,
