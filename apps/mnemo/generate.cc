@@ -9,6 +9,7 @@
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/poem_options.h"
+#include "apps/mnemo/sampling_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -20,8 +21,6 @@
 
 namespace mnemo {
 namespace {
-
-constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  // as training.seed
 
 struct GenerateCommand {
   std::string model, prompt, prompt_file, format = "text", format_in, invalid_utf8 = "error";
@@ -170,15 +169,7 @@ void add_generate(Command& program) {
       .option("-l,--length", "N", &o->options.length, "Most units to generate: characters or words, as the model has")
       .range(0, 1000000000);
   command.option("-n,--samples", "N", &o->options.samples, "Number of texts, generated side by side").range(1, 1000000);
-  command.option("-s,--seed", "S", &o->options.seed, "Seed of the sampling").range(0, kLargestSeed);
-  command
-      .option("-t,--temperature", "T", &s.temperature,
-              "Below 1 favours likely units, above 1 unlikely ones; 0: the likeliest")
-      .range(0, 1000);
-  command.option("-k,--top-k", "K", &s.top_k, "Only the K most probable units; 0: all").range(0, 1000000000);
-  command.option("--top-p", "P", &s.top_p, "Only the fewest units that together have this probability").range(0, 1);
-  command.option("--min-p", "P", &s.min_p, "Only units at least this fraction as probable as the most probable one")
-      .range(0, 1);
+  add_sampling(command, s, o->options.seed);
   command
       .option("--repetition-penalty", "R", &s.repetition_penalty,
               "Above 1: units that have occurred become less probable")

@@ -5,6 +5,7 @@
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/sampling_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -17,7 +18,6 @@
 namespace mnemo {
 namespace {
 
-constexpr std::int64_t kLargestSeed = 9'000'000'000'000'000;  // as training.seed
 // Limits of a block: large enough for batches of similar length, small enough for memory.
 constexpr std::int64_t kBlockLines = 2048;
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
@@ -212,22 +212,7 @@ void add_translate(Command& program) {
   command.group("Sampling");
   command.flag("--sample", &o->sample, "Draw one translation of each line instead of searching")
       .excludes({"--beam", "--nbest", "--length-penalty", "--coverage-penalty"});
-  command.option("-s,--seed", "S", &t.seed, "Seed of the sampling").range(0, kLargestSeed).needs("--sample");
-  command
-      .option("-t,--temperature", "T", &o->sampling.temperature, "Below 1 favours likely units, above 1 unlikely ones")
-      .range(0, 1000)
-      .needs("--sample");
-  command.option("-k,--top-k", "K", &o->sampling.top_k, "Only the K most probable units; 0: all")
-      .range(0, 1000000000)
-      .needs("--sample");
-  command.option("--top-p", "P", &o->sampling.top_p, "Only the fewest units that together have this probability")
-      .range(0, 1)
-      .needs("--sample");
-  command
-      .option("--min-p", "P", &o->sampling.min_p,
-              "Only units at least this fraction as probable as the most probable one")
-      .range(0, 1)
-      .needs("--sample");
+  add_sampling(command, o->sampling, t.seed, "--sample");
   command.group("Requirements");
   command.option("--prefix", "FILE", &o->prefix,
                  "What the translation of each line must begin with, line by line; an empty line asks for nothing");

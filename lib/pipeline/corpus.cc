@@ -78,24 +78,29 @@ std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t
   return batches;
 }
 
-std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus, std::span<const std::int64_t> costs) {
-  constexpr std::int64_t kUnits = 4096;
-  std::vector<std::int64_t> order(corpus.size());
+std::vector<std::vector<std::int64_t>> batches_by_length(std::span<const std::int64_t> lengths,
+                                                         std::span<const std::int64_t> costs, std::int64_t most) {
+  std::vector<std::int64_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return corpus.length(a) < corpus.length(b); });
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lengths[a] < lengths[b]; });
   std::vector<std::vector<std::int64_t>> out;
-  std::int64_t units = 0;
-  for (const std::int64_t text : order) {
-    const std::int64_t cost = costs.empty() ? corpus.length(text) : costs[text];
-    units += cost;
-    if (out.empty() || units > kUnits) {
+  std::int64_t sum = 0;
+  for (const std::int64_t i : order) {
+    sum += costs[i];
+    if (out.empty() || sum > most) {
       out.emplace_back();
-      units = cost;
+      sum = costs[i];
     }
-    out.back().push_back(text);
+    out.back().push_back(i);
   }
   return out;
+}
+
+std::vector<std::vector<std::int64_t>> inference_batches(const Corpus& corpus, std::span<const std::int64_t> costs) {
+  constexpr std::int64_t kUnits = 4096;
+  const std::vector<std::int32_t> units = corpus.lengths();
+  const std::vector<std::int64_t> lengths(units.begin(), units.end());
+  return batches_by_length(lengths, costs.empty() ? lengths : costs, kUnits);
 }
 
 }  // namespace mnemo

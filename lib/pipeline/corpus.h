@@ -62,6 +62,11 @@ class Corpus {
 std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
                                                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
 
+/// The places of records in batches of similar length: sorted by length, cut where a batch would cost more than `most`.
+/// `costs` are those of the records; one that costs more alone is a batch of its own.
+std::vector<std::vector<std::int64_t>> batches_by_length(std::span<const std::int64_t> lengths,
+                                                         std::span<const std::int64_t> costs, std::int64_t most);
+
 /// Batches for inference: all texts by length, cut where a batch would have more units than fill the tiles of the
 /// matrix products. `costs` [texts], if not empty, replaces the texts' lengths, to count units that take more memory as
 /// more than one.

@@ -35,7 +35,7 @@ class TextClassifier : public TextModel {
 
   /// Throws Error if the file is not a valid classifier.
   static std::unique_ptr<TextClassifier> load(const std::string& path);
-  /// A TextModel::Reader.
+  /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
   /// Rows of the embedding table for one line of valid UTF-8. `dropout` cuts subwords at random.

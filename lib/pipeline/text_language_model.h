@@ -43,7 +43,7 @@ class TextLanguageModel : public TextModel {
 
   /// Throws Error if the file is not a valid language model.
   static std::unique_ptr<TextLanguageModel> load(const std::string& path);
-  /// A TextModel::Reader.
+  /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
   /// Packs the weights that `generate` and `beam_search` need in addition to those that `prepare` packs.

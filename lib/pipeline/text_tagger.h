@@ -99,7 +99,7 @@ class TextTagger : public TextModel {
 
   /// Throws Error if the file is not a valid tagger.
   static std::unique_ptr<TextTagger> load(const std::string& path);
-  /// A TextModel::Reader.
+  /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 
   /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens at which a span

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
+#include "pipeline/corpus.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/translation.h"
@@ -78,23 +78,6 @@ TextConfig target_text(const Config& config) {
   return out;
 }
 
-std::vector<std::vector<std::int64_t>> batches_by_length(std::span<const std::int64_t> lengths, std::int64_t units) {
-  std::vector<std::int64_t> order(lengths.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return lengths[a] < lengths[b]; });
-  std::vector<std::vector<std::int64_t>> out;
-  std::int64_t sum = 0;
-  for (const std::int64_t i : order) {
-    sum += lengths[i];
-    if (out.empty() || sum > units) {
-      out.emplace_back();
-      sum = lengths[i];
-    }
-    out.back().push_back(i);
-  }
-  return out;
-}
-
 TextTranslator::Side::Side(const TextConfig& its_text, Vocabulary its_vocabulary)
     : text(its_text), vocabulary(std::move(its_vocabulary)), tokenizer(tokenizer_of(text, vocabulary)) {}
 
@@ -142,16 +125,15 @@ void TextTranslator::append_tables(std::vector<TensorView>& tensors, NarrowTenso
     tensors.push_back(byte_tensor(format::kTargetVocabulary, held.emplace_back(target_.vocabulary.serialize())));
 }
 
-void TextTranslator::encode_source(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
-                                   const MergeDropout& dropout) const {
-  source_.tokenizer.tokenize(line, tokens, dropout);
-  for (std::size_t i = 0; i < tokens.size(); ++i) ids.push_back(source_.vocabulary.find(tokens.text(i)));
+void TextTranslator::Side::encode(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
+                                  const MergeDropout& dropout) const {
+  tokenizer.tokenize(line, tokens, dropout);
+  for (std::size_t i = 0; i < tokens.size(); ++i) ids.push_back(vocabulary.find(tokens.text(i)));
 }
 
 void TextTranslator::encode_target(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
                                    const MergeDropout& dropout) const {
-  target_.tokenizer.tokenize(line, tokens, dropout);
-  for (std::size_t i = 0; i < tokens.size(); ++i) ids.push_back(target_.vocabulary.find(tokens.text(i)));
+  target_.encode(line, tokens, ids, dropout);
   ids.push_back(end_);
 }
 
@@ -186,7 +168,7 @@ std::vector<std::vector<double>> TextTranslator::log_probabilities(std::span<con
   std::vector<std::int64_t> lengths;
   lengths.reserve(pairs.size());
   for (const EncodedPair& pair : pairs) lengths.push_back(std::ssize(pair.source) + std::ssize(pair.target));
-  for (const auto& chosen : batches_by_length(lengths, kBatchUnits)) {
+  for (const auto& chosen : batches_by_length(lengths, lengths, kBatchUnits)) {
     std::vector<std::span<const std::int32_t>> sources, targets;
     for (const std::int64_t i : chosen) {
       sources.emplace_back(pairs[i].source);

@@ -41,6 +41,10 @@ class TextTranslator : public TextModel {
   struct Side {
     Side(const TextConfig& its_text, Vocabulary its_vocabulary);
 
+    /// Ids of a line of valid UTF-8, appended to `ids`; `tokens` gets the units. `dropout` cuts subwords at random.
+    void encode(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
+                const MergeDropout& dropout) const;
+
     TextConfig text;
     Vocabulary vocabulary;
     Tokenizer tokenizer;
@@ -59,10 +63,12 @@ class TextTranslator : public TextModel {
   const Side& target() const { return target_; }
   std::int32_t end() const { return end_; }
 
-  /// Ids of a line of valid UTF-8, appended to `ids`; `tokens` gets the units. `dropout` cuts subwords at random.
+  /// Appends the ids of a source.
   void encode_source(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
-                     const MergeDropout& dropout = {}) const;
-  /// The same of the target, and the end.
+                     const MergeDropout& dropout = {}) const {
+    source_.encode(line, tokens, ids, dropout);
+  }
+  /// Appends those of a target, and the end.
   void encode_target(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids,
                      const MergeDropout& dropout = {}) const;
   EncodedPair encode(std::string_view source, std::string_view target) const;
@@ -100,9 +106,5 @@ class TextTranslator : public TextModel {
   std::int32_t end_;
   std::unique_ptr<Translator> network_;
 };
-
-/// Batches of pairs or lines of similar length: their places, at most `units` units in one (or one alone). `lengths`
-/// are those of the records.
-std::vector<std::vector<std::int64_t>> batches_by_length(std::span<const std::int64_t> lengths, std::int64_t units);
 
 }  // namespace mnemo

@@ -328,8 +328,10 @@ void add_worst_translations(std::string& out, const ReportData& data) {
     for (const auto& [name, text] :
          {std::pair{"source", &one.source}, {"reference", &one.reference}, {"model", &one.translation}})
       append(out, R"(<p class="text" dir="auto"><span class="note">{}</span> {}</p>)", name, mistake_text(*text));
-    append(out, R"(<details><summary class="note">attention</summary>{}</details></li>)",
-           weight_table(one.units, one.source_units, one.attention));
+    if (!one.attention.empty())
+      append(out, R"(<details><summary class="note">attention</summary>{}</details>)",
+             weight_table(one.units, one.source_units, one.attention));
+    out += "</li>";
   }
   out += "</ol>";
 }

@@ -198,16 +198,16 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
 }
 
 Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextModel* from,
-                           const Log& log) {
+                           const Log& log, const char* name) {
   if (from && from->vocabulary().subwords()) {
-    log(fmt::format("vocabulary: the {} subwords of the model of --init-from", from->vocabulary().size() - 1));
+    log(fmt::format("{}: the {} subwords of the model of --init-from", name, from->vocabulary().size() - 1));
     return from->vocabulary();
   }
   Vocabulary out = build_vocabulary(text, train);
   if (out.subwords())
-    log(fmt::format("vocabulary: {} subwords by {} merges", out.size() - 1, out.subwords()->merges()));
+    log(fmt::format("{}: {} subwords by {} merges", name, out.size() - 1, out.subwords()->merges()));
   else
-    log(fmt::format("vocabulary: {} of {} units", out.size() - 1, train.distinct()));
+    log(fmt::format("{}: {} of {} units", name, out.size() - 1, train.distinct()));
   if (!from) return out;
   const std::int32_t before = out.size();
   for (std::int32_t id = 1; id < from->vocabulary().size(); ++id)

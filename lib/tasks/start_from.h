@@ -26,9 +26,9 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config);
 
 /// The vocabulary of train, whose units `train` counted, and of the language model that the run starts from (null: of
 /// none): its further units or, if its units are subwords, those alone, as merges of two corpora do not mix. Reports
-/// the numbers of units to `log`.
+/// the numbers of units to `log`, which calls it `name`.
 Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextModel* from,
-                           const Log& log);
+                           const Log& log, const char* name = "vocabulary");
 
 struct CarriedOver {
   std::int64_t units = 0;   ///< of the new vocabulary whose vector is the old model's

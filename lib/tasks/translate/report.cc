@@ -44,14 +44,15 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
   check_translation_metric(main_metric_);
   TranslationOptions options;
   if (greedy) options.beam = 1;
+  options.attention = !greedy;
   for (auto& found : translate(model, sources_of(pairs), options, pool))
     translations_.push_back(std::move(found.front()));
   for (std::size_t i = 0; i < translations_.size(); ++i)
     scores_.add(translations_[i].text, pairs.entries[i].target, tokens_);
   Workspace workspace(pool);
   for (const auto& log_p : model.log_probabilities(encode_pairs(model, pairs), workspace)) {
-    losses_.push_back(-std::accumulate(log_p.begin(), log_p.end(), 0.0));
-    units_ += std::ssize(log_p);
+    loss_.parts.push_back(-std::accumulate(log_p.begin(), log_p.end(), 0.0));
+    loss_.wholes.push_back(static_cast<double>(log_p.size()));
   }
   interval_ = interval();
   if (train) add_baselines(*train);
@@ -60,15 +61,7 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
 Interval TranslationReport::interval() const {
   if (main_metric_ == "chrf") return bootstrap_corpus(scores_.chrf);
   if (main_metric_ == "bleu") return bootstrap_corpus(scores_.bleu);
-  return bootstrap_ratio(loss_ratio());
-}
-
-// The loss and the units of each pair.
-RecordRatio TranslationReport::loss_ratio() const {
-  RecordRatio out{losses_, std::vector<double>(losses_.size(), 1.0)};
-  for (std::size_t i = 0; i < losses_.size(); ++i)
-    out.wholes[i] = static_cast<double>(model_.encode("", pairs_.entries[i].target).target.size());
-  return out;
+  return bootstrap_ratio(loss_);
 }
 
 void TranslationReport::add_baselines(const PairSet& train) {
@@ -84,8 +77,8 @@ void TranslationReport::add_baselines(const PairSet& train) {
 
 Metrics TranslationReport::metrics() const {
   Metrics out = scores_.metrics();
-  out["loss"] =
-      std::accumulate(losses_.begin(), losses_.end(), 0.0) / static_cast<double>(std::max<std::int64_t>(1, units_));
+  const auto sum = [](const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); };
+  out["loss"] = sum(loss_.parts) / sum(loss_.wholes);
   return out;
 }
 
@@ -97,11 +90,10 @@ void TranslationReport::compare(const Report& other) {
     return;
   }
   if (main_metric_ == "loss") {
-    const RecordRatio mine = loss_ratio(), other_ratio = theirs.loss_ratio();
-    if (mine.wholes != other_ratio.wholes)
+    if (loss_.wholes != theirs.loss_.wholes)
       fail("{} cuts the targets into other units than {}: their loss per unit cannot be compared", other.model_name,
            model_name);
-    comparison_ = compare_ratios(mine, other_ratio, main_metric_);
+    comparison_ = compare_ratios(loss_, theirs.loss_, main_metric_);
     return;
   }
   // The other model may measure itself by other words.

@@ -51,7 +51,6 @@ class TranslationReport : public Report {
   };
 
   Interval interval() const;
-  RecordRatio loss_ratio() const;
   std::vector<LengthClass> by_length() const;
   void add_baselines(const PairSet& train);
 
@@ -61,8 +60,7 @@ class TranslationReport : public Report {
   BleuTokens tokens_;
   std::vector<Translation> translations_;  // the best of each source
   Scores scores_;
-  std::vector<double> losses_;  // of each pair, in nats
-  std::int64_t units_ = 0;      // of the targets
+  RecordRatio loss_;  // in nats, over units of the targets
   Interval interval_;
   std::vector<Baseline> baselines_;
   std::optional<Comparison> comparison_;

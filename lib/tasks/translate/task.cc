@@ -105,7 +105,9 @@ class TranslateTask : public Task {
 
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& pairs = static_cast<const PairSet&>(data);
-    translate(static_cast<const TextTranslator&>(model), sources_of(pairs), {}, pool);
+    TranslationOptions options;
+    options.attention = false;
+    translate(static_cast<const TextTranslator&>(model), sources_of(pairs), options, pool);
     return pairs.size();
   }
 };

@@ -146,16 +146,6 @@ void add_units(const std::string& line, const Tokenizer& tokenizer, Tokens& toke
   for (std::size_t i = 0; i < tokens.size(); ++i) builder.add(tokens.text(i));
 }
 
-// The vocabulary of a side, the target's with the end.
-Vocabulary vocabulary_of(const TextConfig& text, const VocabularyBuilder& builder, const char* side, const Log& log) {
-  Vocabulary out = build_vocabulary(text, builder);
-  if (out.subwords())
-    log(fmt::format("{}: {} subwords by {} merges", side, out.size() - 1, out.subwords()->merges()));
-  else
-    log(fmt::format("{}: {} of {} units", side, out.size() - 1, builder.distinct()));
-  return out;
-}
-
 bool without_blanks(const PairSet& pairs) {
   std::int64_t letters = 0, blanks = 0, wide = 0;
   for (const PairSet::Entry& entry : pairs.entries)
@@ -194,9 +184,10 @@ std::unique_ptr<TextTranslator> build_translator(const Config& config, const Rea
   }
   of_targets.add(TextTranslator::kEnd,
                  data.train_pairs().entries.size() + static_cast<std::uint64_t>(source.min_count));
-  Vocabulary first = vocabulary_of(source, sources, config.text.joint ? "source and target" : "source", request.log);
+  Vocabulary first =
+      vocabulary_from(source, sources, nullptr, request.log, config.text.joint ? "source and target" : "source");
   if (config.text.joint) return std::make_unique<TextTranslator>(config, first, first);
-  Vocabulary second = vocabulary_of(target, targets, "target", request.log);
+  Vocabulary second = vocabulary_from(target, targets, nullptr, request.log, "target");
   return std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
 }
 
