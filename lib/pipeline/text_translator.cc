@@ -189,6 +189,7 @@ std::vector<std::vector<double>> TextTranslator::log_probabilities(std::span<con
 
 std::vector<std::string> TextTranslator::sample_texts() const {
   std::vector<std::string> out;
+  out.reserve(kSamplePairs);
   for (int number = 0; number < kSamplePairs; ++number)
     out.push_back(sample_of(source_, number) + kBetween + sample_of(target_, number));
   return out;

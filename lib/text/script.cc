@@ -58,9 +58,9 @@ std::size_t subword_word_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-bool is_unsegmented(char32_t c) {
+bool is_unsegmented(char32_t value) {
   return std::any_of(std::begin(kUnsegmented), std::end(kUnsegmented),
-                     [c](const Block& block) { return c >= block.first && c <= block.last; });
+                     [value](const Block& block) { return value >= block.first && value <= block.last; });
 }
 
 }  // namespace mnemo
