@@ -197,7 +197,10 @@ void add_translate(Command& program) {
   command.group("Search");
   command.option("-b,--beam", "B", &t.beam, "Hypotheses of a line that are kept at each step; 1: greedy")
       .range(1, 1000);
-  command.option("-n,--nbest", "N", &t.nbest, "Translations of each line, the best first").range(1, 1000);
+  command
+      .option("-n,--nbest", "N", &t.nbest,
+              "Translations of each line with different texts, the best first; fewer if the beam finds no more")
+      .range(1, 1000);
   command
       .option("--length-penalty", "A", &t.length_penalty,
               "Translations of n units compete by log-probability / ((5 + n) / 6)^A: higher favours longer ones")
@@ -206,9 +209,11 @@ void add_translate(Command& program) {
       .option("--coverage-penalty", "B", &t.coverage_penalty,
               "Weight of the penalty for parts of the source that got little attention (Wu et al. 2016)")
       .range(0, 100);
-  command.option("--longest", "F", &t.longest, "Most units of a translation for each of the source, beside ten")
+  command
+      .option("--longest", "F", &t.longest,
+              "Most units of a translation, as a factor of what train had on average for as long a source, beside ten")
       .range(0, 100);
-  command.option("--shortest", "F", &t.shortest, "Fewest units of a translation for each of the source").range(0, 100);
+  command.option("--shortest", "F", &t.shortest, "Fewest units of a translation, as such a factor").range(0, 100);
   command.group("Sampling");
   command.flag("--sample", &o->sample, "Draw one translation of each line instead of searching")
       .excludes({"--beam", "--nbest", "--length-penalty", "--coverage-penalty"});

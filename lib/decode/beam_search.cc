@@ -106,11 +106,7 @@ void BeamSearch::add_wanted(Index b, const float* scores, const float* allowed, 
 // divided among hypotheses of all stages.
 std::vector<BeamSearch::Candidate> BeamSearch::by_progress(const std::vector<Candidate>& sorted) const {
   std::map<std::int64_t, std::vector<Candidate>, std::greater<>> stages;
-  for (const Candidate& c : sorted) {
-    const auto constraint = beam_[c.from].constraint->clone();
-    if (c.unit != options_.end) constraint->note(c.unit);
-    stages[constraint->progress()].push_back(c);
-  }
+  for (const Candidate& c : sorted) stages[beam_[c.from].constraint->progress_with(c.unit)].push_back(c);
   std::vector<Candidate> out;
   for (std::size_t i = 0; out.size() < sorted.size(); ++i)
     for (const auto& [progress, stage] : stages)

@@ -28,8 +28,8 @@ class Constraint {
   virtual bool has_terms() const { return false; }
   /// The units that would bring it forward.
   virtual std::vector<std::int32_t> wanted() const { return {}; }
-  /// How many of the units of its terms the text has.
-  virtual std::int64_t progress() const { return 0; }
+  /// How many of the units of its terms the text has once `unit` follows.
+  virtual std::int64_t progress_with(std::int32_t /*unit*/) const { return 0; }
 
  protected:
   Constraint() = default;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "decode/constraint.h"
@@ -14,7 +15,7 @@
 namespace mnemo {
 
 /// Makes the constraints. The beginning is kept byte by byte, whatever units spell it, as its last word may go on;
-/// terms are kept as the units that the tokenizer gives them.
+/// terms are kept as the units that the tokenizer gives them, and neither begin nor end within a longer word.
 class RequiredText {
  public:
   /// `end` is the unit that ends a text. `blanks`: the units are words, with a blank between them. All must outlive the
@@ -30,14 +31,22 @@ class RequiredText {
  private:
   friend class RequiredConstraint;
 
-  std::string beginning_of(const std::string& text) const;
+  // What the units that spell a text concatenate to, and at which of its bytes a unit may end.
+  struct Beginning {
+    std::string text;
+    std::vector<bool> unit_ends;  // [text.size() + 1]
+  };
+  Beginning beginning_of(const std::string& text) const;
   std::vector<std::int32_t> units_of(const std::string& term) const;
 
   const Vocabulary& vocabulary_;
   const Tokenizer& tokenizer_;
   bool blanks_;
   std::int32_t end_;
-  std::vector<std::string> spelled_;  // [V] the bytes that a unit adds
+  bool within_word(std::int32_t before, std::int32_t after) const;
+
+  std::vector<std::string> spelled_;                 // [V] the bytes that a unit adds
+  std::vector<std::pair<char32_t, char32_t>> ends_;  // [V] first and last code point of a unit, or kPartial
 };
 
 }  // namespace mnemo

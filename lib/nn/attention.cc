@@ -20,7 +20,7 @@ constexpr Index kQueriesPerTask = 16;
 // The data of a call of `attend`.
 struct Attention::Batch {
   SharedMemory memory;
-  Activation queries, asked;  // what is compared with keys: the queries, for additive U q
+  Activation asked;  // [Q, Hq] what is compared with keys: the queries, for additive U q
   std::vector<std::int32_t> sequences;
   Output out;
 
@@ -178,21 +178,24 @@ Attention::Output Attention::attend(Tape& tape, const SharedMemory& memory, cons
                                     std::span<const std::int32_t> sequences) const {
   auto batch = std::make_shared<Batch>();
   batch->memory = memory;
-  batch->queries = queries;
   batch->asked = query_ ? std::as_const(*query_).forward(tape, queries) : queries;
   batch->sequences.assign(sequences.begin(), sequences.end());
-  Index total = 0;
+  Index total = 0, longest = 0;
   for (const std::int32_t s : sequences) {
     batch->out.starts.push_back(total);
     total += options_.heads * memory->length(s);
+    longest = std::max(longest, options_.heads * memory->length(s));
   }
-  batch->out.shares = tape.arena.allocate(total);
+  // Only backward needs the shares, which of two long sequences take more memory than all else.
+  const bool kept = tape.training();
+  if (kept) batch->out.shares = tape.arena.allocate(total);
   batch->out.context = tape.allocate(queries.rows, options_.memory);
   const Index Q = queries.rows;
   tape.pool.parallel_for((Q + kQueriesPerTask - 1) / kQueriesPerTask, [&](std::int64_t task) {
+    std::vector<float> scratch(kept ? 0 : longest);
     for (Index i = task * kQueriesPerTask; i < std::min(Q, (task + 1) * kQueriesPerTask); ++i)
       attend_one(batch->asked.value + i * options_.query, *memory, batch->sequences[i],
-                 batch->out.context.value + i * options_.memory, batch->shares(i));
+                 batch->out.context.value + i * options_.memory, kept ? batch->shares(i) : scratch.data());
   });
   tape.record([this, &tape, batch] { backward(tape, *batch); });
   return batch->out;

@@ -71,7 +71,7 @@ class Attention {
 
   struct Output {
     Activation context;         ///< [Q, C]
-    float* shares = nullptr;    ///< a of query i: [A, length of its sequence], from starts[i] on
+    float* shares = nullptr;    ///< in training, a of query i: [A, length of its sequence], from starts[i] on
     std::vector<Index> starts;  ///< [Q]
   };
   /// Query i looks at the rows of sequence `sequences[i]`, in the sorted order of the memory's packing. The bits of a

@@ -20,6 +20,8 @@ constexpr int kSamplePairs = 2, kUnitsOfSample = 8;
 constexpr std::int64_t kBatchUnits = 4096;
 // Between source and target of a sample text: no unit but the end begins with it.
 constexpr char kBetween = '\n';
+constexpr const char* kLengthRatio = "length_ratio";
+constexpr double kMostRatio = 1e6;
 
 AttentionKind attention_kind(const std::string& name) {
   return name == "dot" ? AttentionKind::kDot : name == "additive" ? AttentionKind::kAdditive : AttentionKind::kGeneral;
@@ -115,8 +117,17 @@ std::unique_ptr<TextModel> TextTranslator::read(const ModelContents& contents) {
                                      recurrent_parameters(with_input(o.decoder, o.embedding)) +
                                      size(o.target_units + (o.joint ? 0 : o.source_units)) * size(o.embedding) +
                                      size(o.attention_options().memory) * size(o.embedding + o.decoder.output()));
-  return std::unique_ptr<TextModel>(new TextTranslator(config, std::move(source), std::move(target), Unfilled()));
+  std::unique_ptr<TextTranslator> out(new TextTranslator(config, std::move(source), std::move(target), Unfilled()));
+  const Json& calibration = contents.metadata.calibration;
+  if (calibration.contains(kLengthRatio) && calibration[kLengthRatio].is_number())
+    out->length_ratio = calibration[kLengthRatio].get<double>();
+  if (!(out->length_ratio >= 0 && out->length_ratio <= kMostRatio))
+    fail("{}: damaged model: expected a {} from 0 to {}, found {}", file.name(), kLengthRatio, kMostRatio,
+         out->length_ratio);
+  return out;
 }
+
+void TextTranslator::describe(ModelMetadata& metadata) const { metadata.calibration[kLengthRatio] = length_ratio; }
 
 void TextTranslator::append_tables(std::vector<TensorView>& tensors, NarrowTensors&,
                                    std::deque<std::string>& held) const {

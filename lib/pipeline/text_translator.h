@@ -90,12 +90,15 @@ class TextTranslator : public TextModel {
   const Vocabulary& vocabulary() const override { return source_.vocabulary; }
   const char* task() const override { return kTask; }
 
+  /// Units of the target for each of the source, over train: a search takes its limits of length from it.
+  double length_ratio = 1.0;
+
  private:
   /// Leaves the weights uninitialised, for a file to fill them.
   struct Unfilled {};
   TextTranslator(const Config& config, Vocabulary source, Vocabulary target, Unfilled);
 
-  void describe(ModelMetadata&) const override {}
+  void describe(ModelMetadata& metadata) const override;
   void append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
                      std::deque<std::string>& held) const override;
   std::vector<std::string> sample_texts() const override;

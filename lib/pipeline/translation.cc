@@ -22,6 +22,24 @@ namespace {
 constexpr std::int64_t kHypotheses = 128;    // in a batch, about
 constexpr std::int64_t kSourceUnits = 4096;  // in a batch of several lines
 
+// What a step gave to the units of the source, without the very small shares: of a long line and many hypotheses, whole
+// rows would take gigabytes.
+using SparseRow = std::vector<std::pair<std::int32_t, float>>;
+constexpr float kLeastShare = 5e-5f;  // below, a share of four digits is 0
+
+SparseRow sparse(std::span<const float> row) {
+  SparseRow out;
+  for (std::size_t i = 0; i < row.size(); ++i)
+    if (row[i] >= kLeastShare) out.emplace_back(static_cast<std::int32_t>(i), row[i]);
+  return out;
+}
+
+std::vector<float> dense(const SparseRow& row, std::size_t size) {
+  std::vector<float> out(size, 0.0f);
+  for (const auto& [place, share] : row) out[static_cast<std::size_t>(place)] = share;
+  return out;
+}
+
 // One line that is being translated.
 struct Item {
   std::int64_t number = 0;
@@ -31,8 +49,8 @@ struct Item {
   BeamOptions beam;
   SingleSearch::Options single;
   std::unique_ptr<Search> search;
-  std::vector<std::vector<std::vector<float>>> attention;  // [steps][hypotheses][source units]
-  std::vector<std::vector<float>> coverage;                // [hypotheses][source units] of all steps
+  std::vector<std::vector<SparseRow>> attention;  // [steps][hypotheses]
+  std::vector<std::vector<float>> coverage;       // [hypotheses][source units] of all steps
 };
 
 // Bytes that no line has: a subword model could spell them by their units.
@@ -41,16 +59,15 @@ bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
   return byte ? *byte == '\n' || *byte == '\0' : vocabulary.text(unit).find('\n') != std::string_view::npos;
 }
 
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t") == std::string_view::npos; }
+
 // Whether a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.
 bool has_term(std::string_view line, std::string_view term) {
   const auto goes_on = [](std::string_view left, std::string_view right) {
     if (left.empty() || right.empty()) return false;
     std::size_t at = left.size() - 1;
     while (at > 0 && is_continuation(left[at])) --at;
-    const char32_t before = decode_utf8(&left[at]).value, after = decode_utf8(right.data()).value;
-    const std::uint8_t kind = character_class(before);
-    const bool letters = kind >= CharacterClass::kFirstScript || kind == CharacterClass::kNumber;
-    return letters && kind == character_class(after) && !is_unsegmented(before);
+    return within_word(decode_utf8(&left[at]).value, decode_utf8(right.data()).value);
   };
   for (std::size_t at = line.find(term); at != std::string_view::npos; at = line.find(term, at + 1))
     if (!goes_on(line.substr(0, at), term) && !goes_on(term, line.substr(at + term.size()))) return true;
@@ -75,11 +92,11 @@ class LineTranslator {
     for (const auto& [source, target] : options_.glossary)
       if (has_term(line, source)) terms.push_back(target);
     if (!prefix.empty() || !terms.empty()) out->constraint = required_.constraint(prefix, terms);
-    const auto units = static_cast<double>(out->source.size());
+    const double units = static_cast<double>(out->source.size()) * model_.length_ratio;
     const auto most = static_cast<std::int64_t>(options_.longest * units) + TranslationOptions::kMoreUnits +
                       RequiredText::most_units(prefix, terms);
     const auto least = static_cast<std::int64_t>(options_.shortest * units);
-    if (options_.sampling || options_.beam == 1) {
+    if (options_.single()) {
       if (options_.sampling) out->single.sampling = *options_.sampling;
       out->single.seed = options_.seed;
       out->single.stream = static_cast<std::uint64_t>(number);
@@ -128,7 +145,7 @@ class LineTranslator {
       for (Item* item : going) {
         const Index open = item->search->open();
         note_attention(steps, first, open, *item);
-        item->search->extend([&](Index b) { return steps.scores(first + b); });
+        in_line(*item, [&] { item->search->extend([&](Index b) { return steps.scores(first + b); }); });
         for (Index b = 0; b < item->search->open(); ++b) {
           from.push_back(first + item->search->from()[b]);
           units.push_back(item->search->units()[b]);
@@ -146,7 +163,9 @@ class LineTranslator {
 
   std::vector<Translation> results(Item& item) const {
     std::vector<Translation> out;
-    for (GeneratedText& found : item.search->take()) {
+    std::vector<GeneratedText> texts;
+    in_line(item, [&] { texts = item.search->take(); });
+    for (GeneratedText& found : texts) {
       if (std::ssize(out) == options_.nbest) break;
       Translation& one = out.emplace_back();
       one.log_probability = found.log_probability;
@@ -157,13 +176,27 @@ class LineTranslator {
         one.source_places.emplace_back(item.tokens.begin(i), item.tokens.end(i));
       }
       for (std::size_t i = 0; i < one.units.size() && options_.attention; ++i)
-        one.attention.push_back(item.attention[i][static_cast<std::size_t>(found.places[i])]);
+        one.attention.push_back(
+            dense(item.attention[i][static_cast<std::size_t>(found.places[i])], item.source.size()));
       std::tie(one.text, one.places) = model_.join_with_places(one.units);
+      // Subwords can spell a text in several ways, of which the likeliest counts.
+      if (std::any_of(out.begin(), out.end() - 1, [&](const Translation& better) { return better.text == one.text; }))
+        out.pop_back();
     }
     return out;
   }
 
  private:
+  // An error of a search does not say which line it is about.
+  template <typename F>
+  static void in_line(const Item& item, const F& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      fail("line {}: {}", item.number + 1, error.what());
+    }
+  }
+
   static void reorder(TranslationSteps& steps, const std::vector<Index>& from) {
     bool same = std::ssize(from) == steps.hypotheses();
     for (std::size_t b = 0; b < from.size() && same; ++b) same = from[b] == static_cast<Index>(b);
@@ -172,11 +205,11 @@ class LineTranslator {
 
   void note_attention(const TranslationSteps& steps, Index first, Index open, Item& item) const {
     if (options_.coverage_penalty <= 0 && !options_.attention) return;
-    std::vector<std::vector<float>> now;
+    std::vector<SparseRow> now;
     for (Index b = 0; b < open; ++b) {
-      now.push_back(steps.shares(first + b));
-      if (options_.coverage_penalty <= 0) continue;
-      for (std::size_t i = 0; i < now.back().size(); ++i) item.coverage[b][i] += now.back()[i];
+      const std::vector<float> row = steps.shares(first + b);
+      if (options_.attention) now.push_back(sparse(row));
+      for (std::size_t i = 0; i < row.size() && options_.coverage_penalty > 0; ++i) item.coverage[b][i] += row[i];
     }
     if (options_.attention) item.attention.push_back(std::move(now));
   }
@@ -236,6 +269,10 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
   std::vector<std::unique_ptr<Item>> items;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::string none;
+    if (is_blank(lines[i])) {
+      out[i].emplace_back();
+      continue;
+    }
     auto item = translator.item(lines[i], first_line + static_cast<std::int64_t>(i),
                                 options.prefixes.empty() ? none : options.prefixes[i]);
     if (item->source.empty())
@@ -246,7 +283,7 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
   std::stable_sort(items.begin(), items.end(),
                    [](const auto& a, const auto& b) { return a->source.size() > b->source.size(); });
   // Batches of similar length; as many as there are threads, if there are lines for that.
-  const std::int64_t beam = options.sampling ? 1 : std::max(options.beam, options.nbest);
+  const std::int64_t beam = options.single() ? 1 : std::max(options.beam, options.nbest);
   const std::int64_t threads = pool.threads();
   const std::int64_t most = std::clamp<std::int64_t>((std::ssize(items) + threads - 1) / threads, 1,
                                                      std::max<std::int64_t>(1, kHypotheses / beam));

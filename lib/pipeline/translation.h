@@ -19,9 +19,11 @@ namespace mnemo {
 struct TranslationOptions {
   std::int64_t beam = 5;  ///< 1: greedy
   std::int64_t nbest = 1;
-  double length_penalty = 1.0;              ///< BeamOptions::length_penalty
-  double coverage_penalty = 0.0;            ///< factor of sum_i log(min(what unit i of the source got in all, 1))
-  double shortest = 0.0, longest = 2.0;     ///< units of a translation for one of the source, beside kMoreUnits
+  double length_penalty = 1.0;    ///< BeamOptions::length_penalty
+  double coverage_penalty = 0.0;  ///< factor of sum_i log(min(what unit i of the source got in all, 1))
+  /// Units of a translation, as factors of what train had on average for as many of the source
+  /// (TextTranslator::length_ratio); the longest beside kMoreUnits.
+  double shortest = 0.0, longest = 2.0;
   std::optional<SamplingOptions> sampling;  ///< instead of a beam: one sample of each line
   std::uint64_t seed = 1;                   ///< of samples
   std::vector<std::string> prefixes = {};   ///< empty, or what the translation of each line must begin with
@@ -30,8 +32,10 @@ struct TranslationOptions {
   bool unknown = false;   ///< whether a translation may have the unknown unit
   bool attention = true;  ///< whether translations have their attention, which of a long line takes much memory
 
-  /// Beyond longest times the units of the source.
   static constexpr std::int64_t kMoreUnits = 10;
+
+  /// One hypothesis a line.
+  bool single() const { return sampling || (beam == 1 && nbest == 1); }
 };
 
 /// A link between words: their numbers in the source and in the translation, from 0.
@@ -43,15 +47,15 @@ struct Translation {
   std::vector<std::int32_t> units;                                             ///< of the translation, without the end
   std::vector<std::string> source_units;                                       ///< as the model read them
   std::vector<std::pair<std::uint32_t, std::uint32_t>> source_places, places;  ///< of units: bytes [begin, end)
-  /// [units][source units] what each unit gave to each of the source; empty if TranslationOptions::attention is not
-  /// set.
+  /// [units][source units] what each unit gave to each of the source, 0 for very small shares; empty if
+  /// TranslationOptions::attention is not set.
   std::vector<std::vector<float>> attention;
 };
 
-/// The n best translations of each line, the best first; a line without units has the empty one. Lines are valid UTF-8.
-/// A line's translations do not depend on the others, nor on threads. `first_line` is the number of the first line,
-/// from 0, which names the random stream of a sample. Throws Error for a prefix or a term that the vocabulary cannot
-/// spell.
+/// The n best translations of each line with different texts, the best first, or fewer if the beam found no more; a
+/// line of blanks has the empty one. Lines are valid UTF-8. A line's translations do not depend on the others, nor on
+/// threads. `first_line` is the number of the first line, from 0, which names the random stream of a sample. Throws
+/// Error for a prefix or a term that the vocabulary cannot spell.
 std::vector<std::vector<Translation>> translate(const TextTranslator& model, std::span<const std::string> lines,
                                                 const TranslationOptions& options, ThreadPool& pool,
                                                 std::int64_t first_line = 0);

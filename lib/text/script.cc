@@ -63,4 +63,10 @@ bool is_unsegmented(char32_t value) {
                      [value](const Block& block) { return value >= block.first && value <= block.last; });
 }
 
+bool within_word(char32_t before, char32_t after) {
+  const std::uint8_t left = character_class(before), right = character_class(after);
+  if (is_unsegmented(before) || (left < kFirstScript && left != kNumber)) return false;
+  return left == right || right == kJoiningMark;
+}
+
 }  // namespace mnemo

@@ -24,6 +24,10 @@ std::uint8_t character_class(char32_t value);
 /// True for a code point of a script that has no blanks between words: Chinese, Japanese, Thai and others.
 bool is_unsegmented(char32_t value);
 
+/// True if the two code points are neighbours within one word: letters of one script that has blanks between words, or
+/// digits.
+bool within_word(char32_t before, char32_t after);
+
 /// The end of the subword word that begins at byte `at` < text.size(): an optional blank (U+0020) and the longest run
 /// of characters of one class after it, with their joining marks. Of several blanks only the last belongs to the word
 /// after them; those before it are a word of their own. `text` must be valid UTF-8, `at` a boundary.

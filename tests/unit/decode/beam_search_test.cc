@@ -449,3 +449,45 @@ TEST_CASE("terms within the beginning are met by it") {
   CHECK(constraint->complete());
   CHECK(constraint->wanted().empty());
 }
+
+TEST_CASE("a term of characters neither begins nor ends within a longer word") {
+  const Letters letters({"a", "b", "c", " ", "\u72d7", "\u732b"}, {.unit = Unit::kChar});
+  const RequiredText required = letters.required();
+  const auto spelled = [&](const std::string& term, const std::vector<std::string>& text) {
+    const auto constraint = required.constraint("", {term});
+    for (const std::string& unit : text) constraint->note(letters.vocabulary.find(unit));
+    return constraint->complete();
+  };
+  CHECK(spelled("ab", {"a", "b"}));
+  CHECK(spelled("ab", {"c", " ", "a", "b", " "}));
+  CHECK_FALSE(spelled("ab", {"c", "a", "b"}));
+  CHECK_FALSE(spelled("aab", {"a", "a", "a", "b"}));
+  CHECK_FALSE(spelled("ab", {"a", "b", "c"}));
+  CHECK(spelled("ab", {"a", "b", "c", " ", "a", "b"}));
+  // Where words have no blanks between them it may be anywhere.
+  CHECK(spelled("\u72d7", {"\u732b", "\u72d7", "\u732b"}));
+  // What would make it longer is not chosen.
+  const auto constraint = required.constraint("", {"ab"});
+  for (const char* unit : {"a", "b"}) constraint->note(letters.vocabulary.find(unit));
+  std::vector<std::uint8_t> blocked(static_cast<std::size_t>(letters.vocabulary.size()), 0);
+  constraint->block(blocked);
+  CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find("c"))] == 1);
+  CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find(" "))] == 0);
+  CHECK(blocked[static_cast<std::size_t>(letters.end)] == 0);
+  // A beginning may make it longer; then it comes once more.
+  const auto beside = required.constraint("abc", {"ab"});
+  for (const char* unit : {"a", "b", "c"}) beside->note(letters.vocabulary.find(unit));
+  CHECK_FALSE(beside->complete());
+  for (const char* unit : {" ", "a", "b"}) beside->note(letters.vocabulary.find(unit));
+  CHECK(beside->complete());
+}
+
+TEST_CASE("a beginning of graphemes is not cut within one") {
+  const Letters letters({"x", "x\u0304", "b"}, {.unit = Unit::kGrapheme});
+  const RequiredText required = letters.required();
+  const auto constraint = required.constraint("x\u0304b", {});
+  std::vector<std::uint8_t> blocked(static_cast<std::size_t>(letters.vocabulary.size()), 0);
+  constraint->block(blocked);
+  CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find("x"))] == 1);
+  CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find("x\u0304"))] == 0);
+}
