@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -30,7 +31,7 @@ namespace {
 constexpr std::int64_t kScoredLines = 512;
 constexpr std::int64_t kScoredUnits = 1 << 15;
 constexpr const char* kBlanks = " \t\u3000";  // a line of these alone separates poems
-constexpr std::string_view kBar = " ||| ";
+constexpr std::string_view kBar = " ||| ", kLastBar = " |||";
 
 struct ScoreOptions {
   std::string model, nbest, source, format_in, format = "tsv", invalid_utf8 = "error";
@@ -42,7 +43,8 @@ struct ScoreOptions {
 
 // ID and text of a line of an n-best list.
 std::pair<std::string_view, std::string_view> nbest_entry(std::string_view line, const LineReader& lines) {
-  const std::size_t begin = line.find(kBar);
+  std::size_t begin = line.find(kBar);
+  if (begin == std::string_view::npos && line.ends_with(kLastBar)) begin = line.size() - kLastBar.size();
   if (begin == std::string_view::npos)
     fail("{}:{}: expected ID{}TEXT, found no{}", lines.name(), lines.line_number(), kBar, kBar);
   // The bars of an empty text may have one blank between them.
@@ -148,16 +150,24 @@ class PairScoring {
  private:
   void score_file(const std::string& path) {
     const DataConfig& trained = model_->config().data;
-    const std::string format = !o_.format_in.empty() ? o_.format_in : trained.format == "jsonl" ? "jsonl" : "tsv";
+    std::string format = !o_.format_in.empty() ? o_.format_in : trained.format == "jsonl" ? "jsonl" : "tsv";
+    if (o_.format_in.empty() && trained.format == "parallel" && path.find(',') != std::string::npos &&
+        !std::filesystem::exists(path))
+      format = trained.format;
     PairOptions options{*pair_format_from_name(format), "", "", policy_};
     // Columns and keys of the training data belong to their format.
     if (format == trained.format) options.source = trained.source, options.target = trained.target;
-    const auto reader = PairReader::open(path, "", options);
+    const auto [source, target] =
+        options.format == PairFormat::kParallel ? two_paths(path) : std::pair(path, std::string());
+    const auto reader = PairReader::open(source, target, options);
     TextPair pair;
+    std::int64_t line = 0;
     while (reader->next(pair)) {
-      add("", pair.source, pair.target);
+      line = static_cast<std::int64_t>(pair.line);
+      add("", lines_before_ + line, pair.source, pair.target);
       if (!reader->next_is_ready()) answer();
     }
+    lines_before_ += line;
   }
 
   // Each entry's ID is the number of its line in the file of sources, from 0.
@@ -174,13 +184,14 @@ class PairScoring {
       if (error != std::errc() || end != id.data() + id.size() || number >= sources.size())
         fail("{}:{}: expected the number of a line of {}, which has {}, found \"{}\"", lines.name(),
              lines.line_number(), source_lines.name(), sources.size(), shown(id));
-      add(line, sources[number], text);
+      add(line, static_cast<std::int64_t>(number), sources[number], text);
       if (!lines.next_is_ready()) answer();
     }
   }
 
-  void add(const std::string& entry, std::string_view source, std::string_view target) {
+  void add(const std::string& entry, std::int64_t line, std::string_view source, std::string_view target) {
     entries_.push_back(entry);
+    lines_.push_back(line);
     targets_.emplace_back(target);
     pairs_.push_back(model_->encode(source, target));
     waiting_ += std::ssize(pairs_.back().source) + std::ssize(pairs_.back().target);
@@ -194,6 +205,7 @@ class PairScoring {
     for (std::size_t i = 0; i < pairs_.size(); ++i) append(i, scores[i], out);
     pairs_.clear();
     entries_.clear();
+    lines_.clear();
     targets_.clear();
     waiting_ = 0;
     put(out);
@@ -208,12 +220,12 @@ class PairScoring {
     if (!entries_[i].empty()) {
       out += fmt::format("{}{}{:.6f}\n", entries_[i], kBar, sum);
     } else if (o_.format == "jsonl") {
-      Json record{{"line", number_}};
+      Json record{{"line", lines_[i]}};
       record.update(score.json(model_->target().vocabulary));
       record["words"] = words_json(*model_, targets_[i], log_p);
       out += record.dump() + "\n";
     } else {
-      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", number_, score.units.size(), sum, score.perplexity());
+      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", lines_[i], score.units.size(), sum, score.perplexity());
     }
   }
 
@@ -222,8 +234,9 @@ class PairScoring {
   ThreadPool pool_;
   std::unique_ptr<TextTranslator> model_;
   std::vector<std::string> entries_, targets_;
+  std::vector<std::int64_t> lines_;  // of the pairs that wait, from 1, over all files
   std::vector<EncodedPair> pairs_;
-  std::int64_t waiting_ = 0, number_ = 0, units_ = 0;
+  std::int64_t waiting_ = 0, number_ = 0, units_ = 0, lines_before_ = 0;
   double log_probability_ = 0;
 };
 
@@ -313,7 +326,8 @@ void add_score(Command& program) {
       "tsv: LINE, UNITS, LOG_PROB, PERPLEXITY, separated by tabs, in nats. Each line is scored by itself, as the "
       "beginning of a text, and its end counts as a unit; with --cache or --dynamic the model adapts to earlier lines. "
       "Totals over all lines go to standard error.\n"
-      "For a translator FILE has pairs: source, tab, target on each line, or objects with source and target.\n"
+      "For a translator FILE has pairs: source, tab, target on each line, or objects with source and target; or it is "
+      "SOURCE,TARGET, two files line by line. LINE counts empty lines, too, which have no record.\n"
       "With --form, poems are separated by empty lines; tsv: POEM, 0, LOG_PROB, PERPLEXITY, RHYME, FAULTS, then for "
       "each line of verse POEM, LINE, TEXT, TONES, FAULTS, with 平 level, 仄 oblique, 通 either, ？ unknown, and ok "
       "where no rule is broken.";
@@ -328,8 +342,8 @@ void add_score(Command& program) {
   command.option("--source", "FILE", &o->source, "For a translator: the lines whose numbers, from 0, are the IDs")
       .needs("--nbest");
   command.option("--format-in", "", &o->format_in, "For a translator: format of the pairs")
-      .one_of({"tsv", "jsonl"})
-      .by_default("jsonl if the model was trained on it, else tsv");
+      .one_of({"parallel", "tsv", "jsonl"})
+      .by_default("jsonl if the model was trained on it; parallel if it was and FILE has a comma; else tsv");
   add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
   command.group("Output");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});

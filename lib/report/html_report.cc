@@ -167,7 +167,7 @@ void add_metrics(std::string& out, const ReportData& data) {
   out += "</tr></thead><tbody>";
   for (const std::string& metric : data.scores.listed) add_metric_row(out, data, metric);
   out += "</tbody></table></div>";
-  if (!data.multi_label && !data.tagger)
+  if (!data.multi_label && !data.tagger && !data.translator)
     out += R"(<p class="note">With one label a record, micro precision, recall and F1 all equal accuracy.</p>)";
 }
 

@@ -171,6 +171,14 @@ std::optional<PairFormat> pair_format_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::pair<std::string, std::string> two_paths(const std::string& argument) {
+  const std::size_t comma = argument.find(',');
+  if (comma == std::string::npos || comma == 0 || comma + 1 == argument.size())
+    throw UsageError(fmt::format("{}: parallel text is two files: expected SOURCE,TARGET, or --format-in tsv or jsonl",
+                                 escaped(argument)));
+  return {argument.substr(0, comma), argument.substr(comma + 1)};
+}
+
 std::unique_ptr<PairReader> PairReader::open(const std::string& path, const std::string& target_path,
                                              const PairOptions& options) {
   if (options.format == PairFormat::kParallel) {

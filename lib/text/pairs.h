@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/line_reader.h"
@@ -20,6 +21,10 @@ namespace mnemo {
 enum class PairFormat { kParallel, kTsv, kJsonl };
 
 std::optional<PairFormat> pair_format_from_name(std::string_view name);
+
+/// The two paths of "SOURCE,TARGET", as command lines name parallel text. Throws UsageError without a comma, or with an
+/// empty path.
+std::pair<std::string, std::string> two_paths(const std::string& argument);
 
 struct PairOptions {
   PairFormat format = PairFormat::kParallel;

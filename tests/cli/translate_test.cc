@@ -385,9 +385,10 @@ TEST_CASE("translate --glossary has each term of the line in its translation, be
   const std::string terms = f.file("g", "Hund\tbird\nschläft\tfish walks\nMann\ttree\n");
   for (const std::string& model : {f.words(), f.subwords()})
     for (const std::string beam : {"2", "5", "12"}) {
-      const std::string out = " " + f.translated_by(model, line, {"--glossary", terms, "--beam", beam});
-      CHECK_THAT(out, contains_text(" bird"));
-      CHECK_THAT(out, contains_text(" fish walks"));
+      std::string out = " " + f.translated_by(model, line, {"--glossary", terms, "--beam", beam});
+      out.back() = ' ';  // the line's end: a term is not the beginning of a longer word
+      CHECK_THAT(out, contains_text(" bird "));
+      CHECK_THAT(out, contains_text(" fish walks "));
       CHECK(out.find(" tree") == std::string::npos);
     }
   // A term beside a beginning that has another word in its place.
@@ -555,6 +556,12 @@ TEST_CASE("score gives the log p of a target given its source, per word on reque
     CHECK_THAT(rows[1], Catch::Matchers::StartsWith("2\t1\t-"));
     CHECK_THAT(rows[2], Catch::Matchers::StartsWith("3\t1\t-"));
     CHECK_THAT(tsv.err, contains_text("3 pairs, "));
+    // Two files line by line, as the model was trained on; a line without a pair is counted.
+    const Outcome two = f.mnemo({"score", model, f.path("dev.de") + "," + f.path("dev.en")});
+    REQUIRE(two.code == 0);
+    CHECK(lines_of(two.out).size() == f.sources[1].size());
+    CHECK(f.mnemo({"score", model, "--format-in", "tsv"}, pair + "\n\n" + pair + "\n").out ==
+          rows[0] + "\n3" + rows[0].substr(1) + "\n");
     const std::string line =
         TranslateJson{{"source", f.sources[1][0]}, {"target", f.targets[1][0]}, {"id", 7}}.dump() + "\n";
     const Outcome jsonl = f.mnemo({"score", model, "--format-in", "jsonl", "-f", "jsonl"}, line);
@@ -605,6 +612,9 @@ TEST_CASE("score rescores n-best lists of a translator, and writes what came bef
                  again = std::stod(after[i].substr(after[i].rfind(' ') + 1));
     if (words_in(before[i].substr(0, before[i].rfind(" |||"))) == 6) CHECK(again * 0.6 == Approx(found).margin(2e-4));
   }
+  // The blank after the bars of an empty translation may be lost.
+  CHECK(lines_of(f.mnemo({"score", f.words(), "--nbest", f.file("list", "0 ||| \n0 |||\n"), "--source", source}).out)
+            .size() == 2);
   const Outcome bad =
       f.mnemo({"score", f.words(), "--nbest", f.file("list", "0 ||| the dog\n99 ||| the dog\n"), "--source", source});
   CHECK_THAT(f.refused(bad), contains_text(f.path("list") + ":2: expected the number of a line of " + source));
@@ -698,9 +708,17 @@ TEST_CASE("pairs that are empty, uneven, long, repeated or found in dev are coun
   CHECK_THAT(all, contains_text("dev texts that occur in train: 1"));
   CHECK_THAT(all, contains_text(fmt::format("train: {} pairs", sources.size())));
   CHECK(all.find("left out") == std::string::npos);
-  const std::string less = dry({"--set", "data.max_ratio=3", "--set", "data.max_length=50"});
+  const TextRows limits{"--set", "data.max_ratio=3", "--set", "data.max_length=50"};
+  const std::string less = dry(limits);
   CHECK_THAT(less, contains_text("left out by data.max_length: 1 pair"));
   CHECK_THAT(less, contains_text("left out by data.max_ratio: 1 pair"));
+  // Training says so, too; a pair with two empty sides is uneven.
+  const std::string blank = TranslateJson{{"source", f.file("e.de", "\n\n" + joined(f.sources[0]))},
+                                          {"target", f.file("e.en", "\nthe dog\n" + joined(f.targets[0]))}}
+                                .dump();
+  CHECK_THAT(
+      f.train("short", {"--set", "data.train=" + blank, "--set", "training.epochs=1", "--set", "data.max_ratio=3"}).err,
+      contains_text("left out by data.max_ratio: 2 pairs"));
   CHECK_FALSE(std::filesystem::exists(f.path("never")));
   // Nothing is cut: the long pair is trained on, too.
   CHECK(f.train("long", {"--set", "data.train=" + train, "--set", "training.epochs=1"}).code == 0);

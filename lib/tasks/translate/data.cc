@@ -50,7 +50,7 @@ void TranslationData::describe_labels(const Log& log) const {
     constexpr std::size_t kExtreme = 9, kFew = 20;  // bytes, of which characters have up to four
     uneven += longer > kExtreme * shorter && longer > kFew ? 1 : 0;
   }
-  const std::string hint = leaves_out_ ? "" : "; data.max_ratio leaves them out";
+  const std::string hint = leaves_out_ ? "" : "; data.max_ratio leaves such pairs out";
   if (empty > 0)
     log(fmt::format("pairs of train with an empty side: {}, the first at {}{}", empty, train_pairs().place(first),
                     hint));
@@ -121,8 +121,9 @@ UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::int64_t source = std::ssize(pairs[i].source), target = std::ssize(pairs[i].target) - 1;
     const bool too_long = data.max_length > 0 && std::max(source, target) > data.max_length;
-    const bool uneven = data.max_ratio > 0 && static_cast<double>(std::max(source, target)) >
-                                                  data.max_ratio * static_cast<double>(std::min(source, target));
+    const bool uneven = data.max_ratio > 0 && (std::min(source, target) == 0 ||
+                                               static_cast<double>(std::max(source, target)) >
+                                                   data.max_ratio * static_cast<double>(std::min(source, target)));
     out.too_long += too_long ? 1 : 0;
     out.too_uneven += uneven && !too_long ? 1 : 0;
     if (!too_long && !uneven) out.places.push_back(static_cast<std::int64_t>(i));
@@ -134,13 +135,6 @@ std::vector<std::string> sources_of(const PairSet& pairs) {
   std::vector<std::string> out;
   out.reserve(pairs.entries.size());
   for (const PairSet::Entry& entry : pairs.entries) out.push_back(entry.source);
-  return out;
-}
-
-std::vector<std::string> targets_of(const PairSet& pairs) {
-  std::vector<std::string> out;
-  out.reserve(pairs.entries.size());
-  for (const PairSet::Entry& entry : pairs.entries) out.push_back(entry.target);
   return out;
 }
 

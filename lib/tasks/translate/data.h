@@ -67,6 +67,5 @@ UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig
 
 /// The sources, and the targets.
 std::vector<std::string> sources_of(const PairSet& pairs);
-std::vector<std::string> targets_of(const PairSet& pairs);
 
 }  // namespace mnemo

@@ -91,8 +91,10 @@ void TranslationReport::compare(const Report& other) {
   }
   if (main_metric_ == "loss") {
     if (loss_.wholes != theirs.loss_.wholes)
-      fail("{} cuts the targets into other units than {}: their loss per unit cannot be compared", other.model_name,
-           model_name);
+      fail(
+          "{} cuts the targets into other units than {}: their loss per unit cannot be compared; --metric bleu "
+          "compares their translations",
+          other.model_name, model_name);
     comparison_ = compare_ratios(loss_, theirs.loss_, main_metric_);
     return;
   }

@@ -12,12 +12,7 @@ namespace {
 // "SOURCE,TARGET" of a command line, for parallel text; the whole is the path of one file for other formats.
 DataFile named_pair(DataFile file, const DataConfig& data) {
   if (data.format != "parallel") return file;
-  const std::size_t comma = file.file.find(',');
-  if (comma == std::string::npos)
-    throw UsageError(fmt::format("{}: parallel text is two files: expected SOURCE,TARGET, or --format-in tsv or jsonl",
-                                 shown_path(file.file)));
-  file.target = file.file.substr(comma + 1);
-  file.file.resize(comma);
+  std::tie(file.file, file.target) = two_paths(file.file);
   return file;
 }
 
@@ -79,10 +74,6 @@ class TranslateTask : public Task {
     }
     describe_lengths(part, "source", std::move(sources), unknown_sources, print);
     describe_lengths(part, "target", std::move(targets), unknown_targets, print);
-    if (std::string_view(part) != "train") return;
-    const UsablePairs used = usable_pairs(encoded, model.config().data);
-    if (used.too_long > 0) print(fmt::format("left out by data.max_length: {}", counted(used.too_long, "pair")));
-    if (used.too_uneven > 0) print(fmt::format("left out by data.max_ratio: {}", counted(used.too_uneven, "pair")));
   }
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {

@@ -41,10 +41,14 @@ class TranslationTraining : public ModelTraining {
         used_(usable_pairs(pairs_, config.data).places),
         bleu_(bleu_tokens_for(config, dev_pairs_)) {
     if (used_.empty()) fail("{}: data.max_length and data.max_ratio leave no pair", data.train->files.front().path);
+    std::int64_t sources = 0, targets = 0;
     for (const std::int64_t place : used_) {
       lengths_.push_back(static_cast<std::int32_t>(pairs_[place].target.size()));
-      units_ += std::ssize(pairs_[place].source) + std::ssize(pairs_[place].target);
+      sources += std::ssize(pairs_[place].source);
+      targets += std::ssize(pairs_[place].target);
     }
+    units_ = sources + targets;
+    if (sources > 0) model.length_ratio = static_cast<double>(targets) / static_cast<double>(sources);
     begin_epoch(0);
   }
 
@@ -158,6 +162,14 @@ bool without_blanks(const PairSet& pairs) {
   return 2 * wide > letters && 10 * blanks < letters;
 }
 
+void report_left_out(const TextTranslator& model, const PairSet& train, const Log& log) {
+  const DataConfig& data = model.config().data;
+  if (data.max_length == 0 && data.max_ratio == 0) return;
+  const UsablePairs used = usable_pairs(encode_pairs(model, train), data);
+  if (used.too_long > 0) log(fmt::format("left out by data.max_length: {}", counted(used.too_long, "pair")));
+  if (used.too_uneven > 0) log(fmt::format("left out by data.max_ratio: {}", counted(used.too_uneven, "pair")));
+}
+
 }  // namespace
 
 std::string translation_metric(const Config& config) {
@@ -186,9 +198,10 @@ std::unique_ptr<TextTranslator> build_translator(const Config& config, const Rea
                  data.train_pairs().entries.size() + static_cast<std::uint64_t>(source.min_count));
   Vocabulary first =
       vocabulary_from(source, sources, nullptr, request.log, config.text.joint ? "source and target" : "source");
-  if (config.text.joint) return std::make_unique<TextTranslator>(config, first, first);
-  Vocabulary second = vocabulary_from(target, targets, nullptr, request.log, "target");
-  return std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
+  Vocabulary second = config.text.joint ? first : vocabulary_from(target, targets, nullptr, request.log, "target");
+  auto out = std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
+  report_left_out(*out, data.train_pairs(), request.log);
+  return out;
 }
 
 std::unique_ptr<ModelTraining> translation_training(const Config& config, const TranslationData& data,
