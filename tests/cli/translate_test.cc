@@ -600,7 +600,7 @@ TEST_CASE("score gives the log p of a target given its source, per word on reque
 TEST_CASE("score rescores n-best lists of a translator, and writes what came before a bad line") {
   const ToyTranslators& f = toys();
   const std::string source = f.path("dev.de");
-  const std::string list = f.translated(joined(f.sources[1]), {"--nbest", "2"});
+  const std::string list = f.translated(joined(f.sources[1]), {"--nbest", "2", "--length-penalty", "1"});
   const Outcome scored = f.mnemo({"score", f.words(), "--nbest", f.file("list", list), "--source", source});
   REQUIRE(scored.code == 0);
   const auto before = lines_of(list), after = lines_of(scored.out);
