@@ -184,7 +184,7 @@ class PairScoring {
       if (error != std::errc() || end != id.data() + id.size() || number >= sources.size())
         fail("{}:{}: expected the number of a line of {}, which has {}, found \"{}\"", lines.name(),
              lines.line_number(), source_lines.name(), sources.size(), shown(id));
-      add(line, static_cast<std::int64_t>(number), sources[number], text);
+      add(line, static_cast<std::int64_t>(lines.line_number()), sources[number], text);
       if (!lines.next_is_ready()) answer();
     }
   }

@@ -59,8 +59,6 @@ bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
   return byte ? *byte == '\n' || *byte == '\0' : vocabulary.text(unit).find('\n') != std::string_view::npos;
 }
 
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t") == std::string_view::npos; }
-
 // Whether a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.
 bool has_term(std::string_view line, std::string_view term) {
   const auto goes_on = [](std::string_view left, std::string_view right) {
@@ -269,7 +267,7 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
   std::vector<std::unique_ptr<Item>> items;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::string none;
-    if (is_blank(lines[i])) {
+    if (words_of(lines[i], model.source().text).empty()) {
       out[i].emplace_back();
       continue;
     }

@@ -32,6 +32,7 @@ struct TranslationOptions {
   bool unknown = false;   ///< whether a translation may have the unknown unit
   bool attention = true;  ///< whether translations have their attention, which of a long line takes much memory
 
+  /// Units beyond the longest, so that short lines have room.
   static constexpr std::int64_t kMoreUnits = 10;
 
   /// One hypothesis a line.

@@ -65,7 +65,7 @@ struct UsablePairs {
 };
 UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig& data);
 
-/// The sources, and the targets.
+/// The sources, in order.
 std::vector<std::string> sources_of(const PairSet& pairs);
 
 }  // namespace mnemo
