@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/finite.h"
-#include "kernels/elementwise.h"
 #include "kernels/softmax.h"
 
 // Every step extends all hypotheses to candidates, best units first, and the best candidates of all form the next beam.
@@ -25,7 +24,9 @@ void blocked_now(const std::vector<std::uint8_t>& always, const Constraint& cons
 }
 
 BeamSearch::BeamSearch(Index units, std::span<const std::int32_t> prompt, const BeamOptions& options)
-    : vocabulary_(units), options_(options), exponentials_(units) {
+    : vocabulary_(units), options_(options) {
+  for (std::size_t v = 0; v < options.blocked.size(); ++v)
+    if (options.blocked[v] != 0) always_blocked_.push_back(static_cast<std::int32_t>(v));
   beam_.push_back({{}, options.constraint ? options.constraint->clone() : nullptr, RepeatGuard(options.no_repeat)});
   for (const std::int32_t unit : prompt) beam_[0].guard.note(unit);
   done_ = options.length <= 0;
@@ -46,27 +47,24 @@ void BeamSearch::keep_best(std::vector<GeneratedText>& texts) const {
   if (std::ssize(texts) > options_.beam) texts.resize(static_cast<std::size_t>(options_.beam));
 }
 
-// Copies the scores, with -infinity for what is blocked; false if that is everything.
-bool BeamSearch::block(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating,
-                       std::span<const float> scores) {
+// Copies the scores, with -infinity for what is blocked.
+void BeamSearch::block(const Hypothesis& one, std::span<const float> scores) {
   allowed_.assign(scores.begin(), scores.end());
-  block_scores(blocked, allowed_);
-  if (repeating)
-    for (const std::int32_t v : *repeating) allowed_[v] = -INFINITY;
-  return !std::isinf(kernels::largest_of_row(vocabulary_, allowed_.data()));
+  if (one.constraint) return block_scores(blocked_, allowed_);
+  for (const std::int32_t v : always_blocked_) allowed_[v] = -INFINITY;
 }
 
 // A unit that would repeat a sequence is allowed only if no other is. The end is not while the text is too short.
 const float* BeamSearch::allowed_scores(const Hypothesis& one, std::span<const float> scores) {
   const RepeatGuard::Units* repeating = one.guard.repeating();
   const bool too_short = options_.end >= 0 && steps_ < options_.least;
-  if (options_.blocked.empty() && !one.constraint && !repeating && !too_short) return scores.data();
-  std::span<const std::uint8_t> blocked = options_.blocked;
-  if (one.constraint) {
-    blocked_now(options_.blocked, *one.constraint, vocabulary_, blocked_);
-    blocked = blocked_;
+  if (always_blocked_.empty() && !one.constraint && !repeating && !too_short) return scores.data();
+  if (one.constraint) blocked_now(options_.blocked, *one.constraint, vocabulary_, blocked_);
+  block(one, scores);
+  if (repeating) {
+    for (const std::int32_t v : *repeating) allowed_[v] = -INFINITY;
+    if (std::isinf(kernels::largest_of_row(vocabulary_, allowed_.data()))) block(one, scores);
   }
-  if (!block(blocked, repeating, scores)) block(blocked, nullptr, scores);
   // Unless nothing else may come.
   if (too_short && std::any_of(allowed_.begin(), allowed_.end(), [&](const float& score) {
         return !std::isinf(score) && &score != &allowed_[options_.end];
@@ -77,10 +75,10 @@ const float* BeamSearch::allowed_scores(const Hypothesis& one, std::span<const f
 
 void BeamSearch::add_candidates(Index b, std::span<const float> scores) {
   const Index V = vocabulary_;
-  if (kernels::has_non_finite(scores.data(), V)) fail_not_finite("the score of a unit");
   const float largest = kernels::largest_of_row(V, scores.data());
-  const double log_sum =
-      std::log(static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data())));
+  const auto sum = static_cast<double>(kernels::exp_sum_of_row(V, scores.data(), largest));
+  if (std::isnan(sum)) fail_not_finite("the score of a unit");
+  const double log_sum = std::log(sum);
   const float* allowed = allowed_scores(beam_[b], scores);
   // One of them may be the end unit, which takes no place in the beam.
   best_.resize(std::min(V, options_.beam + 1));

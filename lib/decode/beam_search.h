@@ -57,7 +57,7 @@ class BeamSearch : public Search {
   double rank(const GeneratedText& text, bool ended) const;
   void keep_best(std::vector<GeneratedText>& texts) const;
   const float* allowed_scores(const Hypothesis& one, std::span<const float> scores);
-  bool block(std::span<const std::uint8_t> blocked, const RepeatGuard::Units* repeating, std::span<const float> scores);
+  void block(const Hypothesis& one, std::span<const float> scores);
   void add_candidates(Index b, std::span<const float> scores);
   void add_wanted(Index b, const float* scores, const float* allowed, double shift);
   std::vector<Candidate> by_progress(const std::vector<Candidate>& sorted) const;
@@ -73,9 +73,10 @@ class BeamSearch : public Search {
   std::vector<Hypothesis> beam_, next_;
   std::vector<GeneratedText> ended_;
   std::vector<Candidate> candidates_;
-  std::vector<std::uint8_t> blocked_;          // [V]
-  std::vector<std::int32_t> best_;             // units of one hypothesis, the best first
-  std::vector<float> exponentials_, allowed_;  // [V]
+  std::vector<std::int32_t> always_blocked_;  // the units of options_.blocked
+  std::vector<std::uint8_t> blocked_;         // [V] what a constraint blocks too
+  std::vector<std::int32_t> best_;            // units of one hypothesis, the best first
+  std::vector<float> allowed_;                // [V]
 };
 
 /// A single sequence: the most probable unit at each step or, by the options, a sampled one.

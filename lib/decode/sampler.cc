@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "base/finite.h"
-#include "kernels/elementwise.h"
 #include "kernels/softmax.h"
 
 namespace mnemo {
@@ -26,7 +25,10 @@ void Sampler::note(std::int32_t unit) {
 }
 
 std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::uint8_t> blocked) {
-  if (kernels::has_non_finite(scores.data(), std::ssize(scores))) fail_not_finite("the score of a unit");
+  const auto V = std::ssize(scores);
+  const float largest = kernels::largest_of_row(V, scores.data());
+  const auto sum = static_cast<double>(kernels::exp_sum_of_row(V, scores.data(), largest));
+  if (std::isnan(sum)) fail_not_finite("the score of a unit");
   std::copy(scores.begin(), scores.end(), scores_.begin());
   const auto penalty = static_cast<float>(options_.repetition_penalty);
   for (const std::int32_t unit : seen_) {
@@ -37,9 +39,6 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
   std::int32_t unit = choose(blocked, repeating);
   if (unit < 0 && repeating) unit = choose(blocked, nullptr);
   if (unit < 0) return unit;
-  const auto V = std::ssize(scores);
-  const float largest = kernels::largest_of_row(V, scores.data());
-  const auto sum = static_cast<double>(kernels::exp_row(V, scores.data(), largest, 1.0f, exponentials_.data()));
   log_probability_ = finite(log_probability_ + (static_cast<double>(scores[unit] - largest) - std::log(sum)),
                             "the probability of a unit");
   note(unit);

@@ -8,6 +8,7 @@
 #include <hwy/contrib/math/math-inl.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/activations-inl.h"
 #include "kernels/softmax.h"
@@ -98,6 +99,20 @@ float exp_row(Index n, const float* x, float largest, float scale, float* out) {
   return total;
 }
 
+float exp_sum_of_row(Index n, const float* x, float largest) {
+  const Vector nan = hn::Set(kTag, std::numeric_limits<float>::quiet_NaN()), shift = hn::Set(kTag, largest);
+  const auto term = [&](Vector v) { return hn::IfThenElse(hn::IsFinite(v), exp_of(hn::Sub(v, shift)), nan); };
+  Vector sum = hn::Zero(kTag);
+  Index i = 0;
+  for (; i + kLanes <= n; i += kLanes) sum = hn::Add(sum, term(hn::LoadU(kTag, x + i)));
+  float total = hn::GetLane(hn::SumOfLanes(kTag, sum));
+  if (i == n) return total;
+  alignas(64) float last[kLanes];
+  hn::Store(term(Partial(n - i).load(x + i)), kTag, last);
+  for (Index k = 0; i + k < n; ++k) total += last[k];
+  return total;
+}
+
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -109,6 +124,7 @@ HWY_EXPORT(exp_columns);
 HWY_EXPORT(row_dots);
 HWY_EXPORT(largest_of_row);
 HWY_EXPORT(exp_row);
+HWY_EXPORT(exp_sum_of_row);
 HWY_EXPORT(best_of_row);
 
 void largest_of_columns(Index classes, Index n, const float* bias, const float* x, Index ldx, float* largest) {
@@ -131,6 +147,10 @@ void best_of_row(Index n, const float* x, Index most, std::int32_t* places) {
 
 float exp_row(Index n, const float* x, float largest, float scale, float* out) {
   return HWY_DYNAMIC_DISPATCH(exp_row)(n, x, largest, scale, out);
+}
+
+float exp_sum_of_row(Index n, const float* x, float largest) {
+  return HWY_DYNAMIC_DISPATCH(exp_sum_of_row)(n, x, largest);
 }
 
 }  // namespace mnemo::kernels

@@ -31,4 +31,7 @@ void best_of_row(Index n, const float* x, Index most, std::int32_t* places);
 /// out[i] = exp((x[i] - largest) * scale), for arguments of at most 0; returns their sum, in a fixed order.
 float exp_row(Index n, const float* x, float largest, float scale, float* out);
 
+/// The same bits as the sum that exp_row returns with scale 1, without storing its terms; NaN if a value is not finite.
+float exp_sum_of_row(Index n, const float* x, float largest);
+
 }  // namespace mnemo::kernels

@@ -742,7 +742,20 @@ TEST_CASE("softmax of one row: the largest value, exponentials and their sum aga
         }
         REQUIRE(sum == Approx(exact_sum).epsilon(1e-6));
         REQUIRE(out[n] == -1.0f);
+        if (scale == 1.0f) REQUIRE(static_cast<double>(exp_sum_of_row(n, x.data(), largest)) == sum);
       }
+  });
+}
+
+TEST_CASE("the sum of a row's exponentials is NaN where a value is not finite") {
+  on_every_target([] {
+    for (const Index n : kSizes)
+      for (const float bad : {NAN, INFINITY, -INFINITY})
+        for (const Index at : {Index{0}, n / 2, n - 1}) {
+          auto x = random_values(n, 8);
+          x[at] = bad;
+          REQUIRE(std::isnan(exp_sum_of_row(n, x.data(), largest_of_row(n, x.data()))));
+        }
   });
 }
 
