@@ -39,8 +39,23 @@ compile() {
 }
 export -f compile
 export out
+# batch NAME SOURCE...: a source that includes the others, as reading headers is most of their work; prints its path. It
+# is written anew only if it differs, and counts as newer when one of them is.
+batch() {
+  local path="$out/$1.cc" text source
+  shift
+  text="$(printf '#include "%s"\n' "$@")"
+  [[ -e "$path" && "$text" == "$(<"$path")" ]] || echo "$text" >"$path"
+  for source; do [[ ! "$source" -nt "$path" ]] || touch "$path"; done
+  echo "${path#"$PWD/"}"
+}
 # Without the source for JSON, which these folders do not use.
-mapfile -t sources < <(printf '%s\n' lib/base/*.cc lib/kernels/*.cc lib/nn/*.cc | grep -v '/json[.]cc$')
+mapfile -t base < <(printf '%s\n' lib/base/*.cc | grep -v '/json[.]cc$')
+layers=(lib/nn/*.cc)
+sources=(lib/kernels/*.cc "$(batch base "${base[@]}")")
+for ((i = 0; i < ${#layers[@]}; i += 6)); do
+  sources+=("$(batch "layers_$((i / 6))" "${layers[@]:i:6}")")
+done
 runs=no
 # Catch2 3 is a library, which is not fetched.
 if [[ -e "$libraries/libhwy.so.1" && -e /usr/include/catch2/catch.hpp ]]; then
