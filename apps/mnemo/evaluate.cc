@@ -120,7 +120,8 @@ void add_evaluate(Command& program) {
       "Exit code 3: a --min was not reached.";
   auto o = std::make_shared<EvaluateOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
-  command.argument("DATA", &o->data, "Labelled data, or text; - is standard input");
+  command.argument("DATA", &o->data,
+                   "Labelled data, text, or pairs (parallel files as SOURCE,TARGET); - is standard input");
   command.group("Metrics");
   command.option("--train", "DATA", &o->train,
                  "Training data: two baselines are fitted to it and reported beside the model");

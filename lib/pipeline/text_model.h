@@ -68,6 +68,8 @@ class TextModel {
   virtual const char* task() const = 0;
   /// Whether models of other tasks may start from its units, vectors and layers: a language model's.
   virtual bool lends_layers() const { return false; }
+  /// Whether a model that starts from this one has its units, not only those of its own training data.
+  virtual bool lends_units() const { return lends_layers(); }
   const Config& config() const { return config_; }
   const ModelMetadata& metadata() const { return metadata_; }
 

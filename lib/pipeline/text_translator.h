@@ -89,6 +89,7 @@ class TextTranslator : public TextModel {
   const Translator& network() const { return *network_; }
   const Vocabulary& vocabulary() const override { return source_.vocabulary; }
   const char* task() const override { return kTask; }
+  bool lends_units() const override { return true; }
 
   /// Units of the target for each of the source, over train: a search takes its limits of length from it.
   double length_ratio = 1.0;

@@ -23,9 +23,10 @@ constexpr const char* kTable = "embedding.weight";
 
 // Options that must be equal, since otherwise weights of the same shape would mean something else.
 const std::vector<const char*> kCellKeys{"model.cell", "model.reset_after", "model.activation", "model.layer_norm"};
-const std::vector<const char*> kLanguageModelKeys{"text.unit",       "text.normalize",   "text.lowercase",
-                                                  "text.digits",     "model.projection", "model.hidden",
-                                                  "model.embedding", "model.residual"};
+// Those for a model that lends its units, and for one that lends its layers.
+const std::vector<const char*> kUnitKeys{"text.unit",      "text.target_unit", "text.joint",
+                                         "text.normalize", "text.lowercase",   "text.digits"};
+const std::vector<const char*> kLayerKeys{"model.projection", "model.hidden", "model.embedding", "model.residual"};
 
 std::vector<std::string> differences(const std::vector<const char*>& keys, const Config& config, const Config& theirs) {
   const Json mine = config_to_json(config), other = config_to_json(theirs);
@@ -73,8 +74,11 @@ class Start {
       throw UsageError(
           "--init-from: a language model brings its own vectors, and text.pretrained others; omit one of them");
     std::vector<std::string> found = differences(kCellKeys, mine, its);
-    if (lends_)
-      for (std::string& one : differences(kLanguageModelKeys, mine, its)) found.push_back(std::move(one));
+    const auto check_keys = [&](const std::vector<const char*>& keys) {
+      for (std::string& one : differences(keys, mine, its)) found.push_back(std::move(one));
+    };
+    if (old_.lends_units()) check_keys(kUnitKeys);
+    if (lends_) check_keys(kLayerKeys);
     if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, abridged(found));
   }
 
@@ -154,7 +158,7 @@ class Start {
     count_layer(p);
   }
 
-  void count_layer(const Parameter& p) { out_.layers += p.name.starts_with("rnn.weight_ih_l") ? 1 : 0; }
+  void count_layer(const Parameter& p) { out_.layers += p.name.find(".weight_ih_l") != std::string::npos ? 1 : 0; }
 
   TextModel& model_;
   const TextModel& old_;
@@ -175,11 +179,13 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits&
   auto out = TextModel::load(path);
   if ((task.borrows && out->lends_layers()) || (task.restarts && std::string_view(out->task()) == task.name))
     return out;
-  throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from a language model{}", path, task.name,
-                               task.restarts ? ", or from another model of its task" : ""));
+  throw UsageError(fmt::format("--init-from: {}: a run of the task {} starts from {}", path, task.name,
+                               task.borrows && task.restarts ? "a language model, or from another model of its task"
+                               : task.borrows                ? "a language model"
+                                                             : "another model of its task"));
 }
 
-const TextModel* lender_of(const TextModel* start) { return start && start->lends_layers() ? start : nullptr; }
+const TextModel* lender_of(const TextModel* start) { return start && start->lends_units() ? start : nullptr; }
 
 GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   const Json its = config_to_json(start.config());
@@ -188,7 +194,8 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
     if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
   };
   for (const char* key : kCellKeys) take(key);
-  for (const char* key : kLanguageModelKeys) take(key);
+  for (const char* key : kUnitKeys) take(key);
+  for (const char* key : kLayerKeys) take(key);
   if (config.task == start.config().task)
     for (const Option& o : options())
       if (o.key.starts_with("model.") || o.key.starts_with("text.ngrams.")) take(o.key);
@@ -218,6 +225,10 @@ Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& trai
 
 CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log) {
   const CarriedOver out = Start(model, old, path, log).run();
+  if (old.lends_units() && !old.lends_layers()) {
+    log(fmt::format("{}: its units and all weights carried over", path));
+    return out;
+  }
   std::string line = fmt::format("{}: vectors of {} of {} units and {} layers carried over", path, out.units,
                                  model.vocabulary().size() - 1, out.layers);
   if (const std::size_t rows = model.output_rows().size(); rows > 0 && out.output)

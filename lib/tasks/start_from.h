@@ -1,5 +1,5 @@
 // New models that start from the weights of an old one: any from a language model (Dai & Le 2015, "Semi-supervised
-// Sequence Learning"), a classifier also from a classifier.
+// Sequence Learning"), a classifier also from a classifier, a translator from a translator.
 #pragma once
 
 #include <cstdint>
@@ -39,10 +39,11 @@ struct CarriedOver {
 
 /// Copies the weights that the two models have in common. Rows of tables are matched by name: vectors by unit, n-grams
 /// if both hash into the same number of buckets, outputs by label or unit; an adaptive softmax only if the units are
-/// the same. Other weights are copied as a whole. A language model gives its recurrent layers, from the first on, as
-/// the forward direction (further inputs of a layer keep their initial weights) and, to another language model, its
-/// initial state and output. From a model of the same task everything must fit. Throws Error, with all that does not
-/// fit; `path` names the old model in messages. `log` gets a summary.
+/// the same. A translator has the old one's units and all its weights. Other weights are copied as a whole. A language
+/// model gives its recurrent layers, from the first on, as the forward direction (further inputs of a layer keep their
+/// initial weights) and, to another language model, its initial state and output. From a model of the same task
+/// everything must fit. Throws Error, with all that does not fit; `path` names the old model in messages. `log` gets a
+/// summary.
 CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log);
 
 }  // namespace mnemo

@@ -775,6 +775,37 @@ TEST_CASE("the two sides have a vocabulary each, or a joint one") {
   CHECK(f.mnemo({"translate", f.path("mixed/model.safetensors"), f.path("dev.de")}).code == 0);
 }
 
+TEST_CASE("a translator starts from another one, with its units and weights") {
+  const ToyTranslators& f = toys();
+  const std::string more = f.file(
+      "more.tsv", "der kleine Fuchs singt\tthe small fox sings\n" + f.sources[0][0] + "\t" + f.targets[0][0] + "\n");
+  const std::vector<std::string> onwards{"--set", "data.train=" + more,         "--set", "data.format=tsv",
+                                         "--set", "data.dev=dev.tsv",           "--set", "training.epochs=1",
+                                         "--set", "training.learning_rate=1e-6"};
+  const auto started = [&](const std::string& name, const std::vector<std::string>& own) {
+    std::vector<std::string> all(onwards);
+    all.insert(all.end(), own.begin(), own.end());
+    return f.train(name, all);
+  };
+  for (const std::string& model : {f.words(), f.subwords()}) {
+    // The model's unit is the default of a run that does not name one.
+    const std::string unit = model == f.words() ? "word" : "subword";
+    const Outcome o = started("onwards-" + unit, {"--init-from", model, "--set", "text.unit=" + unit});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK_THAT(o.err, contains_text("its units and all weights carried over"));
+    CHECK(f.translated_by(f.path("onwards-" + unit + "/model.safetensors"), joined(f.sources[1])) ==
+          joined(f.targets[1]));
+  }
+  CHECK_THAT(f.refused(started("onwards", {"--init-from", f.words(), "--set", "text.unit=char"})),
+             contains_text("text.unit is \"char\", the model's is \"word\""));
+  CHECK_THAT(f.refused(started("onwards", {"--init-from", f.words(), "--set", "model.hidden=12"})),
+             contains_text("its weights do not fit"));
+  // Without it the new words alone do not make a translator of the old ones.
+  REQUIRE(started("anew", {}).code == 0);
+  CHECK(f.translated_by(f.path("anew/model.safetensors"), joined(f.sources[1])) != joined(f.targets[1]));
+}
+
 TEST_CASE("quantize writes an int8 translator with BLEU before and after, which translates as well") {
   const ToyTranslators& f = toys();
   const std::string narrow = f.path("narrow.safetensors");

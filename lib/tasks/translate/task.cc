@@ -38,7 +38,6 @@ class TranslateTask : public Task {
                                         .command = "translate",
                                         .arguments = "FILE",
                                         .counted = "lines",
-                                        .restarts = false,
                                         .borrows = false,
                                         .scored = Scored::kPairs};
     return kTraits;
@@ -51,8 +50,8 @@ class TranslateTask : public Task {
   }
 
   std::unique_ptr<TextModel> build(const Config& config, const ReadRequest& request, const TaskData& data,
-                                   const TextModel*) const override {
-    return build_translator(config, request, static_cast<const TranslationData&>(data));
+                                   const TextModel* from) const override {
+    return build_translator(config, request, static_cast<const TranslationData&>(data), from);
   }
 
   std::unique_ptr<ModelTraining> training(const Config& config, const TaskData& data, TextModel& model) const override {

@@ -184,7 +184,13 @@ BleuTokens bleu_tokens_for(const Config& config, const PairSet& pairs) {
 }
 
 std::unique_ptr<TextTranslator> build_translator(const Config& config, const ReadRequest& request,
-                                                 const TranslationData& data) {
+                                                 const TranslationData& data, const TextModel* from) {
+  if (from) {
+    const auto& old = static_cast<const TextTranslator&>(*from);
+    auto out = std::make_unique<TextTranslator>(config, old.source().vocabulary, old.target().vocabulary);
+    report_left_out(*out, data.train_pairs(), request.log);
+    return out;
+  }
   const TextConfig source = source_text(config), target = target_text(config);
   const Tokenizer source_tokenizer(tokenizer_options(source)), target_tokenizer(tokenizer_options(target));
   VocabularyBuilder sources, targets;

@@ -15,8 +15,9 @@ std::string translation_metric(const Config& config);
 /// How BLEU cuts the references: data.bleu or, for auto, by the model's units and the references' script.
 BleuTokens bleu_tokens_for(const Config& config, const PairSet& pairs);
 
+/// With the vocabularies of train or, if `from` is a translator, its.
 std::unique_ptr<TextTranslator> build_translator(const Config& config, const ReadRequest& request,
-                                                 const TranslationData& data);
+                                                 const TranslationData& data, const TextModel* from);
 
 std::unique_ptr<ModelTraining> translation_training(const Config& config, const TranslationData& data,
                                                     TextTranslator& model);
