@@ -8,7 +8,7 @@ namespace mnemo {
 
 struct Highlight {
   std::size_t begin, end;  ///< bytes of the text
-  int colour;              ///< as ECMA-48 numbers them: 31 red to 36 cyan
+  int colour;              ///< as ECMA-48 numbers them: 31 red to 36 cyan, 41 to 46 behind the text
 };
 
 }  // namespace mnemo

@@ -49,6 +49,16 @@ struct OwnVector {
   float initial;
 };
 
+/// A value of each unit at each step, by the name that the equations in the headers of the kernels give it, and where a
+/// forward pass that keeps all rows leaves it.
+struct CellValue {
+  enum class Source { kGate, kRestOfGate, kKept, kCell, kOutput };  // kRestOfGate: 1 - gate
+
+  const char* name;
+  Source source;
+  Index block = 0;  // of the row of gates, or of what is kept
+};
+
 struct CellTraits {
   using Forward = void (*)(const kernels::CellForward&);
   using Backward = void (*)(const kernels::CellBackward&);
@@ -75,7 +85,8 @@ struct CellTraits {
     float sign;  // of the bias that makes the cell remember
   };
   std::optional<ForgetGate> forget = std::nullopt;
-  Index own_bias = -1;  // where the gates' bias is one of the own vectors: its first block
+  std::vector<CellValue> values = {};  // what a trace shows: gates, then states
+  Index own_bias = -1;                 // where the gates' bias is one of the own vectors: its first block
 
   /// Recurrent gates of the first product: all, or all but the last if there is a `reset`.
   Index first_product_gates() const { return hidden_gates - (reset ? 1 : 0); }

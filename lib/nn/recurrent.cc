@@ -12,6 +12,7 @@
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
 #include "nn/cell_step.h"
+#include "nn/cell_trace.h"
 #include "nn/dropout.h"
 #include "nn/mask_streams.h"
 #include "nn/recurrent_layer.h"
@@ -158,7 +159,7 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Precisio
   }
 }
 
-Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) : options_(options) {
+Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) : name_(name), options_(options) {
   if (const auto conflicts = recurrent_conflicts(options); !conflicts.empty()) fail("{}", fmt::join(conflicts, "; "));
   const Index D = directions(), P = options.output();
   for (Index l = 0; l < options.layers; ++l)
@@ -314,6 +315,7 @@ LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, c
                .y = tape.allocate(packing.tokens(), D * P),
                .direction = {},
                .training = tape.training(),
+               .keeps_rows = tape.training() || tape.trace,
                .zero = start.zero};
   for (Index i = 0; i < D; ++i) {
     DirectionRun& d = run.direction[i];
@@ -362,6 +364,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
                       options_.variational ? &packing : nullptr);
     LayerRun run = layer_run(tape, packing, l, input, start);
     forward_layer(tape, run);
+    if (tape.trace) trace_cells(run, name_, l, *tape.trace);
     tape.record([&tape, run, l, start] {
       const LayerGradients state = layer_gradients(run, l, start);
       backward_layer(tape, run, state);

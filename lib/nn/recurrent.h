@@ -177,6 +177,7 @@ class Recurrent {
   static LayerGradients layer_gradients(const LayerRun& run, Index layer, const Start& start);
   static void add_initial_gradients(const LayerRun& run, Index layer, const LayerGradients& state, const Start& start);
 
+  std::string name_;
   RecurrentOptions options_;
   std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]
   std::vector<std::unique_ptr<Linear>> carries_;                 // highway: of layer 1 on

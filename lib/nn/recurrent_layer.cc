@@ -58,7 +58,7 @@ Before before(const Packing& packing, Index direction, Index t) {
 // The state that `step` left, from the tile's first row on.
 Previous previous_state(const LayerRun& run, const Tile& tile, Index step) {
   const DirectionRun& d = run.direction[tile.direction];
-  const Index row = run.packing->offset(step) + tile.first, state = run.training ? row : tile.first;
+  const Index row = run.packing->offset(step) + tile.first, state = run.keeps_rows ? row : tile.first;
   const Rows h{run.y_row(tile.direction, row), tile.step * run.output_stride()};
   return {h,
           d.fed ? Rows{d.fed + row * run.output(), tile.step * run.output()} : h,
@@ -80,7 +80,7 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
   if (from == to) return;
   const DirectionRun& d = run.direction[tile.direction];
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step;
-  const Index row = run.packing->offset(t) + b, rows = to - from, state = run.training ? row : b;
+  const Index row = run.packing->offset(t) + b, rows = to - from, state = run.keeps_rows ? row : b;
   const CellStep step{.rows = rows,
                       .begin = tile.begin,
                       .end = tile.end,
@@ -170,21 +170,21 @@ void copy_final_state(const LayerRun& run, Index direction) {
     const Index row = length == 0 ? 0 : run.packing->row(b, direction == 0 ? length - 1 : 0);
     std::copy_n(length > 0 ? run.y_row(direction, row) : d.h0 ? d.h0 + b * P : run.zero, P, d.hn + b * P);
     if (!d.cn) continue;
-    const float* c = length > 0 ? d.c + (run.training ? row : b) * H : d.c0 ? d.c0 + b * H : run.zero;
+    const float* c = length > 0 ? d.c + (run.keeps_rows ? row : b) * H : d.c0 ? d.c0 + b * H : run.zero;
     std::copy_n(c, H, d.cn + b * H);
   }
 }
 
 void allocate(Tape& tape, LayerRun& run, Index gate_rows) {
-  const Index H = run.hidden(), N = run.packing->tokens(), rows = run.training ? N : run.packing->sequences();
+  const Index H = run.hidden(), N = run.packing->tokens(), rows = run.keeps_rows ? N : run.packing->sequences();
   for (Index i = 0; i < run.directions(); ++i) {
     DirectionRun& d = run.direction[i];
     d.gates = tape.arena.allocate(gate_rows * run.gates_stride());
     if (run.cell->cell_state) d.c = tape.arena.allocate(rows * H);
     // Even if nothing is kept: its presence tells the kernel that a gradient will be needed.
-    if (run.training || run.cell->kept_in_inference)
+    if (run.keeps_rows || run.cell->kept_in_inference)
       d.kept = tape.arena.allocate(std::max<Index>(1, rows * run.kept_size()));
-    if (d.c && !run.training && run.zoneout()) d.c_before = tape.arena.allocate(rows * H);
+    if (d.c && !run.keeps_rows && run.zoneout()) d.c_before = tape.arena.allocate(rows * H);
     if (run.options->projection > 0) d.raw = tape.arena.allocate(rows * H);
   }
 }
@@ -218,7 +218,7 @@ void draw_masks(Tape& tape, LayerRun& run, Index layer) {
 
 void forward_layer(Tape& tape, LayerRun& run) {
   const Packing& packing = *run.packing;
-  const auto bounds = chunk_bounds(packing, run.training ? packing.tokens() : kInferenceRows);
+  const auto bounds = chunk_bounds(packing, run.keeps_rows ? packing.tokens() : kInferenceRows);
   const Index chunks = static_cast<Index>(bounds.size()) - 1;
   Index most = 0;
   for (Index k = 0; k < chunks; ++k) most = std::max(most, packing.offset(bounds[k + 1]) - packing.offset(bounds[k]));
@@ -532,12 +532,12 @@ void backward_layer(Tape& tape, LayerRun run, LayerGradients state) {
 }
 
 void begin_steps(Tape& tape, LayerRun& run) {
-  allocate(tape, run, run.training ? run.packing->tokens() : run.packing->sequences());
+  allocate(tape, run, run.keeps_rows ? run.packing->tokens() : run.packing->sequences());
 }
 
 void forward_step(Tape& tape, const LayerRun& run, Index t) {
   const DirectionRun& d = run.direction[0];
-  const Index row = run.packing->offset(t), first_row = run.training ? 0 : row, stride = run.gates_stride();
+  const Index row = run.packing->offset(t), first_row = run.keeps_rows ? 0 : row, stride = run.gates_stride();
   const kernels::Product inputs{run.packing->rows_at(t),
                                 run.x.value + row * run.x.columns,
                                 run.x.columns,

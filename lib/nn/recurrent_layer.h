@@ -13,7 +13,7 @@ inline std::uint32_t stream_of(const RecurrentOptions& options, Index layer, Ind
   return options.stream + static_cast<std::uint32_t>(2 * layer + direction);
 }
 
-// Working arrays of one direction of a layer. Those marked [rows] are [N, ...] in training and [B, ...] in inference.
+// Working arrays of one direction of a layer. Those marked [rows] are [N, ...] where all rows are kept, else [B, ...].
 struct DirectionRun {
   RecurrentDirection* weights;
   const float* h0 = nullptr;           // [B, P] or null: zero
@@ -21,10 +21,10 @@ struct DirectionRun {
   const float* c0 = nullptr;           // [B, H] or null: zero
   float* hn = nullptr;                 // [B, P]
   float* cn = nullptr;                 // [B, H]
-  float* gates = nullptr;              // training: [N, blocks H]; inference: [rows of a chunk, blocks H]
+  float* gates = nullptr;              // all rows kept: [N, blocks H]; else [rows of a chunk, blocks H]
   float* c = nullptr;                  // [rows, H]
-  float* kept = nullptr;               // [rows, kept_size]; null in inference, except for cells that need it
-  float* c_before = nullptr;           // [B, H] in inference with zoneout: c before a step, which overwrites c
+  float* kept = nullptr;               // [rows, kept_size]; null unless rows are kept, except for cells that need it
+  float* c_before = nullptr;           // [B, H] with zoneout, where c is overwritten by a step: c before it
   float* raw = nullptr;                // [rows, H] h before the projection
   float* dprojected = nullptr;         // [N, P] gradient of the projection's output
   float* fed = nullptr;                // [N, P] h as the next step's product takes it, if state dropout changes it
@@ -43,6 +43,7 @@ struct LayerRun {
   Activation y;               // [N, D * P]
   DirectionRun direction[2];  // [D]
   bool training;
+  bool keeps_rows;              // of all steps: in training, and where a trace is taken
   const float* zero = nullptr;  // [max(H, P)]
 
   Index hidden() const { return options->hidden; }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "nn/cell_trace.h"
 #include "nn/dropout.h"
 #include "nn/recurrent_layer.h"
 
@@ -100,6 +101,8 @@ Activation RecurrentSteps::step(const Activation& x) {
     given = b.layers.connect(b.tape, l, given, b.rows(layer.run.y));
   }
   ++b.next;
+  for (Index l = 0; b.tape.trace && b.next == b.packing.steps() && l < std::ssize(b.layer); ++l)
+    trace_cells(b.layer[l].run, b.layers.name_, l, *b.tape.trace);
   return given;
 }
 

@@ -15,6 +15,7 @@
 
 namespace mnemo {
 
+struct CellTrace;
 struct Parameter;
 
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
@@ -65,6 +66,7 @@ class Tape {
   ThreadPool& pool;
   Arena& arena;
   const std::uint64_t seed, step;
+  CellTrace* trace = nullptr;  ///< where recurrent layers leave what their cells computed; null: nowhere
 
  private:
   Mode mode_;

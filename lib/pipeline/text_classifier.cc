@@ -138,6 +138,23 @@ std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Works
   return out;
 }
 
+Observed TextClassifier::observe(const std::string& text, Workspace& workspace) const {
+  Observed out;
+  EncodedText encoded;
+  encode(text, encoded);
+  check_has_units(encoded.tokens.size());
+  Corpus corpus;
+  corpus.add(encoded);
+  const std::vector<std::int64_t> only{0};
+  const Corpus::Batch batch = corpus.batch(only);
+  workspace.arena.reset();
+  Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+  tape.trace = &out.trace;
+  network().forward(tape, batch.packing, batch.bags);
+  out.units["rnn"] = units_of(text, encoded.tokens);
+  return out;
+}
+
 std::vector<float> TextClassifier::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,
                                                         std::vector<std::size_t>& lengths) const {
   Corpus corpus;

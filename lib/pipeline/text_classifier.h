@@ -56,6 +56,7 @@ class TextClassifier : public TextModel {
 
   /// The most probable label of each record's "text", or with multi_label those of at least one half.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  Observed observe(const std::string& text, Workspace& workspace) const override;
 
   Classifier& network() override { return *network_; }
   const Classifier& network() const { return *network_; }

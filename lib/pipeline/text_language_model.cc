@@ -162,6 +162,37 @@ std::vector<Json> TextLanguageModel::answer(const std::vector<Json>& records, Wo
   return out;
 }
 
+Observed TextLanguageModel::observe(const std::string& text, Workspace& workspace) const {
+  if (has_records() && text.find('\n') != std::string::npos)
+    fail("the text has a line break, expected one line: the model reads records");
+  Observed out;
+  std::vector<std::string>& units = out.units["rnn"];
+  std::vector<std::int32_t> ids;
+  Tokens tokens;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    encode_line(line, tokens, ids);
+    units.emplace_back("\n");
+    if (has_conditions()) units.emplace_back(kBody);
+    for (std::string& unit : units_of(line, tokens)) units.push_back(std::move(unit));
+    begin = end + 1;
+  }
+  // The network reads the unit before each of those that it predicts.
+  const std::vector<std::int32_t> lengths{static_cast<std::int32_t>(ids.size())};
+  Packing packing(lengths);
+  std::vector<std::int32_t> read(ids.size()), predicted(ids.size());
+  place_units(
+      [&](std::int64_t first, std::span<std::int32_t> to) { std::copy_n(ids.begin() + first, to.size(), to.begin()); },
+      0, lengths[0], text_end(), packing, 0, read, predicted);
+  workspace.arena.reset();
+  Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+  tape.trace = &out.trace;
+  const LanguageModel::Batch batch = network().batch(std::move(packing), read, std::move(predicted), false, 0, 0);
+  network().forward(tape, batch, nullptr);
+  return out;
+}
+
 std::string UnitJoiner::add(std::int32_t id) {
   const std::string_view text = model_.vocabulary().text(id);
   if (model_.vocabulary().subwords())

@@ -66,6 +66,7 @@ class TextLanguageModel : public TextModel {
 
   /// The output of `score --format jsonl` for each record's "text", a line.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  Observed observe(const std::string& text, Workspace& workspace) const override;
 
   LanguageModel& network() override { return *network_; }
   const LanguageModel& network() const { return *network_; }

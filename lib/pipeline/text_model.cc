@@ -86,6 +86,17 @@ double TextModel::verify(ThreadPool& pool) const {
   return largest_difference(sample_probabilities(texts, pool, lengths), expected);
 }
 
+std::vector<std::string> units_of(std::string_view text, const Tokens& tokens) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    out.emplace_back(text.substr(tokens.begin(i), tokens.end(i) - tokens.begin(i)));
+  return out;
+}
+
+void check_has_units(std::size_t units) {
+  if (units == 0) fail("the text has no units");
+}
+
 std::string text_of_record(const Json& record, std::size_t number, const char* key) {
   const auto found = record.is_object() ? record.find(key) : record.end();
   if (!record.is_object() || found == record.end() || !found->is_string())

@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "nn/arena.h"
 #include "nn/network.h"
+#include "nn/observed.h"
+#include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace mnemo {
@@ -57,6 +59,10 @@ class TextModel {
   /// The answers for records as `--format jsonl` prints them, one for each, in order; a record's answer does not depend
   /// on the others. Throws Error for a record without the keys that the task needs.
   virtual std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const = 0;
+
+  /// What its recurrent layers compute while it reads a text of valid UTF-8, to the bit what they do when it answers: a
+  /// translator's decoder reads the best translation. Throws Error for a text without units.
+  virtual Observed observe(const std::string& text, Workspace& workspace) const = 0;
 
   virtual Network& network() = 0;
   const Network& network() const { return const_cast<TextModel*>(this)->network(); }
@@ -102,6 +108,12 @@ template <class Model>
 std::unique_ptr<Model> model_as(std::unique_ptr<TextModel> model) {
   return std::unique_ptr<Model>(static_cast<Model*>(model.release()));
 }
+
+/// The units of a text in its own characters.
+std::vector<std::string> units_of(std::string_view text, const Tokens& tokens);
+
+/// Throws Error for a text that has no units.
+void check_has_units(std::size_t units);
 
 /// A record's text under `key`, valid UTF-8. Throws Error that names the record, counted from 1, and the key.
 std::string text_of_record(const Json& record, std::size_t number, const char* key);

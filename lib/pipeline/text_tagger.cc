@@ -470,7 +470,8 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
   return out;
 }
 
-std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace& workspace) const {
+// Reads a record, the number-th, cuts its words where they are to be predicted, and adds it to the corpus.
+Sentence TextTagger::add_record(const Json& record, std::size_t number, TaggerCorpus& corpus) const {
   const bool words = predicts_words(config_);
   DataFile file;
   file.format = "jsonl";
@@ -478,18 +479,35 @@ std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace
   plain.data = DataConfig();
   plain.data.columns = config_.data.columns;
   const SentenceOptions options = sentence_options(plain, file, InvalidUtf8::kError, false);
+  const auto reader = SentenceReader::open(
+      LineReader::from_memory(fmt::format("record {}", number), record.dump() + "\n", InvalidUtf8::kError), options);
+  Sentence sentence;
+  if (!reader->next(sentence)) fail("record {}: expected an object with \"text\" or \"tokens\"", number);
+  if (words) cut_words(config_, sentence);
+  encode(sentence.tokens, corpus, words ? blanks_before(sentence) : std::vector<std::uint8_t>());
+  return sentence;
+}
+
+Observed TextTagger::observe(const std::string& text, Workspace& workspace) const {
+  Observed out;
+  TaggerCorpus corpus;
+  const Sentence sentence = add_record({{"text", text}}, 1, corpus);
+  check_has_units(sentence.tokens.size());
+  const std::vector<std::int64_t> only{0};
+  const TaggerBatch input = batch(corpus, only, {});
+  workspace.arena.reset();
+  Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+  tape.trace = &out.trace;
+  network().forward(tape, input);
+  out.units["rnn"] = sentence.tokens;
+  out.keep_networks_with_units();
+  return out;
+}
+
+std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace& workspace) const {
   TaggerCorpus corpus;
   std::vector<Sentence> sentences;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const auto reader = SentenceReader::open(
-        LineReader::from_memory(fmt::format("record {}", i + 1), records[i].dump() + "\n", InvalidUtf8::kError),
-        options);
-    Sentence sentence;
-    if (!reader->next(sentence)) fail("record {}: expected an object with \"text\" or \"tokens\"", i + 1);
-    if (words) cut_words(config_, sentence);
-    encode(sentence.tokens, corpus, words ? blanks_before(sentence) : std::vector<std::uint8_t>());
-    sentences.push_back(std::move(sentence));
-  }
+  for (std::size_t i = 0; i < records.size(); ++i) sentences.push_back(add_record(records[i], i + 1, corpus));
   const TagWriter writer(columns_, config_.text.has_characters(), {.format = TagFormat::kJsonl});
   const auto predicted = predict(corpus, {}, workspace);
   std::vector<Json> out;

@@ -20,6 +20,8 @@
 
 namespace mnemo {
 
+struct Sentence;
+
 /// The column names for the words themselves: their characters are the tokens, tagged B, M, E and S, or B-TAG, M-TAG,
 /// E-TAG and S-TAG with each word's own tag.
 inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
@@ -142,6 +144,7 @@ class TextTagger : public TextModel {
 
   /// The output of `tag --format jsonl` for each record's "text", cut by the model's tokenizer, or its "tokens".
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  Observed observe(const std::string& text, Workspace& workspace) const override;
 
   Tagger& network() override { return *network_; }
   const Tagger& network() const { return *network_; }
@@ -162,6 +165,7 @@ class TextTagger : public TextModel {
     std::size_t shown;
   };
 
+  Sentence add_record(const Json& record, std::size_t number, TaggerCorpus& corpus) const;
   std::vector<Decoder> decoders() const;
   PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;

@@ -223,6 +223,32 @@ std::vector<float> TextTranslator::sample_probabilities(const std::vector<std::s
   return out;
 }
 
+Observed TextTranslator::observe(const std::string& text, Workspace& workspace) const {
+  if (text.find('\n') != std::string::npos) fail("the text has a line break, expected one line");
+  Observed out;
+  EncodedPair pair;
+  Tokens tokens;
+  encode_source(text, tokens, pair.source);
+  check_has_units(tokens.size());
+  const std::vector<std::string> lines{text};
+  TranslationOptions options;
+  options.attention = false;
+  const Translation best = translate(*this, lines, options, workspace.pool)[0].at(0);
+  pair.target = best.units;
+  pair.target.push_back(end_);
+  // The decoder reads the unit before each of those that it predicts.
+  std::vector<std::string> read{std::string(kEnd)};
+  for (const auto& [begin, end] : best.places) read.push_back(best.text.substr(begin, end - begin));
+  workspace.arena.reset();
+  Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
+  tape.trace = &out.trace;
+  const std::vector<std::span<const std::int32_t>> sources{pair.source}, targets{pair.target};
+  network().forward(tape, network().batch(sources, targets, end_, false, 0, 0));
+  out.units["encoder"] = units_of(text, tokens);
+  out.units["decoder"] = out.units["decoder.further"] = read;
+  return out;
+}
+
 std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Workspace& workspace) const {
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < records.size(); ++i) {

@@ -19,7 +19,7 @@ namespace mnemo {
 struct TranslationOptions {
   std::int64_t beam = 5;  ///< 1: greedy
   std::int64_t nbest = 1;
-  double length_penalty = 1.4;    ///< BeamOptions::length_penalty
+  double length_penalty = 1.2;    ///< BeamOptions::length_penalty
   double coverage_penalty = 0.0;  ///< factor of sum_i log(min(what unit i of the source got in all, 1))
   /// Units of a translation, as factors of what train had on average for as many of the source
   /// (TextTranslator::length_ratio); the longest beside kMoreUnits.

@@ -81,6 +81,14 @@ inline std::vector<std::string> lines_of(const std::string& text) {
   return out;
 }
 
+/// Checks the exit code of a command that failed, and that its one message says why.
+inline void check_fails(const Outcome& outcome, int code, const std::string& message) {
+  INFO(outcome.out << outcome.err);
+  CHECK(outcome.code == code);
+  CHECK_THAT(outcome.err, contains_text(message));
+  CHECK_THAT(outcome.err, contains_text("mnemo: "));
+}
+
 /// Runs to the end, with `input` on standard input.
 inline Outcome run(const std::vector<std::string>& arguments, const std::string& folder,
                    const std::string& input = "") {

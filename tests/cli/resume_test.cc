@@ -187,7 +187,7 @@ TEST_CASE("a run that ends before its page is written gets it when it is resumed
 TEST_CASE("a signal after the last step ends the program while it measures on test, and nothing is lost") {
   const Fixture f;
   std::string test;
-  for (int i = 0; i < 10000; ++i) test += tiny_data();
+  for (int i = 0; i < 3000; ++i) test += tiny_data();
   write_text(f.path("test.tsv"), test);
   const std::vector<std::string> arguments{"train",     f.path("c.json"),
                                            "-o",        f.path("run"),

@@ -13,13 +13,6 @@
 
 namespace {
 
-void check_fails(const Outcome& outcome, int code, const std::string& message) {
-  INFO(outcome.out << outcome.err);
-  CHECK(outcome.code == code);
-  CHECK_THAT(outcome.err, contains_text(message));
-  CHECK_THAT(outcome.err, contains_text("mnemo: "));
-}
-
 // Whether a terminal would print the text and nothing else.
 bool harmless(const std::string& text) {
   const auto obeyed = [](char c) {

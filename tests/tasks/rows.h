@@ -97,7 +97,7 @@ inline std::vector<TaskRow> task_rows() {
        .input = "two dogs sing\n\none unknown cat\n",
        .other_format = "poems-json",
        .folds = true,
-       .starts_again = false},
+       .starts_again = true},
   };
 }
 

@@ -1,0 +1,118 @@
+// inspect --gates: the cells of every kind of model at work on a text.
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/cli/fixture.h"
+
+namespace {
+
+using InspectJson = nlohmann::json;
+
+InspectJson gates_of(const Fixture& f, const std::string& model, const std::string& text,
+                     std::vector<std::string> more = {}) {
+  more.insert(more.begin(), {"inspect", model, "--gates", "--text", text, "-f", "json"});
+  const Outcome o = f.mnemo(more);
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  return InspectJson::parse(o.out);
+}
+
+// Every value has a row for each unit of the text and a number for each column; gates lie between 0 and 1, and the
+// states follow from them.
+void check_lstm_values(const InspectJson& network, std::size_t hidden) {
+  const std::size_t units = network["units"].size();
+  for (const auto& layer : network["layers"]) {
+    const InspectJson& values = layer["values"];
+    CHECK(layer["columns"].size() == hidden);
+    CHECK(values.size() == 7);
+    for (const auto& [name, rows] : values.items()) {
+      REQUIRE(rows.size() == units);
+      for (const auto& row : rows) REQUIRE(row.size() == hidden);
+    }
+    const bool forward = layer["direction"] == "forward";
+    for (std::size_t s = 0; s < units; ++s)
+      for (std::size_t j = 0; j < hidden; ++j) {
+        const std::size_t t = forward ? s : units - 1 - s, before = forward ? t - 1 : t + 1;
+        const auto at = [&](const char* name) { return values[name][t][j].get<double>(); };
+        for (const char* gate : {"i", "f", "o"}) REQUIRE((at(gate) > 0 && at(gate) < 1));
+        const double c = s == 0 ? 0.0 : values["c"][before][j].get<double>();
+        REQUIRE(std::abs(at("f") * c + at("i") * at("g") - at("c")) < 1e-5);
+        REQUIRE(std::abs(std::tanh(at("c")) - at("tanh(c)")) < 1e-5);
+        REQUIRE(std::abs(at("o") * at("tanh(c)") - at("h")) < 1e-6);
+      }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("inspect --gates gives a classifier's gates and states for every unit of the text, as JSON and rows") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const InspectJson all = gates_of(f, model, "a fine soup again");
+  REQUIRE(all["networks"].size() == 1);
+  const InspectJson& network = all["networks"][0];
+  CHECK(network["network"] == "rnn");
+  CHECK(network["units"] == InspectJson({"a", "fine", "soup", "again"}));
+  REQUIRE(network["layers"].size() == 2);
+  CHECK(network["layers"][0]["direction"] == "forward");
+  CHECK(network["layers"][1]["direction"] == "backward");
+  check_lstm_values(network, 6);
+  const InspectJson some = gates_of(f, model, "a fine soup again", {"--layer", "0", "--unit", "4", "--unit", "1"});
+  CHECK(some["networks"][0]["layers"][0]["columns"] == InspectJson({4, 1}));
+  CHECK(some["networks"][0]["layers"][1]["values"]["f"][2][0] == network["layers"][1]["values"]["f"][2][4]);
+  // The same whatever is beside it.
+  CHECK(gates_of(f, model, "a fine soup again", {"--threads", "3"}) == all);
+
+  const Outcome rows = f.mnemo({"inspect", model, "--gates", "--text", "a fine soup again", "-f", "tsv"});
+  REQUIRE(rows.code == 0);
+  const auto lines = lines_of(rows.out);
+  CHECK(lines[0] == "network\tlayer\tdirection\tname\tunit\tplace\ttext\tvalue");
+  CHECK(lines.size() == 1 + 2 * 7 * 6 * 4);
+  CHECK(lines[1].starts_with("rnn\t0\tforward\ti\t0\t0\ta\t0."));
+  const Outcome table = f.mnemo({"inspect", model, "--gates", "--text", "a fine soup again", "--unit", "2"});
+  CHECK(table.out.starts_with("rnn, layer 0, forward: i\nunit     a  fine  soup again\n   2  0."));
+  CHECK(f.mnemo({"inspect", model, "--gates", "--text", "fine", "-f", "tsv", "-o", f.path("gates.tsv")}).out.empty());
+  CHECK(lines_of(f.bytes("gates.tsv")).size() == 1 + 2 * 7 * 6);
+}
+
+TEST_CASE("inspect --gates shows other cells by their own names") {
+  const Fixture& f = trained();
+  const std::vector<std::pair<std::string, std::set<std::string>>> cells{
+      {"gru", {"r", "z", "n", "h"}},
+      {"rnn", {"h"}},
+      {"peephole_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
+      {"cifg_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
+      {"min_lstm", {"f", "i", "g", "h"}},
+      {"min_gru", {"z", "g", "h"}}};
+  for (const auto& [cell, names] : cells) {
+    INFO(cell);
+    REQUIRE(f.train(cell, {"--set", "model.cell=" + cell, "--set", "training.epochs=1", "--overwrite"}).code == 0);
+    std::set<std::string> found;
+    const InspectJson all = gates_of(f, f.path(cell + "/model.safetensors"), "a dull song");
+    for (const auto& [name, rows] : all["networks"][0]["layers"][0]["values"].items()) found.insert(name);
+    CHECK(found == names);
+  }
+}
+
+TEST_CASE("inspect --gates refuses what it cannot show") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const auto refused = [&](const std::vector<std::string>& more, int code, const std::string& message) {
+    std::vector<std::string> all{"inspect", model};
+    all.insert(all.end(), more.begin(), more.end());
+    check_fails(f.mnemo(all), code, message);
+  };
+  refused({"--gates"}, 2, "--text");
+  refused({"--text", "fine"}, 2, "--gates");
+  refused({"--gates", "--text", "fine", "--layer", "1"}, 2, "--layer 1: the model has layers 0 to 0");
+  refused({"--gates", "--text", "fine", "--unit", "6"}, 2, "--unit 6: the layers have units 0 to 5");
+  refused({"--gates", "--text", "fine", "--unit", "-1"}, 2, "--unit");
+  refused({"--gates", "--text", "fine", "--unit", "x"}, 2, "--unit x: expected a number from 0 on");
+  refused({"--gates", "--text", "\xff"}, 2, "--text: is not valid UTF-8");
+  refused({"--gates", "--text", " "}, 1, "the text has no units");
+  refused({"--gates", "--verify", "--text", "fine"}, 2, "--verify");
+  refused({"--format", "tsv"}, 2, "--format tsv needs --gates");
+}
