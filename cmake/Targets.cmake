@@ -12,14 +12,6 @@ function(mnemo_in_batches target)
   endif()
 endfunction()
 
-# mnemo_unoptimised_with_sanitizers(TARGET): instrumented code takes the compiler long to optimise, which where its own
-# speed does not matter saves no time of the tests.
-function(mnemo_unoptimised_with_sanitizers target)
-  if(MNEMO_SANITIZE)
-    target_compile_options(${target} PRIVATE -O0)
-  endif()
-endfunction()
-
 # mnemo_library(NAME DEPENDS ...): the sources of the current folder and its subfolders as the static library
 # mnemo_NAME. It is linked downwards only; `scripts/check.sh` refuses an include that goes up. LEVEL: the optimisation
 # level of a release instead of -O3, for folders whose own speed does not matter: -O1 halves their compile time.
@@ -39,9 +31,6 @@ function(mnemo_library name)
   endif()
   if(ARG_LEVEL)
     target_compile_options(mnemo_${name} PRIVATE $<$<CONFIG:Release>:-O${ARG_LEVEL}>)
-    if(ARG_LEVEL EQUAL 1)
-      mnemo_unoptimised_with_sanitizers(mnemo_${name})
-    endif()
   endif()
   foreach(lower ${ARG_DEPENDS})
     target_link_libraries(mnemo_${name} PUBLIC mnemo_${lower})
