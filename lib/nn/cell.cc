@@ -18,6 +18,17 @@ using enum CellValue::Source;
 
 const CellValue kStateC{"c", kCell}, kStateH{"h", kOutput};
 
+// Of the cells whose row of gates is i, f, g, o.
+std::vector<CellValue> lstm_values() {
+  return {{"i", kGate, 0, true},
+          {"f", kGate, 1, true},
+          {"g", kGate, 2},
+          {"o", kGate, 3, true},
+          kStateC,
+          {"tanh(c)", kKept, 0},
+          kStateH};
+}
+
 // Long because it is a table: one entry per cell, in the order of the enum.
 std::vector<CellTraits> make_traits() {
   using enum CellKind;
@@ -33,13 +44,7 @@ std::vector<CellTraits> make_traits() {
        .forward = lstm_cell_forward,
        .backward = lstm_cell_backward,
        .forget = Forget{1, 1.0f},
-       .values = {{"i", kGate, 0},
-                  {"f", kGate, 1},
-                  {"g", kGate, 2},
-                  {"o", kGate, 3},
-                  kStateC,
-                  {"tanh(c)", kKept, 0},
-                  kStateH}},
+       .values = lstm_values()},
       {.kind = kPeepholeLstm,
        .name = "peephole_lstm",
        .gates = 4,
@@ -52,13 +57,7 @@ std::vector<CellTraits> make_traits() {
        .backward = peephole_lstm_cell_backward,
        .own = {{"peephole_i", 1, 0.0f}, {"peephole_f", 1, 0.0f}, {"peephole_o", 1, 0.0f}},
        .forget = Forget{1, 1.0f},
-       .values = {{"i", kGate, 0},
-                  {"f", kGate, 1},
-                  {"g", kGate, 2},
-                  {"o", kGate, 3},
-                  kStateC,
-                  {"tanh(c)", kKept, 0},
-                  kStateH}},
+       .values = lstm_values()},
       {.kind = kCifgLstm,
        .name = "cifg_lstm",
        .gates = 3,
@@ -70,10 +69,10 @@ std::vector<CellTraits> make_traits() {
        .forward = cifg_lstm_cell_forward,
        .backward = cifg_lstm_cell_backward,
        .forget = Forget{0, -1.0f},
-       .values = {{"i", kGate, 0},
-                  {"f", kRestOfGate, 0},
+       .values = {{"i", kGate, 0, true},
+                  {"f", kRestOfGate, 0, true},
                   {"g", kGate, 1},
-                  {"o", kGate, 2},
+                  {"o", kGate, 2, true},
                   kStateC,
                   {"tanh(c)", kKept, 0},
                   kStateH}},
@@ -93,10 +92,10 @@ std::vector<CellTraits> make_traits() {
        .backward = norm_lstm_cell_backward,
        .own = {{"gain_ih", 4, 1.0f}, {"gain_hh", 4, 1.0f}, {"bias", 4, 0.0f}, {"gain_c", 1, 1.0f}, {"bias_c", 1, 0.0f}},
        .forget = Forget{1, 1.0f},
-       .values = {{"i", kKept, 0},
-                  {"f", kKept, 1},
+       .values = {{"i", kKept, 0, true},
+                  {"f", kKept, 1, true},
                   {"g", kKept, 2},
-                  {"o", kKept, 3},
+                  {"o", kKept, 3, true},
                   kStateC,
                   {"tanh(N(c))", kKept, 5},
                   kStateH},
@@ -111,7 +110,7 @@ std::vector<CellTraits> make_traits() {
        .direct = true,
        .forward = gru_cell_forward,
        .backward = gru_cell_backward,
-       .values = {{"r", kGate, 1}, {"z", kGate, 2}, {"n", kGate, 0}, kStateH}},
+       .values = {{"r", kGate, 1, true}, {"z", kGate, 2, true}, {"n", kGate, 0}, kStateH}},
       {.kind = kGruBefore,
        .name = "gru_before",
        .gates = 3,
@@ -125,7 +124,7 @@ std::vector<CellTraits> make_traits() {
        .backward = gru_before_cell_backward,
        .reset = gru_before_cell_reset,
        .reset_backward = gru_before_cell_reset_backward,
-       .values = {{"r", kGate, 0}, {"z", kGate, 1}, {"n", kGate, 2}, kStateH}},
+       .values = {{"r", kGate, 0, true}, {"z", kGate, 1, true}, {"n", kGate, 2}, kStateH}},
       {.kind = kRnnTanh,
        .name = "rnn_tanh",
        .gates = 1,
@@ -154,7 +153,7 @@ std::vector<CellTraits> make_traits() {
        .forward = min_lstm_cell_forward,
        .backward = min_lstm_cell_backward,
        .forget = Forget{0, 1.0f},
-       .values = {{"f", kGate, 0}, {"i", kGate, 1}, {"g", kGate, 2}, kStateH}},
+       .values = {{"f", kGate, 0, true}, {"i", kGate, 1, true}, {"g", kGate, 2}, kStateH}},
       {.kind = kMinGru,
        .name = "min_gru",
        .gates = 2,
@@ -165,7 +164,7 @@ std::vector<CellTraits> make_traits() {
        .forward = min_gru_cell_forward,
        .backward = min_gru_cell_backward,
        .forget = Forget{0, -1.0f},
-       .values = {{"z", kGate, 0}, {"g", kGate, 1}, kStateH}},
+       .values = {{"z", kGate, 0, true}, {"g", kGate, 1}, kStateH}},
   };
 }
 

@@ -56,7 +56,8 @@ struct CellValue {
 
   const char* name;
   Source source;
-  Index block = 0;  // of the row of gates, or of what is kept
+  Index block = 0;    // of the row of gates, or of what is kept
+  bool gate = false;  // from 0, closed, to 1, open
 };
 
 struct CellTraits {

@@ -38,6 +38,7 @@ void trace_cells(const LayerRun& run, const std::string& network, Index layer, C
     for (const CellValue& value : run.cell->values) {
       CellTrace::Series& series = out.series.emplace_back();
       series.name = value.name;
+      series.gate = value.gate;
       series.units = value.source == CellValue::Source::kOutput ? run.output() : run.hidden();
       const StridedRows rows = rows_of_value(run, d, value);
       for (Index row = 0; row < run.packing->tokens(); ++row) {

@@ -16,6 +16,7 @@ struct CellTrace {
   /// One value of all units, by the name of CellTraits::values.
   struct Series {
     std::string name;
+    bool gate = false;          ///< from 0, closed, to 1, open
     Index units = 0;            ///< H, or P for the output of a projection
     std::vector<float> values;  ///< [N, units], in the order of the packing: for one sequence, of time
   };

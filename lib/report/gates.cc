@@ -65,17 +65,12 @@ int colour_of(float value, bool gate) {
   return value < -0.5f ? kLowColour : value > 0.5f ? kHighColour : 0;
 }
 
-bool is_gate(const CellTrace::Series& series) {
-  return std::ranges::all_of(series.values, [](float value) { return value >= 0.0f && value <= 1.0f; });
-}
-
 class Table {
  public:
   Table(std::size_t width, std::vector<Highlight>& highlights) : width_(width), highlights_(highlights) {}
 
   void add(const CellTrace::Layer& layer, const CellTrace::Series& series, const std::vector<std::string>& units,
            const std::vector<Index>& rows) {
-    const bool gate = is_gate(series);
     append(out_, "{}, layer {}, {}: {}\n", layer.network, layer.layer, direction_name(layer), series.name);
     std::size_t label = 4;
     for (const Index row : rows) label = std::max(label, std::to_string(row).size());
@@ -94,7 +89,7 @@ class Table {
       for (const Index row : rows) {
         out_ += right_aligned(std::to_string(row), label);
         for (std::size_t k = 0; k < widths.size(); ++k)
-          add_value(series.values[static_cast<Index>(begin + k) * series.units + row], widths[k], gate);
+          add_value(series.values[static_cast<Index>(begin + k) * series.units + row], widths[k], series.gate);
         out_ += "\n";
       }
       out_ += "\n";
@@ -120,14 +115,14 @@ class Table {
 
 }  // namespace
 
-std::vector<CellTrace::Layer> chosen_layers(const Observed& observed, const GateChoice& choice) {
-  std::vector<CellTrace::Layer> out;
+std::vector<const CellTrace::Layer*> chosen_layers(const Observed& observed, const GateChoice& choice) {
+  std::vector<const CellTrace::Layer*> out;
   Index layers = 0, units = 0;
   for (const CellTrace::Layer& layer : observed.trace.layers) {
     layers = std::max(layers, layer.layer + 1);
     if (choice.layer && layer.layer != *choice.layer) continue;
     for (const CellTrace::Series& series : layer.series) units = std::max(units, series.units);
-    out.push_back(layer);
+    out.push_back(&layer);
   }
   if (out.empty()) throw UsageError(fmt::format("--layer {}: the model has layers 0 to {}", *choice.layer, layers - 1));
   for (const Index unit : choice.units)
@@ -137,7 +132,8 @@ std::vector<CellTrace::Layer> chosen_layers(const Observed& observed, const Gate
 
 Json gates_json(const Observed& observed, const GateChoice& choice) {
   Json networks = Json::array();
-  for (const CellTrace::Layer& layer : chosen_layers(observed, choice)) {
+  for (const CellTrace::Layer* chosen_layer : chosen_layers(observed, choice)) {
+    const CellTrace::Layer& layer = *chosen_layer;
     if (networks.empty() || networks.back()["network"] != layer.network)
       networks.push_back(
           {{"network", layer.network}, {"units", observed.units.at(layer.network)}, {"layers", Json::array()}});
@@ -160,7 +156,8 @@ Json gates_json(const Observed& observed, const GateChoice& choice) {
 
 std::string gates_tsv(const Observed& observed, const GateChoice& choice) {
   std::string out = "network\tlayer\tdirection\tname\tunit\tplace\ttext\tvalue\n";
-  for (const CellTrace::Layer& layer : chosen_layers(observed, choice)) {
+  for (const CellTrace::Layer* chosen_layer : chosen_layers(observed, choice)) {
+    const CellTrace::Layer& layer = *chosen_layer;
     std::vector<std::string> texts;
     for (const std::string& unit : observed.units.at(layer.network)) texts.push_back(escaped(unit));
     for (const CellTrace::Series& series : layer.series)
@@ -175,7 +172,8 @@ std::string gates_tsv(const Observed& observed, const GateChoice& choice) {
 std::string gates_text(const Observed& observed, const GateChoice& choice, std::size_t width,
                        std::vector<Highlight>& highlights) {
   Table table(width, highlights);
-  for (const CellTrace::Layer& layer : chosen_layers(observed, choice)) {
+  for (const CellTrace::Layer* chosen_layer : chosen_layers(observed, choice)) {
+    const CellTrace::Layer& layer = *chosen_layer;
     const std::vector<Index> chosen = choice.units.empty() ? most_varied(layer, kFewUnits) : choice.units;
     for (const CellTrace::Series& series : layer.series)
       table.add(layer, series, observed.units.at(layer.network), columns_of_series(series, chosen));

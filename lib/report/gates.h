@@ -16,8 +16,9 @@ struct GateChoice {
   std::vector<Index> units;    ///< from 0; empty: all, in a table for the terminal those that vary most
 };
 
-/// The layers that `choice` leaves. Throws UsageError if there are none, or if one of the units is in none of them.
-std::vector<CellTrace::Layer> chosen_layers(const Observed& observed, const GateChoice& choice);
+/// The layers of `observed` that `choice` leaves. Throws UsageError if there are none, or if one of the units is in
+/// none of them.
+std::vector<const CellTrace::Layer*> chosen_layers(const Observed& observed, const GateChoice& choice);
 
 /// {"networks": [{"network", "units": [text, ...], "layers": [{"layer", "direction", "columns": [unit, ...], "values":
 /// {name: [[one of each column], ... by unit of the text]}}]}]}.

@@ -227,6 +227,7 @@ TEST_CASE("a trace shows every cell's gates and states as its equations have the
             const CellTrace::Series* series = series_of(traced, name);
             REQUIRE(series);
             REQUIRE(series->units == kTraceHidden);
+            CHECK(series->gate == (std::string("ifozr").find(name) != std::string::npos));
             REQUIRE(std::ssize(series->values) == kTraceSteps * kTraceHidden);
             // A sum rounds by its largest terms, which rnn_relu does not bound.
             double scale = 1.0;
