@@ -470,15 +470,19 @@ PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const Ch
   return out;
 }
 
-// Reads a record, the number-th, cuts its words where they are to be predicted, and adds it to the corpus.
-Sentence TextTagger::add_record(const Json& record, std::size_t number, TaggerCorpus& corpus) const {
-  const bool words = predicts_words(config_);
+SentenceOptions TextTagger::record_options() const {
   DataFile file;
   file.format = "jsonl";
   Config plain = config_;
   plain.data = DataConfig();
   plain.data.columns = config_.data.columns;
-  const SentenceOptions options = sentence_options(plain, file, InvalidUtf8::kError, false);
+  return sentence_options(plain, file, InvalidUtf8::kError, false);
+}
+
+// Reads a record, the number-th, cuts its words where they are to be predicted, and adds it to the corpus.
+Sentence TextTagger::add_record(const Json& record, std::size_t number, const SentenceOptions& options,
+                                TaggerCorpus& corpus) const {
+  const bool words = predicts_words(config_);
   const auto reader = SentenceReader::open(
       LineReader::from_memory(fmt::format("record {}", number), record.dump() + "\n", InvalidUtf8::kError), options);
   Sentence sentence;
@@ -491,7 +495,7 @@ Sentence TextTagger::add_record(const Json& record, std::size_t number, TaggerCo
 Observed TextTagger::observe(const std::string& text, Workspace& workspace) const {
   Observed out;
   TaggerCorpus corpus;
-  const Sentence sentence = add_record({{"text", text}}, 1, corpus);
+  const Sentence sentence = add_record({{"text", text}}, 1, record_options(), corpus);
   check_has_units(sentence.tokens.size());
   const std::vector<std::int64_t> only{0};
   const TaggerBatch input = batch(corpus, only, {});
@@ -507,7 +511,8 @@ Observed TextTagger::observe(const std::string& text, Workspace& workspace) cons
 std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace& workspace) const {
   TaggerCorpus corpus;
   std::vector<Sentence> sentences;
-  for (std::size_t i = 0; i < records.size(); ++i) sentences.push_back(add_record(records[i], i + 1, corpus));
+  const SentenceOptions options = record_options();
+  for (std::size_t i = 0; i < records.size(); ++i) sentences.push_back(add_record(records[i], i + 1, options, corpus));
   const TagWriter writer(columns_, config_.text.has_characters(), {.format = TagFormat::kJsonl});
   const auto predicted = predict(corpus, {}, workspace);
   std::vector<Json> out;

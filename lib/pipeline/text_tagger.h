@@ -21,6 +21,7 @@
 namespace mnemo {
 
 struct Sentence;
+struct SentenceOptions;
 
 /// The column names for the words themselves: their characters are the tokens, tagged B, M, E and S, or B-TAG, M-TAG,
 /// E-TAG and S-TAG with each word's own tag.
@@ -165,7 +166,9 @@ class TextTagger : public TextModel {
     std::size_t shown;
   };
 
-  Sentence add_record(const Json& record, std::size_t number, TaggerCorpus& corpus) const;
+  SentenceOptions record_options() const;
+  Sentence add_record(const Json& record, std::size_t number, const SentenceOptions& options,
+                      TaggerCorpus& corpus) const;
   std::vector<Decoder> decoders() const;
   PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
                        std::span<const std::int32_t> gold) const;
