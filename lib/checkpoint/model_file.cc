@@ -71,10 +71,8 @@ std::string load_integers(const SafetensorsFile& file, const TensorView& tensor,
     const float scale = scales->floats()[r];
     if (!(scale >= 0.0f && scale <= kLargestScale))
       return fmt::format("{} is {} in row {}, expected a number from 0 to {}", name, scale, r, kLargestScale);
-    for (std::int64_t j = r * columns; j < (r + 1) * columns; ++j) {
-      if (integers[j] < -127) return fmt::format("{} holds {}, expected -127 to 127", tensor.name, integers[j]);
-      to[j] = static_cast<float>(integers[j]) * scale;
-    }
+    if (!kernels::widen_int8(integers + r * columns, columns, scale, to + r * columns))
+      return fmt::format("{} holds -128, expected -127 to 127", tensor.name);
   }
   return "";
 }

@@ -16,6 +16,7 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "kernels/product_left.h"
 
@@ -163,6 +164,35 @@ LeftRows pad_rows(Index m, Index k, const float* a, Index lda, AlignedVector& ro
   return {reinterpret_cast<const char*>(room.data()), (k + 1) * Index{sizeof(float)}, nullptr};
 }
 
+float largest_of_row(const float* values, Index count) {
+  // As bits, which order as magnitudes do, with NaN above all.
+  IntVector lanes = hn::Zero(IntTag());
+  Index i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    lanes = hn::Max(lanes, hn::BitCast(IntTag(), hn::Abs(hn::LoadU(kTag, values + i))));
+  std::int32_t largest = hn::GetLane(hn::MaxOfLanes(IntTag(), lanes));
+  for (; i < count; ++i) largest = std::max(largest, std::bit_cast<std::int32_t>(values[i]) & 0x7fffffff);
+  return std::bit_cast<float>(largest);
+}
+
+bool widen_row(const std::int8_t* integers, Index count, float scale, float* to) {
+  const hn::Rebind<std::int8_t, Tag> bytes;
+  const Vector by = hn::Set(kTag, scale);
+  IntVector lanes = hn::Zero(IntTag());
+  Index i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const IntVector wide = hn::PromoteTo(IntTag(), hn::LoadU(bytes, integers + i));
+    lanes = hn::Min(lanes, wide);
+    hn::StoreU(hn::Mul(hn::ConvertTo(kTag, wide), by), kTag, to + i);
+  }
+  std::int32_t least = hn::GetLane(hn::MinOfLanes(IntTag(), lanes));
+  for (; i < count; ++i) {
+    least = std::min<std::int32_t>(least, integers[i]);
+    to[i] = static_cast<float>(integers[i]) * scale;
+  }
+  return least >= -127;
+}
+
 // Rows as integers, each row with a scale of its own.
 LeftRows round_rows(Index m, Index k, const float* a, Index lda, AlignedVector& room) {
   const Index elements = (k + Int8::kDepth - 1) / Int8::kDepth;
@@ -170,7 +200,7 @@ LeftRows round_rows(Index m, Index k, const float* a, Index lda, AlignedVector& 
   room.resize(m * stride + m);
   float* scales = room.data() + m * stride;
   for (Index r = 0; r < m; ++r) {
-    const RowScale scale = row_scale(largest_magnitude(a + r * lda, k));
+    const RowScale scale = row_scale(largest_of_row(a + r * lda, k));
     scales[r] = scale.scale;
     char* out = reinterpret_cast<char*>(room.data() + r * stride);
     for (Index e = 0; e < elements; ++e) {
@@ -221,22 +251,47 @@ void pack_bfloat16(const float* b, Index ldb, bool transposed, Index p, PackedMa
   }
 }
 
+// `int8_value` of each of `count` values, which are finite; returns their sum.
+std::int32_t integers_of_row(const float* values, Index count, float scale, std::int8_t* to) {
+  if (scale == 0.0f) {
+    std::memset(to, 0, count);
+    return 0;
+  }
+  const Vector by = hn::Set(kTag, scale), top = hn::Set(kTag, 127.0f), bottom = hn::Set(kTag, -127.0f);
+  IntVector sums = hn::Zero(IntTag());
+  Index i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const Vector integer = hn::Round(hn::Div(hn::LoadU(kTag, values + i), by));
+    const IntVector narrowed = hn::ConvertTo(IntTag(), hn::Min(hn::Max(integer, bottom), top));
+    sums = hn::Add(sums, narrowed);
+    const hn::Rebind<std::int8_t, Tag> bytes;
+    hn::StoreU(hn::DemoteTo(bytes, narrowed), bytes, to + i);
+  }
+  std::int32_t sum = hn::GetLane(hn::SumOfLanes(IntTag(), sums));
+  for (; i < count; ++i) sum += to[i] = int8_value(values[i], scale);
+  return sum;
+}
+
 void pack_int8(const float* b, Index ldb, bool transposed, Index p, PackedMatrix& out) {
   const Index begin = p * kWidth, k = out.k;
   auto* to = reinterpret_cast<char*>(out.data.data() + p * out.panel_rows() * kWidth);
   std::memset(to, 0, out.panel_rows() * kWidth * 4);
+  thread_local std::vector<float> column;
+  thread_local std::vector<std::int8_t> integers;
+  column.resize(transposed ? 0 : k);
+  integers.assign((k + 3) / 4 * 4, 0);
   for (Index j = 0; j < kWidth; ++j) {
     float& scale = out.scales[begin + j] = 0.0f;
     std::int32_t& offset = out.offsets[begin + j] = 0;
     if (begin + j >= out.n) continue;
-    const auto value = [&](Index i) { return transposed ? b[(begin + j) * ldb + i] : b[i * ldb + begin + j]; };
-    scale =
-        int8_scale(transposed ? largest_magnitude(b + (begin + j) * ldb, k) : largest_magnitude(b + begin + j, k, ldb));
-    for (Index i = 0; i < k; ++i) {
-      const std::int8_t integer = int8_value(value(i), scale);
-      to[(i / 4 * kWidth + j) * 4 + i % 4] = static_cast<char>(integer);
-      offset -= 128 * integer;
+    const float* values = b + (begin + j) * ldb;
+    if (!transposed) {
+      for (Index i = 0; i < k; ++i) column[i] = b[i * ldb + begin + j];
+      values = column.data();
     }
+    scale = int8_scale(largest_of_row(values, k));
+    offset = -128 * integers_of_row(values, k, scale, integers.data());
+    for (Index i = 0; i < k; i += 4) std::memcpy(to + (i / 4 * kWidth + j) * 4, integers.data() + i, 4);
   }
 }
 
@@ -256,6 +311,8 @@ namespace mnemo::kernels {
 
 HWY_EXPORT(multiply_rows);
 HWY_EXPORT(pack_panel);
+HWY_EXPORT(largest_of_row);
+HWY_EXPORT(widen_row);
 
 void multiply_rows_narrow(Index m, const float* a, Index lda, const PackedMatrix& b, Index first_panel,
                           Index last_panel, Start start, const float* bias, float* c, Index ldc) {
@@ -266,11 +323,12 @@ void pack_narrow_panel(const float* b, Index ldb, bool transposed, Index p, Pack
   HWY_DYNAMIC_DISPATCH(pack_panel)(b, ldb, transposed, p, out);
 }
 
-float largest_magnitude(const float* values, Index count, Index stride) {
-  std::uint32_t largest = 0;  // as bits, which order as magnitudes do, with NaN above all
-  for (Index i = 0; i < count; ++i)
-    largest = std::max(largest, std::bit_cast<std::uint32_t>(values[i * stride]) & 0x7fffffffU);
-  return std::bit_cast<float>(largest);
+float largest_magnitude(const float* values, Index count) {
+  return HWY_DYNAMIC_DISPATCH(largest_of_row)(values, count);
+}
+
+bool widen_int8(const std::int8_t* integers, Index count, float scale, float* to) {
+  return HWY_DYNAMIC_DISPATCH(widen_row)(integers, count, scale, to);
 }
 
 float int8_scale(float largest) {

@@ -195,7 +195,7 @@ void pack(ThreadPool& pool, const float* b, Index ldb, bool transposed, Index k,
   out.k = k;
   out.n = n;
   out.width = HWY_DYNAMIC_DISPATCH(panel_width)();
-  out.data.resize(out.panels() * out.panel_rows() * out.width);
+  out.data.resize_whole(out.panels() * out.panel_rows() * out.width);
   out.scales.resize(precision == Precision::kInt8 ? out.panels() * out.width : 0);
   out.offsets.resize(out.scales.size());
   const auto pack_one = [&](std::int64_t p) {

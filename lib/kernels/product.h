@@ -67,8 +67,8 @@ struct PackedMatrix {
   const float* panel(Index p) const { return data.data() + p * panel_rows() * width; }
 };
 
-/// The largest magnitude of `count` values `stride` apart; NaN if one of them is.
-float largest_magnitude(const float* values, Index count, Index stride = 1);
+/// The largest magnitude of `count` values; NaN if one of them is.
+float largest_magnitude(const float* values, Index count);
 
 /// The scale of int8 values whose largest magnitude is `largest`: largest / 127, rounded to 16 significant bits, so
 /// that scale * integer is exact and yields the same scale and integers again.
@@ -77,6 +77,9 @@ float int8_scale(float largest);
 /// The integer in [-127, 127] for a value: value / scale to nearest, ties to even. 0 for a scale of 0. Values that are
 /// not finite have a scale that is not either, and so stay visible.
 std::int8_t int8_value(float value, float scale);
+
+/// The `count` values scale * integer. False if an integer is -128, which int8_value never gives.
+bool widen_int8(const std::int8_t* integers, Index count, float scale, float* to);
 
 /// To bfloat16 and back, to nearest, ties to even.
 float round_to_bfloat16(float value);

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "base/random.h"
 #include "kernels/activations.h"
@@ -383,6 +386,46 @@ TEST_CASE("scales and integers of int8 are recovered from the values they repres
   CHECK(int8_scale(0.0f) == 0.0f);
   CHECK(int8_scale(1e-39f) == 0.0f);
   CHECK(int8_value(3.0f, 0.0f) == 0);
+}
+
+TEST_CASE("packed int8 holds the integers of each value and the sum of each column, for any size and side") {
+  on_every_target([] {
+    ThreadPool pool(1);
+    for (const auto& [k, n] : std::vector<std::pair<Index, Index>>{{1, 1}, {3, 70}, {17, 5}, {64, 32}, {131, 33}}) {
+      auto b = random_values(k * n, 5);
+      for (Index i = 0; i < k; ++i) b[i * n] = 0.0f;  // a column without a scale
+      std::vector<float> turned(k * n);
+      for (Index i = 0; i < k; ++i)
+        for (Index j = 0; j < n; ++j) turned[j * k + i] = b[i * n + j];
+      PackedMatrix rows, columns;
+      pack(pool, b.data(), n, false, k, n, rows, Precision::kInt8);
+      pack(pool, turned.data(), k, true, k, n, columns, Precision::kInt8);
+      std::vector<std::int8_t> integers(k);
+      std::vector<float> widened(k);
+      for (Index j = 0; j < n; ++j) {
+        float largest = 0.0f;
+        for (Index i = 0; i < k; ++i) largest = std::max(largest, std::abs(turned[j * k + i]));
+        CHECK(largest_magnitude(turned.data() + j * k, k) == largest);
+        const float scale = int8_scale(largest);
+        CHECK(columns.scales.data()[j] == scale);
+        std::int32_t sum = 0;
+        for (Index i = 0; i < k; ++i) {
+          const std::int8_t integer = integers[i] = int8_value(turned[j * k + i], scale);
+          const char* panel = reinterpret_cast<const char*>(columns.panel(j / columns.width));
+          CHECK(panel[(i / 4 * columns.width + j % columns.width) * 4 + i % 4] == integer);
+          sum += integer;
+        }
+        CHECK(columns.offsets[j] == -128 * sum);
+        CHECK(widen_int8(integers.data(), k, scale, widened.data()));
+        for (Index i = 0; i < k; ++i) CHECK(widened[i] == static_cast<float>(integers[i]) * scale);
+        integers[k - 1] = -128;
+        CHECK_FALSE(widen_int8(integers.data(), k, scale, widened.data()));
+      }
+      const std::size_t bytes = columns.panels() * columns.panel_rows() * columns.width * sizeof(float);
+      CHECK(std::memcmp(rows.data.data(), columns.data.data(), bytes) == 0);
+      CHECK(rows.offsets == columns.offsets);
+    }
+  });
 }
 
 TEST_CASE("bfloat16 rounds to nearest, ties to even, and values that are not finite stay so") {
