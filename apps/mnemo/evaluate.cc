@@ -42,8 +42,6 @@ Minimum parse_minimum(const std::string& text) {
   return {text.substr(0, equals), value};
 }
 
-std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
-
 // The exit code: kMinimumMissed if a metric is worse than its minimum.
 int check_minimums(const std::vector<Minimum>& minimums, const Report& report) {
   int code = 0;

@@ -5,7 +5,10 @@
 #include <memory>
 #include <optional>
 
+#include <fmt/ranges.h>
+
 #include "apps/mnemo/commands.h"
+#include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -14,8 +17,11 @@
 #include "checkpoint/format.h"
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
+#include "nn/cell.h"
 #include "pipeline/text_model.h"
 #include "report/gates.h"
+#include "report/gates_page.h"
+#include "tasks/probe.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -25,9 +31,16 @@ namespace {
 constexpr double kVerifyTolerance = 1e-4;
 
 struct InspectOptions {
-  std::string model, format = "text";
-  bool verify = false, gates = false;
+  std::string model, data, format = "text";
+  bool verify = false, gates = false, saturation = false, gradient_flow = false, context = false;
   std::string text;
+  DataOptions input;
+  Index places = 500, longest = 100;
+  std::string beside;
+  Index epochs = 0;
+
+  bool reads_data() const { return saturation || gradient_flow || context; }
+  bool looks() const { return gates || reads_data(); }
   std::optional<int> layer;
   std::vector<std::string> units;
   std::string output;
@@ -117,6 +130,14 @@ std::vector<Index> unit_numbers(const std::vector<std::string>& given) {
   return out;
 }
 
+void write(const InspectOptions& o, const std::string& out, std::vector<Highlight> highlights = {}) {
+  if (no_colour()) highlights.clear();
+  if (o.output.empty())
+    put(out, highlights);
+  else
+    write_file(o.output, out);
+}
+
 void show_gates(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = TextModel::load(o.model);
@@ -126,26 +147,66 @@ void show_gates(const InspectOptions& o) {
   GateChoice choice{std::nullopt, unit_numbers(o.units)};
   if (o.layer) choice.layer = *o.layer;
   std::vector<Highlight> highlights;
-  const std::string out = o.format == "json"
-                              ? gates_json(observed, choice).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
-                          : o.format == "tsv" ? gates_tsv(observed, choice)
-                                              : gates_text(observed, choice, kTableWidth, highlights);
-  if (no_colour()) highlights.clear();
-  if (o.output.empty())
-    put(out, highlights);
-  else
-    write_file(o.output, out);
+  write(o,
+        o.format == "json"   ? json_line(gates_json(observed, choice))
+        : o.format == "tsv"  ? gates_tsv(observed, choice)
+        : o.format == "svg"  ? gates_svg(observed, choice)
+        : o.format == "html" ? gates_html(observed, choice, "Gates of " + o.model)
+                             : gates_text(observed, choice, kTableWidth, highlights),
+        std::move(highlights));
+}
+
+std::vector<std::string> listed_cells(const std::string& list) {
+  std::vector<std::string> out;
+  const auto known = cell_names();
+  for (std::size_t begin = 0; begin < list.size() + 1 && !list.empty();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    out.push_back(list.substr(begin, end - begin));
+    if (std::ranges::find(known, out.back()) == known.end())
+      throw UsageError(fmt::format("--beside {}: expected names of cells with commas between them: {}", escaped(list),
+                                   fmt::join(known, ", ")));
+    begin = end + 1;
+  }
+  return out;
+}
+
+// What the options that read data find.
+Findings findings_of(const InspectOptions& o) {
+  ThreadPool pool(o.threads);
+  const auto model = load_without_noise(o.model);
+  model->prepare(pool);
+  auto data = task_of(*model).open(open_request(o.data, o.input, "data"), *model);
+  if (o.saturation)
+    return saturation_over(*model, std::move(data), o.places * o.longest, pool).findings("Saturation of " + o.model);
+  if (o.context) return context_use(*model, *data, o.places, o.longest, "Context that " + o.model + " uses", pool);
+  return gradient_flow(*model, std::move(data), o.places, o.longest, {listed_cells(o.beside), o.epochs},
+                       "Gradients of " + o.model + " back in time", say, pool);
+}
+
+void show_findings(const InspectOptions& o) {
+  const Findings found = findings_of(o);
+  write(o, o.format == "json"   ? findings_json(found)
+           : o.format == "tsv"  ? findings_tsv(found)
+           : o.format == "svg"  ? findings_svg(found)
+           : o.format == "html" ? findings_html(found)
+                                : findings_text(found));
 }
 
 void check_options(const InspectOptions& o) {
-  if (!o.gates && o.format == "tsv") throw UsageError("--format tsv needs --gates");
+  if (!o.looks() && o.format != "text" && o.format != "json")
+    throw UsageError(fmt::format("--format {}: only with an option that looks inside", o.format));
+  if (!o.looks() && !o.output.empty()) throw UsageError("--output: only with an option that looks inside");
+  if (o.reads_data() && o.data.empty())
+    throw UsageError("--saturation, --gradient-flow and --context need DATA, a file or - for standard input");
+  if (!o.reads_data() && !o.data.empty())
+    throw UsageError(fmt::format("{}: DATA needs --saturation, --gradient-flow or --context", escaped(o.data)));
   if (find_invalid_utf8(o.text)) throw UsageError("--text: is not valid UTF-8");
 }
 
 int run_inspect(const InspectOptions& o) {
   check_options(o);
-  if (o.gates) {
-    show_gates(o);
+  if (o.gates || o.reads_data()) {
+    o.gates ? show_gates(o) : show_findings(o);
     return 0;
   }
   if (o.verify) {
@@ -153,35 +214,57 @@ int run_inspect(const InspectOptions& o) {
     return 0;
   }
   const Json description = describe(o.model, read_model(o.model, ""));
-  put(o.format == "json" ? description.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"
-                         : text_of(description));
+  put(o.format == "json" ? json_line(description) : text_of(description));
   return 0;
 }
 
 }  // namespace
 
 void add_inspect(Command& program) {
-  Command& command = program.add("inspect", "show the contents of a model file, or its gates at work on a text");
+  Command& command = program.add("inspect", "show the contents of a model file, or its cells at work");
   command.examples = {"mnemo inspect run/model.safetensors", "mnemo inspect run/model.safetensors --verify",
                       "mnemo inspect run/model.safetensors -f json",
-                      "mnemo inspect run/model.safetensors --gates --text \"Not bad at all.\" --layer 0 --unit 7"};
+                      "mnemo inspect run/model.safetensors --gates --text \"Not bad at all.\" -f html -o gates.html",
+                      "mnemo inspect run/model.safetensors dev.tsv --gradient-flow --beside rnn,gru"};
   auto o = std::make_shared<InspectOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
+  command.argument("DATA", &o->data, "What the model is looked at on: a file as for `mnemo evaluate`")
+      .by_default("none");
   command.group("Cells");
   command.flag("--gates", &o->gates, "Show gates and states of the recurrent layers at every unit of --text")
       .needs("--text")
-      .excludes({"--verify"});
+      .excludes({"--verify", "--saturation", "--gradient-flow", "--context"});
   command.option("--text", "TEXT", &o->text, "What the model reads").needs("--gates");
   command.option("--layer", "L", &o->layer, "Only this layer, from 0 on").range(0, 1e9).needs("--gates");
   command.option("--unit", "U", &o->units, "Only this unit of a layer, from 0 on; may be given repeatedly")
       .by_default("text: the 8 whose output varies most, else all")
       .needs("--gates");
+  command.group("Data");
+  command.flag("--saturation", &o->saturation, "How often the gates of each unit are below 0.1 and above 0.9")
+      .excludes({"--verify", "--gradient-flow", "--context"});
+  command
+      .flag("--gradient-flow", &o->gradient_flow,
+            "How far the gradient of each text's last step reaches back: its norm by lag, and the steps in which it "
+            "halves")
+      .excludes({"--verify", "--context"});
+  command.option("--beside", "CELLS", &o->beside, "Also the same network with these cells, such as rnn,gru")
+      .by_default("none")
+      .needs("--gradient-flow");
+  command.option("--epochs", "N", &o->epochs, "Also after N epochs of training on DATA")
+      .range(0, 1e6)
+      .by_default("only as initialised")
+      .needs("--beside");
+  command
+      .flag("--context", &o->context,
+            "The loss by how many of the last units are read, of language models and classifiers")
+      .excludes({"--verify"});
+  command.option("--places", "N", &o->places, "Texts or, of a stream, places that are looked at").range(1, 1e9);
+  command.option("--longest", "N", &o->longest, "The longest lag or context, in units").range(2, 1e6);
+  add_data_options(command, o->input, kDataFormats, "that of the model's training data");
   command.group("Output");
   command.flag("--verify", &o->verify, "Recompute the stored samples and compare with their stored probabilities");
-  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "tsv", "json"});
-  command.option("-o,--output", "FILE", &o->output, "Write the gates here")
-      .by_default("standard output")
-      .needs("--gates");
+  command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "tsv", "json", "svg", "html"});
+  command.option("-o,--output", "FILE", &o->output, "Write what was found here").by_default("standard output");
   add_running(command, o->threads);
   command.run = [o] { return run_inspect(*o); };
 }

@@ -103,7 +103,7 @@ void print(const QuantizeOptions& o, const Subject& subject, const Side& before,
       return Json{{"megabytes", s.megabytes}, {rate, s.per_s}, {subject.metric(), s.metric}};
     };
     const Json record{{"model", o.out}, {"precision", o.precision}, {"before", side(before)}, {"after", side(after)}};
-    return put(record.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+    return put(json_line(record));
   }
   put(fmt::format("{:<14} {:>12} {:>12}\n", "", "float32", o.precision) +
       fmt::format("{:<14} {:>12.2f} {:>12.2f}\n", "size, MB", before.megabytes, after.megabytes) +

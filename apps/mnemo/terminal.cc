@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/shown.h"
 
 namespace mnemo {
@@ -90,6 +91,8 @@ void say(const std::string& line) {
 void put(const std::string& text, std::span<const Highlight> highlights) {
   write_answer(isatty(STDOUT_FILENO) != 0 ? for_terminal(text, highlights) : text);
 }
+
+std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 std::string shell_quoted(const std::string& word) {
   constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";

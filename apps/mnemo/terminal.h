@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/highlight.h"
+#include "base/json_fwd.h"
 #include "train/trainer.h"
 
 namespace mnemo {
@@ -27,6 +28,9 @@ void say(const std::string& line);
 /// other than newlines and tabs escaped, and with the highlights, ascending, in colour; a file or pipe gets its bytes.
 /// Throws Error if it cannot be written.
 void put(const std::string& text, std::span<const Highlight> highlights = {});
+
+/// JSON as one line; what is not UTF-8 is replaced.
+std::string json_line(const Json& json);
 
 class ProgressBar {
  public:

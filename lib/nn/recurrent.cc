@@ -365,13 +365,15 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
     LayerRun run = layer_run(tape, packing, l, input, start);
     forward_layer(tape, run);
     if (tape.trace) trace_cells(run, name_, l, *tape.trace);
-    tape.record([&tape, run, l, start] {
+    tape.record([this, &tape, run, l, start]() mutable {
       const LayerGradients state = layer_gradients(run, l, start);
       backward_layer(tape, run, state);
+      if (tape.gradient_trace) trace_gradients(run, name_, l, *tape.gradient_trace);
       add_initial_gradients(run, l, state, start);
     });
     given = connect(tape, l, given, run.y);
   }
+  if (tape.gradient_trace) tape.record([&packing, given, D = directions()] { keep_last_steps(packing, D, given); });
   return {given, start.final};
 }
 

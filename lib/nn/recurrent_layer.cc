@@ -275,6 +275,19 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
     }
 }
 
+// Notes for a trace what reaches a step's h in all and its c from the next step.
+void note_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows) {
+  const DirectionRun& d = run.direction[tile.direction];
+  const Index H = run.hidden(), P = run.output();
+  for (Index r = 0; r < rows; ++r) {
+    const Index at_row = row + r * tile.step, at_b = b + r * tile.step;
+    const float* dy = run.y.gradient + at_row * run.output_stride() + tile.direction * P;
+    for (Index j = tile.begin; j < std::min(tile.end, P); ++j) d.total_dh[at_row * P + j] = dy[j] + s.dh[at_b * P + j];
+    if (d.carried_dc)
+      std::copy(s.dc + at_b * H + tile.begin, s.dc + at_b * H + tile.end, d.carried_dc + at_row * H + tile.begin);
+  }
+}
+
 // Gradients through forward_rows, for rows [from, to) of a tile; `wanted`: the gradient of the previous h is needed.
 // Long because it mirrors forward_rows, which fuses cell, dropout and zoneout of a step.
 void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
@@ -285,6 +298,7 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
   const RecurrentDirection& w = *d.weights;
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step, u = tile.begin;
   const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
+  if (d.total_dh) note_gradients(run, tile, s, row, b, rows);
   kernels::CellBackward args{.rows = rows,
                              .hidden = tile.end - u,
                              .gates = d.gates + row * run.gates_stride() + u,
@@ -478,6 +492,10 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
   for (Index i = 0; i < run.directions(); ++i) {
     DirectionRun& d = run.direction[i];
     StateGradients& s = state.direction[i];
+    if (tape.gradient_trace) {
+      d.total_dh = tape.arena.allocate(N * P);
+      if (run.cell->cell_state) d.carried_dc = tape.arena.allocate(N * H);
+    }
     if (d.raw) d.dprojected = tape.arena.allocate(N * P);
     if (d.raw || run.zoneout()) {
       s.cell_dh = tape.arena.allocate(B * H);
@@ -520,7 +538,7 @@ void end_backward(Tape& tape, const LayerRun& run, const LayerGradients& state) 
   own_gradients(tape, run, state);
 }
 
-void backward_layer(Tape& tape, LayerRun run, LayerGradients state) {
+void backward_layer(Tape& tape, LayerRun& run, LayerGradients state) {
   const Index T = run.packing->steps();
   begin_backward(tape, run, state);
   const auto tiles = make_tiles(run, tape.pool.threads());

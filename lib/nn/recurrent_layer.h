@@ -32,6 +32,8 @@ struct DirectionRun {
   const float* zone_h = nullptr;       // [N, P] 1 where the previous value is kept
   const float* zone_c = nullptr;       // [N, H]
   const float* weight_mask = nullptr;  // [hidden_gates H, P]
+  float* total_dh = nullptr;           // [N, P] for a trace of gradients: that of each step's h
+  float* carried_dc = nullptr;         // [N, H] and of its c by way of the next step
 };
 
 // Everything that forward and backward of one layer share.
@@ -77,7 +79,7 @@ void draw_masks(Tape& tape, LayerRun& run, Index layer);
 
 // All steps: fills run.y and the final states; then adds all gradients.
 void forward_layer(Tape& tape, LayerRun& run);
-void backward_layer(Tape& tape, LayerRun run, LayerGradients state);
+void backward_layer(Tape& tape, LayerRun& run, LayerGradients state);
 
 // The same in pieces, for one direction: memory, then step after step (in inference later steps of run.x may still
 // change), then the final states.

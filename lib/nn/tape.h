@@ -16,6 +16,7 @@
 namespace mnemo {
 
 struct CellTrace;
+struct GradientTrace;
 struct Parameter;
 
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
@@ -66,7 +67,8 @@ class Tape {
   ThreadPool& pool;
   Arena& arena;
   const std::uint64_t seed, step;
-  CellTrace* trace = nullptr;  ///< where recurrent layers leave what their cells computed; null: nowhere
+  CellTrace* trace = nullptr;               ///< where recurrent layers leave what their cells computed; null: nowhere
+  GradientTrace* gradient_trace = nullptr;  ///< changes what `backward` computes, see nn/gradient_trace.h
 
  private:
   Mode mode_;

@@ -6,16 +6,13 @@
 #include "base/json.h"
 #include "base/shown.h"
 #include "text/html.h"
+#include "text/html_page.h"
 #include "text/line_reader.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::string_view kPageHead = R"(<!DOCTYPE html>
-<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>mnemo translate</title><style>
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.6 sans-serif; color: #222; }
-section { margin: 0 0 2rem; } p { margin: 0; overflow-wrap: anywhere; } .scroll { overflow-x: auto; }
-)";
+constexpr std::string_view kSections = "section { margin: 0 0 2rem; } section p { margin: 0; } ";
 
 }  // namespace
 
@@ -24,11 +21,12 @@ TranslationWriter::TranslationWriter(const TextTranslator& model, TranslationWri
 
 std::string TranslationWriter::head() const {
   if (options_.format != TranslationFormat::kHtml) return "";
-  return std::string(kPageHead) + std::string(kWeightTableStyle) + "\n</style></head><body>\n";
+  const std::string style = std::string(kSections) + std::string(kWeightTableStyle);
+  return page_head({.title = "mnemo translate", .style = style});
 }
 
 std::string TranslationWriter::tail() const {
-  return options_.format == TranslationFormat::kHtml ? "</body></html>\n" : "";
+  return std::string(options_.format == TranslationFormat::kHtml ? kPageEnd : "");
 }
 
 // Units are words here, so that each has its own place in the text.

@@ -15,8 +15,6 @@ namespace {
 
 constexpr int kHighColour = 41, kLowColour = 44;  // backgrounds
 
-const char* direction_name(const CellTrace::Layer& layer) { return layer.direction == 0 ? "forward" : "backward"; }
-
 // The columns of a series: those chosen, as far as it has them, or all.
 std::vector<Index> columns_of_series(const CellTrace::Series& series, const std::vector<Index>& chosen) {
   std::vector<Index> out;
@@ -28,30 +26,6 @@ std::vector<Index> columns_of_series(const CellTrace::Series& series, const std:
     if (unit < series.units) out.push_back(unit);
   return out;
 }
-
-// The units whose output varies most, in ascending order.
-std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most) {
-  const CellTrace::Series& h = layer.series.back();
-  const Index rows = static_cast<Index>(h.values.size()) / h.units;
-  std::vector<double> variances;
-  for (Index j = 0; j < h.units; ++j) {
-    double sum = 0, squares = 0;
-    for (Index t = 0; t < rows; ++t) {
-      const auto value = static_cast<double>(h.values[t * h.units + j]);
-      sum += value;
-      squares += value * value;
-    }
-    variances.push_back(squares - sum * sum / static_cast<double>(rows));
-  }
-  std::vector<Index> out(static_cast<std::size_t>(h.units));
-  std::iota(out.begin(), out.end(), Index{0});
-  std::stable_sort(out.begin(), out.end(), [&](Index a, Index b) { return variances[a] > variances[b]; });
-  out.resize(static_cast<std::size_t>(std::min(most, h.units)));
-  std::ranges::sort(out);
-  return out;
-}
-
-std::string shown_unit(const std::string& unit) { return unit == "\n" ? "⏎" : escaped(unit); }
 
 // Text in a column of the given width, at its right end.
 std::string right_aligned(const std::string& text, std::size_t width) {
@@ -114,6 +88,31 @@ class Table {
 };
 
 }  // namespace
+
+const char* direction_name(const CellTrace::Layer& layer) { return layer.direction == 0 ? "forward" : "backward"; }
+
+std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most) {
+  const CellTrace::Series& h = layer.series.back();
+  const Index rows = static_cast<Index>(h.values.size()) / h.units;
+  std::vector<double> variances;
+  for (Index j = 0; j < h.units; ++j) {
+    double sum = 0, squares = 0;
+    for (Index t = 0; t < rows; ++t) {
+      const auto value = static_cast<double>(h.values[t * h.units + j]);
+      sum += value;
+      squares += value * value;
+    }
+    variances.push_back(squares - sum * sum / static_cast<double>(rows));
+  }
+  std::vector<Index> out(static_cast<std::size_t>(h.units));
+  std::iota(out.begin(), out.end(), Index{0});
+  std::stable_sort(out.begin(), out.end(), [&](Index a, Index b) { return variances[a] > variances[b]; });
+  out.resize(static_cast<std::size_t>(std::min(most, h.units)));
+  std::ranges::sort(out);
+  return out;
+}
+
+std::string shown_unit(const std::string& unit) { return unit == "\n" ? "⏎" : escaped(unit); }
 
 std::vector<const CellTrace::Layer*> chosen_layers(const Observed& observed, const GateChoice& choice) {
   std::vector<const CellTrace::Layer*> out;

@@ -35,4 +35,11 @@ std::string gates_text(const Observed& observed, const GateChoice& choice, std::
                        std::vector<Highlight>& highlights);
 inline constexpr Index kFewUnits = 8;
 
+/// "forward" or "backward".
+const char* direction_name(const CellTrace::Layer& layer);
+/// The at most `most` units whose output varies most, in ascending order.
+std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most);
+/// A unit of the text as drawings and tables show it, escaped for a terminal.
+std::string shown_unit(const std::string& unit);
+
 }  // namespace mnemo

@@ -11,6 +11,7 @@
 #include "report/append.h"
 #include "report/svg.h"
 #include "text/html.h"
+#include "text/html_page.h"
 #include "text/utf8.h"
 
 namespace mnemo {
@@ -21,51 +22,26 @@ constexpr std::size_t kListedPairs = 30;
 constexpr std::size_t kLongClassTable = 40;
 constexpr std::size_t kMistakeCharacters = 1000;
 
-constexpr std::string_view kStyle = R"css(
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 58rem; background: #fff; color: #222;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-top: 1rem; border-top: 1px solid #ddd; }
-h3 { font-size: 1rem; margin: 0 0 .5rem; }
-p { margin: .5rem 0; max-width: 44rem; overflow-wrap: anywhere; }
+constexpr std::string_view kReportStyle = R"css(
 .headline { font-size: 2.6rem; line-height: 1.1; font-weight: 600; margin: 0; font-variant-numeric: tabular-nums; }
-.headline small { font-size: 1rem; font-weight: 400; color: #555; display: inline-block; }
-.note { color: #555; font-size: .9rem; }
+.headline small { font-size: 1rem; font-weight: 400; color: var(--soft); display: inline-block; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1.25rem 0 0; font-size: .9rem; }
-dt { color: #555; }
+dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid #e8e8e8; vertical-align: top; }
-th:first-child, td:first-child, .words { text-align: left; }
-thead th { border-bottom: 1px solid #888; font-weight: 600; max-width: 16rem; }
-tbody th { font-weight: 400; max-width: 22rem; min-width: 7.5rem; }
 th bdi { overflow-wrap: anywhere; }
 thead th:has(bdi) { min-width: 5.5rem; }
 td.best { font-weight: 700; }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-figure { margin: 0; min-width: 0; }
-svg { max-width: 100%; height: auto; font-family: inherit; }
-.scroll svg { max-width: none; }
 .key { display: inline-block; width: .8em; height: .8em; vertical-align: -.05em; }
 ol.mistakes { list-style: none; margin: 0; padding: 0; }
-ol.mistakes li { padding: .7rem 0; border-bottom: 1px solid #e8e8e8; }
+ol.mistakes li { padding: .7rem 0; border-bottom: 1px solid var(--line); }
 ol.mistakes p { margin: .15rem 0; }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; }
-.gold { color: #084594; font-weight: 600; }
-.wrong { color: #b23c00; font-weight: 600; }
-mark { background: #d7e6f5; color: inherit; padding: .05rem .2rem; border-radius: .2rem; }
-mark.wrong { background: #fbdcc4; font-weight: 400; color: inherit; }
-mark small { padding-left: .3rem; color: #555; }
+.gold { color: var(--good); font-weight: 600; }
+.wrong { color: var(--bad); font-weight: 600; }
+mark { background: var(--good-back); color: inherit; padding: .05rem .2rem; border-radius: .2rem; }
+mark.wrong { background: var(--bad-back); font-weight: 400; color: inherit; }
+mark small { padding-left: .3rem; color: var(--soft); }
 summary { cursor: pointer; }
-@media (max-width: 34rem) {
-  body { padding: 1rem .75rem 3rem; }
-  th, td { padding-right: .6rem; }
-  dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: .4rem; }
-}
+@media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .4rem; } }
 @media print { body { max-width: none; } h2 { break-after: avoid; } li, figure { break-inside: avoid; } }
 )css";
 
@@ -348,15 +324,9 @@ ReportScores report_scores(const Evaluation& e, bool multi_label) {
 }
 
 std::string html_report(const ReportData& data) {
-  std::string out;
-  append(out, R"(<!DOCTYPE html>
-<html lang="{}"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{}</title><style>{}</style></head><body><main>
-<h1>{}</h1>)",
-         escape_html(data.language), escape_html(data.title), std::string(kStyle) + std::string(kWeightTableStyle),
-         isolated(data.title));
+  const std::string style = std::string(kReportStyle) + std::string(kWeightTableStyle);
+  std::string out = page_head({.language = data.language, .title = data.title, .style = style});
+  append(out, "<h1>{}</h1>", isolated(data.title));
   add_headline(out, data);
   add_baseline_notes(out, data);
   add_comparison(out, data);
@@ -369,7 +339,7 @@ std::string html_report(const ReportData& data) {
   add_mistakes(out, data);
   add_by_length(out, data);
   add_worst_translations(out, data);
-  out += "\n</main></body></html>\n";
+  out += kPageEnd;
   return out;
 }
 

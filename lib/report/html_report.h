@@ -15,7 +15,7 @@
 
 namespace mnemo {
 
-/// A learning curve: (step, value) in order of step.
+/// A curve, such as of learning: (x, value) in order of x.
 struct Curve {
   std::string name;
   std::vector<std::pair<double, double>> points;
@@ -25,6 +25,8 @@ struct Curve {
 struct CurveChart {
   std::string title;
   std::vector<Curve> curves;
+  std::string x = "step";    ///< the name of the other axis
+  bool logarithmic = false;  ///< powers of ten; values must be positive, others break the line
 };
 
 /// The scores of a classifier, or of a tagger's first column.

@@ -18,8 +18,8 @@
 namespace mnemo {
 namespace {
 
-constexpr std::string_view kInk = "#444";
-constexpr std::string_view kGrid = "#e3e3e3";
+constexpr std::string_view kInk = "currentColor";
+constexpr std::string_view kGrid = "#8885";
 constexpr std::string_view kBlue = "#0072b2";
 // Colours that readers with any kind of colour vision can distinguish: Okabe & Ito 2008, "Color Universal Design".
 constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
@@ -144,6 +144,24 @@ void add_legend(std::string& out, std::string_view name, std::string_view colour
   append(out, R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", x + 22, y, shortened_html(name, 50));
 }
 
+// Ticks of an axis of powers of ten: `plot.y` holds logarithms.
+void add_power_ticks(std::string& out, const Plot& plot) {
+  const double step = std::max(1.0, std::ceil((plot.y.high - plot.y.low) / 6));
+  for (double power = std::ceil(plot.y.low / step) * step; power <= plot.y.high; power += step) {
+    const double at = plot.py(power);
+    append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", plot.left, at,
+           plot.left + plot.width, at, kGrid);
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">1e{:.0f}</text>)", plot.left - 6, at + 4, power);
+  }
+}
+
+Points logarithms(Points points) {
+  for (auto& point : points) point.second = point.second > 0 ? std::log10(point.second) : NAN;
+  return points;
+}
+
+double legend_height(std::size_t curves) { return 18.0 * static_cast<double>(curves) + 6; }
+
 std::optional<std::pair<Range, Range>> ranges_of(const std::vector<Points>& curves) {
   Range x, y;
   for (const Points& points : curves)
@@ -157,12 +175,8 @@ std::optional<std::pair<Range, Range>> ranges_of(const std::vector<Points>& curv
 
 // ---- Confusion.
 
-// From white to the colour, as `share` goes from 0 to 1; small shares are raised so that they are visible.
-std::string shade(double share, const std::array<int, 3>& colour) {
-  const double depth = share == 0 ? 0 : 0.08 + 0.92 * std::pow(share, 0.7);
-  const auto mixed = [&](int c) { return static_cast<int>(std::lround(255 + depth * (c - 255))); };
-  return fmt::format("#{:02x}{:02x}{:02x}", mixed(colour[0]), mixed(colour[1]), mixed(colour[2]));
-}
+// The opacity of a cell, as `share` goes from 0 to 1; small shares are raised so that they are visible.
+double depth_of(double share) { return share == 0 ? 0 : 0.08 + 0.92 * std::pow(share, 0.7); }
 
 std::string short_count(std::int64_t count) {
   if (count < 10'000) return fmt::to_string(count);
@@ -199,13 +213,14 @@ void add_matrix_labels(std::string& out, const Matrix& matrix, const std::vector
 
 void add_matrix_cell(std::string& out, const Matrix& matrix, std::int32_t gold, std::int32_t predicted,
                      std::int64_t count, double share, std::string_view title) {
-  static constexpr std::array<int, 3> kRight = {8, 69, 148}, kWrong = {178, 60, 0};
   const double x = matrix.left + predicted * matrix.cell, y = matrix.top + gold * matrix.cell;
-  append(out, R"(<g><title>{}</title><rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}"/>)", title, x,
-         y, matrix.cell, matrix.cell, shade(share, gold == predicted ? kRight : kWrong));
+  append(
+      out,
+      R"(<g><title>{}</title><rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" fill="{}" fill-opacity="{:.3f}"/>)",
+      title, x, y, matrix.cell, matrix.cell, gold == predicted ? "#2171b5" : "#b23c00", depth_of(share));
   if (matrix.cell >= 24)
-    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{}</text>)", x + matrix.cell / 2,
-           y + matrix.cell / 2 + 4, share > 0.45 ? "#fff" : "#222", short_count(count));
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle"{}>{}</text>)", x + matrix.cell / 2,
+           y + matrix.cell / 2 + 4, share > 0.45 ? R"( fill="#fff")" : "", short_count(count));
   out += "</g>";
 }
 
@@ -239,15 +254,27 @@ void add_reliability_bars(std::string& out, const Plot& shares, const Plot& coun
 
 }  // namespace
 
+std::string svg_file(double width, double height, std::string_view label, std::string_view content) {
+  return fmt::format(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{}" viewBox="0 0 {:.0f} {:.0f}" width="{:.0f}" )"
+      R"(height="{:.0f}" font-size="12" font-family="sans-serif" fill="currentColor"><style>svg {{ color: #222; )"
+      R"(background: #fff }} @media (prefers-color-scheme: dark) {{ svg {{ color: #e4e4e4; background: #16181c }} }})"
+      "</style>{}</svg>\n",
+      escape_html(label), width, height, width, height, content);
+}
+
 std::string svg_line_chart(const CurveChart& chart) {
   std::vector<Points> curves;
-  for (const Curve& curve : chart.curves) curves.push_back(thinned(curve.points));
+  for (const Curve& curve : chart.curves)
+    curves.push_back(thinned(chart.logarithmic ? logarithms(curve.points) : curve.points));
   const auto ranges = ranges_of(curves);
   if (!ranges) return "";
-  const double legend = 18.0 * static_cast<double>(curves.size()) + 6;
-  const Plot plot{52, legend, 360, 210, ranges->first, ranges->second};
+  const Plot plot{52, legend_height(chart.curves.size()), 360, 210, ranges->first, ranges->second};
   std::string content;
-  add_y_ticks(content, plot, 5);
+  if (chart.logarithmic)
+    add_power_ticks(content, plot);
+  else
+    add_y_ticks(content, plot, 5);
   add_x_ticks(content, plot, 6);
   add_frame(content, plot);
   for (std::size_t i = 0; i < curves.size(); ++i) {
@@ -255,9 +282,34 @@ std::string svg_line_chart(const CurveChart& chart) {
     add_curve(content, plot, curves[i], colour);
     add_legend(content, chart.curves[i].name, colour, plot.left, 18.0 * static_cast<double>(i) + 14);
   }
-  append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">step</text>)", plot.left + plot.width / 2,
-         plot.top + plot.height + 34);
-  return svg(424, plot.top + plot.height + 42, chart.title, content);
+  append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", plot.left + plot.width / 2,
+         plot.top + plot.height + 34, escape_html(chart.x));
+  return svg(kChartWidth, chart_height(chart), chart.title, content);
+}
+
+double chart_height(const CurveChart& chart) { return legend_height(chart.curves.size()) + 210 + 42; }
+
+std::string svg_scatter(std::string_view x, std::string_view y, const std::vector<ScatterGroup>& groups) {
+  const Plot plot{52, 12, 270, 300, {-0.02, 1.02}, {-0.02, 1.02}};
+  std::string content;
+  add_y_ticks(content, plot, 5);
+  add_x_ticks(content, plot, 5);
+  add_frame(content, plot);
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const std::string_view colour = kColours[i % kColours.size()];
+    for (std::size_t unit = 0; unit < groups[i].points.size(); ++unit)
+      append(
+          content,
+          R"(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}" fill-opacity="0.5"><title>{}, unit {}</title></circle>)",
+          plot.px(groups[i].points[unit].first), plot.py(groups[i].points[unit].second), colour,
+          escape_html(groups[i].name), unit);
+    add_legend(content, groups[i].name, colour, plot.left + plot.width + 14, 18.0 * static_cast<double>(i) + 24);
+  }
+  append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", plot.left + plot.width / 2,
+         plot.top + plot.height + 36, escape_html(x));
+  append(content, R"svg(<text transform="translate(14 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>)svg",
+         plot.top + plot.height / 2, escape_html(y));
+  return svg(kScatterWidth, kScatterHeight, fmt::format("{} over {}", y, x), content);
 }
 
 std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>& confusion,

@@ -32,4 +32,9 @@ void ModelTraining::save_model(const std::string& path, const Json& metrics, con
   model_.save(path, metrics, provenance, pool);
 }
 
+std::vector<double> Task::losses_with_context(const TextModel&, const Dataset&, const ContextRequest&,
+                                              ThreadPool&) const {
+  throw UsageError(fmt::format("--context: not for {}", traits().model));
+}
+
 }  // namespace mnemo

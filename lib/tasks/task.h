@@ -89,6 +89,13 @@ struct MeasureRequest {
   Log log = [](const std::string&) {};
 };
 
+/// Places at which a loss is measured, `units` before each being read.
+struct ContextRequest {
+  std::int64_t units = 1;    ///< that are kept
+  std::int64_t longest = 1;  ///< that would be kept, which the choice of places depends on
+  std::int64_t most = 1;     ///< places, evenly spread
+};
+
 class Draft;
 struct PartFiles;
 
@@ -125,6 +132,13 @@ class Task {
   virtual void check_metric(const std::string& metric, const TextModel& model, bool with_train) const = 0;
   virtual std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
                                           ThreadPool& pool) const = 0;
+  /// The data of a model with these records as train, and nothing else. Throws Error for labels that the model does not
+  /// know.
+  virtual std::unique_ptr<TaskData> data_of(const TextModel& model, std::unique_ptr<Dataset> train) const = 0;
+  /// The losses of a language model's units, or of a classifier's texts, of which only the last units are read, in
+  /// nats. Throws UsageError for tasks whose answers belong to every unit of a text.
+  virtual std::vector<double> losses_with_context(const TextModel& model, const Dataset& data,
+                                                  const ContextRequest& request, ThreadPool& pool) const;
   /// Encodes and answers all records, for the rate that quantisation reports; returns the number of `traits().counted`.
   virtual std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const = 0;
 };

@@ -90,7 +90,7 @@ std::string weight_table(const std::vector<std::string>& rows, const std::vector
     out += "<tr><th>" + escape_html(rows[i]) + "</th>";
     for (std::size_t j = 0; j < columns.size(); ++j) {
       const double weight = std::clamp(static_cast<double>(weights[i][j]), 0.0, 1.0);
-      out += fmt::format(R"x(<td style="background:rgba(8,69,148,{0:.2f})" title="{0:.2f}"></td>)x", weight);
+      out += fmt::format(R"x(<td style="background:rgba(33,113,181,{0:.2f})" title="{0:.2f}"></td>)x", weight);
     }
     out += "</tr>";
   }

@@ -19,11 +19,11 @@ std::size_t columns_of(std::string_view text);
 /// As escape_html, shortened to `columns` columns, with an ellipsis at the end if it was longer.
 std::string shortened_html(std::string_view text, std::size_t columns);
 
-/// The style that `weight_table` needs.
+/// The style that `weight_table` needs, within a page of text/html_page.h.
 inline constexpr std::string_view kWeightTableStyle =
     ".weights { border-collapse: collapse; font-size: .8rem; } .weights th { font-weight: 400; padding: .1rem .3rem; "
     "text-align: right; white-space: pre; } .weights thead th { writing-mode: vertical-rl; text-align: left; } "
-    ".weights td { width: 1.3em; height: 1.3em; padding: 0; border: 1px solid #eee; }";
+    ".weights td { width: 1.3em; height: 1.3em; padding: 0; border: 1px solid var(--line); }";
 
 /// A matrix of weights from 0 to 1 as a table of coloured cells: a row for each of `rows`, a column for each of
 /// `columns`, both escaped. Each cell's weight is its title.

@@ -114,5 +114,70 @@ TEST_CASE("inspect --gates refuses what it cannot show") {
   refused({"--gates", "--text", "\xff"}, 2, "--text: is not valid UTF-8");
   refused({"--gates", "--text", " "}, 1, "the text has no units");
   refused({"--gates", "--verify", "--text", "fine"}, 2, "--verify");
-  refused({"--format", "tsv"}, 2, "--format tsv needs --gates");
+  refused({"--format", "tsv"}, 2, "--format tsv: only with an option that looks inside");
+}
+
+TEST_CASE("inspect DATA shows saturation, gradients back in time and the context that is used, in every format") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors"), data = f.path("train.tsv");
+  const auto found = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"inspect", model, data});
+    const Outcome o = f.mnemo(more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const InspectJson saturation = InspectJson::parse(found({"--saturation", "-f", "json"}));
+  REQUIRE(saturation["gates"].size() == 6);  // i, f, o in both directions
+  CHECK(saturation["gates"][0]["below"].size() == 6);
+  CHECK(saturation["gates"][0]["steps"] == saturation["gates"][5]["steps"]);
+  CHECK(found({"--saturation", "--threads", "3"}) == found({"--saturation", "--threads", "1"}));
+  CHECK(lines_of(found({"--saturation", "-f", "tsv"})).size() == 1 + 6 * 6);
+
+  const InspectJson flow = InspectJson::parse(
+      found({"--gradient-flow", "--beside", "rnn,gru", "--places", "40", "--longest", "4", "-f", "json"}));
+  std::set<std::string> names;
+  for (const auto& one : flow["networks"]) {
+    names.insert(one["model"].get<std::string>());
+    CHECK(one["median"].size() <= 5);
+    for (const auto& value : one["median"]) CHECK(value.get<double>() >= 0);
+  }
+  CHECK(names == std::set<std::string>{"model", "rnn at initialisation", "gru at initialisation"});
+  CHECK(found({"--gradient-flow", "--beside", "rnn", "--epochs", "1", "--longest", "4"}).find("rnn trained") !=
+        std::string::npos);
+
+  const InspectJson context = InspectJson::parse(found({"--context", "--longest", "8", "-f", "json"}));
+  REQUIRE(context["losses"].size() == 4);
+  CHECK(context["losses"][3]["above"] == 0.0);
+  CHECK(found({"--context", "--longest", "8", "-f", "svg"}).starts_with("<svg"));
+  for (const char* view : {"--saturation", "--gradient-flow", "--context"}) {
+    const std::string page = found({view, "--longest", "4", "-f", "html"});
+    CHECK(page.starts_with("<!DOCTYPE html>"));
+    CHECK(page.find("<script") == std::string::npos);
+    CHECK(page.find("http://") == std::string::npos);
+  }
+}
+
+TEST_CASE("inspect refuses combinations that make no sense, and data of another kind, before it writes anything") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors"), data = f.path("train.tsv");
+  const auto refused = [&](std::vector<std::string> more, int code, const std::string& message) {
+    more.insert(more.begin(), {"inspect", model});
+    const Outcome o = f.mnemo(more);
+    INFO(o.err);
+    CHECK(o.code == code);
+    CHECK(o.out.empty());
+    CHECK(o.err.find(message) != std::string::npos);
+  };
+  refused({"--saturation"}, 2, "need DATA");
+  refused({data}, 2, "DATA needs");
+  refused({data, "--saturation", "--context"}, 2, "--context");
+  refused({data, "--gradient-flow", "--beside", "rnn,grub"}, 2, "--beside rnn,grub");
+  refused({data, "--gradient-flow", "--beside", "rnn,"}, 2, "--beside rnn,");
+  refused({data, "--context", "--longest", "1"}, 2, "--longest");
+  refused({"-f", "svg"}, 2, "--format svg");
+  refused({"-o", f.path("x")}, 2, "--output");
+  refused({f.path("none.tsv"), "--saturation"}, 1, "none.tsv");
+  write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
+  refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
 }

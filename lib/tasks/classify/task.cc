@@ -61,6 +61,24 @@ class ClassifyTask : public Task {
                                               static_cast<const LabelledTexts*>(request.train), pool);
   }
 
+  std::unique_ptr<TaskData> data_of(const TextModel& model, std::unique_ptr<Dataset> train) const override {
+    const auto& classifier = static_cast<const TextClassifier&>(model);
+    const auto& texts = static_cast<const LabelledTexts&>(*train);
+    if (const TextGold gold = gold_labels(texts, classifier.labels()); gold.unseen > 0)
+      fail("labels that the model does not know: {}, the first {}", gold.unseen, gold.first_unseen);
+    auto out = std::make_unique<ClassificationData>(classifier.labels());
+    out->dev = texts.select({});
+    out->test = texts.select({});
+    out->train = std::move(train);
+    return out;
+  }
+
+  std::vector<double> losses_with_context(const TextModel& model, const Dataset& data, const ContextRequest& request,
+                                          ThreadPool& pool) const override {
+    return classification_losses(static_cast<const TextClassifier&>(model), static_cast<const LabelledTexts&>(data),
+                                 request, pool);
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& classifier = static_cast<const TextClassifier&>(model);
     Workspace workspace(pool);

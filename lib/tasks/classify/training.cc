@@ -191,6 +191,38 @@ Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts) {
   return corpus;
 }
 
+std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
+                                          const ContextRequest& request, ThreadPool& pool) {
+  const std::int64_t count = std::min(request.most, texts.size());
+  const auto gold = gold_labels(texts, model.labels()).gold;
+  Corpus corpus;
+  EncodedText encoded;
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t place = i * texts.size() / count;
+    std::string_view text = texts.entries[place].text;
+    model.encode(text, encoded);
+    if (const auto units = static_cast<std::int64_t>(encoded.tokens.size()); units > request.units)
+      model.encode(text.substr(encoded.tokens.begin(static_cast<std::size_t>(units - request.units))), encoded);
+    corpus.add(encoded);
+    chosen.push_back(place);
+  }
+  Workspace workspace(pool);
+  const std::vector<float> p = model.probabilities(model.logits(corpus, workspace), true);
+  const std::size_t labels = model.labels().size();
+  std::vector<double> out;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    double loss = 0;
+    const auto& ids = gold[static_cast<std::size_t>(chosen[i])];
+    for (const std::int32_t id : ids)
+      if (id < std::ssize(model.labels()))
+        loss -= std::log(std::max(1e-30, static_cast<double>(p[i * labels + static_cast<std::size_t>(id)]))) /
+                static_cast<double>(ids.size());
+    out.push_back(loss);
+  }
+  return out;
+}
+
 Predictions predictions(const TextClassifier& model, const std::vector<float>& logits, bool calibrated,
                         const TextGold& gold) {
   const std::size_t K = model.labels().size(), all = gold.labels.size();

@@ -22,6 +22,10 @@ std::unique_ptr<ModelTraining> classification_training(const Config& config, con
 /// Encoded texts.
 Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts);
 
+/// Task::losses_with_context: -log of the calibrated probability of each text's labels; of several the mean.
+std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
+                                          const ContextRequest& request, ThreadPool& pool);
+
 /// A model's predictions beside the gold labels. Labels that the model does not know have probability 0.
 Predictions predictions(const TextClassifier& model, const std::vector<float>& logits, bool calibrated,
                         const TextGold& gold);

@@ -77,6 +77,20 @@ class GenerateTask : public Task {
     return std::make_unique<LanguageReport>(language_model, text, pool, request.adaptation);
   }
 
+  std::unique_ptr<TaskData> data_of(const TextModel& model, std::unique_ptr<Dataset> train) const override {
+    auto out = std::make_unique<LanguageData>();
+    out->train = std::move(train);
+    out->dev = std::make_unique<UnitText>();
+    out->test = std::make_unique<UnitText>();
+    out->vocabulary = model.vocabulary();
+    return out;
+  }
+
+  std::vector<double> losses_with_context(const TextModel& model, const Dataset& data, const ContextRequest& request,
+                                          ThreadPool& pool) const override {
+    return unit_losses(static_cast<const TextLanguageModel&>(model), static_cast<const UnitText&>(data), request, pool);
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& text = static_cast<const UnitText&>(data);
     dev_nats(static_cast<const TextLanguageModel&>(model), text, pool);

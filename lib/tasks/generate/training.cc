@@ -236,6 +236,33 @@ double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool
   return StreamLoss(text.units.size(), kDevLanes, kWarmUp).measure(model, text.reader(), pool);
 }
 
+std::vector<double> unit_losses(const TextLanguageModel& model, const UnitText& text, const ContextRequest& request,
+                                ThreadPool& pool) {
+  const bool stream = text.records.empty();
+  const std::int64_t first = stream ? request.longest : 0, all = stream ? text.units.size() : text.measured;
+  if (all <= first) fail("the text has {} units, expected more than the longest context, {}", all, first);
+  const std::int64_t count = std::min(request.most, all - first);
+  std::vector<std::int64_t> places;
+  std::vector<StreamLoss::Lane> lanes;
+  const auto add = [&](std::int64_t place, std::int64_t earliest) {
+    places.push_back(place);
+    lanes.push_back({std::max(earliest, place - request.units + 1), place, place + 1});
+  };
+  if (stream)
+    for (std::int64_t i = 0; i < count; ++i) add(first + i * (all - first) / count, 0);
+  std::int64_t before = 0, chosen = 0;
+  for (const UnitText::Record& record : text.records) {
+    for (; chosen < count && chosen * all / count < before + record.end() - record.body(); ++chosen)
+      add(record.body() + chosen * all / count - before, record.begin);
+    before += record.end() - record.body();
+  }
+  std::vector<double> out(places.size());
+  StreamLoss(std::move(lanes)).measure(model, text.reader(), pool, [&](std::int32_t, std::int64_t place, double log_p) {
+    out[static_cast<std::size_t>(std::ranges::lower_bound(places, place) - places.begin())] = -log_p;
+  });
+  return out;
+}
+
 double mean_nats(const RecordRatio& records) {
   const double sum = std::accumulate(records.parts.begin(), records.parts.end(), 0.0),
                units = std::accumulate(records.wholes.begin(), records.wholes.end(), 0.0);

@@ -26,6 +26,10 @@ RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text,
 /// The mean of -log p of a text's units in nats, as measured in training: a stream is read in parts side by side, whose
 /// beginnings are not counted.
 double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+/// Task::losses_with_context: -log p of units of the text or, of records, of their bodies, whose own beginning is
+/// always read as such. Throws Error for a stream of no more than the longest context.
+std::vector<double> unit_losses(const TextLanguageModel& model, const UnitText& text, const ContextRequest& request,
+                                ThreadPool& pool);
 /// The sum of nats over the sum of units.
 double mean_nats(const RecordRatio& records);
 

@@ -70,6 +70,18 @@ class TagTask : public Task {
                                           static_cast<const TaggedSentences*>(request.train), pool);
   }
 
+  std::unique_ptr<TaskData> data_of(const TextModel& model, std::unique_ptr<Dataset> train) const override {
+    const auto& tagger = static_cast<const TextTagger&>(model);
+    const auto& sentences = static_cast<const TaggedSentences&>(*train);
+    if (const UnseenTags unseen = unseen_tags(sentences, tagger.columns()); unseen.count > 0)
+      fail("tags that the model does not know: {}, the first {}", unseen.count, unseen.first);
+    auto out = std::make_unique<TaggingData>(tagger.columns());
+    out->dev = sentences.select({});
+    out->test = sentences.select({});
+    out->train = std::move(train);
+    return out;
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& tagger = static_cast<const TextTagger&>(model);
     Workspace workspace(pool);

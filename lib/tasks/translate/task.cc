@@ -93,6 +93,15 @@ class TranslateTask : public Task {
         static_cast<const PairSet*>(request.train), request.as_in_training, pool);
   }
 
+  std::unique_ptr<TaskData> data_of(const TextModel&, std::unique_ptr<Dataset> train) const override {
+    const auto& pairs = static_cast<const PairSet&>(*train);
+    auto out = std::make_unique<TranslationData>(false);
+    out->dev = pairs.select({});
+    out->test = pairs.select({});
+    out->train = std::move(train);
+    return out;
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& pairs = static_cast<const PairSet&>(data);
     TranslationOptions options;

@@ -1,0 +1,36 @@
+// What an inspection found, and its output as text, rows, JSON, a drawing or a page.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+
+namespace mnemo {
+
+struct Findings {
+  struct Table {
+    std::string title;
+    std::vector<std::string> columns;
+    std::vector<std::vector<std::string>> rows;
+  };
+  struct Drawing {
+    std::string title, svg;  ///< as the functions of report/svg.h make it
+    double width = 0, height = 0;
+  };
+
+  std::string title;
+  std::vector<std::string> notes;  ///< sentences that say what was found
+  std::vector<Table> tables;       ///< to be read
+  Table data;                      ///< all values, for other programs
+  std::vector<Drawing> drawings;
+  Json json;
+};
+
+std::string findings_text(const Findings& findings);
+std::string findings_tsv(const Findings& findings);
+std::string findings_json(const Findings& findings);
+std::string findings_svg(const Findings& findings);
+std::string findings_html(const Findings& findings);
+
+}  // namespace mnemo

@@ -1,0 +1,164 @@
+#include "report/reach.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/html_report.h"
+#include "report/svg.h"
+
+namespace mnemo {
+namespace {
+
+double quantile_of(std::vector<double>& values, double q) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1) + 0.5);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
+}
+
+bool is_drawn_lag(std::size_t lag) {
+  return lag == 1 || lag == 2 || lag == 5 || lag == 10 || lag == 20 || lag == 50 || (lag >= 100 && lag % 100 == 0);
+}
+
+}  // namespace
+
+std::vector<ReachAtLag> reach_by_lag(const std::vector<std::vector<double>>& norms) {
+  std::size_t longest = 0;
+  for (const auto& one : norms) longest = std::max(longest, one.size());
+  std::vector<ReachAtLag> out;
+  for (std::size_t lag = 0; lag < longest; ++lag) {
+    std::vector<double> ratios;
+    for (const auto& one : norms) {
+      const auto first = std::ranges::find_if(one, [](double norm) { return norm > 0; });
+      if (lag < one.size() && first != one.end()) ratios.push_back(one[lag] / *first);
+    }
+    if (std::ssize(ratios) < kFewSequences) break;
+    ReachAtLag& at = out.emplace_back();
+    at.sequences = std::ssize(ratios);
+    at.low = quantile_of(ratios, 0.1);
+    at.median = quantile_of(ratios, 0.5);
+    at.high = quantile_of(ratios, 0.9);
+  }
+  return out;
+}
+
+std::optional<double> half_life(const std::vector<ReachAtLag>& reach) {
+  double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+  for (std::size_t lag = 0; lag < reach.size(); ++lag) {
+    if (reach[lag].median <= 1e-30) continue;
+    const auto at = static_cast<double>(lag);
+    const double value = std::log2(reach[lag].median);
+    n += 1, x += at, y += value, xx += at * at, xy += at * value;
+  }
+  if (n < 3) return std::nullopt;
+  const double slope = (n * xy - x * y) / (n * xx - x * x);
+  if (slope >= 0) return std::nullopt;
+  return -1.0 / slope;
+}
+
+namespace {
+
+// Collects the curves of several networks.
+class ReachTables {
+ public:
+  explicit ReachTables(bool quantiles) : quantiles_(quantiles) {
+    out_.data = {
+        "", {"model", "network", "layer", "direction", "state", "lag", "low", "median", "high", "sequences"}, {}};
+    out_.json = {{"networks", Json::array()}};
+  }
+
+  void add(const std::string& model, const GradientTrace::Layer& layer, bool cell) {
+    const auto reach = reach_by_lag(cell ? layer.c : layer.h);
+    if (reach.empty()) return;
+    const std::string direction = layer.direction == 0 ? "forward" : "backward", state = cell ? "c" : "h",
+                      of = fmt::format("d{}, {}, layer {}, {}", state, layer.network, layer.layer, direction);
+    Json medians = Json::array(), lows = Json::array(), highs = Json::array();
+    Curve median{model, {}}, low{model + ", 10%", {}}, high{model + ", 90%", {}};
+    for (std::size_t lag = 0; lag < reach.size(); ++lag) {
+      const ReachAtLag& at = reach[lag];
+      medians.push_back(at.median);
+      lows.push_back(at.low);
+      highs.push_back(at.high);
+      const auto place = static_cast<double>(lag);
+      median.points.emplace_back(place, at.median);
+      low.points.emplace_back(place, at.low);
+      high.points.emplace_back(place, at.high);
+      out_.data.rows.push_back({model, layer.network, fmt::to_string(layer.layer), direction, state,
+                                fmt::to_string(lag), fmt::format("{:.6g}", at.low), fmt::format("{:.6g}", at.median),
+                                fmt::format("{:.6g}", at.high), fmt::to_string(at.sequences)});
+    }
+    CurveChart& chart = chart_of(of);
+    chart.curves.push_back(std::move(median));
+    if (quantiles_) {
+      chart.curves.push_back(std::move(low));
+      chart.curves.push_back(std::move(high));
+    }
+    const std::optional<double> half = half_life(reach);
+    out_.json["networks"].push_back({{"model", model},
+                                     {"network", layer.network},
+                                     {"layer", layer.layer},
+                                     {"direction", direction},
+                                     {"state", state},
+                                     {"median", medians},
+                                     {"low", lows},
+                                     {"high", highs},
+                                     {"half_life", half ? Json(*half) : Json()}});
+    add_row({model, of, half ? fmt::format("{:.1f}", *half) : "does not fall"}, reach);
+  }
+
+  Findings take() {
+    std::ranges::sort(lags_);
+    for (const std::size_t lag : lags_) table_.columns.push_back(fmt::to_string(lag));
+    for (auto& row : table_.rows) row.resize(table_.columns.size());
+    out_.tables.push_back(std::move(table_));
+    for (const auto& [of, chart] : charts_) {
+      Findings::Drawing drawing{of, svg_line_chart(chart), kChartWidth, chart_height(chart)};
+      if (!drawing.svg.empty()) out_.drawings.push_back(std::move(drawing));
+    }
+    return std::move(out_);
+  }
+
+ private:
+  CurveChart& chart_of(const std::string& of) {
+    const auto found = std::ranges::find(charts_, of, [](const auto& entry) { return entry.first; });
+    if (found != charts_.end()) return found->second;
+    return charts_.emplace_back(of, CurveChart{of, {}, "lag in steps", true}).second;
+  }
+
+  // The medians at the lags that the table shows; these are the same for all rows but for their number.
+  void add_row(std::vector<std::string> row, const std::vector<ReachAtLag>& reach) {
+    for (std::size_t lag = 0; lag < reach.size(); ++lag) {
+      if (!is_drawn_lag(lag)) continue;
+      row.push_back(fmt::format("{:.2g}", reach[lag].median));
+      if (std::ranges::find(lags_, lag) == lags_.end()) lags_.push_back(lag);
+    }
+    table_.rows.push_back(std::move(row));
+  }
+
+  bool quantiles_;
+  Findings out_;
+  Findings::Table table_{"Norm of the gradient by lag in steps, relative to the first, median over sequences",
+                         {"model", "of", "half-life"},
+                         {}};
+  std::vector<std::size_t> lags_;
+  std::vector<std::pair<std::string, CurveChart>> charts_;
+};
+
+}  // namespace
+
+Findings reach_findings(const std::string& title, const std::vector<std::pair<std::string, GradientTrace>>& networks) {
+  ReachTables tables(networks.size() == 1);
+  for (const auto& [name, trace] : networks)
+    for (const GradientTrace::Layer& layer : trace.layers)
+      for (const bool cell : {false, true}) tables.add(name, layer, cell);
+  Findings out = tables.take();
+  out.title = title;
+  out.notes.emplace_back(
+      "dh: total derivative of the loss by the output of the step that many steps before the last one, whose gradient "
+      "alone comes from above; dc: by the cell state that the next step takes over. Half-life: steps in which the "
+      "median halves.");
+  return out;
+}
+
+}  // namespace mnemo

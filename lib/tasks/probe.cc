@@ -1,0 +1,167 @@
+#include "tasks/probe.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "nn/cell_trace.h"
+#include "pipeline/stored_model.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+Config without_noise(Config config) {
+  ModelConfig& m = config.model;
+  for (double* rate :
+       {&config.text.merge_dropout, &m.char_encoder.dropout, &m.dropout, &m.embedding_dropout, &m.layer_dropout,
+        &m.word_dropout, &m.state_dropout, &m.weight_dropout, &m.zoneout_h, &m.zoneout_c, &m.singleton_dropout,
+        &m.unit_dropout, &m.activation_penalty, &m.slowness_penalty, &m.condition_dropout, &m.context_dropout,
+        &m.source_dropout, &m.target_dropout, &config.training.label_smoothing})
+    *rate = 0.0;
+  config.training.class_weight = {};
+  return config;
+}
+
+std::unique_ptr<TaskData> data_for(const TextModel& model, std::unique_ptr<Dataset> data) {
+  return task_of(model).data_of(model, std::move(data));
+}
+
+// Batch after batch of the data as one in training, recorded on a tape. `use` says whether to go on.
+void for_batches(TextModel& model, const Config& config, const TaskData& data, ThreadPool& pool,
+                 const std::function<bool(ModelTraining& training, Tape& tape)>& use) {
+  const auto training = task_of(model).training(config, data, model);
+  model.network().weights_changed();
+  training->begin_epoch(0);
+  Arena arena;
+  bool going = true;
+  for (std::int64_t batch = 0; batch < training->batches() && going; ++batch) {
+    training->prepare(batch, batch);
+    arena.reset();
+    Tape tape(pool, arena, Tape::Mode::kTraining);
+    training->visit([](Parameter& p) { p.clear_gradient(); });
+    going = use(*training, tape);
+  }
+}
+
+void merge(const GradientTrace& from, GradientTrace& to) {
+  if (to.layers.empty()) {
+    to.layers = from.layers;
+    return;
+  }
+  for (std::size_t l = 0; l < from.layers.size(); ++l) {
+    to.layers[l].h.insert(to.layers[l].h.end(), from.layers[l].h.begin(), from.layers[l].h.end());
+    to.layers[l].c.insert(to.layers[l].c.end(), from.layers[l].c.begin(), from.layers[l].c.end());
+  }
+}
+
+// A folder for one run, which goes with it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "mnemo-beside-XXXXXX").string();
+    if (!mkdtemp(name.data())) fail("{}: cannot be made", name);
+    path_ = name;
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+std::unique_ptr<TextModel> load_without_noise(const std::string& path) {
+  ModelContents contents = read_model(path, "");
+  contents.metadata.config = config_to_json(without_noise(model_config(contents)));
+  return TextModel::from_contents(std::move(contents));
+}
+
+Saturation saturation_over(TextModel& model, std::unique_ptr<Dataset> data, std::int64_t most, ThreadPool& pool) {
+  const auto records = data_for(model, std::move(data));
+  Saturation out;
+  std::int64_t units = 0;
+  for_batches(model, model.config(), *records, pool, [&](ModelTraining& training, Tape& tape) {
+    CellTrace trace;
+    tape.trace = &trace;
+    training.forward(tape);
+    out.add(trace);
+    units += trace.layers.empty() ? 1 : std::ssize(trace.layers[0].series[0].values) / trace.layers[0].series[0].units;
+    return units < most;
+  });
+  return out;
+}
+
+GradientTrace gradients_over(TextModel& model, const TaskData& data, std::int64_t most, std::int64_t longest,
+                             ThreadPool& pool) {
+  Config config = model.config();
+  config.training.batch_size = std::min<std::int64_t>(16, most);
+  config.training.batch_tokens = 0;
+  config.training.bptt = longest + 1;
+  GradientTrace out;
+  std::int64_t sequences = 0;
+  for_batches(model, config, data, pool, [&](ModelTraining& training, Tape& tape) {
+    GradientTrace trace;
+    tape.gradient_trace = &trace;
+    training.forward(tape);
+    tape.backward();
+    for (GradientTrace::Layer& layer : trace.layers)
+      for (auto* norms : {&layer.h, &layer.c})
+        for (auto& one : *norms) one.resize(std::min(one.size(), static_cast<std::size_t>(longest) + 1));
+    sequences += trace.layers.empty() ? 1 : std::ssize(trace.layers[0].h);
+    merge(trace, out);
+    return sequences < most;
+  });
+  // Of each network the first layer first.
+  std::ranges::reverse(out.layers);
+  return out;
+}
+
+Findings gradient_flow(TextModel& model, std::unique_ptr<Dataset> data, std::int64_t most, std::int64_t longest,
+                       const BesideOptions& beside, const std::string& title, const Log& log, ThreadPool& pool) {
+  const Task& task = task_of(model);
+  const auto records = data_for(model, std::move(data));
+  std::vector<std::pair<std::string, GradientTrace>> networks;
+  networks.emplace_back("model", gradients_over(model, *records, most, longest, pool));
+  if (networks.front().second.layers.empty())
+    throw UsageError("--gradient-flow: the network has no layers that are computed for all steps at once");
+  for (const std::string& cell : beside.cells) {
+    Config config = model.config();
+    config.model.cell = cell;
+    // What only some cells have; pretrained vectors are no file of this folder.
+    if (cell != "lstm") config.model.layer_norm = false, config.model.projection = 0;
+    if (cell != "rnn") config.model.activation = "tanh";
+    config.text.pretrained.clear();
+    if (beside.epochs > 0) config.training.epochs = beside.epochs;
+    const auto other = task.build(config, {}, *records, &model);
+    networks.emplace_back(cell + " at initialisation", gradients_over(*other, *records, most, longest, pool));
+    if (beside.epochs == 0) continue;
+    log(fmt::format("training with {}", cell));
+    const TemporaryFolder folder;
+    TrainerOptions options;
+    options.folder = folder.path();
+    train_model(task, config, *records, *other, options, pool);
+    networks.emplace_back(cell + " trained", gradients_over(*other, *records, most, longest, pool));
+  }
+  return reach_findings(title, networks);
+}
+
+Findings context_use(const TextModel& model, const Dataset& data, std::int64_t most, std::int64_t longest,
+                     const std::string& title, ThreadPool& pool) {
+  std::vector<ContextLosses> losses;
+  for (std::int64_t units = 1; units < 2 * longest; units *= 2) {
+    const std::int64_t kept = std::min(units, longest);
+    losses.push_back({kept, task_of(model).losses_with_context(model, data, {kept, longest, most}, pool)});
+  }
+  return context_findings(title, losses);
+}
+
+}  // namespace mnemo

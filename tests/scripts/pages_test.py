@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""The pages that mnemo writes: one file without requests, the script named by its hash, and, where chromium, its driver
+and selenium are installed, at work in a real browser. Usage: pages_test.py MNEMO"""
+
+import base64
+import hashlib
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MNEMO = sys.argv.pop(1)
+LINE = "a (bc d) <e> & f"
+CONFIG = ('{"task": "generate", "data": {"train": "text.txt"}, "text": {"unit": "char"}, "model": {"hidden": 16},'
+          ' "training": {"epochs": 1}, "output": {"dir": "run"}}')
+
+
+def browser():
+    """A headless browser, or the reason why there is none."""
+    if not shutil.which("chromedriver"):
+        return None, "no chromedriver"
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        return None, "no selenium"
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    phone = {"width": 390, "height": 800, "pixelRatio": 2}
+    options.add_experimental_option("mobileEmulation", {"deviceMetrics": phone})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver"))), ""
+
+
+class Pages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.path = pathlib.Path(cls.folder.name)
+        (cls.path / "text.txt").write_text((LINE + "\n") * 60, encoding="utf-8")
+        (cls.path / "config.json").write_text(CONFIG, encoding="utf-8")
+        cls.run_mnemo("train", "config.json")
+        model = "run/model.safetensors"
+        cls.run_mnemo("inspect", model, "--gates", "--text", LINE, "-f", "html", "-o", "gates.html")
+        cls.run_mnemo("inspect", model, "text.txt", "--saturation", "-f", "html", "-o", "saturation.html")
+        cls.run_mnemo("inspect", model, "text.txt", "--gradient-flow", "-f", "html", "-o", "flow.html")
+        cls.run_mnemo("inspect", model, "text.txt", "--context", "--longest", "16", "-f", "html", "-o", "context.html")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def run_mnemo(cls, *arguments):
+        subprocess.run([MNEMO, *arguments], cwd=cls.path, check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+    def pages(self):
+        found = sorted(self.path.glob("*.html"))
+        self.assertEqual(len(found), 4)
+        return found
+
+    def test_pages_ask_for_nothing_and_run_only_the_script_that_is_named(self):
+        for page in self.pages():
+            text = page.read_text(encoding="utf-8")
+            self.assertIn("default-src 'none'", text)
+            self.assertNotIn("src=", text.replace("default-src=", ""))
+            self.assertNotIn("href=", text)
+            self.assertNotIn("<e>", text)
+            self.assertIn('name="viewport"', text)
+            scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+            named = re.findall(r"script-src '(sha256-[^']*)'", text)
+            hashes = ["sha256-" + base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+            self.assertEqual(hashes, named, page.name)
+
+    def test_pages_in_a_browser(self):
+        driver, reason = browser()
+        if not driver:
+            self.skipTest(reason)
+        try:
+            for page in self.pages():
+                driver.get(page.as_uri())
+                width = driver.execute_script("return document.documentElement.scrollWidth")
+                self.assertLessEqual(width, 390, page.name)  # a phone's
+                errors = [entry["message"] for entry in driver.get_log("browser") if "favicon" not in entry["message"]]
+                self.assertEqual(errors, [], page.name)
+            driver.get((self.path / "gates.html").as_uri())
+            self.check_gates(driver)
+        finally:
+            driver.quit()
+
+    def check_gates(self, driver):
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+        units = driver.find_elements(By.CSS_SELECTOR, "#text > span")
+        self.assertEqual(len(units), len(LINE) + 1)  # the end of a line comes first
+        self.assertEqual("".join(one.get_attribute("textContent") for one in units[1:]), LINE)
+        slider = driver.find_element(By.ID, "unit")
+        slider.send_keys(Keys.HOME)
+        before = [one.find_element(By.TAG_NAME, "i").get_attribute("style") for one in units]
+        self.assertIn("linear-gradient", before[5])
+        slider.send_keys(Keys.ARROW_RIGHT)
+        slider.send_keys(Keys.ARROW_RIGHT)
+        driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        self.assertEqual(driver.find_element(By.ID, "number").text, "2")
+        after = [one.find_element(By.TAG_NAME, "i").get_attribute("style") for one in units]
+        self.assertNotEqual(before, after)
+        units[3].click()
+        self.assertIn("3: ", driver.find_element(By.ID, "place").text)
+        shown = driver.find_element(By.ID, "values").text
+        # What the page shows is what the program prints.
+        rows = subprocess.run(
+            [MNEMO, "inspect", "run/model.safetensors", "--gates", "--text", LINE, "--unit", "2", "-f", "tsv"],
+            cwd=self.path, check=True, capture_output=True, text=True).stdout.splitlines()
+        values = {row.split("\t")[3]: float(row.split("\t")[7]) for row in rows[1:] if row.split("\t")[5] == "3"}
+        for name, value in values.items():
+            match = re.search(re.escape(name) + r"\s(-?\d\.\d\d)", shown)
+            self.assertTrue(match, name + " in " + shown)
+            self.assertAlmostEqual(float(match.group(1)), value, delta=0.02)
+
+
+if __name__ == "__main__":
+    unittest.main()

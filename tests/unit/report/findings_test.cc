@@ -1,0 +1,100 @@
+// What inspections say about counts and norms that are known.
+#include <cmath>
+
+#include "report/context.h"
+#include "report/gates_page.h"
+#include "report/reach.h"
+#include "report/saturation.h"
+#include "tests/catch.h"
+
+using namespace mnemo;
+
+namespace {
+
+CellTrace::Layer small_layer() {
+  CellTrace::Layer layer;
+  layer.network = "rnn";
+  layer.series.push_back({"f", true, 2, {0.05f, 0.95f, 0.05f, 0.5f, 0.2f, 0.95f, 0.01f, 0.99f}});
+  layer.series.push_back({"h", false, 2, {0.0f, 0.5f, 0.1f, -0.5f, 0.1f, 0.25f, 0.0f, 0.0f}});
+  return layer;
+}
+
+}  // namespace
+
+TEST_CASE("saturation counts the steps of each unit's gates, over batches") {
+  Saturation saturation;
+  CellTrace trace;
+  trace.layers.push_back(small_layer());
+  saturation.add(trace);
+  trace.layers[0].series[0].values = {0.0f, 1.0f};
+  saturation.add(trace);
+  const Findings found = saturation.findings("S");
+  REQUIRE(found.json["gates"].size() == 1);
+  CHECK(found.json["gates"][0]["steps"] == 5);
+  CHECK(found.json["gates"][0]["below"] == Json({0.8, 0.0}));
+  CHECK(found.json["gates"][0]["above"] == Json({0.0, 0.8}));
+  CHECK(found.json["gates"][0]["never_open"] == 0);
+  REQUIRE(found.data.rows.size() == 2);
+  CHECK(found.data.rows[1].back() == "0.800000");
+  CHECK(
+      findings_tsv(found).starts_with("network\tlayer\tdirection\tgate\tunit\tbelow\tabove\nrnn\t0\tforward\tf\t0\t"));
+  CHECK(findings_html(found).find("<circle") != std::string::npos);
+  CHECK(findings_svg(found).starts_with("<svg xmlns"));
+}
+
+TEST_CASE("the reach of a gradient that halves every three steps has a half-life of three") {
+  std::vector<std::vector<double>> norms;
+  for (int sequence = 0; sequence < 7; ++sequence) {
+    auto& one = norms.emplace_back();
+    for (int lag = 0; lag < 20 + sequence; ++lag) one.push_back(sequence * std::exp2(-lag / 3.0));
+  }
+  // The first has no gradient at all and does not count; from lag 22 on fewer than five sequences are left.
+  const auto reach = reach_by_lag(norms);
+  REQUIRE(reach.size() == 22);
+  CHECK(reach[0].sequences == 6);
+  CHECK(std::abs(reach[3].median - 0.5) < 1e-12);
+  CHECK(std::abs(reach[3].high - 0.5) < 1e-12);
+  const auto half = half_life(reach);
+  REQUIRE(half);
+  CHECK(std::abs(*half - 3.0) < 1e-9);
+  CHECK_FALSE(half_life(std::vector<ReachAtLag>(10, ReachAtLag{1, 1, 1, 9})));
+  CHECK_FALSE(half_life(std::vector<ReachAtLag>(2, ReachAtLag{1, 1, 1, 9})));
+  GradientTrace trace;
+  trace.layers.push_back({"rnn", 0, 0, norms, {}});
+  const Findings found = reach_findings("R", {{"model", trace}, {"<other>", trace}});
+  CHECK(found.json["networks"].size() == 2);
+  CHECK(std::abs(found.json["networks"][0]["half_life"].get<double>() - 3.0) < 1e-9);
+  CHECK(findings_html(found).find("<other>") == std::string::npos);
+  CHECK(findings_html(found).find("&lt;other&gt;") != std::string::npos);
+}
+
+TEST_CASE("the context that is used is the least from which on more of it does not help") {
+  const std::vector<double> good{1.0, 2.0, 1.0, 2.0}, same{1.001, 2.0, 1.0, 2.001}, bad{1.5, 2.6, 1.4, 2.5};
+  Findings found = context_findings("C", {{1, bad}, {2, same}, {4, good}, {8, good}});
+  CHECK(found.json["used"] == 2);
+  CHECK(found.json["places"] == 4);
+  CHECK(std::abs(found.json["losses"][0]["above"].get<double>() - 0.5) < 1e-9);
+  CHECK(found.notes[0].find("uses the last 2 units") != std::string::npos);
+  found = context_findings("C", {{1, bad}, {2, bad}, {4, good}});
+  CHECK(found.json["used"] == 4);
+  CHECK(found.notes[0].find("still gains") != std::string::npos);
+}
+
+TEST_CASE("a page of gates holds the text escaped and every value rounded, in the order of units") {
+  Observed observed;
+  CellTrace::Layer& layer = observed.trace.layers.emplace_back();
+  layer.network = "rnn";
+  layer.series.push_back({"f", true, 2, {0.0f, 1.0f, 0.2f, 0.4f}});
+  layer.series.push_back({"h", false, 2, {0.0f, 0.5f, 0.25f, -0.5f}});
+  observed.units["rnn"] = {"</script><b>", "\n"};
+  const std::string page = gates_html(observed, {}, "<title>");
+  CHECK(page.find("</script><b>") == std::string::npos);
+  CHECK(page.find("\\u003c/script>\\u003cb>") != std::string::npos);
+  CHECK(page.find("&lt;title&gt;") != std::string::npos);
+  CHECK(page.find(R"("data":"ADL6ZA==")") != std::string::npos);  // 0 50 250 100
+  CHECK(page.find(R"("data":"fbz6AA==")") != std::string::npos);  // 125 188 250 0
+  const std::string picture = gates_svg(observed, {std::nullopt, {1}});
+  CHECK(picture.find("unit 1") != std::string::npos);
+  CHECK(picture.find("unit 0") == std::string::npos);
+  CHECK(picture.find("&lt;/script&gt;") != std::string::npos);
+}
