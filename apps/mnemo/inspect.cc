@@ -18,7 +18,9 @@
 #include "checkpoint/model_file.h"
 #include "kernels/product.h"
 #include "nn/cell.h"
+#include "pipeline/attribution.h"
 #include "pipeline/text_model.h"
+#include "report/attribution_view.h"
 #include "report/gates.h"
 #include "report/gates_page.h"
 #include "tasks/probe.h"
@@ -38,9 +40,12 @@ struct InspectOptions {
   Index places = 500, longest = 100;
   std::string beside;
   Index epochs = 0;
+  std::string attribution, label;
+  std::optional<int> place;
 
   bool reads_data() const { return saturation || gradient_flow || context; }
-  bool looks() const { return gates || reads_data(); }
+  bool reads_text() const { return gates || !attribution.empty(); }
+  bool looks() const { return reads_text() || reads_data(); }
   std::optional<int> layer;
   std::vector<std::string> units;
   std::string output;
@@ -192,7 +197,34 @@ void show_findings(const InspectOptions& o) {
                                 : findings_text(found));
 }
 
+void show_attribution(const InspectOptions& o) {
+  ThreadPool pool(o.threads);
+  const auto model = load_without_noise(o.model);
+  model->prepare(pool);
+  Workspace workspace(pool);
+  AttributionTarget target;
+  if (!o.label.empty()) target.label = o.label;
+  if (o.place) target.place = *o.place;
+  const auto attributed = model->attributed(o.text, target, workspace);
+  AttributionOptions options;
+  options.method = *attribution_method(o.attribution);
+  const Attribution found = attribute(*attributed, options, pool);
+  const Findings findings = attribution_findings(found, o.attribution, "What weighs in the " + found.name);
+  std::vector<Highlight> highlights;
+  write(o,
+        o.format == "json"   ? findings_json(findings)
+        : o.format == "tsv"  ? findings_tsv(findings)
+        : o.format == "svg"  ? attribution_svg(found, findings)
+        : o.format == "html" ? attribution_html(found, findings)
+                             : attribution_text(found, findings, highlights),
+        std::move(highlights));
+}
+
 void check_options(const InspectOptions& o) {
+  if (o.reads_text() == o.text.empty() && (o.reads_text() || !o.text.empty()))
+    throw UsageError(o.text.empty() ? "--gates and --attribution need --text"
+                                    : "--text needs --gates or --attribution");
+
   if (!o.looks() && o.format != "text" && o.format != "json")
     throw UsageError(fmt::format("--format {}: only with an option that looks inside", o.format));
   if (!o.looks() && !o.output.empty()) throw UsageError("--output: only with an option that looks inside");
@@ -205,8 +237,8 @@ void check_options(const InspectOptions& o) {
 
 int run_inspect(const InspectOptions& o) {
   check_options(o);
-  if (o.gates || o.reads_data()) {
-    o.gates ? show_gates(o) : show_findings(o);
+  if (o.looks()) {
+    o.gates ? show_gates(o) : o.reads_data() ? show_findings(o) : show_attribution(o);
     return 0;
   }
   if (o.verify) {
@@ -222,9 +254,11 @@ int run_inspect(const InspectOptions& o) {
 
 void add_inspect(Command& program) {
   Command& command = program.add("inspect", "show the contents of a model file, or its cells at work");
-  command.examples = {"mnemo inspect run/model.safetensors", "mnemo inspect run/model.safetensors --verify",
+  command.examples = {"mnemo inspect run/model.safetensors",
+                      "mnemo inspect run/model.safetensors --verify",
                       "mnemo inspect run/model.safetensors -f json",
                       "mnemo inspect run/model.safetensors --gates --text \"Not bad at all.\" -f html -o gates.html",
+                      "mnemo inspect run/model.safetensors --attribution integrated --text \"Not bad at all.\"",
                       "mnemo inspect run/model.safetensors dev.tsv --gradient-flow --beside rnn,gru"};
   auto o = std::make_shared<InspectOptions>();
   command.argument("MODEL", &o->model, "Model file").required();
@@ -232,13 +266,29 @@ void add_inspect(Command& program) {
       .by_default("none");
   command.group("Cells");
   command.flag("--gates", &o->gates, "Show gates and states of the recurrent layers at every unit of --text")
-      .needs("--text")
-      .excludes({"--verify", "--saturation", "--gradient-flow", "--context"});
-  command.option("--text", "TEXT", &o->text, "What the model reads").needs("--gates");
+      .excludes({"--verify", "--saturation", "--gradient-flow", "--context", "--attribution"});
+  command.option("--text", "TEXT", &o->text, "What the model reads");
   command.option("--layer", "L", &o->layer, "Only this layer, from 0 on").range(0, 1e9).needs("--gates");
   command.option("--unit", "U", &o->units, "Only this unit of a layer, from 0 on; may be given repeatedly")
       .by_default("text: the 8 whose output varies most, else all")
       .needs("--gates");
+  command.group("Attribution");
+  command
+      .option("--attribution", "METHOD", &o->attribution,
+              "How much each unit of --text weighs: gradient times input, integrated gradients, or occlusion")
+      .one_of({"gradient", "integrated", "occlusion"})
+      .by_default("none")
+      .excludes({"--verify", "--saturation", "--gradient-flow", "--context"});
+  command.option("--label", "L", &o->label, "Of a classifier: the label whose logit is asked about")
+      .by_default("the most probable")
+      .needs("--attribution");
+  command
+      .option("--place", "N", &o->place,
+              "Of a tagger: a token, and the predicted span that has it; of a language model: the unit whose log p is "
+              "asked about; from 0 on")
+      .range(0, 1e9)
+      .by_default("a tagger's first span, the last unit")
+      .needs("--attribution");
   command.group("Data");
   command.flag("--saturation", &o->saturation, "How often the gates of each unit are below 0.1 and above 0.9")
       .excludes({"--verify", "--gradient-flow", "--context"});

@@ -14,6 +14,8 @@
 #include "nn/cell_step.h"
 #include "nn/cell_trace.h"
 #include "nn/dropout.h"
+#include "nn/gradient_trace.h"
+#include "nn/input_trace.h"
 #include "nn/mask_streams.h"
 #include "nn/recurrent_layer.h"
 
@@ -356,7 +358,8 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
                                      const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
-  Activation given = x;
+  Activation given =
+      tape.input_trace && tape.input_trace->network == name_ ? scaled_input(tape, x, *tape.input_trace) : x;
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)

@@ -17,6 +17,7 @@ namespace mnemo {
 
 struct CellTrace;
 struct GradientTrace;
+struct InputTrace;
 struct Parameter;
 
 /// A matrix [rows, columns] of a batch, dense row after row, with room for its gradient. Gradients are added to, never
@@ -68,6 +69,7 @@ class Tape {
   Arena& arena;
   const std::uint64_t seed, step;
   CellTrace* trace = nullptr;               ///< where recurrent layers leave what their cells computed; null: nowhere
+  InputTrace* input_trace = nullptr;        ///< scales the input of a network, see nn/input_trace.h
   GradientTrace* gradient_trace = nullptr;  ///< changes what `backward` computes, see nn/gradient_trace.h
 
  private:

@@ -12,6 +12,7 @@
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "kernels/elementwise.h"
+#include "pipeline/attribution.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/temperature.h"
@@ -153,6 +154,68 @@ Observed TextClassifier::observe(const std::string& text, Workspace& workspace) 
   network().forward(tape, batch.packing, batch.bags);
   out.units["rnn"] = units_of(text, encoded.tokens);
   return out;
+}
+
+namespace {
+
+class AttributedLabel : public Attributed {
+ public:
+  AttributedLabel(TextClassifier& model, EncodedText encoded, std::vector<std::string> units, std::int64_t label)
+      : model_(model), encoded_(std::move(encoded)), units_(std::move(units)), label_(label) {}
+
+  std::string name() const override { return "logit of " + model_.labels()[static_cast<std::size_t>(label_)]; }
+  const std::vector<std::string>& units() const override { return units_; }
+  const char* network() const override { return "rnn"; }
+
+  std::vector<double> forward(Tape& tape, std::int64_t copies) override {
+    corpus_.clear();
+    std::vector<std::int64_t> all;
+    for (std::int64_t k = 0; k < copies; ++k) {
+      corpus_.add(encoded_);
+      all.push_back(k);
+    }
+    batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(all));
+    model_.network().prepare(tape);
+    const Activation logits = model_.network().forward(tape, batch_->packing, batch_->bags);
+    std::vector<double> out;
+    for (std::int64_t k = 0; k < copies; ++k) {
+      out.push_back(static_cast<double>(logits.value[k * logits.columns + label_]));
+      if (logits.gradient) logits.gradient[k * logits.columns + label_] = 1.0f;
+    }
+    return out;
+  }
+
+ private:
+  TextClassifier& model_;
+  EncodedText encoded_;
+  std::vector<std::string> units_;
+  std::int64_t label_;
+  Corpus corpus_;
+  std::unique_ptr<Corpus::Batch> batch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attributed> TextClassifier::attributed(const std::string& text, const AttributionTarget& target,
+                                                       Workspace& workspace) {
+  EncodedText encoded;
+  encode(text, encoded);
+  check_has_units(encoded.tokens.size());
+  std::int64_t label = 0;
+  if (target.place) throw UsageError("--place: a classifier's answer belongs to the whole text; expected --label");
+  if (target.label) {
+    const auto found = std::ranges::find(labels_, *target.label);
+    if (found == labels_.end())
+      throw UsageError(fmt::format("--label {}: not a label of the model", shown(*target.label)));
+    label = found - labels_.begin();
+  } else {
+    Corpus corpus;
+    corpus.add(encoded);
+    const std::vector<float> values = logits(corpus, workspace);
+    label = std::ranges::max_element(values) - values.begin();
+  }
+  std::vector<std::string> units = units_of(text, encoded.tokens);
+  return std::make_unique<AttributedLabel>(*this, std::move(encoded), std::move(units), label);
 }
 
 std::vector<float> TextClassifier::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
+#include "pipeline/attribution.h"
 #include "pipeline/line_scorer.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
@@ -162,35 +163,101 @@ std::vector<Json> TextLanguageModel::answer(const std::vector<Json>& records, Wo
   return out;
 }
 
-Observed TextLanguageModel::observe(const std::string& text, Workspace& workspace) const {
+TextLanguageModel::ReadText TextLanguageModel::read_text(const std::string& text) const {
   if (has_records() && text.find('\n') != std::string::npos)
     fail("the text has a line break, expected one line: the model reads records");
-  Observed out;
-  std::vector<std::string>& units = out.units["rnn"];
+  ReadText out;
   std::vector<std::int32_t> ids;
   Tokens tokens;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = std::string_view(text).substr(begin, end - begin);
     encode_line(line, tokens, ids);
-    units.emplace_back("\n");
-    if (has_conditions()) units.emplace_back(kBody);
-    for (std::string& unit : units_of(line, tokens)) units.push_back(std::move(unit));
+    out.units.emplace_back("\n");
+    if (has_conditions()) out.units.emplace_back(kBody);
+    for (std::string& unit : units_of(line, tokens)) out.units.push_back(std::move(unit));
     begin = end + 1;
   }
   // The network reads the unit before each of those that it predicts.
-  const std::vector<std::int32_t> lengths{static_cast<std::int32_t>(ids.size())};
-  Packing packing(lengths);
-  std::vector<std::int32_t> read(ids.size()), predicted(ids.size());
-  place_units(
-      [&](std::int64_t first, std::span<std::int32_t> to) { std::copy_n(ids.begin() + first, to.size(), to.begin()); },
-      0, lengths[0], text_end(), packing, 0, read, predicted);
+  out.read.push_back(text_end());
+  out.read.insert(out.read.end(), ids.begin(), ids.end() - 1);
+  out.predicted = std::move(ids);
+  return out;
+}
+
+Observed TextLanguageModel::observe(const std::string& text, Workspace& workspace) const {
+  Observed out;
+  ReadText given = read_text(text);
+  const std::vector<std::int32_t> lengths{static_cast<std::int32_t>(given.read.size())};
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;
-  const LanguageModel::Batch batch = network().batch(std::move(packing), read, std::move(predicted), false, 0, 0);
+  const LanguageModel::Batch batch =
+      network().batch(Packing(lengths), given.read, std::move(given.predicted), false, 0, 0);
   network().forward(tape, batch, nullptr);
+  out.units["rnn"] = std::move(given.units);
   return out;
+}
+
+namespace {
+
+// log p of the unit after the last that is read.
+class AttributedUnit : public Attributed {
+ public:
+  AttributedUnit(TextLanguageModel& model, std::vector<std::string> units, std::vector<std::int32_t> read,
+                 std::int32_t target)
+      : model_(model), units_(std::move(units)), read_(std::move(read)), target_(target) {}
+
+  std::string name() const override { return "log p of " + std::string(model_.vocabulary().text(target_)); }
+  const std::vector<std::string>& units() const override { return units_; }
+  const char* network() const override { return "rnn"; }
+
+  std::vector<double> forward(Tape& tape, std::int64_t copies) override {
+    const auto steps = std::ssize(read_);
+    const std::vector<std::int32_t> lengths(static_cast<std::size_t>(copies), static_cast<std::int32_t>(steps));
+    std::vector<std::int32_t> ids;
+    for (const std::int32_t id : read_) ids.insert(ids.end(), static_cast<std::size_t>(copies), id);
+    targets_.assign(static_cast<std::size_t>(copies), target_);
+    LanguageModel& network = model_.network();
+    batch_ = network.batch(Packing(lengths), ids, std::vector<std::int32_t>(ids.size(), target_), false, 0, 0);
+    network.prepare(tape);
+    network.output().prepare(tape.pool);
+    const Activation y = network.forward(tape, batch_, nullptr).y;
+    const Index skipped = (steps - 1) * copies * y.columns;
+    const Activation last{y.value + skipped, y.gradient ? y.gradient + skipped : nullptr, copies, y.columns};
+    std::vector<double> out(static_cast<std::size_t>(copies));
+    network.output().log_probabilities(tape.pool, tape.arena, last.value, targets_, out.data());
+    // The loss is the mean of -log p; wanted are the gradients of the sum of log p.
+    if (tape.training()) network.output().loss(tape, last, targets_, -static_cast<double>(copies));
+    return out;
+  }
+
+ private:
+  TextLanguageModel& model_;
+  std::vector<std::string> units_;
+  std::vector<std::int32_t> read_, targets_;
+  std::int32_t target_;
+  LanguageModel::Batch batch_{Packing({}), {}, {}};
+};
+
+}  // namespace
+
+std::unique_ptr<Attributed> TextLanguageModel::attributed(const std::string& text, const AttributionTarget& target,
+                                                          Workspace&) {
+  if (target.label) throw UsageError("--label: a language model has units; expected --place");
+  ReadText given = read_text(text);
+  // Of the units that are read, the first is the end of a text; the last predicted one is the end of this text.
+  const auto last = static_cast<std::int64_t>(given.units.size()) - 2;
+  check_has_units(static_cast<std::size_t>(std::max<std::int64_t>(0, last + 1)));
+  // What the body of a record begins with is no unit of the text.
+  const std::int64_t first = has_conditions() ? 1 : 0, place = target.place ? *target.place + first : last;
+  if (place > last)
+    throw UsageError(fmt::format("--place {}: the text has units 0 to {}", *target.place, last - first));
+  const auto count = static_cast<std::size_t>(place) + 1;
+  given.units.resize(count);
+  given.read.resize(count);
+  return std::make_unique<AttributedUnit>(*this, std::move(given.units), std::move(given.read),
+                                          given.predicted[count - 1]);
 }
 
 std::string UnitJoiner::add(std::int32_t id) {

@@ -67,6 +67,8 @@ class TextLanguageModel : public TextModel {
   /// The output of `score --format jsonl` for each record's "text", a line.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
   Observed observe(const std::string& text, Workspace& workspace) const override;
+  std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
+                                         Workspace& workspace) override;
 
   LanguageModel& network() override { return *network_; }
   const LanguageModel& network() const { return *network_; }
@@ -78,6 +80,13 @@ class TextLanguageModel : public TextModel {
   std::int32_t line_end() const { return line_end_; }
 
  private:
+  // A text as the network reads it: `units` and `read` with the end of a text before it, `predicted` with one after it.
+  struct ReadText {
+    std::vector<std::string> units;
+    std::vector<std::int32_t> read, predicted;
+  };
+  ReadText read_text(const std::string& text) const;
+
   /// Leaves the weights uninitialised, for a file to fill them.
   struct Unfilled {};
   TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled);

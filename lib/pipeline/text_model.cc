@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/shown.h"
 #include "config/options.h"
+#include "pipeline/attribution.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/text_classifier.h"
 #include "pipeline/text_language_model.h"
@@ -104,6 +105,10 @@ std::string text_of_record(const Json& record, std::size_t number, const char* k
   std::string text = found->get<std::string>();
   if (find_invalid_utf8(text)) fail("record {}: its {} is not valid UTF-8", number, key);
   return text;
+}
+
+std::unique_ptr<Attributed> TextModel::attributed(const std::string&, const AttributionTarget&, Workspace&) {
+  throw UsageError(fmt::format("no attribution for models of the task {}", task()));
 }
 
 }  // namespace mnemo

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,14 @@ struct Workspace {
 
   ThreadPool& pool;  ///< used by one caller at a time
   Arena arena;
+};
+
+class Attributed;
+
+/// Which number of those that a model computes from a text is meant.
+struct AttributionTarget {
+  std::optional<std::string> label;   ///< of a classifier; none: the most probable one
+  std::optional<std::int64_t> place;  ///< of a token or unit, from 0; none: a tagger's first span, the text's last unit
 };
 
 /// A network with its vocabularies and labels, as stored in a model file. Inference is const: one model serves any
@@ -63,6 +72,13 @@ class TextModel {
   /// What its recurrent layers compute while it reads a text of valid UTF-8, to the bit what they do when it answers: a
   /// translator's decoder reads the best translation. Throws Error for a text without units.
   virtual Observed observe(const std::string& text, Workspace& workspace) const = 0;
+
+  /// A number of the model of which the units' weights can be asked (pipeline/attribution.h): a classifier's logit of a
+  /// label, a tagger's scores of the tags of a predicted span or of one token, a language model's log p of a unit. The
+  /// model must outlive it, and is not to be used at the same time if gradients are asked for. Throws UsageError for a
+  /// target that the model does not have, Error for a text without units.
+  virtual std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
+                                                 Workspace& workspace);
 
   virtual Network& network() = 0;
   const Network& network() const { return const_cast<TextModel*>(this)->network(); }

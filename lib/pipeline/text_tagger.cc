@@ -13,6 +13,7 @@
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "kernels/elementwise.h"
+#include "pipeline/attribution.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
 #include "pipeline/tag_writer.h"
@@ -506,6 +507,76 @@ Observed TextTagger::observe(const std::string& text, Workspace& workspace) cons
   out.units["rnn"] = sentence.tokens;
   out.keep_networks_with_units();
   return out;
+}
+
+namespace {
+
+// The sum of the first column's scores of the tags that were predicted for tokens [begin, end).
+class AttributedSpan : public Attributed {
+ public:
+  AttributedSpan(TextTagger& model, Sentence sentence, std::vector<std::int32_t> tags, std::size_t begin,
+                 std::string name)
+      : model_(model), sentence_(std::move(sentence)), tags_(std::move(tags)), begin_(begin), name_(std::move(name)) {}
+
+  std::string name() const override { return name_; }
+  const std::vector<std::string>& units() const override { return sentence_.tokens; }
+  const char* network() const override { return "rnn"; }
+
+  std::vector<double> forward(Tape& tape, std::int64_t copies) override {
+    TaggerCorpus corpus;
+    std::vector<std::int64_t> all;
+    for (std::int64_t k = 0; k < copies; ++k) {
+      model_.encode(sentence_.tokens, corpus);
+      all.push_back(k);
+    }
+    batch_ = model_.batch(corpus, all, {});
+    model_.network().prepare(tape);
+    const Activation scores = model_.network().forward(tape, batch_).front();
+    std::vector<double> out(static_cast<std::size_t>(copies), 0.0);
+    for (std::size_t t = 0; t < tags_.size(); ++t)
+      for (std::int64_t k = 0; k < copies; ++k) {
+        const Index at = batch_.packing.row(k, static_cast<Index>(begin_ + t)) * scores.columns + tags_[t];
+        out[static_cast<std::size_t>(k)] += static_cast<double>(scores.value[at]);
+        if (scores.gradient) scores.gradient[at] = 1.0f;
+      }
+    return out;
+  }
+
+ private:
+  TextTagger& model_;
+  Sentence sentence_;
+  std::vector<std::int32_t> tags_;
+  std::size_t begin_;
+  std::string name_;
+  TaggerBatch batch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Attributed> TextTagger::attributed(const std::string& text, const AttributionTarget& target,
+                                                   Workspace& workspace) {
+  if (target.label) throw UsageError("--label: a tagger's answers belong to tokens; expected --place");
+  TaggerCorpus corpus;
+  Sentence sentence = add_record({{"text", text}}, 1, record_options(), corpus);
+  check_has_units(sentence.tokens.size());
+  const PredictedTags predicted = predict(corpus, {}, workspace).front().front();
+  const std::size_t tokens = sentence.tokens.size();
+  if (target.place && *target.place >= std::ssize(sentence.tokens))
+    throw UsageError(fmt::format("--place {}: the text has tokens 0 to {}", *target.place, tokens - 1));
+  std::size_t begin = static_cast<std::size_t>(target.place.value_or(0)), end = begin + 1;
+  for (const PredictedTags::Span& span : predicted.spans)
+    if (!target.place || (span.begin <= begin && begin < span.end)) {
+      begin = span.begin;
+      end = span.end;
+      break;
+    }
+  const std::vector<std::int32_t> ids = tag_ids(0, predicted.tags);
+  std::string name = "scores of";
+  for (std::size_t t = begin; t < end; ++t) name += fmt::format(" {}/{}", sentence.tokens[t], predicted.tags[t]);
+  return std::make_unique<AttributedSpan>(*this, std::move(sentence),
+                                          std::vector<std::int32_t>(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                                                    ids.begin() + static_cast<std::ptrdiff_t>(end)),
+                                          begin, std::move(name));
 }
 
 std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace& workspace) const {
