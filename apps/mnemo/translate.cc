@@ -143,7 +143,13 @@ class Translating {
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       writer_.replace_unknown(lines_[i], translations[i]);
       if (alignment_) alignment_->write(writer_.alignment(lines_[i], translations[i].front()) + "\n");
-      out += writer_.write(lines_[i], translations[i], number_++);
+      writer_.write(lines_[i], translations[i], number_++, [&](std::string_view part) {
+        out += part;
+        if (out.size() < kBlockBytes) return;
+        put(out);
+        out.clear();
+      });
+      translations[i] = {};
     }
     lines_.clear();
     options_.prefixes.clear();

@@ -121,7 +121,7 @@ void BeamSearch::end(GeneratedText text, Index from) {
 bool BeamSearch::take(const Candidate& c) {
   GeneratedText text = beam_[c.from].text;
   text.log_probability = c.log_probability;
-  text.places.push_back(static_cast<std::int32_t>(c.from));
+  if (!attention_.empty()) text.attention = attention_[c.from];
   if (c.unit == options_.end) {
     end(std::move(text), c.from);
     return false;
@@ -138,7 +138,7 @@ bool BeamSearch::take(const Candidate& c) {
   }
   RepeatGuard guard = beam_[c.from].guard;
   guard.note(c.unit);
-  next_.push_back({std::move(text), std::move(constraint), std::move(guard)});
+  next_.push_back({std::move(text), std::move(constraint), std::move(guard), c.from});
   return true;
 }
 
@@ -156,6 +156,7 @@ void BeamSearch::take_best_candidates() {
     units_.push_back(c.unit);
   }
   std::swap(beam_, next_);
+  next_.clear();
   keep_best(ended_);
 }
 
@@ -166,8 +167,9 @@ bool BeamSearch::can_improve() const {
   });
 }
 
-void BeamSearch::extend(const HypothesisScores& scores) {
+void BeamSearch::extend(const HypothesisScores& scores, std::span<const AttentionChain> attention) {
   candidates_.clear();
+  attention_ = attention;
   for (Index b = 0; b < std::ssize(beam_); ++b) add_candidates(b, scores(b));
   take_best_candidates();
   done_ = ++steps_ >= options_.length || beam_.empty() || !can_improve();
@@ -178,7 +180,7 @@ std::vector<GeneratedText> BeamSearch::take() {
     std::vector<GeneratedText> cut;
     for (Hypothesis& one : beam_) {
       if (one.constraint && !one.constraint->complete()) continue;
-      one.text.score = rank(one.text, false) + (options_.bonus ? options_.bonus(one.text.places.back()) : 0.0);
+      one.text.score = rank(one.text, false) + (options_.bonus ? options_.bonus(one.from) : 0.0);
       cut.push_back(std::move(one.text));
     }
     keep_best(cut);
@@ -196,7 +198,7 @@ SingleSearch::SingleSearch(Index units, const Options& options)
       constraint_(options.constraint ? options.constraint->clone() : nullptr),
       done_(options.length <= 0) {}
 
-void SingleSearch::extend(const HypothesisScores& scores) {
+void SingleSearch::extend(const HypothesisScores& scores, std::span<const AttentionChain> attention) {
   const bool too_short = options_.end >= 0 && std::ssize(text_.units) < options_.least;
   std::span<const std::uint8_t> blocked = options_.blocked;
   if (constraint_ || too_short) {
@@ -211,7 +213,7 @@ void SingleSearch::extend(const HypothesisScores& scores) {
   if (unit < 0 && too_short) unit = options_.end;
   if (unit < 0 && constraint_) throw Error(kNothingLeft);
   text_.log_probability = text_.score = sampler_.log_probability();
-  text_.places.push_back(0);
+  if (!attention.empty()) text_.attention = attention[0];
   done_ = unit < 0 || unit == options_.end;
   from_.clear();
   units_.clear();

@@ -37,7 +37,7 @@ class BeamSearch : public Search {
   BeamSearch(Index units, std::span<const std::int32_t> prompt, const BeamOptions& options);
 
   Index open() const override { return done_ ? 0 : static_cast<Index>(beam_.size()); }
-  void extend(const HypothesisScores& scores) override;
+  void extend(const HypothesisScores& scores, std::span<const AttentionChain> attention = {}) override;
   /// At most `beam` sequences, the best first; those cut off at the length come after those that ended.
   std::vector<GeneratedText> take() override;
 
@@ -46,6 +46,7 @@ class BeamSearch : public Search {
     GeneratedText text;
     std::unique_ptr<Constraint> constraint;
     RepeatGuard guard;
+    Index from = 0;  // the hypothesis of the step before that it continues
   };
   // A hypothesis of the beam with one more unit.
   struct Candidate {
@@ -73,6 +74,7 @@ class BeamSearch : public Search {
   std::vector<Hypothesis> beam_, next_;
   std::vector<GeneratedText> ended_;
   std::vector<Candidate> candidates_;
+  std::span<const AttentionChain> attention_;  // of the step that is being taken
   std::vector<std::int32_t> always_blocked_;  // the units of options_.blocked
   std::vector<std::uint8_t> blocked_;         // [V] what a constraint blocks too
   std::vector<std::int32_t> best_;            // units of one hypothesis, the best first
@@ -94,7 +96,7 @@ class SingleSearch : public Search {
   SingleSearch(Index units, const Options& options);
 
   Index open() const override { return done_ ? 0 : 1; }
-  void extend(const HypothesisScores& scores) override;
+  void extend(const HypothesisScores& scores, std::span<const AttentionChain> attention = {}) override;
   std::vector<GeneratedText> take() override { return {std::move(text_)}; }
 
  private:

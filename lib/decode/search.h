@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/index.h"
+#include "decode/attention_links.h"
 #include "decode/constraint.h"
 
 namespace mnemo {
@@ -17,9 +18,8 @@ struct GeneratedText {
   std::vector<std::int32_t> units;
   double log_probability = 0;
   double score = 0;  ///< by which a search ranks it
-  /// For each unit, and for the end unit if that ended the text: which of the hypotheses open at that step it
-  /// continued.
-  std::vector<std::int32_t> places = {};
+  /// Of the step of each unit, and of the end unit if that ended the text; null if the driver of the search keeps none.
+  AttentionChain attention = {};
 };
 
 /// Scores [V] of what may follow hypothesis b: their softmax is its probability. Valid until the next call.
@@ -31,8 +31,9 @@ class Search {
 
   /// Hypotheses that wait for scores; none: the search has ended. At first there is one, the prompt.
   virtual Index open() const = 0;
-  /// Continues every open hypothesis by one unit, or ends it. Throws Error if a constraint leaves no unit.
-  virtual void extend(const HypothesisScores& scores) = 0;
+  /// Continues every open hypothesis by one unit, or ends it. Throws Error if a constraint leaves no unit. `attention`,
+  /// of each open hypothesis up to this step, or empty, goes to the texts that it becomes a part of.
+  virtual void extend(const HypothesisScores& scores, std::span<const AttentionChain> attention = {}) = 0;
   /// After `extend`: for each hypothesis that is open now, the place of the one that it continues, and its last unit.
   std::span<const Index> from() const { return from_; }
   std::span<const std::int32_t> units() const { return units_; }

@@ -22,24 +22,6 @@ namespace {
 constexpr std::int64_t kHypotheses = 128;    // in a batch, about
 constexpr std::int64_t kSourceUnits = 4096;  // in a batch of several lines
 
-// What a step gave to the units of the source, without the very small shares: of a long line and many hypotheses, whole
-// rows would take gigabytes.
-using SparseRow = std::vector<std::pair<std::int32_t, float>>;
-constexpr float kLeastShare = 5e-5f;  // below, a share of four digits is 0
-
-SparseRow sparse(std::span<const float> row) {
-  SparseRow out;
-  for (std::size_t i = 0; i < row.size(); ++i)
-    if (row[i] >= kLeastShare) out.emplace_back(static_cast<std::int32_t>(i), row[i]);
-  return out;
-}
-
-std::vector<float> dense(const SparseRow& row, std::size_t size) {
-  std::vector<float> out(size, 0.0f);
-  for (const auto& [place, share] : row) out[static_cast<std::size_t>(place)] = share;
-  return out;
-}
-
 // One line that is being translated.
 struct Item {
   std::int64_t number = 0;
@@ -49,8 +31,8 @@ struct Item {
   BeamOptions beam;
   SingleSearch::Options single;
   std::unique_ptr<Search> search;
-  std::vector<std::vector<SparseRow>> attention;  // [steps][hypotheses]
-  std::vector<std::vector<float>> coverage;       // [hypotheses][source units] of all steps
+  std::vector<AttentionChain> attention;     // [hypotheses]
+  std::vector<std::vector<float>> coverage;  // [hypotheses][source units] of all steps
 };
 
 // Bytes that no line has: a subword model could spell them by their units.
@@ -131,6 +113,7 @@ class LineTranslator {
       sources.emplace_back(item->source);
       going.push_back(item.get());
       item->coverage.assign(1, std::vector<float>(item->source.size(), 0.0f));
+      if (options_.attention) item->attention.resize(1);
     }
     TranslationSteps steps(model_.network(), tape, sources);
     std::vector<std::int32_t> units(items.size(), model_.end());
@@ -143,14 +126,18 @@ class LineTranslator {
       for (Item* item : going) {
         const Index open = item->search->open();
         note_attention(steps, first, open, *item);
-        in_line(*item, [&] { item->search->extend([&](Index b) { return steps.scores(first + b); }); });
+        in_line(*item, [&] {
+          item->search->extend([&](Index b) { return steps.scores(first + b); }, item->attention);
+        });
         for (Index b = 0; b < item->search->open(); ++b) {
           from.push_back(first + item->search->from()[b]);
           units.push_back(item->search->units()[b]);
         }
         if (item->search->open() > 0) {
           still.push_back(item);
-          move_coverage(*item);
+          follow(*item);
+        } else {
+          item->attention.clear();
         }
         first += open;
       }
@@ -173,9 +160,7 @@ class LineTranslator {
         one.source_units.emplace_back(item.tokens.text(i));
         one.source_places.emplace_back(item.tokens.begin(i), item.tokens.end(i));
       }
-      for (std::size_t i = 0; i < one.units.size() && options_.attention; ++i)
-        one.attention.push_back(
-            dense(item.attention[i][static_cast<std::size_t>(found.places[i])], item.source.size()));
+      if (options_.attention) one.attention = rows_of(found.attention, one.units.size());
       std::tie(one.text, one.places) = model_.join_with_places(one.units);
       // Subwords can spell a text in several ways, of which the likeliest counts.
       if (std::any_of(out.begin(), out.end() - 1, [&](const Translation& better) { return better.text == one.text; }))
@@ -203,20 +188,26 @@ class LineTranslator {
 
   void note_attention(const TranslationSteps& steps, Index first, Index open, Item& item) const {
     if (options_.coverage_penalty <= 0 && !options_.attention) return;
-    std::vector<SparseRow> now;
     for (Index b = 0; b < open; ++b) {
       const std::vector<float> row = steps.shares(first + b);
-      if (options_.attention) now.push_back(sparse(row));
+      if (options_.attention)
+        item.attention[b] = std::make_shared<AttentionLink>(AttentionRow(row), std::move(item.attention[b]));
       for (std::size_t i = 0; i < row.size() && options_.coverage_penalty > 0; ++i) item.coverage[b][i] += row[i];
     }
-    if (options_.attention) item.attention.push_back(std::move(now));
   }
 
-  void move_coverage(Item& item) const {
-    if (options_.coverage_penalty <= 0) return;
-    std::vector<std::vector<float>> next;
-    for (const Index b : item.search->from()) next.push_back(item.coverage[b]);
-    item.coverage = std::move(next);
+  // What belongs to the hypotheses that are open now is that of those that they continue.
+  void follow(Item& item) const {
+    if (options_.coverage_penalty > 0) item.coverage = chosen(item.coverage, item.search->from());
+    if (options_.attention) item.attention = chosen(item.attention, item.search->from());
+  }
+
+  template <typename T>
+  static std::vector<T> chosen(const std::vector<T>& all, std::span<const Index> from) {
+    std::vector<T> out;
+    out.reserve(from.size());
+    for (const Index b : from) out.push_back(all[static_cast<std::size_t>(b)]);
+    return out;
   }
 
   double coverage_of(const Item& item, Index b) const {
@@ -243,18 +234,43 @@ Json rounded(const std::vector<float>& values) {
   return out;
 }
 
-Json translation_json(const TextTranslator& model, std::string_view line, const Translation& one) {
-  Json tokens = Json::array(), links = Json::array(), attention = Json::array();
+// Everything but the attention, whose place holds null.
+Json small_parts(const TextTranslator& model, std::string_view line, const Translation& one) {
+  Json tokens = Json::array(), links = Json::array();
   for (const std::int32_t id : one.units) tokens.push_back(std::string(model.target().vocabulary.text(id)));
   for (const auto& [source, target] : align(model, line, one)) links.push_back({source, target});
-  for (const auto& row : one.attention) attention.push_back(rounded(row));
   return {{"text", one.text},
           {"log_prob", one.log_probability},
           {"score", one.score},
           {"tokens", std::move(tokens)},
           {"alignment", std::move(links)},
           {"source_tokens", one.source_units},
-          {"attention", std::move(attention)}};
+          {"attention", nullptr}};
+}
+
+Json translation_json(const TextTranslator& model, std::string_view line, const Translation& one) {
+  Json out = small_parts(model, line, one), attention = Json::array();
+  for (const AttentionRow& row : one.attention) attention.push_back(rounded(row.shares()));
+  out["attention"] = std::move(attention);
+  return out;
+}
+
+void write_translation(const TextTranslator& model, std::string_view line, const Translation& one, const TextSink& out) {
+  const Json parts = small_parts(model, line, one);
+  const char* before = "{";
+  for (const auto& [key, value] : parts.items()) {
+    out(before + Json(key).dump() + ":");
+    before = ",";
+    if (!value.is_null()) {
+      out(value.dump());
+      continue;
+    }
+    out("[");
+    for (std::size_t i = 0; i < one.attention.size(); ++i)
+      out((i == 0 ? "" : ",") + rounded(one.attention[i].shares()).dump());
+    out("]");
+  }
+  out("}");
 }
 
 }  // namespace
@@ -332,19 +348,20 @@ std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view t
 std::vector<WordLink> align(const TextTranslator& model, std::string_view line, const Translation& one) {
   const auto source = words_of(line, model.source().text), target = words_of(one.text, model.target().text);
   std::vector<WordLink> out;
-  if (source.empty()) return out;
-  std::vector<std::vector<float>> sums(target.size(), std::vector<float>(source.size(), 0.0f));
-  std::vector<bool> seen(target.size(), false);
-  for (std::size_t i = 0; i < one.units.size() && !target.empty(); ++i) {
+  if (source.empty() || target.empty()) return out;
+  std::vector<std::size_t> words;  // of the source's units
+  words.reserve(one.source_places.size());
+  for (const auto& place : one.source_places) words.push_back(word_at(source, place.first));
+  // The units of a word follow one another.
+  for (std::size_t i = 0; i < one.units.size();) {
     const std::size_t t = word_at(target, one.places[i].first);
-    seen[t] = true;
-    for (std::size_t j = 0; j < one.source_places.size(); ++j)
-      sums[t][word_at(source, one.source_places[j].first)] += one.attention[i][j];
-  }
-  for (std::size_t t = 0; t < target.size(); ++t) {
-    if (!seen[t]) continue;
-    const auto best = std::max_element(sums[t].begin(), sums[t].end());
-    out.emplace_back(static_cast<std::int32_t>(best - sums[t].begin()), static_cast<std::int32_t>(t));
+    std::vector<float> sums(source.size(), 0.0f);
+    for (; i < one.units.size() && word_at(target, one.places[i].first) == t; ++i) {
+      const std::vector<float> shares = one.attention[i].shares();
+      for (std::size_t j = 0; j < words.size(); ++j) sums[words[j]] += shares[j];
+    }
+    const auto best = std::max_element(sums.begin(), sums.end());
+    out.emplace_back(static_cast<std::int32_t>(best - sums.begin()), static_cast<std::int32_t>(t));
   }
   return out;
 }
@@ -369,6 +386,17 @@ Json translations_json(const TextTranslator& model, std::string_view line, const
   Json out = Json::array();
   for (const Translation& one : translations) out.push_back(translation_json(model, line, one));
   return {{"hypotheses", std::move(out)}};
+}
+
+void write_translations(const TextTranslator& model, std::string_view line,
+                        const std::vector<Translation>& translations, std::int64_t nbest, const TextSink& out) {
+  if (nbest == 1) return write_translation(model, line, translations.front(), out);
+  out(R"({"hypotheses":[)");
+  for (std::size_t k = 0; k < translations.size(); ++k) {
+    if (k > 0) out(",");
+    write_translation(model, line, translations[k], out);
+  }
+  out("]}");
 }
 
 }  // namespace mnemo

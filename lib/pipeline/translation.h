@@ -2,14 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/json_fwd.h"
 #include "base/thread_pool.h"
+#include "decode/attention_links.h"
 #include "decode/required.h"
 #include "decode/sampler.h"
 #include "pipeline/text_translator.h"
@@ -48,9 +51,8 @@ struct Translation {
   std::vector<std::int32_t> units;                                             ///< of the translation, without the end
   std::vector<std::string> source_units;                                       ///< as the model read them
   std::vector<std::pair<std::uint32_t, std::uint32_t>> source_places, places;  ///< of units: bytes [begin, end)
-  /// [units][source units] what each unit gave to each of the source, 0 for very small shares; empty if
-  /// TranslationOptions::attention is not set.
-  std::vector<std::vector<float>> attention;
+  /// [units] what each unit gave to each of the source; empty if TranslationOptions::attention is not set.
+  std::vector<AttentionRow> attention;
 };
 
 /// The n best translations of each line with different texts, the best first, or fewer if the beam found no more; a
@@ -79,5 +81,13 @@ Json words_json(const TextTranslator& model, const std::string& text, const std:
 /// [...]} of those.
 Json translations_json(const TextTranslator& model, std::string_view line, const std::vector<Translation>& translations,
                        std::int64_t nbest);
+
+/// Takes a part of a text.
+using TextSink = std::function<void(std::string_view)>;
+
+/// Writes translations_json(...).dump() row by row of the attention, which of a long line would take several times the
+/// memory of its text.
+void write_translations(const TextTranslator& model, std::string_view line,
+                        const std::vector<Translation>& translations, std::int64_t nbest, const TextSink& out);
 
 }  // namespace mnemo

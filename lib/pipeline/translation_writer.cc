@@ -35,13 +35,15 @@ void TranslationWriter::replace_unknown(std::string_view line, Translation& one)
   for (std::size_t i = 0; i < one.units.size(); ++i) {
     const auto [begin, end] = one.places[i];
     const std::string before = text.empty() ? "" : " ";
-    if (one.units[i] != Vocabulary::kUnknown || one.attention[i].empty()) {
+    const std::vector<float> shares =
+        one.units[i] == Vocabulary::kUnknown ? one.attention[i].shares() : std::vector<float>();
+    if (shares.empty()) {
       std::string_view unit = std::string_view(one.text).substr(begin, end - begin);
       unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
       one.places[i] = {static_cast<std::uint32_t>(text.size()), 0};
       text += before + std::string(unit);
     } else {
-      const auto most = std::max_element(one.attention[i].begin(), one.attention[i].end()) - one.attention[i].begin();
+      const auto most = std::max_element(shares.begin(), shares.end()) - shares.begin();
       const auto [from, to] = one.source_places[static_cast<std::size_t>(most)];
       const std::string word(line.substr(from, to - from));
       const auto entry = options_.entries.find(word);
@@ -65,23 +67,27 @@ void TranslationWriter::replace_unknown(std::string_view line, std::vector<Trans
     if (options_.replace_unknown) replace_unknown(line, one);
 }
 
-std::string TranslationWriter::write(std::string_view line, const std::vector<Translation>& translations,
-                                     std::int64_t number) const {
-  if (options_.format == TranslationFormat::kJsonl)
-    return translations_json(model_, line, translations, options_.nbest).dump() + "\n";
-  std::string out;
+void TranslationWriter::write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number,
+                              const TextSink& out) const {
+  if (options_.format == TranslationFormat::kJsonl) {
+    write_translations(model_, line, translations, options_.nbest, out);
+    out("\n");
+    return;
+  }
   for (const Translation& one : translations) {
     if (options_.format == TranslationFormat::kText) {
-      out += options_.nbest == 1 ? one.text + "\n" : fmt::format("{} ||| {} ||| {:.6f}\n", number, one.text, one.score);
+      out(options_.nbest == 1 ? one.text + "\n" : fmt::format("{} ||| {} ||| {:.6f}\n", number, one.text, one.score));
       continue;
     }
     std::vector<std::string> units;
     units.reserve(one.units.size());
     for (const std::int32_t id : one.units) units.emplace_back(model_.target().vocabulary.text(id));
-    out += fmt::format("<section><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>{}</section>\n", escape_html(line),
-                       escape_html(one.text), weight_table(units, one.source_units, one.attention));
+    out(fmt::format("<section><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>", escape_html(line),
+                    escape_html(one.text)));
+    write_weight_table(
+        units, one.source_units, [&](std::size_t i) { return one.attention[i].shares(); }, out);
+    out("</section>\n");
   }
-  return out;
 }
 
 std::vector<std::pair<std::string, std::string>> read_term_pairs(

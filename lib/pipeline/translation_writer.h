@@ -31,9 +31,10 @@ class TranslationWriter {
   std::string tail() const;
   /// If the options want it, replaces the unknown words of the translations of `line`.
   void replace_unknown(std::string_view line, std::vector<Translation>& translations) const;
-  /// The output for line `number`, from 0: the text; with nbest above 1 lines "NUMBER ||| TEXT ||| SCORE"; an object; a
-  /// section with the matrix of attention. `line` is the source.
-  std::string write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number) const;
+  /// Writes the output for line `number`, from 0: the text; with nbest above 1 lines "NUMBER ||| TEXT ||| SCORE"; an
+  /// object; a section with the matrix of attention. `line` is the source.
+  void write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number,
+             const TextSink& out) const;
 
   /// "0-0 1-2 ..." in Pharaoh's form: source word, translation word.
   std::string alignment(std::string_view line, const Translation& one) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "text/utf8.h"
 
@@ -83,18 +84,29 @@ std::string shortened_html(std::string_view text, std::size_t columns) {
 
 std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                          const std::vector<std::vector<float>>& weights) {
+  std::string out;
+  write_weight_table(
+      rows, columns, [&](std::size_t i) { return weights[i]; }, [&](std::string_view part) { out += part; });
+  return out;
+}
+
+void write_weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
+                        const std::function<std::vector<float>(std::size_t row)>& weights,
+                        const std::function<void(std::string_view)>& write) {
   std::string out = R"(<div class="scroll"><table class="weights"><thead><tr><th></th>)";
   for (const std::string& column : columns) out += "<th>" + escape_html(column) + "</th>";
-  out += "</tr></thead><tbody>";
+  write(out + "</tr></thead><tbody>");
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    out += "<tr><th>" + escape_html(rows[i]) + "</th>";
+    const std::vector<float> row = weights(i);
+    out = "<tr><th>" + escape_html(rows[i]) + "</th>";
     for (std::size_t j = 0; j < columns.size(); ++j) {
-      const double weight = std::clamp(static_cast<double>(weights[i][j]), 0.0, 1.0);
-      out += fmt::format(R"x(<td style="background:rgba(33,113,181,{0:.2f})" title="{0:.2f}"></td>)x", weight);
+      const double weight = std::clamp(static_cast<double>(row[j]), 0.0, 1.0);
+      fmt::format_to(std::back_inserter(out),
+                     R"x(<td style="background:rgba(33,113,181,{0:.2f})" title="{0:.2f}"></td>)x", weight);
     }
-    out += "</tr>";
+    write(out + "</tr>");
   }
-  return out + "</tbody></table></div>";
+  write("</tbody></table></div>");
 }
 
 }  // namespace mnemo

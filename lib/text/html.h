@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,5 +30,10 @@ inline constexpr std::string_view kWeightTableStyle =
 /// `columns`, both escaped. Each cell's weight is its title.
 std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                          const std::vector<std::vector<float>>& weights);
+
+/// Writes that table row by row; `weights` gives those of a row.
+void write_weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
+                        const std::function<std::vector<float>(std::size_t row)>& weights,
+                        const std::function<void(std::string_view)>& write);
 
 }  // namespace mnemo

@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "base/shown.h"
 #include "report/comparison.h"
-#include "report/html_report.h"
 #include "report/learning_curves.h"
 #include "tasks/translate/dictionary.h"
 
@@ -39,13 +38,13 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
                                      const PairSet* train, bool greedy, ThreadPool& pool)
     : model_(model),
       pairs_(pairs),
+      pool_(pool),
       main_metric_(metric.empty() ? translation_metric(model.config()) : metric),
       tokens_(bleu_tokens_for(model.config(), pairs)) {
   check_translation_metric(main_metric_);
-  TranslationOptions options;
-  if (greedy) options.beam = 1;
-  options.attention = !greedy;
-  for (auto& found : translate(model, sources_of(pairs), options, pool))
+  if (greedy) options_.beam = 1;
+  options_.attention = false;
+  for (auto& found : translate(model, sources_of(pairs), options_, pool))
     translations_.push_back(std::move(found.front()));
   for (std::size_t i = 0; i < translations_.size(); ++i)
     scores_.add(translations_[i].text, pairs.entries[i].target, tokens_);
@@ -203,14 +202,29 @@ std::string TranslationReport::page(const std::string& log_file) const {
   page.comparison = comparison_;
   page.comparison_name = other_model_;
   page.learning_curves = learning_curves(log_file, main_metric_);
+  page.worst = worst();
+  return html_report(page);
+}
+
+// They are translated once more, as the attention of all sentences would take too much memory to be kept until it is
+// known which are the worst.
+std::vector<WorstTranslation> TranslationReport::worst() const {
   std::vector<std::size_t> order(translations_.size());
   std::iota(order.begin(), order.end(), 0);
   std::vector<double> sentence(order.size());
   for (const std::size_t i : order) sentence[i] = chrf(scores_.chrf[i]);
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return sentence[a] < sentence[b]; });
-  for (std::size_t k = 0; k < std::min(order.size(), kWorst); ++k) {
+  order.resize(std::min(order.size(), kWorst));
+  std::vector<std::string> sources;
+  sources.reserve(order.size());
+  for (const std::size_t i : order) sources.push_back(pairs_.entries[i].source);
+  TranslationOptions options = options_;
+  options.attention = true;
+  const auto again = translate(model_, sources, options, pool_);
+  std::vector<WorstTranslation> out;
+  for (std::size_t k = 0; k < order.size(); ++k) {
     const std::size_t i = order[k];
-    const Translation& one = translations_[i];
+    const Translation& one = again[k].front();
     WorstTranslation worst{static_cast<std::int64_t>(pairs_.entries[i].line),
                            sentence[i],
                            pairs_.entries[i].source,
@@ -218,11 +232,12 @@ std::string TranslationReport::page(const std::string& log_file) const {
                            one.text,
                            one.source_units,
                            {},
-                           one.attention};
+                           {}};
     for (const std::int32_t id : one.units) worst.units.emplace_back(model_.target().vocabulary.text(id));
-    page.worst.push_back(std::move(worst));
+    for (const AttentionRow& row : one.attention) worst.attention.push_back(row.shares());
+    out.push_back(std::move(worst));
   }
-  return html_report(page);
+  return out;
 }
 
 }  // namespace mnemo

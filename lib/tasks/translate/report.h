@@ -8,6 +8,7 @@
 
 #include "measure/translation_metrics.h"
 #include "pipeline/translation.h"
+#include "report/html_report.h"
 #include "report/report.h"
 #include "tasks/translate/training.h"
 
@@ -15,8 +16,8 @@ namespace mnemo {
 
 class TranslationReport : public Report {
  public:
-  /// Translates the sources of `pairs`, with the default beam unless `greedy`, and compares with the targets; both must
-  /// outlive the report. `metric` is bleu, chrf or loss; empty: the one by which the model was chosen. With `train` two
+  /// Translates the sources of `pairs`, with the default beam unless `greedy`, and compares with the targets. All but
+  /// `metric` and `train` must outlive the report. `metric` is bleu, chrf or loss; empty: the one by which the model was chosen. With `train` two
   /// baselines: the source as it is, and word for word by a dictionary that IBM's model 1 finds in train.
   TranslationReport(const TextTranslator& model, const PairSet& pairs, const std::string& metric, const PairSet* train,
                     bool greedy, ThreadPool& pool);
@@ -53,9 +54,12 @@ class TranslationReport : public Report {
   Interval interval() const;
   std::vector<LengthClass> by_length() const;
   void add_baselines(const PairSet& train);
+  std::vector<WorstTranslation> worst() const;
 
   const TextTranslator& model_;
   const PairSet& pairs_;
+  ThreadPool& pool_;
+  TranslationOptions options_;
   std::string main_metric_;
   BleuTokens tokens_;
   std::vector<Translation> translations_;  // the best of each source

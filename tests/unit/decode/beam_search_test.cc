@@ -48,27 +48,47 @@ class MadeUpScorer {
 
 struct Driven {
   std::vector<GeneratedText> found;
-  std::vector<std::vector<Units>> open;  // [steps][hypotheses] the texts that waited for scores
+  std::vector<std::vector<Units>> open;           // [steps][hypotheses] the texts that waited for scores
+  std::vector<std::weak_ptr<AttentionLink>> links;  // all that were made
+  std::vector<std::int64_t> left;                   // [steps] how many were left after each
+
+  std::int64_t links_left() const {
+    return std::ranges::count_if(links, [](const auto& link) { return !link.expired(); });
+  }
 };
 
-// Runs a search to its end, as its driver would.
+// Runs a search to its end, as its driver would. The attention of each step names the last unit of the text before it,
+// so that a chain can be told from the text.
 Driven drive(Search& search, const MadeUpScorer& scorer) {
   Driven out;
   std::vector<Units> texts(1);
+  std::vector<AttentionChain> chains(1);
   std::vector<float> row;
   while (search.open() > 0) {
     REQUIRE(search.open() == std::ssize(texts));
     out.open.push_back(texts);
-    search.extend([&](Index b) {
-      row = scorer.scores(texts[static_cast<std::size_t>(b)]);
-      return std::span<const float>(row);
-    });
+    for (std::size_t b = 0; b < texts.size(); ++b) {
+      std::vector<float> shares(static_cast<std::size_t>(scorer.units()), 0.0f);
+      if (!texts[b].empty()) shares[static_cast<std::size_t>(texts[b].back())] = 1.0f;
+      chains[b] = std::make_shared<AttentionLink>(AttentionRow(std::span<const float>(shares)), chains[b]);
+      out.links.emplace_back(chains[b]);
+    }
+    search.extend(
+        [&](Index b) {
+          row = scorer.scores(texts[static_cast<std::size_t>(b)]);
+          return std::span<const float>(row);
+        },
+        chains);
     std::vector<Units> next;
+    std::vector<AttentionChain> kept;
     for (std::size_t b = 0; b < search.from().size() && search.open() > 0; ++b) {
+      kept.push_back(chains[static_cast<std::size_t>(search.from()[b])]);
       next.push_back(texts[static_cast<std::size_t>(search.from()[b])]);
       next.back().push_back(search.units()[b]);
     }
     texts = std::move(next);
+    chains = std::move(kept);
+    out.left.push_back(out.links_left());
   }
   out.found = search.take();
   return out;
@@ -91,12 +111,21 @@ std::vector<std::pair<Units, double>> every_text(const MadeUpScorer& scorer, std
   return out;
 }
 
-// The hypotheses that the places of a text name are its beginnings.
-void check_places(const Driven& run, const GeneratedText& text, bool ended) {
-  REQUIRE(text.places.size() == text.units.size() + (ended ? 1 : 0));
-  for (std::size_t i = 0; i < text.places.size(); ++i)
-    CHECK(run.open[i].at(static_cast<std::size_t>(text.places[i])) ==
-          Units(text.units.begin(), text.units.begin() + static_cast<std::ptrdiff_t>(i)));
+std::size_t steps_of(const GeneratedText& text) {
+  std::size_t out = 0;
+  for (const AttentionLink* link = text.attention.get(); link; link = link->before.get()) ++out;
+  return out;
+}
+
+// A text has the attention of its own steps, and of the end if that is one.
+void check_attention(const GeneratedText& text, bool ended) {
+  REQUIRE(steps_of(text) == text.units.size() + (ended ? 1 : 0));
+  const std::vector<AttentionRow> rows = rows_of(text.attention, steps_of(text));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::vector<float> shares = rows[i].shares();
+    for (std::size_t v = 0; v < shares.size(); ++v)
+      CHECK(shares[v] == (i > 0 && text.units[i - 1] == static_cast<std::int32_t>(v) ? 1.0f : 0.0f));
+  }
 }
 
 bool has_term(const Units& text, const Units& term) {
@@ -145,7 +174,7 @@ TEST_CASE("a beam as wide as the space finds all texts in the order of their sco
         CHECK(run.found[i].units == expected[i].first);
         CHECK(run.found[i].log_probability == Approx(expected[i].second).epsilon(1e-6));
         CHECK(run.found[i].score == Approx(score(expected[i])).epsilon(1e-6));
-        check_places(run, run.found[i], true);
+        check_attention(run.found[i], true);
       }
       // Then those that were cut off.
       for (std::size_t i = expected.size(); i < run.found.size(); ++i) CHECK(run.found[i].units.size() == 5);
@@ -203,11 +232,11 @@ TEST_CASE("without an end all texts have the full length, and compete by log p")
   for (std::size_t i = 0; i < run.found.size(); ++i) {
     CHECK(run.found[i].log_probability == Approx(expected.at(run.found[i].units)).epsilon(1e-6));
     if (i > 0) CHECK(run.found[i].score <= run.found[i - 1].score);
-    check_places(run, run.found[i], false);
+    check_attention(run.found[i], false);
   }
 }
 
-TEST_CASE("a narrow beam gives its width of texts, each with its own log p and places") {
+TEST_CASE("a narrow beam gives its width of texts, each with its own log p and attention") {
   constexpr std::int32_t kTheEnd = 1;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     const MadeUpScorer scorer(6, seed);
@@ -218,8 +247,8 @@ TEST_CASE("a narrow beam gives its width of texts, each with its own log p and p
       REQUIRE(std::ssize(run.found) == beam);
       for (const auto& open : run.open) CHECK(std::ssize(open) <= beam);
       for (const GeneratedText& text : run.found) {
-        const bool ended = text.places.size() > text.units.size();
-        check_places(run, text, ended);
+        const bool ended = steps_of(text) > text.units.size();
+        check_attention(text, ended);
         double sum = 0;
         for (std::size_t i = 0; i < text.units.size(); ++i)
           sum += scorer.log_p(Units(text.units.begin(), text.units.begin() + static_cast<std::ptrdiff_t>(i)),
@@ -258,7 +287,7 @@ TEST_CASE("a single search without a temperature takes the most probable unit at
       REQUIRE(run.found.size() == 1);
       CHECK(run.found[0].units == expected);
       CHECK(run.found[0].log_probability == Approx(log_p).epsilon(1e-6));
-      check_places(run, run.found[0], ended);
+      check_attention(run.found[0], ended);
     }
   }
 }
@@ -490,4 +519,52 @@ TEST_CASE("a beginning of graphemes is not cut within one") {
   constraint->block(blocked);
   CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find("x"))] == 1);
   CHECK(blocked[static_cast<std::size_t>(letters.vocabulary.find("x\u0304"))] == 0);
+}
+
+TEST_CASE("the attention of abandoned hypotheses is freed") {
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    const MadeUpScorer scorer(12, seed);
+    const BeamOptions options{.beam = 5, .length = 60, .blocked = {}, .end = seed == 1 ? -1 : 0, .least = 40};
+    BeamSearch search(12, {}, options);
+    Driven run = drive(search, scorer);
+    REQUIRE(run.left.size() >= 40);
+    // The hypotheses of a beam have most of their beginning in common.
+    CHECK(2 * run.left.back() < std::ssize(run.links));
+    std::size_t most = 0;
+    for (const GeneratedText& one : run.found) most += one.units.size() + 1;
+    CHECK(run.links_left() <= static_cast<std::int64_t>(most));
+    run.found.clear();
+    // What is left is of the hypotheses that were open in the end, of which the search has the texts.
+    if (options.end < 0) CHECK(run.links_left() == 0);
+  }
+  // A single search has one chain.
+  const MadeUpScorer scorer(12, 7);
+  SingleSearch::Options options;
+  options.length = 20;
+  SingleSearch search(12, options);
+  CHECK(drive(search, scorer).left.back() == 20);
+}
+
+TEST_CASE("a chain of very many links is freed without recursion") {
+  AttentionChain chain;
+  for (int i = 0; i < 1'000'000; ++i) chain = std::make_shared<AttentionLink>(AttentionRow(), chain);
+  const AttentionChain branch = std::make_shared<AttentionLink>(AttentionRow{0.5f}, chain->before);
+  chain.reset();
+  CHECK(branch->before->before != nullptr);
+}
+
+TEST_CASE("a row of attention is kept with its large shares, in few bytes") {
+  std::vector<float> flat(4000, 1.0f / 4000), sharp(4000, 1e-6f);
+  sharp[7] = 0.75f;
+  sharp[3999] = 0.25f;
+  CHECK(AttentionRow(std::span<const float>(flat)).shares() == flat);
+  CHECK(AttentionRow(std::span<const float>(flat)).bytes() == 4000 * sizeof(float));
+  const AttentionRow row{std::span<const float>(sharp)};
+  CHECK(row.bytes() == 2 * (sizeof(float) + sizeof(std::int32_t)));
+  for (float& share : sharp)
+    if (share < AttentionRow::kLeastShare) share = 0;
+  CHECK(row.shares() == sharp);
+  CHECK(AttentionRow{0.5f, 0.0f, 1e-5f}.shares() == std::vector<float>{0.5f, 0.0f, 0.0f});
+  CHECK(AttentionRow{0.0f, 0.0f}.shares() == std::vector<float>{0.0f, 0.0f});
+  CHECK(AttentionRow().shares().empty());
 }

@@ -193,8 +193,9 @@ TEST_CASE("a translation's log p is that of the pair, and its attention sums to 
           REQUIRE(all[i]->source_units.size() == pairs[i].source.size());
           REQUIRE(all[i]->source_places.size() == pairs[i].source.size());
           for (const auto& row : all[i]->attention) {
-            REQUIRE(row.size() == pairs[i].source.size());
-            CHECK(std::accumulate(row.begin(), row.end(), 0.0) ==
+            const std::vector<float> shares = row.shares();
+            REQUIRE(shares.size() == pairs[i].source.size());
+            CHECK(std::accumulate(shares.begin(), shares.end(), 0.0) ==
                   Approx(1.0).epsilon(1e-3));  // without the least shares
           }
         }
@@ -431,7 +432,7 @@ TEST_CASE("the log p of words sum to that of the text, and each word has its own
       std::string without = text;
       std::erase(without, ' ');
       CHECK(joined == without);
-      CHECK(words.back()[0] == "");
+      CHECK(words.back()[0].get<std::string>().empty());
       CHECK(words.back()[1].get<double>() == log_p.back());
     }
   }
@@ -454,6 +455,39 @@ TEST_CASE("the object of a translation") {
   REQUIRE(several["hypotheses"].size() == 3);
   CHECK(several["hypotheses"][0] == one);
   for (std::size_t k = 1; k < 3; ++k) CHECK(several["hypotheses"][k]["score"] <= several["hypotheses"][k - 1]["score"]);
+  // What is written row by row is the same.
+  for (const std::int64_t nbest : {1, 3}) {
+    std::string text;
+    write_translations(f.model(), kSources[1], found, nbest, [&](std::string_view part) { text += part; });
+    CHECK(text == (nbest == 1 ? one : several).dump());
+  }
+}
+
+TEST_CASE("the attention of a translation is that of its own units, whatever hypotheses there were") {
+  for (const std::string& variant : kVariants) {
+    const Translates f("subword", variant);
+    ThreadPool pool(1);
+    TranslationOptions options;
+    options.nbest = options.beam = 4;
+    const auto found = translate(f.model(), kSources, options, pool);
+    for (std::size_t k = 0; k < kSources.size(); ++k)
+      for (const Translation& one : found[k]) {
+        REQUIRE(one.attention.size() == one.units.size());
+        Arena arena;
+        Tape tape(pool, arena, Tape::Mode::kInference);
+        Tokens tokens;
+        std::vector<std::int32_t> source;
+        f.model().encode_source(kSources[k], tokens, source);
+        TranslationSteps steps(f.model().network(), tape, std::vector<std::span<const std::int32_t>>{source});
+        std::int32_t last = f.model().end();
+        for (std::size_t i = 0; i < one.units.size(); ++i) {
+          steps.step(std::vector{last});
+          const std::vector<float> shares = steps.shares(0);
+          CHECK(one.attention[i] == AttentionRow(std::span<const float>(shares)));
+          last = one.units[i];
+        }
+      }
+  }
 }
 
 TEST_CASE("a translator that is saved and read again gives the same translations") {
