@@ -12,6 +12,8 @@
 #include "base/file.h"
 #include "base/shown.h"
 #include "base/thread_pool.h"
+#include "config/options.h"
+#include "pipeline/translation.h"
 #include "tasks/task.h"
 
 namespace mnemo {
@@ -24,6 +26,7 @@ struct EvaluateOptions {
   std::vector<std::string> minimums;
   DataOptions input;
   AdaptationOptions adaptation;
+  SearchRequest search;
   int threads = 1;
 };
 
@@ -64,9 +67,19 @@ std::string log_of(const std::string& model) {
 
 // Options that only some tasks have.
 void check_options(const EvaluateOptions& o, const TaskTraits& task) {
-  for (const auto& [given, name] :
-       {std::pair{!o.report.empty(), "--report"}, {!o.metric.empty(), "--metric"}, {!o.train.empty(), "--train"}})
-    if (given && !task.page) throw UsageError(fmt::format("{}: not for {}, which {} is", name, task.model, o.model));
+  struct Limited {
+    bool given;
+    const char* name;
+    bool of_task;
+  };
+  for (const Limited& one : {Limited{!o.report.empty(), "--report", task.page},
+                             {!o.metric.empty(), "--metric", task.page},
+                             {!o.train.empty(), "--train", task.page},
+                             {o.search.beam.has_value(), "--beam", task.searches},
+                             {o.search.length_penalty.has_value(), "--length-penalty", task.searches},
+                             {!o.search.bleu.empty(), "--bleu", task.searches}})
+    if (one.given && !one.of_task)
+      throw UsageError(fmt::format("{}: not for {}, which {} is", one.name, task.model, o.model));
   if (o.adaptation.any() && !task.adapts)
     throw UsageError(fmt::format("--cache, --dynamic: only for language models, which {} is not", o.model));
 }
@@ -86,7 +99,8 @@ int run_evaluate(const EvaluateOptions& o) {
   open.again = !o.compare.empty();
   const auto data = task.open(open, *model);
   const auto train = o.train.empty() ? nullptr : task.open(open_request(o.train, o.input, "train"), *model);
-  MeasureRequest request{.metric = o.metric, .train = train.get(), .adaptation = o.adaptation, .log = say};
+  MeasureRequest request{
+      .metric = o.metric, .train = train.get(), .adaptation = o.adaptation, .search = o.search, .log = say};
   const auto report = task.measure(*model, *data, request, pool);
   report->model_name = o.model;
   report->data_name = shown_path(o.data);
@@ -106,13 +120,30 @@ int run_evaluate(const EvaluateOptions& o) {
   return check_minimums(minimums, *report);
 }
 
+void add_search(Command& command, SearchRequest& search) {
+  const TranslationOptions usual;
+  command.group("Translators");
+  command.option("--beam", "B", &search.beam, "Hypotheses of a line that are kept at each step; 1: greedy")
+      .range(1, 1000)
+      .by_default(fmt::format("that of translate, {}", usual.beam));
+  command
+      .option("--length-penalty", "A", &search.length_penalty,
+              "Translations of n units compete by log-probability / ((5 + n) / 6)^A: higher favours longer ones")
+      .range(0, 10)
+      .by_default(fmt::format("that of translate, {}", usual.length_penalty));
+  command.option("--bleu", "", &search.bleu, "Words that BLEU compares, by sacrebleu's names")
+      .one_of(find_option("data.bleu")->schema.at("enum").get<std::vector<std::string>>())
+      .by_default("data.bleu of the model's configuration");
+}
+
 }  // namespace
 
 void add_evaluate(Command& program) {
-  Command& command = program.add("evaluate", "measure a model on labelled data, or a language model on text");
+  Command& command = program.add("evaluate", "measure a model on labelled data or pairs, or a language model on text");
   command.examples = {"mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html",
                       "mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82",
-                      "mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors"};
+                      "mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors",
+                      "mnemo evaluate run/model.safetensors test.en,test.de --beam 10"};
   command.notes =
       "Files are read as the data section of the model's configuration says, or in the format that --format-in names. "
       "Exit code 3: a --min was not reached.";
@@ -132,6 +163,7 @@ void add_evaluate(Command& program) {
   command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "json"});
   command.option("--report", "FILE.html", &o->report, "Write a self-contained HTML page");
   add_adaptation(command, o->adaptation);
+  add_search(command, o->search);
   add_running(command, o->threads);
   command.run = [o] { return run_evaluate(*o); };
 }

@@ -54,7 +54,7 @@ class Subject {
     Side out;
     out.per_s = rate();
     const auto report =
-        task_->measure(*model_, *data_, {.metric = {}, .adaptation = {}, .as_in_training = true}, pool_);
+        task_->measure(*model_, *data_, {.metric = {}, .adaptation = {}, .search = {}, .as_in_training = true}, pool_);
     metric_ = report->main_metric();
     metrics_ = report->metrics();
     const auto value = report->metric(metric_);

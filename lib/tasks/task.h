@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +36,8 @@ struct TaskTraits {
   bool borrows = true;    ///< and from those of a model that lends its layers
   bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
   Scored scored = Scored::kNothing;
-  bool adapts = false;  ///< a model may adapt while it is measured (--cache, --dynamic)
+  bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
+  bool searches = false;  ///< a model's texts are found by a search, and compared by BLEU (--beam, --bleu)
 };
 
 /// The data of a run. `dev` and `test` are empty sets if there are none.
@@ -81,10 +83,20 @@ class ModelTraining : public TrainingTask {
   TextModel& model_;
 };
 
+/// How texts are searched for and compared while a model is measured; what is not given is as the task has it.
+struct SearchRequest {
+  std::optional<int> beam;
+  std::optional<double> length_penalty;
+  std::string bleu;  ///< as data.bleu; empty: that of the model
+
+  bool any() const { return beam || length_penalty || !bleu.empty(); }
+};
+
 struct MeasureRequest {
   std::string metric;              ///< of interval and comparison; empty: the one by which the model was chosen
   const Dataset* train = nullptr;  ///< baselines are fitted to it
   AdaptationOptions adaptation;
+  SearchRequest search;
   bool as_in_training = false;  ///< as dev is measured during training: faster, where that makes a difference
   Log log = [](const std::string&) {};
 };

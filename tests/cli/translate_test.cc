@@ -661,6 +661,40 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   CHECK_THAT(uneven.err, contains_text("short has 1 line: expected as many, line by line"));
 }
 
+TEST_CASE("evaluate searches with the beam and the length penalty, and counts the words, that it is told") {
+  const ToyTranslators& f = toys();
+  REQUIRE(f.train("weak", {"--set", "training.epochs=2"}).code == 0);
+  const std::string model = f.path("weak/model.safetensors");
+  const auto measured = [&](const std::string& target, std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", model, f.path("dev.de") + "," + target, "--format", "json"});
+    const Outcome o = f.mnemo(more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return TranslateJson::parse(o.out);
+  };
+  // What a search found is its own best reference.
+  const std::string usual = f.translated_by(model, joined(f.sources[1]));
+  using Options = std::vector<std::string>;
+  for (const Options& search : {Options{"--beam", "1"}, Options{"--length-penalty", "10"}}) {
+    const std::string found = f.translated_by(model, joined(f.sources[1]), search);
+    REQUIRE(found != usual);
+    const std::string target = f.file("found", found);
+    CHECK(measured(target, search)["metrics"]["bleu"].get<double>() == Approx(100));
+    CHECK(measured(target, {})["metrics"]["bleu"].get<double>() < 99.9);
+  }
+  const std::string target = f.path("dev.en");
+  CHECK(measured(target, {"--beam", "5", "--length-penalty", "1.2", "--bleu", "auto"}) == measured(target, {}));
+  const auto signature = [&](const Options& more) {
+    return measured(target, more)["signatures"]["bleu"].get<std::string>();
+  };
+  CHECK_THAT(signature({}), contains_text("tok:none"));
+  CHECK_THAT(signature({"--bleu", "char"}), contains_text("tok:char"));
+  CHECK_THAT(f.refused(f.mnemo({"evaluate", model, f.dev(), "--bleu", "word"}), 2),
+             contains_text("auto, 13a, none, char or zh"));
+  CHECK_THAT(f.refused(f.mnemo({"evaluate", model, f.dev(), "--beam", "0"}), 2), contains_text("--beam"));
+  CHECK_THAT(f.mnemo({"help", "evaluate"}).out, contains_text("labelled data or pairs"));
+}
+
 TEST_CASE("evaluate --compare counts both translators in the same words") {
   const ToyTranslators& f = toys();
   // One model twice, which differ in how their own BLEU is counted; good enough to have some of it.

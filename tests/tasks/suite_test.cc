@@ -174,6 +174,15 @@ TEST_CASE("functions that all tasks share work for each, or are refused by name"
     };
     CHECK(minimum(row.reached) == 0);
     CHECK(minimum(higher ? row.reached + 1 : 0) == 3);
+    using OneOption = std::pair<std::string, std::string>;
+    for (const auto& [option, value] :
+         {OneOption{"--beam", "2"}, OneOption{"--length-penalty", "0.5"}, OneOption{"--bleu", "char"}}) {
+      const bool searches = b.task.traits().searches;
+      const Outcome o = b.mnemo({"evaluate", b.trained(), b.path("data"), option, value});
+      INFO(o.err);
+      CHECK(o.code == (searches ? 0 : 2));
+      if (!searches) CHECK_THAT(o.err, contains_text(option + ": not for " + b.task.traits().model));
+    }
     CHECK(b.mnemo({"evaluate", b.trained(), b.path("data"), "--min", "nonsense=1"}).code == 2);
 
     const Outcome narrow = b.mnemo(

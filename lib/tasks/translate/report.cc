@@ -34,15 +34,18 @@ Metrics TranslationReport::Scores::metrics() const {
   return {{"bleu", mnemo::bleu(all_bleu)}, {"chrf", mnemo::chrf(all_chrf)}};
 }
 
-TranslationReport::TranslationReport(const TextTranslator& model, const PairSet& pairs, const std::string& metric,
-                                     const PairSet* train, bool greedy, ThreadPool& pool)
+TranslationReport::TranslationReport(const TextTranslator& model, const PairSet& pairs, const MeasureRequest& request,
+                                     ThreadPool& pool)
     : model_(model),
       pairs_(pairs),
       pool_(pool),
-      main_metric_(metric.empty() ? translation_metric(model.config()) : metric),
-      tokens_(bleu_tokens_for(model.config(), pairs)) {
+      main_metric_(request.metric.empty() ? translation_metric(model.config()) : request.metric),
+      tokens_(bleu_tokens_for(request.search.bleu.empty() ? model.config().data.bleu : request.search.bleu,
+                              model.config(), pairs)) {
   check_translation_metric(main_metric_);
-  if (greedy) options_.beam = 1;
+  if (request.as_in_training) options_.beam = 1;
+  if (request.search.beam) options_.beam = *request.search.beam;
+  if (request.search.length_penalty) options_.length_penalty = *request.search.length_penalty;
   options_.attention = false;
   for (auto& found : translate(model, sources_of(pairs), options_, pool))
     translations_.push_back(std::move(found.front()));
@@ -54,7 +57,7 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
     loss_.wholes.push_back(static_cast<double>(log_p.size()));
   }
   interval_ = interval();
-  if (train) add_baselines(*train);
+  if (request.train) add_baselines(static_cast<const PairSet&>(*request.train));
 }
 
 Interval TranslationReport::interval() const {

@@ -16,11 +16,11 @@ namespace mnemo {
 
 class TranslationReport : public Report {
  public:
-  /// Translates the sources of `pairs`, with the default beam unless `greedy`, and compares with the targets. All but
-  /// `metric` and `train` must outlive the report. `metric` is bleu, chrf or loss; empty: the one by which the model was chosen. With `train` two
-  /// baselines: the source as it is, and word for word by a dictionary that IBM's model 1 finds in train.
-  TranslationReport(const TextTranslator& model, const PairSet& pairs, const std::string& metric, const PairSet* train,
-                    bool greedy, ThreadPool& pool);
+  /// Translates the sources of `pairs`, with the beam of the request, as in training by greedy decoding, and compares
+  /// with the targets. All but the request must outlive the report. Its metric is bleu, chrf or loss; empty: the one by
+  /// which the model was chosen. With its `train`, which must be a PairSet, two baselines: the source as it is, and
+  /// word for word by a dictionary that IBM's model 1 finds in train.
+  TranslationReport(const TextTranslator& model, const PairSet& pairs, const MeasureRequest& request, ThreadPool& pool);
 
   Metrics metrics() const override;
   const std::string& main_metric() const override { return main_metric_; }

@@ -39,7 +39,8 @@ class TranslateTask : public Task {
                                         .arguments = "FILE",
                                         .counted = "lines",
                                         .borrows = false,
-                                        .scored = Scored::kPairs};
+                                        .scored = Scored::kPairs,
+                                        .searches = true};
     return kTraits;
   }
 
@@ -88,9 +89,8 @@ class TranslateTask : public Task {
 
   std::unique_ptr<Report> measure(const TextModel& model, const Dataset& data, const MeasureRequest& request,
                                   ThreadPool& pool) const override {
-    return std::make_unique<TranslationReport>(
-        static_cast<const TextTranslator&>(model), static_cast<const PairSet&>(data), request.metric,
-        static_cast<const PairSet*>(request.train), request.as_in_training, pool);
+    return std::make_unique<TranslationReport>(static_cast<const TextTranslator&>(model),
+                                               static_cast<const PairSet&>(data), request, pool);
   }
 
   std::unique_ptr<TaskData> data_of(const TextModel&, std::unique_ptr<Dataset> train) const override {

@@ -39,7 +39,7 @@ class TranslationTraining : public ModelTraining {
         pairs_(encode_pairs(model, train_)),
         dev_(encode_pairs(model, dev_pairs_)),
         used_(usable_pairs(pairs_, config.data).places),
-        bleu_(bleu_tokens_for(config, dev_pairs_)) {
+        bleu_(bleu_tokens_for(config.data.bleu, config, dev_pairs_)) {
     if (used_.empty()) fail("{}: data.max_length and data.max_ratio leave no pair", data.train->files.front().path);
     std::int64_t sources = 0, targets = 0;
     for (const std::int64_t place : used_) {
@@ -177,8 +177,8 @@ std::string translation_metric(const Config& config) {
   return metric == "auto" ? "bleu" : metric;
 }
 
-BleuTokens bleu_tokens_for(const Config& config, const PairSet& pairs) {
-  if (config.data.bleu != "auto") return *bleu_tokens_from_name(config.data.bleu);
+BleuTokens bleu_tokens_for(const std::string& name, const Config& config, const PairSet& pairs) {
+  if (name != "auto") return *bleu_tokens_from_name(name);
   if (without_blanks(pairs)) return BleuTokens::kZh;
   return target_text(config).unit == "word" ? BleuTokens::kNone : BleuTokens::k13a;
 }

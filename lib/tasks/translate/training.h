@@ -12,8 +12,9 @@ namespace mnemo {
 /// The metric on dev by which a translator is chosen.
 std::string translation_metric(const Config& config);
 
-/// How BLEU cuts the references: data.bleu or, for auto, by the model's units and the references' script.
-BleuTokens bleu_tokens_for(const Config& config, const PairSet& pairs);
+/// How BLEU cuts the references: as `name` says, a value of data.bleu, for auto by the units of `config` and the script
+/// of the references.
+BleuTokens bleu_tokens_for(const std::string& name, const Config& config, const PairSet& pairs);
 
 /// With the vocabularies of train or, if `from` is a translator, its.
 std::unique_ptr<TextTranslator> build_translator(const Config& config, const ReadRequest& request,
