@@ -220,6 +220,11 @@ void add_translate(Command& program) {
               "Most units of a translation, as a factor of what train had on average for as long a source, beside ten")
       .range(0, 100);
   command.option("--shortest", "F", &t.shortest, "Fewest units of a translation, as such a factor").range(0, 100);
+  command
+      .option("--no-repeat", "N", &t.no_repeat,
+              "No sequence of N units occurs twice in a translation, except for what --prefix and --glossary require; "
+              "0: any may")
+      .range(0, 1000);
   command.group("Sampling");
   command.flag("--sample", &o->sample, "Draw one translation of each line instead of searching")
       .excludes({"--beam", "--nbest", "--length-penalty", "--coverage-penalty"});

@@ -56,7 +56,7 @@ void BeamSearch::block(const Hypothesis& one, std::span<const float> scores) {
 
 // A unit that would repeat a sequence is allowed only if no other is. The end is not while the text is too short.
 const float* BeamSearch::allowed_scores(const Hypothesis& one, std::span<const float> scores) {
-  const RepeatGuard::Units* repeating = one.guard.repeating();
+  const RepeatGuard::Units* repeating = one.guard.repeating(one.constraint.get(), repeating_);
   const bool too_short = options_.end >= 0 && steps_ < options_.least;
   if (always_blocked_.empty() && !one.constraint && !repeating && !too_short) return scores.data();
   if (one.constraint) blocked_now(options_.blocked, *one.constraint, vocabulary_, blocked_);
@@ -208,7 +208,7 @@ void SingleSearch::extend(const HypothesisScores& scores, std::span<const Attent
     if (too_short) blocked_[options_.end] = 1;
     blocked = blocked_;
   }
-  std::int32_t unit = sampler_.next(scores(0), blocked);
+  std::int32_t unit = sampler_.next(scores(0), blocked, constraint_.get());
   // The end, if nothing else may come.
   if (unit < 0 && too_short) unit = options_.end;
   if (unit < 0 && constraint_) throw Error(kNothingLeft);

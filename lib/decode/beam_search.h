@@ -75,10 +75,11 @@ class BeamSearch : public Search {
   std::vector<GeneratedText> ended_;
   std::vector<Candidate> candidates_;
   std::span<const AttentionChain> attention_;  // of the step that is being taken
-  std::vector<std::int32_t> always_blocked_;  // the units of options_.blocked
-  std::vector<std::uint8_t> blocked_;         // [V] what a constraint blocks too
-  std::vector<std::int32_t> best_;            // units of one hypothesis, the best first
-  std::vector<float> allowed_;                // [V]
+  std::vector<std::int32_t> always_blocked_;   // the units of options_.blocked
+  std::vector<std::uint8_t> blocked_;          // [V] what a constraint blocks too
+  std::vector<std::int32_t> best_;             // units of one hypothesis, the best first
+  std::vector<float> allowed_;                 // [V]
+  RepeatGuard::Units repeating_;
 };
 
 /// A single sequence: the most probable unit at each step or, by the options, a sampled one.

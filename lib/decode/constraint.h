@@ -23,6 +23,10 @@ class Constraint {
   /// Whether the text may stop here.
   virtual bool complete() const { return ended(); }
 
+  /// Whether text that it requires goes on with `unit`, which may then repeat a sequence although repetitions are
+  /// blocked.
+  virtual bool demands(std::int32_t /*unit*/) const { return false; }
+
   /// A constraint that wants units at any place, which a search has to try for (Post & Vilar 2018, "Fast Lexically
   /// Constrained Decoding with Dynamic Beam Allocation").
   virtual bool has_terms() const { return false; }

@@ -21,4 +21,12 @@ const RepeatGuard::Units* RepeatGuard::repeating() const {
   return found == followers_.end() ? nullptr : &found->second;
 }
 
+const RepeatGuard::Units* RepeatGuard::repeating(const Constraint* constraint, Units& kept) const {
+  const Units* all = repeating();
+  if (!all || !constraint) return all;
+  kept = *all;
+  std::erase_if(kept, [&](std::int32_t unit) { return constraint->demands(unit); });
+  return kept.empty() ? nullptr : &kept;
+}
+
 }  // namespace mnemo

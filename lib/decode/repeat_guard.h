@@ -6,6 +6,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "decode/constraint.h"
+
 namespace mnemo {
 
 /// The units of a text, and those that followed each sequence of n - 1 of them.
@@ -20,6 +22,8 @@ class RepeatGuard {
 
   /// The units that would complete a sequence of n that has already occurred; null: none.
   const Units* repeating() const;
+  /// The same without those that `constraint`, which may be null, demands; `kept` holds them if there are such.
+  const Units* repeating(const Constraint* constraint, Units& kept) const;
 
  private:
   std::int64_t n_;

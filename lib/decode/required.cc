@@ -79,6 +79,13 @@ class RequiredConstraint : public Constraint {
     return out;
   }
 
+  bool demands(std::int32_t unit) const override {
+    if (done_ < wanted_->beginning.text.size()) return true;
+    for (std::size_t k = 0; k < had_.size(); ++k)
+      if (!met(k) && wanted_->terms[k][had_[k]] == unit) return true;
+    return false;
+  }
+
   std::int64_t progress_with(std::int32_t unit) const override {
     std::size_t sum = 0;
     for (std::size_t k = 0; k < had_.size(); ++k) sum += had_after(k, unit);

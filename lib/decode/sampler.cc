@@ -24,7 +24,8 @@ void Sampler::note(std::int32_t unit) {
   guard_.note(unit);
 }
 
-std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::uint8_t> blocked) {
+std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::uint8_t> blocked,
+                           const Constraint* constraint) {
   const auto V = std::ssize(scores);
   const float largest = kernels::largest_of_row(V, scores.data());
   const auto sum = static_cast<double>(kernels::exp_sum_of_row(V, scores.data(), largest));
@@ -35,7 +36,7 @@ std::int32_t Sampler::next(std::span<const float> scores, std::span<const std::u
     float& score = scores_[unit];
     score = score > 0 ? score / penalty : score * penalty;
   }
-  const RepeatGuard::Units* repeating = guard_.repeating();
+  const RepeatGuard::Units* repeating = guard_.repeating(constraint, repeating_);
   std::int32_t unit = choose(blocked, repeating);
   if (unit < 0 && repeating) unit = choose(blocked, nullptr);
   if (unit < 0) return unit;

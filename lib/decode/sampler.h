@@ -39,8 +39,10 @@ class Sampler {
   void note(std::int32_t unit);
 
   /// Chooses the next unit, and notes it. It is one that is not `blocked` [classes] (1: never; empty: none is); if
-  /// options.no_repeat leaves none, it is ignored. Returns -1 if all are blocked. `scores` are not changed.
-  std::int32_t next(std::span<const float> scores, std::span<const std::uint8_t> blocked);
+  /// options.no_repeat leaves none, it is ignored, and for units that `constraint` demands. Returns -1 if all are
+  /// blocked. `scores` are not changed.
+  std::int32_t next(std::span<const float> scores, std::span<const std::uint8_t> blocked,
+                    const Constraint* constraint = nullptr);
 
   /// The sum of log p of the units that `next` chose, p being the softmax of the unmodified scores: the model's own
   /// probability of the text, whatever the options.
@@ -58,6 +60,7 @@ class Sampler {
   std::vector<std::int32_t> kept_;
   std::unordered_set<std::int32_t> seen_;
   RepeatGuard guard_;
+  RepeatGuard::Units repeating_;
 };
 
 }  // namespace mnemo

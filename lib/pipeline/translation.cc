@@ -78,6 +78,7 @@ class LineTranslator {
     const auto least = static_cast<std::int64_t>(options_.shortest * units);
     if (options_.single()) {
       if (options_.sampling) out->single.sampling = *options_.sampling;
+      out->single.sampling.no_repeat = options_.no_repeat;
       out->single.seed = options_.seed;
       out->single.stream = static_cast<std::uint64_t>(number);
       out->single.length = most;
@@ -92,6 +93,7 @@ class LineTranslator {
                  .length = most,
                  .blocked = blocked_,
                  .end = model_.end(),
+                 .no_repeat = options_.no_repeat,
                  .constraint = out->constraint.get(),
                  .least = least,
                  .length_penalty = options_.length_penalty};
@@ -126,9 +128,8 @@ class LineTranslator {
       for (Item* item : going) {
         const Index open = item->search->open();
         note_attention(steps, first, open, *item);
-        in_line(*item, [&] {
-          item->search->extend([&](Index b) { return steps.scores(first + b); }, item->attention);
-        });
+        in_line(*item,
+                [&] { item->search->extend([&](Index b) { return steps.scores(first + b); }, item->attention); });
         for (Index b = 0; b < item->search->open(); ++b) {
           from.push_back(first + item->search->from()[b]);
           units.push_back(item->search->units()[b]);
@@ -255,7 +256,8 @@ Json translation_json(const TextTranslator& model, std::string_view line, const 
   return out;
 }
 
-void write_translation(const TextTranslator& model, std::string_view line, const Translation& one, const TextSink& out) {
+void write_translation(const TextTranslator& model, std::string_view line, const Translation& one,
+                       const TextSink& out) {
   const Json parts = small_parts(model, line, one);
   const char* before = "{";
   for (const auto& [key, value] : parts.items()) {

@@ -27,6 +27,7 @@ struct TranslationOptions {
   /// Units of a translation, as factors of what train had on average for as many of the source
   /// (TextTranslator::length_ratio); the longest beside kMoreUnits.
   double shortest = 0.0, longest = 2.0;
+  std::int64_t no_repeat = 0;               ///< n: no n units occur twice, except as required text; 0: any may
   std::optional<SamplingOptions> sampling;  ///< instead of a beam: one sample of each line
   std::uint64_t seed = 1;                   ///< of samples
   std::vector<std::string> prefixes = {};   ///< empty, or what the translation of each line must begin with

@@ -661,6 +661,30 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   CHECK_THAT(uneven.err, contains_text("short has 1 line: expected as many, line by line"));
 }
 
+TEST_CASE("translate --no-repeat N has no N units twice") {
+  const ToyTranslators& f = toys();
+  // One that was trained on repetitions alone.
+  const TranslateJson train{{"source", f.file("echo.de", "ja ja\nja ja ja ja\nnein nein nein\n")},
+                            {"target", f.file("echo.en", "yes yes\nyes yes yes yes\nno no no\n")}};
+  REQUIRE(f.train("echo", {"--set", "data.train=" + train.dump(), "--set", "data.dev=" + train.dump(), "--set",
+                           "text.min_count=1", "--set", "training.epochs=60"})
+              .code == 0);
+  const auto translation = [&](std::vector<std::string> more) {
+    return f.translated_by(f.path("echo/model.safetensors"), "ja ja ja ja\n", std::move(more));
+  };
+  REQUIRE(translation({}) == "yes yes yes yes\n");
+  CHECK(translation({"--no-repeat", "0"}) == translation({}));
+  for (const std::vector<std::string>& search :
+       {std::vector<std::string>{}, {"--beam", "1"}, {"--sample", "--temperature", "0.1"}}) {
+    std::vector<std::string> more{"--no-repeat", "2"};
+    more.insert(more.end(), search.begin(), search.end());
+    CHECK(translation(more).find("yes yes yes") == std::string::npos);
+    more.insert(more.end(), {"--prefix", f.file("prefix", "yes yes yes\n")});
+    CHECK_THAT(translation(more), Catch::Matchers::StartsWith("yes yes yes"));
+  }
+  CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--no-repeat", "-1"}), 2), contains_text("--no-repeat"));
+}
+
 TEST_CASE("evaluate searches with the beam and the length penalty, and counts the words, that it is told") {
   const ToyTranslators& f = toys();
   REQUIRE(f.train("weak", {"--set", "training.epochs=2"}).code == 0);

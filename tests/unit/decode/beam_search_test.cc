@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -48,7 +49,7 @@ class MadeUpScorer {
 
 struct Driven {
   std::vector<GeneratedText> found;
-  std::vector<std::vector<Units>> open;           // [steps][hypotheses] the texts that waited for scores
+  std::vector<std::vector<Units>> open;             // [steps][hypotheses] the texts that waited for scores
   std::vector<std::weak_ptr<AttentionLink>> links;  // all that were made
   std::vector<std::int64_t> left;                   // [steps] how many were left after each
 
@@ -126,6 +127,17 @@ void check_attention(const GeneratedText& text, bool ended) {
     for (std::size_t v = 0; v < shares.size(); ++v)
       CHECK(shares[v] == (i > 0 && text.units[i - 1] == static_cast<std::int32_t>(v) ? 1.0f : 0.0f));
   }
+}
+
+// Whether some n units occur twice in a row of their own.
+bool has_repetition(const Units& text, std::size_t n) {
+  std::set<Units> seen;
+  for (std::size_t i = 0; i + n <= text.size(); ++i)
+    if (!seen.insert(Units(text.begin() + static_cast<std::ptrdiff_t>(i),
+                           text.begin() + static_cast<std::ptrdiff_t>(i + n)))
+             .second)
+      return true;
+  return false;
 }
 
 bool has_term(const Units& text, const Units& term) {
@@ -464,6 +476,75 @@ TEST_CASE("a beam of two or more has all terms, however improbable they are") {
           for (const std::string& term : terms)
             CHECK_THAT(" " + words.text(text.units) + " ", contains_text(" " + term + " "));
       }
+  }
+}
+
+TEST_CASE("no sequence of n units occurs twice in a text, but required text may repeat one") {
+  const Letters words({"a", "b", "c", "d"});
+  const RequiredText required = words.required();
+  const std::vector<std::uint8_t> blocked{1};
+  std::int64_t repeated = 0;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const MadeUpScorer scorer(words.vocabulary.size(), seed);
+    for (const std::int64_t n : {0, 2, 3}) {
+      const BeamOptions beam{.beam = 3, .length = 12, .blocked = blocked, .end = words.end, .no_repeat = n, .least = 5};
+      SingleSearch::Options greedy, sampled;
+      greedy.length = sampled.length = 12;
+      greedy.blocked = sampled.blocked = blocked;
+      greedy.end = sampled.end = words.end;
+      greedy.sampling.no_repeat = sampled.sampling.no_repeat = n;
+      sampled.sampling.temperature = 1;
+      sampled.seed = seed;
+      BeamSearch first(words.vocabulary.size(), {}, beam);
+      SingleSearch second(words.vocabulary.size(), greedy), third(words.vocabulary.size(), sampled);
+      for (Search* search : std::vector<Search*>{&first, &second, &third})
+        for (const GeneratedText& text : drive(*search, scorer).found)
+          if (n == 0)
+            repeated += has_repetition(text.units, 2) ? 1 : 0;
+          else
+            CHECK_FALSE(has_repetition(text.units, static_cast<std::size_t>(n)));
+    }
+    // Both a beginning and a term that have a sequence twice come about, the term after what it repeats.
+    const auto constraint = required.constraint("a b a b a b d", {"a b c"});
+    const BeamOptions beam{.beam = 4,
+                           .length = 20,
+                           .blocked = blocked,
+                           .end = words.end,
+                           .no_repeat = 2,
+                           .constraint = constraint.get(),
+                           .length_penalty = 1.0};
+    BeamSearch search(words.vocabulary.size(), {}, beam);
+    const Driven run = drive(search, scorer);
+    REQUIRE_FALSE(run.found.empty());
+    for (const GeneratedText& text : run.found) {
+      CHECK_THAT(words.text(text.units), Catch::Matchers::StartsWith("a b a b a b d"));
+      CHECK_THAT(words.text(text.units) + " ", contains_text(" a b c "));
+    }
+  }
+  CHECK(repeated > 0);
+}
+
+TEST_CASE("a beginning that repeats a unit is spelled as it would be without a block") {
+  VocabularyBuilder builder;
+  for (const char* word : {" low", " new"}) builder.add(word, 5);
+  builder.add("\n", 5);
+  const Vocabulary vocabulary = builder.build_subwords(12, 1, 0);
+  const Tokenizer tokenizer({.unit = Unit::kSubword}, vocabulary.subwords());
+  const RequiredText required(vocabulary, tokenizer, false, vocabulary.find("\n"));
+  const auto constraint = required.constraint("low low low new low", {});
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const MadeUpScorer scorer(vocabulary.size(), seed);
+    std::vector<Units> found;
+    for (const std::int64_t n : {0, 1}) {
+      SingleSearch::Options options;
+      options.sampling.no_repeat = n;
+      options.length = 5;  // at most as many units as the beginning takes
+      options.end = vocabulary.find("\n");
+      options.constraint = constraint.get();
+      SingleSearch search(vocabulary.size(), options);
+      found.push_back(drive(search, scorer).found[0].units);
+    }
+    CHECK(found[0] == found[1]);
   }
 }
 

@@ -463,6 +463,44 @@ TEST_CASE("the object of a translation") {
   }
 }
 
+TEST_CASE("no sequence of n units occurs twice in a translation, but a required text may") {
+  ThreadPool pool(2);
+  const Translates f("subword");
+  const auto repeats = [](const std::vector<std::int32_t>& units, std::ptrdiff_t n) {
+    std::set<std::vector<std::int32_t>> seen;
+    for (auto at = units.begin(); units.end() - at >= n; ++at)
+      if (!seen.emplace(at, at + n).second) return true;
+    return false;
+  };
+  std::vector<TranslationOptions> searches(3);
+  searches[0].beam = 1;
+  searches[1].beam = searches[1].nbest = 4;
+  searches[2].sampling = SamplingOptions{.temperature = 0.3};
+  for (TranslationOptions& options : searches) {
+    options.shortest = 3;
+    options.longest = 6;
+    bool any = false;
+    for (const auto& found : translate(f.model(), kSources, options, pool))
+      for (const Translation& one : found) any = any || repeats(one.units, 2);
+    CHECK(any);
+    for (const std::int64_t n : {1, 2, 3}) {
+      options.no_repeat = n;
+      for (const auto& found : translate(f.model(), kSources, options, pool))
+        for (const Translation& one : found) CHECK_FALSE(repeats(one.units, n));
+    }
+    options.no_repeat = 1;
+    options.prefixes.assign(kSources.size(), "the cat the cat");
+    for (const auto& found : translate(f.model(), kSources, options, pool))
+      for (const Translation& one : found) CHECK(one.text.starts_with("the cat the cat"));
+  }
+  TranslationOptions terms;
+  terms.no_repeat = 1;
+  terms.glossary = {{"Haus", "house in the house"}};
+  const auto found =
+      translate(f.model(), std::vector<std::string>{"ein Haus", "zwei Katzen schlafen im Haus"}, terms, pool);
+  for (const auto& one : found) CHECK(one.at(0).text.find("house in the house") != std::string::npos);
+}
+
 TEST_CASE("the attention of a translation is that of its own units, whatever hypotheses there were") {
   for (const std::string& variant : kVariants) {
     const Translates f("subword", variant);
