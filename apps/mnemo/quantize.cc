@@ -31,9 +31,6 @@ struct Side {
   double megabytes = 0, per_s = 0, metric = 0;
 };
 
-// Most metrics are fractions; those of translations go to 100, and greedy decoding moves them by a few tenths.
-double default_drop(std::string_view metric) { return metric == "bleu" || metric == "chrf" ? 0.5 : 0.01; }
-
 // A model with the data that it is measured on.
 class Subject {
  public:
@@ -125,7 +122,7 @@ int run_quantize(const QuantizeOptions& o) {
   subject.quantize();
   Side after = subject.measure();
   const double drop = drop_of(subject.metric(), before.metric, after.metric);
-  const double max_drop = o.max_drop.value_or(default_drop(subject.metric()));
+  const double max_drop = o.max_drop.value_or(admissible_drop(subject.metric()));
   if (!(drop <= max_drop))
     fail("{}: {} goes from {:.4f} to {:.4f} in {}, {:.4f} worse, but --max-drop allows {:g}: {} was not written{}",
          o.model, subject.metric(), before.metric, after.metric, o.precision, drop, max_drop, o.out,

@@ -84,12 +84,23 @@ void check_records(const Config& c, std::vector<std::string>& errors) {
     errors.emplace_back("model.learned_initial: needs data.records; one stream begins only once");
 }
 
-// The files that the configuration names.
-std::vector<const DataFile*> files_of(const DataConfig& d) {
-  std::vector<const DataFile*> out;
-  for (const auto* files : {&d.train, &d.dev, &d.test})
-    for (const DataFile& file : *files) out.push_back(&file);
+// The files that the configuration names, each with its key.
+std::vector<std::pair<const char*, const DataFile*>> files_of(const DataConfig& d) {
+  std::vector<std::pair<const char*, const DataFile*>> out;
+  for (const auto& [key, files] : {std::pair{"data.train", &d.train}, {"data.dev", &d.dev}, {"data.test", &d.test}})
+    for (const DataFile& file : *files) out.emplace_back(key, &file);
   return out;
+}
+
+// Files of pairs in tsv have no header by which a column could be named.
+void check_columns_of_pairs(const Config& c, std::vector<std::string>& errors) {
+  if (std::ranges::none_of(files_of(c.data),
+                           [&](const auto& file) { return file.second->format.value_or(c.data.format) == "tsv"; }))
+    return;
+  for (const auto& [key, column] : {std::pair{"data.source", &c.data.source}, {"data.target", &c.data.target}})
+    if (!std::ranges::all_of(*column, [](char digit) { return digit >= '0' && digit <= '9'; }) || *column == "0")
+      errors.push_back(fmt::format("{}: expected the number of a column, from 1, for the format tsv, found \"{}\"", key,
+                                   shown(*column)));
 }
 
 std::string without_meaning(const Option& o, const std::string& format) {
@@ -98,23 +109,23 @@ std::string without_meaning(const Option& o, const std::string& format) {
 }
 
 // Checks the keys that one file sets for itself.
-void check_file(const DataFile& file, const std::string& format, const std::string& task,
+void check_file(const char* where, const DataFile& file, const std::string& format, const std::string& task,
                 std::vector<std::string>& errors) {
   for (const FileKey& key : file_keys()) {
     if (key.write(file).is_null()) continue;
     const Option& o = *find_option(std::string("data.") + key.name);
     if (!o.tasks.has(task))
-      errors.push_back(fmt::format("{} of {}: {}", key.name, shown(file.file), not_of_task(o.tasks, task)));
+      errors.push_back(fmt::format("{}: {} of {}: {}", where, key.name, shown(file.file), not_of_task(o.tasks, task)));
     else if (!o.formats.empty() && !contains(o.formats, format))
-      errors.push_back(fmt::format("{} of {}: {}", key.name, shown(file.file), without_meaning(o, format)));
+      errors.push_back(fmt::format("{}: {} of {}: {}", where, key.name, shown(file.file), without_meaning(o, format)));
   }
 }
 
 // Refuses an option of `data` that is set although no file's format has it.
 void check_formats_of(const Option& o, const Config& c, const Config& defaults, std::vector<std::string>& errors) {
   if (o.formats.empty() || o.write(c) == o.write(defaults)) return;
-  const std::vector<const DataFile*> files = files_of(c.data);
-  const auto takes = [&](const DataFile* file) { return contains(o.formats, file->format.value_or(c.data.format)); };
+  const auto files = files_of(c.data);
+  const auto takes = [&](const auto& file) { return contains(o.formats, file.second->format.value_or(c.data.format)); };
   if (files.empty() ? contains(o.formats, c.data.format) : std::ranges::any_of(files, takes)) return;
   errors.push_back(fmt::format("{}: {}", o.key, without_meaning(o, c.data.format)));
 }
@@ -140,19 +151,20 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
 }
 
 void check_data_files(const Config& c, std::vector<std::string>& errors) {
-  for (const DataFile* file : files_of(c.data)) {
+  for (const auto& [where, file] : files_of(c.data)) {
     const std::string& format = file->format ? *file->format : c.data.format;
     const std::vector<std::string> known = values_of(data_formats(), c.task);
     if (file->format && !contains(known, format))
-      errors.push_back(fmt::format("format of {}: {} is not a format of the task {}; expected {}", shown(file->file),
-                                   format, c.task, fmt::join(known, ", ")));
+      errors.push_back(fmt::format("{}: format of {}: {} is not a format of the task {}; expected {}", where,
+                                   shown(file->file), format, c.task, fmt::join(known, ", ")));
     else
-      check_file(*file, format, c.task, errors);
+      check_file(where, *file, format, c.task, errors);
     if ((format == "parallel") != file->target.has_value() && contains(known, format))
       errors.push_back(fmt::format(
-          "{}: the format {} needs {}", shown(file->file), format,
+          "{}: {}: the format {} needs {}", where, shown(file->file), format,
           file->target ? "one file, found \"source\" and \"target\"" : "{\"source\": path, \"target\": path}"));
   }
+  if (has(c.task, "data.source")) check_columns_of_pairs(c, errors);
   const Config defaults;
   for (const Option& o : options())
     if (o.tasks.has(c.task)) check_formats_of(o, c, defaults, errors);

@@ -151,6 +151,36 @@ FileKey file_key(const char* name) {
           [](const DataFile& file) { return file.*member ? Json(*(file.*member)) : Json(); }};
 }
 
+// Throws PartError for the part of a value whose place in it is `place`.
+template <typename F>
+void read_part(const std::string& place, const F& read) {
+  try {
+    read();
+  } catch (const PartError& error) {
+    throw PartError(place + error.place(), error.what());
+  } catch (const Error& error) {
+    throw PartError(place, error.what());
+  }
+}
+
+std::string read_path(const Json& value) {
+  if (value.is_array())
+    fail("expected one path, found {}; list several pairs as {}", found(value),
+         R"([{"source": path, "target": path}, ...])");
+  if (!value.is_string()) fail("expected a path, found {}", found(value));
+  return value.get<std::string>();
+}
+
+void read_file_key(DataFile& out, const std::string& key, const Json& value) {
+  if (key == "file" || key == "source") {
+    out.file = read_path(value);
+  } else if (key == "target") {
+    out.target = read_path(value);
+  } else {
+    std::ranges::find_if(file_keys(), [&](const FileKey& k) { return k.name == key; })->read(out, value);
+  }
+}
+
 DataFile read_file_entry(const Json& value) {
   DataFile out;
   if (value.is_string()) {
@@ -158,24 +188,13 @@ DataFile read_file_entry(const Json& value) {
     return out;
   }
   if (!value.is_object()) fail("expected a path or an object with \"file\", found {}", found(value));
+  std::vector<std::string> names{"file", "source", "target"};
+  for (const FileKey& k : file_keys()) names.emplace_back(k.name);
   for (const auto& entry : value.items()) {
     const std::string& key = entry.key();
-    const Json& item = entry.value();
-    if (key == "file" || key == "source") {
-      out.file = read_value(item, std::string(), Anything{});
-      continue;
-    }
-    if (key == "target") {
-      out.target = read_value(item, std::string(), Anything{});
-      continue;
-    }
-    const auto match = std::ranges::find_if(file_keys(), [&](const FileKey& k) { return k.name == key; });
-    if (match == file_keys().end()) {
-      std::vector<std::string> names{"file", "source", "target"};
-      for (const FileKey& k : file_keys()) names.emplace_back(k.name);
+    if (std::ranges::find(names, key) == names.end())
       fail("unknown key \"{}\" of a data file; valid keys are {}", shown(key), fmt::join(names, ", "));
-    }
-    match->read(out, item);
+    read_part("." + key, [&] { read_file_key(out, key, entry.value()); });
   }
   if (out.file.empty() || (out.target && out.target->empty()))
     fail("expected a path, or an object with a path as \"file\" or two as \"source\" and \"target\", found {}",
@@ -203,7 +222,8 @@ std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&
   std::vector<DataFile> out;
   if (value.is_string() && value.get_ref<const std::string&>().empty()) return out;
   if (!value.is_array()) return {read_file_entry(value)};
-  for (const Json& item : value) out.push_back(read_file_entry(item));
+  for (const Json& item : value)
+    read_part(fmt::format("[{}]", out.size()), [&] { out.push_back(read_file_entry(item)); });
   return out;
 }
 

@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "config/config.h"
 #include "config/options.h"
@@ -23,6 +25,16 @@ using Choices = std::vector<std::string>;
 /// A column: its number from 1, or its name in the header.
 struct Column {};
 struct Anything {};
+
+/// What is wrong with a part of a value, and where in it that is: "[1].source".
+class PartError : public UsageError {
+ public:
+  PartError(std::string place, const std::string& message) : UsageError(message), place_(std::move(place)) {}
+  const std::string& place() const { return place_; }
+
+ private:
+  std::string place_;
+};
 
 /// The values of data.format.
 const TaskValues& data_formats();

@@ -156,6 +156,8 @@ class Reader {
       check_value(o);
     } catch (const std::bad_alloc&) {
       throw;
+    } catch (const PartError& error) {
+      errors_.push_back(fmt::format("{}{}{}: {}", where, o.key, error.place(), error.what()));
     } catch (const std::exception& error) {
       errors_.push_back(fmt::format("{}{}: {}", where, o.key, error.what()));
     }

@@ -27,14 +27,15 @@ enum class Scored { kNothing, kLines, kPairs };
 
 /// The properties of a task that need no model.
 struct TaskTraits {
-  const char* name;       ///< in configurations and model files
-  const char* model;      ///< the name of such a model in messages, with an article
-  const char* command;    ///< the command that answers with such a model
-  const char* arguments;  ///< the arguments after the model in an example of that command
-  const char* counted;    ///< the unit of rates: "texts", "tokens", "units"
-  bool restarts = true;   ///< a model may start from the weights of another one of the task
-  bool borrows = true;    ///< and from those of a model that lends its layers
-  bool page = true;       ///< reports have a page, baselines, and a choice of the metric that has an interval
+  const char* name;             ///< in configurations and model files
+  const char* model;            ///< the name of such a model in messages, with an article
+  const char* command;          ///< the command that answers with such a model
+  const char* arguments;        ///< the arguments after the model in an example of that command
+  const char* counted;          ///< the unit of rates: "texts", "tokens", "units"
+  const char* record = "text";  ///< the noun for one record of the data
+  bool restarts = true;         ///< a model may start from the weights of another one of the task
+  bool borrows = true;          ///< and from those of a model that lends its layers
+  bool page = true;             ///< reports have a page, baselines, and a choice of the metric that has an interval
   Scored scored = Scored::kNothing;
   bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
   bool searches = false;  ///< a model's texts are found by a search, and compared by BLEU (--beam, --bleu)

@@ -25,7 +25,7 @@ namespace {
 
 // Prints how many records of train repeat another one, and how many of each other part occur in train, each with the
 // first of them.
-void report_repeats(const TaskData& data, const Log& print) {
+void report_repeats(const TaskData& data, const char* record, const Log& print) {
   const auto* train = dynamic_cast<const RecordSet*>(data.train.get());
   if (!train) return;
   std::unordered_map<std::string, std::int64_t> seen;
@@ -37,7 +37,7 @@ void report_repeats(const TaskData& data, const Log& print) {
     if (repeats++ == 0) first = fmt::format("{} repeats {}", train->place(i), train->place(match->second));
   }
   print(repeats == 0 ? "repeated in train: none"
-                     : fmt::format("repeated in train: {}, first {}", counted(repeats, "text"), first));
+                     : fmt::format("repeated in train: {}, first {}", counted(repeats, record), first));
   for (const auto& [name, part] : {std::pair{"dev", data.dev.get()}, {"test", data.test.get()}}) {
     const auto& records = static_cast<const RecordSet&>(*part);
     std::int64_t shared = 0;
@@ -47,8 +47,8 @@ void report_repeats(const TaskData& data, const Log& print) {
       if (shared++ == 0) first = fmt::format("{} is {}", records.place(i), train->place(match->second));
     }
     if (records.size() > 0)
-      print(shared == 0 ? fmt::format("{} texts that occur in train: none", name)
-                        : fmt::format("{} texts that occur in train: {}, first {}", name, shared, first));
+      print(fmt::format("{} {}s that occur in train: {}", name, record,
+                        shared == 0 ? "none" : fmt::format("{}, first {}", shared, first)));
   }
 }
 
@@ -133,7 +133,7 @@ void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, co
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
              const Log& print) {
   data.describe_labels(print);
-  report_repeats(data, print);
+  report_repeats(data, task.traits().record, print);
   const auto model = build_model(task, config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
   const auto training = task.training(config, data, *model);
   for (const auto& [name, part] :

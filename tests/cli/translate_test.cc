@@ -639,6 +639,9 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   const std::string page = Process::text(f.path("r.html"));
   CHECK_THAT(page, Catch::Matchers::EndsWith("</html>\n"));
   CHECK_THAT(page, contains_text(f.targets[1][0]));
+  CHECK_THAT(page, contains_text(" pairs</small>"));
+  CHECK_THAT(page, contains_text("<summary class=\"note\">attention</summary>"));
+  CHECK(page.find("one label a record") == std::string::npos);
   const auto json = TranslateJson::parse(f.mnemo({"evaluate", f.words(), f.path("dev.tsv"), "--format-in", "tsv",
                                                   "--train", f.path("train.tsv"), "--format", "json"})
                                              .out);
@@ -761,9 +764,17 @@ TEST_CASE("pairs that are empty, uneven, long, repeated or found in dev are coun
   };
   const std::string all = dry({});
   CHECK_THAT(all, contains_text("pairs of train with an empty side: 1, the first at " + f.path("odd.de") + ":1"));
-  CHECK_THAT(all, contains_text("differ extremely in length: 1"));
-  CHECK_THAT(all, contains_text("repeated in train: 1"));
-  CHECK_THAT(all, contains_text("dev texts that occur in train: 1"));
+  CHECK_THAT(all, contains_text("differ extremely in length: 1; data.max_ratio leaves such pairs out"));
+  CHECK_THAT(all, contains_text("repeated in train: 1 pair"));
+  CHECK_THAT(all, contains_text("dev pairs that occur in train: 1"));
+  // Counted in units, as by the option: one word of many bytes is one unit.
+  const std::string lone =
+      TranslateJson{{"source", f.file("lone.de", "Hund\n" + joined(f.sources[0]))},
+                    {"target", f.file("lone.en", std::string(300, 'x') + "\n" + joined(f.targets[0]))}}
+          .dump();
+  const Outcome word = f.train("never", {"--dry-run", "--set", "data.train=" + lone});
+  CHECK(word.code == 0);
+  CHECK((word.err + word.out).find("extremely") == std::string::npos);
   CHECK_THAT(all, contains_text(fmt::format("train: {} pairs", sources.size())));
   CHECK(all.find("left out") == std::string::npos);
   const TextRows limits{"--set", "data.max_ratio=3", "--set", "data.max_length=50"};
@@ -874,6 +885,7 @@ TEST_CASE("quantize writes an int8 translator with BLEU before and after, which 
   CHECK_THAT(o.out + o.err, contains_text("loss"));
   CHECK(f.translated_by(narrow, joined(f.sources[1])) == joined(f.targets[1]));
   CHECK(std::filesystem::file_size(narrow) < std::filesystem::file_size(f.words()));
+  CHECK_THAT(f.mnemo({"help", "quantize"}).out, contains_text("for bleu and chrf, which go to 100, 0.5"));
   CHECK(f.mnemo({"inspect", narrow, "--verify"}).code == 0);
   for (const std::string threads : {"1", "3"})
     CHECK(f.translated_by(narrow, f.sources[1][0] + "\n", {"-f", "jsonl", "--threads", threads}) ==

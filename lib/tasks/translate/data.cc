@@ -18,6 +18,18 @@ PairOptions pair_options(const DataConfig& data, const DataFile& file, InvalidUt
   return {*known, data.source, data.target, invalid_utf8};
 }
 
+// Units of the sides of a pair, without the end.
+struct Lengths {
+  std::int64_t shorter, longer;
+
+  bool differ_by_more(double ratio) const { return static_cast<double>(longer) > ratio * static_cast<double>(shorter); }
+};
+
+Lengths lengths_of(const EncodedPair& pair) {
+  const auto [shorter, longer] = std::minmax({std::ssize(pair.source), std::ssize(pair.target) - 1});
+  return {shorter, longer};
+}
+
 }  // namespace
 
 std::string PairSet::place(std::int64_t record) const {
@@ -37,24 +49,15 @@ void PairSet::append(const RecordSet& other) {
 }
 
 void TranslationData::describe_labels(const Log& log) const {
-  std::int64_t empty = 0, uneven = 0;
+  std::int64_t empty = 0;
   std::int64_t first = -1;
   for (std::int64_t i = 0; i < train->size(); ++i) {
     const auto& pair = train_pairs().entries[i];
-    if (pair.source.empty() || pair.target.empty()) {
-      if (empty++ == 0) first = i;
-      continue;
-    }
-    const std::size_t shorter = std::min(pair.source.size(), pair.target.size()),
-                      longer = std::max(pair.source.size(), pair.target.size());
-    constexpr std::size_t kExtreme = 9, kFew = 20;  // bytes, of which characters have up to four
-    uneven += longer > kExtreme * shorter && longer > kFew ? 1 : 0;
+    if ((pair.source.empty() || pair.target.empty()) && empty++ == 0) first = i;
   }
-  const std::string hint = leaves_out_ ? "" : "; data.max_ratio leaves such pairs out";
   if (empty > 0)
     log(fmt::format("pairs of train with an empty side: {}, the first at {}{}", empty, train_pairs().place(first),
-                    hint));
-  if (uneven > 0) log(fmt::format("pairs of train whose sides differ extremely in length: {}{}", uneven, hint));
+                    leaves_out_ ? "" : kLeavesOut));
 }
 
 std::unique_ptr<TaskData> TranslationData::with(std::unique_ptr<Dataset> its_train, std::unique_ptr<Dataset> its_dev,
@@ -119,16 +122,22 @@ std::vector<EncodedPair> encode_pairs(const TextTranslator& model, const PairSet
 UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig& data) {
   UsablePairs out;
   for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const std::int64_t source = std::ssize(pairs[i].source), target = std::ssize(pairs[i].target) - 1;
-    const bool too_long = data.max_length > 0 && std::max(source, target) > data.max_length;
-    const bool uneven = data.max_ratio > 0 && (std::min(source, target) == 0 ||
-                                               static_cast<double>(std::max(source, target)) >
-                                                   data.max_ratio * static_cast<double>(std::min(source, target)));
+    const Lengths n = lengths_of(pairs[i]);
+    const bool too_long = data.max_length > 0 && n.longer > data.max_length;
+    const bool uneven = data.max_ratio > 0 && (n.shorter == 0 || n.differ_by_more(data.max_ratio));
     out.too_long += too_long ? 1 : 0;
     out.too_uneven += uneven && !too_long ? 1 : 0;
     if (!too_long && !uneven) out.places.push_back(static_cast<std::int64_t>(i));
   }
   return out;
+}
+
+std::int64_t extreme_pairs(const std::vector<EncodedPair>& pairs) {
+  constexpr double kExtreme = 9;
+  return std::ranges::count_if(pairs, [&](const EncodedPair& pair) {
+    const Lengths n = lengths_of(pair);
+    return n.shorter > 0 && n.differ_by_more(kExtreme);
+  });
 }
 
 std::vector<std::string> sources_of(const PairSet& pairs) {

@@ -65,6 +65,12 @@ struct UsablePairs {
 };
 UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig& data);
 
+/// How many pairs have sides of extremely different length, both with units: by the ratio of units, as data.max_ratio.
+std::int64_t extreme_pairs(const std::vector<EncodedPair>& pairs);
+
+/// Follows the number of odd pairs that are in train.
+inline constexpr const char* kLeavesOut = "; data.max_ratio leaves such pairs out";
+
 /// The sources, in order.
 std::vector<std::string> sources_of(const PairSet& pairs);
 

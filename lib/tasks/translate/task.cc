@@ -38,6 +38,7 @@ class TranslateTask : public Task {
                                         .command = "translate",
                                         .arguments = "FILE",
                                         .counted = "lines",
+                                        .record = "pair",
                                         .borrows = false,
                                         .scored = Scored::kPairs,
                                         .searches = true};

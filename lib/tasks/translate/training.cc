@@ -162,10 +162,12 @@ bool without_blanks(const PairSet& pairs) {
   return 2 * wide > letters && 10 * blanks < letters;
 }
 
-void report_left_out(const TextTranslator& model, const PairSet& train, const Log& log) {
+void report_lengths(const TextTranslator& model, const PairSet& train, const Log& log) {
   const DataConfig& data = model.config().data;
-  if (data.max_length == 0 && data.max_ratio == 0) return;
-  const UsablePairs used = usable_pairs(encode_pairs(model, train), data);
+  const std::vector<EncodedPair> pairs = encode_pairs(model, train);
+  if (const std::int64_t extreme = data.max_ratio > 0 ? 0 : extreme_pairs(pairs); extreme > 0)
+    log(fmt::format("pairs of train whose sides differ extremely in length: {}{}", extreme, kLeavesOut));
+  const UsablePairs used = usable_pairs(pairs, data);
   if (used.too_long > 0) log(fmt::format("left out by data.max_length: {}", counted(used.too_long, "pair")));
   if (used.too_uneven > 0) log(fmt::format("left out by data.max_ratio: {}", counted(used.too_uneven, "pair")));
 }
@@ -188,7 +190,7 @@ std::unique_ptr<TextTranslator> build_translator(const Config& config, const Rea
   if (from) {
     const auto& old = static_cast<const TextTranslator&>(*from);
     auto out = std::make_unique<TextTranslator>(config, old.source().vocabulary, old.target().vocabulary);
-    report_left_out(*out, data.train_pairs(), request.log);
+    report_lengths(*out, data.train_pairs(), request.log);
     return out;
   }
   const TextConfig source = source_text(config), target = target_text(config);
@@ -206,7 +208,7 @@ std::unique_ptr<TextTranslator> build_translator(const Config& config, const Rea
       vocabulary_from(source, sources, nullptr, request.log, config.text.joint ? "source and target" : "source");
   Vocabulary second = config.text.joint ? first : vocabulary_from(target, targets, nullptr, request.log, "target");
   auto out = std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
-  report_left_out(*out, data.train_pairs(), request.log);
+  report_lengths(*out, data.train_pairs(), request.log);
   return out;
 }
 

@@ -318,6 +318,45 @@ TEST_CASE("keys that are left to the size of train are settled once, those that 
   CHECK_THAT(explain("text.ngrams.unit", true), contains_text("classify and tag of char, grapheme `2`"));
 }
 
+TEST_CASE("an error in a data file names the configuration, its key and the place in a list") {
+  const std::string pair = R"({"source": "a", "target": "b"})", translate = R"({"task": "translate", "data": {)";
+  check_refused(translate + R"("train": {"source": ["a", "c"], "target": "b"}}})",
+                R"(c.json: data.train.source: expected one path, found ["a","c"]; list several pairs as [{"source")");
+  check_refused(translate + R"("train": [)" + pair + R"(, {"source": "a", "target": ["b"]}]}})",
+                "c.json: data.train[1].target: expected one path, found [\"b\"]");
+  check_refused(translate + R"("dev": [{"source": 3, "target": "b"}]}})",
+                "c.json: data.dev[0].source: expected a path");
+  check_refused(translate + R"("train": [)" + pair + R"(, {"source": "a", "goal": "b"}]}})",
+                "c.json: data.train[1]: unknown key \"goal\" of a data file");
+  check_refused(translate + R"("train": [)" + pair + R"(, 7]}})", "c.json: data.train[1]: expected a path");
+  check_refused("{}", "--set data.train.source: expected one path",
+                {R"(data.train={"source": ["a"], "target": "b"})", "task=translate"});
+  check_refused(R"({"data": {"train": ["a", {"file": "b", "header": 1}]}})",
+                "c.json: data.train[1].header: expected true");
+  check_refused(translate + R"("train": )" + pair + R"(, "source": ["a", "b"]}})",
+                "c.json: data.source: expected a column's number from 1 or its name, found [\"a\",\"b\"]");
+  // Whether a key suits the files is known once all of them are.
+  const auto message = [](const std::string& json) {
+    try {
+      parse_run_config(json, "c.json", {}, {}, {});
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const std::string column : {"text", "0", "-1"})
+    CHECK_THAT(
+        message(translate + R"("train": "a", "format": "tsv", "target": ")" + column + "\"}}"),
+        contains_text("c.json: data.target: expected the number of a column, from 1, for the format tsv, found \"" +
+                      column + "\""));
+  CHECK(message(translate + R"("train": "a", "format": "tsv", "target": 12}})").empty());
+  CHECK(message(translate + R"("train": "a", "format": "jsonl", "target": "text"}})").empty());
+  CHECK_THAT(message(translate + R"("train": "a.tsv"}})"),
+             contains_text("c.json: data.train: a.tsv: the format parallel needs {\"source\""));
+  CHECK_THAT(message(R"({"data": {"dev": {"file": "a", "format": "conll"}}})"),
+             contains_text("c.json: data.dev: format of a: conll"));
+}
+
 TEST_CASE("a key that no data file can take is an error") {
   const std::string no_such = "the format jsonl has no such key; ";
   CHECK_THAT(wrong_with(R"({"data": {"format": "jsonl", "header": true}})"),

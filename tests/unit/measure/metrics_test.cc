@@ -172,6 +172,8 @@ TEST_CASE("names of metrics") {
   CHECK(drop_of("accuracy", 0.9, 0.8) == Approx(0.1));
   CHECK(drop_of("log_loss", 0.3, 0.5) == Approx(0.2));
   CHECK(drop_of("loss", 0.5, 0.3) == Approx(-0.2));
+  for (const char* metric : {"bleu", "chrf"}) CHECK(admissible_drop(metric) == 0.5);
+  for (const char* metric : {"accuracy", "f1", "loss", "perplexity"}) CHECK(admissible_drop(metric) == 0.01);
   CHECK(higher_is_better("macro_f1"));
   CHECK(higher_is_better("auc"));
   CHECK_FALSE(higher_is_better("log_loss"));

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "config/options.h"
@@ -526,6 +527,21 @@ TEST_CASE("the attention of a translation is that of its own units, whatever hyp
         }
       }
   }
+}
+
+TEST_CASE("a file whose ratio of lengths is out of range is refused") {
+  TemporaryFolder folder;
+  ThreadPool pool(1);
+  const Translates f("subword");
+  for (const double ratio : {-0.5, 1e7}) {
+    f.translator->length_ratio = ratio;
+    f.translator->save(folder / "model", Json::object(), Json::object(), pool, Existing::kReplace);
+    CHECK_THROWS_WITH(TextTranslator::load(folder / "model"),
+                      contains_text("model: damaged model: expected a length_ratio from 0 to 1000000, found"));
+  }
+  f.translator->length_ratio = 2.5;
+  f.translator->save(folder / "model", Json::object(), Json::object(), pool, Existing::kReplace);
+  CHECK(TextTranslator::load(folder / "model")->length_ratio == 2.5);
 }
 
 TEST_CASE("a translator that is saved and read again gives the same translations") {
