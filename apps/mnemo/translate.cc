@@ -72,15 +72,16 @@ class Translating {
         pool_(o.threads),
         model_(TextTranslator::load(o.model)),
         options_(o.options),
-        required_(required_text(*model_)),
+        required_(std::make_shared<const RequiredText>(required_text(*model_))),
         writer_(*model_, writer_options()) {
+    options_.required = required_;
     if (o.sample) options_.sampling = o.sampling;
     options_.unknown = !o.unknown.empty();
     options_.attention = o.format != "text" || !o.alignment.empty() || replaces_unknown();
     if (!o.glossary.empty())
       options_.glossary = read_term_pairs(o.glossary, policy_,
-                                          [this](const std::string& target) { required_.constraint("", {target}); });
-    if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, required_);
+                                          [this](const std::string& target) { required_->constraint("", {target}); });
+    if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, *required_);
     if (!o.alignment.empty()) alignment_ = std::make_unique<AtomicFile>(o.alignment);
   }
 
@@ -162,7 +163,7 @@ class Translating {
   ThreadPool pool_;
   std::unique_ptr<TextTranslator> model_;
   TranslationOptions options_;
-  RequiredText required_;
+  std::shared_ptr<const RequiredText> required_;
   TranslationWriter writer_;
   std::optional<Prefixes> prefixes_;
   std::unique_ptr<AtomicFile> alignment_;

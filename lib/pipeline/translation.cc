@@ -57,7 +57,9 @@ bool has_term(std::string_view line, std::string_view term) {
 class LineTranslator {
  public:
   LineTranslator(const TextTranslator& model, const TranslationOptions& options)
-      : model_(model), options_(options), required_(required_text(model)) {
+      : model_(model), options_(options), required_(options.required) {
+    if (!required_ && (!options.prefixes.empty() || !options.glossary.empty()))
+      required_ = std::make_shared<const RequiredText>(required_text(model));
     const Vocabulary& units = model.target().vocabulary;
     for (std::int32_t v = 0; v < units.size(); ++v)
       blocked_.push_back(v != model.end() && breaks_a_line(units, v) ? 1 : 0);
@@ -71,7 +73,7 @@ class LineTranslator {
     std::vector<std::string> terms;
     for (const auto& [source, target] : options_.glossary)
       if (has_term(line, source)) terms.push_back(target);
-    if (!prefix.empty() || !terms.empty()) out->constraint = required_.constraint(prefix, terms);
+    if (!prefix.empty() || !terms.empty()) out->constraint = required_->constraint(prefix, terms);
     const double units = static_cast<double>(out->source.size()) * model_.length_ratio;
     const auto most = static_cast<std::int64_t>(options_.longest * units) + TranslationOptions::kMoreUnits +
                       RequiredText::most_units(prefix, terms);
@@ -219,7 +221,7 @@ class LineTranslator {
 
   const TextTranslator& model_;
   const TranslationOptions& options_;
-  RequiredText required_;
+  std::shared_ptr<const RequiredText> required_;  // null if nothing is required
   std::vector<std::uint8_t> blocked_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,8 @@ struct TranslationOptions {
   std::vector<std::string> prefixes = {};   ///< empty, or what the translation of each line must begin with
   /// Terms: where a line has the first text, its translation must have the second one.
   std::vector<std::pair<std::string, std::string>> glossary = {};
+  /// required_text of the model, for calls that share it; null: each call with prefixes or a glossary makes it.
+  std::shared_ptr<const RequiredText> required = {};
   bool unknown = false;   ///< whether a translation may have the unknown unit
   bool attention = true;  ///< whether translations have their attention, which of a long line takes much memory
 

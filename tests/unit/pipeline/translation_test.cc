@@ -502,6 +502,27 @@ TEST_CASE("no sequence of n units occurs twice in a translation, but a required 
   for (const auto& one : found) CHECK(one.at(0).text.find("house in the house") != std::string::npos);
 }
 
+TEST_CASE("calls share what makes their constraints") {
+  ThreadPool pool(2);
+  const Translates f("word");
+  TranslationOptions own;
+  own.glossary = {{"Haus", "house"}};
+  own.prefixes.assign(kSources.size(), "two");
+  TranslationOptions shared = own;
+  shared.required = std::make_shared<const RequiredText>(required_text(f.model()));
+  const auto a = translate(f.model(), kSources, own, pool);
+  for (int call = 0; call < 2; ++call) {
+    const auto b = translate(f.model(), kSources, shared, pool);
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(same(a[i][0], b[i][0]));
+  }
+  CHECK(shared.required.use_count() == 1);
+  // What is given is what is used: this one has none of the words.
+  const Vocabulary none = vocabulary_from({"x"}, "word", true);
+  shared.required =
+      std::make_shared<const RequiredText>(none, f.model().target().tokenizer, true, none.find(TextTranslator::kEnd));
+  CHECK_THROWS_WITH(translate(f.model(), kSources, shared, pool), contains_text("the vocabulary has no unit for"));
+}
+
 TEST_CASE("the attention of a translation is that of its own units, whatever hypotheses there were") {
   for (const std::string& variant : kVariants) {
     const Translates f("subword", variant);
