@@ -92,6 +92,19 @@ std::vector<std::pair<const char*, const DataFile*>> files_of(const DataConfig& 
   return out;
 }
 
+// Options of subwords, where neither side has them.
+void check_subwords(const Config& c, std::vector<std::string>& errors) {
+  const bool target = has(c.task, "text.target_unit");
+  if (c.text.unit == "subword" || (target && c.text.target_unit == "subword")) return;
+  const TextConfig defaults;
+  for (const auto& [key, given] : {std::pair{"text.merges", c.text.merges != defaults.merges},
+                                   {"text.merge_dropout", c.text.merge_dropout != defaults.merge_dropout}})
+    if (given)
+      errors.push_back(fmt::format("{}: needs text.unit{} subword, found {}{}", key,
+                                   target ? " or text.target_unit" : "", c.text.unit,
+                                   target && !c.text.target_unit.empty() ? " and " + c.text.target_unit : ""));
+}
+
 // Files of pairs in tsv have no header by which a column could be named.
 void check_columns_of_pairs(const Config& c, std::vector<std::string>& errors) {
   if (std::ranges::none_of(files_of(c.data),
@@ -165,6 +178,7 @@ void check_data_files(const Config& c, std::vector<std::string>& errors) {
           file->target ? "one file, found \"source\" and \"target\"" : "{\"source\": path, \"target\": path}"));
   }
   if (has(c.task, "data.source")) check_columns_of_pairs(c, errors);
+  check_subwords(c, errors);
   const Config defaults;
   for (const Option& o : options())
     if (o.tasks.has(c.task)) check_formats_of(o, c, defaults, errors);

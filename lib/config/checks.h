@@ -15,7 +15,8 @@ std::string not_of_task(TaskSet tasks, const std::string& task);
 
 void check_contradictions(const Config& config, std::vector<std::string>& errors);
 
-/// Checks the formats of files, and options that belong to formats. Only for a configuration that names its data files.
+/// Checks the formats of files, options that belong to formats, and those that would do nothing. Only for a
+/// configuration that names its data files: a model's copy has the values of all options, whatever they were set for.
 void check_data_files(const Config& config, std::vector<std::string>& errors);
 
 }  // namespace mnemo

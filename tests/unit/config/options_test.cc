@@ -318,6 +318,34 @@ TEST_CASE("keys that are left to the size of train are settled once, those that 
   CHECK_THAT(explain("text.ngrams.unit", true), contains_text("classify and tag of char, grapheme `2`"));
 }
 
+TEST_CASE("options of subwords are refused where no side has them") {
+  const auto message = [](const std::string& json, const std::vector<std::string>& sets) {
+    try {
+      parse_run_config(json, "c.json", sets, {}, {});
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string merges = R"({"text": {"merges": 300}})", dropout = R"({"text": {"merge_dropout": 0.1}})";
+  CHECK(message(merges, {"text.unit=word"}) == "c.json: text.merges: needs text.unit subword, found word");
+  CHECK(message(dropout, {"text.unit=char"}) == "c.json: text.merge_dropout: needs text.unit subword, found char");
+  CHECK(message(merges, {"task=generate"}) == "c.json: text.merges: needs text.unit subword, found char");
+  for (const std::string& json : {merges, dropout}) {
+    CHECK(message(json, {"text.unit=subword"}).empty());
+    CHECK(message(json, {"task=translate"}).empty());
+    CHECK_THAT(message(json, {"task=translate", "text.unit=word"}),
+               contains_text("needs text.unit or text.target_unit subword, found word"));
+    CHECK_THAT(message(json, {"task=translate", "text.unit=word", "text.target_unit=char"}),
+               contains_text("needs text.unit or text.target_unit subword, found word and char"));
+    for (const std::string unit : {"text.unit=char", "text.target_unit=char"})
+      CHECK(message(json, {"task=translate", "text.target_unit=subword", unit}).empty());
+  }
+  // The default counts as not set, so that a printed configuration can be read, and a model's copy is as it was.
+  CHECK(message(R"({"text": {"merges": 8000, "merge_dropout": 0}})", {"text.unit=word"}).empty());
+  CHECK(parse_config(merges, "a model's copy", {"text.unit=word"}).text.merges == 300);
+}
+
 TEST_CASE("an error in a data file names the configuration, its key and the place in a list") {
   const std::string pair = R"({"source": "a", "target": "b"})", translate = R"({"task": "translate", "data": {)";
   check_refused(translate + R"("train": {"source": ["a", "c"], "target": "b"}}})",
