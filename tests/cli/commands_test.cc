@@ -395,6 +395,23 @@ TEST_CASE("a dry run describes the data and writes nothing") {
   CHECK(access(f.path("dry").c_str(), F_OK) != 0);
 }
 
+TEST_CASE("labels with blanks are in quotes in lists and tables") {
+  const Fixture f;
+  std::string texts;
+  for (int i = 0; i < 4; ++i) texts += "New York\ta fine film\nYork\tdull soup\na 4\twarm song\n";
+  write_text(f.path("train.tsv"), texts);
+  write_text(f.path("dev.tsv"), texts);
+  const Outcome trained = f.train("blanks", {"--set", "training.epochs=1"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK_THAT(trained.err, contains_text("labels in train: \"New York\" 4, York 4, \"a 4\" 4"));
+  const Outcome measured = f.mnemo({"evaluate", f.path("blanks/model.safetensors"), f.path("dev.tsv")});
+  CHECK_THAT(measured.out, contains_text("\n\"New York\" "));
+  CHECK_THAT(measured.out, contains_text(" \"New York\"        York       \"a 4\"\n"));
+  check_fails_at_once(f.train("never", {"--set", R"(training.class_weight={"Boston": 2})"}), 2,
+                      R"(no label "Boston" in train, which has "New York", York, "a 4")");
+}
+
 TEST_CASE("the data of a configuration that is a stream are relative to the working folder") {
   const Fixture f;
   const std::string script =

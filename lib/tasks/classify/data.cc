@@ -135,7 +135,7 @@ void ClassificationData::describe_labels(const Log& log) const {
   std::map<std::string, std::string> seen;
   for (std::size_t k = 0; k < labels_.size(); ++k) {
     const std::string label = shown(labels_[k]), fold = folded(labels_[k]);
-    names.emplace_back(fold == to_lower(labels_[k]) ? label : fmt::format("\"{}\"", label), counts[k]);
+    names.emplace_back(shown_label(labels_[k]), counts[k]);
     if (const auto [match, fresh] = seen.emplace(fold, label); !fresh)
       alike.push_back(fmt::format("the labels \"{}\" and \"{}\" differ only in blanks or case", match->second, label));
     if (counts[k] < 2)

@@ -13,6 +13,7 @@
 #include "report/comparison.h"
 #include "report/html_report.h"
 #include "report/learning_curves.h"
+#include "tasks/label_list.h"
 
 namespace mnemo {
 namespace {
@@ -42,7 +43,8 @@ Json metrics_json(const Evaluation& evaluation) {
 
 std::string joined_labels(const std::vector<std::int32_t>& ids, const std::vector<std::string>& labels) {
   std::string out;
-  for (std::int32_t id : ids) out += (out.empty() ? "" : ", ") + labels[id];
+  if (ids.size() == 1) return labels[ids[0]];
+  for (const std::int32_t id : ids) out += (out.empty() ? "" : ", ") + shown_label(labels[id]);
   return out.empty() ? "-" : out;
 }
 
@@ -176,15 +178,15 @@ std::string ClassifierReport::text() const {
       e.weighted_f1);
   out += fmt::format("\n{:<24}{:>10}{:>10}{:>10}{:>10}\n", "label", "precision", "recall", "F1", "records");
   for (const ClassScores& s : e.per_class)
-    out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", shown(s.label), s.precision, s.recall, s.f1,
+    out += fmt::format("{:<24}{:>10.4f}{:>10.4f}{:>10.4f}{:>10}\n", shown_label(s.label), s.precision, s.recall, s.f1,
                        s.support);
   if (!e.confusion.empty() && labels.size() <= 12) {
     std::size_t width = 10;
-    for (const std::string& label : labels) width = std::max(width, shown(label).size() + 2);
+    for (const std::string& label : labels) width = std::max(width, shown_label(label).size() + 2);
     out += fmt::format("\n{:<24}", "gold \\ predicted");
-    for (const std::string& label : labels) out += fmt::format("{:>{}}", shown(label), width);
+    for (const std::string& label : labels) out += fmt::format("{:>{}}", shown_label(label), width);
     for (std::size_t g = 0; g < labels.size(); ++g) {
-      out += fmt::format("\n{:<24}", shown(labels[g]));
+      out += fmt::format("\n{:<24}", shown_label(labels[g]));
       for (std::size_t k = 0; k < labels.size(); ++k) {
         const auto cell = e.confusion.find({static_cast<std::int32_t>(g), static_cast<std::int32_t>(k)});
         out += fmt::format("{:>{}}", cell == e.confusion.end() ? 0 : cell->second, width);

@@ -16,6 +16,7 @@
 #include "nn/loss.h"
 #include "pipeline/network_options.h"
 #include "tasks/cut_anew.h"
+#include "tasks/label_list.h"
 #include "tasks/start_from.h"
 #include "tasks/word_vectors.h"
 
@@ -40,7 +41,7 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
     if (match == labels.end()) {
       std::vector<std::string> names;
       names.reserve(labels.size());
-      for (const std::string& name : labels) names.push_back(shown(name));
+      for (const std::string& name : labels) names.push_back(shown_label(name));
       throw UsageError(fmt::format("training.class_weight: no label \"{}\" in train, which has {}", shown(label),
                                    abridged(names, 50, ", ")));
     }

@@ -248,7 +248,7 @@ void TaggingData::describe_labels(const Log& log) const {
       for (const std::string& tag : entry.tags[k]) ++counts[tag];
     std::vector<std::pair<std::string, std::int64_t>> names;
     names.reserve(counts.size());
-    for (const auto& [tag, count] : counts) names.emplace_back(shown(tag), count);
+    for (const auto& [tag, count] : counts) names.emplace_back(shown_label(tag), count);
     log(fmt::format("tags of column {} in train: {}", shown(columns[k].name), listed_by_count(std::move(names))));
   }
 }

@@ -18,6 +18,7 @@
 #include "measure/linear_crf.h"
 #include "report/comparison.h"
 #include "report/learning_curves.h"
+#include "tasks/label_list.h"
 
 namespace mnemo {
 namespace {
@@ -343,7 +344,7 @@ std::string TaggerReport::text() const {
     for (const auto& baseline : baselines_)
       if (e.scheme != TagScheme::kNone) row(baseline.name, baseline.evaluations[k].spans);
     for (const auto& [type, counts] : e.per_type)
-      if (!type.empty()) row(shown(type), counts);
+      if (!type.empty()) row(shown_label(type), counts);
     const SpanCalibration& c = calibrations_[k];
     if (c.spans > 0)
       out +=
@@ -356,8 +357,8 @@ std::string TaggerReport::text() const {
     confused.resize(std::min<std::size_t>(confused.size(), 10));
     if (!confused.empty()) out += fmt::format("\n{:<24}{:<24}{:>10}\n", "gold", "predicted", "count");
     for (const auto& [count, pair] : confused)
-      out += fmt::format("{:<24}{:<24}{:>10}\n", pair.first.empty() ? "-" : pair.first,
-                         pair.second.empty() ? "-" : pair.second, -count);
+      out += fmt::format("{:<24}{:<24}{:>10}\n", pair.first.empty() ? "-" : shown_label(pair.first),
+                         pair.second.empty() ? "-" : shown_label(pair.second), -count);
   }
   return out;
 }
