@@ -37,6 +37,8 @@ void check_text(const TextConfig& text, std::vector<std::string>& errors) {
 }
 
 void check_model(const std::string& task, const ModelConfig& m, std::vector<std::string>& errors) {
+  if (!m.forget_bias.chrono && m.forget_range != ModelConfig().forget_range)
+    errors.emplace_back("model.forget_range: only with model.forget_bias chrono");
   // Where a decoder's output has the embedding's size anyway, nothing has to fit.
   if (!m.tied || has(task, "model.attention")) return;
   const std::int64_t outputs = m.projection > 0 ? m.projection : m.hidden;

@@ -28,6 +28,13 @@ struct ClassWeight {
   bool operator==(const ClassWeight&) const = default;
 };
 
+/// What is added to the forget gate's initial bias: a number, or chrono initialisation.
+struct ForgetBias {
+  double number = 1.0;
+  bool chrono = false;
+  bool operator==(const ForgetBias&) const = default;
+};
+
 /// A data file; keys that are set here override those of `data` for this file.
 struct DataFile {
   std::string file;                   ///< of pairs in two files, the source's
@@ -96,7 +103,8 @@ struct ModelConfig {
   double dropout = 0.5, embedding_dropout = 0.5, layer_dropout = 0.5, word_dropout = 0.0, state_dropout = 0.0,
          weight_dropout = 0.0, zoneout_h = 0.0, zoneout_c = 0.0;
   std::string initializer = "orthogonal";
-  double forget_bias = 1.0, embedding_deviation = 0.1;
+  ForgetBias forget_bias;
+  double forget_range = 100.0, embedding_deviation = 0.1;
   CharEncoderConfig char_encoder;
   std::int64_t shape_embedding = 0;
   double singleton_dropout = 0.5;

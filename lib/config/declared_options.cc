@@ -406,8 +406,13 @@ std::vector<Option> model_options() {
           .otherwise(kGenerate, "uniform"),
       option("model.forget_bias", MNEMO_MEMBER(model.forget_bias), Range{-10, 10},
              "Added to the initial value of the forget gate's bias; for cifg_lstm and min_gru subtracted from the "
-             "input gate's. gru and rnn have none.")
+             "input gate's. gru and rnn have none. chrono: the units' memories are to last from 2 to "
+             "model.forget_range steps, drawn uniformly: the forget gate's bias is log(u), with u uniform from 1 to "
+             "model.forget_range - 1, and the input gate's -log(u); for gru the update gate's is log(u) (Tallec & "
+             "Ollivier 2018). rnn has no such gate.")
           .otherwise(kGenerate, 0.0),
+      option("model.forget_range", MNEMO_MEMBER(model.forget_range), Range{2, 1e6},
+             "With model.forget_bias chrono: the longest time in steps over which the model is to remember."),
       option("model.embedding_deviation", MNEMO_MEMBER(model.embedding_deviation), Range{0, 10},
              "Standard deviation of the initial embeddings.")
           .otherwise(kClassify, 0.05),

@@ -141,6 +141,12 @@ ClassWeight read_value(const Json& value, const ClassWeight&, Anything) {
   return out;
 }
 
+ForgetBias read_value(const Json& value, const ForgetBias&, const Range& range) {
+  if (value == "chrono") return {.chrono = true};
+  if (!value.is_number()) fail("expected a number or \"chrono\", found {}", found(value));
+  return {.number = read_value(value, 0.0, range)};
+}
+
 namespace {
 
 // Reads and writes one member of DataFile.
@@ -241,6 +247,8 @@ Json write_value(const ClassWeight& v) {
   return out;
 }
 
+Json write_value(const ForgetBias& v) { return v.chrono ? Json("chrono") : Json(v.number); }
+
 Json write_value(const std::vector<DataFile>& files) {
   Json out = Json::array();
   for (const DataFile& f : files) {
@@ -272,6 +280,9 @@ Json schema_of(const std::vector<std::string>&, Column) {
 Json schema_of(const std::optional<bool>&, Anything) { return {{"type", Json::array({"boolean", "null"})}}; }
 Json schema_of(const Every&, Anything) { return {{"type", Json::array({"number", "string"})}}; }
 Json schema_of(const ClassWeight&, Anything) { return {{"type", Json::array({"string", "object"})}}; }
+Json schema_of(const ForgetBias&, const Range& r) {
+  return {{"anyOf", Json::array({schema_of(0.0, r), schema_of(std::string(), Choices{"chrono"})})}};
+}
 Json schema_of(const std::vector<DataFile>&, Anything) {
   return {{"type", Json::array({"string", "array", "object"})}};
 }

@@ -58,10 +58,12 @@ std::vector<std::string> read_value(const Json& value, const std::vector<std::st
 std::optional<bool> read_value(const Json& value, const std::optional<bool>&, Anything);
 Every read_value(const Json& value, const Every&, Anything);
 ClassWeight read_value(const Json& value, const ClassWeight&, Anything);
+ForgetBias read_value(const Json& value, const ForgetBias&, const Range& range);
 std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything);
 
 Json write_value(const Every& v);
 Json write_value(const ClassWeight& v);
+Json write_value(const ForgetBias& v);
 Json write_value(const std::vector<DataFile>& files);
 Json write_value(const std::optional<bool>& v);
 template <class T>
@@ -82,6 +84,7 @@ Json schema_of(const std::vector<std::string>&, Column);
 Json schema_of(const std::optional<bool>&, Anything);
 Json schema_of(const Every&, Anything);
 Json schema_of(const ClassWeight&, Anything);
+Json schema_of(const ForgetBias&, const Range& r);
 Json schema_of(const std::vector<DataFile>&, Anything);
 
 /// A key of a data file's object. Each is a key of `data` too, which it overrides for that file.

@@ -58,9 +58,12 @@ std::string values_text(const TaskValues& values) {
   return fmt::format("{}", fmt::join(out, "; "));
 }
 
-std::string type_text(const Option& o) {
-  if (!o.values.empty()) return values_text(o.values);
-  const Json& schema = o.schema;
+std::string type_text(const Json& schema) {
+  if (schema.contains("anyOf")) {
+    std::vector<std::string> kinds;
+    for (const Json& kind : schema["anyOf"]) kinds.push_back(type_text(kind));
+    return fmt::format("{}", fmt::join(kinds, " or "));
+  }
   if (schema.contains("enum"))
     return fmt::format("{}", fmt::join(schema["enum"].get<std::vector<std::string>>(), " | "));
   if (schema["type"].is_array())
@@ -70,6 +73,8 @@ std::string type_text(const Option& o) {
     text += fmt::format(" from {} to {}", schema["minimum"].get<double>(), schema["maximum"].get<double>());
   return text;
 }
+
+std::string type_text(const Option& o) { return o.values.empty() ? type_text(o.schema) : values_text(o.values); }
 
 // Whether some task's default is the one that the schema has.
 bool has_common_default(const Option& o) {

@@ -81,9 +81,12 @@ struct CellTraits {
   Forward reset = nullptr;  // between the recurrent products and that of the last gate, which takes its output
   Backward reset_backward = nullptr;
   std::vector<OwnVector> own = {};
+  // The gate on which it depends how long the cell remembers.
   struct ForgetGate {
     Index gate;
-    float sign;  // of the bias that makes the cell remember
+    float sign;                // of the bias that makes the cell remember
+    Index input = -1;          // the input gate, where it is one of its own
+    bool has_constant = true;  // whether RecurrentOptions::forget_bias is added to the bias
   };
   std::optional<ForgetGate> forget = std::nullopt;
   std::vector<CellValue> values = {};  // what a trace shows: gates, then states

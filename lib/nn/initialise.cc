@@ -65,4 +65,10 @@ void initialise_orthogonal(Parameter& parameter, Index begin, std::uint64_t seed
   for (Index i = 0; i < n * n; ++i) parameter.value[begin * n + i] = static_cast<float>(rows[i]);
 }
 
+void initialise_chrono(Parameter& parameter, Index begin, Index rows, double range, std::uint64_t seed) {
+  RandomStream random(seed, Purpose::kChrono, hash(parameter.name));
+  for (Index i = begin; i < begin + rows; ++i)
+    parameter.value[i] = static_cast<float>(std::log(1.0 + (range - 2.0) * random.uniform()));
+}
+
 }  // namespace mnemo

@@ -26,4 +26,9 @@ void initialise_glorot(Parameter& parameter, Index begin, Index rows, std::uint6
 /// on normal rows.
 void initialise_orthogonal(Parameter& parameter, Index begin, std::uint64_t seed);
 
+/// Chrono initialisation (Tallec & Ollivier 2018): log(u) with u uniform in [1, range - 1], for the `rows` biases from
+/// `begin` on of a gate that keeps the state. With such a bias and no input a unit forgets with the time constant
+/// 1 + u, so the units' time constants are uniform from 2 to `range`, in steps. `range` is at least 2.
+void initialise_chrono(Parameter& parameter, Index begin, Index rows, double range, std::uint64_t seed);
+
 }  // namespace mnemo

@@ -54,6 +54,8 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   when(o.state_dropout > 0.0f && cell.hidden_gates == 0, "state_dropout: this cell has no recurrent weights");
   when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
   when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
+  when(o.forget_range > 0.0 && !cell.forget,
+       "forget_bias: chrono needs a forget or an update gate, which this cell does not have");
   return out;
 }
 
@@ -102,15 +104,33 @@ void RecurrentDirection::initialise(const RecurrentOptions& options, std::uint64
     if (weight_hr) initialise_glorot(*weight_hr, 0, weight_hr->rows(), seed);
   }
   for (std::size_t v = 0; v < own.size(); ++v) std::fill_n(own[v].value.data(), own[v].size(), cell.own[v].initial);
-  if (!cell.forget) return;
-  const auto bias_of = [&]() -> Parameter& {
-    if (cell.bias) return *bias_ih;
-    Index block = 0;
-    std::size_t v = 0;
-    while (block < cell.own_bias) block += cell.own[v++].blocks;
-    return own[v];
-  };
-  for (Index j = 0; j < H; ++j) bias_of().value[cell.forget->gate * H + j] += cell.forget->sign * options.forget_bias;
+  if (cell.forget) initialise_forget_gate(options, seed);
+}
+
+Parameter& RecurrentDirection::gate_bias() {
+  if (cell.bias) return *bias_ih;
+  Index block = 0;
+  std::size_t v = 0;
+  while (block < cell.own_bias) block += cell.own[v++].blocks;
+  return own[v];
+}
+
+void RecurrentDirection::initialise_forget_gate(const RecurrentOptions& options, std::uint64_t seed) {
+  const Index H = options.hidden, gate = cell.forget->gate * H;
+  Parameter& biases = gate_bias();
+  if (options.forget_range <= 0.0) {
+    if (!cell.forget->has_constant) return;
+    for (Index j = gate; j < gate + H; ++j) biases.value[j] += cell.forget->sign * options.forget_bias;
+    return;
+  }
+  initialise_chrono(biases, gate, H, options.forget_range, seed);
+  for (Index j = gate; j < gate + H; ++j) biases.value[j] *= cell.forget->sign;
+  if (cell.forget->input >= 0)
+    for (Index j = 0; j < H; ++j) biases.value[cell.forget->input * H + j] = -biases.value[gate + j];
+  // The time constants are those of the sums of both biases.
+  if (!bias_hh) return;
+  for (const Index other : {cell.forget->gate, cell.forget->input})
+    if (other >= 0) std::fill_n(bias_hh->value.data() + other * H, H, 0.0f);
 }
 
 void RecurrentDirection::visit(const ParameterVisitor& visitor) {

@@ -35,7 +35,10 @@ struct RecurrentOptions {
   bool bidirectional = false;
   Index projection = 0;  ///< P for an LSTM whose output is W_hr o tanh(c) (Sak et al. 2014); 0: none
   Initialiser initialiser = Initialiser::kOrthogonal;
-  float forget_bias = 1.0f;    ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
+  float forget_bias = 1.0f;  ///< added to the forget gate's first bias (Gers et al. 2000; Jozefowicz et al. 2015)
+  /// Above 0, in place of forget_bias: chrono initialisation (nn/initialise.h) with this longest range in steps, at
+  /// least 2. The forget gate's bias is log(u), the input gate's -log(u); of a gru, the update gate's is log(u).
+  double forget_range = 0.0;
   float layer_dropout = 0.0f;  ///< on the input of each layer but the first
   bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
   Residual residual = Residual::kNone;
@@ -104,6 +107,10 @@ class RecurrentDirection {
   AlignedVector own_values;                      // all own vectors
 
  private:
+  // The parameter that holds the gates' biases, or the first of two.
+  Parameter& gate_bias();
+  void initialise_forget_gate(const RecurrentOptions& options, std::uint64_t seed);
+
   AlignedVector ordered_, masked_;
 };
 

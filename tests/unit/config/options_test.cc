@@ -252,7 +252,7 @@ TEST_CASE("values and defaults depend on the task") {
   CHECK(c.text.unit == "char");
   CHECK_FALSE(c.model.bidirectional);
   CHECK(c.model.initializer == "uniform");
-  CHECK(c.model.forget_bias == 0.0);
+  CHECK(c.model.forget_bias == ForgetBias{.number = 0.0});
 }
 
 TEST_CASE("defaults that depend on the unit are those of the unit that was set, wherever it was set") {
