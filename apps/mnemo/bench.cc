@@ -291,6 +291,7 @@ void add_bench(Command& program) {
     if (o->mode == "step" && !*repeat_given) o->repeat = 5000;
     return run_bench(*o);
   };
+  add_bench_memory(command);
 }
 
 }  // namespace mnemo

@@ -78,6 +78,8 @@ CommandOption& Command::option(const std::string& names, const std::string& valu
   return option;
 }
 
+bool Command::has_arguments() const { return std::ranges::any_of(options, &CommandOption::is_argument); }
+
 CommandOption& Command::flag(const std::string& names, bool* place, const std::string& help) {
   return option(names, "", place, help);
 }
@@ -93,12 +95,13 @@ CommandOption& Command::argument(const std::string& shown, Place place, const st
 
 std::string usage(const Command& command) {
   std::string out = command.path;
-  if (!command.commands.empty()) return out + " COMMAND [OPTION]...";
+  if (!command.commands.empty() && !command.has_arguments()) return out + " COMMAND [OPTION]...";
   out += " [OPTION]...";
   for (const CommandOption& o : command.options) {
     if (o.is_required && !o.is_argument()) out += " " + o.name + " " + o.value;
     if (o.is_argument()) out += (o.is_required ? " " + o.name : " [" + o.name + "]") + (o.is_list() ? "..." : "");
   }
+  for (const Command& below : command.commands) out += ", or " + usage(below);
   return out;
 }
 
@@ -260,9 +263,15 @@ std::vector<std::string> names_below(const Command& command) {
   return out;
 }
 
-Command& find_below(Command& command, const std::string& name) {
+// Null if there is none of this name.
+Command* match_below(Command& command, const std::string& name) {
   for (Command& below : command.commands)
-    if (below.name == name) return below;
+    if (below.name == name) return &below;
+  return nullptr;
+}
+
+Command& find_below(Command& command, const std::string& name) {
+  if (Command* const below = match_below(command, name)) return *below;
   refuse_unknown(name, "command", names_below(command), command);
 }
 
@@ -296,8 +305,11 @@ Command& find_command(Command& program, const std::vector<std::string>& words) {
 int run_command_line(Command& program, const std::vector<std::string>& arguments) {
   Command* command = &program;
   auto at = arguments.begin();
-  while (!command->commands.empty() && at != arguments.end() && !at->starts_with('-'))
+  while (!command->commands.empty() && at != arguments.end() && !at->starts_with('-')) {
+    // A word that is none of the commands may be an argument.
+    if (command->has_arguments() && !match_below(*command, *at)) break;
     command = &find_below(*command, *at++);
+  }
   if (!parse(*command, {at, arguments.end()})) {
     put(help_page(*command, page_width()));
     return 0;

@@ -55,7 +55,8 @@ struct Command {
   std::vector<std::string> examples;  ///< first in help, one per line
   std::string notes;                  ///< after the usage line; paragraphs are separated by "\n"
   std::deque<CommandOption> options;  ///< in the order of the help page
-  std::deque<Command> commands;       ///< subcommands: check, print, ... of config
+  std::deque<Command> commands;       ///< subcommands: check, print, ... of config. One with arguments too, as bench,
+                                      ///< takes a first word that is none of the subcommands as an argument
   std::function<int()> run;           ///< its result is the exit code
   std::string path;                   ///< "mnemo config check"
 
@@ -69,6 +70,7 @@ struct Command {
   CommandOption& option(const std::string& names, const std::string& value, Place place, const std::string& help);
   CommandOption& flag(const std::string& names, bool* place, const std::string& help);
   CommandOption& argument(const std::string& shown, Place place, const std::string& help);
+  bool has_arguments() const;
 
  private:
   std::string group_ = "Options";

@@ -20,6 +20,7 @@ void add_quantize(Command& program);
 void add_inspect(Command& program);
 void add_config(Command& program);
 void add_bench(Command& program);
+void add_bench_memory(Command& bench);  // below bench, which adds it
 void add_completion(Command& program);
 void add_help(Command& program);
 inline constexpr std::array kCommands{add_init,     add_train,     add_evaluate,   add_classify, add_tag,

@@ -141,8 +141,12 @@ std::string zsh_script(const Command& program) {
     out += zsh_function(command) + "() {\n  local line state\n  _arguments -C \\\n";
     for (const CommandOption& o : options_of(command)) out += zsh_option(o);
     int place = 0;
+    std::string choices;  // of the first argument, which share its place with commands
     for (const CommandOption& o : arguments_of(command))
-      out += fmt::format("    '{}{}' \\\n", o.is_list() ? "*" : std::to_string(++place), zsh_value(o));
+      if (!command.commands.empty())
+        for (const std::string& choice : o.choices) choices += choice + " ";
+      else
+        out += fmt::format("    '{}{}' \\\n", o.is_list() ? "*" : std::to_string(++place), zsh_value(o));
     if (command.commands.empty()) {
       out += "    && return\n}\n";
       return;
@@ -150,7 +154,7 @@ std::string zsh_script(const Command& program) {
     out += "    '1:command:((";
     for (const Command& below : command.commands)
       out += fmt::format("{}\\:\"{}\" ", below.name, zsh_text(below.summary));
-    out += "))' '*::argument:->rest'\n  [[ \"$state\" == rest ]] || return\n  case \"$line[1]\" in\n";
+    out += choices + "))' '*::argument:->rest'\n  [[ \"$state\" == rest ]] || return\n  case \"$line[1]\" in\n";
     for (const Command& below : command.commands)
       out += fmt::format("    {}) {} ;;\n", below.name, zsh_function(is_help(below) ? program : below));
     out += "  esac\n}\n";

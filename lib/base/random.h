@@ -24,6 +24,7 @@ enum class Purpose : std::uint32_t {
   kSample = 9,
   kConditions = 10,
   kSubword = 11,
+  kMemory = 12,
   kChrono = 13,
   kAttribution = 14,
 };
