@@ -151,7 +151,7 @@ TEST_CASE("memory problems: parity of the ones") {
   CHECK(std::abs(odd - 1000) < 112);
 }
 
-TEST_CASE("memory problems: a batch depends on seed and number alone; checks are never trained on") {
+TEST_CASE("memory problems: a batch depends on seed and number alone, and checks are never trained on") {
   for (const std::string& name : memory_problem_names()) {
     const MemoryProblem problem = memory_problem(name);
     CHECK(memory_problem_names()[static_cast<std::size_t>(problem)] == name);
