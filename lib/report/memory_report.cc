@@ -9,47 +9,20 @@
 #include "report/html_report.h"
 #include "report/svg.h"
 #include "text/html.h"
+#include "text/html_page.h"
 
 namespace mnemo {
 namespace {
 
-// Drawings have the colours of a light page: they keep a light ground in the dark.
 constexpr std::string_view kMemoryStyle = R"css(
-:root { color-scheme: light dark; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 64rem;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; background: #fff; color: #222; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1rem; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .75rem; padding-top: 1rem; border-top: 1px solid #8886; }
-p { margin: .5rem 0; max-width: 44rem; }
+body { max-width: 64rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; margin: 1.25rem 0 0; font-size: .9rem; }
-dt { opacity: .75; }
+dt { color: var(--soft); }
 dd { margin: 0; }
 code { overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid #8884; }
-th { font-weight: 600; }
 th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-figure { margin: 0; min-width: 0; padding: .5rem; border-radius: .4rem; background: #fff; color: #222; }
 figcaption { font-weight: 600; }
-svg { max-width: 100%; height: auto; font-family: inherit; }
-@media (prefers-color-scheme: dark) { body { background: #16181c; color: #e4e4e4; } }
 )css";
-
-// A whole page. `title` is plain text, `body` HTML.
-std::string html_page(std::string_view title, std::string_view body) {
-  return fmt::format(R"(<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{0}</title><style>{1}</style></head><body><main>
-<h1>{0}</h1>
-{2}</main></body></html>
-)",
-                     escape_html(title), kMemoryStyle, body);
-}
 
 // The runs of one problem, cell and length.
 using MemoryGroup = std::span<const MemoryResult>;
@@ -200,7 +173,8 @@ std::string memory_page(const MemoryReport& report) {
       append(body, "<figure><figcaption>{}</figcaption>{}</figure>\n", escape_html(chart.title), drawing);
   }
   body += "</div>\n";
-  return html_page("Memory problems", body);
+  return page_head({.title = "Memory problems", .style = kMemoryStyle}) + "<h1>Memory problems</h1>\n" + body +
+         std::string(kPageEnd);
 }
 
 }  // namespace mnemo

@@ -138,7 +138,10 @@ Findings gradient_flow(TextModel& model, std::unique_ptr<Dataset> data, std::int
     config.model.cell = cell;
     // What only some cells have; pretrained vectors are no file of this folder.
     if (cell != "lstm") config.model.layer_norm = false, config.model.projection = 0;
-    if (cell != "rnn") config.model.activation = "tanh";
+    if (cell != "rnn")
+      config.model.activation = "tanh";
+    else
+      config.model.forget_bias = {}, config.model.forget_range = ModelConfig().forget_range;
     config.text.pretrained.clear();
     if (beside.epochs > 0) config.training.epochs = beside.epochs;
     const auto other = task.build(config, {}, *records, &model);
