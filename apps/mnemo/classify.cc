@@ -1,14 +1,18 @@
 // mnemo classify: one record out for each record in, in order, in constant memory.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "pipeline/attribution.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
 #include "text/records.h"
@@ -19,13 +23,14 @@ namespace {
 // Records are classified in blocks: large enough for efficient products, small enough for memory.
 constexpr std::int64_t kBlockRecords = 1024;
 constexpr std::int64_t kBlockUnits = 1 << 15;
+constexpr std::size_t kReasons = 3;
 
 struct ClassifyOptions {
   std::string model, format = "tsv";
   std::vector<std::string> files;
   std::optional<int> top;
   std::optional<double> threshold;
-  bool raw = false;
+  bool raw = false, explain = false;
   DataOptions input;
   int threads = 1;
 };
@@ -65,6 +70,7 @@ class Classification {
       while (reader->next(record)) {
         model_->encode(record.text, encoded_);
         corpus_.add(encoded_);
+        if (options_.explain) texts_.push_back(record.text);
         const bool full = corpus_.size() >= kBlockRecords || corpus_.units() >= kBlockUnits;
         if (full || !reader->next_is_ready()) answer();
       }
@@ -80,29 +86,59 @@ class Classification {
     if (corpus_.size() > 0) {
       const auto p = model_->probabilities(model_->logits(corpus_, workspace_), !options_.raw);
       const auto K = static_cast<std::int64_t>(model_->labels().size());
-      for (std::int64_t i = 0; i < corpus_.size(); ++i) append(p.data() + i * K);
+      for (std::int64_t i = 0; i < corpus_.size(); ++i) append(i, p.data() + i * K);
       corpus_.clear();
+      texts_.clear();
     }
     put(out_);
     out_.clear();
   }
 
-  void append(const float* p) {
+  // The units that weigh most for the most probable label, the weightiest first, by occlusion.
+  using Reasons = std::vector<std::pair<std::string, double>>;
+  Reasons reasons(const std::string& text) {
+    model_->encode(text, encoded_);
+    if (encoded_.tokens.empty()) return {};
+    const auto attributed = model_->attributed(text, {}, workspace_);
+    AttributionOptions options;
+    options.method = AttributionMethod::kOcclusion;
+    options.deletion = false;
+    const Attribution found = attribute(*attributed, options, pool_);
+    Reasons out;
+    for (std::size_t t = 0; t < found.units.size(); ++t)
+      if (found.weights[t] > 0) out.emplace_back(found.units[t], found.weights[t]);
+    std::ranges::stable_sort(out, std::greater<>(), [](const auto& one) { return one.second; });
+    if (out.size() > kReasons) out.resize(kReasons);
+    return out;
+  }
+
+  void append(std::int64_t text, const float* p) {
     const auto ids = model_->chosen_labels(p, {options_.top, options_.threshold});
+    const Reasons why = options_.explain ? reasons(texts_[static_cast<std::size_t>(text)]) : Reasons();
     if (options_.format == "jsonl") {
-      out_ += model_->labels_json(p, ids).dump() + "\n";
+      Json line = model_->labels_json(p, ids);
+      if (options_.explain) {
+        Json& list = line["explain"] = Json::array();
+        for (const auto& [unit, weight] : why) list.push_back({unit, weight});
+      }
+      out_ += line.dump() + "\n";
       return;
     }
     for (std::size_t i = 0; i < ids.size(); ++i)
       fmt::format_to(std::back_inserter(out_), "{}{}\t{:.6f}", i == 0 ? "" : "\t", fields_[ids[i]], p[ids[i]]);
-    out_ += ids.empty() ? "-\n" : "\n";
+    if (ids.empty()) out_ += "-";
+    if (options_.explain) {
+      out_ += "\t";
+      for (std::size_t k = 0; k < why.size(); ++k) out_ += (k == 0 ? "" : " ") + one_field(why[k].first);
+    }
+    out_ += "\n";
   }
 
   const ClassifyOptions& options_;
   ThreadPool pool_;
   Workspace workspace_{pool_};
   std::unique_ptr<TextClassifier> model_;
-  std::vector<std::string> fields_;
+  std::vector<std::string> fields_, texts_;
   Corpus corpus_;
   EncodedText encoded_;
   std::string out_;
@@ -135,6 +171,9 @@ void add_classify(Command& program) {
       .range(0, 1)
       .by_default("0.5 if texts have several labels, else 0");
   command.flag("--raw", &o->raw, "Probabilities before calibration");
+  command.flag("--explain", &o->explain,
+               "The three words that weigh most for the most probable label, found by leaving out each: as much work "
+               "as the text has words");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
   add_running(command, o->threads);
   command.run = [o] { return run_classify(*o); };

@@ -20,6 +20,7 @@
 #include "nn/cell.h"
 #include "pipeline/attribution.h"
 #include "pipeline/text_model.h"
+#include "report/attention_view.h"
 #include "report/attribution_view.h"
 #include "report/gates.h"
 #include "report/gates_page.h"
@@ -34,7 +35,7 @@ constexpr double kVerifyTolerance = 1e-4;
 
 struct InspectOptions {
   std::string model, data, format = "text";
-  bool verify = false, gates = false, saturation = false, gradient_flow = false, context = false;
+  bool verify = false, gates = false, attention = false, saturation = false, gradient_flow = false, context = false;
   std::string text;
   DataOptions input;
   Index places = 500, longest = 100;
@@ -44,7 +45,7 @@ struct InspectOptions {
   std::optional<int> place;
 
   bool reads_data() const { return saturation || gradient_flow || context; }
-  bool reads_text() const { return gates || !attribution.empty(); }
+  bool reads_text() const { return gates || attention || !attribution.empty(); }
   bool looks() const { return reads_text() || reads_data(); }
   std::optional<int> layer;
   std::vector<std::string> units;
@@ -197,6 +198,20 @@ void show_findings(const InspectOptions& o) {
                                 : findings_text(found));
 }
 
+void show_attention(const InspectOptions& o) {
+  ThreadPool pool(o.threads);
+  const auto model = TextModel::load(o.model);
+  model->prepare(pool);
+  Workspace workspace(pool);
+  const Observed observed = model->observe(o.text, workspace);
+  const Findings found = attention_findings(observed, "Attention of " + o.model);
+  write(o, o.format == "json"   ? findings_json(found)
+           : o.format == "tsv"  ? findings_tsv(found)
+           : o.format == "svg"  ? findings_svg(found)
+           : o.format == "html" ? attention_html(observed, found)
+                                : findings_text(found));
+}
+
 void show_attribution(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = load_without_noise(o.model);
@@ -221,9 +236,8 @@ void show_attribution(const InspectOptions& o) {
 }
 
 void check_options(const InspectOptions& o) {
-  if (o.reads_text() == o.text.empty() && (o.reads_text() || !o.text.empty()))
-    throw UsageError(o.text.empty() ? "--gates and --attribution need --text"
-                                    : "--text needs --gates or --attribution");
+  if (o.reads_text() && o.text.empty()) throw UsageError("--gates, --attention and --attribution need --text");
+  if (!o.reads_text() && !o.text.empty()) throw UsageError("--text needs --gates, --attention or --attribution");
 
   if (!o.looks() && o.format != "text" && o.format != "json")
     throw UsageError(fmt::format("--format {}: only with an option that looks inside", o.format));
@@ -238,7 +252,14 @@ void check_options(const InspectOptions& o) {
 int run_inspect(const InspectOptions& o) {
   check_options(o);
   if (o.looks()) {
-    o.gates ? show_gates(o) : o.reads_data() ? show_findings(o) : show_attribution(o);
+    if (o.gates)
+      show_gates(o);
+    else if (o.attention)
+      show_attention(o);
+    else if (o.reads_data())
+      show_findings(o);
+    else
+      show_attribution(o);
     return 0;
   }
   if (o.verify) {
@@ -248,6 +269,32 @@ int run_inspect(const InspectOptions& o) {
   const Json description = describe(o.model, read_model(o.model, ""));
   put(o.format == "json" ? json_line(description) : text_of(description));
   return 0;
+}
+
+// The options that look at a model over data.
+void add_data_views(Command& command, InspectOptions& o) {
+  command.group("Data");
+  command.flag("--saturation", &o.saturation, "How often the gates of each unit are below 0.1 and above 0.9")
+      .excludes({"--verify", "--gradient-flow", "--context"});
+  command
+      .flag("--gradient-flow", &o.gradient_flow,
+            "How far the gradient of each text's last step reaches back: its norm by lag, and the steps in which it "
+            "halves")
+      .excludes({"--verify", "--context"});
+  command.option("--beside", "CELLS", &o.beside, "Also the same network with these cells, such as rnn,gru")
+      .by_default("none")
+      .needs("--gradient-flow");
+  command.option("--epochs", "N", &o.epochs, "Also after N epochs of training on DATA")
+      .range(0, 1e6)
+      .by_default("only as initialised")
+      .needs("--beside");
+  command
+      .flag("--context", &o.context,
+            "The loss by how many of the last units are read, of language models and classifiers")
+      .excludes({"--verify"});
+  command.option("--places", "N", &o.places, "Texts or, of a stream, places that are looked at").range(1, 1e9);
+  command.option("--longest", "N", &o.longest, "The longest lag or context, in units").range(2, 1e6);
+  add_data_options(command, o.input, kDataFormats, "that of the model's training data");
 }
 
 }  // namespace
@@ -272,7 +319,11 @@ void add_inspect(Command& program) {
   command.option("--unit", "U", &o->units, "Only this unit of a layer, from 0 on; may be given repeatedly")
       .by_default("text: the 8 whose output varies most, else all")
       .needs("--gates");
-  command.group("Attribution");
+  command.group("Attention and attribution");
+  command
+      .flag("--attention", &o->attention,
+            "What a translator's units, or a classifier that pools by attention, attend to in --text")
+      .excludes({"--verify", "--gates", "--attribution", "--saturation", "--gradient-flow", "--context"});
   command
       .option("--attribution", "METHOD", &o->attribution,
               "How much each unit of --text weighs: gradient times input, integrated gradients, or occlusion")
@@ -289,28 +340,7 @@ void add_inspect(Command& program) {
       .range(0, 1e9)
       .by_default("a tagger's first span, the last unit")
       .needs("--attribution");
-  command.group("Data");
-  command.flag("--saturation", &o->saturation, "How often the gates of each unit are below 0.1 and above 0.9")
-      .excludes({"--verify", "--gradient-flow", "--context"});
-  command
-      .flag("--gradient-flow", &o->gradient_flow,
-            "How far the gradient of each text's last step reaches back: its norm by lag, and the steps in which it "
-            "halves")
-      .excludes({"--verify", "--context"});
-  command.option("--beside", "CELLS", &o->beside, "Also the same network with these cells, such as rnn,gru")
-      .by_default("none")
-      .needs("--gradient-flow");
-  command.option("--epochs", "N", &o->epochs, "Also after N epochs of training on DATA")
-      .range(0, 1e6)
-      .by_default("only as initialised")
-      .needs("--beside");
-  command
-      .flag("--context", &o->context,
-            "The loss by how many of the last units are read, of language models and classifiers")
-      .excludes({"--verify"});
-  command.option("--places", "N", &o->places, "Texts or, of a stream, places that are looked at").range(1, 1e9);
-  command.option("--longest", "N", &o->longest, "The longest lag or context, in units").range(2, 1e6);
-  add_data_options(command, o->input, kDataFormats, "that of the model's training data");
+  add_data_views(command, *o);
   command.group("Output");
   command.flag("--verify", &o->verify, "Recompute the stored samples and compare with their stored probabilities");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "tsv", "json", "svg", "html"});

@@ -28,6 +28,7 @@ struct CellTrace {
   };
 
   std::vector<Layer> layers;
+  std::vector<float> pooling;  ///< [N] the shares of a pooling by attention; empty if there is none
 };
 
 /// Adds a layer's directions after a forward pass that kept all rows. Internal to this folder.

@@ -9,8 +9,16 @@
 
 namespace mnemo {
 
+/// What each row gave to each of the columns.
+struct AttentionMatrix {
+  std::string name;
+  std::vector<std::string> rows, columns;
+  std::vector<std::vector<float>> shares;  ///< [rows][columns]
+};
+
 struct Observed {
   CellTrace trace;
+  std::vector<AttentionMatrix> attention;  ///< a pooling's over the text's units, a translator's over the source's
   /// The units of each network of the trace, by its name: as many as its series have rows.
   std::map<std::string, std::vector<std::string>> units;
 

@@ -9,6 +9,7 @@
 
 #include "kernels/activations.h"
 #include "kernels/elementwise.h"
+#include "nn/cell_trace.h"
 #include "nn/initialise.h"
 
 namespace mnemo {
@@ -140,6 +141,7 @@ Activation Pooling::attention(Tape& tape, const Packing& packing, const Activati
     share[row] /= sum[b];
     kernels::add_scaled(share[row], y.value + row * C, out.value + packing.original(b) * C, C);
   });
+  if (tape.trace) tape.trace->pooling.assign(share, share + packing.tokens());
   tape.record([this, &packing, y, out, squashed, share, C, B] {
     // out = sum_t a_t y_t: da_t = y_t . dout; through the softmax ds_t = a_t (da_t - sum_u a_u da_u).
     std::vector<float> d_share(packing.tokens()), mean_share(B, 0.0f);

@@ -153,6 +153,7 @@ Observed TextClassifier::observe(const std::string& text, Workspace& workspace) 
   tape.trace = &out.trace;
   network().forward(tape, batch.packing, batch.bags);
   out.units["rnn"] = units_of(text, encoded.tokens);
+  if (!out.trace.pooling.empty()) out.attention.push_back({"pooling", {"text"}, out.units["rnn"], {out.trace.pooling}});
   return out;
 }
 

@@ -231,9 +231,7 @@ Observed TextTranslator::observe(const std::string& text, Workspace& workspace) 
   encode_source(text, tokens, pair.source);
   check_has_units(tokens.size());
   const std::vector<std::string> lines{text};
-  TranslationOptions options;
-  options.attention = false;
-  const Translation best = translate(*this, lines, options, workspace.pool)[0].at(0);
+  const Translation best = translate(*this, lines, {}, workspace.pool)[0].at(0);
   pair.target = best.units;
   pair.target.push_back(end_);
   // The decoder reads the unit before each of those that it predicts.
@@ -245,7 +243,11 @@ Observed TextTranslator::observe(const std::string& text, Workspace& workspace) 
   const std::vector<std::span<const std::int32_t>> sources{pair.source}, targets{pair.target};
   network().forward(tape, network().batch(sources, targets, end_, false, 0, 0));
   out.units["encoder"] = units_of(text, tokens);
-  out.units["decoder"] = out.units["decoder.further"] = read;
+  std::vector<std::string> written(read.begin() + 1, read.end());
+  std::vector<std::vector<float>> shares;
+  for (const AttentionRow& row : best.attention) shares.push_back(row.shares());
+  out.attention.push_back({"translation", std::move(written), out.units["encoder"], std::move(shares)});
+  out.units["decoder"] = out.units["decoder.further"] = std::move(read);
   return out;
 }
 

@@ -85,8 +85,8 @@ std::string findings_svg(const Findings& findings) {
   return svg_file(width, y, findings.title, content);
 }
 
-std::string findings_html(const Findings& findings) {
-  std::string out = page_head({.title = findings.title});
+std::string findings_html(const Findings& findings, std::string_view style) {
+  std::string out = page_head({.title = findings.title, .style = style});
   append(out, "<h1>{}</h1>", escape_html(findings.title));
   for (const std::string& note : findings.notes) append(out, "<p>{}</p>", escape_html(note));
   out += R"(<div class="charts">)";

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -31,6 +32,7 @@ std::string findings_text(const Findings& findings);
 std::string findings_tsv(const Findings& findings);
 std::string findings_json(const Findings& findings);
 std::string findings_svg(const Findings& findings);
-std::string findings_html(const Findings& findings);
+/// `style`: rules beside those of all pages.
+std::string findings_html(const Findings& findings, std::string_view style = "");
 
 }  // namespace mnemo

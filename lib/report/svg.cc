@@ -312,6 +312,35 @@ std::string svg_scatter(std::string_view x, std::string_view y, const std::vecto
   return svg(kScatterWidth, kScatterHeight, fmt::format("{} over {}", y, x), content);
 }
 
+Findings::Drawing svg_weights(const std::string& title, const std::vector<std::string>& rows,
+                              const std::vector<std::string>& columns, const std::vector<std::vector<float>>& shares) {
+  constexpr double kCell = 18, kCharacter = 7;
+  constexpr std::size_t kLongest = 24;
+  const auto widest = [&](const std::vector<std::string>& names) {
+    std::size_t most = 1;
+    for (const std::string& name : names) most = std::max(most, std::min(kLongest, columns_of(name)));
+    return kCharacter * static_cast<double>(most);
+  };
+  const double left = widest(rows) + 10, top = 0.8 * widest(columns) + 16;
+  std::string content;
+  for (std::size_t j = 0; j < columns.size(); ++j)
+    append(content, R"svg(<text transform="translate({:.1f} {:.1f}) rotate(-50)">{}</text>)svg",
+           left + kCell * (static_cast<double>(j) + 0.5), top - 6, shortened_html(columns[j], kLongest));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double y = top + kCell * static_cast<double>(i);
+    append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", left - 6, y + 13,
+           shortened_html(rows[i], kLongest));
+    for (std::size_t j = 0; j < columns.size(); ++j)
+      append(content,
+             R"(<rect x="{:.1f}" y="{:.1f}" width="{:.0f}" height="{:.0f}" fill="#2171b5" fill-opacity="{:.2f}" )"
+             R"(stroke="{}"><title>{:.3f}</title></rect>)",
+             left + kCell * static_cast<double>(j), y, kCell, kCell, shares[i][j], kGrid, shares[i][j]);
+  }
+  const double width = left + kCell * static_cast<double>(columns.size()) + 0.65 * widest(columns) + 8,
+               height = top + kCell * static_cast<double>(rows.size()) + 8;
+  return {title, svg(width, height, title, content), width, height};
+}
+
 std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>& confusion,
                                  const std::vector<std::string>& labels) {
   const Matrix matrix = matrix_layout(labels);

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "report/findings.h"
+
 namespace mnemo {
 
 struct CalibrationBin;
@@ -29,6 +31,10 @@ struct ScatterGroup {
 };
 std::string svg_scatter(std::string_view x, std::string_view y, const std::vector<ScatterGroup>& groups);
 inline constexpr double kScatterWidth = 420, kScatterHeight = 370;
+
+/// A matrix of shares from 0 to 1 with the names of its rows and columns.
+Findings::Drawing svg_weights(const std::string& title, const std::vector<std::string>& rows,
+                              const std::vector<std::string>& columns, const std::vector<std::vector<float>>& shares);
 
 /// Counts by (gold, predicted), each cell shaded by its fraction of its gold class: at most 60 labels.
 std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>& confusion,

@@ -182,7 +182,8 @@ TEST_CASE("messages say in words what an argument must be") {
   const Fixture f;
   check_refused(f.mnemo({"train"}), "CONFIG.json is missing; usage: mnemo train [OPTION]... CONFIG.json");
   check_refused(f.mnemo({"quantize", "m", "-o", "x"}), "--dev is missing");
-  check_refused(f.mnemo({"inspect", "a", "b"}), "b: one argument too many; usage: mnemo inspect [OPTION]... MODEL");
+  check_refused(f.mnemo({"inspect", "a", "b", "c"}),
+                "c: one argument too many; usage: mnemo inspect [OPTION]... MODEL [DATA]");
   check_refused(f.mnemo({"classify", "m", "--top"}), "--top: expected a value");
   check_refused(f.mnemo({"classify", "m", "-k", "x"}), "--top: expected a whole number from 1 to 1048576, found \"x\"");
   check_refused(f.mnemo({"classify", "m", "-k0"}), "--top: expected a whole number from 1 to 1048576, found \"0\"");

@@ -181,3 +181,66 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
   refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
 }
+
+TEST_CASE("inspect --attribution weighs the units of a text, and integrated gradients add up to the difference") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const auto found = [&](const std::string& method, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"inspect", model, "--attribution", method, "--text", "a fine soup again", "-f", "json"});
+    const Outcome o = f.mnemo(more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return InspectJson::parse(o.out);
+  };
+  const InspectJson integrated = found("integrated");
+  CHECK(integrated["units"] == InspectJson({"a", "fine", "soup", "again"}));
+  double sum = 0;
+  for (const auto& weight : integrated["weights"]) sum += weight.get<double>();
+  const double difference = integrated["value"].get<double>() - integrated["baseline"].get<double>();
+  CHECK(std::abs(sum - difference) < 0.01 * std::abs(difference));
+  CHECK(integrated["gap"].get<double>() < 0.01);
+  CHECK(found("integrated", {"--threads", "3"}) == integrated);
+  CHECK(found("occlusion")["value"] == integrated["value"]);
+  CHECK(found("gradient")["weights"].size() == 4);
+  const InspectJson& curve = integrated["deletion"];
+  CHECK(curve["share"] == InspectJson({0.0, 0.25, 0.5, 0.75, 1.0}));
+  CHECK(std::abs(curve["by_weight"][0].get<double>() - integrated["value"].get<double>()) < 1e-5);
+  CHECK(std::abs(curve["at_random"][4].get<double>() - integrated["baseline"].get<double>()) < 1e-5);
+  const std::string label = integrated["target"].get<std::string>() == "logit of pos" ? "neg" : "pos";
+  const Outcome other = f.mnemo({"inspect", model, "--attribution", "gradient", "--text", "fine", "--label", label});
+  CHECK((other.code == 0) == (other.out.find("logit of " + label) != std::string::npos));
+  const auto refused = [&](std::vector<std::string> more, const std::string& message) {
+    more.insert(more.begin(), {"inspect", model, "--attribution", "gradient"});
+    const Outcome o = f.mnemo(more);
+    CHECK(o.code == 2);
+    CHECK(o.err.find(message) != std::string::npos);
+  };
+  refused({"--text", "fine", "--label", "no such"}, "--label no such");
+  refused({"--text", "fine", "--place", "0"}, "--place");
+  refused({}, "need --text");
+  CHECK(f.mnemo({"inspect", model, "--attention", "--text", "fine"}).code == 2);
+  const Outcome page = f.mnemo({"inspect", model, "--attribution", "integrated", "--text", "a <b> fine", "-f", "html"});
+  CHECK(page.out.find("<b>") == std::string::npos);
+  CHECK(page.out.find("&lt;b&gt;") != std::string::npos);
+}
+
+TEST_CASE("classify --explain names the words whose absence lowers the label's logit most") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const std::string text = "a fine soup again";
+  const InspectJson weights =
+      InspectJson::parse(f.mnemo({"inspect", model, "--attribution", "occlusion", "--text", text, "-f", "json"}).out);
+  const Outcome json = f.mnemo({"classify", model, "--explain", "-f", "jsonl"}, text + "\n\n");
+  REQUIRE(json.code == 0);
+  const auto lines = lines_of(json.out);
+  REQUIRE(lines.size() == 2);
+  const InspectJson explain = InspectJson::parse(lines[0])["explain"];
+  REQUIRE(explain.size() <= 3);
+  double largest = 0;
+  for (const auto& weight : weights["weights"]) largest = std::max(largest, weight.get<double>());
+  if (!explain.empty()) CHECK(std::abs(explain[0][1].get<double>() - largest) < 1e-5);
+  CHECK(explain.empty() == (largest == 0));
+  CHECK(InspectJson::parse(lines[1])["explain"].empty());
+  const Outcome tsv = f.mnemo({"classify", model, "--explain"}, text + "\n");
+  CHECK(std::count(tsv.out.begin(), tsv.out.end(), '\t') == 2);
+}

@@ -155,6 +155,7 @@ TEST_CASE("every option that a document names exists in its command") {
         std::string pages = help.out;
         for (const char* below : {"check", "print", "schema", "explain"})
           if (bare == "config") pages += f.mnemo({"help", bare, below}).out;
+        if (bare == "bench") pages += f.mnemo({"help", bare, "memory"}).out;
         std::istringstream shown(pages);
         page.clear();
         for (std::string part; shown >> part;) page.insert(part.substr(0, part.find(',')));

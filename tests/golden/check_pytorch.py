@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """A model file in PyTorch: trains a small BiLSTM with mnemo, opens the file with PyPI's safetensors, hands the
-recurrent tensors to torch.nn.LSTM.load_state_dict unchanged, and compares the probabilities of both for real lines.
+recurrent tensors to torch.nn.LSTM.load_state_dict unchanged, and compares the probabilities of both for real lines, and
+the weights of their words, by captum where it is installed.
 
 usage: check_pytorch.py MNEMO DATA-FOLDER
-Exit codes: 0 they agree to 1e-5, 1 they do not, 77 PyTorch or safetensors is not installed (skipped).
+Exit codes: 0 they agree to 1e-5 (the weights to 1e-4), 1 they do not, 77 PyTorch or safetensors is not installed
+(skipped).
 """
 import json
 import pathlib
@@ -12,6 +14,7 @@ import sys
 import tempfile
 
 try:
+    import numpy
     import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
@@ -54,19 +57,76 @@ def words(vocabulary):
     return rows
 
 
-def probabilities(path, text):
-    tensors = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-    model = config["model"]
-    lstm = torch.nn.LSTM(model["embedding"], model["hidden"], model["layers"], bidirectional=True, batch_first=True)
-    lstm.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("rnn.")})
-    table = words(tensors["vocabulary"])
-    ids = torch.tensor([[table.get(word, 0) for word in text.split(" ")]])
-    with torch.no_grad():
-        _, (h, _) = lstm(tensors["embedding.weight"][ids])
-        logits = torch.cat([h[-2], h[-1]], dim=1) @ tensors["output.weight"].T + tensors["output.bias"]
-    return torch.softmax(logits, dim=1)[0].tolist()
+class Twin:
+    """The model of a file in PyTorch."""
+
+    def __init__(self, path):
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            model = json.loads(file.metadata()["config"])["model"]
+            self.labels = json.loads(file.metadata()["labels"])
+        self.lstm = torch.nn.LSTM(model["embedding"], model["hidden"], model["layers"], bidirectional=True,
+                                  batch_first=True)
+        self.lstm.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("rnn.")})
+        self.tensors, self.table = tensors, words(tensors["vocabulary"])
+
+    def vectors(self, text):
+        ids = torch.tensor([[self.table.get(word, 0) for word in text.split(" ")]])
+        return self.tensors["embedding.weight"][ids].clone()
+
+    def logits(self, vectors):
+        _, (h, _) = self.lstm(vectors)
+        return torch.cat([h[-2], h[-1]], dim=1) @ self.tensors["output.weight"].T + self.tensors["output.bias"]
+
+    def probabilities(self, text):
+        with torch.no_grad():
+            return torch.softmax(self.logits(self.vectors(text)), dim=1)[0].tolist()
+
+    def attributions(self, text, method, label):
+        """The weights of the words by captum, or by the definitions where it is not installed."""
+        x, target = self.vectors(text), self.labels.index(label)
+        try:
+            from captum.attr import FeatureAblation, InputXGradient, IntegratedGradients
+            if method == "integrated":
+                return IntegratedGradients(self.logits).attribute(x, target=target, n_steps=50).sum(2)[0].tolist()
+            if method == "gradient":
+                return InputXGradient(self.logits).attribute(x.requires_grad_(), target=target).sum(2)[0].tolist()
+            mask = torch.arange(x.shape[1]).reshape(1, -1, 1).expand_as(x)
+            with torch.no_grad():
+                return FeatureAblation(self.logits).attribute(x, target=target, feature_mask=mask)[0, :, 0].tolist()
+        except ImportError:
+            pass
+
+        def gradient(at):
+            at = at.clone().requires_grad_()
+            self.logits(at)[0, target].backward()
+            return at.grad
+
+        if method == "gradient":
+            return (gradient(x) * x).sum(2)[0].tolist()
+        if method == "integrated":
+            nodes, weights = numpy.polynomial.legendre.leggauss(50)
+            mean = sum(w / 2 * gradient(x * float((1 + n) / 2)) for n, w in zip(nodes, weights))
+            return (mean * x).sum(2)[0].tolist()
+        with torch.no_grad():
+            whole, out = self.logits(x)[0, target], []
+            for t in range(x.shape[1]):
+                without = x.clone()
+                without[0, t] = 0
+                out.append((whole - self.logits(without)[0, target]).item())
+            return out
+
+
+def worst_attribution(mnemo, path, twin, texts):
+    worst = 0.0
+    for text in texts:
+        for method in ("gradient", "integrated", "occlusion"):
+            said = subprocess.run([mnemo, "inspect", path, "--attribution", method, "--text", text, "--format", "json"],
+                                  check=True, capture_output=True, encoding="utf-8").stdout
+            ours = json.loads(said)
+            expected = twin.attributions(text, method, ours["target"].removeprefix("logit of "))
+            worst = max(worst, *(abs(a - b) for a, b in zip(ours["weights"], expected, strict=True)))
+    return worst
 
 
 def main():
@@ -81,14 +141,15 @@ def main():
         model = f"{folder}/run/model.safetensors"
         answer = subprocess.run([mnemo, "classify", model, "--raw", "--top", "2", "--format", "jsonl"], check=True,
                                 input="\n".join(texts) + "\n", capture_output=True, encoding="utf-8").stdout
-        with safe_open(model, framework="pt") as file:
-            labels = json.loads(file.metadata()["labels"])
+        twin = Twin(model)
         for text, line in zip(texts, answer.splitlines(), strict=True):
             ours = {entry["label"]: entry["probability"] for entry in json.loads(line)["labels"]}
-            for label, expected in zip(labels, probabilities(model, text), strict=True):
+            for label, expected in zip(twin.labels, twin.probabilities(text), strict=True):
                 worst = max(worst, abs(ours[label] - expected))
+        attribution = worst_attribution(mnemo, model, twin, texts[:6])
     print(f"{len(texts)} lines, PyTorch {torch.__version__}: largest difference of a probability {worst:.2g}")
-    return 0 if worst < TOLERANCE else 1
+    print(f"weights of words by three methods: largest difference {attribution:.2g}")
+    return 0 if worst < TOLERANCE and attribution < 10 * TOLERANCE else 1
 
 
 if __name__ == "__main__":

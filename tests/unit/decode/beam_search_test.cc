@@ -482,7 +482,8 @@ TEST_CASE("a beam of two or more has all terms, however improbable they are") {
 TEST_CASE("no sequence of n units occurs twice in a text, but required text may repeat one") {
   const Letters words({"a", "b", "c", "d"});
   const RequiredText required = words.required();
-  const std::vector<std::uint8_t> blocked{1};
+  std::vector<std::uint8_t> blocked(static_cast<std::size_t>(words.vocabulary.size()), 0);
+  blocked[0] = 1;
   std::int64_t repeated = 0;
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     const MadeUpScorer scorer(words.vocabulary.size(), seed);
