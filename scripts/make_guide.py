@@ -254,11 +254,10 @@ def costs(guide):
 
 def phrase(stream, nouns, article, ending):
     """An article, up to two adjectives and a noun, as pairs of English and German words."""
-    adjectives = stream.sample("old:alt small:klein young:jung new:neu beautiful:schön good:gut strange:fremd big:groß"
-                               .split(), stream.choice((0, 0, 1, 1, 2)))
-    words = [("the", article)] + [tuple(word.split(":")) for word in adjectives]
-    words = [words[0]] + [(source, target + ending) for source, target in words[1:]]
-    return words + [tuple(stream.choice(nouns.split()).split(":"))]
+    known = "old:alt small:klein young:jung new:neu beautiful:schön good:gut strange:fremd big:groß".split()
+    adjectives = stream.sample(known, stream.choice((0, 0, 1, 1, 2)))
+    pairs = [("the", article)] + [tuple((word + ending).split(":")) for word in adjectives]
+    return pairs + [tuple(stream.choice(nouns.split()).split(":"))]
 
 
 def clause(stream):
