@@ -164,7 +164,7 @@ void show_gates(const InspectOptions& o) {
 
 std::vector<std::string> listed_cells(const std::string& list) {
   std::vector<std::string> out;
-  const auto known = cell_names();
+  const auto& known = cell_names();
   for (std::size_t begin = 0; begin < list.size() + 1 && !list.empty();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
     out.push_back(list.substr(begin, end - begin));

@@ -81,6 +81,7 @@ std::vector<double> weights_of(Runner& runner, std::size_t units, const Attribut
   std::vector<std::pair<double, double>> nodes{{1.0, 1.0}};
   if (options.method == AttributionMethod::kIntegrated) nodes = gauss_legendre(options.steps);
   std::vector<Factors> copies;
+  copies.reserve(nodes.size());
   for (const auto& node : nodes) copies.emplace_back(units, static_cast<float>(node.first));
   runner.run(copies, [&](std::int64_t copy, std::int64_t unit, double product) {
     out[static_cast<std::size_t>(unit)] += nodes[static_cast<std::size_t>(copy)].second * product;

@@ -28,6 +28,7 @@ std::string most_attended(const AttentionMatrix& matrix, std::size_t row) {
 
 std::vector<std::string> shown_units(const std::vector<std::string>& units) {
   std::vector<std::string> out;
+  out.reserve(units.size());
   for (const std::string& unit : units) out.push_back(shown_unit(unit));
   return out;
 }

@@ -61,7 +61,7 @@ void add_cells(std::string& out, const CellTrace::Series& series, Index unit, st
 // Adds the heat map of a unit at `y`, line by line; returns where the next one goes.
 double add_unit(std::string& out, const CellTrace::Layer& layer, Index unit, const std::vector<std::string>& texts,
                 double y) {
-  append(out, R"(<text x="0" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(name_of(layer)),
+  append(out, R"(<text x="4" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(name_of(layer)),
          unit);
   y += 18;
   for (std::size_t begin = 0; begin < texts.size();) {

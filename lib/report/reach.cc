@@ -12,7 +12,7 @@ namespace mnemo {
 namespace {
 
 double quantile_of(std::vector<double>& values, double q) {
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1) + 0.5);
+  const auto at = values.begin() + std::lround(q * static_cast<double>(values.size() - 1));
   std::nth_element(values.begin(), at, values.end());
   return *at;
 }
@@ -156,8 +156,8 @@ Findings reach_findings(const std::string& title, const std::vector<std::pair<st
   out.title = title;
   out.notes.emplace_back(
       "dh: total derivative of the loss by the output of the step that many steps before the last one, whose gradient "
-      "alone comes from above; dc: by the cell state that the next step takes over. Half-life: steps in which the "
-      "median halves.");
+      "alone comes from above; dc: by the cell state that the next step takes over. Half-life: that of the "
+      "exponential that fits the medians best, by least squares on their logarithms.");
   return out;
 }
 

@@ -151,7 +151,8 @@ void add_power_ticks(std::string& out, const Plot& plot) {
     const double at = plot.py(power);
     append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", plot.left, at,
            plot.left + plot.width, at, kGrid);
-    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">1e{:.0f}</text>)", plot.left - 6, at + 4, power);
+    append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">1e{}</text>)", plot.left - 6, at + 4,
+           std::lround(power));
   }
 }
 

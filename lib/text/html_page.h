@@ -8,10 +8,10 @@ namespace mnemo {
 
 struct PageHead {
   std::string language = "en", title;
-  std::string_view style = "";  ///< rules of this kind of page, after those of all
+  std::string_view style = {};  ///< rules of this kind of page, after those of all
   /// The page's one script, which the page's policy names by its hash, so that nothing else is run: base64 of the
   /// script's SHA-256, in the form of Content Security Policy, "sha256-...". Empty: nothing is run.
-  std::string_view script_hash = "";
+  std::string_view script_hash = {};
 };
 
 /// From the doctype to the beginning of <main>. The policy forbids requests, and scripts but the one that is named.
