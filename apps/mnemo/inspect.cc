@@ -189,27 +189,20 @@ Findings findings_of(const InspectOptions& o) {
                        "Gradients of " + o.model + " back in time", say, pool);
 }
 
-void show_findings(const InspectOptions& o) {
-  const Findings found = findings_of(o);
-  write(o, o.format == "json"   ? findings_json(found)
-           : o.format == "tsv"  ? findings_tsv(found)
-           : o.format == "svg"  ? findings_svg(found)
-           : o.format == "html" ? findings_html(found)
-                                : findings_text(found));
+std::string formatted(const InspectOptions& o, const Findings& found) {
+  return o.format == "json"   ? findings_json(found)
+         : o.format == "tsv"  ? findings_tsv(found)
+         : o.format == "svg"  ? findings_svg(found)
+         : o.format == "html" ? findings_html(found)
+                              : findings_text(found);
 }
 
-void show_attention(const InspectOptions& o) {
+Findings attention_of(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = TextModel::load(o.model);
   model->prepare(pool);
   Workspace workspace(pool);
-  const Observed observed = model->observe(o.text, workspace);
-  const Findings found = attention_findings(observed, "Attention of " + o.model);
-  write(o, o.format == "json"   ? findings_json(found)
-           : o.format == "tsv"  ? findings_tsv(found)
-           : o.format == "svg"  ? findings_svg(found)
-           : o.format == "html" ? attention_html(observed, found)
-                                : findings_text(found));
+  return attention_findings(model->observe(o.text, workspace), "Attention of " + o.model);
 }
 
 void show_attribution(const InspectOptions& o) {
@@ -227,11 +220,9 @@ void show_attribution(const InspectOptions& o) {
   const Findings findings = attribution_findings(found, o.attribution, "What weighs in the " + found.name);
   std::vector<Highlight> highlights;
   write(o,
-        o.format == "json"   ? findings_json(findings)
-        : o.format == "tsv"  ? findings_tsv(findings)
-        : o.format == "svg"  ? attribution_svg(found, findings)
-        : o.format == "html" ? attribution_html(found, findings)
-                             : attribution_text(found, findings, highlights),
+        o.format == "svg"    ? attribution_svg(found, findings)
+        : o.format == "text" ? attribution_text(found, findings, highlights)
+                             : formatted(o, findings),
         std::move(highlights));
 }
 
@@ -254,12 +245,10 @@ int run_inspect(const InspectOptions& o) {
   if (o.looks()) {
     if (o.gates)
       show_gates(o);
-    else if (o.attention)
-      show_attention(o);
-    else if (o.reads_data())
-      show_findings(o);
-    else
+    else if (!o.attribution.empty())
       show_attribution(o);
+    else
+      write(o, formatted(o, o.attention ? attention_of(o) : findings_of(o)));
     return 0;
   }
   if (o.verify) {

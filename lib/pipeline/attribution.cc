@@ -99,8 +99,9 @@ std::vector<double> deletion(Runner& runner, std::span<const std::size_t> order,
   return runner.run(copies);
 }
 
-void add_deletion(Runner& runner, std::uint64_t seed, Attribution& out) {
+void add_deletion(Runner& runner, Attribution& out) {
   constexpr std::size_t kPoints = 20;
+  constexpr std::uint64_t kSeed = 1;
   const std::size_t units = out.units.size(), points = std::min(kPoints, units);
   std::vector<std::size_t> counts, order(units);
   for (std::size_t k = 0; k <= points; ++k) {
@@ -111,7 +112,7 @@ void add_deletion(Runner& runner, std::uint64_t seed, Attribution& out) {
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return out.weights[a] > out.weights[b]; });
   out.by_weight = deletion(runner, order, counts);
   out.at_random.assign(counts.size(), 0.0);
-  RandomStream random(seed, Purpose::kAttribution);
+  RandomStream random(kSeed, Purpose::kAttribution);
   for (int draw = 0; draw < kRandomOrders; ++draw) {
     random.shuffle(order);
     const std::vector<double> values = deletion(runner, order, counts);
@@ -158,7 +159,7 @@ Attribution attribute(Attributed& attributed, const AttributionOptions& options,
   out.value = runner.run_one(Factors(out.units.size(), 1.0f));
   out.baseline = runner.run_one(Factors(out.units.size(), 0.0f));
   out.weights = weights_of(runner, out.units.size(), options, out.value);
-  if (options.deletion) add_deletion(runner, options.seed, out);
+  if (options.deletion) add_deletion(runner, out);
   return out;
 }
 

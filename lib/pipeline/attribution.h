@@ -41,9 +41,8 @@ std::optional<AttributionMethod> attribution_method(const std::string& name);
 
 struct AttributionOptions {
   AttributionMethod method = AttributionMethod::kIntegrated;
-  int steps = 50;          ///< of the quadrature
-  bool deletion = true;    ///< whether the deletion curve is made
-  std::uint64_t seed = 1;  ///< of the random orders
+  int steps = 50;        ///< of the quadrature
+  bool deletion = true;  ///< whether the deletion curve is made
 };
 
 Attribution attribute(Attributed& attributed, const AttributionOptions& options, ThreadPool& pool);

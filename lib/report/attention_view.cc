@@ -59,16 +59,4 @@ Findings attention_findings(const Observed& observed, const std::string& title) 
   return out;
 }
 
-std::string attention_html(const Observed& observed, const Findings& findings) {
-  Findings page = findings;
-  page.drawings.clear();
-  std::string out = findings_html(page, kWeightTableStyle);
-  std::string tables;
-  for (const AttentionMatrix& matrix : observed.attention)
-    tables += weight_table(shown_units(matrix.rows), shown_units(matrix.columns), matrix.shares);
-  constexpr std::string_view kHeading = "</h1>";
-  out.insert(out.find(kHeading) + kHeading.size(), tables);
-  return out;
-}
-
 }  // namespace mnemo

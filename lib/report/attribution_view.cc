@@ -28,11 +28,26 @@ bool needs_blanks(const std::vector<std::string>& units) {
          std::ranges::none_of(units, [](const std::string& unit) { return unit == " "; });
 }
 
+// The units in colour for a page.
+std::string coloured_units(const std::vector<std::string>& units, const std::vector<double>& weights) {
+  const double largest = largest_weight(weights);
+  const bool blanks = needs_blanks(units);
+  std::string out = R"(<p class="text" dir="auto">)";
+  for (std::size_t t = 0; t < units.size(); ++t) {
+    const double share = weights[t] / largest;
+    append(out, R"x({}<span style="background:rgba({},{:.2f})" title="{:+.4f}">{}</span>)x", t > 0 && blanks ? " " : "",
+           share > 0 ? "214,69,61" : "59,130,196", 0.75 * std::abs(share), weights[t],
+           escape_html(shown_unit(units[t])));
+  }
+  return out + "</p>";
+}
+
 }  // namespace
 
 Findings attribution_findings(const Attribution& a, const std::string& method, const std::string& title) {
   Findings out;
   out.title = title;
+  out.lead = coloured_units(a.units, a.weights);
   Findings::Table table{"Weights of the units for the " + a.name, {"unit", "place", "weight"}, {}};
   out.data = {"", {"place", "unit", "weight"}, {}};
   std::vector<std::size_t> order(a.units.size());
@@ -86,26 +101,6 @@ std::string attribution_text(const Attribution& a, const Findings& findings, std
     out += unit;
   }
   return out + "\n\n" + findings_text(findings);
-}
-
-std::string coloured_units(const std::vector<std::string>& units, const std::vector<double>& weights) {
-  const double largest = largest_weight(weights);
-  const bool blanks = needs_blanks(units);
-  std::string out = R"(<p class="text" dir="auto">)";
-  for (std::size_t t = 0; t < units.size(); ++t) {
-    const double share = weights[t] / largest;
-    append(out, R"x({}<span style="background:rgba({},{:.2f})" title="{:+.4f}">{}</span>)x", t > 0 && blanks ? " " : "",
-           share > 0 ? "214,69,61" : "59,130,196", 0.75 * std::abs(share), weights[t],
-           escape_html(shown_unit(units[t])));
-  }
-  return out + "</p>";
-}
-
-std::string attribution_html(const Attribution& a, const Findings& findings) {
-  std::string page = findings_html(findings);
-  const std::string heading = "</h1>";
-  page.insert(page.find(heading) + heading.size(), coloured_units(a.units, a.weights));
-  return page;
 }
 
 std::string attribution_svg(const Attribution& a, const Findings& findings) {

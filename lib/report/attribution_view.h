@@ -17,11 +17,7 @@ Findings attribution_findings(const Attribution& attribution, const std::string&
 std::string attribution_text(const Attribution& attribution, const Findings& findings,
                              std::vector<Highlight>& highlights);
 
-/// The page of the findings with the coloured text first.
-std::string attribution_html(const Attribution& attribution, const Findings& findings);
+/// The coloured text above the drawings.
 std::string attribution_svg(const Attribution& attribution, const Findings& findings);
-
-/// A text's units in colour for a page.
-std::string coloured_units(const std::vector<std::string>& units, const std::vector<double>& weights);
 
 }  // namespace mnemo

@@ -85,13 +85,14 @@ std::string findings_svg(const Findings& findings) {
   return svg_file(width, y, findings.title, content);
 }
 
-std::string findings_html(const Findings& findings, std::string_view style) {
-  std::string out = page_head({.title = findings.title, .style = style});
-  append(out, "<h1>{}</h1>", escape_html(findings.title));
+std::string findings_html(const Findings& findings) {
+  std::string out = page_head({.title = findings.title});
+  append(out, "<h1>{}</h1>{}", escape_html(findings.title), findings.lead);
   for (const std::string& note : findings.notes) append(out, "<p>{}</p>", escape_html(note));
   out += R"(<div class="charts">)";
   for (const Findings::Drawing& drawing : findings.drawings)
-    append(out, "<figure><h3>{}</h3>{}</figure>", escape_html(drawing.title), drawing.svg);
+    append(out, "<figure{}><h3>{}</h3>{}</figure>", drawing.scrolls ? R"( class="scroll")" : "",
+           escape_html(drawing.title), drawing.svg);
   out += "</div>";
   for (const Findings::Table& table : findings.tables) add_html_table(out, table);
   out += kPageEnd;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -18,9 +17,11 @@ struct Findings {
   struct Drawing {
     std::string title, svg;  ///< as the functions of report/svg.h make it
     double width = 0, height = 0;
+    bool scrolls = false;  ///< on a page narrower than it, instead of becoming smaller
   };
 
   std::string title;
+  std::string lead = {};           ///< HTML that a page begins with
   std::vector<std::string> notes;  ///< sentences that say what was found
   std::vector<Table> tables;       ///< to be read
   Table data;                      ///< all values, for other programs
@@ -32,7 +33,6 @@ std::string findings_text(const Findings& findings);
 std::string findings_tsv(const Findings& findings);
 std::string findings_json(const Findings& findings);
 std::string findings_svg(const Findings& findings);
-/// `style`: rules beside those of all pages.
-std::string findings_html(const Findings& findings, std::string_view style = "");
+std::string findings_html(const Findings& findings);
 
 }  // namespace mnemo

@@ -339,7 +339,7 @@ Findings::Drawing svg_weights(const std::string& title, const std::vector<std::s
   }
   const double width = left + kCell * static_cast<double>(columns.size()) + 0.65 * widest(columns) + 8,
                height = top + kCell * static_cast<double>(rows.size()) + 8;
-  return {title, svg(width, height, title, content), width, height};
+  return {title, svg(width, height, title, content), width, height, true};
 }
 
 std::string svg_confusion_matrix(const std::map<std::pair<std::int32_t, std::int32_t>, std::int64_t>& confusion,

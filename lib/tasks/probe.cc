@@ -1,9 +1,9 @@
 #include "tasks/probe.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/temporary_folder.h"
 #include "config/options.h"
 #include "nn/cell_trace.h"
 #include "pipeline/stored_model.h"
@@ -55,27 +55,6 @@ void merge(const GradientTrace& from, GradientTrace& to) {
     to.layers[l].c.insert(to.layers[l].c.end(), from.layers[l].c.begin(), from.layers[l].c.end());
   }
 }
-
-// A folder for one run, which goes with it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "mnemo-beside-XXXXXX").string();
-    if (!mkdtemp(name.data())) fail("{}: cannot be made", name);
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 }  // namespace
 

@@ -180,6 +180,7 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   refused({f.path("none.tsv"), "--saturation"}, 1, "none.tsv");
   write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
   refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
+  refused({f.path("strange.tsv"), "--context"}, 1, "labels that the model does not know: 1");
 }
 
 TEST_CASE("inspect --attribution weighs the units of a text, and integrated gradients add up to the difference") {
@@ -209,7 +210,8 @@ TEST_CASE("inspect --attribution weighs the units of a text, and integrated grad
   CHECK(std::abs(curve["at_random"][4].get<double>() - integrated["baseline"].get<double>()) < 1e-5);
   const std::string label = integrated["target"].get<std::string>() == "logit of pos" ? "neg" : "pos";
   const Outcome other = f.mnemo({"inspect", model, "--attribution", "gradient", "--text", "fine", "--label", label});
-  CHECK((other.code == 0) == (other.out.find("logit of " + label) != std::string::npos));
+  REQUIRE(other.code == 0);
+  CHECK(other.out.find("logit of " + label) != std::string::npos);
   const auto refused = [&](std::vector<std::string> more, const std::string& message) {
     more.insert(more.begin(), {"inspect", model, "--attribution", "gradient"});
     const Outcome o = f.mnemo(more);

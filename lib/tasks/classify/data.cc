@@ -101,6 +101,12 @@ TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>&
   return out;
 }
 
+TextGold known_labels(const LabelledTexts& texts, const std::vector<std::string>& labels) {
+  TextGold out = gold_labels(texts, labels);
+  if (out.unseen > 0) fail("labels that the model does not know: {}, the first {}", out.unseen, out.first_unseen);
+  return out;
+}
+
 void report_unseen(const TextGold& gold, const std::string& what, const Log& log) {
   if (gold.unseen > 0)
     log(fmt::format("{}: labels that do not occur in train and so count as missed: {}, the first {}", what, gold.unseen,

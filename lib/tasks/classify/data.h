@@ -51,6 +51,8 @@ struct TextGold {
   std::string first_unseen;                     ///< name and place of the first one
 };
 TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
+/// The same where all labels must be the model's. Throws Error for others.
+TextGold known_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
 /// Reports how many there are and where the first is; nothing if there is none.
 void report_unseen(const TextGold& gold, const std::string& what, const Log& log);
 

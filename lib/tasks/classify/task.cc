@@ -64,8 +64,7 @@ class ClassifyTask : public Task {
   std::unique_ptr<TaskData> data_of(const TextModel& model, std::unique_ptr<Dataset> train) const override {
     const auto& classifier = static_cast<const TextClassifier&>(model);
     const auto& texts = static_cast<const LabelledTexts&>(*train);
-    if (const TextGold gold = gold_labels(texts, classifier.labels()); gold.unseen > 0)
-      fail("labels that the model does not know: {}, the first {}", gold.unseen, gold.first_unseen);
+    known_labels(texts, classifier.labels());
     auto out = std::make_unique<ClassificationData>(classifier.labels());
     out->dev = texts.select({});
     out->test = texts.select({});

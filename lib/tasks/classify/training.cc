@@ -195,7 +195,7 @@ Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts) {
 std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
                                           const ContextRequest& request, ThreadPool& pool) {
   const std::int64_t count = std::min(request.most, texts.size());
-  const auto gold = gold_labels(texts, model.labels()).gold;
+  const auto gold = known_labels(texts, model.labels()).gold;
   Corpus corpus;
   EncodedText encoded;
   std::vector<std::int64_t> chosen;
@@ -216,9 +216,8 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
     double loss = 0;
     const auto& ids = gold[static_cast<std::size_t>(chosen[i])];
     for (const std::int32_t id : ids)
-      if (id < std::ssize(model.labels()))
-        loss -= std::log(std::max(1e-30, static_cast<double>(p[i * labels + static_cast<std::size_t>(id)]))) /
-                static_cast<double>(ids.size());
+      loss -= std::log(std::max(1e-30, static_cast<double>(p[i * labels + static_cast<std::size_t>(id)]))) /
+              static_cast<double>(ids.size());
     out.push_back(loss);
   }
   return out;
