@@ -411,7 +411,7 @@ TEST_CASE("packed int8 holds the integers of each value and the sum of each colu
         std::int32_t sum = 0;
         for (Index i = 0; i < k; ++i) {
           const std::int8_t integer = integers[i] = int8_value(turned[j * k + i], scale);
-          const char* panel = reinterpret_cast<const char*>(columns.panel(j / columns.width));
+          const auto* panel = reinterpret_cast<const std::int8_t*>(columns.panel(j / columns.width));
           CHECK(panel[(i / 4 * columns.width + j % columns.width) * 4 + i % 4] == integer);
           sum += integer;
         }
