@@ -22,8 +22,10 @@
 #include "pipeline/text_model.h"
 #include "report/attention_view.h"
 #include "report/attribution_view.h"
+#include "report/found_units.h"
 #include "report/gates.h"
 #include "report/gates_page.h"
+#include "tasks/find.h"
 #include "tasks/probe.h"
 #include "text/utf8.h"
 
@@ -38,13 +40,14 @@ struct InspectOptions {
   bool verify = false, gates = false, attention = false, saturation = false, gradient_flow = false, context = false;
   std::string text;
   DataOptions input;
+  std::string find;
   Index places = 500, longest = 100;
   std::string beside;
   Index epochs = 0;
   std::string attribution, label;
   std::optional<int> place;
 
-  bool reads_data() const { return saturation || gradient_flow || context; }
+  bool reads_data() const { return saturation || gradient_flow || context || !find.empty(); }
   bool reads_text() const { return gates || attention || !attribution.empty(); }
   bool looks() const { return reads_text() || reads_data(); }
   std::optional<int> layer;
@@ -184,17 +187,24 @@ Findings findings_of(const InspectOptions& o) {
   auto data = task_of(*model).open(open_request(o.data, o.input, "data"), *model);
   if (o.saturation)
     return saturation_over(*model, std::move(data), o.places * o.longest, pool).findings("Saturation of " + o.model);
+  if (!o.find.empty()) {
+    const FoundUnits found = find_units(*model, *data, UnitProperty(o.find), {o.places, o.longest}, pool);
+    return found_findings(found, "Units of " + o.model + " that follow " + found.property);
+  }
   if (o.context) return context_use(*model, *data, o.places, o.longest, "Context that " + o.model + " uses", pool);
   return gradient_flow(*model, std::move(data), o.places, o.longest, {listed_cells(o.beside), o.epochs},
                        "Gradients of " + o.model + " back in time", say, pool);
 }
 
-std::string formatted(const InspectOptions& o, const Findings& found) {
-  return o.format == "json"   ? findings_json(found)
-         : o.format == "tsv"  ? findings_tsv(found)
-         : o.format == "svg"  ? findings_svg(found)
-         : o.format == "html" ? findings_html(found)
-                              : findings_text(found);
+void write(const InspectOptions& o, const Findings& found) {
+  std::vector<Highlight> highlights;
+  write(o,
+        o.format == "json"   ? findings_json(found)
+        : o.format == "tsv"  ? findings_tsv(found)
+        : o.format == "svg"  ? findings_svg(found)
+        : o.format == "html" ? findings_html(found)
+                             : findings_text(found, highlights),
+        std::move(highlights));
 }
 
 Findings attention_of(const InspectOptions& o) {
@@ -205,7 +215,7 @@ Findings attention_of(const InspectOptions& o) {
   return attention_findings(model->observe(o.text, workspace), "Attention of " + o.model);
 }
 
-void show_attribution(const InspectOptions& o) {
+Findings attribution_of(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = load_without_noise(o.model);
   model->prepare(pool);
@@ -217,13 +227,7 @@ void show_attribution(const InspectOptions& o) {
   AttributionOptions options;
   options.method = *attribution_method(o.attribution);
   const Attribution found = attribute(*attributed, options, pool);
-  const Findings findings = attribution_findings(found, o.attribution, "What weighs in the " + found.name);
-  std::vector<Highlight> highlights;
-  write(o,
-        o.format == "svg"    ? attribution_svg(found, findings)
-        : o.format == "text" ? attribution_text(found, findings, highlights)
-                             : formatted(o, findings),
-        std::move(highlights));
+  return attribution_findings(found, o.attribution, "What weighs in the " + found.name);
 }
 
 void check_options(const InspectOptions& o) {
@@ -234,9 +238,10 @@ void check_options(const InspectOptions& o) {
     throw UsageError(fmt::format("--format {}: only with an option that looks inside", o.format));
   if (!o.looks() && !o.output.empty()) throw UsageError("--output: only with an option that looks inside");
   if (o.reads_data() && o.data.empty())
-    throw UsageError("--saturation, --gradient-flow and --context need DATA, a file or - for standard input");
+    throw UsageError("--saturation, --find, --gradient-flow and --context need DATA, a file or - for standard input");
   if (!o.reads_data() && !o.data.empty())
-    throw UsageError(fmt::format("{}: DATA needs --saturation, --gradient-flow or --context", escaped(o.data)));
+    throw UsageError(fmt::format("{}: DATA needs --saturation, --find, --gradient-flow or --context", escaped(o.data)));
+  if (!o.find.empty()) UnitProperty{o.find};
   if (find_invalid_utf8(o.text)) throw UsageError("--text: is not valid UTF-8");
 }
 
@@ -245,10 +250,8 @@ int run_inspect(const InspectOptions& o) {
   if (o.looks()) {
     if (o.gates)
       show_gates(o);
-    else if (!o.attribution.empty())
-      show_attribution(o);
     else
-      write(o, formatted(o, o.attention ? attention_of(o) : findings_of(o)));
+      write(o, !o.attribution.empty() ? attribution_of(o) : o.attention ? attention_of(o) : findings_of(o));
     return 0;
   }
   if (o.verify) {
@@ -264,6 +267,11 @@ int run_inspect(const InspectOptions& o) {
 void add_data_views(Command& command, InspectOptions& o) {
   command.group("Data");
   command.flag("--saturation", &o.saturation, "How often the gates of each unit are below 0.1 and above 0.9")
+      .excludes({"--verify", "--find", "--gradient-flow", "--context"});
+  command
+      .option("--find", "PROPERTY", &o.find,
+              "The units that follow a property best: brackets or quotes (being inside), position, label:X, or regex:R")
+      .by_default("none")
       .excludes({"--verify", "--gradient-flow", "--context"});
   command
       .flag("--gradient-flow", &o.gradient_flow,
@@ -282,7 +290,10 @@ void add_data_views(Command& command, InspectOptions& o) {
             "The loss by how many of the last units are read, of language models and classifiers")
       .excludes({"--verify"});
   command.option("--places", "N", &o.places, "Texts or, of a stream, places that are looked at").range(1, 1e9);
-  command.option("--longest", "N", &o.longest, "The longest lag or context, in units").range(2, 1e6);
+  command
+      .option("--longest", "N", &o.longest,
+              "The longest lag or context in units, or how many units of each text --find looks at")
+      .range(2, 1e6);
   add_data_options(command, o.input, kDataFormats, "that of the model's training data");
 }
 
@@ -302,7 +313,7 @@ void add_inspect(Command& program) {
       .by_default("none");
   command.group("Cells");
   command.flag("--gates", &o->gates, "Show gates and states of the recurrent layers at every unit of --text")
-      .excludes({"--verify", "--saturation", "--gradient-flow", "--context", "--attribution"});
+      .excludes({"--verify", "--saturation", "--find", "--gradient-flow", "--context", "--attribution"});
   command.option("--text", "TEXT", &o->text, "What the model reads");
   command.option("--layer", "L", &o->layer, "Only this layer, from 0 on").range(0, 1e9).needs("--gates");
   command.option("--unit", "U", &o->units, "Only this unit of a layer, from 0 on; may be given repeatedly")
@@ -312,13 +323,13 @@ void add_inspect(Command& program) {
   command
       .flag("--attention", &o->attention,
             "What a translator's units, or a classifier that pools by attention, attend to in --text")
-      .excludes({"--verify", "--gates", "--attribution", "--saturation", "--gradient-flow", "--context"});
+      .excludes({"--verify", "--gates", "--attribution", "--saturation", "--find", "--gradient-flow", "--context"});
   command
       .option("--attribution", "METHOD", &o->attribution,
               "How much each unit of --text weighs: gradient times input, integrated gradients, or occlusion")
       .one_of({"gradient", "integrated", "occlusion"})
       .by_default("none")
-      .excludes({"--verify", "--saturation", "--gradient-flow", "--context"});
+      .excludes({"--verify", "--saturation", "--find", "--gradient-flow", "--context"});
   command.option("--label", "L", &o->label, "Of a classifier: the label whose logit is asked about")
       .by_default("the most probable")
       .needs("--attribution");

@@ -27,6 +27,7 @@ enum class Purpose : std::uint32_t {
   kMemory = 12,
   kChrono = 13,
   kAttribution = 14,
+  kPermutation = 15,
 };
 
 /// The Philox 4x32-10 block function.

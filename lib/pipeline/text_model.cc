@@ -94,6 +94,12 @@ std::vector<std::string> units_of(std::string_view text, const Tokens& tokens) {
   return out;
 }
 
+std::vector<std::pair<std::size_t, std::size_t>> places_of(const Tokens& tokens) {
+  std::vector<std::pair<std::size_t, std::size_t>> out;
+  for (std::size_t i = 0; i < tokens.size(); ++i) out.emplace_back(tokens.begin(i), tokens.end(i));
+  return out;
+}
+
 void check_has_units(std::size_t units) {
   if (units == 0) fail("the text has no units");
 }

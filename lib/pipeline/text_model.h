@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -127,6 +128,9 @@ std::unique_ptr<Model> model_as(std::unique_ptr<TextModel> model) {
 
 /// The units of a text in its own characters.
 std::vector<std::string> units_of(std::string_view text, const Tokens& tokens);
+
+/// Their bytes [begin, end).
+std::vector<std::pair<std::size_t, std::size_t>> places_of(const Tokens& tokens);
 
 /// Throws Error for a text that has no units.
 void check_has_units(std::size_t units);

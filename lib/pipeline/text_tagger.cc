@@ -494,17 +494,21 @@ Sentence TextTagger::add_record(const Json& record, std::size_t number, const Se
 }
 
 Observed TextTagger::observe(const std::string& text, Workspace& workspace) const {
-  Observed out;
   TaggerCorpus corpus;
-  const Sentence sentence = add_record({{"text", text}}, 1, record_options(), corpus);
-  check_has_units(sentence.tokens.size());
+  Sentence sentence = add_record({{"text", text}}, 1, record_options(), corpus);
+  return observe(corpus, std::move(sentence.tokens), workspace);
+}
+
+Observed TextTagger::observe(const TaggerCorpus& corpus, std::vector<std::string> tokens, Workspace& workspace) const {
+  Observed out;
+  check_has_units(tokens.size());
   const std::vector<std::int64_t> only{0};
   const TaggerBatch input = batch(corpus, only, {});
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;
   network().forward(tape, input);
-  out.units["rnn"] = sentence.tokens;
+  out.units["rnn"] = std::move(tokens);
   out.keep_networks_with_units();
   return out;
 }

@@ -236,7 +236,7 @@ Observed TextTranslator::observe(const std::string& text, Workspace& workspace) 
   pair.target.push_back(end_);
   // The decoder reads the unit before each of those that it predicts.
   std::vector<std::string> read{std::string(kEnd)};
-  for (const auto& [begin, end] : best.places) read.push_back(best.text.substr(begin, end - begin));
+  for (const std::int32_t id : best.units) read.emplace_back(target_.vocabulary.text(id));
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;

@@ -3,51 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
-#include "base/shown.h"
-#include "report/append.h"
-#include "report/gates.h"
 #include "report/html_report.h"
 #include "report/svg.h"
-#include "text/html.h"
 
 namespace mnemo {
-namespace {
-
-double largest_weight(const std::vector<double>& weights) {
-  double largest = 1e-30;
-  for (const double weight : weights) largest = std::max(largest, std::abs(weight));
-  return largest;
-}
-
-// Whether blanks are to stand between units: not if all are single characters or carry their blanks.
-bool needs_blanks(const std::vector<std::string>& units) {
-  return std::ranges::any_of(units, [](const std::string& unit) { return columns_of(unit) > 2; }) &&
-         std::ranges::none_of(units, [](const std::string& unit) { return unit == " "; });
-}
-
-// The units in colour for a page.
-std::string coloured_units(const std::vector<std::string>& units, const std::vector<double>& weights) {
-  const double largest = largest_weight(weights);
-  const bool blanks = needs_blanks(units);
-  std::string out = R"(<p class="text" dir="auto">)";
-  for (std::size_t t = 0; t < units.size(); ++t) {
-    const double share = weights[t] / largest;
-    append(out, R"x({}<span style="background:rgba({},{:.2f})" title="{:+.4f}">{}</span>)x", t > 0 && blanks ? " " : "",
-           share > 0 ? "214,69,61" : "59,130,196", 0.75 * std::abs(share), weights[t],
-           escape_html(shown_unit(units[t])));
-  }
-  return out + "</p>";
-}
-
-}  // namespace
-
 Findings attribution_findings(const Attribution& a, const std::string& method, const std::string& title) {
   Findings out;
   out.title = title;
-  out.lead = coloured_units(a.units, a.weights);
+  out.coloured = coloured_units(a.units, a.weights);
   Findings::Table table{"Weights of the units for the " + a.name, {"unit", "place", "weight"}, {}};
   out.data = {"", {"place", "unit", "weight"}, {}};
   std::vector<std::size_t> order(a.units.size());
@@ -86,46 +51,6 @@ Findings attribution_findings(const Attribution& a, const std::string& method, c
       {"value", a.value}, {"baseline", a.baseline},
       {"gap", a.gap()},   {"deletion", {{"share", a.deleted}, {"by_weight", a.by_weight}, {"at_random", a.at_random}}}};
   return out;
-}
-
-std::string attribution_text(const Attribution& a, const Findings& findings, std::vector<Highlight>& highlights) {
-  const double largest = largest_weight(a.weights);
-  const bool blanks = needs_blanks(a.units);
-  std::string out;
-  for (std::size_t t = 0; t < a.units.size(); ++t) {
-    if (t > 0 && blanks) out += " ";
-    const std::string unit = shown_unit(a.units[t]);
-    if (const double share = a.weights[t] / largest; std::abs(share) > 0.2)
-      highlights.push_back(
-          {out.size(), out.size() + unit.size(), (share > 0 ? 31 : 34) + (std::abs(share) > 0.6 ? 10 : 0)});
-    out += unit;
-  }
-  return out + "\n\n" + findings_text(findings);
-}
-
-std::string attribution_svg(const Attribution& a, const Findings& findings) {
-  constexpr double kWidth = 900, kLine = 24;
-  const double largest = largest_weight(a.weights), gap = needs_blanks(a.units) ? 6 : 0;
-  std::string content;
-  double x = 4, y = kLine;
-  for (std::size_t t = 0; t < a.units.size(); ++t) {
-    const std::string unit = shown_unit(a.units[t]);
-    const double width = 8.5 * static_cast<double>(columns_of(unit)) + 4, share = a.weights[t] / largest;
-    if (x + width > kWidth) x = 4, y += kLine;
-    append(
-        content,
-        R"(<rect x="{:.0f}" y="{:.0f}" width="{:.0f}" height="18" fill="{}" fill-opacity="{:.2f}"><title>{:+.4f}</title>)"
-        R"(</rect><text x="{:.1f}" y="{:.0f}" text-anchor="middle" font-size="13">{}</text>)",
-        x, y - 14, width, share > 0 ? "#d6453d" : "#3b82c4", 0.75 * std::abs(share), a.weights[t], x + width / 2, y,
-        escape_html(unit));
-    x += width + gap;
-  }
-  y += kLine;
-  for (const Findings::Drawing& drawing : findings.drawings) {
-    append(content, R"svg(<g transform="translate(0 {:.0f})">{}</g>)svg", y, drawing.svg);
-    y += drawing.height;
-  }
-  return svg_file(kWidth, y, a.name, content);
 }
 
 }  // namespace mnemo

@@ -50,8 +50,9 @@ void add_html_table(std::string& out, const Findings::Table& table) {
 
 }  // namespace
 
-std::string findings_text(const Findings& findings) {
+std::string findings_text(const Findings& findings, std::vector<Highlight>& highlights) {
   std::string out;
+  if (findings.coloured) out = coloured_lines(*findings.coloured, highlights) + "\n";
   for (const Findings::Table& table : findings.tables) append(out, "{}\n{}\n", escaped(table.title), aligned(table));
   for (const std::string& note : findings.notes) append(out, "{}\n", escaped(note));
   return out;
@@ -76,6 +77,7 @@ std::string findings_svg(const Findings& findings) {
   constexpr double kTitle = 20;
   std::string content;
   double width = 0, y = 0;
+  if (findings.coloured) content = coloured_svg(*findings.coloured, y), width = kColouredWidth;
   for (const Findings::Drawing& drawing : findings.drawings) {
     append(content, R"(<text x="4" y="{:.0f}" font-weight="600">{}</text>)", y + 14, escape_html(drawing.title));
     append(content, R"svg(<g transform="translate(0 {:.0f})">{}</g>)svg", y + kTitle, drawing.svg);
@@ -87,7 +89,7 @@ std::string findings_svg(const Findings& findings) {
 
 std::string findings_html(const Findings& findings) {
   std::string out = page_head({.title = findings.title});
-  append(out, "<h1>{}</h1>{}", escape_html(findings.title), findings.lead);
+  append(out, "<h1>{}</h1>{}", escape_html(findings.title), findings.coloured ? coloured_html(*findings.coloured) : "");
   for (const std::string& note : findings.notes) append(out, "<p>{}</p>", escape_html(note));
   out += R"(<div class="charts">)";
   for (const Findings::Drawing& drawing : findings.drawings)

@@ -1,10 +1,13 @@
 // What an inspection found, and its output as text, rows, JSON, a drawing or a page.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/highlight.h"
 #include "base/json.h"
+#include "report/coloured_text.h"
 
 namespace mnemo {
 
@@ -21,15 +24,16 @@ struct Findings {
   };
 
   std::string title;
-  std::string lead = {};           ///< HTML that a page begins with
-  std::vector<std::string> notes;  ///< sentences that say what was found
-  std::vector<Table> tables;       ///< to be read
-  Table data;                      ///< all values, for other programs
+  std::optional<ColouredText> coloured = {};  ///< what the output begins with
+  std::vector<std::string> notes;             ///< sentences that say what was found
+  std::vector<Table> tables;                  ///< to be read
+  Table data;                                 ///< all values, for other programs
   std::vector<Drawing> drawings;
   Json json;
 };
 
-std::string findings_text(const Findings& findings);
+/// For a terminal, with its colours.
+std::string findings_text(const Findings& findings, std::vector<Highlight>& highlights);
 std::string findings_tsv(const Findings& findings);
 std::string findings_json(const Findings& findings);
 std::string findings_svg(const Findings& findings);

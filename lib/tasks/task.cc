@@ -37,4 +37,11 @@ std::vector<double> Task::losses_with_context(const TextModel&, const Dataset&, 
   throw UsageError(fmt::format("--context: not for {}", traits().model));
 }
 
+std::vector<std::int64_t> evenly_spread(std::int64_t most, std::int64_t size) {
+  std::vector<std::int64_t> out;
+  const std::int64_t count = std::min(most, size);
+  for (std::int64_t i = 0; i < count; ++i) out.push_back(i * size / count);
+  return out;
+}
+
 }  // namespace mnemo

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "base/thread_pool.h"
 #include "config/config.h"
 #include "pipeline/adaptation.h"
+#include "pipeline/reading.h"
 #include "pipeline/text_model.h"
 #include "report/report.h"
 #include "tasks/dataset.h"
@@ -109,6 +111,13 @@ struct ContextRequest {
   std::int64_t most = 1;     ///< places, evenly spread
 };
 
+/// Which part of the data a model reads for whoever looks at its layers.
+struct ReadingRequest {
+  std::int64_t texts = 1;    ///< evenly spread over the data
+  std::int64_t longest = 1;  ///< units; of a stream, its beginning is read: `texts` times as many
+};
+using UseReading = std::function<void(Reading&& reading)>;
+
 class Draft;
 struct PartFiles;
 
@@ -152,9 +161,15 @@ class Task {
   /// nats. Throws UsageError for tasks whose answers belong to every unit of a text.
   virtual std::vector<double> losses_with_context(const TextModel& model, const Dataset& data,
                                                   const ContextRequest& request, ThreadPool& pool) const;
+  /// Calls `use` with texts of the data as the model reads them, in order. Texts without units are left out.
+  virtual void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request,
+                            ThreadPool& pool, const UseReading& use) const = 0;
   /// Encodes and answers all records, for the rate that quantisation reports; returns the number of `traits().counted`.
   virtual std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const = 0;
 };
+
+/// Indices of at most `most` of `size` records, evenly spread.
+std::vector<std::int64_t> evenly_spread(std::int64_t most, std::int64_t size);
 
 /// Throws UsageError for a format of --format-in, empty for none, that is not one of the task.
 void check_format(const std::string& format, const TaskTraits& traits);

@@ -198,6 +198,14 @@ bool is_decimal_digit(char32_t value) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(value)) == UTF8PROC_CATEGORY_ND;
 }
 
+bool is_opening_mark(char32_t value) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(value)) == UTF8PROC_CATEGORY_PS;
+}
+
+bool is_closing_mark(char32_t value) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(value)) == UTF8PROC_CATEGORY_PE;
+}
+
 std::string to_lower(std::string_view text) {
   return map_code_points(text, [](char32_t c) { return to_lower(c); });
 }

@@ -41,6 +41,10 @@ char32_t to_lower(char32_t value);
 /// True for Unicode's decimal digits (category Nd): 0-9, and those of other scripts, full-width ones included.
 bool is_decimal_digit(char32_t value);
 
+/// True for the opening marks of pairs such as brackets (category Ps), and for the closing ones (Pe).
+bool is_opening_mark(char32_t value);
+bool is_closing_mark(char32_t value);
+
 /// `to_lower` of each code point of valid UTF-8.
 std::string to_lower(std::string_view text);
 

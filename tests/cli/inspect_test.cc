@@ -1,10 +1,12 @@
-// inspect --gates: the cells of every kind of model at work on a text.
+// inspect: looking at a model at work, on one text and on data.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "tests/cli/fixture.h"
 
 namespace {
@@ -150,12 +152,97 @@ TEST_CASE("inspect DATA shows saturation, gradients back in time and the context
   REQUIRE(context["losses"].size() == 4);
   CHECK(context["losses"][3]["above"] == 0.0);
   CHECK(found({"--context", "--longest", "8", "-f", "svg"}).starts_with("<svg"));
-  for (const char* view : {"--saturation", "--gradient-flow", "--context"}) {
+  for (const std::string view : {"--saturation", "--gradient-flow", "--context", "--find=regex:fine"}) {
     const std::string page = found({view, "--longest", "4", "-f", "html"});
     CHECK(page.starts_with("<!DOCTYPE html>"));
     CHECK(page.find("<script") == std::string::npos);
     CHECK(page.find("http://") == std::string::npos);
   }
+}
+
+TEST_CASE(
+    "inspect --find names a cell of a character model that is in one state inside brackets and in another outside") {
+  const TemporaryFolder folder;
+  const std::string data = folder / "train.txt", config = folder / "c.json";
+  mnemo::RandomStream random(1, mnemo::Purpose::kTest, 23);
+  std::string text;
+  for (int line = 0; line < 3000; ++line) {
+    bool inside = false;
+    for (int i = 0; i < 30; ++i) {
+      const double draw = random.uniform();
+      const bool mark = draw < (inside ? 0.15 : 0.1);
+      text += mark ? (inside ? ')' : '(') : "abcde "[random.below(6)];
+      inside = inside != mark;
+    }
+    text += inside ? ")\n" : "\n";
+  }
+  write_text(data, text);
+  write_text(config, R"({"task": "generate", "data": {"train": "train.txt", "dev_fraction": 0.1},
+ "text": {"unit": "char"}, "model": {"embedding": 16, "hidden": 32, "dropout": 0},
+ "training": {"epochs": 6, "batch_size": 32, "bptt": 64, "learning_rate": 0.01}})");
+  const auto program = [&](const std::vector<std::string>& arguments) { return run(arguments, folder.path()); };
+  REQUIRE(program({"train", config, "--set", "output.dir=" + folder / "run"}).code == 0);
+  std::vector<std::string> find{"inspect", folder / "run/model.safetensors", data, "--find", "brackets", "--places",
+                                "100"};
+  const auto in = [&](const std::string& format) {
+    std::vector<std::string> all = find;
+    all.insert(all.end(), {"-f", format});
+    const Outcome o = program(all);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const InspectJson found = InspectJson::parse(in("json"));
+  REQUIRE(found["units"].size() == 64);
+  const double auc = found["units"][0]["auc"].get<double>();
+  CHECK(std::max(auc, 1 - auc) > 0.99);
+  CHECK(found["units"][0]["value"] == "c");
+  CHECK(found["units"][0]["p"] == 0.001);
+  CHECK(found["steps"].get<int>() + std::count(text.begin(), text.begin() + 10000, '(') +
+            std::count(text.begin(), text.begin() + 10000, ')') ==
+        10000);
+  CHECK(lines_of(in("tsv")).size() == 65);
+  CHECK(in("text").starts_with(text.substr(0, 29)));
+  CHECK(in("svg").starts_with("<svg"));
+  CHECK(in("html").find("rgba(214,69,61") != std::string::npos);
+  // Whether a line's end follows is nothing that brackets tell.
+  find[4] = "position";
+  for (const auto& unit : InspectJson::parse(in("json"))["units"]) CHECK(std::abs(unit["rho"].get<double>()) < 0.5);
+}
+
+TEST_CASE("inspect --find label names states that follow a text's label, and none where labels are shuffled") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  const auto found = [&](const std::string& data) {
+    const Outcome o = f.mnemo({"inspect", model, f.path(data), "--find", "label:pos", "-f", "json"});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return InspectJson::parse(o.out);
+  };
+  CHECK(found("train.tsv")["found"].get<int>() > 0);
+  const std::string data = f.bytes("train.tsv");
+  int named = 0;
+  for (std::uint64_t round = 0; round < 20; ++round) {
+    std::vector<std::string> labels, texts;
+    for (const std::string& line : lines_of(data)) {
+      labels.push_back(line.substr(0, 4));
+      texts.push_back(line.substr(4));
+    }
+    mnemo::RandomStream(round, mnemo::Purpose::kTest, 24).shuffle(labels);
+    std::string shuffled;
+    for (std::size_t i = 0; i < texts.size(); ++i) shuffled += labels[i] + texts[i] + "\n";
+    write_text(f.path("shuffled.tsv"), shuffled);
+    named += found("shuffled.tsv")["found"] == 0 ? 0 : 1;
+  }
+  // Binomial with 20 draws of 5%: more than 4 has a probability of 0.3%.
+  CHECK(named <= 4);
+  const auto refused = [&](const std::string& property, int code, const std::string& message) {
+    check_fails(f.mnemo({"inspect", model, f.path("train.tsv"), "--find", property}), code, message);
+  };
+  refused("label:neutral", 1, "0 of 140 units have the property (label neutral)");
+  refused("quotes", 1, "expected some with it and some without");
+  refused("label:", 2, "expected brackets, quotes, position, label:X or regex:R");
+  refused("regex:(", 2, "regex:(: missing closing parenthesis");
 }
 
 TEST_CASE("inspect refuses combinations that make no sense, and data of another kind, before it writes anything") {
@@ -170,6 +257,8 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
     CHECK(o.err.find(message) != std::string::npos);
   };
   refused({"--saturation"}, 2, "need DATA");
+  refused({"--find", "brackets"}, 2, "need DATA");
+  refused({data, "--find", "brackets", "--context"}, 2, "--context");
   refused({data}, 2, "DATA needs");
   refused({data, "--saturation", "--context"}, 2, "--context");
   refused({data, "--gradient-flow", "--beside", "rnn,grub"}, 2, "--beside rnn,grub");

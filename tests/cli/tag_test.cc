@@ -129,6 +129,28 @@ TEST_CASE("evaluate writes a page with the worst sentences, and compares by the 
   CHECK_THAT(wrong.err, contains_text("f1, precision, recall and token_accuracy"));
 }
 
+TEST_CASE("inspect --find names states of a tagger that follow a tag's type, token by token") {
+  const TagFixture& f = tagger();
+  // Names at places that are not always the same, as the test rotates them.
+  std::string sentences;
+  for (int i = 0; i < 60; ++i) {
+    if (i % 3 == 0) sentences += "in IN O\nRome NNP I-LOC\n";
+    if (i % 5 < 2) sentences += "saw VBD O\n";
+    sentences += i % 7 < 3 ? "Grace NNP I-PER\nHopper NNP I-PER\n. . O\n\n" : "it PRP O\nrained VBD O\n. . O\n\n";
+  }
+  write_text(f.path("varied.conll"), sentences);
+  const Outcome o = f.mnemo({"inspect", f.model(), f.path("varied.conll"), "--find", "label:PER", "-f", "tsv"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const auto lines = lines_of(o.out);
+  REQUIRE(lines.size() == 1 + 2 * 2 * 12);  // h and c of two directions
+  CHECK(lines[0] == "network\tlayer\tdirection\tvalue\tunit\tauc\tp");
+  CHECK(lines[1].starts_with("rnn\t0\t"));
+  CHECK(lines[1].ends_with("\t0.001"));
+  CHECK(f.mnemo({"inspect", f.model(), f.path("train.conll"), "--find", "regex:Oslo \\."})
+            .out.find("have the property") != std::string::npos);
+}
+
 TEST_CASE("JSON lines with spans train a tagger, whose answers are read again as JSON lines") {
   const TagFixture& f = tagger();
   std::string lines;

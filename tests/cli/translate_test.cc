@@ -448,6 +448,31 @@ TEST_CASE("translate --unknown puts the word of the source, or its entry, for an
   CHECK(f.translated_by(f.subwords(), f.sources[1][0] + "\n", {"--unknown", "keep"}) == f.targets[1][0] + "\n");
 }
 
+TEST_CASE("inspect shows what a translator attends to as translate does, and the encoder's states that follow a word") {
+  const ToyTranslators& f = toys();
+  const std::string line = f.sources[1][0];
+  const Outcome o = f.mnemo({"inspect", f.words(), "--attention", "--text", line, "-f", "json"});
+  REQUIRE(o.code == 0);
+  const TranslateJson matrix = TranslateJson::parse(o.out)["attention"][0];
+  const TranslateJson translated = TranslateJson::parse(f.translated(line + "\n", {"--format", "jsonl"}));
+  CHECK(matrix["rows"] == translated["tokens"]);
+  CHECK(matrix["columns"] == translated["source_tokens"]);
+  REQUIRE(matrix["shares"].size() == translated["attention"].size());
+  for (std::size_t i = 0; i < matrix["shares"].size(); ++i) {
+    double sum = 0;
+    for (std::size_t j = 0; j < matrix["shares"][i].size(); ++j) {
+      const double share = matrix["shares"][i][j].get<double>();
+      CHECK(share == Approx(translated["attention"][i][j].get<double>()).margin(1e-4));
+      sum += share;
+    }
+    CHECK(sum == Approx(1.0).margin(1e-2));
+  }
+  const Outcome found = f.mnemo({"inspect", f.words(), f.dev(), "--find", "regex:der|die|das", "-f", "json"});
+  INFO(found.err);
+  REQUIRE(found.code == 0);
+  for (const auto& unit : TranslateJson::parse(found.out)["units"]) CHECK(unit["network"] == "encoder");
+}
+
 TEST_CASE("translate --alignment links words by number, a line for a line, and leaves nothing half-written") {
   const ToyTranslators& f = toys();
   for (const std::string& model : {f.words(), f.subwords()}) {

@@ -78,6 +78,23 @@ class ClassifyTask : public Task {
                                  request, pool);
   }
 
+  void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request, ThreadPool& pool,
+                    const UseReading& use) const override {
+    const auto& texts = static_cast<const LabelledTexts&>(data);
+    Workspace workspace(pool);
+    EncodedText encoded;
+    for (const std::int64_t record : evenly_spread(request.texts, texts.size())) {
+      const LabelledTexts::Entry& entry = texts.entries[record];
+      static_cast<const TextClassifier&>(model).encode(entry.text, encoded);
+      if (encoded.tokens.empty()) continue;
+      use({.trace = model.observe(entry.text, workspace).trace,
+           .network = "rnn",
+           .text = entry.text,
+           .places = places_of(encoded.tokens),
+           .labels = {entry.labels}});
+    }
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& classifier = static_cast<const TextClassifier&>(model);
     Workspace workspace(pool);

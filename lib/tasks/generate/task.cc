@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "pipeline/unit_reader.h"
 #include "tasks/draft.h"
 #include "tasks/generate/report.h"
 #include "tasks/generate/training.h"
@@ -89,6 +90,30 @@ class GenerateTask : public Task {
   std::vector<double> losses_with_context(const TextModel& model, const Dataset& data, const ContextRequest& request,
                                           ThreadPool& pool) const override {
     return unit_losses(static_cast<const TextLanguageModel&>(model), static_cast<const UnitText&>(data), request, pool);
+  }
+
+  // Records one by one; of a stream its beginning, in stretches between which the state is carried.
+  void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request, ThreadPool& pool,
+                    const UseReading& use) const override {
+    const auto& language_model = static_cast<const TextLanguageModel&>(model);
+    const auto& text = static_cast<const UnitText&>(data);
+    Workspace workspace(pool);
+    std::vector<std::int32_t> ids;
+    if (text.records.empty()) {
+      UnitReader reader(language_model);
+      for (std::int64_t first = 0; first < std::min(text.units.size(), request.texts * request.longest);
+           first += request.longest) {
+        ids.resize(static_cast<std::size_t>(std::min(request.longest, text.units.size() - first)));
+        text.units.read(first, ids);
+        use(reader.read(ids, workspace));
+      }
+    }
+    for (const std::int64_t record : evenly_spread(request.texts, std::ssize(text.records))) {
+      const UnitText::Record& one = text.records[static_cast<std::size_t>(record)];
+      ids.resize(static_cast<std::size_t>(one.end() - one.begin));
+      text.units.read(one.begin, ids);
+      use(UnitReader(language_model).read(ids, workspace));
+    }
   }
 
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {

@@ -82,6 +82,28 @@ class TagTask : public Task {
     return out;
   }
 
+  void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request, ThreadPool& pool,
+                    const UseReading& use) const override {
+    const auto& tagger = static_cast<const TextTagger&>(model);
+    const auto& sentences = static_cast<const TaggedSentences&>(data);
+    Workspace workspace(pool);
+    for (const std::int64_t record : evenly_spread(request.texts, sentences.size())) {
+      const TaggedSentences::Entry& entry = sentences.entries[record];
+      TaggerCorpus corpus;
+      tagger.encode(entry.tokens, corpus, entry.breaks);
+      Reading reading{.trace = tagger.observe(corpus, entry.tokens, workspace).trace, .network = "rnn"};
+      for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+        // Tokens of one character are read without blanks, as in Chinese text.
+        if (t > 0 && tagger.config().text.blanks_between_units()) reading.text += ' ';
+        const std::size_t begin = reading.text.size();
+        reading.text += entry.tokens[t];
+        reading.places.emplace_back(begin, reading.text.size());
+        if (!entry.tags.empty()) reading.labels.push_back({entry.tags.front()[t]});
+      }
+      use(std::move(reading));
+    }
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& tagger = static_cast<const TextTagger&>(model);
     Workspace workspace(pool);

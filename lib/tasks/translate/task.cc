@@ -103,6 +103,24 @@ class TranslateTask : public Task {
     return out;
   }
 
+  void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request, ThreadPool& pool,
+                    const UseReading& use) const override {
+    const auto& pairs = static_cast<const PairSet&>(data);
+    Workspace workspace(pool);
+    for (const std::int64_t record : evenly_spread(request.texts, pairs.size())) {
+      const std::string& text = pairs.entries[record].source;
+      Tokens tokens;
+      std::vector<std::int32_t> ids;
+      static_cast<const TextTranslator&>(model).encode_source(text, tokens, ids);
+      if (!tokens.empty())
+        use({.trace = model.observe(text, workspace).trace,
+             .network = "encoder",
+             .text = text,
+             .places = places_of(tokens),
+             .labels = {}});
+    }
+  }
+
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& pairs = static_cast<const PairSet&>(data);
     TranslationOptions options;
