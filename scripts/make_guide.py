@@ -153,6 +153,7 @@ def sentences(guide):
                              f"{name}.sum": f"{sum(found['weights']):.2f}",
                              f"{name}.difference": f"{found['value'] - found['baseline']:.2f}"})
     saturation(guide, english)
+    brackets(guide)
     context(guide, english)
 
 
@@ -180,6 +181,34 @@ def context(guide, classifier):
     guide.values["context.used"] = str(found["used"])
     found = guide.measure(f"inspect {classifier} data/reviews-en/test.tsv --context --longest 32", "context-words")
     guide.values["context.words"] = str(found["used"])
+
+
+def bracketed(stream):
+    """A line of random letters and blanks, some of them in brackets."""
+    line, inside = "", False
+    for _ in range(stream.randint(20, 60)):
+        mark = stream.random() < (0.15 if inside else 0.1)
+        line += ")" if mark and inside else "(" if mark else stream.choice("abcde ")
+        inside = inside != mark
+    return line + ")" * inside + "\n"
+
+
+def brackets(guide):
+    """A language model of lines with brackets, and the cell that knows whether it is inside."""
+    folder, stream = ROOT / WORK / "brackets-data", random.Random(5)
+    folder.mkdir()
+    for part, lines in (("train", 4000), ("test", 400)):
+        (folder / f"{part}.txt").write_text("".join(bracketed(stream) for _ in range(lines)), encoding="utf-8")
+    model = guide.train("brackets", "--set model.hidden=32 --set training.learning_rate=0.01 --set training.epochs=6",
+                        config="characters", data=f"{WORK}/brackets-data")
+    command = f"inspect {model} {WORK}/brackets-data/test.txt --find brackets --places 6"
+    found = guide.measure(command)
+    first = found["units"][0]
+    guide.values.update({"brackets.state": first["value"], "brackets.unit": str(first["unit"]),
+                         "brackets.auc": f"{max(first['auc'], 1 - first['auc']):.4f}",
+                         "brackets.p": f"{first['p']:.3f}",
+                         "brackets.named": str(found["found"]), "brackets.states": str(len(found["units"]))})
+    guide.draw("brackets", command)
 
 
 def gradients(guide):

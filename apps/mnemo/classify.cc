@@ -12,7 +12,6 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "pipeline/attribution.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
 #include "text/records.h"
@@ -97,13 +96,7 @@ class Classification {
   // The units that weigh most for the most probable label, the weightiest first, by occlusion.
   using Reasons = std::vector<std::pair<std::string, double>>;
   Reasons reasons(const std::string& text) {
-    model_->encode(text, encoded_);
-    if (encoded_.tokens.empty()) return {};
-    const auto attributed = model_->attributed(text, {}, workspace_);
-    AttributionOptions options;
-    options.method = AttributionMethod::kOcclusion;
-    options.deletion = false;
-    const Attribution found = attribute(*attributed, options, pool_);
+    const Attribution found = model_->explained(text, {}, workspace_);
     Reasons out;
     for (std::size_t t = 0; t < found.units.size(); ++t)
       if (found.weights[t] > 0) out.emplace_back(found.units[t], found.weights[t]);

@@ -156,13 +156,12 @@ void show_gates(const InspectOptions& o) {
   GateChoice choice{std::nullopt, unit_numbers(o.units)};
   if (o.layer) choice.layer = *o.layer;
   std::vector<Highlight> highlights;
-  write(o,
-        o.format == "json"   ? json_line(gates_json(observed, choice))
-        : o.format == "tsv"  ? gates_tsv(observed, choice)
-        : o.format == "svg"  ? gates_svg(observed, choice)
-        : o.format == "html" ? gates_html(observed, choice, "Gates of " + o.model)
-                             : gates_text(observed, choice, kTableWidth, highlights),
-        std::move(highlights));
+  const std::string out = o.format == "json"   ? json_line(gates_json(observed, choice))
+                          : o.format == "tsv"  ? gates_tsv(observed, choice)
+                          : o.format == "svg"  ? gates_svg(observed, choice)
+                          : o.format == "html" ? gates_html(observed, choice, "Gates of " + o.model)
+                                               : gates_text(observed, choice, kTableWidth, highlights);
+  write(o, out, std::move(highlights));
 }
 
 std::vector<std::string> listed_cells(const std::string& list) {
@@ -198,13 +197,12 @@ Findings findings_of(const InspectOptions& o) {
 
 void write(const InspectOptions& o, const Findings& found) {
   std::vector<Highlight> highlights;
-  write(o,
-        o.format == "json"   ? findings_json(found)
-        : o.format == "tsv"  ? findings_tsv(found)
-        : o.format == "svg"  ? findings_svg(found)
-        : o.format == "html" ? findings_html(found)
-                             : findings_text(found, highlights),
-        std::move(highlights));
+  const std::string out = o.format == "json"   ? findings_json(found)
+                          : o.format == "tsv"  ? findings_tsv(found)
+                          : o.format == "svg"  ? findings_svg(found)
+                          : o.format == "html" ? findings_html(found)
+                                               : findings_text(found, highlights);
+  write(o, out, std::move(highlights));
 }
 
 Findings attention_of(const InspectOptions& o) {

@@ -61,12 +61,20 @@ std::string harmless(std::string_view text) {
   return out;
 }
 
+// Of xterm's palette the colours 16 to 231 are a cube of 6 shades of red, green and blue.
+std::string colour_code(int colour) {
+  if (colour < kPalette) return fmt::format("1;{}", colour);
+  const int number = colour - kPalette, cube = number - 16;
+  const bool dark = 3 * (cube / 36) + 6 * (cube / 6 % 6) + cube % 6 < 25;
+  return fmt::format("38;5;{};48;5;{}", dark ? 231 : 16, number);
+}
+
 std::string for_terminal(std::string_view text, std::span<const Highlight> highlights) {
   std::string out;
   std::size_t at = 0;
   for (const Highlight& h : highlights) {
     out += harmless(text.substr(at, h.begin - at));
-    out += fmt::format("\033[1;{}m{}\033[0m", h.colour, harmless(text.substr(h.begin, h.end - h.begin)));
+    out += fmt::format("\033[{}m{}\033[0m", colour_code(h.colour), harmless(text.substr(h.begin, h.end - h.begin)));
     at = h.end;
   }
   return out + harmless(text.substr(at));

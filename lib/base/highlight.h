@@ -8,7 +8,10 @@ namespace mnemo {
 
 struct Highlight {
   std::size_t begin, end;  ///< bytes of the text
-  int colour;              ///< as ECMA-48 numbers them: 31 red to 36 cyan, 41 to 46 behind the text
+  /// As ECMA-48 numbers them: 31 red to 36 cyan, 41 to 46 behind the text. Or kPalette and a number of xterm's palette
+  /// of 256 colours, behind the text, which is black or white then.
+  int colour;
 };
+inline constexpr int kPalette = 256;
 
 }  // namespace mnemo

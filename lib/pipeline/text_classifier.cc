@@ -161,8 +161,10 @@ namespace {
 
 class AttributedLabel : public Attributed {
  public:
-  AttributedLabel(TextClassifier& model, EncodedText encoded, std::vector<std::string> units, std::int64_t label)
-      : model_(model), encoded_(std::move(encoded)), units_(std::move(units)), label_(label) {}
+  // `trained` is the same model, or null if gradients are never asked for.
+  AttributedLabel(const TextClassifier& model, TextClassifier* trained, EncodedText encoded,
+                  std::vector<std::string> units, std::int64_t label)
+      : model_(model), trained_(trained), encoded_(std::move(encoded)), units_(std::move(units)), label_(label) {}
 
   std::string name() const override { return "logit of " + model_.labels()[static_cast<std::size_t>(label_)]; }
   const std::vector<std::string>& units() const override { return units_; }
@@ -176,7 +178,7 @@ class AttributedLabel : public Attributed {
       all.push_back(k);
     }
     batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(all));
-    model_.network().prepare(tape);
+    if (tape.training()) trained_->network().prepare(tape);
     const Activation logits = model_.network().forward(tape, batch_->packing, batch_->bags);
     std::vector<double> out;
     for (std::int64_t k = 0; k < copies; ++k) {
@@ -187,13 +189,34 @@ class AttributedLabel : public Attributed {
   }
 
  private:
-  TextClassifier& model_;
+  const TextClassifier& model_;
+  TextClassifier* trained_;
   EncodedText encoded_;
   std::vector<std::string> units_;
   std::int64_t label_;
   Corpus corpus_;
   std::unique_ptr<Corpus::Batch> batch_;
 };
+
+// `trained` as AttributedLabel has it.
+std::unique_ptr<Attributed> attributed_label(const TextClassifier& model, TextClassifier* trained,
+                                             const std::string& text, EncodedText encoded,
+                                             const std::optional<std::string>& wanted, Workspace& workspace) {
+  std::int64_t label = 0;
+  if (wanted) {
+    const auto found = std::ranges::find(model.labels(), *wanted);
+    if (found == model.labels().end())
+      throw UsageError(fmt::format("--label {}: not a label of the model", shown(*wanted)));
+    label = found - model.labels().begin();
+  } else {
+    Corpus corpus;
+    corpus.add(encoded);
+    const std::vector<float> values = model.logits(corpus, workspace);
+    label = std::ranges::max_element(values) - values.begin();
+  }
+  std::vector<std::string> units = units_of(text, encoded.tokens);
+  return std::make_unique<AttributedLabel>(model, trained, std::move(encoded), std::move(units), label);
+}
 
 }  // namespace
 
@@ -202,21 +225,20 @@ std::unique_ptr<Attributed> TextClassifier::attributed(const std::string& text, 
   EncodedText encoded;
   encode(text, encoded);
   check_has_units(encoded.tokens.size());
-  std::int64_t label = 0;
   if (target.place) throw UsageError("--place: a classifier's answer belongs to the whole text; expected --label");
-  if (target.label) {
-    const auto found = std::ranges::find(labels_, *target.label);
-    if (found == labels_.end())
-      throw UsageError(fmt::format("--label {}: not a label of the model", shown(*target.label)));
-    label = found - labels_.begin();
-  } else {
-    Corpus corpus;
-    corpus.add(encoded);
-    const std::vector<float> values = logits(corpus, workspace);
-    label = std::ranges::max_element(values) - values.begin();
-  }
-  std::vector<std::string> units = units_of(text, encoded.tokens);
-  return std::make_unique<AttributedLabel>(*this, std::move(encoded), std::move(units), label);
+  return attributed_label(*this, this, text, std::move(encoded), target.label, workspace);
+}
+
+Attribution TextClassifier::explained(const std::string& text, const std::optional<std::string>& label,
+                                      Workspace& workspace) const {
+  EncodedText encoded;
+  encode(text, encoded);
+  if (encoded.tokens.empty()) return {};
+  const auto attributed = attributed_label(*this, nullptr, text, std::move(encoded), label, workspace);
+  AttributionOptions options;
+  options.method = AttributionMethod::kOcclusion;
+  options.deletion = false;
+  return attribute(*attributed, options, workspace.pool);
 }
 
 std::vector<float> TextClassifier::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,

@@ -12,6 +12,7 @@
 #include "checkpoint/model_file.h"
 #include "config/config.h"
 #include "models/classifier.h"
+#include "nn/attribution.h"
 #include "pipeline/corpus.h"
 #include "pipeline/text_model.h"
 #include "pipeline/word_table.h"
@@ -59,6 +60,9 @@ class TextClassifier : public TextModel {
   Observed observe(const std::string& text, Workspace& workspace) const override;
   std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
                                          Workspace& workspace) override;
+  /// How much each unit weighs in the logit of a label, by default the most probable one, by occlusion
+  /// (pipeline/attribution.h); no units for a text without any. Time grows with the square of the text's length.
+  Attribution explained(const std::string& text, const std::optional<std::string>& label, Workspace& workspace) const;
 
   Classifier& network() override { return *network_; }
   const Classifier& network() const { return *network_; }

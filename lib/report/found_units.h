@@ -23,7 +23,8 @@ struct FoundUnits {
   Index steps = 0, texts = 0, present = 0;  ///< present: steps that have the property
   std::vector<FoundUnit> units;             ///< the best first
   ColouredText beginning;                   ///< of the data, by the best unit's value
-  /// Of the best unit the share of steps with the property above each value, by the share of those without it.
+  /// Of the best unit the share of steps with the property above each value (below it if the unit falls), by the share
+  /// of those without it.
   std::vector<std::pair<double, double>> curve;
 };
 

@@ -1,6 +1,7 @@
 #include "report/gates.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -13,7 +14,9 @@
 namespace mnemo {
 namespace {
 
-constexpr int kHighColour = 41, kLowColour = 44;  // backgrounds
+// From the lowest values to the highest, those in the middle without a colour.
+constexpr std::array kRamp{kPalette + 25,  kPalette + 67,  kPalette + 110, kPalette + 153, 0,
+                           kPalette + 217, kPalette + 174, kPalette + 167, kPalette + 124};
 
 // The columns of a series: those chosen, as far as it has them, or all.
 std::vector<Index> columns_of_series(const CellTrace::Series& series, const std::vector<Index>& chosen) {
@@ -35,8 +38,9 @@ std::string right_aligned(const std::string& text, std::size_t width) {
 
 // A gate's range is 0 to 1, a state's -1 to 1 or wider.
 int colour_of(float value, bool gate) {
-  if (gate) return value < 0.1f ? kLowColour : value > 0.9f ? kHighColour : 0;
-  return value < -0.5f ? kLowColour : value > 0.5f ? kHighColour : 0;
+  if (std::isnan(value)) return 0;
+  const float share = std::clamp(gate ? value : (value + 1) / 2, 0.0f, 0.9999f);
+  return kRamp[static_cast<std::size_t>(share * kRamp.size())];
 }
 
 class Table {
@@ -75,8 +79,7 @@ class Table {
 
  private:
   void add_value(float value, std::size_t width, bool gate) {
-    const std::string text = fmt::format("{:.2f}", value);
-    out_ += std::string(width > text.size() ? width - text.size() : 0, ' ');
+    const std::string text = right_aligned(fmt::format("{:.2f}", value), width);
     if (const int colour = colour_of(value, gate); colour != 0)
       highlights_.push_back({out_.size(), out_.size() + text.size(), colour});
     out_ += text;

@@ -30,7 +30,8 @@ std::string gates_tsv(const Observed& observed, const GateChoice& choice);
 
 /// A block for each layer, direction and value: a column for each unit of the text, a row for each unit of the layer,
 /// by default the kFewUnits whose output varies most. Blocks wider than `width` columns are continued below.
-/// `highlights` gets the values near the ends of their range: closed gates and low states blue, open and high ones red.
+/// `highlights` gets blocks of colour: closed gates and low states are blue, open and high ones red, in four shades
+/// each.
 std::string gates_text(const Observed& observed, const GateChoice& choice, std::size_t width,
                        std::vector<Highlight>& highlights);
 inline constexpr Index kFewUnits = 8;

@@ -269,7 +269,12 @@ void add_tagger_mistake(std::string& out, const Mistake& mistake) {
 
 void add_mistakes(std::string& out, const ReportData& data) {
   if (data.mistakes.empty()) return;
-  append(out, R"(<h2>Worst {}</h2><ol class="mistakes">)", data.tagger ? "sentences" : "mistakes");
+  append(out, "<h2>Worst {}</h2>", data.tagger ? "sentences" : "mistakes");
+  if (std::ranges::any_of(data.mistakes, [](const Mistake& mistake) { return mistake.coloured.has_value(); }))
+    out +=
+        R"(<p class="note">Red speaks for the predicted label, blue against it: how much the logit falls when a unit )"
+        R"(is left out.</p>)";
+  out += R"(<ol class="mistakes">)";
   for (const Mistake& mistake : data.mistakes) {
     if (data.tagger) {
       add_tagger_mistake(out, mistake);
@@ -278,9 +283,10 @@ void add_mistakes(std::string& out, const ReportData& data) {
     append(out,
            R"(<li><p><span class="note">Line {}:</span> <span class="gold">{}</span> taken for )"
            R"(<span class="wrong">{}</span> <span class="note">with probability {:.4f}</span></p>)"
-           R"(<p class="text" dir="auto">{}</p></li>)",
+           R"({}</li>)",
            grouped(mistake.record), isolated(mistake.gold), isolated(mistake.predicted), mistake.probability,
-           mistake_text(mistake.text));
+           mistake.coloured ? coloured_html(*mistake.coloured)
+                            : fmt::format(R"(<p class="text" dir="auto">{}</p>)", mistake_text(mistake.text)));
   }
   out += "</ol>";
 }

@@ -12,6 +12,7 @@
 
 #include "measure/bootstrap.h"
 #include "measure/metrics.h"
+#include "report/coloured_text.h"
 
 namespace mnemo {
 
@@ -62,6 +63,7 @@ struct Mistake {
   std::string text;
   /// Of a tagger: the marks of gold tags and prediction, in order. Otherwise empty.
   std::vector<TextMark> gold_marks = {}, predicted_marks = {};
+  std::optional<ColouredText> coloured = {};  ///< the text by what each unit weighs for the predicted label
 };
 
 /// A translation far from its reference, with what each of its units attended to.

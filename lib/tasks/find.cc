@@ -123,7 +123,9 @@ class UnitSearch {
   std::vector<std::pair<double, double>> curve(Index unit) const {
     std::vector<std::pair<float, bool>> steps;
     for (std::size_t i = 0; i < rows_.size(); ++i) steps.emplace_back(value(rows_[i], unit), known_.values[i] == 1.0f);
-    std::ranges::sort(steps, std::greater());
+    // From the end at which the unit has the property.
+    const bool falls = units_[unit].following.score < 0.5;
+    std::ranges::sort(steps, [&](const auto& a, const auto& b) { return falls ? a < b : b < a; });
     const auto all = std::ssize(steps), present = std::ranges::count(known_.values, 1.0f);
     std::vector<std::pair<double, double>> out{{0.0, 0.0}};
     std::int64_t with = 0;

@@ -1,4 +1,6 @@
 // inspect: looking at a model at work, on one text and on data.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -333,6 +335,16 @@ TEST_CASE("classify --explain names the words whose absence lowers the label's l
   if (!explain.empty()) CHECK(std::abs(explain[0][1].get<double>() - largest) < 1e-5);
   CHECK(explain.empty() == (largest == 0));
   CHECK(InspectJson::parse(lines[1])["explain"].empty());
+  // Mistakes of a report are coloured by the same weights, for the label that they were given.
+  const InspectJson against = InspectJson::parse(
+      f.mnemo({"inspect", model, "--attribution", "occlusion", "--text", "a fine <soup> again", "-f", "json"}).out);
+  const std::string wrong = against["target"] == "logit of pos" ? "neg" : "pos";
+  write_text(f.path("wrong.tsv"), wrong + "\ta fine <soup> again\n");
+  REQUIRE(f.mnemo({"evaluate", model, f.path("wrong.tsv"), "--report", f.path("wrong.html")}).code == 0);
+  const std::string page = f.bytes("wrong.html");
+  for (std::size_t t = 0; t < 4; ++t)
+    CHECK_THAT(page, contains_text(fmt::format(R"(title="{:+.4f}">{}</span>)", against["weights"][t].get<double>(),
+                                               t == 2 ? "&lt;soup&gt;" : against["units"][t].get<std::string>())));
   const Outcome tsv = f.mnemo({"classify", model, "--explain"}, text + "\n");
   CHECK(std::count(tsv.out.begin(), tsv.out.end(), '\t') == 2);
 }

@@ -160,6 +160,11 @@ TEST_CASE("no control sequence of a text or a model reaches the terminal") {
   const std::string labels = f.mnemo({"classify", model}, "a fine song\n").out;
   CHECK(labels.find_first_of("\033\007") == std::string::npos);
   CHECK_THAT(on_terminal(f, {"classify", model}, "a fine song\n"), contains_text("\\u202e\\u009b31m"));
+  // Values as blocks of colour.
+  CHECK_THAT(on_terminal(f, {"inspect", model, "--gates", "--text", "a fine song"}),
+             contains_text("\033[38;5;16;48;5;153m"));
+  CHECK_THAT(on_terminal(f, {"inspect", model, "--attribution", "occlusion", "--text", "a fine song"}),
+             contains_text("\033[1;4"));
 
   const std::string changed = f.path("changed");
   for (const char* key : {"format", "format_version", "task", "precision"}) {

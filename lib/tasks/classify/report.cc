@@ -19,6 +19,8 @@ namespace mnemo {
 namespace {
 
 constexpr std::size_t kWorstMistakes = 50;
+// Longer mistakes are shown without the weights of their units, which take a pass for each.
+constexpr std::size_t kExplainedUnits = 200;
 
 // The n-grams of each text's units.
 std::vector<Features> features_of(const TextClassifier& model, const LabelledTexts& texts, int max_n) {
@@ -48,14 +50,24 @@ std::string joined_labels(const std::vector<std::int32_t>& ids, const std::vecto
   return out.empty() ? "-" : out;
 }
 
-std::vector<Mistake> worst_mistakes(const Predictions& p, const std::vector<std::string>& labels,
-                                    const LabelledTexts& texts) {
+std::optional<ColouredText> explained(const TextClassifier& model, const std::string& text, const std::string& label,
+                                      Workspace& workspace) {
+  EncodedText encoded;
+  model.encode(text, encoded);
+  if (encoded.tokens.empty() || encoded.tokens.size() > kExplainedUnits) return std::nullopt;
+  return ColouredText{text, places_of(encoded.tokens), model.explained(text, label, workspace).weights};
+}
+
+std::vector<Mistake> worst_mistakes(const TextClassifier& model, const Predictions& p,
+                                    const std::vector<std::string>& labels, const LabelledTexts& texts) {
   std::vector<std::pair<double, std::size_t>> wrong;
   for (std::size_t i = 0; i < p.records(); ++i)
     if (predicted_labels(p, i) != p.gold[i]) wrong.emplace_back(-record_log_loss(p, i), i);
   std::sort(wrong.begin(), wrong.end());
   wrong.resize(std::min(wrong.size(), kWorstMistakes));
   std::vector<Mistake> out;
+  ThreadPool pool(1);
+  Workspace workspace(pool);
   for (const auto& [loss, i] : wrong) {
     const auto said = predicted_labels(p, i);
     const float* row = p.row(i);
@@ -63,6 +75,7 @@ std::vector<Mistake> worst_mistakes(const Predictions& p, const std::vector<std:
         static_cast<double>(said.empty() ? *std::max_element(row, row + p.classes) : row[said.front()]);
     out.push_back({static_cast<std::int64_t>(texts.entries[i].line), joined_labels(p.gold[i], labels),
                    joined_labels(said, labels), probability, texts.entries[i].text});
+    if (!said.empty()) out.back().coloured = explained(model, texts.entries[i].text, labels[said.front()], workspace);
   }
   return out;
 }
@@ -213,7 +226,7 @@ std::string ClassifierReport::page(const std::string& log_file) const {
   page.comparison = comparison_;
   page.comparison_name = other_model_;
   page.multi_label = classifier_.multi_label();
-  page.mistakes = worst_mistakes(predictions_, gold_.labels, texts_);
+  page.mistakes = worst_mistakes(classifier_, predictions_, gold_.labels, texts_);
   page.learning_curves = learning_curves(log_file, classification_metric(classifier_.config()));
   return html_report(page);
 }
