@@ -107,7 +107,7 @@ TEST_CASE("on a terminal a bar is redrawn and cleared, within its width, and NO_
   // A tenth of a second or more, so that the bar is drawn.
   const auto train = [&](const std::string& name, int columns) {
     return run_on_terminal({"train", f.path("c.json"), "--set", "output.dir=" + f.path(name), "--set",
-                            "training.epochs=400", "--set", "model.hidden=64"},
+                            "training.epochs=100", "--set", "model.hidden=64"},
                            f.folder(), columns);
   };
   const Outcome wide = train("wide", 200);
