@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
+#include "base/shown.h"
 #include "report/html_report.h"
 #include "report/svg.h"
 

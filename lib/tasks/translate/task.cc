@@ -5,6 +5,7 @@
 #include "tasks/translate/report.h"
 #include "tasks/translate/training.h"
 #include "tasks/trial.h"
+#include "text/pairs.h"
 
 namespace mnemo {
 namespace {
