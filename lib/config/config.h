@@ -96,8 +96,22 @@ struct CharEncoderConfig {
   double dropout = 0.5;
 };
 
+struct ConvolutionConfig {
+  std::vector<std::int64_t> widths;
+  std::int64_t filters = 100;
+  std::string place = "beside";
+};
+
+/// One name, or several in an order.
+struct Names {
+  std::vector<std::string> names;
+  bool operator==(const Names&) const = default;
+};
+
 struct ModelConfig {
-  std::string cell = "lstm", activation = "tanh", residual = "none", pooling = "max";
+  std::string cell = "lstm", activation = "tanh", residual = "none";
+  Names pooling{{"max"}};
+  ConvolutionConfig convolution;
   bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false;
   std::int64_t layers = 1, hidden = 128, projection = 0, embedding = 100;
   double dropout = 0.5, embedding_dropout = 0.5, layer_dropout = 0.5, word_dropout = 0.0, state_dropout = 0.0,

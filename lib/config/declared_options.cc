@@ -276,8 +276,18 @@ std::vector<Option> model_options() {
           .otherwise(kTranslate, 256),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
              "How the outputs of all steps become one vector; last: the last output of the forward direction and "
-             "the first of the backward direction.")
+             "the first of the backward direction. Several, such as [\"last\", \"max\", \"mean\"], stand side by side.")
           .only(kClassify),
+      option("model.convolution.widths", MNEMO_MEMBER(model.convolution.widths), Range{1, 31},
+             "Convolutions over so many neighbouring units each, such as [3, 4, 5] (Kim 2014); []: none.")
+          .only(kClassify | kTag),
+      option("model.convolution.filters", MNEMO_MEMBER(model.convolution.filters), Range{1, 4096},
+             "Filters of each width.")
+          .only(kClassify | kTag),
+      option("model.convolution.place", MNEMO_MEMBER(model.convolution.place), Choices{"beside", "before"},
+             "beside: the output layer reads the convolutions beside the recurrent layers, a classifier their maxima "
+             "over time; before: the recurrent layers read them beside the embeddings.")
+          .only(kClassify | kTag),
       option("model.dropout", MNEMO_MEMBER(model.dropout), Range{0, 0.95}, "Dropout before the output layer.")
           .by_size(kGenerate, {{5000000, 0.5}, {0, 0.2}})
           .otherwise(kTranslate, 0.4),

@@ -82,6 +82,17 @@ std::string read_value(const Json& value, const std::string& old, const TaskValu
   return read_value(value, old, all_names(choices));
 }
 
+Names read_value(const Json& value, const Names&, const Choices& choices) {
+  if (!value.is_array()) return {{read_value(value, std::string(), choices)}};
+  Names out;
+  for (const Json& item : value) {
+    out.names.push_back(read_value(item, std::string(), choices));
+    if (std::ranges::count(out.names, out.names.back()) > 1) fail("{} twice", found(item));
+  }
+  if (out.names.empty()) fail("expected one or several of {}, found []", fmt::join(choices, ", "));
+  return out;
+}
+
 std::optional<bool> read_value(const Json& value, const std::optional<bool>&, Anything) {
   if (value.is_null()) return std::nullopt;
   return read_value(value, false, Anything{});
@@ -247,6 +258,8 @@ Json write_value(const ClassWeight& v) {
   return out;
 }
 
+Json write_value(const Names& v) { return v.names.size() == 1 ? Json(v.names.front()) : Json(v.names); }
+
 Json write_value(const ForgetBias& v) { return v.chrono ? Json("chrono") : Json(v.number); }
 
 Json write_value(const std::vector<DataFile>& files) {
@@ -276,6 +289,11 @@ Json schema_of(const std::string&, const TaskValues& choices) { return {{"enum",
 Json schema_of(const std::string&, Column) { return {{"type", Json::array({"string", "integer"})}}; }
 Json schema_of(const std::vector<std::string>&, Column) {
   return {{"type", Json::array({"array", "string", "integer"})}};
+}
+Json schema_of(const Names&, const Choices& choices) {
+  const Json one = schema_of(std::string(), choices);
+  const Json several = {{"type", "array"}, {"items", one}, {"minItems", 1}, {"uniqueItems", true}};
+  return {{"anyOf", Json::array({one, several})}};
 }
 Json schema_of(const std::optional<bool>&, Anything) { return {{"type", Json::array({"boolean", "null"})}}; }
 Json schema_of(const Every&, Anything) { return {{"type", Json::array({"number", "string"})}}; }

@@ -55,12 +55,14 @@ std::string read_value(const Json& value, const std::string&, const Choices& cho
 std::string read_value(const Json& value, const std::string&, const TaskValues& choices);
 std::string read_value(const Json& value, const std::string&, Column);
 std::vector<std::string> read_value(const Json& value, const std::vector<std::string>&, Column column);
+Names read_value(const Json& value, const Names&, const Choices& choices);
 std::optional<bool> read_value(const Json& value, const std::optional<bool>&, Anything);
 Every read_value(const Json& value, const Every&, Anything);
 ClassWeight read_value(const Json& value, const ClassWeight&, Anything);
 ForgetBias read_value(const Json& value, const ForgetBias&, const Range& range);
 std::vector<DataFile> read_value(const Json& value, const std::vector<DataFile>&, Anything);
 
+Json write_value(const Names& v);
 Json write_value(const Every& v);
 Json write_value(const ClassWeight& v);
 Json write_value(const ForgetBias& v);
@@ -81,6 +83,7 @@ Json schema_of(const std::string&, const Choices& choices);
 Json schema_of(const std::string&, const TaskValues& choices);
 Json schema_of(const std::string&, Column);
 Json schema_of(const std::vector<std::string>&, Column);
+Json schema_of(const Names&, const Choices& choices);
 Json schema_of(const std::optional<bool>&, Anything);
 Json schema_of(const Every&, Anything);
 Json schema_of(const ClassWeight&, Anything);

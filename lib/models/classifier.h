@@ -1,9 +1,11 @@
-// A text classifier: embedding, recurrent layers, pooling, one dense layer.
+// A text classifier: embedding, recurrent layers and convolutions, pooling, one dense layer.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
+#include "nn/convolution.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
 #include "nn/network.h"
@@ -15,11 +17,12 @@
 namespace mnemo {
 
 struct ClassifierOptions {
-  Index table_rows = 0;        ///< rows of the embedding table
-  Index embedding = 0;         ///< E
-  Index classes = 0;           ///< K
-  RecurrentOptions recurrent;  ///< its input is E
-  PoolingKind pooling = PoolingKind::kMax;
+  Index table_rows = 0;                                 ///< rows of the embedding table
+  Index embedding = 0;                                  ///< E
+  Index classes = 0;                                    ///< K
+  RecurrentOptions recurrent;                           ///< its input is E
+  std::vector<PoolingKind> pooling{PoolingKind::kMax};  ///< side by side
+  ConvolutionOptions convolution;  ///< over the embeddings; beside the recurrent layers it is pooled by its maxima
   float dropout = 0.0f;            ///< before the dense layer
   float embedding_dropout = 0.0f;  ///< variational if recurrent.variational
   float embedding_deviation = 1.0f;
@@ -33,7 +36,10 @@ class Classifier : public Network {
   void visit(const ParameterVisitor& visitor) override;
   void visit_matrices(const ParameterVisitor& visitor) override;
   void weights_changed() override;
-  void set_precision(kernels::Precision precision) override { rnn_.set_precision(precision); }
+  void set_precision(kernels::Precision precision) override {
+    convolution_.set_precision(precision);
+    rnn_.set_precision(precision);
+  }
   void prepare(ThreadPool& pool) override;
   /// Packs for the tape's mode.
   void prepare(Tape& tape);
@@ -48,8 +54,9 @@ class Classifier : public Network {
  private:
   ClassifierOptions options_;
   Embedding embedding_;
+  Convolution convolution_;
   Recurrent rnn_;
-  Pooling pooling_;
+  Pooling pooling_, local_pooling_;
   Linear output_;
 };
 

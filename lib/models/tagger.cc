@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/dropout.h"
+#include "nn/input_trace.h"
 #include "nn/loss.h"
 #include "nn/mask_streams.h"
 #include "nn/rows.h"
@@ -22,7 +23,7 @@ constexpr Index kConvolutionWidth = 3;
 CharEncoder::CharEncoder(const std::string& name, const CharEncoderOptions& options)
     : options_(options),
       embedding_(name + ".embedding", options.rows, options.embedding),
-      pooling_(name + ".pooling", options.kind == CharEncoderKind::kCnn ? PoolingKind::kMax : PoolingKind::kLast,
+      pooling_(name + ".pooling", {options.kind == CharEncoderKind::kCnn ? PoolingKind::kMax : PoolingKind::kLast},
                options.output(), 2) {
   if (options.kind == CharEncoderKind::kCnn)
     convolution_ =
@@ -115,10 +116,11 @@ Activation CharEncoder::encode(Tape& tape, const Packing& words, const Bags& let
 Tagger::Tagger(const TaggerOptions& options)
     : options_(options),
       embedding_("embedding", options.table_rows, options.embedding),
-      rnn_("rnn", with_input(options.recurrent, options.input())) {
+      convolution_("convolution", options.convolution, options.input()),
+      rnn_("rnn", with_input(options.recurrent, options.input() + options.convolution.added_before())) {
   if (options.chars.kind != CharEncoderKind::kNone) chars_.emplace("chars", options.chars);
   if (options.shape_embedding > 0) shapes_.emplace("shapes", options.shapes, options.shape_embedding);
-  const Index outputs = options.recurrent.directions() * options.recurrent.output();
+  const Index outputs = options.recurrent.directions() * options.recurrent.output() + options.convolution.added_after();
   for (std::size_t k = 0; k < options.columns.size(); ++k) {
     const std::string number = std::to_string(k);
     columns_.push_back({Linear("output" + number, outputs, options.columns[k].tags), std::nullopt});
@@ -130,6 +132,7 @@ void Tagger::initialise(std::uint64_t seed) {
   embedding_.initialise(options_.embedding_deviation, seed);
   if (chars_) chars_->initialise(options_.recurrent.initialiser, seed);
   if (shapes_) shapes_->initialise(options_.embedding_deviation, seed);
+  convolution_.initialise(options_.recurrent.initialiser, seed);
   rnn_.initialise(seed);
   for (Column& column : columns_) {
     column.scores.initialise(options_.recurrent.initialiser, seed);
@@ -141,6 +144,7 @@ void Tagger::visit(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   if (chars_) chars_->visit(visitor);
   if (shapes_) shapes_->visit(visitor);
+  convolution_.visit(visitor);
   rnn_.visit(visitor);
   for (Column& column : columns_) {
     column.scores.visit(visitor);
@@ -151,28 +155,33 @@ void Tagger::visit(const ParameterVisitor& visitor) {
 void Tagger::visit_matrices(const ParameterVisitor& visitor) {
   embedding_.visit(visitor);
   if (chars_) chars_->visit_matrices(visitor);
+  convolution_.visit_matrices(visitor);
   rnn_.visit_factors(visitor);
 }
 
 void Tagger::weights_changed() {
   if (chars_) chars_->weights_changed();
+  convolution_.weights_changed();
   rnn_.weights_changed();
   for (Column& column : columns_) column.scores.weights_changed();
 }
 
 void Tagger::set_precision(kernels::Precision precision) {
   if (chars_) chars_->set_precision(precision);
+  convolution_.set_precision(precision);
   rnn_.set_precision(precision);
 }
 
 void Tagger::prepare(ThreadPool& pool) {
   if (chars_) chars_->prepare(pool);
+  convolution_.prepare(pool);
   rnn_.prepare(pool);
   for (Column& column : columns_) column.scores.prepare(pool);
 }
 
 void Tagger::prepare(Tape& tape) {
   if (chars_) chars_->prepare(tape);
+  convolution_.prepare(tape);
   rnn_.prepare(tape);
   for (Column& column : columns_) column.scores.prepare(tape);
 }
@@ -187,8 +196,14 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) co
   Activation x = parts.size() == 1 ? parts.front().x : side_by_side(tape, N, parts);
   const Packing* shared = options_.recurrent.variational ? &batch.packing : nullptr;
   x = dropout(tape, x, options_.embedding_dropout, mask_streams::kInput, shared);
+  x = traced_input(tape, "rnn", x);
+  const bool convolves = options_.convolution.output() > 0, before = options_.convolution.before;
+  Activation local;
+  if (convolves) tape.watch("convolution", local = convolution_.forward(tape, batch.packing, x));
+  if (convolves && before) x = side_by_side(tape, N, {{x, {}}, {local, {}}});
   Activation y = rnn_.forward(tape, batch.packing, x).y;
   tape.watch("rnn", y);
+  if (convolves && !before) y = side_by_side(tape, N, {{y, {}}, {local, {}}});
   y = dropout(tape, y, options_.dropout, mask_streams::kOutput, shared);
   std::vector<Activation> out;
   for (const Column& column : columns_) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/convolution.h"
 #include "nn/crf.h"
 #include "nn/embedding.h"
 #include "nn/linear.h"
@@ -74,6 +75,7 @@ struct TaggerOptions {
   CharEncoderOptions chars;
   Index shapes = 0, shape_embedding = 0;    ///< kinds of capitalisation, and their embedding size; 0: none
   RecurrentOptions recurrent;               ///< without the input size
+  ConvolutionOptions convolution = {};      ///< over the recurrent layers' input
   std::vector<AllowedTransitions> columns;  ///< the predicted ones
   bool crf = true;
   float dropout = 0.0f;            ///< before the dense layers
@@ -135,6 +137,7 @@ class Tagger : public Network {
   Embedding embedding_;
   std::optional<CharEncoder> chars_;
   std::optional<Embedding> shapes_;
+  Convolution convolution_;
   Recurrent rnn_;
   std::vector<Column> columns_;
 };

@@ -8,4 +8,7 @@ namespace mnemo {
 /// y = tanh(y). In backward the gradient is that of the argument from there on, so nothing else may use the argument.
 void tanh_in_place(Tape& tape, const Activation& y);
 
+/// y = max(0, y), likewise. A NaN stays one.
+void relu_in_place(Tape& tape, const Activation& y);
+
 }  // namespace mnemo

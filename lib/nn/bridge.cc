@@ -35,7 +35,7 @@ Bridge::Bridge(const std::string& name, BridgeKind kind, const RecurrentOptions&
       directions_(encoder.directions()),
       layers_(decoder.layers),
       encoder_layers_(encoder.layers),
-      mean_(name, PoolingKind::kMean, directions_ * encoder.output(), directions_),
+      mean_(name, {PoolingKind::kMean}, directions_ * encoder.output(), directions_),
       h_(name + ".h", directions_ * encoder.output(), decoder.layers * decoder.output()) {
   if (!cell_traits(decoder.cell).cell_state) return;
   const bool has_c = kind == BridgeKind::kLast && cell_traits(encoder.cell).cell_state;

@@ -5,7 +5,9 @@
 
 namespace mnemo {
 
-Activation scaled_input(Tape& tape, const Activation& x, InputTrace& trace) {
+Activation traced_input(Tape& tape, const std::string& network, const Activation& x) {
+  if (!tape.input_trace || tape.input_trace->network != network || tape.input_trace->given.value) return x;
+  InputTrace& trace = *tape.input_trace;
   if (std::ssize(trace.factors) != x.rows) fail("{} factors for {} rows of input", trace.factors.size(), x.rows);
   const Activation y = tape.allocate(x.rows, x.columns);
   for (Index row = 0; row < x.rows; ++row)

@@ -15,7 +15,9 @@ struct InputTrace {
   Activation given, scaled;    ///< out: [N, I], valid as long as the tape's arena
 };
 
-/// The input times the trace's factors, which is noted in the trace. Internal to this folder.
-Activation scaled_input(Tape& tape, const Activation& x, InputTrace& trace);
+/// What the network of this name is given: the input or, once for each tape whose trace means the network, the input
+/// times the trace's factors, which is noted in the trace. A model whose input goes to other layers, too, calls it
+/// first.
+Activation traced_input(Tape& tape, const std::string& network, const Activation& x);
 
 }  // namespace mnemo

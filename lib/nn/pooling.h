@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "nn/packing.h"
 #include "nn/parameter.h"
@@ -12,7 +13,8 @@ namespace mnemo {
 
 enum class PoolingKind { kLast, kMean, kMax, kAttention };
 
-/// y [N, C] -> [B, C], rows in the sequences' original order. A sequence of length 0 gives zeros.
+/// y [N, C] -> [B, kinds * C], what each kind gives side by side; rows in the sequences' original order. A sequence of
+/// length 0 gives zeros.
 ///   last       the forward half of the columns at the last step, the backward half (`directions` = 2) at the first
 ///   mean, max  over the steps; max passes its gradient to the first step that has it
 ///   attention  sum_t a_t y_t with a = softmax_t(w . tanh(y_t)), w [C] (Zhou et al. 2016, "Attention-Based
@@ -20,19 +22,20 @@ enum class PoolingKind { kLast, kMean, kMax, kAttention };
 ///              LSTM for Relation Classification")
 class Pooling {
  public:
-  Pooling(const std::string& name, PoolingKind kind, Index columns, Index directions);
+  Pooling(const std::string& name, std::vector<PoolingKind> kinds, Index columns, Index directions);
 
   void initialise(std::uint64_t seed);
   void visit(const ParameterVisitor& visitor);
   Activation forward(Tape& tape, const Packing& packing, const Activation& y) const;
 
  private:
-  Activation last(Tape& tape, const Packing& packing, const Activation& y) const;
-  Activation mean(Tape& tape, const Packing& packing, const Activation& y) const;
-  Activation max(Tape& tape, const Packing& packing, const Activation& y) const;
-  Activation attention(Tape& tape, const Packing& packing, const Activation& y) const;
+  // Each fills the columns of a kind, from `first` on.
+  void last(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
+  void mean(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
+  void max(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
+  void attention(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
 
-  PoolingKind kind_;
+  std::vector<PoolingKind> kinds_;
   Index directions_;
   std::unique_ptr<Parameter> weight_;  // [C], attention only
 };

@@ -378,8 +378,7 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
                                      const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
-  Activation given =
-      tape.input_trace && tape.input_trace->network == name_ ? scaled_input(tape, x, *tape.input_trace) : x;
+  Activation given = traced_input(tape, name_, x);
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)

@@ -10,9 +10,9 @@
 
 namespace mnemo {
 
-/// y [N, width * C]: for each row of the packing, the rows of its sequence from (width - 1) / 2 steps before it to as
-/// many after it, zeros where there is none. A dense layer on it is a convolution over time. `width` is odd; `packing`
-/// must outlive the tape's backward.
+/// y [N, width * C]: for each row of the packing, the rows of its sequence from width / 2 steps before it to (width -
+/// 1) / 2 after it, zeros where there is none. A dense layer on it is a convolution over time. An even width has one
+/// step more before than after. `packing` must outlive the tape's backward.
 Activation windows(Tape& tape, const Packing& packing, const Activation& x, Index width);
 
 /// Columns of y: row n is row `rows[n]` of x, or row n where `rows` is empty.

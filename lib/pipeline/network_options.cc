@@ -41,6 +41,11 @@ RecurrentOptions recurrent_options(const Config& c) {
           .learned_initial = m.learned_initial};
 }
 
+ConvolutionOptions convolution_options(const Config& c) {
+  const ConvolutionConfig& convolution = c.model.convolution;
+  return {convolution.widths, convolution.filters, convolution.place == "before"};
+}
+
 Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
                           const GivenDefaults& given) {
   const auto check = [](const Config& config, std::vector<std::string>& errors) {

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "config/options.h"
+#include "nn/convolution.h"
 #include "nn/recurrent.h"
 #include "text/encoder.h"
 #include "text/tokenizer.h"
@@ -21,6 +22,7 @@ Config load_model_config(const std::string& path, const std::vector<std::string>
 
 /// Without the input size, which the model sets.
 RecurrentOptions recurrent_options(const Config& config);
+ConvolutionOptions convolution_options(const Config& config);
 
 TokenizerOptions tokenizer_options(const TextConfig& text);
 /// The tokenizer of a model with this vocabulary.

@@ -27,6 +27,12 @@ PoolingKind pooling_kind(const std::string& name) {
   return PoolingKind::kAttention;
 }
 
+std::vector<PoolingKind> pooling_kinds(const Names& names) {
+  std::vector<PoolingKind> out;
+  for (const std::string& name : names.names) out.push_back(pooling_kind(name));
+  return out;
+}
+
 ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64_t dimension, std::size_t classes) {
   const ModelConfig& m = c.model;
   const auto number = [](double value) { return static_cast<float>(value); };
@@ -34,7 +40,8 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
           .embedding = dimension,
           .classes = static_cast<Index>(classes),
           .recurrent = recurrent_options(c),
-          .pooling = pooling_kind(m.pooling),
+          .pooling = pooling_kinds(m.pooling),
+          .convolution = convolution_options(c),
           .dropout = number(m.dropout),
           .embedding_dropout = number(m.embedding_dropout),
           .embedding_deviation = number(m.embedding_deviation)};
@@ -68,7 +75,9 @@ std::unique_ptr<TextModel> TextClassifier::read(const ModelContents& contents) {
   Vocabulary vocabulary = WordTable::read_vocabulary(contents.file, config);
   if (metadata.labels.empty()) fail("{}: damaged model: no labels", path);
   const ClassifierOptions options = network_options(config, 0, config.model.embedding, metadata.labels.size());
-  check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, options.embedding)));
+  const Index input = options.embedding + options.convolution.added_before();
+  check_stored_weights(contents, recurrent_parameters(with_input(options.recurrent, input)) +
+                                     convolution_parameters(options.convolution, options.embedding));
   std::unique_ptr<TextClassifier> out(
       new TextClassifier(config, metadata.labels, std::move(vocabulary), config.model.embedding));
   const Json& calibration = metadata.calibration;

@@ -56,6 +56,7 @@ TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& col
                     .shapes = TextTagger::kShapes,
                     .shape_embedding = m.shape_embedding,
                     .recurrent = recurrent_options(c),
+                    .convolution = convolution_options(c),
                     .columns = {},
                     .crf = m.crf,
                     .dropout = number(m.dropout),
@@ -251,7 +252,9 @@ std::unique_ptr<TextModel> TextTagger::read(const ModelContents& contents) {
   Vocabulary letters = stored_vocabulary(file, format::kLetters);
   std::vector<TagColumn> columns = parse_columns(contents.metadata.columns, config, path);
   const TaggerOptions options = network_options(config, columns, 0, config.model.embedding, 1);
-  double weights = recurrent_parameters(with_input(options.recurrent, options.input()));
+  const Index input = options.input() + options.convolution.added_before();
+  double weights = recurrent_parameters(with_input(options.recurrent, input)) +
+                   convolution_parameters(options.convolution, options.input());
   const double char_input = static_cast<double>(options.chars.embedding),
                hidden = static_cast<double>(options.chars.hidden);
   if (options.chars.kind == CharEncoderKind::kCnn) weights += 3.0 * char_input * hidden;

@@ -318,6 +318,27 @@ TEST_CASE("inspect --attribution weighs the units of a text, and integrated grad
   CHECK(page.out.find("&lt;b&gt;") != std::string::npos);
 }
 
+TEST_CASE("what is left out of a text is left out of its convolutions, too") {
+  const Fixture& f = trained();
+  for (const char* place : {"beside", "before"}) {
+    REQUIRE(f.train("convolved", {"--set", "model.convolution.widths=[2,3]", "--set",
+                                  std::string("model.convolution.place=") + place, "--overwrite"})
+                .code == 0);
+    const Outcome o = f.mnemo({"inspect", f.path("convolved/model.safetensors"), "--attribution", "integrated",
+                               "--text", "a fine soup again", "-f", "json"});
+    REQUIRE(o.code == 0);
+    const InspectJson found = InspectJson::parse(o.out);
+    const double baseline = found["baseline"].get<double>();
+    // The last point of the curve has no unit, as the baseline.
+    CHECK(std::abs(found["deletion"]["by_weight"][4].get<double>() - baseline) < 1e-5);
+    CHECK(std::abs(found["deletion"]["by_weight"][0].get<double>() - found["value"].get<double>()) < 1e-5);
+    double sum = 0;
+    for (const auto& weight : found["weights"]) sum += weight.get<double>();
+    // Maxima and cuts at zero have kinks, between which the quadrature is not exact.
+    CHECK(std::abs(sum - (found["value"].get<double>() - baseline)) < 0.05);
+  }
+}
+
 TEST_CASE("classify --explain names the words whose absence lowers the label's logit most") {
   const Fixture& f = trained();
   const std::string model = f.path("run/model.safetensors");

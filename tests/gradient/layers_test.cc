@@ -10,6 +10,7 @@
 #include "models/language_model.h"
 #include "models/tagger.h"
 #include "nn/adaptive_softmax.h"
+#include "nn/convolution.h"
 #include "nn/crf.h"
 #include "nn/dropout.h"
 #include "nn/embedding.h"
@@ -410,14 +411,83 @@ TEST_CASE("embedding: two look-ups of one pass add their gradients, sparse or de
 TEST_CASE("pooling: gradients of every kind on ragged sequences, including an empty one") {
   const std::vector<std::int32_t> lengths{2, 5, 0, 1, 5};
   const Packing packing(lengths);
-  for (auto kind : {PoolingKind::kLast, PoolingKind::kMean, PoolingKind::kMax, PoolingKind::kAttention}) {
-    INFO("kind " << static_cast<int>(kind));
-    Pooling layer("attention", kind, 6, 2);
+  using enum PoolingKind;
+  for (const std::vector<PoolingKind>& kinds :
+       {std::vector{kLast}, {kMean}, {kMax}, {kAttention}, {kMax, kAttention, kLast, kMean}}) {
+    INFO(kinds.size() << " kinds, the first " << static_cast<int>(kinds.front()));
+    Pooling layer("attention", kinds, 6, 2);
     layer.initialise(1);
     Bench bench(random_values(packing.tokens() * 6, 2), packing.tokens(), 6,
                 [&](Tape& tape, const Activation& x) { return layer.forward(tape, packing, x); });
     CHECK(bench.input_error() < kTolerance);
     layer.visit([&](Parameter& p) { CHECK(bench.parameter_error(p, [] {}) < kTolerance); });
+  }
+}
+
+TEST_CASE("pooling: several kinds stand side by side") {
+  using enum PoolingKind;
+  const std::vector<std::int32_t> lengths{2, 5, 0, 1};
+  const Packing packing(lengths);
+  std::vector<float> values = random_values(packing.tokens() * 6, 2);
+  const Activation y{values.data(), nullptr, packing.tokens(), 6};
+  ThreadPool pool(1);
+  Arena arena;
+  Tape tape(pool, arena, Tape::Mode::kInference);
+  const std::vector<PoolingKind> kinds{kMean, kLast, kMax};
+  const Activation all = Pooling("p", kinds, 6, 2).forward(tape, packing, y);
+  REQUIRE(all.columns == 18);
+  for (std::size_t k = 0; k < kinds.size(); ++k) {
+    const Activation one = Pooling("p", {kinds[k]}, 6, 2).forward(tape, packing, y);
+    for (Index b = 0; b < 4; ++b)
+      for (Index j = 0; j < 6; ++j) CHECK(all.value[b * 18 + static_cast<Index>(k) * 6 + j] == one.value[b * 6 + j]);
+  }
+}
+
+TEST_CASE("convolution: the sums of each window, cut at zero, and their gradients, for odd and even widths") {
+  const std::vector<std::int32_t> lengths{2, 5, 0, 1, 5};
+  const Packing packing(lengths);
+  const Index C = 3, F = 4;
+  for (const std::vector<Index>& widths : {std::vector<Index>{1}, {2}, {3, 4}, {5, 2, 7}}) {
+    const ConvolutionOptions options{widths, F, false};
+    Convolution layer("convolution", options, C);
+    layer.initialise(Initialiser::kUniform, 1);
+    std::vector<Parameter*> parameters;
+    layer.visit([&](Parameter& p) { parameters.push_back(&p); });
+    REQUIRE(parameters.size() == 2 * widths.size());
+    double weights = 0;
+    for (const Parameter* p : parameters) weights += static_cast<double>(p->size());
+    CHECK(convolution_parameters(options, C) == weights);
+    std::vector<float> values = random_values(packing.tokens() * C, 2);
+    ThreadPool pool(1);
+    Arena arena;
+    Tape tape(pool, arena, Tape::Mode::kInference);
+    layer.prepare(pool);
+    const Activation y = std::as_const(layer).forward(tape, packing, {values.data(), nullptr, packing.tokens(), C});
+    REQUIRE(y.columns == options.output());
+    for (Index b = 0; b < packing.sequences(); ++b)
+      for (Index t = 0; t < packing.length(b); ++t)
+        for (std::size_t k = 0; k < widths.size(); ++k)
+          for (Index f = 0; f < F; ++f) {
+            const Index w = widths[k];
+            auto sum = static_cast<double>(parameters[2 * k + 1]->value[f]);
+            for (Index i = 0; i < w; ++i)
+              if (const Index s = t + i - w / 2; s >= 0 && s < packing.length(b))
+                for (Index j = 0; j < C; ++j)
+                  sum += static_cast<double>(parameters[2 * k]->value[f * w * C + i * C + j]) *
+                         static_cast<double>(values[packing.row(b, s) * C + j]);
+            CHECK(std::abs(static_cast<double>(y.value[packing.row(b, t) * y.columns + static_cast<Index>(k) * F + f]) -
+                           std::max(0.0, sum)) < 1e-5);
+          }
+    // Away from 0, where the slope jumps: half of the filters are always cut.
+    for (std::size_t k = 1; k < parameters.size(); k += 2)
+      for (Index f = 0; f < F; ++f) parameters[k]->value[f] = f % 2 == 0 ? 9.0f : -9.0f;
+    layer.weights_changed();
+    Bench bench(values, packing.tokens(), C, [&](Tape& on, const Activation& x) {
+      layer.prepare(on);
+      return std::as_const(layer).forward(on, packing, x);
+    });
+    CHECK(bench.input_error() < kTolerance);
+    for (Parameter* p : parameters) CHECK(bench.parameter_error(*p, [&] { layer.weights_changed(); }) < kTolerance);
   }
 }
 
@@ -803,12 +873,16 @@ TEST_CASE("crf: gradients of scores and weights, with forbidden transitions, and
                     contains_text("not a sequence that the scheme allows"));
 }
 
-TEST_CASE("classifier: gradients of all parameters through the whole model") {
+TEST_CASE("classifier: gradients of all parameters through the whole model, with convolutions and without") {
+  const auto convolution =
+      GENERATE(ConvolutionOptions{}, ConvolutionOptions{{2, 3}, 2, false}, ConvolutionOptions{{3}, 2, true});
+  using enum PoolingKind;
   Classifier model({.table_rows = 7,
                     .embedding = 4,
                     .classes = 3,
                     .recurrent = {.hidden = 3, .layers = 1, .bidirectional = true},
-                    .pooling = PoolingKind::kMean,
+                    .pooling = convolution.before ? std::vector{kMean, kLast} : std::vector{kMean},
+                    .convolution = convolution,
                     .dropout = 0.2f,
                     .embedding_dropout = 0.2f});
   model.initialise(1);
@@ -860,16 +934,18 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
   for (const auto kind : {CharEncoderKind::kNone, CharEncoderKind::kCnn, CharEncoderKind::kBilstm})
     for (const bool crf : {false, true}) {
       INFO("characters " << static_cast<int>(kind) << ", crf " << crf);
-      Tagger model({.table_rows = 6,
-                    .embedding = 4,
-                    .chars = {.kind = kind, .rows = 3, .embedding = 3, .hidden = 2, .dropout = 0.2f},
-                    .shapes = 2,
-                    .shape_embedding = 2,
-                    .recurrent = {.hidden = 3, .bidirectional = true},
-                    .columns = {AllowedTransitions(3), AllowedTransitions(2)},
-                    .crf = crf,
-                    .dropout = 0.2f,
-                    .embedding_dropout = 0.2f});
+      Tagger model(
+          {.table_rows = 6,
+           .embedding = 4,
+           .chars = {.kind = kind, .rows = 3, .embedding = 3, .hidden = 2, .dropout = 0.2f},
+           .shapes = 2,
+           .shape_embedding = 2,
+           .recurrent = {.hidden = 3, .bidirectional = true},
+           .convolution = kind == CharEncoderKind::kNone ? ConvolutionOptions{} : ConvolutionOptions{{3}, 2, crf},
+           .columns = {AllowedTransitions(3), AllowedTransitions(2)},
+           .crf = crf,
+           .dropout = 0.2f,
+           .embedding_dropout = 0.2f});
       model.initialise(3);
       ThreadPool pool(2);
       Arena arena;

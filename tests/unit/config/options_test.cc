@@ -130,6 +130,21 @@ TEST_CASE("every mistake is reported with its key, and all of them at once") {
   }
 }
 
+TEST_CASE("one name or several are read as they stand, and written so") {
+  const auto read = [](const std::string& pooling) {
+    return parse_config(R"({"task": "classify", "model": {"pooling": )" + pooling + "}}", "c.json", {});
+  };
+  CHECK(read(R"("mean")").model.pooling.names == std::vector<std::string>{"mean"});
+  CHECK(config_to_json(read(R"("mean")"))["model"]["pooling"] == "mean");
+  const Config several = read(R"(["last", "max"])");
+  CHECK(several.model.pooling.names == std::vector<std::string>{"last", "max"});
+  CHECK(config_to_json(several)["model"]["pooling"] == Json({"last", "max"}));
+  CHECK_THROWS_WITH(read("[]"), contains_text("model.pooling: expected one or several of last, mean"));
+  CHECK_THROWS_WITH(read(R"(["max", "max"])"), contains_text("model.pooling: \"max\" twice"));
+  CHECK_THROWS_WITH(read(R"(["max", "sum"])"), contains_text("found \"sum\""));
+  CHECK_THROWS_WITH(read("3"), contains_text("found 3"));
+}
+
 TEST_CASE("deeply nested and huge input is refused, not crashed on") {
   std::string deep(100000, '[');
   CHECK_THROWS_AS(parse_config(deep, "c.json"), UsageError);
