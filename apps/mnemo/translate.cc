@@ -1,7 +1,9 @@
 // mnemo translate: one line out for each line in, in order, in constant memory. Lines are translated in blocks, and
 // written at the latest when the input pauses.
+#include <algorithm>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
@@ -174,7 +176,12 @@ class Translating {
 
 int run_translate(const TranslateCommand& o) {
   if (!o.glossary.empty() && (o.sample || o.options.beam == 1))
-    throw UsageError("--glossary: needs a beam of two or more");
+    throw UsageError("--glossary: needs a beam of two or more, and no --sample");
+  if (o.alignment == "-") throw UsageError("--alignment -: standard output has the translations; expected a file");
+  const bool reads_input = o.files.empty() || std::ranges::count(o.files, "-") > 0;
+  for (const auto& [name, path] : {std::pair{"--prefix", &o.prefix}, {"--glossary", &o.glossary}})
+    if (*path == "-" && reads_input)
+      throw UsageError(fmt::format("{} -: standard input has the lines to translate; expected a file", name));
   if (o.options.nbest > 1 && (o.sample || o.options.beam < o.options.nbest))
     throw UsageError(fmt::format("--nbest {}: a beam of {} finds at most {}", o.options.nbest,
                                  o.sample ? 1 : o.options.beam, o.sample ? 1 : o.options.beam));

@@ -87,9 +87,17 @@ class RequiredConstraint : public Constraint {
   }
 
   std::int64_t progress_with(std::int32_t unit) const override {
-    std::size_t sum = 0;
-    for (std::size_t k = 0; k < had_.size(); ++k) sum += had_after(k, unit);
-    return static_cast<std::int64_t>(sum);
+    // Of terms that are not complete only the one that is nearest: two that begin alike would count twice what both
+    // have, and going on with one of them would be no progress.
+    std::size_t whole = 0, begun = 0;
+    for (std::size_t k = 0; k < had_.size(); ++k) {
+      const std::size_t had = had_after(k, unit);
+      if (had == wanted_->terms[k].size())
+        whole += had;
+      else
+        begun = std::max(begun, had);
+    }
+    return static_cast<std::int64_t>(whole + begun);
   }
 
   bool has_terms() const override { return !had_.empty(); }

@@ -33,7 +33,9 @@ std::vector<std::string> attention_conflicts(const AttentionOptions& o) {
   std::vector<std::string> out;
   if (o.kind == AttentionKind::kDot && o.query != o.memory)
     out.push_back(
-        fmt::format("attention dot: the decoder has {} units, the memory {}: expected as many", o.query, o.memory));
+        fmt::format("attention dot: the decoder has {} units, the memory {}: expected as many; set "
+                    "model.decoder_hidden to {}, or attention to general",
+                    o.query, o.memory, o.memory));
   if (o.heads < 1 || o.query % o.heads != 0 || o.memory % o.heads != 0)
     out.push_back(
         fmt::format("attention: {} heads do not divide a query of {} and a memory of {}", o.heads, o.query, o.memory));

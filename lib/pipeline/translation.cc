@@ -35,10 +35,11 @@ struct Item {
   std::vector<std::vector<float>> coverage;  // [hypotheses][source units] of all steps
 };
 
-// Bytes that no line has: a subword model could spell them by their units.
+// Bytes that no line has, and those of control characters, which a sample might draw: a subword model could spell them
+// by their units.
 bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
   const auto byte = vocabulary.subwords() ? byte_of_unit(vocabulary.text(unit)) : std::nullopt;
-  return byte ? *byte == '\n' || *byte == '\0' : vocabulary.text(unit).find('\n') != std::string_view::npos;
+  return byte ? *byte < 0x20 || *byte == 0x7F : vocabulary.text(unit).find_first_of("\n\r") != std::string_view::npos;
 }
 
 // Whether a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.

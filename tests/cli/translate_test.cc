@@ -473,6 +473,15 @@ TEST_CASE("inspect shows what a translator attends to as translate does, and the
   for (const auto& unit : TranslateJson::parse(found.out)["units"]) CHECK(unit["network"] == "encoder");
 }
 
+TEST_CASE("translate reads one thing from standard input, and writes one to standard output") {
+  const ToyTranslators& f = toys();
+  CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--alignment", "-"}, "der Hund\n"), 2),
+             contains_text("--alignment -: standard output has the translations"));
+  for (const char* option : {"--prefix", "--glossary"})
+    CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), option, "-"}, "der Hund\n"), 2),
+               contains_text(std::string(option) + " -: standard input has the lines to translate"));
+}
+
 TEST_CASE("translate --alignment links words by number, a line for a line, and leaves nothing half-written") {
   const ToyTranslators& f = toys();
   for (const std::string& model : {f.words(), f.subwords()}) {

@@ -456,10 +456,16 @@ TEST_CASE("a beam of two or more has all terms, however improbable they are") {
   const Letters words({"a", "b", "c", "d", "e", "f", "g", "h"});
   const RequiredText required = words.required();
   const std::vector<std::uint8_t> blocked{1};
-  const std::vector<std::vector<std::string>> cases{{"a b c"},      {"d", "e", "f"}, {"g h", "h g"},
-                                                    {"a b", "a c"}, {"h", "h"},      {"a a b", "b c d"}};
+  const std::vector<std::vector<std::string>> cases{{"a b c"},
+                                                    {"d", "e", "f"},
+                                                    {"g h", "h g"},
+                                                    {"a b", "a c"},
+                                                    {"h", "h"},
+                                                    {"a a b", "b c d"},
+                                                    {"a b c d", "a e f g", "a h"},
+                                                    {"a b c d e", "a c", "a d"}};
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    const MadeUpScorer scorer(words.vocabulary.size(), seed, 4.0f);
+    const MadeUpScorer scorer(words.vocabulary.size(), seed, 9.0f);
     for (const auto& terms : cases)
       for (const std::int64_t beam : {2, 3, 8}) {
         const auto constraint = required.constraint("", terms);
