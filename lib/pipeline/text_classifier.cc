@@ -187,7 +187,8 @@ class AttributedLabel : public Attributed {
       all.push_back(k);
     }
     batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(all));
-    if (tape.training()) trained_->network().prepare(tape);
+    // Packed for one mode, weights of lower precision do not serve the other.
+    if (trained_) trained_->network().prepare(tape);
     const Activation logits = model_.network().forward(tape, batch_->packing, batch_->bags);
     std::vector<double> out;
     for (std::int64_t k = 0; k < copies; ++k) {

@@ -318,6 +318,21 @@ TEST_CASE("inspect --attribution weighs the units of a text, and integrated grad
   CHECK(page.out.find("&lt;b&gt;") != std::string::npos);
 }
 
+TEST_CASE("every method of attribution takes a quantised classifier") {
+  const Fixture& f = trained();
+  for (const char* precision : {"int8", "bfloat16"}) {
+    const std::string small = f.path(std::string("small.") + precision);
+    REQUIRE(f.mnemo({"quantize", f.path("run/model.safetensors"), "--dev", f.path("train.tsv"), "--max-drop", "1",
+                     "--precision", precision, "-o", small})
+                .code == 0);
+    for (const char* method : {"gradient", "integrated", "occlusion"}) {
+      const Outcome o = f.mnemo({"inspect", small, "--attribution", method, "--text", "a fine soup again"});
+      INFO(precision << ", " << method << ": " << o.err);
+      CHECK(o.code == 0);
+    }
+  }
+}
+
 TEST_CASE("what is left out of a text is left out of its convolutions, too") {
   const Fixture& f = trained();
   for (const char* place : {"beside", "before"}) {
