@@ -76,8 +76,8 @@ class Permutation {
   std::vector<Index> moved_;
 };
 
-// The sums over the steps of weight times rank, [1 + kPermutations, units]; of the property as it is first. The weights
-// of each of the `rows` permutations are made for some steps at a time.
+// The sums over the steps of weight times rank, [1 + kPermutations, units]; of the property as it is first. Weights are
+// moved for some steps at a time, so that memory does not grow with permutations times steps.
 std::vector<float> weighted_ranks(const std::vector<float>& ranks, Index units, const std::vector<float>& weights,
                                   const StepProperty& property, std::uint64_t seed, ThreadPool& pool) {
   constexpr Index kRows = 1 + kPermutations, kSteps = 2048;

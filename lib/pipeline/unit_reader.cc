@@ -28,7 +28,8 @@ Reading UnitReader::read(std::span<const std::int32_t> ids, Workspace& workspace
   for (const std::int32_t id : ids) {
     const std::string added = joiner_.add(id);
     // The blank before a word is no part of it.
-    const std::size_t blank = model_.config().text.blanks_between_units() && added.size() > 1 && added[0] == ' ';
+    const std::size_t blank =
+        model_.config().text.blanks_between_units() && added.size() > 1 && added[0] == ' ' ? 1 : 0;
     out.places.emplace_back(out.text.size() + blank, out.text.size() + added.size());
     out.text += added;
   }

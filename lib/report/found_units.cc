@@ -51,8 +51,9 @@ Findings found_findings(const FoundUnits& found, const std::string& title) {
     CurveChart chart{"ROC curve of the best", {{score, found.curve}}, "share of steps without the property"};
     out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});
   }
-  out.json = {{"property", found.property}, {"texts", found.texts},          {"steps", found.steps},
-              {"present", found.present},   {"permutations", kPermutations}, {"found", named},
+  out.json = {{"property", found.property},    {"texts", found.texts},
+              {"steps", found.steps},          {"present", found.graded ? Json() : Json(found.present)},
+              {"permutations", kPermutations}, {"found", named},
               {"units", std::move(units)}};
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <limits>
 #include <memory>
 
@@ -35,12 +36,14 @@ std::string regex_message(int code) {
   return reinterpret_cast<const char*>(text.data());
 }
 
+// \C would match a part of a character.
+constexpr std::uint32_t kRegexOptions = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
+
 std::unique_ptr<pcre2_code, FreeCode> compiled(const std::string& expression) {
   int error = 0;
   PCRE2_SIZE at = 0;
   std::unique_ptr<pcre2_code, FreeCode> out(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()),
-                                                          expression.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE,
-                                                          &error, &at, nullptr));
+                                                          expression.size(), kRegexOptions, &error, &at, nullptr));
   if (!out)
     throw UsageError(fmt::format("--find regex:{}: {} at byte {}", escaped(expression), regex_message(error), at));
   return out;
@@ -184,9 +187,7 @@ std::vector<float> UnitProperty::values(const std::string& text, const UnitPlace
 }
 
 bool UnitProperty::among(const std::vector<std::string>& labels) const {
-  return std::ranges::any_of(labels, [&](const std::string& label) {
-    return label == argument_ || (label.size() > 2 && label[1] == '-' && label.compare(2, label.npos, argument_) == 0);
-  });
+  return std::ranges::count(labels, argument_) > 0;
 }
 
 }  // namespace mnemo

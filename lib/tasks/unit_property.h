@@ -36,7 +36,7 @@ class UnitProperty {
   /// steps. Not for labels.
   std::vector<float> values(const std::string& text, const UnitPlaces& places) const;
 
-  /// The same for the gold labels of one unit or text: whether one is X or, of a tag, has the type X, as B-X has.
+  /// The same for the gold labels of one unit or text: whether X is among them.
   bool among(const std::vector<std::string>& labels) const;
 
  private:

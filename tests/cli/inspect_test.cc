@@ -207,7 +207,7 @@ TEST_CASE(
   CHECK(in("text").starts_with(text.substr(0, 29)));
   CHECK(in("svg").starts_with("<svg"));
   CHECK(in("html").find("rgba(214,69,61") != std::string::npos);
-  // Whether a line's end follows is nothing that brackets tell.
+  // The text is as random at any place of a line, so that no state need follow the position.
   find[4] = "position";
   for (const auto& unit : InspectJson::parse(in("json"))["units"]) CHECK(std::abs(unit["rho"].get<double>()) < 0.5);
 }

@@ -147,6 +147,7 @@ TEST_CASE("inspect --find names states of a tagger that follow a tag's type, tok
   CHECK(lines[0] == "network\tlayer\tdirection\tvalue\tunit\tauc\tp");
   CHECK(lines[1].starts_with("rnn\t0\t"));
   CHECK(lines[1].ends_with("\t0.001"));
+  CHECK(f.mnemo({"inspect", f.model(), f.path("varied.conll"), "--find", "label:I-PER", "-f", "tsv"}).out == o.out);
   CHECK(f.mnemo({"inspect", f.model(), f.path("train.conll"), "--find", "regex:Oslo \\."})
             .out.find("have the property") != std::string::npos);
 }

@@ -194,19 +194,16 @@ Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts) {
 
 std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
                                           const ContextRequest& request, ThreadPool& pool) {
-  const std::int64_t count = std::min(request.most, texts.size());
   const auto gold = known_labels(texts, model.labels()).gold;
   Corpus corpus;
   EncodedText encoded;
-  std::vector<std::int64_t> chosen;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t place = i * texts.size() / count;
+  const std::vector<std::int64_t> chosen = evenly_spread(request.most, texts.size());
+  for (const std::int64_t place : chosen) {
     std::string_view text = texts.entries[place].text;
     model.encode(text, encoded);
     if (const auto units = static_cast<std::int64_t>(encoded.tokens.size()); units > request.units)
       model.encode(text.substr(encoded.tokens.begin(static_cast<std::size_t>(units - request.units))), encoded);
     corpus.add(encoded);
-    chosen.push_back(place);
   }
   Workspace workspace(pool);
   const std::vector<float> p = model.probabilities(model.logits(corpus, workspace), true);

@@ -5,6 +5,7 @@
 #include "tasks/tag/report.h"
 #include "tasks/tag/training.h"
 #include "tasks/trial.h"
+#include "text/tags.h"
 
 namespace mnemo {
 namespace {
@@ -98,7 +99,12 @@ class TagTask : public Task {
         const std::size_t begin = reading.text.size();
         reading.text += entry.tokens[t];
         reading.places.emplace_back(begin, reading.text.size());
-        if (!entry.tags.empty()) reading.labels.push_back({entry.tags.front()[t]});
+        if (entry.tags.empty()) continue;
+        const std::string& tag = entry.tags.front()[t];
+        reading.labels.push_back({tag});
+        // The span's type is a label of the token, too.
+        if (const auto parts = split_tag(tag, tagger.columns().front().data_scheme); parts && !parts->type.empty())
+          reading.labels.back().emplace_back(parts->type);
       }
       use(std::move(reading));
     }
