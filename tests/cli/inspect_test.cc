@@ -209,7 +209,8 @@ TEST_CASE(
   CHECK(in("html").find("rgba(214,69,61") != std::string::npos);
   // The text is as random at any place of a line, so that no state need follow the position.
   find[4] = "position";
-  for (const auto& unit : InspectJson::parse(in("json"))["units"]) CHECK(std::abs(unit["rho"].get<double>()) < 0.5);
+  const InspectJson by_position = InspectJson::parse(in("json"));
+  for (const auto& unit : by_position["units"]) CHECK(std::abs(unit["rho"].get<double>()) < 0.5);
 }
 
 TEST_CASE("inspect --find label names states that follow a text's label, and none where labels are shuffled") {

@@ -470,7 +470,8 @@ TEST_CASE("inspect shows what a translator attends to as translate does, and the
   const Outcome found = f.mnemo({"inspect", f.words(), f.dev(), "--find", "regex:der|die|das", "-f", "json"});
   INFO(found.err);
   REQUIRE(found.code == 0);
-  for (const auto& unit : TranslateJson::parse(found.out)["units"]) CHECK(unit["network"] == "encoder");
+  const TranslateJson units = TranslateJson::parse(found.out)["units"];
+  for (const auto& unit : units) CHECK(unit["network"] == "encoder");
 }
 
 TEST_CASE("translate reads one thing from standard input, and writes one to standard output") {
