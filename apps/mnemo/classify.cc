@@ -165,8 +165,8 @@ void add_classify(Command& program) {
       .by_default("0.5 if texts have several labels, else 0");
   command.flag("--raw", &o->raw, "Probabilities before calibration");
   command.flag("--explain", &o->explain,
-               "The three words that weigh most for the most probable label, found by leaving out each: as much work "
-               "as the text has words");
+               "The three words that weigh most for the most probable label, found by leaving out each, or in texts "
+               "of over 1000 words runs of them: as much work as the text has words, or 300 times it");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
   add_running(command, o->threads);
   command.run = [o] { return run_classify(*o); };

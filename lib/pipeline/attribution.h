@@ -4,11 +4,13 @@
 // methods is no input, x = 0.
 //   gradient    dF/dx_t x_t (Shrikumar et al. 2016, gradient times input)
 //   integrated  x_t times the mean of dF/dx_t on the straight way from 0 to x (Sundararajan, Taly & Yan 2017), by
-//               Gauss-Legendre quadrature; the weights add up to F(x) - F(0)
+//               Gauss-Legendre quadrature, of ever shorter stretches of the way where one does not do; the weights
+//               add up to F(x) - F(0)
 //   occlusion   F(x) - F(x with x_t = 0) (Zeiler & Fergus 2014)
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,7 +43,9 @@ std::optional<AttributionMethod> attribution_method(const std::string& name);
 
 struct AttributionOptions {
   AttributionMethod method = AttributionMethod::kIntegrated;
-  int steps = 50;        ///< of the quadrature
+  int steps = 50;  ///< of the quadrature over the whole way
+  /// Occlusion: a text of more units than this is searched for the weightiest ones, and the others have no weight.
+  std::size_t most_occluded = std::numeric_limits<std::size_t>::max();
   bool deletion = true;  ///< whether the deletion curve is made
 };
 

@@ -247,6 +247,7 @@ Attribution TextClassifier::explained(const std::string& text, const std::option
   const auto attributed = attributed_label(*this, nullptr, text, std::move(encoded), label, workspace);
   AttributionOptions options;
   options.method = AttributionMethod::kOcclusion;
+  options.most_occluded = kMostOccluded;
   options.deletion = false;
   return attribute(*attributed, options, workspace.pool);
 }

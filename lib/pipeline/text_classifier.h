@@ -28,6 +28,7 @@ struct LabelChoice {
 class TextClassifier : public TextModel {
  public:
   static constexpr const char* kTask = "classify";  ///< its name in configurations and model files
+  static constexpr std::size_t kMostOccluded = 1000;
 
   /// With weights initialised from the configuration's seed. `vectors` may be null: no pretrained ones. Throws
   /// UsageError if configuration and vectors contradict each other.
@@ -61,7 +62,8 @@ class TextClassifier : public TextModel {
   std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
                                          Workspace& workspace) override;
   /// How much each unit weighs in the logit of a label, by default the most probable one, by occlusion
-  /// (pipeline/attribution.h); no units for a text without any. Time grows with the square of the text's length.
+  /// (pipeline/attribution.h); no units for a text without any. In a text of over kMostOccluded units only the
+  /// weightiest are searched for, the others' weight is 0.
   Attribution explained(const std::string& text, const std::optional<std::string>& label, Workspace& workspace) const;
 
   Classifier& network() override { return *network_; }

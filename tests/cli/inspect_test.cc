@@ -319,6 +319,23 @@ TEST_CASE("inspect --attribution weighs the units of a text, and integrated grad
   CHECK(page.out.find("&lt;b&gt;") != std::string::npos);
 }
 
+TEST_CASE("integrated gradients add up with layer norm, which takes nearly any share of the input for the whole") {
+  const Fixture& f = trained();
+  for (const char* pooling : {"last", "max"}) {
+    REQUIRE(f.train("normed", {"--set", "model.layer_norm=true", "--set", std::string("model.pooling=") + pooling,
+                               "--set", "model.dropout=0", "--overwrite"})
+                .code == 0);
+    for (const char* text : {"a fine soup again", "awful", "the soup was fine and the bread was awful"}) {
+      const InspectJson found =
+          InspectJson::parse(f.mnemo({"inspect", f.path("normed/model.safetensors"), "--attribution", "integrated",
+                                      "--text", text, "-f", "json"})
+                                 .out);
+      CHECK(std::abs(found["value"].get<double>() - found["baseline"].get<double>()) > 1e-3);
+      CHECK(found["gap"].get<double>() < 0.01);
+    }
+  }
+}
+
 TEST_CASE("every method of attribution takes a quantised classifier") {
   const Fixture& f = trained();
   for (const char* precision : {"int8", "bfloat16"}) {
@@ -384,4 +401,22 @@ TEST_CASE("classify --explain names the words whose absence lowers the label's l
                                                t == 2 ? "&lt;soup&gt;" : against["units"][t].get<std::string>())));
   const Outcome tsv = f.mnemo({"classify", model, "--explain"}, text + "\n");
   CHECK(std::count(tsv.out.begin(), tsv.out.end(), '\t') == 2);
+}
+
+TEST_CASE("classify --explain searches a long text for the words that leaving out each of its words names") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  std::string text;
+  for (int k = 0; k < 1500; ++k) text += k == 700 ? "fine " : k == 701 ? "awful " : "the ";
+  const InspectJson whole =
+      InspectJson::parse(f.mnemo({"inspect", model, "--attribution", "occlusion", "--text", text, "-f", "json"}).out);
+  std::size_t first = 0;
+  const auto weight = [&](std::size_t t) { return whole["weights"][t].get<double>(); };
+  for (std::size_t t = 0; t < 1500; ++t)
+    if (weight(t) > weight(first)) first = t;
+  const InspectJson line =
+      InspectJson::parse(f.mnemo({"classify", model, "--explain", "-f", "jsonl"}, text + "\n").out);
+  REQUIRE(!line["explain"].empty());
+  CHECK(line["explain"][0][0] == whole["units"][first]);
+  CHECK(std::abs(line["explain"][0][1].get<double>() - weight(first)) < 1e-5);
 }
