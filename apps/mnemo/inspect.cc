@@ -178,12 +178,17 @@ std::vector<std::string> listed_cells(const std::string& list) {
   return out;
 }
 
+// After the units that are searched, as a closing bracket may be there.
+constexpr std::int64_t kUnitsAfter = 1000;
+
 // What the options that read data find.
 Findings findings_of(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = load_without_noise(o.model);
   model->prepare(pool);
-  auto data = task_of(*model).open(open_request(o.data, o.input, "data"), *model);
+  OpenRequest request = open_request(o.data, o.input, "data");
+  if (!o.find.empty()) request.spelled = o.places * o.longest + kUnitsAfter;
+  auto data = task_of(*model).open(request, *model);
   if (o.saturation)
     return saturation_over(*model, std::move(data), o.places * o.longest, pool).findings("Saturation of " + o.model);
   if (!o.find.empty()) {

@@ -33,7 +33,8 @@ void add_log_probability(const TextLanguageModel& model, const PoemForm& form, c
   Tokens tokens;
   const Poem poem{.title = {}, .author = {}, .form = form.name, .body = body};
   for_record_units(poem, model.has_conditions(), model.tokenizer(), tokens,
-                   [&](Section section, std::string_view unit) {
+                   [&](Section section, const SourceUnit& source) {
+                     const std::string_view unit = source.text;
                      if (section == Section::kForm && !model.vocabulary().contains(unit)) return;
                      if (unit == TextLanguageModel::kRecordEnd) return ids.push_back(model.text_end());
                      ids.push_back(model.vocabulary().find(unit));

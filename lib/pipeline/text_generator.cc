@@ -40,10 +40,10 @@ void TextGenerator::add_conditions(const std::string& model_name) {
                         .author = request_.author,
                         .form = request_.form ? request_.form->name : request_.form_name,
                         .body = {}};
-  for_record_units(conditions, true, model_.tokenizer(), tokens, [&](Section section, std::string_view unit) {
-    if (section == Section::kForm && !model_.vocabulary().contains(unit)) return;
+  for_record_units(conditions, true, model_.tokenizer(), tokens, [&](Section section, const SourceUnit& unit) {
+    if (section == Section::kForm && !model_.vocabulary().contains(unit.text)) return;
     if (section == Section::kBody) return;
-    add_unit(unit, section == Section::kAuthor ? "--author" : "--title");
+    add_unit(unit.text, section == Section::kAuthor ? "--author" : "--title");
   });
 }
 

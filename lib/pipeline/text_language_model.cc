@@ -41,30 +41,62 @@ LanguageModelOptions network_options(const Config& c, std::int32_t units) {
 
 }  // namespace
 
+std::string_view for_source_units(std::string_view line, const Tokens& tokens,
+                                  const std::function<void(const SourceUnit& unit)>& use) {
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::size_t begin = std::max<std::size_t>(tokens.begin(i), done);
+    const std::size_t end = std::max<std::size_t>(tokens.end(i), begin);
+    use({tokens.text(i), line.substr(done, begin - done), line.substr(begin, end - begin)});
+    done = end;
+  }
+  return line.substr(done);
+}
+
+void SpelledUnits::add(const SourceUnit& unit) {
+  text_ += unit.before;
+  text_ += unit.spelled;
+  places_.emplace_back(text_.size() - unit.spelled.size(), text_.size());
+}
+
+SpelledUnits SpelledUnits::part(std::int64_t first, std::int64_t last, bool rest) const {
+  SpelledUnits out;
+  if (first >= last) return out;
+  if (last > size()) fail("the spelling of {} units was kept, not of {}", size(), last);
+  const std::size_t begin = first == 0 ? 0 : places_[static_cast<std::size_t>(first) - 1].second;
+  const std::size_t end = rest ? text_.size() : places_[static_cast<std::size_t>(last) - 1].second;
+  out.text_ = text_.substr(begin, end - begin);
+  for (std::int64_t i = first; i < last; ++i) {
+    const auto& [from, to] = places_[static_cast<std::size_t>(i)];
+    out.places_.emplace_back(from - begin, to - begin);
+  }
+  return out;
+}
+
 void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
-                      const std::function<void(Section, std::string_view unit)>& use) {
+                      const std::function<void(Section, const SourceUnit& unit)>& use) {
   const auto add = [&](Section section, std::string_view text) {
     tokenizer.tokenize(text, tokens);
-    for (std::size_t i = 0; i < tokens.size(); ++i) use(section, tokens.text(i));
+    for_source_units(text, tokens, [&](const SourceUnit& unit) { use(section, unit); });
   };
   if (conditioned) {
-    if (!record.form.empty()) use(Section::kForm, std::string(TextLanguageModel::kForm) + record.form);
-    for (const auto& [section, control, text] :
+    if (!record.form.empty()) use(Section::kForm, {std::string(TextLanguageModel::kForm) + record.form});
+    for (const auto& [section, name, text] :
          {std::tuple{Section::kAuthor, TextLanguageModel::kAuthor, std::string_view(record.author)},
           {Section::kTitle, TextLanguageModel::kTitle, std::string_view(record.title)}})
       if (!text.empty()) {
-        use(section, control);
+        use(section, {name, "", section == Section::kTitle ? "\n" : ""});
         add(section, text);
       }
-    use(Section::kTitle, TextLanguageModel::kBody);
+    use(Section::kTitle, {TextLanguageModel::kBody, "", "\n"});
   }
   for (std::size_t at = 0; at <= record.body.size();) {
     const std::size_t end = std::min(record.body.find('\n', at), record.body.size());
     add(Section::kBody, std::string_view(record.body).substr(at, end - at));
-    if (end < record.body.size()) use(Section::kBody, TextLanguageModel::kLineEnd);
+    if (end < record.body.size()) use(Section::kBody, {TextLanguageModel::kLineEnd, "", "\n"});
     at = end + 1;
   }
-  use(Section::kBody, TextLanguageModel::kRecordEnd);
+  use(Section::kBody, {TextLanguageModel::kRecordEnd});
 }
 
 TextLanguageModel::TextLanguageModel(const Config& config, Vocabulary vocabulary, Unfilled)

@@ -23,11 +23,39 @@ namespace mnemo {
 /// Parts of a record: its conditions, and its text.
 enum class Section { kForm, kAuthor, kTitle, kBody };
 
+/// A unit beside its source.
+struct SourceUnit {
+  std::string_view text;          ///< as the vocabulary has it
+  std::string_view before = {};   ///< what stands between the previous unit and it in the source
+  std::string_view spelled = {};  ///< what it was made of, valid UTF-8; of control units a line end or nothing
+};
+
+/// Calls `use` with each unit of a tokenized line; returns what is after the last one.
+std::string_view for_source_units(std::string_view line, const Tokens& tokens,
+                                  const std::function<void(const SourceUnit& unit)>& use);
+
+/// A text as it was written, of which the places of units are known.
+class SpelledUnits {
+ public:
+  void add(const SourceUnit& unit);
+
+  const std::string& text() const { return text_; }
+  /// Bytes [begin, end) of the text for each unit.
+  const std::vector<std::pair<std::size_t, std::size_t>>& places() const { return places_; }
+  std::int64_t size() const { return std::ssize(places_); }
+  /// Units [first, last) alone, with what stands before them and, if `rest`, all that stands after them.
+  SpelledUnits part(std::int64_t first, std::int64_t last, bool rest) const;
+
+ private:
+  std::string text_;
+  std::vector<std::pair<std::size_t, std::size_t>> places_;
+};
+
 /// Calls `use` with each unit of a record in turn. A conditioned record has a control unit before its author and its
 /// title and one for its form, where these are known, and one before its body. Each record ends with
 /// TextLanguageModel::kRecordEnd. Control units begin with a newline, as no other unit does except kLineEnd itself.
 void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
-                      const std::function<void(Section, std::string_view unit)>& use);
+                      const std::function<void(Section, const SourceUnit& unit)>& use);
 
 class TextLanguageModel : public TextModel {
  public:

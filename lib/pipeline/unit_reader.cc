@@ -1,6 +1,6 @@
 #include "pipeline/unit_reader.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace mnemo {
 
@@ -18,22 +18,17 @@ CellTrace UnitReader::trace(std::span<const std::int32_t> ids, Workspace& worksp
   return out;
 }
 
-Reading UnitReader::read(std::span<const std::int32_t> ids, Workspace& workspace) {
+Reading UnitReader::read(std::span<const std::int32_t> ids, const SpelledUnits& spelled, Workspace& workspace) {
   const bool continues = std::exchange(begun_, true);
   if (!continues) {
     const std::vector<std::int32_t> before{model_.text_end()};
     trace(before, workspace);
   }
-  Reading out{.trace = trace(ids, workspace), .network = "rnn", .continues = continues};
-  for (const std::int32_t id : ids) {
-    const std::string added = joiner_.add(id);
-    // The blank before a word is no part of it.
-    const std::size_t blank =
-        model_.config().text.blanks_between_units() && added.size() > 1 && added[0] == ' ' ? 1 : 0;
-    out.places.emplace_back(out.text.size() + blank, out.text.size() + added.size());
-    out.text += added;
-  }
-  return out;
+  return {.trace = trace(ids, workspace),
+          .network = "rnn",
+          .text = spelled.text(),
+          .places = spelled.places(),
+          .continues = continues};
 }
 
 }  // namespace mnemo

@@ -26,6 +26,8 @@ struct OpenRequest {
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
   Log log = [](const std::string&) {};
   bool again = false;  ///< it will be reopened, so that input which can be read only once must be kept
+  /// Units of a text without records whose spelling is kept for `for_readings`; that of records is kept unless it is 0.
+  std::int64_t spelled = 0;
 };
 
 /// How messages name a path: "standard input" for "-".

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 
 #include "base/error.h"
@@ -72,56 +73,132 @@ std::vector<char> in_matches(const std::string& expression, const std::string& t
   return out;
 }
 
-enum class Mark { kNone, kOpening, kClosing, kEither };
+bool is_ascii_letter(char32_t c) { return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z'); }
 
-// What a character is among quotation marks; `open` are those that are open.
-Mark quotation_mark(char32_t c, const std::vector<char32_t>& open) {
+// Whether a character is an opening quotation mark, given the one before it.
+bool opens_quotation(char32_t c, char32_t before) {
   switch (c) {
     case U'"':
-      return Mark::kEither;
+      // After a Latin letter or a digit it is a closing one, or the mark of inches; ideographs have no blank before it.
+      return !is_ascii_letter(before) && !is_decimal_digit(before);
     case U'“':
-      return !open.empty() && open.back() == U'„' ? Mark::kClosing : Mark::kOpening;
     case U'„':
     case U'«':
     case U'「':
     case U'『':
-      return Mark::kOpening;
-    case U'”':
-    case U'»':
-    case U'」':
-    case U'』':
-      return Mark::kClosing;
+      return true;
     default:
-      return Mark::kNone;
+      return false;
   }
 }
 
-Mark bracket(char32_t c) {
-  if (quotation_mark(c, {}) != Mark::kNone || c == U'‚') return Mark::kNone;
-  return is_opening_mark(c) ? Mark::kOpening : is_closing_mark(c) ? Mark::kClosing : Mark::kNone;
+bool is_quotation_mark(char32_t c) {
+  return opens_quotation(c, U' ') || c == U'”' || c == U'»' || c == U'」' || c == U'』' || c == U'‚';
+}
+
+bool opens_bracket(char32_t c) { return is_opening_mark(c) && !is_quotation_mark(c); }
+
+// The opening marks to which a mark is the closing one, of no mark none. Unicode has the two brackets of a pair
+// beside each other, or in ASCII and its wide forms with one character between them.
+std::vector<char32_t> openings_of(char32_t c, bool quotes) {
+  if (!quotes) {
+    if (!is_closing_mark(c) || is_quotation_mark(c)) return {};
+    return {opens_bracket(c - 1) ? c - 1 : c - 2};
+  }
+  switch (c) {
+    case U'"':
+      return {U'"'};
+    case U'“':
+      return {U'„'};
+    case U'”':
+      return {U'“', U'„'};
+    case U'»':
+      return {U'«'};
+    case U'」':
+      return {U'「'};
+    case U'』':
+      return {U'『'};
+    default:
+      return {};
+  }
 }
 
 constexpr char kMark = 2;
 
-// Of each byte whether its character is between marks (1) or not (0), or is one (kMark). [bytes]
+// Finds pairs of marks within a paragraph; a mark without its counterpart is a character as any other.
+class Pairs {
+ public:
+  explicit Pairs(std::size_t bytes) : depth_(bytes + 1), mark_(bytes) {}
+
+  void open(char32_t c, std::size_t begin, std::size_t end) {
+    open_.push_back({c, begin, end});
+    ++count_[c];
+  }
+
+  // Whether one of the openings is open. Those after it have no counterpart.
+  bool close(const std::vector<char32_t>& openings, std::size_t begin, std::size_t end) {
+    if (std::ranges::none_of(openings, [&](char32_t c) { return count_[c] > 0; })) return false;
+    while (std::ranges::find(openings, open_.back().character) == openings.end()) drop();
+    const Open opening = open_.back();
+    drop();
+    ++depth_[opening.end];
+    --depth_[begin];
+    std::fill(mark_.begin() + static_cast<std::ptrdiff_t>(opening.begin),
+              mark_.begin() + static_cast<std::ptrdiff_t>(opening.end), 1);
+    std::fill(mark_.begin() + static_cast<std::ptrdiff_t>(begin), mark_.begin() + static_cast<std::ptrdiff_t>(end), 1);
+    return true;
+  }
+
+  void end_paragraph() {
+    open_.clear();
+    count_.clear();
+  }
+
+  // Of each byte whether it is inside a pair (1) or not (0), or a mark of one (kMark).
+  std::vector<char> states() const {
+    std::vector<char> out(mark_.size());
+    std::int64_t depth = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      depth += depth_[i];
+      out[i] = mark_[i] ? kMark : depth > 0 ? 1 : 0;
+    }
+    return out;
+  }
+
+ private:
+  struct Open {
+    char32_t character;
+    std::size_t begin, end;
+  };
+
+  void drop() {
+    --count_[open_.back().character];
+    open_.pop_back();
+  }
+
+  std::vector<Open> open_;
+  std::map<char32_t, std::size_t> count_;  // of those that are open
+  std::vector<std::int32_t> depth_;        // its change from byte to byte
+  std::vector<char> mark_;
+};
+
+// Of each byte its state as Pairs has it. [bytes]
 std::vector<char> between_marks(const std::string& text, bool quotes) {
-  std::vector<char> out(text.size());
-  std::vector<char32_t> open;
-  char32_t before = 0;
+  Pairs pairs(text.size());
+  char32_t before = U' ';
   for (std::size_t at = 0; at < text.size();) {
     const CodePoint point = decode_utf8(text.data() + at);
     const char32_t c = point.value;
-    if (c == U'\n' && before == U'\n') open.clear();
+    const std::size_t end = at + point.length;
+    if (c == U'\n' && before == U'\n') pairs.end_paragraph();
+    const auto openings = openings_of(c, quotes);
+    if ((openings.empty() || !pairs.close(openings, at, end)) &&
+        (quotes ? opens_quotation(c, before) : opens_bracket(c)))
+      pairs.open(c, at, end);
     before = c;
-    Mark mark = quotes ? quotation_mark(c, open) : bracket(c);
-    if (mark == Mark::kEither) mark = std::ranges::count(open, c) > 0 ? Mark::kClosing : Mark::kOpening;
-    if (mark == Mark::kOpening) open.push_back(c);
-    if (mark == Mark::kClosing && !open.empty()) open.pop_back();
-    const char state = mark != Mark::kNone ? kMark : open.empty() ? 0 : 1;
-    std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(at), point.length, state);
-    at += point.length;
+    at = end;
   }
-  return out;
+  return pairs.states();
 }
 
 constexpr std::string_view kLabelPrefix = "label:", kRegexPrefix = "regex:";

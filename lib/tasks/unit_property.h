@@ -24,16 +24,15 @@ class UnitProperty {
 
   /// Of each unit 1 if it has the property, 0 if not, and NaN if neither can be said; the position is a number.
   ///
-  /// brackets: it lies between an opening and the closing mark that belongs to it (Unicode's categories Ps and Pe but
-  ///           for quotation marks). Marks themselves are neither inside nor outside.
-  /// quotes:   the same for quotation marks: " by turns, pairs of “ ” „ “ « » 「 」 『 』. Single ones are not told
-  /// from
-  ///           apostrophes, and so are no marks.
+  /// brackets: it lies between an opening and a closing mark of one kind (Unicode's categories Ps and Pe but for
+  ///           quotation marks). Marks of a pair are neither inside nor outside.
+  /// quotes:   the same for quotation marks: " and ", pairs of “ ” „ “ « » 「 」 『 』. A " after a Latin letter or a
+  ///           digit never opens. Single ones are not told from apostrophes, and so are no marks.
   /// position: units since the beginning of the text or line.
   /// regex:    it overlaps a match of the expression (PCRE2's syntax, Unicode's classes) in the text.
   ///
-  /// Marks that are never closed end with the paragraph: at an empty line. Throws Error if a match takes too many
-  /// steps. Not for labels.
+  /// Both marks of a pair stand in one paragraph, which an empty line ends; a mark without its counterpart is a
+  /// character as any other. Throws Error if a match takes too many steps. Not for labels.
   std::vector<float> values(const std::string& text, const UnitPlaces& places) const;
 
   /// The same for the gold labels of one unit or text: whether X is among them.

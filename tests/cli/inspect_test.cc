@@ -213,6 +213,32 @@ TEST_CASE(
   for (const auto& unit : by_position["units"]) CHECK(std::abs(unit["rho"].get<double>()) < 0.5);
 }
 
+TEST_CASE("inspect --find searches a language model's text as it was written, not as the vocabulary has it") {
+  const TemporaryFolder folder;
+  write_text(folder / "train.txt", "the cat saw the dog\nthe dog saw the cat\nthe cat saw\n");
+  write_text(folder / "seen.txt", "The  cat saw Ursula (and the DOG)\nthe dog\n");
+  write_text(folder / "c.json", R"({"task": "generate", "data": {"train": "train.txt"},
+ "text": {"unit": "word", "lowercase": true, "min_count": 1}, "model": {"embedding": 4, "hidden": 4},
+ "training": {"epochs": 1, "batch_size": 2, "bptt": 8}})");
+  REQUIRE(run({"train", folder / "c.json", "--set", "output.dir=" + folder / "run"}, folder.path()).code == 0);
+  const auto found = [&](const std::string& property) {
+    const Outcome o =
+        run({"inspect", folder / "run/model.safetensors", folder / "seen.txt", "--find", property, "-f", "json"},
+            folder.path());
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return InspectJson::parse(o.out);
+  };
+  CHECK(found("regex:Ursula")["present"] == 1);
+  CHECK(found("regex:[A-Z]+")["present"] == 3);
+  CHECK(found("regex:DOG")["present"] == 1);
+  CHECK(found("regex:cat saw")["present"] == 2);
+  CHECK(run({"inspect", folder / "run/model.safetensors", folder / "seen.txt", "--find", "regex:unk"}, folder.path())
+            .code == 1);
+  const InspectJson units = found("regex:the dog$");
+  CHECK(units["present"] == 2);
+}
+
 TEST_CASE("inspect --find label names states that follow a text's label, and none where labels are shuffled") {
   const Fixture& f = trained();
   const std::string model = f.path("run/model.safetensors");

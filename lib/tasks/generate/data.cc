@@ -49,11 +49,11 @@ struct SourceText {
 // Calls `use` for every unit of the files, line ends included; `files` gets the files that were read. Pipes can be read
 // only once.
 void for_units(const SourceText& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files, const Log& log,
-               const std::function<void(std::string_view unit)>& use) {
+               const std::function<void(const SourceUnit& unit)>& use) {
   const bool subwords = tokenizer.options().unit == Unit::kSubword;
   const bool cut_at_blanks = tokenizer.options().unit == Unit::kWord || subwords;
   Tokens tokens;
-  std::string line, blanks;
+  std::string line, blanks, rest;
   for (const DataFile& name : source.names) {
     const std::string path = source.path(name);
     files.push_back({path});
@@ -72,10 +72,18 @@ void for_units(const SourceText& source, const Tokenizer& tokenizer, std::vector
       else
         tokenizer.tokenize(line, tokens);
       inside = !ends;
-      for (std::size_t i = 0; i < tokens.size(); ++i) use(tokens.text(i));
+      rest += for_source_units(line, tokens, [&](SourceUnit unit) {
+        if (!rest.empty()) {
+          rest += unit.before;
+          unit.before = rest;
+        }
+        use(unit);
+        rest.clear();
+      });
       if (!ends) continue;
       ++files.back().records;
-      use(TextLanguageModel::kLineEnd);
+      use({TextLanguageModel::kLineEnd, rest, "\n"});
+      rest.clear();
     }
     files.back().read = lines.digest();
     report_lines(lines, log);
@@ -129,9 +137,12 @@ void add_id(UnitText& to, std::int32_t id) {
   ++to.measured;
 }
 
-void add_stream(const SourceText& source, const Vocabulary& vocabulary, const Log& log, UnitText& to) {
-  for_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log,
-            [&](std::string_view unit) { add_id(to, vocabulary.find(unit)); });
+void add_stream(const SourceText& source, const Vocabulary& vocabulary, const Log& log, UnitText& to,
+                std::int64_t spelled = 0) {
+  for_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log, [&](const SourceUnit& unit) {
+    add_id(to, vocabulary.find(unit.text));
+    if (to.beginning.size() < spelled) to.beginning.add(unit);
+  });
 }
 
 void add_records(const std::vector<Poem>& poems, bool conditioned, const Config& config, const Vocabulary& vocabulary,
@@ -141,12 +152,12 @@ void add_records(const std::vector<Poem>& poems, bool conditioned, const Config&
   for (const Poem& poem : poems) {
     UnitText::Record record;
     record.begin = to.units.size();
-    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section section, std::string_view unit) {
+    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section section, const SourceUnit& unit) {
       // The sections that a body is conditioned on are not measured.
       if (section == Section::kBody)
-        add_id(to, vocabulary.find(unit));
+        add_id(to, vocabulary.find(unit.text));
       else
-        to.units.add(vocabulary.find(unit));
+        to.units.add(vocabulary.find(unit.text));
       ++record.lengths[static_cast<std::size_t>(section)];
     });
     to.records.push_back(record);
@@ -205,7 +216,8 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
   std::vector<std::string> controls;
   std::int64_t units = 0;
   for (const Poem& poem : train)
-    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section, std::string_view unit) {
+    for_record_units(poem, conditioned, tokenizer, tokens, [&](Section, const SourceUnit& source) {
+      const std::string_view unit = source.text;
       // Control units are not units of a text, and are in the vocabulary whatever text.min_count says.
       if (unit.size() > 1 && unit.front() == '\n') {
         if (std::find(controls.begin(), controls.end(), unit) == controls.end()) controls.emplace_back(unit);
@@ -245,7 +257,7 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
   const DataConfig& d = config.data;
   RawStream all;
   for_units({d.train, config, config_path, invalid_utf8}, Tokenizer(tokenizer_options(config.text)), out.train.files,
-            log, [&](std::string_view unit) { all.units.add(all.distinct.insert(unit)); });
+            log, [&](const SourceUnit& unit) { all.units.add(all.distinct.insert(unit.text)); });
   const bool keeps_dev_out = d.dev.empty() && d.dev_fraction > 0;
   const auto size = static_cast<double>(all.units.size());
   const std::int64_t kept =
@@ -317,7 +329,7 @@ namespace {
 // The one file that a model reads, with the model's own configuration.
 struct ModelSource {
   ModelSource(const std::string& path, const TextLanguageModel& model, const TextSource& from)
-      : files(1), config(model.config()), invalid_utf8(from.invalid_utf8) {
+      : files(1), config(model.config()), invalid_utf8(from.invalid_utf8), spelled(from.spelled) {
     files[0].file = path;
     config.data.dir.clear();
     if (from.format.empty()) return;
@@ -331,15 +343,18 @@ struct ModelSource {
   Config config;
   std::string none;
   InvalidUtf8 invalid_utf8;
+  std::int64_t spelled;
 };
 
 UnitText read_units(const ModelSource& one, const TextLanguageModel& model, const OpenLines& open, const Log& log) {
   UnitText out;
-  if (model.has_records())
-    add_records(read_records(one.source(open), out.files, log), model.has_conditions(), one.config, model.vocabulary(),
-                out);
-  else
-    add_stream(one.source(open), model.vocabulary(), log, out);
+  if (model.has_records()) {
+    std::vector<Poem> records = read_records(one.source(open), out.files, log);
+    add_records(records, model.has_conditions(), one.config, model.vocabulary(), out);
+    if (one.spelled > 0) out.spelled_records = std::move(records);
+  } else {
+    add_stream(one.source(open), model.vocabulary(), log, out, one.spelled);
+  }
   return out;
 }
 
@@ -351,13 +366,13 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
   std::vector<SourceFile> files;
   if (!model.has_records()) {
     for_units(one.source(), model.tokenizer(), files, log,
-              [&](std::string_view unit) { use(model.vocabulary().find(unit)); });
+              [&](const SourceUnit& unit) { use(model.vocabulary().find(unit.text)); });
     return;
   }
   Tokens tokens;
   for (const Poem& poem : read_records(one.source(), files, log))
     for_record_units(poem, false, model.tokenizer(), tokens,
-                     [&](Section, std::string_view unit) { use(model.vocabulary().find(unit)); });
+                     [&](Section, const SourceUnit& unit) { use(model.vocabulary().find(unit.text)); });
 }
 
 UnitText read_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log) {

@@ -39,6 +39,9 @@ class UnitText : public Dataset {
   std::int64_t measured = 0;           ///< units of bodies, or all units of a stream
   std::int64_t unknown = 0;            ///< the number of these that the vocabulary lacks
   std::shared_ptr<SharedText> source;  ///< the source, if another model is to read it, too
+  /// What the units were made of, where that was asked for: the beginning of a stream, all records.
+  SpelledUnits beginning;
+  std::vector<Poem> spelled_records;
 
   ReadUnits reader() const {
     return [this](std::int64_t first, std::span<std::int32_t> out) { units.read(first, out); };
@@ -67,7 +70,8 @@ std::unique_ptr<LanguageData> read_language_data(const Config& config, const Rea
 /// How a text that is not named by a configuration is read.
 struct TextSource {
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
-  std::string format;  ///< "lines" or "poems-json"; empty: that of the model's training data
+  std::string format;        ///< "lines" or "poems-json"; empty: that of the model's training data
+  std::int64_t spelled = 0;  ///< as OpenRequest has it
 };
 
 /// Calls `use` with each unit of a file, or of standard input for "-", read as the model's training data were; memory

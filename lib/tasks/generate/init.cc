@@ -45,7 +45,7 @@ SeenText look_at_poems(const std::vector<std::string>& paths, InvalidUtf8 policy
     for (const Poem& poem : read_poems(reader, counts)) {
       ++out.lines;
       out.points += static_cast<std::int64_t>(count_code_points(poem.body));
-      for_record_units(poem, true, tokenizer, tokens, [&](Section, std::string_view) { ++out.units; });
+      for_record_units(poem, true, tokenizer, tokens, [&](Section, const SourceUnit&) { ++out.units; });
     }
   }
   return out;

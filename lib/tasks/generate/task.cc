@@ -99,20 +99,25 @@ class GenerateTask : public Task {
     const auto& text = static_cast<const UnitText&>(data);
     Workspace workspace(pool);
     std::vector<std::int32_t> ids;
+    Tokens tokens;
     if (text.records.empty()) {
       UnitReader reader(language_model);
-      for (std::int64_t first = 0; first < std::min(text.units.size(), request.texts * request.longest);
-           first += request.longest) {
-        ids.resize(static_cast<std::size_t>(std::min(request.longest, text.units.size() - first)));
+      const std::int64_t end = std::min(text.units.size(), request.texts * request.longest);
+      for (std::int64_t first = 0; first < end; first += request.longest) {
+        ids.resize(static_cast<std::size_t>(std::min(request.longest, end - first)));
         text.units.read(first, ids);
-        use(reader.read(ids, workspace));
+        use(reader.read(ids, text.beginning.part(first, first + std::ssize(ids), first + std::ssize(ids) == end),
+                        workspace));
       }
     }
     for (const std::int64_t record : evenly_spread(request.texts, std::ssize(text.records))) {
       const UnitText::Record& one = text.records[static_cast<std::size_t>(record)];
       ids.resize(static_cast<std::size_t>(one.end() - one.begin));
       text.units.read(one.begin, ids);
-      use(UnitReader(language_model).read(ids, workspace));
+      SpelledUnits spelled;
+      for_record_units(text.spelled_records[static_cast<std::size_t>(record)], language_model.has_conditions(),
+                       language_model.tokenizer(), tokens, [&](Section, const SourceUnit& unit) { spelled.add(unit); });
+      use(UnitReader(language_model).read(ids, spelled, workspace));
     }
   }
 
@@ -137,7 +142,7 @@ class GenerateTask : public Task {
 
   TextSource text_source(const OpenRequest& request) const {
     check_format(request.format, traits());
-    return {request.invalid_utf8, request.format};
+    return {request.invalid_utf8, request.format, request.spelled};
   }
 };
 

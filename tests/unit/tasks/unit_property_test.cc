@@ -42,21 +42,33 @@ std::string by_character(const std::string& property, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a unit is inside brackets between marks that belong together, in any script, up to an empty line") {
+TEST_CASE("a unit is inside brackets between marks that belong together, in any script") {
   CHECK(by_character("brackets", "a(b)c") == "0-1-0");
-  CHECK(by_character("brackets", "a(b[c]d)e)f") == "0-1-1-1-0-0");
-  CHECK(by_character("brackets", "（一）《二》三") == "-1--1-0");
-  CHECK(by_character("brackets", "a(b\nc") == "0-111");
-  CHECK(by_character("brackets", "a(b\n\nc") == "0-1100");
+  CHECK(by_character("brackets", "a(b[c]d)e)f") == "0-1-1-1-000");
+  CHECK(by_character("brackets", "（一）《二》三［四］") == "-1--1-0-1-");
+  CHECK(by_character("brackets", "a(b\nc)") == "0-111-");
   const std::string text = "one (two three) four";
   CHECK(spelled("brackets", text, words_by_blanks(text)) == "0110");
 }
 
+TEST_CASE("a bracket without its counterpart in the paragraph is a character as any other") {
+  CHECK(by_character("brackets", "a(b\n\nc)") == "0000000");
+  CHECK(by_character("brackets", "(a[b)c]d") == "-111-000");
+  CHECK(by_character("brackets", ":( a (b) c") == "00000-1-00");
+  CHECK(by_character("brackets", "a) b] (c)") == "000000-1-");
+  const std::string deep(200'000, '('), other(200'000, ']');
+  CHECK(by_character("brackets", deep + other) == std::string(400'000, '0'));
+}
+
 TEST_CASE("a unit is inside quotation marks, of which straight ones open and close by turns") {
-  CHECK(by_character("quotes", "a\"b\"c\"d\"") == "0-1-0-1-");
-  CHECK(by_character("quotes", "“a”„b“«c»「d」e") == "-1--1--1--1-0");
+  CHECK(by_character("quotes", "a \"b\" \"c\" d") == "00-1-0-1-00");
+  CHECK(by_character("quotes", "他说\"好\"。") == "00-1-0");
+  CHECK(by_character("quotes", "“a”„b“„c”«d»「e」f") == "-1--1--1--1--1-0");
   CHECK(by_character("quotes", "it's ‘so’") == "000000000");
-  CHECK(by_character("quotes", "”a") == "-0");
+  CHECK(by_character("quotes", "”a") == "00");
+  CHECK(by_character("quotes", "a 5\" disk") == "000000000");
+  CHECK(by_character("quotes", "\"5\" disk") == "-1-00000");
+  CHECK(by_character("quotes", "\"open\n\nnext") == "00000000000");
 }
 
 TEST_CASE("a unit's position counts from the beginning of its line") {
