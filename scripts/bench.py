@@ -24,7 +24,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 PEERS = str(ROOT / "scripts/bench_peers.py")
-CELLS = ["lstm", "peephole_lstm", "cifg_lstm", "gru", "rnn", "min_lstm", "min_gru"]
+CELLS = ["lstm", "peephole_lstm", "cifg_lstm", "gru", "rnn", "min_lstm", "min_gru", "sru"]
 
 
 def shape(batch, steps, inputs, hidden, layers=1, both=False, lengths=None):
@@ -182,9 +182,9 @@ def steps(b):
 def long(b):
     b.say("## One sequence of 16,384 steps, training, 2 threads")
     arguments = shape(1, 16384, 256, 256) + ["--repeat", "3"]
-    found = b.rounds(*[lambda c=c: b.mnemo(c, "train", arguments, 2) for c in ("lstm", "min_lstm", "min_gru")])
+    found = b.rounds(*[lambda c=c: b.mnemo(c, "train", arguments, 2) for c in ("lstm", "min_lstm", "min_gru", "sru")])
     rows = [("cell", "tokens/s", "times `lstm`")]
-    for cell, ours in zip(("lstm", "min_lstm", "min_gru"), found):
+    for cell, ours in zip(("lstm", "min_lstm", "min_gru", "sru"), found):
         rows.append((f"`{cell}`", spread(of(ours, "tokens_per_s"), 0), ratio(found[0], ours)))
     b.table(*rows)
 

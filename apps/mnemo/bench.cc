@@ -63,12 +63,13 @@ RecurrentOptions layer_options(const BenchOptions& o) {
 // projection; three times that in training. A cell whose gates do not see the state has only the input's product.
 double products_flop(const BenchOptions& o, Index tokens) {
   const RecurrentOptions options = layer_options(o);
-  const CellTraits& cell = cell_traits(options.cell);
   const auto H = static_cast<double>(o.hidden), P = static_cast<double>(options.output()),
              D = static_cast<double>(options.directions());
   double sum = 0;
   for (Index l = 0; l < o.layers; ++l) {
-    const double input = static_cast<double>(cell.gates) * (l == 0 ? static_cast<double>(o.input) : D * P);
+    const Index inputs = l == 0 ? o.input : options.directions() * options.output();
+    const CellTraits& cell = layer_cell(options, inputs);
+    const double input = static_cast<double>(cell.gates) * static_cast<double>(inputs);
     sum += 2.0 * D * H * (input + static_cast<double>(cell.hidden_gates) * P + (o.projection > 0 ? P : 0.0));
   }
   return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);

@@ -21,7 +21,9 @@ struct CellForward {
   const float* c_prev;  // [B, H], for cells that have a cell state
   Index c_prev_stride;
   const float* own;  // the cell's own vectors, concatenated
-  float* c;          // [B, H] out; may be c_prev
+  const float* x;  // [B, H] the layer's input, for cells that pass it on; null if their products do that
+  Index x_stride;
+  float* c;  // [B, H] out; may be c_prev
   Index c_stride;
   float* kept;  // [B, as the cell's header says] out; null where no gradient will be needed, except for cells that
                 // need it in inference too
@@ -38,6 +40,10 @@ struct CellBackward {
   Index h_prev_stride;
   const float* c_prev;  // [B, H]
   Index c_prev_stride;
+  const float* x;  // as in forward
+  Index x_stride;
+  float* dx;  // [B, H] the gradient of x is added; null where none is needed
+  Index dx_stride;
   const float* own;
   float* own_gradients;  // [B, own] each row's part of the gradient of the cell's own vectors is added; each sequence
                          // has its own, so the order of a sum does not depend on which thread handles which sequence

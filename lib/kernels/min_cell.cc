@@ -84,6 +84,65 @@ void min_gru_cell_backward(const CellBackward& b) {
   });
 }
 
+// What the highway passes on.
+template <class Args, class Access>
+HWY_INLINE Vector passed_on(const Args& args, Index row, Index j, const float* gates, Access access) {
+  if (!args.x) return access.load(gates + 3 * args.gates_block);
+  return hn::Mul(hn::Set(kTag, kSruFactor), access.load(args.x + row * args.x_stride + j));
+}
+
+void sru_cell_forward(const CellForward& a) {
+  const Index H = a.gates_block;
+  for_units(a.rows, a.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const Vector c_prev = access.load(a.c_prev + row * a.c_prev_stride + j), g = access.load(gates + 2 * H);
+    const Vector x = passed_on(a, row, j, gates, access);
+    const Vector f = logistic_of(hn::MulAdd(access.load(a.own + j), c_prev, access.load(gates)));
+    const Vector r = logistic_of(hn::MulAdd(access.load(a.own + H + j), c_prev, access.load(gates + H)));
+    const Vector c = hn::MulAdd(f, hn::Sub(c_prev, g), g);
+    access.store(c, a.c + row * a.c_stride + j);
+    access.store(hn::MulAdd(r, hn::Sub(c, x), x), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(f, gates);
+    access.store(r, gates + H);
+  });
+}
+
+// Mirrors sru_cell_forward: h = x + r (c - x); c = g + f (c_prev - g); f, r = s(a + v c_prev). No h reaches the next
+// step.
+void sru_cell_backward(const CellBackward& b) {
+  const Index H = b.gates_block;
+  for_units(b.rows, b.hidden, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dh_next = b.dh_next + row * b.dh_next_stride + j;
+    float* dc_at = b.dc + row * b.dc_stride + j;
+    float* own = b.own_gradients + row * b.own_gradients_stride + j;
+    const Vector f = access.load(gates), r = access.load(gates + H), g = access.load(gates + 2 * H);
+    const Vector x = passed_on(b, row, j, gates, access);
+    const Vector c_prev = access.load(b.c_prev + row * b.c_prev_stride + j);
+    const Vector c = hn::MulAdd(f, hn::Sub(c_prev, g), g);
+    const Vector dh = hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(dh_next));
+    const Vector dc = hn::MulAdd(dh, r, access.load(dc_at));
+    const Vector dr = hn::Mul(hn::Mul(dh, hn::Sub(c, x)), logistic_slope(r));
+    const Vector df = hn::Mul(hn::Mul(dc, hn::Sub(c_prev, g)), logistic_slope(f));
+    const Vector dx = hn::NegMulAdd(dh, r, dh);
+    access.store(df, gates);
+    access.store(dr, gates + H);
+    access.store(hn::NegMulAdd(dc, f, dc), gates + 2 * H);
+    if (!b.x) {
+      access.store(dx, gates + 3 * H);
+    } else if (b.dx) {
+      float* to = b.dx + row * b.dx_stride + j;
+      access.store(hn::MulAdd(hn::Set(kTag, kSruFactor), dx, access.load(to)), to);
+    }
+    access.store(hn::Zero(kTag), dh_next);
+    const Vector through_gates = hn::MulAdd(df, access.load(b.own + j), hn::Mul(dr, access.load(b.own + H + j)));
+    access.store(hn::MulAdd(dc, f, through_gates), dc_at);
+    access.store(hn::MulAdd(df, c_prev, access.load(own)), own);
+    access.store(hn::MulAdd(dr, c_prev, access.load(own + H)), own + H);
+  });
+}
+
 }  // namespace
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -95,12 +154,16 @@ HWY_EXPORT(min_lstm_cell_forward);
 HWY_EXPORT(min_lstm_cell_backward);
 HWY_EXPORT(min_gru_cell_forward);
 HWY_EXPORT(min_gru_cell_backward);
+HWY_EXPORT(sru_cell_forward);
+HWY_EXPORT(sru_cell_backward);
 }  // namespace
 
 void min_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(min_lstm_cell_forward)(args); }
 void min_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(min_lstm_cell_backward)(args); }
 void min_gru_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(min_gru_cell_forward)(args); }
 void min_gru_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(min_gru_cell_backward)(args); }
+void sru_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(sru_cell_forward)(args); }
+void sru_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(sru_cell_backward)(args); }
 
 }  // namespace mnemo::kernels
 #endif

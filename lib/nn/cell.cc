@@ -29,6 +29,39 @@ std::vector<CellValue> lstm_values() {
           kStateH};
 }
 
+// Uniform weights of variance 1, which the gates' inputs and states share (Lei et al. 2018 and their code).
+constexpr float kSruSpread = 1.7320508f, kSruGateSpread = 1.2247449f;
+
+// With all four gates: the last one is the projection of the input that the highway passes on.
+CellTraits sru_projected() {
+  return {.kind = CellKind::kSruProjected,
+          .name = "sru_projected",
+          .gates = 4,
+          .hidden_gates = 0,
+          .blocks = 4,
+          .input_order = {0, 1, 2, 3},
+          .unbiased = 2,
+          .cell_state = true,
+          .forward = sru_cell_forward,
+          .backward = sru_cell_backward,
+          .own = {{"weight_c", 2, 0.0f, kSruGateSpread}},
+          .forget = Forget{0, 1.0f, -1, false},
+          .values = {{"f", kGate, 0, true}, {"r", kGate, 1, true}, {"g", kGate, 2}, kStateC, kStateH},
+          .input_spread = {kSruGateSpread, kSruGateSpread, kSruSpread, kSruFactor * kSruSpread}};
+}
+
+CellTraits sru() {
+  CellTraits out = sru_projected();
+  out.kind = CellKind::kSru;
+  out.name = "sru";
+  out.gates = out.blocks = 3;
+  out.input_order = {0, 1, 2};
+  out.unbiased = 1;
+  out.otherwise = CellKind::kSruProjected;
+  out.input_spread.pop_back();
+  return out;
+}
+
 // Long because it is a table: one entry per cell, in the order of the enum.
 std::vector<CellTraits> make_traits() {
   using enum CellKind;
@@ -167,6 +200,8 @@ std::vector<CellTraits> make_traits() {
        .backward = min_gru_cell_backward,
        .forget = Forget{0, -1.0f},
        .values = {{"z", kGate, 0, true}, {"g", kGate, 1}, kStateH}},
+      sru(),
+      sru_projected(),
   };
 }
 
@@ -187,8 +222,8 @@ const std::vector<CellKind>& all_cells() {
 }
 
 const std::vector<std::string>& cell_names() {
-  static const std::vector<std::string> names{"lstm",      "gru",      "rnn",    "peephole_lstm",
-                                              "cifg_lstm", "min_lstm", "min_gru"};
+  static const std::vector<std::string> names{"lstm",      "gru",      "rnn",     "peephole_lstm",
+                                              "cifg_lstm", "min_lstm", "min_gru", "sru"};
   return names;
 }
 

@@ -24,6 +24,8 @@ enum class CellKind {
   kRnnRelu,
   kMinLstm,
   kMinGru,
+  kSru,
+  kSruProjected,
 };
 
 /// All of them, for tests and benchmarks.
@@ -42,11 +44,12 @@ const std::vector<std::string>& cell_names();
 /// The cell of one of those names in this form; settings for other cells are ignored. Throws Error for an unknown name.
 CellKind cell_kind(std::string_view name, const CellForm& form);
 
-/// A vector of weights that only this cell has, [blocks * H].
+/// A vector of weights that only this cell has, [blocks * H]; initially `initial`, or uniform within +-spread.
 struct OwnVector {
   const char* name;
   Index blocks;
   float initial;
+  float spread = 0.0f;
 };
 
 /// A value of each unit at each step, by the name that the equations in the headers of the kernels give it, and where a
@@ -73,8 +76,11 @@ struct CellTraits {
   Index hidden_first = 0;            // the block that holds the first recurrent gate; the others follow
   Index kept = 0, kept_scalars = 0;  // kept is [kept H + kept_scalars]
   bool bias = true;                  // both products have a bias
+  Index unbiased = 0;                // the last gates of the input's product, which have none
   bool cell_state = false;           // c beside h
   bool direct = false;               // h_prev also reaches h directly, bypassing the products
+  // For a cell that passes the layer's input on: the one that layers have whose input is not as wide as their output.
+  std::optional<CellKind> otherwise = std::nullopt;
   bool kept_in_inference = false;
   Forward forward = nullptr;
   Backward backward = nullptr;
@@ -91,6 +97,9 @@ struct CellTraits {
   std::optional<ForgetGate> forget = std::nullopt;
   std::vector<CellValue> values = {};  // what a trace shows: gates, then states
   Index own_bias = -1;                 // where the gates' bias is one of the own vectors: its first block
+  // Where the cell's authors give one: of each gate the bound of its uniform initial weights, for one input; for I
+  // inputs over sqrt(I).
+  std::vector<float> input_spread = {};
 
   /// Recurrent gates of the first product: all, or all but the last if there is a `reset`.
   Index first_product_gates() const { return hidden_gates - (reset ? 1 : 0); }

@@ -21,6 +21,8 @@ struct Previous {
 
 struct CellStep {
   Index rows;
+  const float* x;  // [rows, I] the layer's input
+  Index x_stride;
   Index begin, end;  // units to compute: all, or some for a cell without a recurrent product
   float* gates;      // [rows, blocks H]: the input's blocks are filled
   Index gates_stride;

@@ -59,25 +59,37 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   return out;
 }
 
+const CellTraits& layer_cell(const RecurrentOptions& options, Index input) {
+  const CellTraits& cell = cell_traits(options.cell);
+  const bool as_wide = input == options.directions() * options.output();
+  return cell.otherwise && !as_wide ? cell_traits(*cell.otherwise) : cell;
+}
+
 double recurrent_parameters(const RecurrentOptions& o) {
-  const CellTraits& cell = cell_traits(o.cell);
   const auto number = [](Index n) { return static_cast<double>(n); };
   const double H = number(o.hidden), P = number(o.output()), D = number(o.directions()), L = number(o.layers);
-  const double G = number(cell.gates) * H, biases = !cell.bias ? 0 : cell.hidden_gates > 0 ? 2 * G : G;
-  const double each =
-      (cell.hidden_gates > 0 ? G * P : 0) + biases + number(cell.own_blocks()) * H + (o.projection > 0 ? P * H : 0);
-  double sum = D * (L * each + G * (number(o.input) + (L - 1) * D * P));
+  const CellTraits& cell = cell_traits(o.cell);
+  const auto each = [&](Index input) {
+    const CellTraits& its_cell = layer_cell(o, input);
+    const double G = number(its_cell.gates) * H;
+    const double biases = its_cell.bias ? number(its_cell.gates - its_cell.unbiased + its_cell.hidden_gates) * H : 0;
+    return (its_cell.hidden_gates > 0 ? G * P : 0) + biases + number(its_cell.own_blocks()) * H +
+           (o.projection > 0 ? P * H : 0) + G * number(input);
+  };
+  double sum = D * (each(o.input) + (L - 1) * each(o.directions() * o.output()));
   if (o.residual == Residual::kHighway) sum += (L - 1) * D * P * (D * P + 1);
   if (o.learned_initial) sum += L * D * (P + (cell.cell_state ? H : 0));
   return sum;
 }
 
-RecurrentDirection::RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input,
+RecurrentDirection::RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input, Index number,
                                        const RecurrentOptions& options)
-    : cell(cell_traits(options.cell)), weight_ih(prefix + "weight_ih" + suffix, {cell.gates * options.hidden, input}) {
+    : through_column(number * options.hidden),
+      cell(layer_cell(options, input)),
+      weight_ih(prefix + "weight_ih" + suffix, {cell.gates * options.hidden, input}) {
   const Index H = options.hidden, P = options.output(), G = cell.gates * H;
   if (cell.hidden_gates > 0) weight_hh.emplace(prefix + "weight_hh" + suffix, std::vector<Index>{G, P});
-  if (cell.bias) bias_ih.emplace(prefix + "bias_ih" + suffix, std::vector<Index>{G});
+  if (cell.bias) bias_ih.emplace(prefix + "bias_ih" + suffix, std::vector<Index>{G - cell.unbiased * H});
   if (cell.bias && cell.hidden_gates > 0) bias_hh.emplace(prefix + "bias_hh" + suffix, std::vector<Index>{G});
   for (const OwnVector& v : cell.own)
     own.emplace_back(fmt::format("{}{}{}", prefix, v.name, suffix), std::vector<Index>{v.blocks * H});
@@ -91,8 +103,8 @@ void RecurrentDirection::initialise(const RecurrentOptions& options, std::uint64
   if (options.initialiser == Initialiser::kUniform) {
     visit([&](Parameter& p) { initialise_uniform(p, 1.0f / std::sqrt(static_cast<float>(H)), seed); });
   } else {
+    initialise_input(H, seed);
     for (Index gate = 0; gate < cell.gates; ++gate) {
-      initialise_glorot(weight_ih, gate * H, H, seed);
       if (!weight_hh) continue;
       if (options.initialiser == Initialiser::kGlorot || options.projection > 0)
         initialise_glorot(*weight_hh, gate * H, H, seed);
@@ -103,8 +115,23 @@ void RecurrentDirection::initialise(const RecurrentOptions& options, std::uint64
       if (*b) std::fill_n((*b)->value.data(), (*b)->size(), 0.0f);
     if (weight_hr) initialise_glorot(*weight_hr, 0, weight_hr->rows(), seed);
   }
-  for (std::size_t v = 0; v < own.size(); ++v) std::fill_n(own[v].value.data(), own[v].size(), cell.own[v].initial);
+  for (std::size_t v = 0; v < own.size(); ++v) {
+    if (cell.own[v].spread > 0.0f)
+      initialise_uniform(own[v], cell.own[v].spread, seed);
+    else
+      std::fill_n(own[v].value.data(), own[v].size(), cell.own[v].initial);
+  }
   if (cell.forget) initialise_forget_gate(options, seed);
+}
+
+void RecurrentDirection::initialise_input(Index H, std::uint64_t seed) {
+  if (cell.input_spread.empty()) {
+    for (Index gate = 0; gate < cell.gates; ++gate) initialise_glorot(weight_ih, gate * H, H, seed);
+    return;
+  }
+  const Index I = weight_ih.row_size();
+  initialise_uniform(weight_ih, 1.0f / std::sqrt(static_cast<float>(I)), seed);
+  for (Index k = 0; k < weight_ih.size(); ++k) weight_ih.value[k] *= cell.input_spread[k / (H * I)];
 }
 
 Parameter& RecurrentDirection::gate_bias() {
@@ -153,7 +180,7 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Precisio
   kernels::pack(pool, ordered, I, true, I, G, input_panels, precision);
   if (training) kernels::pack(pool, ordered, I, false, G, I, input_back_panels, precision);
   std::fill_n(bias.data(), bias.size(), 0.0f);
-  for (Index block = 0; bias_ih && block < cell.gates; ++block)
+  for (Index block = 0; bias_ih && block < cell.gates - cell.unbiased; ++block)
     std::copy_n(bias_ih->value.data() + cell.input_order[block] * H, H, bias.data() + block * H);
   if (bias_hh)
     kernels::add_scaled(1.0f, bias_hh->value.data(), bias.data() + cell.hidden_first * H, cell.hidden_gates * H);
@@ -186,8 +213,9 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
   const Index D = directions(), P = options.output();
   for (Index l = 0; l < options.layers; ++l)
     for (Index d = 0; d < D; ++d)
-      directions_.push_back(std::make_unique<RecurrentDirection>(
-          name + ".", "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""), l == 0 ? options.input : D * P, options));
+      directions_.push_back(std::make_unique<RecurrentDirection>(name + ".",
+                                                                 "_l" + std::to_string(l) + (d == 1 ? "_reverse" : ""),
+                                                                 l == 0 ? options.input : D * P, d, options));
   for (Index l = 1; l < options.layers && options.residual == Residual::kHighway; ++l) {
     carries_.push_back(std::make_unique<Linear>(fmt::format("{}.highway_l{}", name, l), D * P, D * P));
     carries_.back()->set_precision(options.precision);
@@ -328,7 +356,7 @@ Recurrent::Start Recurrent::begin(Tape& tape, const Packing& packing, const Recu
 
 LayerRun Recurrent::layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x,
                               const Start& start) const {
-  const CellTraits& cell = cell_traits(options_.cell);
+  const CellTraits& cell = direction(layer, 0).cell;
   const Index H = options_.hidden, P = options_.output(), D = directions();
   LayerRun run{.packing = &packing,
                .options = &options_,

@@ -62,6 +62,9 @@ RecurrentOptions with_input(RecurrentOptions options, Index input);
 /// All conflicts between the options; empty if there are none.
 std::vector<std::string> recurrent_conflicts(const RecurrentOptions& options);
 
+/// The cell of a layer with this many inputs.
+const CellTraits& layer_cell(const RecurrentOptions& options, Index input);
+
 /// The number of weights of a `Recurrent`; a double, as the options of a damaged file may be anything.
 double recurrent_parameters(const RecurrentOptions& options);
 
@@ -74,7 +77,8 @@ struct RecurrentState {
 /// Weights of one direction of one layer, and their packed forms for the products.
 class RecurrentDirection {
  public:
-  RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input,
+  /// `number`: 0 for the forward direction, 1 for the backward one.
+  RecurrentDirection(const std::string& prefix, const std::string& suffix, Index input, Index number,
                      const RecurrentOptions& options);
 
   void initialise(const RecurrentOptions& options, std::uint64_t seed);
@@ -88,10 +92,12 @@ class RecurrentDirection {
 
   Index hidden() const { return weight_ih.rows() / cell.gates; }
 
+  /// The part of the layer's input that this direction's cell passes through.
+  const Index through_column;
   const CellTraits& cell;
   Parameter weight_ih;                        // [G H, I]
   std::optional<Parameter> weight_hh;         // [G H, P]; none for cells without a recurrent product
-  std::optional<Parameter> bias_ih, bias_hh;  // [G H]
+  std::optional<Parameter> bias_ih, bias_hh;  // [G H], of bias_ih without the unbiased gates
   std::vector<Parameter> own;                 // as the cell says
   std::optional<Parameter> weight_hr;         // [P, H]
 
@@ -109,6 +115,7 @@ class RecurrentDirection {
  private:
   // The parameter that holds the gates' biases, or the first of two.
   Parameter& gate_bias();
+  void initialise_input(Index H, std::uint64_t seed);
   void initialise_forget_gate(const RecurrentOptions& options, std::uint64_t seed);
 
   AlignedVector ordered_, masked_;

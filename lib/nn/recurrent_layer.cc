@@ -82,6 +82,8 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step;
   const Index row = run.packing->offset(t) + b, rows = to - from, state = run.keeps_rows ? row : b;
   const CellStep step{.rows = rows,
+                      .x = run.x.value + row * run.x.columns,
+                      .x_stride = tile.step * run.x.columns,
                       .begin = tile.begin,
                       .end = tile.end,
                       .gates = d.gates + (row - first_row) * run.gates_stride(),
@@ -95,15 +97,17 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
                       .y = run.y_row(tile.direction, row),
                       .y_stride = tile.step * run.output_stride()};
   for (Index r = 0; r < rows && d.c_before; ++r)
-    std::copy_n(prev.c.at + r * prev.c.stride, H, d.c_before + (b + r * tile.step) * H);
+    std::copy_n(prev.c.at + r * prev.c.stride + tile.begin, tile.end - tile.begin,
+                d.c_before + (b + r * tile.step) * H + tile.begin);
   run_cell(*d.weights, step, prev);
   if (run.zoneout()) {
     const Index u = tile.begin;
     zoneout_rows(rows, tile.end - u, d.zone_h ? d.zone_h + row * P + u : nullptr, tile.step * P, run.options->zoneout_h,
                  prev.h.from(u), step.y + u, step.y_stride);
     if (d.c)
-      zoneout_rows(rows, H, d.zone_c ? d.zone_c + row * H : nullptr, tile.step * H, run.options->zoneout_c,
-                   d.c_before ? Rows{d.c_before + b * H, tile.step * H} : prev.c, step.c, step.c_stride);
+      zoneout_rows(rows, tile.end - u, d.zone_c ? d.zone_c + row * H + u : nullptr, tile.step * H,
+                   run.options->zoneout_c, (d.c_before ? Rows{d.c_before + b * H, tile.step * H} : prev.c).from(u),
+                   step.c + u, step.c_stride);
   }
   if (d.fed)
     for (Index r = 0; r < rows; ++r)
@@ -288,16 +292,18 @@ void note_gradients(const LayerRun& run, const Tile& tile, const StateGradients&
   }
 }
 
-// Gradients through forward_rows, for rows [from, to) of a tile; `wanted`: the gradient of the previous h is needed.
+// Gradients through forward_rows, for rows [from, to) of a tile; `wanted`: the gradient of the previous h is needed;
+// `dx`: where the gradient of the step's input is added, unless null.
 // Long because it mirrors forward_rows, which fuses cell, dropout and zoneout of a step.
 void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& s, Index t, Index from, Index to,
-                   const Previous& prev, bool wanted) {
+                   const Previous& prev, bool wanted, float* dx) {
   if (from == to) return;
   const CellTraits& cell = *run.cell;
   const DirectionRun& d = run.direction[tile.direction];
   const RecurrentDirection& w = *d.weights;
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step, u = tile.begin;
   const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
+  const Index I = run.x.columns;
   if (d.total_dh) note_gradients(run, tile, s, row, b, rows);
   kernels::CellBackward args{.rows = rows,
                              .hidden = tile.end - u,
@@ -308,8 +314,12 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
                              .h_prev_stride = prev.h.stride,
                              .c_prev = prev.c.at + u,
                              .c_prev_stride = prev.c.stride,
-                             .own = w.own_values.data(),
-                             .own_gradients = s.own ? s.own + b * cell.own_blocks() * H : nullptr,
+                             .x = cell.otherwise ? run.x.value + row * I + w.through_column + u : nullptr,
+                             .x_stride = tile.step * I,
+                             .dx = cell.otherwise && dx ? dx + b * I + w.through_column + u : nullptr,
+                             .dx_stride = tile.step * I,
+                             .own = w.own_values.data() + u,
+                             .own_gradients = s.own ? s.own + b * cell.own_blocks() * H + u : nullptr,
                              .own_gradients_stride = tile.step * cell.own_blocks() * H,
                              .kept = d.kept + row * run.kept_size(),
                              .kept_stride = tile.step * run.kept_size(),
@@ -354,13 +364,13 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
   if (wanted && cell.hidden_gates > 0) recurrent_gradients(run, tile, s, row, b, rows, cell.direct || run.zoneout());
 }
 
-void backward_tile(const LayerRun& run, const LayerGradients& state, const Tile& tile, Index t) {
+void backward_tile(const LayerRun& run, const LayerGradients& state, const Tile& tile, Index t, float* dx) {
   const Before previous = before(*run.packing, tile.direction, t);
   const Index rows = tile.rows(run.packing->rows_at(t)), continuing = tile.rows(previous.continuing);
   const StateGradients& s = state.direction[tile.direction];
-  if (continuing > 0) backward_rows(run, tile, s, t, 0, continuing, previous_state(run, tile, previous.step), true);
+  if (continuing > 0) backward_rows(run, tile, s, t, 0, continuing, previous_state(run, tile, previous.step), true, dx);
   backward_rows(run, tile, s, t, continuing, rows, initial_state(run, tile, tile.first + continuing * tile.step),
-                state.initial_wanted);
+                state.initial_wanted, dx);
 }
 
 // For each row of the packing, h before that row's step as the recurrent product took it.
@@ -462,7 +472,7 @@ class ParameterGradients {
     RecurrentDirection& w = *run_.direction[i].weights;
     const Index H = run_.hidden();
     if (!cell.bias) return;
-    for (Index block = 0; block < std::ssize(cell.input_order); ++block)
+    for (Index block = 0; block < std::ssize(cell.input_order) - cell.unbiased; ++block)
       kernels::add_scaled(1.0f, sums + block * H, w.bias_ih->gradient.data() + cell.input_order[block] * H, H);
     if (w.bias_hh)
       kernels::add_scaled(1.0f, own_sums ? own_sums : sums, w.bias_hh->gradient.data(), cell.hidden_gates * H);
@@ -543,7 +553,11 @@ void backward_layer(Tape& tape, LayerRun& run, LayerGradients state) {
   begin_backward(tape, run, state);
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
-    for (Index s = 0; s < T; ++s) backward_tile(run, state, tiles[i], tiles[i].direction == 0 ? T - 1 - s : s);
+    for (Index s = 0; s < T; ++s) {
+      const Index t = tiles[i].direction == 0 ? T - 1 - s : s;
+      float* dx = run.x.gradient ? run.x.gradient + run.packing->offset(t) * run.x.columns : nullptr;
+      backward_tile(run, state, tiles[i], t, dx);
+    }
   });
   end_backward(tape, run, state);
   if (run.x.gradient) input_gradients(tape, run);
@@ -575,7 +589,7 @@ void end_steps(const LayerRun& run) { copy_final_state(run, 0); }
 void backward_step(Tape& tape, const LayerRun& run, const LayerGradients& state, Index t, float* dx) {
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()),
-                         [&](std::int64_t i) { backward_tile(run, state, tiles[i], t); });
+                         [&](std::int64_t i) { backward_tile(run, state, tiles[i], t, dx); });
   const Index G = run.gates_stride(), I = run.x.columns;
   const kernels::Product inputs{run.packing->rows_at(t),
                                 run.direction[0].gates + run.packing->offset(t) * G,

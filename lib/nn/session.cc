@@ -23,13 +23,19 @@ void RecurrentSession::make_room(Index sequences, int which) {
   const RecurrentOptions& o = layers_.options();
   const CellTraits& cell = cell_traits(o.cell);
   const Index B = sequences, H = o.hidden, P = o.output();
+  Index blocks = 0, kept = 1;
+  for (Index l = 0; l < o.layers; ++l) {
+    const CellTraits& its_cell = layers_.direction(l, 0).cell;
+    blocks = std::max(blocks, its_cell.blocks);
+    kept = std::max(kept, B * (its_cell.kept * H + its_cell.kept_scalars));
+  }
   for (Layer& layer : state_) {
     layer.h[which].resize(B * P);
     if (cell.cell_state) layer.c[which].resize(B * H);
     if (o.residual != Residual::kNone) layer.y.resize(2 * B * P);
   }
-  gates_.resize(B * cell.blocks * H);
-  kept_.resize(std::max<Index>(1, B * (cell.kept * H + cell.kept_scalars)));
+  gates_.resize(B * blocks * H);
+  kept_.resize(kept);
   if (o.projection > 0) raw_.resize(B * H);
 }
 
@@ -99,6 +105,8 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
   const Rows h{layer.h[now_].data(), P};
   const Previous previous{h, h, cell.cell_state ? Rows{layer.c[now_].data(), H} : Rows{zeros_.data(), 0}, zero_};
   const CellStep step{.rows = sequences_,
+                      .x = x,
+                      .x_stride = inputs,
                       .begin = 0,
                       .end = H,
                       .gates = gates_.data(),

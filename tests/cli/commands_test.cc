@@ -522,6 +522,7 @@ TEST_CASE("every cell and its options: trained, loaded, the same for any threads
       {"cell=cifg_lstm"},
       {"cell=min_lstm"},
       {"cell=min_gru"},
+      {"cell=sru"},
       {"layer_norm=true"},
       {"projection=7"},
       {"residual=highway", "learned_initial=true"},

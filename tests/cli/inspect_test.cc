@@ -90,7 +90,8 @@ TEST_CASE("inspect --gates shows other cells by their own names") {
       {"peephole_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
       {"cifg_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
       {"min_lstm", {"f", "i", "g", "h"}},
-      {"min_gru", {"z", "g", "h"}}};
+      {"min_gru", {"z", "g", "h"}},
+      {"sru", {"f", "r", "g", "c", "h"}}};
   for (const auto& [cell, names] : cells) {
     INFO(cell);
     REQUIRE(f.train(cell, {"--set", "model.cell=" + cell, "--set", "training.epochs=1", "--overwrite"}).code == 0);

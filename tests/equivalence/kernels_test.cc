@@ -536,9 +536,9 @@ struct CellRoom {
 
   Index kept_size(Index H) const { return cell.kept * H + cell.kept_scalars; }
 
-  // h_prev and c_prev [rows, stride].
+  // h_prev, c_prev and x [rows, stride].
   void forward(Index rows, Index H, Index stride, const std::vector<float>& h_prev, const std::vector<float>& c_prev,
-               const std::vector<float>& own) {
+               const std::vector<float>& own, const std::vector<float>& x) {
     const CellForward args{.rows = rows,
                            .hidden = H,
                            .gates = gates.data(),
@@ -549,6 +549,8 @@ struct CellRoom {
                            .c_prev = c_prev.data(),
                            .c_prev_stride = stride,
                            .own = own.data(),
+                           .x = cell.otherwise ? x.data() : nullptr,
+                           .x_stride = stride,
                            .c = c.data(),
                            .c_stride = stride,
                            .kept = kept.data(),
@@ -577,14 +579,15 @@ class CellCheck {
         dh_next_(random_values(kRows * H, 5)),
         dc_(random_values(kRows * H, 6)),
         own_(random_values(cell_.own_blocks() * H, 7)),
-        dreset_(random_values(kRows * H, 8)) {}
+        dreset_(random_values(kRows * H, 8)),
+        x_(random_values(kRows * stride_, 9)) {}
 
   void run() {
     auto dh_next = dh_next_, dc = dc_;
     const Index own_size = std::ssize(own_), gates_size = cell_.blocks * H_;
-    std::vector<float> down(kRows * own_size + 1);
+    std::vector<float> down(kRows * own_size + 1), dx(kRows * stride_);
     CellRoom room(cell_, sums_, kRows, H_, stride_);
-    room.forward(kRows, H_, stride_, h_prev_, c_prev_, own_);
+    room.forward(kRows, H_, stride_, h_prev_, c_prev_, own_, x_);
     auto &gates = room.gates, &c = room.c, &h = room.h, &kept = room.kept;
     const Index kept_size = room.kept_size(H_);
     const CellBackward backward{.rows = kRows,
@@ -596,6 +599,10 @@ class CellCheck {
                                 .h_prev_stride = stride_,
                                 .c_prev = c_prev_.data(),
                                 .c_prev_stride = stride_,
+                                .x = cell_.otherwise ? x_.data() : nullptr,
+                                .x_stride = stride_,
+                                .dx = dx.data(),
+                                .dx_stride = stride_,
                                 .own = own_.data(),
                                 .own_gradients = down.data(),
                                 .own_gradients_stride = own_size,
@@ -616,7 +623,7 @@ class CellCheck {
     }
     for (Index r = 0; r < kRows; ++r) {
       reference::CellInput in{row(sums_, r, gates_size, gates_size), row(h_prev_, r, stride_, H_),
-                              row(c_prev_, r, stride_, H_), row(own_, 0, 0, std::ssize(own_))};
+                              row(c_prev_, r, stride_, H_), row(own_, 0, 0, std::ssize(own_)), row(x_, r, stride_, H_)};
       const reference::CellOutput out = reference::cell_step(cell_.kind, in);
       reference::CellOutputGradients d{row(dh_, r, stride_, H_), row(dc_, r, H_, H_), row(dreset_, r, H_, H_)};
       for (Index j = 0; j < H_; ++j) d.dh[j] += static_cast<double>(dh_next_[r * H_ + j]);
@@ -624,6 +631,7 @@ class CellCheck {
       if (cell_.cell_state) compare("c", out.c, &c[r * stride_]);
       if (cell_.reset) compare("r h_prev", out.reset, &reset[r * H_]);
       compare("gates", reference::cell_gradient(cell_.kind, in, in.gates, d), &gates[r * gates_size]);
+      if (cell_.otherwise) compare("x", reference::cell_gradient(cell_.kind, in, in.x, d), &dx[r * stride_]);
       compare("own", reference::cell_gradient(cell_.kind, in, in.own, d), &down[r * own_size]);
       if (cell_.direct) compare("h_prev", reference::cell_gradient(cell_.kind, in, in.h_prev, d), &dh_next[r * H_]);
       if (cell_.cell_state) compare("c_prev", reference::cell_gradient(cell_.kind, in, in.c_prev, d), &dc[r * H_]);
@@ -649,7 +657,7 @@ class CellCheck {
 
   const CellTraits& cell_;
   Index H_, stride_;
-  std::vector<float> sums_, h_prev_, c_prev_, dh_, dh_next_, dc_, own_, dreset_;
+  std::vector<float> sums_, h_prev_, c_prev_, dh_, dh_next_, dc_, own_, dreset_, x_;
 };
 
 }  // namespace
@@ -671,7 +679,7 @@ TEST_CASE("a cell hides no NaN") {
         sums[block * H + 3] = std::numeric_limits<float>::quiet_NaN();
         const std::vector<float> state(H, 0.3f), own(cell.own_blocks() * H, 0.5f);
         CellRoom room(cell, sums, 1, H, H);
-        room.forward(1, H, H, state, state, own);
+        room.forward(1, H, H, state, state, own, state);
         // The first gate of the GRU that resets before the product reaches h only through that product.
         const bool by_product = kind == CellKind::kGruBefore && block == 0;
         INFO(cell.name << ", block " << block);

@@ -107,6 +107,7 @@ Json odd_value(Random& random, const Json& old) {
                                         "gru",
                                         "rnn",
                                         "min_lstm",
+                                        "sru",
                                         "min_gru",
                                         "word",
                                         "char",

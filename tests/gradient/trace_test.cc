@@ -32,7 +32,7 @@ Values times(const Parameter& w, const Values& v) {
 }
 
 Values plus(Values a, const std::optional<Parameter>& bias) {
-  for (std::size_t j = 0; bias && j < a.size(); ++j) a[j] += static_cast<double>(bias->value[j]);
+  for (Index j = 0; bias && j < bias->size(); ++j) a[j] += static_cast<double>(bias->value[j]);
   return a;
 }
 
@@ -106,6 +106,16 @@ struct CellTwin {
           const double z = logistic(a[j]), g = a[H + j];
           h[j] = (1 - z) * before[j] + z * g;
           note("z", z), note("g", g), note("h", h[j]);
+          break;
+        }
+        case CellKind::kSru:
+        case CellKind::kSruProjected: {
+          const double f = logistic(a[j] + own(0, j) * c[j]), r = logistic(a[H + j] + own(0, H + j) * c[j]);
+          const double g = a[2 * H + j];
+          const double passed = w.weight_ih.rows() == 4 * H ? a[3 * H + j] : std::sqrt(3.0) * x[w.through_column + j];
+          c[j] = f * c[j] + (1 - f) * g;
+          h[j] = r * c[j] + (1 - r) * passed;
+          note("f", f), note("r", r), note("g", g), note("c", c[j]), note("h", h[j]);
           break;
         }
       }

@@ -19,6 +19,7 @@ struct CellInput {
   Doubles gates;           // [blocks H] sums of the products, in the order of the cell's header
   Doubles h_prev, c_prev;  // [H]
   Doubles own;             // the cell's own vectors
+  Doubles x;               // [H] the layer's input
 };
 
 struct CellOutput {
@@ -97,6 +98,14 @@ inline CellOutput cell_step(CellKind kind, const CellInput& in) {
       case CellKind::kMinGru:
         out.h[j] = (1 - logistic(a(0))) * h + logistic(a(0)) * a(1);
         break;
+      case CellKind::kSru:
+      case CellKind::kSruProjected: {
+        const double f = logistic(a(0) + p(0) * c), r = logistic(a(1) + p(1) * c);
+        out.c[j] = f * c + (1 - f) * a(2);
+        const double x = kind == CellKind::kSru ? std::sqrt(3.0) * in.x[j] : a(3);
+        out.h[j] = r * out.c[j] + (1 - r) * x;
+        break;
+      }
       case CellKind::kNormLstm:
         break;
     }
