@@ -21,7 +21,7 @@ struct CellForward {
   const float* c_prev;  // [B, H], for cells that have a cell state
   Index c_prev_stride;
   const float* own;  // the cell's own vectors, concatenated
-  const float* x;  // [B, H] the layer's input, for cells that pass it on; null if their products do that
+  const float* x;    // [B, H] the layer's input, for cells that pass it on; null if their products do that
   Index x_stride;
   float* c;  // [B, H] out; may be c_prev
   Index c_stride;
@@ -45,8 +45,9 @@ struct CellBackward {
   float* dx;  // [B, H] the gradient of x is added; null where none is needed
   Index dx_stride;
   const float* own;
-  float* own_gradients;  // [B, own] each row's part of the gradient of the cell's own vectors is added; each sequence
-                         // has its own, so the order of a sum does not depend on which thread handles which sequence
+  float* own_gradients;  // [B, own] each row's part of the gradient of the cell's own vectors is added, all
+                         // to one with a stride of 0; where threads share the sequences, each sequence has its own, so
+                         // that the order of a sum does not depend on which of them handles it
   Index own_gradients_stride;
   float* kept;  // as forward left it
   Index kept_stride;

@@ -1,7 +1,8 @@
-// Training computes the input product of all steps at once and keeps everything that backward needs; inference runs in
-// chunks of steps whose gates stay in the caches. Within a chunk a task takes some sequences of one direction (or,
-// without a recurrent product, some units) through all steps, so threads do not meet at every step. Backward turns
-// gates into their gradients; those of the parameters are products over all rows at the end.
+// Training keeps everything that backward needs, and computes the input product of all steps at once; inference, and
+// training of cells without a recurrent product, run in chunks of steps whose gates stay in the caches. Within a chunk a
+// task takes some sequences of one direction (or, without a recurrent product, some units) through all steps, so threads
+// do not meet at every step. Backward turns gates into their gradients; those of the parameters are products over all
+// rows at the end.
 #include "nn/recurrent_layer.h"
 
 #include <algorithm>
@@ -129,16 +130,23 @@ struct Chunk {
   Index begin, end;
 };
 
+// The row whose gates stand first in memory, for a chunk that begins with `row`.
+Index first_gates(const LayerRun& run, Index row) { return run.keeps_rows ? 0 : row; }
+
 // The input's blocks of gates = x W_ih^T + biases for each direction's chunk.
 void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   kernels::Product products[2];
   for (Index i = 0; i < run.directions(); ++i) {
     const DirectionRun& d = run.direction[i];
     const Index begin = run.packing->offset(chunks[i].begin), end = run.packing->offset(chunks[i].end);
-    products[i] = {end - begin,   run.x.value + begin * run.x.columns,
-                   run.x.columns, &d.weights->input_panels,
-                   Start::kBias,  d.weights->bias.data(),
-                   d.gates,       run.gates_stride()};
+    products[i] = {end - begin,
+                   run.x.value + begin * run.x.columns,
+                   run.x.columns,
+                   &d.weights->input_panels,
+                   Start::kBias,
+                   d.weights->bias.data(),
+                   d.gates + (begin - first_gates(run, begin)) * run.gates_stride(),
+                   run.gates_stride()};
   }
   kernels::multiply(tape.pool, {products, static_cast<std::size_t>(run.directions())});
 }
@@ -148,7 +156,7 @@ void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
     const Chunk& chunk = chunks[tiles[i].direction];
-    const Index first_row = run.packing->offset(chunk.begin);
+    const Index first_row = first_gates(run, run.packing->offset(chunk.begin));
     for (Index s = 0; s < chunk.end - chunk.begin; ++s)
       forward_tile(run, tiles[i], tiles[i].direction == 0 ? chunk.begin + s : chunk.end - 1 - s, first_row);
   });
@@ -162,9 +170,12 @@ std::vector<Index> chunk_bounds(const Packing& packing, Index rows) {
   return bounds;
 }
 
-// Rows of gates that inference holds at a time: enough for full tiles in the input's product, few enough for the
-// caches.
-constexpr Index kInferenceRows = 256;
+// Rows of gates of a chunk: enough for full tiles in the input's product, few enough for the caches. Where the cell has
+// a product at every step, whose operands fill the caches anyway, training has one chunk.
+Index chunk_rows(const LayerRun& run) {
+  constexpr Index kRows = 256;
+  return run.keeps_rows && run.cell->hidden_gates > 0 ? run.packing->tokens() : kRows;
+}
 
 void copy_final_state(const LayerRun& run, Index direction) {
   const DirectionRun& d = run.direction[direction];
@@ -222,11 +233,11 @@ void draw_masks(Tape& tape, LayerRun& run, Index layer) {
 
 void forward_layer(Tape& tape, LayerRun& run) {
   const Packing& packing = *run.packing;
-  const auto bounds = chunk_bounds(packing, run.keeps_rows ? packing.tokens() : kInferenceRows);
+  const auto bounds = chunk_bounds(packing, chunk_rows(run));
   const Index chunks = static_cast<Index>(bounds.size()) - 1;
   Index most = 0;
   for (Index k = 0; k < chunks; ++k) most = std::max(most, packing.offset(bounds[k + 1]) - packing.offset(bounds[k]));
-  allocate(tape, run, most);
+  allocate(tape, run, run.keeps_rows ? packing.tokens() : most);
   for (Index k = 0; k < chunks && packing.steps() > 0; ++k)
     run_chunks(tape, run, {{bounds[k], bounds[k + 1]}, {bounds[chunks - 1 - k], bounds[chunks - k]}});
   for (Index d = 0; d < run.directions(); ++d) copy_final_state(run, d);
@@ -279,6 +290,10 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
     }
 }
 
+// Parts of the gradient of the own vectors, which are added up at the end: one for each sequence, unless all sequences
+// are in one tile and so are added in order.
+Index own_parts(const LayerRun& run) { return run.cell->hidden_gates > 0 ? run.packing->sequences() : 1; }
+
 // Notes for a trace what reaches a step's h in all and its c from the next step.
 void note_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows) {
   const DirectionRun& d = run.direction[tile.direction];
@@ -303,32 +318,33 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
   const RecurrentDirection& w = *d.weights;
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step, u = tile.begin;
   const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
-  const Index I = run.x.columns;
+  const Index I = run.x.columns, own_stride = own_parts(run) > 1 ? tile.step * cell.own_blocks() * H : 0;
   if (d.total_dh) note_gradients(run, tile, s, row, b, rows);
-  kernels::CellBackward args{.rows = rows,
-                             .hidden = tile.end - u,
-                             .gates = d.gates + row * run.gates_stride() + u,
-                             .gates_stride = stride,
-                             .gates_block = H,
-                             .h_prev = prev.h.at + u,
-                             .h_prev_stride = prev.h.stride,
-                             .c_prev = prev.c.at + u,
-                             .c_prev_stride = prev.c.stride,
-                             .x = cell.otherwise ? run.x.value + row * I + w.through_column + u : nullptr,
-                             .x_stride = tile.step * I,
-                             .dx = cell.otherwise && dx ? dx + b * I + w.through_column + u : nullptr,
-                             .dx_stride = tile.step * I,
-                             .own = w.own_values.data() + u,
-                             .own_gradients = s.own ? s.own + b * cell.own_blocks() * H + u : nullptr,
-                             .own_gradients_stride = tile.step * cell.own_blocks() * H,
-                             .kept = d.kept + row * run.kept_size(),
-                             .kept_stride = tile.step * run.kept_size(),
-                             .dh = run.y.gradient + row * run.output_stride() + tile.direction * P + u,
-                             .dh_stride = tile.step * run.output_stride(),
-                             .dh_next = s.dh + b * P + u,
-                             .dh_next_stride = tile.step * P,
-                             .dc = s.dc ? s.dc + b * H + u : nullptr,
-                             .dc_stride = tile.step * H};
+  kernels::CellBackward args{
+      .rows = rows,
+      .hidden = tile.end - u,
+      .gates = d.gates + row * run.gates_stride() + u,
+      .gates_stride = stride,
+      .gates_block = H,
+      .h_prev = prev.h.at + u,
+      .h_prev_stride = prev.h.stride,
+      .c_prev = prev.c.at + u,
+      .c_prev_stride = prev.c.stride,
+      .x = cell.otherwise ? run.x.value + row * I + w.through_column + u : nullptr,
+      .x_stride = tile.step * I,
+      .dx = cell.otherwise && dx ? dx + b * I + w.through_column + u : nullptr,
+      .dx_stride = tile.step * I,
+      .own = w.own_values.data() + u,
+      .own_gradients = s.own ? s.own + (own_stride > 0 ? b * cell.own_blocks() * H : 0) + u : nullptr,
+      .own_gradients_stride = own_stride,
+      .kept = d.kept + row * run.kept_size(),
+      .kept_stride = tile.step * run.kept_size(),
+      .dh = run.y.gradient + row * run.output_stride() + tile.direction * P + u,
+      .dh_stride = tile.step * run.output_stride(),
+      .dh_next = s.dh + b * P + u,
+      .dh_next_stride = tile.step * P,
+      .dc = s.dc ? s.dc + b * H + u : nullptr,
+      .dc_stride = tile.step * H};
   if (d.raw) {
     // y = raw W_hr^T
     float* dprojected = d.dprojected + row * P;
@@ -514,14 +530,14 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
     }
     if (d.zone_c) s.bypass_c = tape.arena.allocate(B * H);
     if (d.state_mask) s.product = tape.arena.allocate(B * P);
-    const Index own = B * run.cell->own_blocks() * H;
+    const Index own = own_parts(run) * run.cell->own_blocks() * H;
     if (own == 0) continue;
     s.own = tape.arena.allocate(own);
     std::fill_n(s.own, own, 0.0f);
   }
 }
 
-// Adds up the gradients of the own vectors over all sequences, in order.
+// Adds up the parts of the gradients of the own vectors, in order.
 void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state) {
   const Index own = run.cell->own_blocks() * run.hidden();
   constexpr Index kColumns = 1024;
@@ -531,7 +547,7 @@ void own_gradients(Tape& tape, const LayerRun& run, const LayerGradients& state)
       const float* parts = state.direction[i].own + first;
       tape.pool.parallel_for((p.size() + kColumns - 1) / kColumns, [&](std::int64_t task) {
         const Index begin = task * kColumns, count = std::min(kColumns, p.size() - begin);
-        for (Index b = 0; b < run.packing->sequences(); ++b)
+        for (Index b = 0; b < own_parts(run); ++b)
           kernels::add_scaled(1.0f, parts + b * own + begin, p.gradient.data() + begin, count);
       });
       first += p.size();

@@ -66,7 +66,7 @@ struct StateGradients {
   float* bypass_h = nullptr;  // [B, P] gradient that reaches h_prev bypassing the cell
   float* bypass_c = nullptr;  // [B, H]
   float* product = nullptr;   // [B, P]
-  float* own = nullptr;       // [B, own_blocks H] each sequence's part of the own vectors' gradients
+  float* own = nullptr;       // [own_parts, own_blocks H] parts of the own vectors' gradients
 };
 
 struct LayerGradients {
