@@ -836,6 +836,47 @@ TEST_CASE("pairs that are empty, uneven, long, repeated or found in dev are coun
   CHECK_THAT(uneven.err, contains_text(fmt::format("dev.en has {} lines: expected", f.targets[1].size())));
 }
 
+TEST_CASE("pairs that are left out have no part in the units, nor in the lengths of a trial run") {
+  const ToyTranslators& f = toys();
+  std::string strange;
+  for (int i = 0; i < 60; ++i) strange += "Quux ";
+  const auto dry = [&](const std::string& source, const std::string& target, std::vector<std::string> more) {
+    const TranslateJson train{{"source", f.file("left.de", source + joined(f.sources[0]))},
+                              {"target", f.file("left.en", target + joined(f.targets[0]))}};
+    more.insert(more.begin(), {"--dry-run", "--set", "data.train=" + train.dump()});
+    const Outcome o = f.train("never", more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.err + o.out;
+  };
+  const auto line_with = [](const std::string& text, const std::string& what) {
+    for (const std::string& line : lines_of(text))
+      if (line.find(what) != std::string::npos) return line;
+    return std::string();
+  };
+  // The second time the units are other ones, as those of the pair that is left out count.
+  for (const TextRows& unit : {TextRows{}, TextRows{"--set", "text.unit=subword", "--set", "text.merges=60"}}) {
+    TextRows limited = unit;
+    limited.insert(limited.end(), {"--set", "data.max_length=50"});
+    const std::string alone = dry("", "", unit), less = dry(strange + "\n", strange + "\n", limited);
+    for (const char* what : {"source: ", "target: ", "train, source: ", "train, target: "})
+      CHECK(line_with(less, what) == line_with(alone, what));
+    CHECK_THAT(less, contains_text(fmt::format("train: {} pairs, {} of them used", f.sources[0].size() + 1,
+                                               f.sources[0].size())));
+    CHECK(alone.find("used") == std::string::npos);
+    CHECK_THAT(dry(strange + "\n", strange + "\n", unit), contains_text("max 6"));
+  }
+  // A side of blanks is an empty one, whatever the units are.
+  for (const std::string unit : {"word", "char"}) {
+    const TextRows options{"--set", "text.unit=" + unit, "--set", "data.max_ratio=20"};
+    const std::string blank = dry(" \t\n", "the dog\n", options);
+    CHECK_THAT(blank, contains_text("pairs of train with an empty side: 1, the first at " + f.path("left.de") + ":1"));
+    CHECK_THAT(blank, contains_text("left out by data.max_ratio: 1 pair"));
+  }
+  CHECK_THAT(f.refused(f.train("never", {"--set", "data.max_ratio=0.5"}), 2),
+             contains_text("data.max_ratio: expected 0 or a number from 1, found 0.5"));
+}
+
 TEST_CASE("a run with merge dropout that was killed is resumed to the same bytes") {
   const ToyTranslators& f = toys();
   const std::vector<std::string> options{"--set", "text.unit=subword",    "--set", "text.min_count=1",
