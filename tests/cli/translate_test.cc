@@ -877,6 +877,25 @@ TEST_CASE("pairs that are left out have no part in the units, nor in the lengths
              contains_text("data.max_ratio: expected 0 or a number from 1, found 0.5"));
 }
 
+TEST_CASE("attention dot needs no size of the decoder, whatever the encoder is") {
+  const ToyTranslators& f = toys();
+  for (const TextRows& encoder :
+       {TextRows{"--set", "model.bidirectional=true"}, TextRows{"--set", "model.bidirectional=false"},
+        TextRows{"--set", "model.bidirectional=true", "--set", "model.projection=10"},
+        TextRows{"--set", "model.bidirectional=false", "--set", "model.projection=10"}}) {
+    TextRows options{"--overwrite", "--set", "model.attention=dot", "--set", "training.epochs=1"};
+    options.insert(options.end(), encoder.begin(), encoder.end());
+    const Outcome o = f.train("dot", options);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK(f.mnemo({"translate", f.path("dot/model.safetensors"), f.path("dev.de")}).code == 0);
+  }
+  CHECK_THAT(f.refused(f.train("dot", {"--overwrite", "--set", "model.attention=dot", "--set", "model.decoder_hidden=9",
+                                       "--set", "model.bidirectional=true"}),
+                       2),
+             contains_text("set model.decoder_hidden to 0, or attention to general"));
+}
+
 TEST_CASE("a run with merge dropout that was killed is resumed to the same bytes") {
   const ToyTranslators& f = toys();
   const std::vector<std::string> options{"--set", "text.unit=subword",    "--set", "text.min_count=1",
