@@ -552,6 +552,10 @@ TEST_CASE("a damaged translator, or a model of another task, is refused with the
   };
   write_text(copy, good.bytes());
   CHECK(f.translated_by(copy, joined(f.sources[1])) == joined(f.targets[1]));
+  const std::string whole = good.bytes(), half = message(whole.substr(0, whole.size() - whole.size() / 2));
+  CHECK_THAT(half, contains_text("damaged: its tensors need "));
+  CHECK_THAT(half, contains_text("cut off?"));
+  CHECK(half.find("tensor \"") == std::string::npos);
   for (const char* name : {"vocabulary", "vocabulary.target"}) {
     ModelParts parts = good;
     parts.tensors.erase(name);
