@@ -698,9 +698,11 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   CHECK_THAT(low.err, contains_text("--min bleu=101 not reached"));
   CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words(), f.dev(), "--min", "accuracy=1"}), 2), contains_text("accuracy"));
   CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words(), f.path("dev.de")}), 2), contains_text("expected SOURCE,TARGET"));
-  const Outcome uneven = f.mnemo({"evaluate", f.words(), f.path("dev.de") + "," + f.file("short", "the dog\n")});
+  CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words()}), 2),
+             contains_text("mnemo: standard input: parallel text is two files"));
+  const Outcome uneven = f.mnemo({"evaluate", f.words(), f.path("dev.de") + "," + f.file("one-line", "the dog\n")});
   CHECK_THAT(f.refused(uneven), contains_text(fmt::format("dev.de has {} lines, ", f.sources[1].size())));
-  CHECK_THAT(uneven.err, contains_text("short has 1 line: expected as many, line by line"));
+  CHECK_THAT(uneven.err, contains_text("one-line has 1 line: expected as many, line by line"));
 }
 
 TEST_CASE("translate --no-repeat N has no N units twice") {
@@ -1003,6 +1005,10 @@ TEST_CASE("init drafts a configuration for pairs in two files or one, which trai
   CHECK(parallel["data"]["train"]["target"] == f.path("train.en"));
   CHECK(parallel["data"]["dev"]["target"] == f.path("dev.en"));
   CHECK(parallel["text"]["unit"] == "subword");
+  // What it says is what it writes.
+  for (const std::string part : {"train", "dev"})
+    CHECK_THAT(two.err, contains_text("data." + part + " " + parallel["data"][part].dump() + ": "));
+  CHECK(two.err.find("[\"") == std::string::npos);
   const Outcome one = f.mnemo({"init", "translate", f.path("train.tsv"), f.path("dev.tsv")});
   REQUIRE(one.code == 0);
   CHECK(TranslateJson::parse(one.out)["data"]["format"] == "tsv");
