@@ -519,6 +519,10 @@ TEST_CASE("translate --format html is a page with a matrix for each line") {
   CHECK_THAT(page, contains_text("der &lt;b&gt; Hund &amp; Baum"));
   CHECK(page.find("der <b>") == std::string::npos);
   CHECK_THAT(page, contains_text("the red dog sleeps"));
+  CHECK_THAT(page, contains_text("<h1>Translations</h1>"));
+  CHECK_THAT(page, contains_text("Line 2</p><p dir=\"auto\">der rote Hund"));
+  CHECK_THAT(f.translated("der rote Hund\n", {"-f", "html", "-n", "3", "-b", "3"}),
+             contains_text("Line 1, translation 3 of 3"));
   std::size_t sections = 0, cells = 0;
   for (std::size_t at = 0; (at = page.find("<section>", at)) != std::string::npos; ++at) ++sections;
   for (std::size_t at = page.rfind("<section>"); (at = page.find("<td", at)) != std::string::npos; ++at) ++cells;
@@ -673,7 +677,7 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   INFO(text.err);
   REQUIRE(text.code == 0);
   for (const char* part : {"BLEU 100.00, 95% interval", "chrF2 100.00", "tok:none", "the source as it is",
-                           "word for word (IBM model 1)", "words of the reference"})
+                           "word for word (IBM model 1)", "\nmodel ", "tokens of the reference"})
     CHECK_THAT(text.out, contains_text(part));
   const std::string page = Process::text(f.path("r.html"));
   CHECK_THAT(page, Catch::Matchers::EndsWith("</html>\n"));
@@ -727,6 +731,20 @@ TEST_CASE("translate --no-repeat N has no N units twice") {
     CHECK_THAT(translation(more), Catch::Matchers::StartsWith("yes yes yes"));
   }
   CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--no-repeat", "-1"}), 2), contains_text("--no-repeat"));
+}
+
+TEST_CASE("a page shows the beginning of a large matrix of attention") {
+  const ToyTranslators& f = toys();
+  std::string source, target;
+  for (int i = 0; i < 50; ++i) source += "der rote Hund ", target += "the red dog ";
+  const std::string pairs = f.file("long.tsv", source + "\t" + target + "\n");
+  REQUIRE(f.mnemo({"evaluate", f.words(), pairs, "--format-in", "tsv", "--report", f.path("long.html")}).code == 0);
+  const std::string page = Process::text(f.path("long.html"));
+  CHECK_THAT(page, contains_text("100 of 150 columns are shown."));
+  std::size_t cells = 0;
+  for (std::size_t at = 0; (at = page.find("<td style=", at)) != std::string::npos; ++at) ++cells;
+  CHECK(cells > 0);
+  CHECK(cells <= 100 * 100);
 }
 
 TEST_CASE("evaluate searches with the beam and the length penalty, and counts the words, that it is told") {
