@@ -530,6 +530,28 @@ TEST_CASE("translate --format html is a page with a matrix for each line") {
   CHECK(cells == 16);
 }
 
+TEST_CASE("translate --format-in takes the sources of pairs, a line out for each line") {
+  const ToyTranslators& f = toys();
+  const std::string line = f.sources[1][0], answer = f.targets[1][0] + "\n";
+  CHECK(f.translated("", {f.path("dev.tsv"), "--format-in", "tsv"}) == joined(f.targets[1]));
+  CHECK(f.translated(line + "\tx\n\n" + line + "\ty\n", {"--format-in", "tsv"}) == answer + "\n" + answer);
+  CHECK(f.translated(line + "\n", {"--format-in", "tsv"}) == answer);
+  CHECK(f.translated(line + "\n", {"--format-in", "lines"}) == answer);
+  const std::string object = TranslateJson{{"source", line}, {"target", 3}, {"label", {1}}}.dump();
+  CHECK(f.translated(object + "\n\n" + object + "\n", {"--format-in", "jsonl"}) == answer + "\n" + answer);
+  const auto message = [&](const std::string& input, const std::string& format) {
+    const Outcome o = f.mnemo({"translate", f.words(), "--format-in", format}, input);
+    CHECK(o.out == answer);
+    return f.refused(o);
+  };
+  CHECK_THAT(message(line + "\n" + line + "\tx\n", "tsv"), contains_text("standard input:2: expected 1 columns"));
+  CHECK_THAT(message(object + "\n{}\n", "jsonl"), contains_text("standard input:2: no key \"source\""));
+  CHECK_THAT(message(object + "\n{\"source\": \"a\\nb\"}\n", "jsonl"),
+             contains_text("standard input:2: the text has a line break"));
+  CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--format-in", "csv"}), 2),
+             contains_text("lines, tsv or jsonl"));
+}
+
 TEST_CASE("a source in another encoding is an error with its place, after the lines before it") {
   const ToyTranslators& f = toys();
   const std::string good = "der rote Hund schläft\n", latin = "der gute Hund f\xE4llt\n";
