@@ -88,6 +88,7 @@ class Translating {
     if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, *required_);
     if (o.alignment.empty()) return;
     alignment_ = std::make_unique<AtomicFile>(o.alignment);
+    alignment_->remove_on_signal();
   }
 
   void run() {
@@ -274,7 +275,7 @@ void add_translate(Command& program) {
   command.option("-f,--format", "", &o->format, "Output format: html has a matrix of attention for each line")
       .one_of({"text", "jsonl", "html"});
   command.option("--alignment", "FILE", &o->alignment,
-                 "Write links i-j between words of the line and of its translation, from 0");
+                 "Write links i-j between words of the line and of its translation, from 0; FILE appears at the end");
   add_running(command, o->threads);
   command.run = [o] { return run_translate(*o); };
 }

@@ -1,5 +1,6 @@
 // A translator from the shell: every option, every form of output, and what bad input gets.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -550,6 +551,33 @@ TEST_CASE("translate --format-in takes the sources of pairs, a line out for each
              contains_text("standard input:2: the text has a line break"));
   CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--format-in", "csv"}), 2),
              contains_text("lines, tsv or jsonl"));
+}
+
+TEST_CASE("translate --alignment leaves nothing beside FILE when a signal ends it") {
+  const ToyTranslators& f = toys();
+  const TemporaryFolder own;
+  const std::string pipe = own / "input";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const int end = open(pipe.c_str(), O_RDWR);  // so that the program waits for more
+  REQUIRE(end >= 0);
+  const auto files = [&] {
+    TextRows out;
+    for (const auto& entry : std::filesystem::directory_iterator(own.path()))
+      if (entry.path().filename().string().starts_with("links")) out.push_back(entry.path().string());
+    return out;
+  };
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Process process({"translate", f.words(), pipe, "--alignment", own / "links"}, own.path());
+    const std::string line = f.sources[1][0] + "\n";
+    REQUIRE(write(end, line.data(), line.size()) == std::ssize(line));
+    for (int i = 0; i < 6000 && Process::text(own / "stdout").empty(); ++i) usleep(10000);
+    REQUIRE(files().size() == 1);
+    process.send(signal);
+    CHECK(process.wait().code == 128 + signal);
+    CHECK(files().empty());
+    std::filesystem::remove(own / "stdout");
+  }
+  close(end);
 }
 
 TEST_CASE("a source in another encoding is an error with its place, after the lines before it") {
