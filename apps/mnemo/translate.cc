@@ -16,6 +16,7 @@
 #include "decode/required.h"
 #include "pipeline/translation_writer.h"
 #include "text/line_reader.h"
+#include "text/records.h"
 
 namespace mnemo {
 namespace {
@@ -25,10 +26,11 @@ constexpr std::int64_t kBlockLines = 2048;
 constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
 
 struct TranslateCommand {
-  std::string model, format = "text", prefix, glossary, unknown, alignment, invalid_utf8 = "error";
+  std::string model, format = "text", prefix, glossary, unknown, alignment;
   std::vector<std::string> files;
   TranslationOptions options;
   SamplingOptions sampling;
+  DataOptions input;
   bool sample = false;
   int threads = 1;
 };
@@ -70,7 +72,7 @@ class Translating {
  public:
   explicit Translating(const TranslateCommand& o)
       : o_(o),
-        policy_(*invalid_utf8_from_name(o.invalid_utf8)),
+        policy_(o.input.policy()),
         pool_(o.threads),
         model_(TextTranslator::load(o.model)),
         options_(o.options),
@@ -84,7 +86,9 @@ class Translating {
       options_.glossary = read_term_pairs(o.glossary, policy_,
                                           [this](const std::string& target) { required_->constraint("", {target}); });
     if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, *required_);
-    if (!o.alignment.empty()) alignment_ = std::make_unique<AtomicFile>(o.alignment);
+    if (o.alignment.empty()) return;
+    alignment_ = std::make_unique<AtomicFile>(o.alignment);
+    alignment_->remove_on_signal();
   }
 
   void run() {
@@ -115,13 +119,29 @@ class Translating {
     return out;
   }
 
+  // How the lines are found in a file: there is no label, for which the source stands in.
+  RecordOptions record_options() const {
+    const std::string& format = o_.input.format_in;
+    RecordOptions out;
+    out.format = format.empty() ? Format::kLines : *format_from_name(format);
+    out.invalid_utf8 = policy_;
+    out.require_label = false;
+    if (out.format == Format::kLines) return out;
+    // Columns and keys of the training data belong to their format.
+    const DataConfig& trained = model_->config().data;
+    if (format == trained.format) out.text = trained.source;
+    if (out.text.empty()) out.text = out.format == Format::kTsv ? "1" : "source";
+    out.label = out.text;
+    return out;
+  }
+
   void translate_file(const std::string& path) {
-    LineReader reader(path, policy_);
+    const auto reader = open_records(path, record_options());
     for (bool more = true; more;) {
       bool wait = false;
       try {
-        more = take_line(reader);
-        wait = more && std::ssize(lines_) < kBlockLines && bytes_ < kBlockBytes && reader.next_is_ready();
+        more = take_line(*reader);
+        wait = more && std::ssize(lines_) < kBlockLines && bytes_ < kBlockBytes && reader->next_is_ready();
       } catch (...) {
         answer();  // what was read before the error
         throw;
@@ -131,12 +151,14 @@ class Translating {
   }
 
   // Reads a line and what belongs to it; false at the end.
-  bool take_line(LineReader& reader) {
-    std::string line;
-    if (!reader.next(line)) return false;
+  bool take_line(RecordReader& reader) {
+    Record record;
+    if (!reader.next(record)) return false;
+    if (record.text.find('\n') != std::string::npos)
+      fail("{}:{}: the text has a line break, expected one line", reader.name(), record.line);
     if (prefixes_) options_.prefixes.push_back(prefixes_->next());
-    bytes_ += line.size();
-    lines_.push_back(std::move(line));
+    bytes_ += record.text.size();
+    lines_.push_back(std::move(record.text));
     return true;
   }
 
@@ -201,19 +223,21 @@ void add_translate(Command& program) {
                       "mnemo translate run/model.safetensors -f html lines.de > attention.html"};
   command.notes =
       "One line in, one line out, in order; an empty line gives an empty one. A line's translation does not depend on "
-      "the lines around it.";
+      "the lines around it.\n"
+      "--format-in tsv takes column 1 of each line and jsonl the key source of each object, or the column or key that "
+      "the model was trained on.";
   auto o = std::make_shared<TranslateCommand>();
   TranslationOptions& t = o->options;
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("FILE", &o->files, "Lines of text; - or no file: standard input");
-  command.group("Input");
-  add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
+  add_data_options(command, o->input, {"lines", "tsv", "jsonl"}, "lines");
   command.group("Search");
   command.option("-b,--beam", "B", &t.beam, "Hypotheses of a line that are kept at each step; 1: greedy")
       .range(1, 1000);
   command
       .option("-n,--nbest", "N", &t.nbest,
-              "Translations of each line with different texts, the best first; fewer if the beam finds no more")
+              "Translations of each line with different texts, the best first; fewer if the beam finds no more. With N "
+              "above 1, text output is NUMBER ||| TEXT ||| SCORE, lines numbered from 0")
       .range(1, 1000);
   command
       .option("--length-penalty", "A", &t.length_penalty,
@@ -251,7 +275,7 @@ void add_translate(Command& program) {
   command.option("-f,--format", "", &o->format, "Output format: html has a matrix of attention for each line")
       .one_of({"text", "jsonl", "html"});
   command.option("--alignment", "FILE", &o->alignment,
-                 "Write links i-j between words of the line and of its translation, from 0");
+                 "Write links i-j between words of the line and of its translation, from 0; FILE appears at the end");
   add_running(command, o->threads);
   command.run = [o] { return run_translate(*o); };
 }

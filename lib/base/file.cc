@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -89,6 +91,15 @@ bool renamed_without_replacing(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno != EINVAL && errno != ENOSYS) return false;  // those: file system or kernel without the flag
   return ::link(from.c_str(), to.c_str()) == 0 && ::unlink(from.c_str()) == 0;
+}
+
+// What a signal is to remove: a handler must not touch memory that others may be changing.
+char doomed[PATH_MAX] = "";
+
+void remove_and_end(int signal) {
+  ::unlink(doomed);
+  std::signal(signal, SIG_DFL);
+  ::raise(signal);
 }
 
 }  // namespace
@@ -196,6 +207,13 @@ void AtomicFile::commit() {
   // The new name is durable only once the folder is synced. Some file systems cannot do that and return EINVAL.
   if (parent.value >= 0 && !synced(parent.value) && errno != EINVAL)
     fail_with_errno("is written and complete, but its folder cannot be synced");
+}
+
+void AtomicFile::remove_on_signal() const {
+  if (temporary_.empty() || temporary_.size() >= sizeof doomed) return;
+  std::memcpy(doomed, temporary_.c_str(), temporary_.size() + 1);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    if (std::signal(signal, remove_and_end) == SIG_IGN) std::signal(signal, SIG_IGN);
 }
 
 void AtomicFile::replace() {

@@ -52,6 +52,10 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   void commit();
 
+  /// From now on SIGINT, SIGTERM and SIGHUP, unless they are ignored, remove the temporary file before they end the
+  /// process. For a file that stays open while input is awaited; only the last one that asked for it is removed.
+  void remove_on_signal() const;
+
  private:
   void create();
   void replace();

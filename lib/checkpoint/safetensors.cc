@@ -271,6 +271,23 @@ bool read_offsets(const Json& fields, const std::string& tensor, std::size_t dat
   return false;
 }
 
+// A file that was cut off lacks the data of all tensors from some place on, which is one fault.
+void check_complete(const Json& header, std::size_t data_bytes, const std::string& name) {
+  std::uint64_t needed = 0;
+  int beyond = 0;
+  for (const auto& [key, fields] : header.items()) {
+    if (key == format::kMetadata || !fields.is_object()) continue;
+    const auto found = fields.find("data_offsets");
+    if (found == fields.end() || !is_list_of_sizes(*found) || found->size() != 2) continue;
+    const auto end = (*found)[1].get<std::uint64_t>();
+    needed = std::max(needed, end);
+    beyond += end > data_bytes ? 1 : 0;
+  }
+  if (beyond > 1)
+    fail("{}: damaged: its tensors need {} bytes of data, of which the file has {}: cut off? Copy it again", name,
+         needed, data_bytes);
+}
+
 void check_fields_known(const Json& fields, const std::string& tensor, Problems& problems) {
   for (const auto& [key, value] : fields.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets")
@@ -457,7 +474,9 @@ SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& nam
   const Json& parsed = *document;
   Problems problems;
   file.metadata_ = read_metadata(parsed, problems);
-  auto entries = read_entries(parsed, std::string_view(*file.bytes_).substr(8 + header.size()), problems);
+  const std::string_view data = std::string_view(*file.bytes_).substr(8 + header.size());
+  check_complete(parsed, data.size(), name);
+  auto entries = read_entries(parsed, data, problems);
   problems.throw_if_any(name, "damaged");
   for (Entry& entry : entries) file.tensors_.push_back(std::move(entry.view));
   std::ranges::sort(file.tensors_, {}, &TensorView::name);

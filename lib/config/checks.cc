@@ -23,6 +23,11 @@ void check_data(const DataConfig& d, std::vector<std::string>& errors) {
     errors.push_back(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(d.separator)));
   if (d.multi_label && d.label_separator.empty())
     errors.emplace_back("data.label_separator: expected a string between labels, found an empty one");
+  if (d.max_ratio > 0 && d.max_ratio < 1)
+    errors.push_back(
+        fmt::format("data.max_ratio: expected 0 or a number from 1, found {}: the longer side would need to be the "
+                    "shorter one",
+                    d.max_ratio));
   for (auto column = d.columns.begin(); column != d.columns.end(); ++column)
     if (std::find(d.columns.begin(), column, *column) != column)
       errors.push_back(fmt::format("data.columns: {} is given twice", shown(*column)));

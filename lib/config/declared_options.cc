@@ -101,9 +101,10 @@ std::vector<Option> data_options() {
              "Column or JSON key of the target; empty: 2, or target.")
           .only(kTranslate)
           .of_formats({"tsv", "jsonl"}),
-      option("data.max_ratio", MNEMO_MEMBER(data.max_ratio), Range{0, kMany},
-             "Pairs of train are left out if one side has more than this many times the units of the other, or is "
-             "empty; 0: none is.")
+      option(
+          "data.max_ratio", MNEMO_MEMBER(data.max_ratio), Range{0, kMany},
+          "Pairs of train are left out if one side has more than this many times the units of the other, 1 or more, or "
+          "has nothing but blanks; 0: none is.")
           .only(kTranslate),
       option("data.max_length", MNEMO_MEMBER(data.max_length), Range{0, kMany},
              "Pairs of train are left out if a side has more units than this; 0: none is. Nothing is ever cut.")
@@ -330,7 +331,8 @@ std::vector<Option> model_options() {
              "what it finds.")
           .only(kTranslate),
       option("model.decoder_hidden", MNEMO_MEMBER(model.decoder_hidden), Range{0, 16384},
-             "Hidden size of the decoder; 0: that of the encoder's one direction.")
+             "Hidden size of the decoder; 0: that of the encoder's one direction or, with model.attention dot, that of "
+             "the encoder's output.")
           .only(kTranslate),
       option("model.attention", MNEMO_MEMBER(model.attention), Choices{"general", "dot", "additive"},
              "Score of the decoder's output for each output of the encoder. general, dot: Luong et al. 2015; additive: "

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -10,7 +9,8 @@
 
 namespace mnemo {
 
-/// The units of a text, and those that followed each sequence of n - 1 of them.
+/// The units of a text. A table of those that followed each sequence would have to be copied for every hypothesis of a
+/// beam at every step, which costs far more than to look through the text.
 class RepeatGuard {
  public:
   using Units = std::unordered_set<std::int32_t>;
@@ -20,16 +20,13 @@ class RepeatGuard {
 
   void note(std::int32_t unit);
 
-  /// The units that would complete a sequence of n that has already occurred; null: none.
-  const Units* repeating() const;
-  /// The same without those that `constraint`, which may be null, demands; `kept` holds them if there are such.
-  const Units* repeating(const Constraint* constraint, Units& kept) const;
+  /// The units that would complete a sequence of n that has already occurred, without those that `constraint`, which
+  /// may be null, demands: put into `found`; null: none.
+  const Units* repeating(const Constraint* constraint, Units& found) const;
 
  private:
   std::int64_t n_;
   std::vector<std::int32_t> history_;
-  std::unordered_map<std::uint64_t, Units> followers_;  // of the hash of n - 1 units
-  std::uint64_t last_ = 0;                              // the hash of the last ones
 };
 
 }  // namespace mnemo

@@ -25,12 +25,20 @@ std::pair<char32_t, char32_t> ends_of(std::string_view bytes) {
   return {decode_utf8(bytes.data()).value, decode_utf8(&bytes[last]).value};
 }
 
+// Whether bytes are a code point, or can become one if others follow.
+bool begins_code_point(std::string_view bytes) {
+  const auto invalid = find_invalid_utf8(bytes);
+  const auto lead = static_cast<unsigned char>(bytes[0]);
+  return !invalid || (invalid->length == bytes.size() && lead >= 0xC2 && lead <= 0xF4);
+}
+
 }  // namespace
 
 // A hypothesis's place in the beginning and in the terms: of each term how many of its units end the text so far, or
 // all once the text has had them. So terms may overlap, begin alike, or lie within one another. A term that has just
 // been completed must not go on as a longer word: after the beginning such units are blocked, within it the term counts
-// from the start again.
+// from the start again. A text that has bytes of a code point goes on with the others: units that only a required text
+// makes probable enough would otherwise leave broken ones where another hypothesis takes its place.
 class RequiredConstraint : public Constraint {
  public:
   RequiredConstraint(const RequiredText& text, RequiredText::Beginning beginning,
@@ -43,6 +51,10 @@ class RequiredConstraint : public Constraint {
 
   void block(std::span<std::uint8_t> blocked) const override {
     if (!complete()) blocked[text_.end_] = 1;
+    for (std::size_t v = 0; v < blocked.size() && !partial_.empty(); ++v)
+      if (!text_.is_byte(static_cast<std::int32_t>(v))) blocked[v] = 1;
+    for (const std::int32_t v : text_.bytes_)
+      if (!begins_code_point(partial_ + text_.spelled_[v])) blocked[v] = 1;
     const std::string_view rest = std::string_view(wanted_->beginning.text).substr(done_);
     for (std::size_t v = 0; v < blocked.size() && !rest.empty(); ++v)
       if (!fits(text_.spelled_[v], rest)) blocked[v] = 1;
@@ -60,6 +72,8 @@ class RequiredConstraint : public Constraint {
     }
     just_met_ = std::move(just_met);
     last_ = unit;
+    partial_ = text_.is_byte(unit) ? partial_ + text_.spelled_[unit] : std::string();
+    if (!find_invalid_utf8(partial_)) partial_.clear();
   }
 
   bool ended() const override { return false; }
@@ -142,6 +156,7 @@ class RequiredConstraint : public Constraint {
   std::vector<std::size_t> had_;       // units of each term
   std::vector<std::size_t> just_met_;  // terms that the last unit completed
   std::int32_t last_ = kNoUnit;
+  std::string partial_;  // the bytes of a code point that is not whole yet
 };
 
 RequiredText::RequiredText(const Vocabulary& vocabulary, const Tokenizer& tokenizer, bool blanks, std::int32_t end)
@@ -154,6 +169,7 @@ RequiredText::RequiredText(const Vocabulary& vocabulary, const Tokenizer& tokeni
                        : byte   ? std::string(1, static_cast<char>(*byte))
                                 : (blanks ? " " : "") + std::string(text));
     ends_.push_back(ends_of(spelled_.back()));
+    if (is_byte(v)) bytes_.push_back(v);
   }
 }
 

@@ -44,8 +44,11 @@ class RequiredText {
   bool blanks_;
   std::int32_t end_;
   bool within_word(std::int32_t before, std::int32_t after) const;
+  // Whether a unit is a byte of a code point of several.
+  bool is_byte(std::int32_t unit) const { return spelled_[unit].size() == 1 && (spelled_[unit][0] & 0x80) != 0; }
 
   std::vector<std::string> spelled_;                 // [V] the bytes that a unit adds
+  std::vector<std::int32_t> bytes_;                  // the units that are bytes of a code point of several
   std::vector<std::pair<char32_t, char32_t>> ends_;  // [V] first and last code point of a unit, or kPartial
 };
 

@@ -34,8 +34,8 @@ std::vector<std::string> attention_conflicts(const AttentionOptions& o) {
   if (o.kind == AttentionKind::kDot && o.query != o.memory)
     out.push_back(
         fmt::format("attention dot: the decoder has {} units, the memory {}: expected as many; set "
-                    "model.decoder_hidden to {}, or attention to general",
-                    o.query, o.memory, o.memory));
+                    "model.decoder_hidden to 0, or attention to general",
+                    o.query, o.memory));
   if (o.heads < 1 || o.query % o.heads != 0 || o.memory % o.heads != 0)
     out.push_back(
         fmt::format("attention: {} heads do not divide a query of {} and a memory of {}", o.heads, o.query, o.memory));

@@ -52,7 +52,13 @@ TranslatorOptions translator_options(const Config& c, std::int32_t source_units,
                         .embedding_deviation = number(m.embedding_deviation)};
   out.decoder.bidirectional = out.decoder.learned_initial = false;
   out.decoder.layers = m.decoder_layers;
-  if (m.decoder_hidden > 0) out.decoder.hidden = m.decoder_hidden;
+  if (m.decoder_hidden > 0) {
+    out.decoder.hidden = m.decoder_hidden;
+  } else if (const AttentionOptions a = out.attention_options(); a.kind == AttentionKind::kDot && a.query != a.memory) {
+    // A dot product needs vectors of the same size; a projection has to be smaller than the hidden size.
+    out.decoder.hidden = a.memory;
+    out.decoder.projection = 0;
+  }
   return out;
 }
 

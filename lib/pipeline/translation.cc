@@ -336,11 +336,22 @@ RequiredText required_text(const TextTranslator& model) {
 
 std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view text, const TextConfig& config) {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
+  const auto is_blank = [](std::string_view character) {
+    return character == " " || character == "\t" || character == "\u3000";
+  };
+  if (config.has_characters()) {
+    Tokens tokens;
+    Tokenizer({.unit = *unit_from_name(config.unit), .normalize = Normalization::kNone}).tokenize(text, tokens);
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      if (!is_blank(text.substr(tokens.begin(i), tokens.end(i) - tokens.begin(i))))
+        out.emplace_back(tokens.begin(i), tokens.end(i));
+    return out;
+  }
   bool inside = false;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = at + utf8_length(text[at]);
-    const bool blank = text[at] == ' ' || text[at] == '\t' || text.substr(at, end - at) == "\u3000";
-    if (!blank && (!inside || config.has_characters()))
+    const bool blank = is_blank(text.substr(at, end - at));
+    if (!blank && !inside)
       out.emplace_back(at, end);
     else if (!blank)
       out.back().second = static_cast<std::uint32_t>(end);
@@ -357,16 +368,19 @@ std::vector<WordLink> align(const TextTranslator& model, std::string_view line, 
   std::vector<std::size_t> words;  // of the source's units
   words.reserve(one.source_places.size());
   for (const auto& place : one.source_places) words.push_back(word_at(source, place.first));
-  // The units of a word follow one another.
+  // The units of a word follow one another. A unit has several words where an entry of them replaced it.
   for (std::size_t i = 0; i < one.units.size();) {
     const std::size_t t = word_at(target, one.places[i].first);
+    std::uint32_t end = 0;
     std::vector<float> sums(source.size(), 0.0f);
     for (; i < one.units.size() && word_at(target, one.places[i].first) == t; ++i) {
       const std::vector<float> shares = one.attention[i].shares();
       for (std::size_t j = 0; j < words.size(); ++j) sums[words[j]] += shares[j];
+      end = one.places[i].second;
     }
     const auto best = std::max_element(sums.begin(), sums.end());
-    out.emplace_back(static_cast<std::int32_t>(best - sums.begin()), static_cast<std::int32_t>(t));
+    for (std::size_t word = t; word == t || (word < target.size() && target[word].first < end); ++word)
+      out.emplace_back(static_cast<std::int32_t>(best - sums.begin()), static_cast<std::int32_t>(word));
   }
   return out;
 }

@@ -70,8 +70,8 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
 /// What makes the constraints of prefixes and terms, and says which cannot be spelled. `model` must outlive it.
 RequiredText required_text(const TextTranslator& model);
 
-/// The words of a text: between blanks or, if its units are characters, each character that is no blank; their bytes
-/// [begin, end).
+/// The words of a text: between blanks or, if its units are characters (code points or graphemes), each of those that
+/// is no blank; their bytes [begin, end).
 std::vector<std::pair<std::uint32_t, std::uint32_t>> words_of(std::string_view text, const TextConfig& config);
 
 /// For each word of the translation of `line`, the word of the source that its units attended to most.

@@ -22,7 +22,7 @@ TranslationWriter::TranslationWriter(const TextTranslator& model, TranslationWri
 std::string TranslationWriter::head() const {
   if (options_.format != TranslationFormat::kHtml) return "";
   const std::string style = std::string(kSections) + std::string(kWeightTableStyle);
-  return page_head({.title = "mnemo translate", .style = style});
+  return page_head({.title = "mnemo translate", .style = style}) + "<h1>Translations</h1>\n";
 }
 
 std::string TranslationWriter::tail() const {
@@ -74,7 +74,9 @@ void TranslationWriter::write(std::string_view line, const std::vector<Translati
     out("\n");
     return;
   }
+  std::size_t rank = 0;
   for (const Translation& one : translations) {
+    ++rank;
     if (options_.format == TranslationFormat::kText) {
       out(options_.nbest == 1 ? one.text + "\n" : fmt::format("{} ||| {} ||| {:.6f}\n", number, one.text, one.score));
       continue;
@@ -82,8 +84,10 @@ void TranslationWriter::write(std::string_view line, const std::vector<Translati
     std::vector<std::string> units;
     units.reserve(one.units.size());
     for (const std::int32_t id : one.units) units.emplace_back(model_.target().vocabulary.text(id));
-    out(fmt::format("<section><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>", escape_html(line),
-                    escape_html(one.text)));
+    const std::string which =
+        options_.nbest == 1 ? "" : fmt::format(", translation {} of {}", rank, translations.size());
+    out(fmt::format("<section><p class=\"note\">Line {}{}</p><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>",
+                    number + 1, which, escape_html(line), escape_html(one.text)));
     write_weight_table(
         units, one.source_units, [&](std::size_t i) { return one.attention[i].shares(); }, out);
     out("</section>\n");

@@ -294,10 +294,10 @@ void add_mistakes(std::string& out, const ReportData& data) {
 void add_by_length(std::string& out, const ReportData& data) {
   if (data.by_length.empty()) return;
   out +=
-      "<h2>By length</h2><table><thead><tr><th>words of the reference</th><th>sentences</th><th>BLEU</th></tr>"
+      "<h2>By length</h2><table><thead><tr><th>tokens of the reference</th><th>sentences</th><th>BLEU</th></tr>"
       "</thead><tbody>";
   for (const LengthRow& row : data.by_length)
-    append(out, "<tr><th>{}</th><td>{}</td><td>{:.2f}</td></tr>", escape_html(row.words), grouped(row.sentences),
+    append(out, "<tr><th>{}</th><td>{}</td><td>{:.2f}</td></tr>", escape_html(row.tokens), grouped(row.sentences),
            row.bleu);
   out += "</tbody></table>";
 }

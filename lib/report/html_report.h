@@ -77,7 +77,7 @@ struct WorstTranslation {
 
 /// Sentences of one range of lengths.
 struct LengthRow {
-  std::string words;
+  std::string tokens;  ///< of the reference, as BLEU counts them
   std::int64_t sentences = 0;
   double bleu = 0;
 };

@@ -222,7 +222,12 @@ void Draft::set(const std::string& key, Json value) {
 }
 
 void Draft::set(const std::string& key, Json value, const std::string& why) {
-  note(fmt::format("{} {}: {}", key, value.dump(), why));
+  const std::string line = fmt::format("{} {}: {}", key, value.dump(), why);
+  const auto before = std::ranges::find_if(reasons_, [&](const std::string& r) { return r.starts_with(key + " "); });
+  if (before == reasons_.end())
+    note(line);
+  else
+    *before = line;
   set(key, std::move(value));
 }
 

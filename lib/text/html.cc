@@ -84,9 +84,19 @@ std::string shortened_html(std::string_view text, std::size_t columns) {
 
 std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                          const std::vector<std::vector<float>>& weights) {
+  const auto first = [](const std::vector<std::string>& all) {
+    return std::vector<std::string>(all.begin(),
+                                    all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kMostWeights)));
+  };
+  const auto shown_rows = first(rows), shown_columns = first(columns);
   std::string out;
   write_weight_table(
-      rows, columns, [&](std::size_t i) { return weights[i]; }, [&](std::string_view part) { out += part; });
+      shown_rows, shown_columns, [&](std::size_t i) { return weights[i]; },
+      [&](std::string_view part) { out += part; });
+  if (shown_rows.size() < rows.size() || shown_columns.size() < columns.size())
+    fmt::format_to(std::back_inserter(out),
+                   R"(<p class="note">The first {} of {} rows and {} of {} columns are shown.</p>)", shown_rows.size(),
+                   rows.size(), shown_columns.size(), columns.size());
   return out;
 }
 

@@ -26,12 +26,16 @@ inline constexpr std::string_view kWeightTableStyle =
     "text-align: right; white-space: pre; } .weights thead th { writing-mode: vertical-rl; text-align: left; } "
     ".weights td { width: 1.3em; height: 1.3em; padding: 0; border: 1px solid var(--line); }";
 
+/// Rows and columns of a matrix of weights within a page, at most.
+inline constexpr std::size_t kMostWeights = 100;
+
 /// A matrix of weights from 0 to 1 as a table of coloured cells: a row for each of `rows`, a column for each of
-/// `columns`, both escaped. Each cell's weight is its title.
+/// `columns`, both escaped. Each cell's weight is its title. Of a large one only the first kMostWeights rows and
+/// columns are shown, and a line says so.
 std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                          const std::vector<std::vector<float>>& weights);
 
-/// Writes that table row by row; `weights` gives those of a row.
+/// Writes such a table row by row, however large; `weights` gives those of a row.
 void write_weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                         const std::function<std::vector<float>(std::size_t row)>& weights,
                         const std::function<void(std::string_view)>& write);

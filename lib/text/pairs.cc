@@ -175,7 +175,7 @@ std::pair<std::string, std::string> two_paths(const std::string& argument) {
   const std::size_t comma = argument.find(',');
   if (comma == std::string::npos || comma == 0 || comma + 1 == argument.size())
     throw UsageError(fmt::format("{}: parallel text is two files: expected SOURCE,TARGET, or --format-in tsv or jsonl",
-                                 escaped(argument)));
+                                 argument == "-" ? "standard input" : escaped(argument)));
   return {argument.substr(0, comma), argument.substr(comma + 1)};
 }
 

@@ -1,5 +1,6 @@
 // A translator from the shell: every option, every form of output, and what bad input gets.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -437,7 +438,7 @@ TEST_CASE("translate --unknown puts the word of the source, or its entry, for an
   CHECK(f.translated(line + "der rote Hund schläft\n", {"--unknown", entries, "--alignment", f.path("links")}) ==
         "the old zebra crossing sings\nthe red dog sleeps\n");
   const std::string links = lines_of(Process::text(f.path("links"))).at(0);
-  CHECK_THAT(links, contains_text("2-2"));
+  CHECK_THAT(links, contains_text(" 2-2 2-3 "));
   CHECK_THAT(links, contains_text("-4"));
   CHECK(f.translated("der alte Giraffe singt\n", {"--unknown", entries}) == "the old Giraffe sings\n");
   const auto object = TranslateJson::parse(f.translated(line, {"--unknown", "source", "-f", "jsonl"}));
@@ -519,11 +520,64 @@ TEST_CASE("translate --format html is a page with a matrix for each line") {
   CHECK_THAT(page, contains_text("der &lt;b&gt; Hund &amp; Baum"));
   CHECK(page.find("der <b>") == std::string::npos);
   CHECK_THAT(page, contains_text("the red dog sleeps"));
+  CHECK_THAT(page, contains_text("<h1>Translations</h1>"));
+  CHECK_THAT(page, contains_text("Line 2</p><p dir=\"auto\">der rote Hund"));
+  CHECK_THAT(f.translated("der rote Hund\n", {"-f", "html", "-n", "3", "-b", "3"}),
+             contains_text("Line 1, translation 3 of 3"));
   std::size_t sections = 0, cells = 0;
   for (std::size_t at = 0; (at = page.find("<section>", at)) != std::string::npos; ++at) ++sections;
   for (std::size_t at = page.rfind("<section>"); (at = page.find("<td", at)) != std::string::npos; ++at) ++cells;
   CHECK(sections == 2);
   CHECK(cells == 16);
+}
+
+TEST_CASE("translate --format-in takes the sources of pairs, a line out for each line") {
+  const ToyTranslators& f = toys();
+  const std::string line = f.sources[1][0], answer = f.targets[1][0] + "\n";
+  CHECK(f.translated("", {f.path("dev.tsv"), "--format-in", "tsv"}) == joined(f.targets[1]));
+  CHECK(f.translated(line + "\tx\n\n" + line + "\ty\n", {"--format-in", "tsv"}) == answer + "\n" + answer);
+  CHECK(f.translated(line + "\n", {"--format-in", "tsv"}) == answer);
+  CHECK(f.translated(line + "\n", {"--format-in", "lines"}) == answer);
+  const std::string object = TranslateJson{{"source", line}, {"target", 3}, {"label", {1}}}.dump();
+  CHECK(f.translated(object + "\n\n" + object + "\n", {"--format-in", "jsonl"}) == answer + "\n" + answer);
+  const auto message = [&](const std::string& input, const std::string& format) {
+    const Outcome o = f.mnemo({"translate", f.words(), "--format-in", format}, input);
+    CHECK(o.out == answer);
+    return f.refused(o);
+  };
+  CHECK_THAT(message(line + "\n" + line + "\tx\n", "tsv"), contains_text("standard input:2: expected 1 columns"));
+  CHECK_THAT(message(object + "\n{}\n", "jsonl"), contains_text("standard input:2: no key \"source\""));
+  CHECK_THAT(message(object + "\n{\"source\": \"a\\nb\"}\n", "jsonl"),
+             contains_text("standard input:2: the text has a line break"));
+  CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--format-in", "csv"}), 2),
+             contains_text("lines, tsv or jsonl"));
+}
+
+TEST_CASE("translate --alignment leaves nothing beside FILE when a signal ends it") {
+  const ToyTranslators& f = toys();
+  const TemporaryFolder own;
+  const std::string pipe = own / "input";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const int end = open(pipe.c_str(), O_RDWR);  // so that the program waits for more
+  REQUIRE(end >= 0);
+  const auto files = [&] {
+    TextRows out;
+    for (const auto& entry : std::filesystem::directory_iterator(own.path()))
+      if (entry.path().filename().string().starts_with("links")) out.push_back(entry.path().string());
+    return out;
+  };
+  for (const int signal : {SIGINT, SIGTERM}) {
+    Process process({"translate", f.words(), pipe, "--alignment", own / "links"}, own.path());
+    const std::string line = f.sources[1][0] + "\n";
+    REQUIRE(write(end, line.data(), line.size()) == std::ssize(line));
+    for (int i = 0; i < 6000 && Process::text(own / "stdout").empty(); ++i) usleep(10000);
+    REQUIRE(files().size() == 1);
+    process.send(signal);
+    CHECK(process.wait().code == 128 + signal);
+    CHECK(files().empty());
+    std::filesystem::remove(own / "stdout");
+  }
+  close(end);
 }
 
 TEST_CASE("a source in another encoding is an error with its place, after the lines before it") {
@@ -552,6 +606,10 @@ TEST_CASE("a damaged translator, or a model of another task, is refused with the
   };
   write_text(copy, good.bytes());
   CHECK(f.translated_by(copy, joined(f.sources[1])) == joined(f.targets[1]));
+  const std::string whole = good.bytes(), half = message(whole.substr(0, whole.size() - whole.size() / 2));
+  CHECK_THAT(half, contains_text("damaged: its tensors need "));
+  CHECK_THAT(half, contains_text("cut off?"));
+  CHECK(half.find("tensor \"") == std::string::npos);
   for (const char* name : {"vocabulary", "vocabulary.target"}) {
     ModelParts parts = good;
     parts.tensors.erase(name);
@@ -669,7 +727,7 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   INFO(text.err);
   REQUIRE(text.code == 0);
   for (const char* part : {"BLEU 100.00, 95% interval", "chrF2 100.00", "tok:none", "the source as it is",
-                           "word for word (IBM model 1)", "words of the reference"})
+                           "word for word (IBM model 1)", "\nmodel ", "tokens of the reference"})
     CHECK_THAT(text.out, contains_text(part));
   const std::string page = Process::text(f.path("r.html"));
   CHECK_THAT(page, Catch::Matchers::EndsWith("</html>\n"));
@@ -694,9 +752,11 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   CHECK_THAT(low.err, contains_text("--min bleu=101 not reached"));
   CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words(), f.dev(), "--min", "accuracy=1"}), 2), contains_text("accuracy"));
   CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words(), f.path("dev.de")}), 2), contains_text("expected SOURCE,TARGET"));
-  const Outcome uneven = f.mnemo({"evaluate", f.words(), f.path("dev.de") + "," + f.file("short", "the dog\n")});
+  CHECK_THAT(f.refused(f.mnemo({"evaluate", f.words()}), 2),
+             contains_text("mnemo: standard input: parallel text is two files"));
+  const Outcome uneven = f.mnemo({"evaluate", f.words(), f.path("dev.de") + "," + f.file("one-line", "the dog\n")});
   CHECK_THAT(f.refused(uneven), contains_text(fmt::format("dev.de has {} lines, ", f.sources[1].size())));
-  CHECK_THAT(uneven.err, contains_text("short has 1 line: expected as many, line by line"));
+  CHECK_THAT(uneven.err, contains_text("one-line has 1 line: expected as many, line by line"));
 }
 
 TEST_CASE("translate --no-repeat N has no N units twice") {
@@ -721,6 +781,20 @@ TEST_CASE("translate --no-repeat N has no N units twice") {
     CHECK_THAT(translation(more), Catch::Matchers::StartsWith("yes yes yes"));
   }
   CHECK_THAT(f.refused(f.mnemo({"translate", f.words(), "--no-repeat", "-1"}), 2), contains_text("--no-repeat"));
+}
+
+TEST_CASE("a page shows the beginning of a large matrix of attention") {
+  const ToyTranslators& f = toys();
+  std::string source, target;
+  for (int i = 0; i < 50; ++i) source += "der rote Hund ", target += "the red dog ";
+  const std::string pairs = f.file("long.tsv", source + "\t" + target + "\n");
+  REQUIRE(f.mnemo({"evaluate", f.words(), pairs, "--format-in", "tsv", "--report", f.path("long.html")}).code == 0);
+  const std::string page = Process::text(f.path("long.html"));
+  CHECK_THAT(page, contains_text("100 of 150 columns are shown."));
+  std::size_t cells = 0;
+  for (std::size_t at = 0; (at = page.find("<td style=", at)) != std::string::npos; ++at) ++cells;
+  CHECK(cells > 0);
+  CHECK(cells <= 100 * 100);
 }
 
 TEST_CASE("evaluate searches with the beam and the length penalty, and counts the words, that it is told") {
@@ -836,6 +910,66 @@ TEST_CASE("pairs that are empty, uneven, long, repeated or found in dev are coun
   CHECK_THAT(uneven.err, contains_text(fmt::format("dev.en has {} lines: expected", f.targets[1].size())));
 }
 
+TEST_CASE("pairs that are left out have no part in the units, nor in the lengths of a trial run") {
+  const ToyTranslators& f = toys();
+  std::string strange;
+  for (int i = 0; i < 60; ++i) strange += "Quux ";
+  const auto dry = [&](const std::string& source, const std::string& target, std::vector<std::string> more) {
+    const TranslateJson train{{"source", f.file("left.de", source + joined(f.sources[0]))},
+                              {"target", f.file("left.en", target + joined(f.targets[0]))}};
+    more.insert(more.begin(), {"--dry-run", "--set", "data.train=" + train.dump()});
+    const Outcome o = f.train("never", more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.err + o.out;
+  };
+  const auto line_with = [](const std::string& text, const std::string& what) {
+    for (const std::string& line : lines_of(text))
+      if (line.find(what) != std::string::npos) return line;
+    return std::string();
+  };
+  // The second time the units are other ones, as those of the pair that is left out count.
+  for (const TextRows& unit : {TextRows{}, TextRows{"--set", "text.unit=subword", "--set", "text.merges=60"}}) {
+    TextRows limited = unit;
+    limited.insert(limited.end(), {"--set", "data.max_length=50"});
+    const std::string alone = dry("", "", unit), less = dry(strange + "\n", strange + "\n", limited);
+    for (const char* what : {"source: ", "target: ", "train, source: ", "train, target: "})
+      CHECK(line_with(less, what) == line_with(alone, what));
+    CHECK_THAT(less, contains_text(fmt::format("train: {} pairs, {} of them used", f.sources[0].size() + 1,
+                                               f.sources[0].size())));
+    CHECK(alone.find("used") == std::string::npos);
+    CHECK_THAT(dry(strange + "\n", strange + "\n", unit), contains_text("max 6"));
+  }
+  // A side of blanks is an empty one, whatever the units are.
+  for (const std::string unit : {"word", "char"}) {
+    const TextRows options{"--set", "text.unit=" + unit, "--set", "data.max_ratio=20"};
+    const std::string blank = dry(" \t\n", "the dog\n", options);
+    CHECK_THAT(blank, contains_text("pairs of train with an empty side: 1, the first at " + f.path("left.de") + ":1"));
+    CHECK_THAT(blank, contains_text("left out by data.max_ratio: 1 pair"));
+  }
+  CHECK_THAT(f.refused(f.train("never", {"--set", "data.max_ratio=0.5"}), 2),
+             contains_text("data.max_ratio: expected 0 or a number from 1, found 0.5"));
+}
+
+TEST_CASE("attention dot needs no size of the decoder, whatever the encoder is") {
+  const ToyTranslators& f = toys();
+  for (const TextRows& encoder :
+       {TextRows{"--set", "model.bidirectional=true"}, TextRows{"--set", "model.bidirectional=false"},
+        TextRows{"--set", "model.bidirectional=true", "--set", "model.projection=10"},
+        TextRows{"--set", "model.bidirectional=false", "--set", "model.projection=10"}}) {
+    TextRows options{"--overwrite", "--set", "model.attention=dot", "--set", "training.epochs=1"};
+    options.insert(options.end(), encoder.begin(), encoder.end());
+    const Outcome o = f.train("dot", options);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK(f.mnemo({"translate", f.path("dot/model.safetensors"), f.path("dev.de")}).code == 0);
+  }
+  CHECK_THAT(f.refused(f.train("dot", {"--overwrite", "--set", "model.attention=dot", "--set", "model.decoder_hidden=9",
+                                       "--set", "model.bidirectional=true"}),
+                       2),
+             contains_text("set model.decoder_hidden to 0, or attention to general"));
+}
+
 TEST_CASE("a run with merge dropout that was killed is resumed to the same bytes") {
   const ToyTranslators& f = toys();
   const std::vector<std::string> options{"--set", "text.unit=subword",    "--set", "text.min_count=1",
@@ -939,6 +1073,10 @@ TEST_CASE("init drafts a configuration for pairs in two files or one, which trai
   CHECK(parallel["data"]["train"]["target"] == f.path("train.en"));
   CHECK(parallel["data"]["dev"]["target"] == f.path("dev.en"));
   CHECK(parallel["text"]["unit"] == "subword");
+  // What it says is what it writes.
+  for (const std::string part : {"train", "dev"})
+    CHECK_THAT(two.err, contains_text("data." + part + " " + parallel["data"][part].dump() + ": "));
+  CHECK(two.err.find("[\"") == std::string::npos);
   const Outcome one = f.mnemo({"init", "translate", f.path("train.tsv"), f.path("dev.tsv")});
   REQUIRE(one.code == 0);
   CHECK(TranslateJson::parse(one.out)["data"]["format"] == "tsv");

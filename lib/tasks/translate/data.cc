@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "pipeline/translation.h"
 #include "tasks/split.h"
 #include "text/pairs.h"
 
@@ -51,10 +52,8 @@ void PairSet::append(const RecordSet& other) {
 void TranslationData::describe_labels(const Log& log) const {
   std::int64_t empty = 0;
   std::int64_t first = -1;
-  for (std::int64_t i = 0; i < train->size(); ++i) {
-    const auto& pair = train_pairs().entries[i];
-    if ((pair.source.empty() || pair.target.empty()) && empty++ == 0) first = i;
-  }
+  for (std::int64_t i = 0; i < train->size(); ++i)
+    if (has_blank_side(train_pairs().entries[i]) && empty++ == 0) first = i;
   if (empty > 0)
     log(fmt::format("pairs of train with an empty side: {}, the first at {}{}", empty, train_pairs().place(first),
                     leaves_out_ ? "" : kLeavesOut));
@@ -119,12 +118,18 @@ std::vector<EncodedPair> encode_pairs(const TextTranslator& model, const PairSet
   return out;
 }
 
-UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig& data) {
+// Not a matter of units: blanks are units among characters.
+bool has_blank_side(const PairSet::Entry& pair) {
+  return words_of(pair.source, TextConfig()).empty() || words_of(pair.target, TextConfig()).empty();
+}
+
+UsablePairs usable_pairs(const std::vector<EncodedPair>& encoded, const PairSet& pairs, const DataConfig& data) {
   UsablePairs out;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    const Lengths n = lengths_of(pairs[i]);
+  for (std::size_t i = 0; i < encoded.size(); ++i) {
+    const Lengths n = lengths_of(encoded[i]);
     const bool too_long = data.max_length > 0 && n.longer > data.max_length;
-    const bool uneven = data.max_ratio > 0 && (n.shorter == 0 || n.differ_by_more(data.max_ratio));
+    const bool uneven =
+        data.max_ratio > 0 && (n.shorter == 0 || n.differ_by_more(data.max_ratio) || has_blank_side(pairs.entries[i]));
     out.too_long += too_long ? 1 : 0;
     out.too_uneven += uneven && !too_long ? 1 : 0;
     if (!too_long && !uneven) out.places.push_back(static_cast<std::int64_t>(i));

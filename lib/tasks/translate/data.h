@@ -58,12 +58,16 @@ std::unique_ptr<TranslationData> read_translation_data(const Config& config, con
 /// All pairs as ids.
 std::vector<EncodedPair> encode_pairs(const TextTranslator& model, const PairSet& pairs);
 
+/// Whether a side has nothing but blanks.
+bool has_blank_side(const PairSet::Entry& pair);
+
 /// The places of the pairs that data.max_length and data.max_ratio allow, counted in units without the end.
 struct UsablePairs {
   std::vector<std::int64_t> places;
   std::int64_t too_long = 0, too_uneven = 0;
 };
-UsablePairs usable_pairs(const std::vector<EncodedPair>& pairs, const DataConfig& data);
+/// `encoded` is encode_pairs of `pairs`.
+UsablePairs usable_pairs(const std::vector<EncodedPair>& encoded, const PairSet& pairs, const DataConfig& data);
 
 /// How many pairs have sides of extremely different length, both with units: by the ratio of units, as data.max_ratio.
 std::int64_t extreme_pairs(const std::vector<EncodedPair>& pairs);

@@ -70,9 +70,9 @@ void draft_translate(const PartFiles& parts, Draft& draft) {
     look_at(train.front(), "", options, seen);
   } else {
     draft.set("data.format", "parallel", "two files, line by line: the first named is the source");
-    draft.set("data.train", parallel_json(train, "train"));
-    if (!parts.dev.empty()) draft.set("data.dev", parallel_json(parts.dev, "dev"));
-    if (!parts.test.empty()) draft.set("data.test", parallel_json(parts.test, "test"));
+    draft.set("data.train", parallel_json(train, "train"), "whatever is not for dev or test");
+    if (!parts.dev.empty()) draft.set("data.dev", parallel_json(parts.dev, "dev"), "from the names of the files");
+    if (!parts.test.empty()) draft.set("data.test", parallel_json(parts.test, "test"), "from the names of the files");
     look_at(train[0], train[1], options, seen);
   }
   if (seen.pairs == 0) fail("{}: has no pairs", train.front());

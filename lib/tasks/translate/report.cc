@@ -173,11 +173,15 @@ std::string TranslationReport::text() const {
   out += fmt::format(
       "loss {:.4f} nats per unit{}\n", m.at("loss"),
       main_metric_ == "loss" ? fmt::format(", 95% interval {:.4f} to {:.4f}", interval_.low, interval_.high) : "");
-  if (!baselines_.empty()) out += fmt::format("\n{:<32}{:>10}{:>10}\n", "", "BLEU", "chrF2");
-  for (const Baseline& b : baselines_)
-    out +=
-        fmt::format("{:<32}{:>10.2f}{:>10.2f}\n", b.name, b.scores.metrics().at("bleu"), b.scores.metrics().at("chrf"));
-  out += fmt::format("\n{:<32}{:>10}{:>10}\n", "words of the reference", "sentences", "BLEU");
+  const auto row = [&](const std::string& name, const Metrics& its) {
+    out += fmt::format("{:<32}{:>10.2f}{:>10.2f}\n", name, its.at("bleu"), its.at("chrf"));
+  };
+  if (!baselines_.empty()) {
+    out += fmt::format("\n{:<32}{:>10}{:>10}\n", "", "BLEU", "chrF2");
+    row("model", m);
+    for (const Baseline& b : baselines_) row(b.name, b.scores.metrics());
+  }
+  out += fmt::format("\n{:<32}{:>10}{:>10}\n", "tokens of the reference", "sentences", "BLEU");
   for (const LengthClass& c : by_length())
     out += fmt::format("{:<32}{:>10}{:>10.2f}\n",
                        c.most == 0 ? fmt::format("{} or more", c.least) : fmt::format("{} to {}", c.least, c.most),

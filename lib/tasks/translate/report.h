@@ -47,7 +47,7 @@ class TranslationReport : public Report {
   };
   // Sentences whose references have a similar length.
   struct LengthClass {
-    std::int64_t least = 0, most = 0, sentences = 0;  // words
+    std::int64_t least = 0, most = 0, sentences = 0;  // tokens, as BLEU counts them
     BleuCounts bleu;
   };
 

@@ -65,10 +65,14 @@ class TranslateTask : public Task {
     const auto& pairs = static_cast<const PairSet&>(data);
     if (pairs.size() == 0) return;
     const auto encoded = encode_pairs(static_cast<const TextTranslator&>(model), pairs);
-    print(fmt::format("{}: {}", part, counted(pairs.size(), "pair")));
+    const bool is_train = std::string_view(part) == "train";  // the only part of which pairs are left out
+    const auto used = usable_pairs(encoded, pairs, is_train ? model.config().data : DataConfig()).places;
+    print(fmt::format("{}: {}{}", part, counted(pairs.size(), "pair"),
+                      std::ssize(used) < pairs.size() ? fmt::format(", {} of them used", used.size()) : ""));
     std::vector<std::int64_t> sources, targets;
     std::int64_t unknown_sources = 0, unknown_targets = 0;
-    for (const EncodedPair& pair : encoded) {
+    for (const std::int64_t place : used) {
+      const EncodedPair& pair = encoded[place];
       sources.push_back(std::ssize(pair.source));
       targets.push_back(std::ssize(pair.target));
       unknown_sources += std::ranges::count(pair.source, Vocabulary::kUnknown);

@@ -38,7 +38,7 @@ class TranslationTraining : public ModelTraining {
         dev_pairs_(data.dev_pairs()),
         pairs_(encode_pairs(model, train_)),
         dev_(encode_pairs(model, dev_pairs_)),
-        used_(usable_pairs(pairs_, config.data).places),
+        used_(usable_pairs(pairs_, train_, config.data).places),
         bleu_(bleu_tokens_for(config.data.bleu, config, dev_pairs_)) {
     if (used_.empty()) fail("{}: data.max_length and data.max_ratio leave no pair", data.train->files.front().path);
     std::int64_t sources = 0, targets = 0;
@@ -162,12 +162,29 @@ bool without_blanks(const PairSet& pairs) {
   return 2 * wide > letters && 10 * blanks < letters;
 }
 
+// A new translator with the units of these pairs.
+std::unique_ptr<TextTranslator> with_units_of(const PairSet& pairs, const Config& config, const Log& log) {
+  const TextConfig source = source_text(config), target = target_text(config);
+  const Tokenizer source_tokenizer(tokenizer_options(source)), target_tokenizer(tokenizer_options(target));
+  VocabularyBuilder sources, targets;
+  VocabularyBuilder& of_targets = config.text.joint ? sources : targets;
+  Tokens tokens;
+  for (const PairSet::Entry& entry : pairs.entries) {
+    add_units(entry.source, source_tokenizer, tokens, sources);
+    add_units(entry.target, target_tokenizer, tokens, of_targets);
+  }
+  of_targets.add(TextTranslator::kEnd, pairs.entries.size() + static_cast<std::uint64_t>(source.min_count));
+  Vocabulary first = vocabulary_from(source, sources, nullptr, log, config.text.joint ? "source and target" : "source");
+  Vocabulary second = config.text.joint ? first : vocabulary_from(target, targets, nullptr, log, "target");
+  return std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
+}
+
 void report_lengths(const TextTranslator& model, const PairSet& train, const Log& log) {
   const DataConfig& data = model.config().data;
   const std::vector<EncodedPair> pairs = encode_pairs(model, train);
   if (const std::int64_t extreme = data.max_ratio > 0 ? 0 : extreme_pairs(pairs); extreme > 0)
     log(fmt::format("pairs of train whose sides differ extremely in length: {}{}", extreme, kLeavesOut));
-  const UsablePairs used = usable_pairs(pairs, data);
+  const UsablePairs used = usable_pairs(pairs, train, data);
   if (used.too_long > 0) log(fmt::format("left out by data.max_length: {}", counted(used.too_long, "pair")));
   if (used.too_uneven > 0) log(fmt::format("left out by data.max_ratio: {}", counted(used.too_uneven, "pair")));
 }
@@ -193,22 +210,17 @@ std::unique_ptr<TextTranslator> build_translator(const Config& config, const Rea
     report_lengths(*out, data.train_pairs(), request.log);
     return out;
   }
-  const TextConfig source = source_text(config), target = target_text(config);
-  const Tokenizer source_tokenizer(tokenizer_options(source)), target_tokenizer(tokenizer_options(target));
-  VocabularyBuilder sources, targets;
-  VocabularyBuilder& of_targets = config.text.joint ? sources : targets;
-  Tokens tokens;
-  for (const PairSet::Entry& entry : data.train_pairs().entries) {
-    add_units(entry.source, source_tokenizer, tokens, sources);
-    add_units(entry.target, target_tokenizer, tokens, of_targets);
-  }
-  of_targets.add(TextTranslator::kEnd,
-                 data.train_pairs().entries.size() + static_cast<std::uint64_t>(source.min_count));
-  Vocabulary first =
-      vocabulary_from(source, sources, nullptr, request.log, config.text.joint ? "source and target" : "source");
-  Vocabulary second = config.text.joint ? first : vocabulary_from(target, targets, nullptr, request.log, "target");
-  auto out = std::make_unique<TextTranslator>(config, std::move(first), std::move(second));
-  report_lengths(*out, data.train_pairs(), request.log);
+  const PairSet& train = data.train_pairs();
+  std::vector<std::string> said;
+  auto out = with_units_of(train, config, [&](const std::string& line) { said.push_back(line); });
+  // Which pairs are left out depends on the units, which those pairs should have no part in.
+  const bool leaves_out = config.data.max_length > 0 || config.data.max_ratio > 0;
+  const UsablePairs used = leaves_out ? usable_pairs(encode_pairs(*out, train), train, config.data) : UsablePairs();
+  if (used.places.empty() || std::ssize(used.places) == train.size())
+    std::ranges::for_each(said, request.log);
+  else
+    out = with_units_of(static_cast<const PairSet&>(*train.select(used.places)), config, request.log);
+  report_lengths(*out, train, request.log);
   return out;
 }
 

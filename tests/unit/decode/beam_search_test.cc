@@ -12,6 +12,7 @@
 #include "decode/required.h"
 #include "tests/catch.h"
 #include "text/subwords.h"
+#include "text/utf8.h"
 
 using namespace mnemo;
 
@@ -529,6 +530,38 @@ TEST_CASE("no sequence of n units occurs twice in a text, but required text may 
     }
   }
   CHECK(repeated > 0);
+}
+
+TEST_CASE("required text that is spelled by bytes leaves no broken characters") {
+  VocabularyBuilder builder;
+  for (const char* word : {" low", " new"}) builder.add(word, 5);
+  builder.add("\n", 5);
+  const Vocabulary vocabulary = builder.build_subwords(12, 1, 0);
+  const Tokenizer tokenizer({.unit = Unit::kSubword}, vocabulary.subwords());
+  const RequiredText required(vocabulary, tokenizer, false, vocabulary.find("\n"));
+  const auto constraint = required.constraint("\u00e9", {"\u597d\u72d7", "\u044f"});
+  std::int64_t ended = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const MadeUpScorer scorer(vocabulary.size(), seed);
+    const BeamOptions beam{.beam = 12,
+                           .length = 40,
+                           .blocked = {},
+                           .end = vocabulary.find("\n"),
+                           .constraint = constraint.get(),
+                           .length_penalty = 1.0};
+    BeamSearch search(vocabulary.size(), {}, beam);
+    for (const GeneratedText& text : drive(search, scorer).found) {
+      if (std::ssize(text.units) == beam.length) continue;  // cut off
+      ++ended;
+      std::string bytes;
+      for (const std::int32_t unit : text.units) {
+        const auto byte = byte_of_unit(vocabulary.text(unit));
+        bytes += byte ? std::string(1, static_cast<char>(*byte)) : std::string(vocabulary.text(unit));
+      }
+      CHECK_FALSE(find_invalid_utf8(bytes));
+    }
+  }
+  CHECK(ended > 0);
 }
 
 TEST_CASE("a beginning that repeats a unit is spelled as it would be without a block") {

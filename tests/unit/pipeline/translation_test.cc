@@ -403,12 +403,14 @@ TEST_CASE("links between words come from the attention of their units") {
 
 TEST_CASE("words are what stands between blanks, or characters") {
   using Places = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
-  TextConfig words, characters;
+  TextConfig words, characters, graphemes;
   words.unit = "subword";
   characters.unit = "char";
+  graphemes.unit = "grapheme";
   CHECK(words_of("  ab c\td ", words) == Places{{2, 4}, {5, 6}, {7, 8}});
   CHECK(words_of("a\u3000好的", words) == Places{{0, 1}, {4, 10}});
   CHECK(words_of("a 好的", characters) == Places{{0, 1}, {2, 5}, {5, 8}});
+  CHECK(words_of("e\u0301 \U0001F1E9\U0001F1EA\u3000x", graphemes) == Places{{0, 3}, {4, 12}, {15, 16}});
   CHECK(words_of("", words).empty());
   CHECK(words_of(" ", characters).empty());
 }
