@@ -49,7 +49,7 @@ class Table {
 
   void add(const CellTrace::Layer& layer, const CellTrace::Series& series, const std::vector<std::string>& units,
            const std::vector<Index>& rows) {
-    append(out_, "{}, layer {}, {}: {}\n", layer.network, layer.layer, direction_name(layer), series.name);
+    append(out_, "{}: {}\n", layer_title(layer), series.name);
     std::size_t label = 4;
     for (const Index row : rows) label = std::max(label, std::to_string(row).size());
     for (std::size_t begin = 0; begin < units.size();) {
@@ -93,6 +93,18 @@ class Table {
 }  // namespace
 
 const char* direction_name(const CellTrace::Layer& layer) { return layer.direction == 0 ? "forward" : "backward"; }
+
+std::string layer_title(const std::string& network, const std::string& cell, Index layer,
+                        const std::string& direction) {
+  // The one network of most models is "rnn" whatever its cell.
+  std::string out = network == "rnn" ? "" : network;
+  if (!cell.empty()) out += (out.empty() ? "" : " ") + cell;
+  return fmt::format("{}{}layer {}, {}", out, out.empty() ? "" : ", ", layer, direction);
+}
+
+std::string layer_title(const CellTrace::Layer& layer) {
+  return layer_title(layer.network, layer.cell, layer.layer, direction_name(layer));
+}
 
 std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most) {
   const CellTrace::Series& h = layer.series.back();

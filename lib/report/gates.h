@@ -38,6 +38,10 @@ inline constexpr Index kFewUnits = 8;
 
 /// "forward" or "backward".
 const char* direction_name(const CellTrace::Layer& layer);
+/// A layer as headings name it: "lstm, layer 0, forward", "encoder gru, layer 1, backward". Without a cell:
+/// "layer 0, forward".
+std::string layer_title(const std::string& network, const std::string& cell, Index layer, const std::string& direction);
+std::string layer_title(const CellTrace::Layer& layer);
 /// The at most `most` units whose output varies most, in ascending order.
 std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most);
 /// A unit of the text as drawings and tables show it, escaped for a terminal.

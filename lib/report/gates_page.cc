@@ -19,10 +19,6 @@ constexpr std::size_t kMostBytes = 8'000'000;
 // Tones that are visible on white and on black.
 constexpr std::string_view kGateColour = "#1a9a8a", kPositive = "#d6453d", kNegative = "#3b82c4";
 
-std::string name_of(const CellTrace::Layer& layer) {
-  return fmt::format("{}, layer {}, {}", layer.network, layer.layer, direction_name(layer));
-}
-
 // The magnitude at which a state's colour is full.
 float scale_of(const CellTrace::Series& series) {
   if (series.gate) return 1.0f;
@@ -61,7 +57,7 @@ void add_cells(std::string& out, const CellTrace::Series& series, Index unit, st
 // Adds the heat map of a unit at `y`, line by line; returns where the next one goes.
 double add_unit(std::string& out, const CellTrace::Layer& layer, Index unit, const std::vector<std::string>& texts,
                 double y) {
-  append(out, R"(<text x="4" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(name_of(layer)),
+  append(out, R"(<text x="4" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(layer_title(layer)),
          unit);
   y += 18;
   for (std::size_t begin = 0; begin < texts.size();) {
@@ -130,7 +126,7 @@ Json part_json(const CellTrace::Layer& layer, const std::vector<Index>& units) {
   const Index varied = most_varied(layer, 1).front();
   const auto first = std::ranges::find(units, varied);
   return {{"network", layer.network},
-          {"name", name_of(layer)},
+          {"name", layer_title(layer)},
           {"units", units},
           {"first", first == units.end() ? 0 : first - units.begin()},
           {"series", std::move(series)}};

@@ -33,7 +33,7 @@ class UnitSearch {
         if (series.name != "h" && series.name != "c") continue;
         if (texts_.empty())
           for (Index unit = 0; unit < series.units; ++unit)
-            units_.push_back({layer.network, direction_name(layer), series.name, layer.layer, unit, {}});
+            units_.push_back({layer.network, layer.cell, direction_name(layer), series.name, layer.layer, unit, {}});
         states.push_back(&series);
       }
     }

@@ -77,7 +77,7 @@ TEST_CASE("inspect --gates gives a classifier's gates and states for every unit 
   CHECK(lines.size() == 1 + 2 * 7 * 6 * 4);
   CHECK(lines[1].starts_with("rnn\t0\tforward\ti\t0\t0\ta\t0."));
   const Outcome table = f.mnemo({"inspect", model, "--gates", "--text", "a fine soup again", "--unit", "2"});
-  CHECK(table.out.starts_with("rnn, layer 0, forward: i\nunit     a  fine  soup again\n   2  0."));
+  CHECK(table.out.starts_with("lstm, layer 0, forward: i\nunit     a  fine  soup again\n   2  0."));
   CHECK(f.mnemo({"inspect", model, "--gates", "--text", "fine", "-f", "tsv", "-o", f.path("gates.tsv")}).out.empty());
   CHECK(lines_of(f.bytes("gates.tsv")).size() == 1 + 2 * 7 * 6);
 }

@@ -14,6 +14,7 @@ namespace {
 CellTrace::Layer small_layer() {
   CellTrace::Layer layer;
   layer.network = "rnn";
+  layer.cell = "gru";
   layer.series.push_back({"f", true, 2, {0.05f, 0.95f, 0.05f, 0.5f, 0.2f, 0.95f, 0.01f, 0.99f}});
   layer.series.push_back({"h", false, 2, {0.0f, 0.5f, 0.1f, -0.5f, 0.1f, 0.25f, 0.0f, 0.0f}});
   return layer;
@@ -34,6 +35,7 @@ TEST_CASE("saturation counts the steps of each unit's gates, over batches") {
   CHECK(found.json["gates"][0]["below"] == Json({0.8, 0.0}));
   CHECK(found.json["gates"][0]["above"] == Json({0.0, 0.8}));
   CHECK(found.json["gates"][0]["never_open"] == 0);
+  CHECK(found.tables[0].rows[0][0] == "gru, layer 0, forward");
   REQUIRE(found.data.rows.size() == 2);
   CHECK(found.data.rows[1].back() == "0.800000");
   CHECK(
@@ -59,6 +61,16 @@ TEST_CASE("the reach of a gradient that halves every three steps has a half-life
   CHECK(std::abs(*half - 3.0) < 1e-9);
   CHECK_FALSE(half_life(std::vector<ReachAtLag>(10, ReachAtLag{1, 1, 1, 9})));
   CHECK_FALSE(half_life(std::vector<ReachAtLag>(2, ReachAtLag{1, 1, 1, 9})));
+  // Neither what the first step adds nor what lies beyond the lags of the fit changes it.
+  std::vector<ReachAtLag> bent(200);
+  for (std::size_t lag = 0; lag < bent.size(); ++lag)
+    bent[lag].median = (lag == 0 ? 7 : 1) * std::exp2(-static_cast<double>(std::min<std::size_t>(lag, 25)) / 3);
+  CHECK(std::abs(half_life(bent).value_or(0) - 3.0) < 1e-9);
+  CHECK(last_fitted(bent) == 20);
+  CHECK(last_fitted({bent.begin(), bent.begin() + 5}) == 4);
+  bent[3].median = 0;
+  CHECK(last_fitted(bent) == 2);
+  CHECK_FALSE(half_life(bent));
   GradientTrace trace;
   trace.layers.push_back({"rnn", 0, 0, norms, {}});
   const Findings found = reach_findings("R", {{"model", trace}, {"<other>", trace}});
@@ -66,6 +78,38 @@ TEST_CASE("the reach of a gradient that halves every three steps has a half-life
   CHECK(std::abs(found.json["networks"][0]["half_life"].get<double>() - 3.0) < 1e-9);
   CHECK(findings_html(found).find("<other>") == std::string::npos);
   CHECK(findings_html(found).find("&lt;other&gt;") != std::string::npos);
+  CHECK(found.tables[0].rows[0][1] == "dh, layer 0, forward");
+  CHECK(found.tables[0].rows[0][3] == "1 to 20");
+  CHECK(found.json["networks"][0]["half_life_lags"] == Json({1, 20}));
+}
+
+TEST_CASE("the table of gradients has few columns however far back it reaches, and no digits that are lost") {
+  GradientTrace trace;
+  trace.layers.push_back({"encoder", 1, 0, std::vector(5, std::vector<double>(2001, 1.0)), {}});
+  for (auto& norms : trace.layers[0].h) norms[5] = 9e-45;
+  const Findings found = reach_findings("R", {{"model", trace}});
+  CHECK(found.tables[0].columns.size() == 4 + 11);
+  CHECK(found.tables[0].rows[0][1] == "dh, encoder, layer 1, forward");
+  CHECK(found.tables[0].rows[0][6] == "<1.2e-38");
+}
+
+TEST_CASE("gradients of too few sequences that are long enough are refused with the reason") {
+  GradientTrace trace;
+  trace.layers.push_back({"rnn", 0, 0, std::vector(9, std::vector<double>{1.0}), {}});
+  for (std::size_t i = 0; i < 4; ++i) trace.layers[0].h[i].push_back(0.5);
+  CHECK_THROWS_WITH(reach_findings("R", {{"model", trace}}),
+                    "--gradient-flow: 4 sequences of two or more steps with a gradient, expected at least 5");
+  trace.layers[0].h[4].push_back(0.5);
+  CHECK_NOTHROW(reach_findings("R", {{"model", trace}}));
+}
+
+TEST_CASE("saturation of a network without gates is refused") {
+  Saturation saturation;
+  CellTrace trace;
+  trace.layers.push_back(small_layer());
+  trace.layers[0].series.erase(trace.layers[0].series.begin());
+  saturation.add(trace);
+  CHECK_THROWS_WITH(saturation.findings("S"), "--saturation: the model's cell has no gates");
 }
 
 TEST_CASE("the context that is used is the least from which on more of it does not help") {
