@@ -242,7 +242,7 @@ TEST_CASE("inspect --find label names states that follow a text's label, and non
   const auto refused = [&](const std::string& property, int code, const std::string& message) {
     check_fails(f.mnemo({"inspect", model, f.path("train.tsv"), "--find", property}), code, message);
   };
-  refused("label:neutral", 1, "0 of 140 units have the property (label neutral)");
+  refused("label:neutral", 2, "has the label neutral; there are neg, pos");
   refused("quotes", 1, "expected some with it and some without");
   refused("label:", 2, "expected brackets, quotes, position, label:X or regex:R");
   refused("regex:(", 2, "regex:(: missing closing parenthesis");
@@ -273,6 +273,44 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
   refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
   refused({f.path("strange.tsv"), "--context"}, 1, "labels that the model does not know: 1");
+}
+
+TEST_CASE("inspect --saturation of a plain RNN says that it has no gates") {
+  const Fixture& f = trained();
+  REQUIRE(f.train("plain", {"--set", "model.cell=rnn", "--set", "training.epochs=1", "--overwrite"}).code == 0);
+  const Outcome o = f.mnemo({"inspect", f.path("plain/model.safetensors"), f.path("train.tsv"), "--saturation"});
+  CHECK(o.out.empty());
+  check_fails(o, 2, "--saturation: the model's cell has no gates");
+}
+
+TEST_CASE("inspect --gradient-flow says what networks with other cells are without") {
+  const Fixture& f = trained();
+  for (const auto& [setting, without] :
+       {std::pair{"model.layer_norm=true", "layer normalisation"}, {"model.projection=3", "projection"}}) {
+    REQUIRE(f.train("more", {"--set", setting, "--set", "training.epochs=1", "--overwrite"}).code == 0);
+    const Outcome o = f.mnemo(
+        {"inspect", f.path("more/model.safetensors"), f.path("train.tsv"), "--gradient-flow", "--beside", "gru,lstm"});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK_THAT(o.out, contains_text(std::string("\ngru: no ") + without + ".\n"));
+    CHECK(o.out.find("\nlstm: ") == std::string::npos);
+  }
+}
+
+TEST_CASE("inspect --attribution shows words with the blanks of the text, and a gap only where there is one") {
+  const Fixture& f = trained();
+  const auto found = [&](const std::string& method, const std::string& format) {
+    const Outcome o = f.mnemo(
+        {"inspect", f.path("run/model.safetensors"), "--attribution", method, "--text", "so it is", "-f", format});
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const std::string page = found("integrated", "html");
+  for (const char* words : {">so</span> <span", ">it</span> <span", ">is</span></p>"})
+    CHECK_THAT(page, contains_text(words));
+  CHECK_THAT(found("integrated", "text"), contains_text(": gap "));
+  CHECK(found("occlusion", "text").find("gap") == std::string::npos);
+  CHECK(InspectJson::parse(found("gradient", "json"))["gap"].is_null());
 }
 
 TEST_CASE("inspect --attribution weighs the units of a text, and integrated gradients add up to the difference") {
