@@ -56,6 +56,9 @@ Findings attention_findings(const Observed& observed, const std::string& title) 
     out.drawings.push_back(
         svg_weights(matrix.name, shown_units(matrix.rows), shown_units(matrix.columns), matrix.shares));
   }
+  out.notes.emplace_back(
+      "In the picture the darkest cell of a row is its largest share, whatever that is, so that rows over many units "
+      "are not pale.");
   return out;
 }
 

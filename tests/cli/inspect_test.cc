@@ -204,8 +204,15 @@ TEST_CASE(
             std::count(text.begin(), text.begin() + 10000, ')') ==
         10000);
   CHECK(lines_of(in("tsv")).size() == 65);
-  CHECK(in("text").starts_with(text.substr(0, 29)));
-  CHECK(in("svg").starts_with("<svg"));
+  // Without colours the text would say nothing.
+  CHECK(in("text").starts_with("Units that follow being inside brackets best\nlayer "));
+  CHECK(in("text").find(text.substr(0, 29)) == std::string::npos);
+  CHECK(in("text").find("lstm, layer 0, forward") != std::string::npos);
+  const std::string drawing = in("svg");
+  CHECK(drawing.starts_with("<svg"));
+  CHECK_THAT(drawing, contains_text("lstm, layer 0, forward</text>"));
+  CHECK_THAT(drawing, contains_text(">0.001</text>"));
+  CHECK_THAT(drawing, contains_text("permutation test"));
   CHECK(in("html").find("rgba(214,69,61") != std::string::npos);
   // The text is as random at any place of a line, so that no state need follow the position.
   find[4] = "position";
@@ -269,6 +276,21 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   refused({data, "--context", "--longest", "1"}, 2, "--longest");
   refused({"-f", "svg"}, 2, "--format svg");
   refused({"-o", f.path("x")}, 2, "--output");
+  refused({"--verify", "-f", "json"}, 2, "--verify: not together with --format");
+  refused({"--places", "3"}, 2, "--places: only with DATA");
+  refused({"--longest", "3"}, 2, "--longest: only with DATA");
+  refused({"--gates", "--text", "fine", "--format-in", "tsv"}, 2, "--format-in: only with DATA");
+  refused({data, "--find", ""}, 2, "--find: is empty, expected brackets");
+  refused({data, "--gradient-flow", "--beside", ""}, 2, "--beside: is empty, expected names of cells");
+  refused({"--gates", "--text", ""}, 2, "--text: is empty, expected a text");
+  refused({"--attribution", "gradient", "--text", "fine", "--label", ""}, 2, "--label: is empty");
+  refused({data, "--context", "-o", ""}, 2, "--output: is empty, expected a file");
+  refused({"--gates", "--text", "fine", "--unit", "1", "--unit", "1"}, 2, "--unit 1: is given twice");
+  refused({data, "--gradient-flow", "--beside", "rnn,gru,rnn"}, 2, "rnn is there twice");
+  // Before the data are read.
+  refused({f.path("none.tsv"), "--gradient-flow", "--beside", "grub"}, 2, "--beside grub");
+  refused({f.path("none.tsv"), "--context", "-o", f.path("none/x.svg")}, 1, "none/x.svg");
+  refused({data, "--gradient-flow", "--places", "4"}, 1, "4 sequences of two or more steps");
   refused({f.path("none.tsv"), "--saturation"}, 1, "none.tsv");
   write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
   refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
