@@ -73,8 +73,9 @@ Findings context_findings(const std::string& title, const std::vector<ContextLos
                 "standard errors.",
                 counted(places, "place"), counted(used, "unit"), longest.units, kNoticed));
   out.notes.emplace_back(
-      "Per position: the loss of one unit of the text, or of a text's label, given only that many units before it; "
-      "the mean over the places. +-: the standard error of the mean difference from the longest context, place by "
+      "Per position: the loss of one unit of the text given only that many units before it, or of a text's label given "
+      "only that many of its last units; the mean over the places. +-: the standard error of the mean difference from "
+      "the longest context, place by "
       "place.");
   out.json = {{"places", places}, {"longest", longest.units}, {"used", used}, {"losses", std::move(rows)}};
   out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});

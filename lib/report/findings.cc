@@ -133,7 +133,7 @@ std::string findings_text(const Findings& findings, bool colours, std::vector<Hi
   for (const Findings::Table& table : findings.tables) append(out, "{}\n{}\n", escaped(table.title), aligned(table));
   for (const std::string& note : findings.notes) append(out, "{}\n", escaped(note));
   if (!findings.coloured || !colours) return out;
-  out += "\n";
+  out += "\n" + (findings.coloured_note.empty() ? "" : findings.coloured_note + "\n\n");
   std::vector<Highlight> of_text;
   const std::string text = coloured_lines(*findings.coloured, of_text);
   for (const Highlight& h : of_text) highlights.push_back({out.size() + h.begin, out.size() + h.end, h.colour});
@@ -158,6 +158,7 @@ std::string findings_json(const Findings& findings) {
 std::string findings_svg(const Findings& findings) {
   SvgColumn column;
   if (findings.coloured) column.add(*findings.coloured);
+  column.add(findings.coloured_note);
   for (const Findings::Drawing& drawing : findings.drawings) column.add(drawing);
   for (const Findings::Table& table : findings.tables) column.add(table);
   for (const std::string& note : findings.notes) column.add(note);
@@ -167,6 +168,7 @@ std::string findings_svg(const Findings& findings) {
 std::string findings_html(const Findings& findings) {
   std::string out = page_head({.title = findings.title});
   append(out, "<h1>{}</h1>{}", escape_html(findings.title), findings.coloured ? coloured_html(*findings.coloured) : "");
+  if (!findings.coloured_note.empty()) append(out, R"(<p class="note">{}</p>)", escape_html(findings.coloured_note));
   for (const std::string& note : findings.notes) append(out, "<p>{}</p>", escape_html(note));
   out += R"(<div class="charts">)";
   for (const Findings::Drawing& drawing : findings.drawings)

@@ -25,6 +25,7 @@ struct Findings {
 
   std::string title;
   std::optional<ColouredText> coloured = {};  ///< what drawings and pages begin with
+  std::string coloured_note = {};             ///< what its colours mean
   std::vector<std::string> notes;             ///< sentences that say what was found
   std::vector<Table> tables;                  ///< to be read
   Table data;                                 ///< all values, for other programs

@@ -45,8 +45,8 @@ Findings found_findings(const FoundUnits& found, const std::string& title) {
   out.notes.push_back(found.graded ? "Rank correlation: Spearman's, negative where the state falls."
                                    : "AUC: how often the state is higher at a step with the property than at one "
                                      "without it; near 0 it is lower.");
-  out.notes.emplace_back(
-      "The beginning of the data is coloured by the first state: red where it is above its median, blue below.");
+  out.coloured_note =
+      "The beginning of the data, coloured by the first state: red where it is above its median, blue below.";
   if (!found.curve.empty()) {
     CurveChart chart{"ROC curve of the best", {{score, found.curve}}, "share of steps without the property"};
     out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});

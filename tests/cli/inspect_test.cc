@@ -297,6 +297,18 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   refused({f.path("strange.tsv"), "--context"}, 1, "labels that the model does not know: 1");
 }
 
+TEST_CASE("inspect --context leaves out texts without units") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  write_text(f.path("some.tsv"), "pos\ta fine soup\nneg\t\npos\t \n");
+  const Outcome some = f.mnemo({"inspect", model, f.path("some.tsv"), "--context", "-f", "json"});
+  REQUIRE(some.code == 0);
+  CHECK(InspectJson::parse(some.out)["places"] == 1);
+  write_text(f.path("none.txt"), "neg\t\n");
+  check_fails(f.mnemo({"inspect", model, f.path("none.txt"), "--context", "--format-in", "tsv"}), 1,
+              "--context: the data have no units");
+}
+
 TEST_CASE("inspect --saturation of a plain RNN says that it has no gates") {
   const Fixture& f = trained();
   REQUIRE(f.train("plain", {"--set", "model.cell=rnn", "--set", "training.epochs=1", "--overwrite"}).code == 0);
@@ -316,6 +328,7 @@ TEST_CASE("inspect --gradient-flow says what networks with other cells are witho
     REQUIRE(o.code == 0);
     CHECK_THAT(o.out, contains_text(std::string("\ngru: no ") + without + ".\n"));
     CHECK(o.out.find("\nlstm: ") == std::string::npos);
+    CHECK_THAT(o.out, contains_text("begin with vectors drawn at random"));
   }
 }
 

@@ -236,13 +236,14 @@ TEST_CASE("units are shown in their text, or joined as words are") {
 TEST_CASE("the text of a finding comes last, and only with colours") {
   Findings found;
   found.coloured = ColouredText{"fine soup", {{0, 4}, {5, 9}}, {1.0, -0.1}};
+  found.coloured_note = "Of the colours.";
   found.notes = {"A note."};
   found.tables.push_back({"T", {"a", "b"}, {{"x", "1"}}});
   std::vector<Highlight> highlights;
   CHECK(findings_text(found, false, highlights) == "T\na  b\nx  1\n\nA note.\n");
   CHECK(highlights.empty());
   const std::string text = findings_text(found, true, highlights);
-  CHECK(text.ends_with("A note.\n\nfine soup\n"));
+  CHECK(text.ends_with("A note.\n\nOf the colours.\n\nfine soup\n"));
   REQUIRE(highlights.size() == 1);
   CHECK(text.substr(highlights[0].begin, highlights[0].end - highlights[0].begin) == "fine");
 }
