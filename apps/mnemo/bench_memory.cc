@@ -1,5 +1,6 @@
 // mnemo bench memory: over how many steps cells learn to remember. Runs are independent of each other: threads take one
 // run each, and a run's result depends on its settings alone.
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -54,6 +55,13 @@ std::vector<Index> memory_lengths(const std::string& text) {
     begin = end + 1;
   }
   return out;
+}
+
+// Its runs would be counted as further seeds.
+template <class T>
+void check_repeated(const char* option, const std::vector<T>& given) {
+  for (const T& one : given)
+    if (std::ranges::count(given, one) > 1) throw UsageError(fmt::format("{}: {} is given twice", option, one));
 }
 
 bool is_chrono(const MemoryOptions& o) { return o.forget_bias == "chrono"; }
@@ -207,7 +215,13 @@ MemoryReport memory_report(const MemoryOptions& o, const std::vector<MemoryTask>
 
 int run_bench_memory(const MemoryOptions& o) {
   if (o.forget_range && !is_chrono(o)) throw UsageError("--forget-range: only with --forget-bias chrono");
+  check_repeated("--problem", o.problems);
+  check_repeated("--cell", o.cells);
+  check_repeated("--lengths", memory_lengths(o.lengths));
   std::vector<MemoryTask> tasks = memory_tasks(o);
+  // What cannot be written is known before the work.
+  std::optional<AtomicFile> file;
+  if (!o.output.empty()) file.emplace(o.output);
   std::signal(SIGINT, on_memory_signal);
   std::signal(SIGTERM, on_memory_signal);
   MemoryProgress progress(tasks.size());
@@ -220,10 +234,12 @@ int run_bench_memory(const MemoryOptions& o) {
   const std::string out = o.format == "json"   ? memory_json(report).dump() + "\n"
                           : o.format == "html" ? memory_page(report)
                                                : memory_table(report);
-  if (o.output.empty())
+  if (file) {
+    file->write(out);
+    file->commit();
+  } else {
     put(out);
-  else
-    write_file(o.output, out);
+  }
   return memory_signal ? 128 + memory_signal : 0;
 }
 

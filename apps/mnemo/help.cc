@@ -3,11 +3,8 @@
 #include "apps/mnemo/help.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string_view>
 
@@ -167,15 +164,6 @@ void add_help(Command& program) {
   };
 }
 
-std::size_t page_width() {
-  const char* const columns_text = std::getenv("COLUMNS");
-  winsize size{};
-  std::size_t width = 80;
-  if (columns_text && std::atoi(columns_text) > 0)
-    width = static_cast<std::size_t>(std::atoi(columns_text));
-  else if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-    width = size.ws_col;
-  return std::clamp<std::size_t>(width, 40, 100);
-}
+std::size_t page_width() { return std::clamp<std::size_t>(answer_columns(80), 40, 100); }
 
 }  // namespace mnemo

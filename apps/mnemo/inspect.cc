@@ -46,6 +46,9 @@ struct InspectOptions {
   Index epochs = 0;
   std::string attribution, label;
   std::optional<int> place;
+  struct {
+    bool text = false, find = false, beside = false, label = false, output = false;
+  } given;
 
   bool reads_data() const { return saturation || gradient_flow || context || !find.empty(); }
   bool reads_text() const { return gates || attention || !attribution.empty(); }
@@ -53,6 +56,7 @@ struct InspectOptions {
   std::optional<int> layer;
   std::vector<std::string> units;
   std::string output;
+  std::shared_ptr<AtomicFile> output_file;  // held from the start, so that what cannot be written is known before work
   int threads = 1;
 };
 
@@ -124,7 +128,8 @@ void verify(const InspectOptions& o) {
                   model->metadata().self_test.size(), difference));
 }
 
-constexpr std::size_t kTableWidth = 120;
+// Of a table of gates in a file.
+constexpr std::size_t kFileColumns = 120;
 
 // --unit, given several times.
 std::vector<Index> unit_numbers(const std::vector<std::string>& given) {
@@ -134,6 +139,7 @@ std::vector<Index> unit_numbers(const std::vector<std::string>& given) {
     const auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), number);
     if (error != std::errc() || end != one.data() + one.size() || number < 0)
       throw UsageError(fmt::format("--unit {}: expected a number from 0 on", escaped(one)));
+    if (std::ranges::find(out, number) != out.end()) throw UsageError(fmt::format("--unit {}: is given twice", number));
     out.push_back(number);
   }
   return out;
@@ -144,7 +150,7 @@ void write(const InspectOptions& o, const std::string& out, std::vector<Highligh
   if (o.output.empty())
     put(out, highlights);
   else
-    write_file(o.output, out);
+    o.output_file->write(out);
 }
 
 void show_gates(const InspectOptions& o) {
@@ -160,7 +166,7 @@ void show_gates(const InspectOptions& o) {
                           : o.format == "tsv"  ? gates_tsv(observed, choice)
                           : o.format == "svg"  ? gates_svg(observed, choice)
                           : o.format == "html" ? gates_html(observed, choice, "Gates of " + o.model)
-                                               : gates_text(observed, choice, kTableWidth, highlights);
+                                               : gates_text(observed, choice, answer_columns(kFileColumns), highlights);
   write(o, out, std::move(highlights));
 }
 
@@ -170,6 +176,8 @@ std::vector<std::string> listed_cells(const std::string& list) {
   for (std::size_t begin = 0; begin < list.size() + 1 && !list.empty();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
     out.push_back(list.substr(begin, end - begin));
+    if (std::ranges::count(out, out.back()) > 1)
+      throw UsageError(fmt::format("--beside {}: {} is there twice", escaped(list), escaped(out.back())));
     if (std::ranges::find(known, out.back()) == known.end())
       throw UsageError(fmt::format("--beside {}: expected names of cells with commas between them: {}", escaped(list),
                                    fmt::join(known, ", ")));
@@ -202,11 +210,12 @@ Findings findings_of(const InspectOptions& o) {
 
 void write(const InspectOptions& o, const Findings& found) {
   std::vector<Highlight> highlights;
-  const std::string out = o.format == "json"   ? findings_json(found)
-                          : o.format == "tsv"  ? findings_tsv(found)
-                          : o.format == "svg"  ? findings_svg(found)
-                          : o.format == "html" ? findings_html(found)
-                                               : findings_text(found, highlights);
+  const std::string out = o.format == "json"  ? findings_json(found)
+                          : o.format == "tsv" ? findings_tsv(found)
+                          : o.format == "svg" ? findings_svg(found)
+                          : o.format == "html"
+                              ? findings_html(found)
+                              : findings_text(found, o.output.empty() && answers_in_colour(), highlights);
   write(o, out, std::move(highlights));
 }
 
@@ -230,10 +239,30 @@ Findings attribution_of(const InspectOptions& o) {
   AttributionOptions options;
   options.method = *attribution_method(o.attribution);
   const Attribution found = attribute(*attributed, options, pool);
-  return attribution_findings(found, o.attribution, "What weighs in the " + found.name);
+  const AttributionView view{o.attribution, options.method == AttributionMethod::kIntegrated, o.text,
+                             model->config().text.blanks_between_units()};
+  return attribution_findings(found, view, "What weighs in the " + found.name);
+}
+
+// Options that are given as nothing, which is not the same as not to be given.
+void check_empty(const InspectOptions& o) {
+  struct Given {
+    const char* name;
+    bool given;
+    const std::string& value;
+    const char* expected;
+  };
+  for (const Given& one :
+       {Given{"--text", o.given.text, o.text, "a text"},
+        Given{"--find", o.given.find, o.find, "brackets, quotes, position, label:X or regex:R"},
+        Given{"--beside", o.given.beside, o.beside, "names of cells with commas between them"},
+        Given{"--label", o.given.label, o.label, "a label"}, Given{"--output", o.given.output, o.output, "a file"}})
+    if (one.given && one.value.empty())
+      throw UsageError(fmt::format("{}: is empty, expected {}", one.name, one.expected));
 }
 
 void check_options(const InspectOptions& o) {
+  check_empty(o);
   if (o.reads_text() && o.text.empty()) throw UsageError("--gates, --attention and --attribution need --text");
   if (!o.reads_text() && !o.text.empty()) throw UsageError("--text needs --gates, --attention or --attribution");
 
@@ -245,16 +274,24 @@ void check_options(const InspectOptions& o) {
   if (!o.reads_data() && !o.data.empty())
     throw UsageError(fmt::format("{}: DATA needs --saturation, --find, --gradient-flow or --context", escaped(o.data)));
   if (!o.find.empty()) UnitProperty{o.find};
+  listed_cells(o.beside);
+  unit_numbers(o.units);
   if (find_invalid_utf8(o.text)) throw UsageError("--text: is not valid UTF-8");
+}
+
+void look(InspectOptions o) {
+  if (!o.output.empty()) o.output_file = std::make_shared<AtomicFile>(o.output);
+  if (o.gates)
+    show_gates(o);
+  else
+    write(o, !o.attribution.empty() ? attribution_of(o) : o.attention ? attention_of(o) : findings_of(o));
+  if (o.output_file) o.output_file->commit();
 }
 
 int run_inspect(const InspectOptions& o) {
   check_options(o);
   if (o.looks()) {
-    if (o.gates)
-      show_gates(o);
-    else
-      write(o, !o.attribution.empty() ? attribution_of(o) : o.attention ? attention_of(o) : findings_of(o));
+    look(o);
     return 0;
   }
   if (o.verify) {
@@ -275,6 +312,7 @@ void add_data_views(Command& command, InspectOptions& o) {
       .option("--find", "PROPERTY", &o.find,
               "The units that follow a property best: brackets or quotes (being inside), position, label:X, or regex:R")
       .by_default("none")
+      .sets_if_given(o.given.find)
       .excludes({"--verify", "--gradient-flow", "--context"});
   command
       .flag("--gradient-flow", &o.gradient_flow,
@@ -283,6 +321,7 @@ void add_data_views(Command& command, InspectOptions& o) {
       .excludes({"--verify", "--context"});
   command.option("--beside", "CELLS", &o.beside, "Also the same network with these cells, such as rnn,gru")
       .by_default("none")
+      .sets_if_given(o.given.beside)
       .needs("--gradient-flow");
   command.option("--epochs", "N", &o.epochs, "Also after N epochs of training on DATA")
       .range(0, 1e6)
@@ -292,12 +331,21 @@ void add_data_views(Command& command, InspectOptions& o) {
       .flag("--context", &o.context,
             "The loss by how many of the last units are read, of language models and classifiers")
       .excludes({"--verify"});
-  command.option("--places", "N", &o.places, "Texts or, of a stream, places that are looked at").range(1, 1e9);
+  command
+      .option(
+          "--places", "N", &o.places,
+          "How much is looked at: N texts or, of a stream, N stretches of --longest units; for --context N texts or "
+          "places of a stream; for --saturation N times --longest units")
+      .range(1, 1e9)
+      .needs("DATA");
   command
       .option("--longest", "N", &o.longest,
               "The longest lag or context in units, or how many units of each text --find looks at")
-      .range(2, 1e6);
+      .range(2, 1e6)
+      .needs("DATA");
+  const std::size_t before = command.options.size();
   add_data_options(command, o.input, kDataFormats, "that of the model's training data");
+  for (std::size_t i = before; i < command.options.size(); ++i) command.options[i].needs("DATA");
 }
 
 }  // namespace
@@ -317,7 +365,7 @@ void add_inspect(Command& program) {
   command.group("Cells");
   command.flag("--gates", &o->gates, "Show gates and states of the recurrent layers at every unit of --text")
       .excludes({"--verify", "--saturation", "--find", "--gradient-flow", "--context", "--attribution"});
-  command.option("--text", "TEXT", &o->text, "What the model reads");
+  command.option("--text", "TEXT", &o->text, "What the model reads").sets_if_given(o->given.text);
   command.option("--layer", "L", &o->layer, "Only this layer, from 0 on").range(0, 1e9).needs("--gates");
   command.option("--unit", "U", &o->units, "Only this unit of a layer, from 0 on; may be given repeatedly")
       .by_default("text: the 8 whose output varies most, else all")
@@ -335,6 +383,7 @@ void add_inspect(Command& program) {
       .excludes({"--verify", "--saturation", "--find", "--gradient-flow", "--context"});
   command.option("--label", "L", &o->label, "Of a classifier: the label whose logit is asked about")
       .by_default("the most probable")
+      .sets_if_given(o->given.label)
       .needs("--attribution");
   command
       .option("--place", "N", &o->place,
@@ -345,9 +394,12 @@ void add_inspect(Command& program) {
       .needs("--attribution");
   add_data_views(command, *o);
   command.group("Output");
-  command.flag("--verify", &o->verify, "Recompute the stored samples and compare with their stored probabilities");
+  command.flag("--verify", &o->verify, "Recompute the stored samples and compare with their stored probabilities")
+      .excludes({"--format"});
   command.option("-f,--format", "", &o->format, "Output format").one_of({"text", "tsv", "json", "svg", "html"});
-  command.option("-o,--output", "FILE", &o->output, "Write what was found here").by_default("standard output");
+  command.option("-o,--output", "FILE", &o->output, "Write what was found here")
+      .by_default("standard output")
+      .sets_if_given(o->given.output);
   add_running(command, o->threads);
   command.run = [o] { return run_inspect(*o); };
 }

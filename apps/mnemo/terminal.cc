@@ -92,6 +92,15 @@ bool no_colour() {
   return value && *value != '\0';
 }
 
+bool answers_in_colour() { return isatty(STDOUT_FILENO) != 0 && !no_colour(); }
+
+std::size_t answer_columns(std::size_t otherwise) {
+  const char* const columns = std::getenv("COLUMNS");
+  if (columns && std::atoi(columns) > 0) return static_cast<std::size_t>(std::atoi(columns));
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : otherwise;
+}
+
 void say(const std::string& line) {
   if (!quiet) std::fprintf(stderr, "%s\n", escaped(line).c_str());
 }

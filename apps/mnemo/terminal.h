@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -20,6 +21,12 @@ inline bool quiet = false;
 
 /// Whether NO_COLOR is set to something.
 bool no_colour();
+
+/// Whether answers are shown in colour: by a terminal, unless NO_COLOR is set.
+bool answers_in_colour();
+
+/// The columns of the terminal that answers go to, or of COLUMNS where that is set; `otherwise` for a file or pipe.
+std::size_t answer_columns(std::size_t otherwise);
 
 /// One line to stderr; none if `quiet`.
 void say(const std::string& line);

@@ -236,6 +236,20 @@ CellKind cell_kind(std::string_view name, const CellForm& form) {
   fail("unknown cell {}", name);
 }
 
+std::string_view cell_name(CellKind kind) {
+  switch (kind) {
+    case CellKind::kNormLstm:
+      return "lstm";
+    case CellKind::kGruBefore:
+      return "gru";
+    case CellKind::kRnnTanh:
+    case CellKind::kRnnRelu:
+      return "rnn";
+    default:
+      return cell_traits(kind).name;
+  }
+}
+
 const CellTraits& cell_traits(CellKind kind) {
   const CellTraits& traits = all_traits()[static_cast<std::size_t>(kind)];
   if (traits.kind != kind) fail("the entries of cell traits are not in the order of CellKind");

@@ -43,6 +43,8 @@ const std::vector<std::string>& cell_names();
 
 /// The cell of one of those names in this form; settings for other cells are ignored. Throws Error for an unknown name.
 CellKind cell_kind(std::string_view name, const CellForm& form);
+/// Of those names the one that a cell has in any form.
+std::string_view cell_name(CellKind kind);
 
 /// A vector of weights that only this cell has, [blocks * H]; initially `initial`, or uniform within +-spread.
 struct OwnVector {

@@ -33,6 +33,7 @@ void trace_cells(const LayerRun& run, const std::string& network, Index layer, C
   for (Index d = 0; d < run.directions(); ++d) {
     CellTrace::Layer& out = trace.layers.emplace_back();
     out.network = network;
+    out.cell = cell_name(run.cell->kind);
     out.layer = layer;
     out.direction = d;
     for (const CellValue& value : run.cell->values) {

@@ -25,6 +25,7 @@ struct CellTrace {
     std::string network;  ///< the name of its `Recurrent`
     Index layer = 0, direction = 0;
     std::vector<Series> series;
+    std::string cell;  ///< its name in configurations
   };
 
   std::vector<Layer> layers;

@@ -53,8 +53,8 @@ Findings attention_findings(const Observed& observed, const std::string& title) 
     out.tables.push_back(std::move(table));
     out.json["attention"].push_back(
         {{"name", matrix.name}, {"rows", matrix.rows}, {"columns", matrix.columns}, {"shares", matrix.shares}});
-    out.drawings.push_back(
-        svg_weights(matrix.name, shown_units(matrix.rows), shown_units(matrix.columns), matrix.shares));
+    out.drawings.push_back(svg_weights(matrix.name + ": the darkest of a row is its largest share",
+                                       shown_units(matrix.rows), shown_units(matrix.columns), matrix.shares));
   }
   return out;
 }

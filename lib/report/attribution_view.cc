@@ -9,10 +9,11 @@
 #include "report/svg.h"
 
 namespace mnemo {
-Findings attribution_findings(const Attribution& a, const std::string& method, const std::string& title) {
+
+Findings attribution_findings(const Attribution& a, const AttributionView& view, const std::string& title) {
   Findings out;
   out.title = title;
-  out.coloured = coloured_units(a.units, a.weights);
+  out.coloured = coloured_units(view.text, a.units, view.blanks_between, a.weights);
   Findings::Table table{"Weights of the units for the " + a.name, {"unit", "place", "weight"}, {}};
   out.data = {"", {"place", "unit", "weight"}, {}};
   std::vector<std::size_t> order(a.units.size());
@@ -24,10 +25,10 @@ Findings attribution_findings(const Attribution& a, const std::string& method, c
     table.rows.push_back({a.units[t], fmt::to_string(t), fmt::format("{:+.4f}", a.weights[t])});
   out.tables.push_back(std::move(table));
   const double sum = std::accumulate(a.weights.begin(), a.weights.end(), 0.0);
-  out.notes.push_back(
-      fmt::format("F(x) = {:.4f}, F(0) = {:.4f}, difference {:.4f}; the weights add up to {:.4f}: gap "
-                  "{:.2f}%.",
-                  a.value, a.baseline, a.value - a.baseline, sum, 100 * a.gap()));
+  std::string values =
+      fmt::format("F(x) = {:.4f}, F(0) = {:.4f}, difference {:.4f}", a.value, a.baseline, a.value - a.baseline);
+  if (view.complete) values += fmt::format("; the weights add up to {:.4f}: gap {:.2f}%", sum, 100 * a.gap());
+  out.notes.push_back(values + ".");
   if (!a.deleted.empty()) {
     CurveChart chart{a.name + " as units are left out",
                      {{"weightiest first", {}}, {fmt::format("mean of {} random orders", kRandomOrders), {}}},
@@ -45,11 +46,14 @@ Findings attribution_findings(const Attribution& a, const std::string& method, c
                     by_weight, at_random));
     out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});
   }
-  out.json = {
-      {"target", a.name}, {"method", method},
-      {"units", a.units}, {"weights", a.weights},
-      {"value", a.value}, {"baseline", a.baseline},
-      {"gap", a.gap()},   {"deletion", {{"share", a.deleted}, {"by_weight", a.by_weight}, {"at_random", a.at_random}}}};
+  out.json = {{"target", a.name},
+              {"method", view.method},
+              {"units", a.units},
+              {"weights", a.weights},
+              {"value", a.value},
+              {"baseline", a.baseline},
+              {"gap", view.complete ? Json(a.gap()) : Json()},
+              {"deletion", {{"share", a.deleted}, {"by_weight", a.by_weight}, {"at_random", a.at_random}}}};
   return out;
 }
 

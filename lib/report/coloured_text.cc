@@ -6,6 +6,7 @@
 
 #include "base/shown.h"
 #include "report/append.h"
+#include "report/tones.h"
 #include "text/html.h"
 
 namespace mnemo {
@@ -43,17 +44,26 @@ std::string visible(const std::string& text, const char* line_break) {
 
 }  // namespace
 
-ColouredText coloured_units(const std::vector<std::string>& units, std::vector<double> weights) {
-  const bool blanks = std::ranges::any_of(units, [](const std::string& unit) { return columns_of(unit) > 2; }) &&
-                      std::ranges::none_of(units, [](const std::string& unit) { return unit == " "; });
-  ColouredText out;
+ColouredText coloured_units(const std::string& text, const std::vector<std::string>& units, bool blanks,
+                            std::vector<double> weights) {
+  ColouredText out{text, {}, std::move(weights)};
+  std::size_t at = 0;
   for (const std::string& unit : units) {
-    if (blanks && !out.text.empty()) out.text += ' ';
+    if (!text.substr(std::min(at, text.size())).starts_with(unit)) at = text.find_first_not_of(" \t\r\n", at);
+    if (at == text.npos || text.compare(at, unit.size(), unit) != 0) break;
+    out.places.emplace_back(at, at + unit.size());
+    at += unit.size();
+  }
+  if (out.places.size() == units.size()) return out;
+  // Units that are written otherwise than in the text, or that are not in it, as the end of a line.
+  out.text.clear();
+  out.places.clear();
+  for (const std::string& unit : units) {
+    if (blanks && !out.text.empty() && !out.text.ends_with('\n')) out.text += ' ';
     const std::size_t begin = out.text.size();
     out.text += unit;
     out.places.emplace_back(begin, out.text.size());
   }
-  out.weights = std::move(weights);
   return out;
 }
 
@@ -78,8 +88,7 @@ std::string coloured_html(const ColouredText& coloured) {
       coloured, [&](const std::string& text) { out += escape_html(text); },
       [&](const std::string& text, double share, double weight) {
         append(out, R"x(<span style="background:rgba({},{:.2f})" title="{:+.4f}">{}</span>)x",
-               share > 0 ? "214,69,61" : "59,130,196", 0.75 * std::abs(share), weight,
-               escape_html(visible(text, "⏎\n")));
+               tone_of(false, share).rgb, 0.75 * std::abs(share), weight, escape_html(visible(text, "⏎\n")));
       });
   return out + "</p>";
 }
@@ -103,7 +112,7 @@ std::string coloured_svg(const ColouredText& coloured, double& height) {
         append(out,
                R"(<rect x="{:.0f}" y="{:.0f}" width="{:.0f}" height="18" fill="{}" fill-opacity="{:.2f}"><title>)"
                R"({:+.4f}</title></rect><text x="{:.1f}" y="{:.0f}" text-anchor="middle" font-size="13">{}</text>)",
-               x, y - 14, width, share > 0 ? "#d6453d" : "#3b82c4", 0.75 * std::abs(share), weight, x + width / 2, y,
+               x, y - 14, width, tone_of(false, share).hex, 0.75 * std::abs(share), weight, x + width / 2, y,
                escape_html(unit));
         x += width;
         if (text.ends_with('\n')) x = 4, y += kLine;

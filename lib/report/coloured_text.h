@@ -16,8 +16,10 @@ struct ColouredText {
   std::vector<double> weights;                              ///< [units]
 };
 
-/// Units without their text: blanks stand between them unless all are single characters or carry blanks of their own.
-ColouredText coloured_units(const std::vector<std::string>& units, std::vector<double> weights);
+/// Units in the text that they are from; where they are not found in it as they follow each other, one after the other,
+/// with blanks between them if `blanks` says that the model's units are words.
+ColouredText coloured_units(const std::string& text, const std::vector<std::string>& units, bool blanks,
+                            std::vector<double> weights);
 
 /// As lines for a terminal, escaped, with a line break after the last. Adds the colours of units whose weight is above
 /// a fifth of the largest; the places of `highlights` are bytes of what is returned.

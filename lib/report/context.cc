@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/shown.h"
 #include "report/html_report.h"
 #include "report/svg.h"
 
@@ -32,10 +33,11 @@ Difference difference_of(const std::vector<double>& a, const std::vector<double>
 Findings context_findings(const std::string& title, const std::vector<ContextLosses>& losses) {
   Findings out;
   out.title = title;
-  Findings::Table table{"Loss by units of context", {"units kept", "loss, nats", "above the longest", "+-"}, {}};
+  Findings::Table table{
+      "Loss per position by units of context", {"units kept", "loss, nats", "above the longest", "+-"}, {}};
   out.data = {"", {"units", "loss", "above", "standard_error", "places"}, {}};
   const ContextLosses& longest = losses.back();
-  CurveChart chart{"Loss by units of context", {{"mean loss, nats", {}}}, "units kept, logarithm to base 2"};
+  CurveChart chart{"Loss per position by units of context", {{"mean loss, nats", {}}}, "units kept", false, true};
   Json rows = Json::array();
   std::int64_t used = longest.units;
   bool within = true;
@@ -53,18 +55,28 @@ Findings context_findings(const std::string& title, const std::vector<ContextLos
                           fmt::format("{:.4f}", above.error)});
     out.data.rows.push_back({fmt::to_string(one.units), fmt::format("{:.6f}", mean), fmt::format("{:.6f}", above.mean),
                              fmt::format("{:.6f}", above.error), fmt::to_string(one.losses.size())});
-    rows.push_back({{"units", one.units}, {"loss", mean}, {"above", above.mean}, {"standard_error", above.error}});
+    rows.push_back({{"units", one.units},
+                    {"loss", mean},
+                    {"above", above.mean},
+                    {"standard_error", above.error},
+                    {"losses", one.losses}});
     chart.curves.front().points.emplace_back(std::log2(static_cast<double>(one.units)), mean);
   }
   out.tables.push_back(std::move(table));
-  const auto places = losses.front().losses.size();
+  const auto places = std::ssize(losses.front().losses);
   out.notes.push_back(
       used == longest.units && losses.size() > 1
-          ? fmt::format("At {} places this model still gains from the last of {} units.", places, longest.units)
+          ? fmt::format("At {} this model still gains from the last of {}.", counted(places, "place"),
+                        counted(longest.units, "unit"))
           : fmt::format(
-                "At {} places this model uses the last {} units: more, up to {}, lower the loss by no more than "
-                "{} nats or two standard errors.",
-                places, used, longest.units, kNoticed));
+                "At {} this model uses the last {}: more, up to {}, lower the loss by no more than {} nats or two "
+                "standard errors.",
+                counted(places, "place"), counted(used, "unit"), longest.units, kNoticed));
+  out.notes.emplace_back(
+      "Per position: the loss of one unit of the text given only that many units before it, or of a text's label given "
+      "only that many of its last units; the mean over the places. +-: the standard error of the mean difference from "
+      "the longest context, place by "
+      "place.");
   out.json = {{"places", places}, {"longest", longest.units}, {"used", used}, {"losses", std::move(rows)}};
   out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});
   return out;

@@ -48,14 +48,96 @@ void add_html_table(std::string& out, const Findings::Table& table) {
   out += "</tbody></table></div>";
 }
 
+// The parts of a drawing, one below the other.
+class SvgColumn {
+ public:
+  void add(const ColouredText& text) {
+    out_ = coloured_svg(text, y_);
+    width_ = kColouredWidth;
+  }
+
+  void add(const Findings::Drawing& drawing) {
+    add_title(drawing.title);
+    append(out_, R"svg(<g transform="translate(0 {:.0f})">{}</g>)svg", y_, drawing.svg);
+    width_ = std::max(width_, drawing.width);
+    y_ += drawing.height + 8;
+  }
+
+  void add(const Findings::Table& table) {
+    add_title(table.title);
+    const std::size_t shown_rows = std::min(table.rows.size(), kDrawnRows);
+    std::vector<double> ends(table.columns.size());
+    double x = kLeft;
+    for (std::size_t k = 0; k < ends.size(); ++k) {
+      std::size_t widest = columns_of(table.columns[k]);
+      for (std::size_t i = 0; i < shown_rows; ++i)
+        widest = std::max(widest, columns_of(shortened(escaped(table.rows[i][k]), kWidestCell)));
+      x += kCharacter * static_cast<double>(widest) + 14;
+      ends[k] = x - 14;
+    }
+    width_ = std::max(width_, x);
+    add_row(table.columns, ends);
+    for (std::size_t i = 0; i < shown_rows; ++i) add_row(table.rows[i], ends);
+    if (shown_rows < table.rows.size()) add_line(fmt::format("and {} more", table.rows.size() - shown_rows));
+    y_ += 8;
+  }
+
+  void add(const std::string& note) {
+    const auto columns = static_cast<std::size_t>(std::max(width_, kNarrowest) / kCharacter);
+    for (std::string rest = escaped(note); !rest.empty();) {
+      std::string line = shortened(rest, columns);
+      if (line != rest) {
+        line.resize(line.size() - std::string_view("…").size());
+        if (const std::size_t blank = line.rfind(' '); blank != line.npos) line.resize(blank + 1);
+      }
+      add_line(line);
+      rest.erase(0, line.size());
+    }
+    width_ = std::max(width_, kNarrowest);
+    y_ += 4;
+  }
+
+  std::string file(const std::string& title) const { return svg_file(width_, y_ + 4, title, out_); }
+
+ private:
+  static constexpr double kLeft = 4, kLine = 18, kCharacter = 6.8, kNarrowest = kChartWidth;
+  static constexpr std::size_t kWidestCell = 40;
+
+  void add_title(const std::string& title) {
+    append(out_, R"(<text x="{:.0f}" y="{:.0f}" font-weight="600">{}</text>)", kLeft, y_ + 14, escape_html(title));
+    width_ = std::max(width_, kCharacter * static_cast<double>(columns_of(title)) + 2 * kLeft);
+    y_ += 20;
+  }
+
+  void add_line(const std::string& text) {
+    append(out_, R"(<text x="{:.0f}" y="{:.0f}">{}</text>)", kLeft, y_ + 13, escape_html(text));
+    y_ += kLine;
+  }
+
+  // The first cell is at its left end, the others at their right.
+  void add_row(const std::vector<std::string>& cells, const std::vector<double>& ends) {
+    for (std::size_t k = 0; k < cells.size(); ++k)
+      append(out_, R"(<text x="{:.0f}" y="{:.0f}"{}>{}</text>)", k == 0 ? kLeft : ends[k], y_ + 13,
+             k == 0 ? "" : R"( text-anchor="end")", shortened_html(escaped(cells[k]), kWidestCell));
+    y_ += kLine;
+  }
+
+  std::string out_;
+  double width_ = 0, y_ = 0;
+};
+
 }  // namespace
 
-std::string findings_text(const Findings& findings, std::vector<Highlight>& highlights) {
+std::string findings_text(const Findings& findings, bool colours, std::vector<Highlight>& highlights) {
   std::string out;
-  if (findings.coloured) out = coloured_lines(*findings.coloured, highlights) + "\n";
   for (const Findings::Table& table : findings.tables) append(out, "{}\n{}\n", escaped(table.title), aligned(table));
   for (const std::string& note : findings.notes) append(out, "{}\n", escaped(note));
-  return out;
+  if (!findings.coloured || !colours) return out;
+  out += "\n" + (findings.coloured_note.empty() ? "" : findings.coloured_note + "\n\n");
+  std::vector<Highlight> of_text;
+  const std::string text = coloured_lines(*findings.coloured, of_text);
+  for (const Highlight& h : of_text) highlights.push_back({out.size() + h.begin, out.size() + h.end, h.colour});
+  return out + text;
 }
 
 std::string findings_tsv(const Findings& findings) {
@@ -74,22 +156,19 @@ std::string findings_json(const Findings& findings) {
 }
 
 std::string findings_svg(const Findings& findings) {
-  constexpr double kTitle = 20;
-  std::string content;
-  double width = 0, y = 0;
-  if (findings.coloured) content = coloured_svg(*findings.coloured, y), width = kColouredWidth;
-  for (const Findings::Drawing& drawing : findings.drawings) {
-    append(content, R"(<text x="4" y="{:.0f}" font-weight="600">{}</text>)", y + 14, escape_html(drawing.title));
-    append(content, R"svg(<g transform="translate(0 {:.0f})">{}</g>)svg", y + kTitle, drawing.svg);
-    width = std::max(width, drawing.width);
-    y += kTitle + drawing.height + 8;
-  }
-  return svg_file(width, y, findings.title, content);
+  SvgColumn column;
+  if (findings.coloured) column.add(*findings.coloured);
+  column.add(findings.coloured_note);
+  for (const Findings::Drawing& drawing : findings.drawings) column.add(drawing);
+  for (const Findings::Table& table : findings.tables) column.add(table);
+  for (const std::string& note : findings.notes) column.add(note);
+  return column.file(findings.title);
 }
 
 std::string findings_html(const Findings& findings) {
   std::string out = page_head({.title = findings.title});
   append(out, "<h1>{}</h1>{}", escape_html(findings.title), findings.coloured ? coloured_html(*findings.coloured) : "");
+  if (!findings.coloured_note.empty()) append(out, R"(<p class="note">{}</p>)", escape_html(findings.coloured_note));
   for (const std::string& note : findings.notes) append(out, "<p>{}</p>", escape_html(note));
   out += R"(<div class="charts">)";
   for (const Findings::Drawing& drawing : findings.drawings)

@@ -24,7 +24,8 @@ struct Findings {
   };
 
   std::string title;
-  std::optional<ColouredText> coloured = {};  ///< what the output begins with
+  std::optional<ColouredText> coloured = {};  ///< what drawings and pages begin with
+  std::string coloured_note = {};             ///< what its colours mean
   std::vector<std::string> notes;             ///< sentences that say what was found
   std::vector<Table> tables;                  ///< to be read
   Table data;                                 ///< all values, for other programs
@@ -32,10 +33,12 @@ struct Findings {
   Json json;
 };
 
-/// For a terminal, with its colours.
-std::string findings_text(const Findings& findings, std::vector<Highlight>& highlights);
+/// Tables and notes; if `colours` can be shown, then the coloured text, which says nothing without them, too.
+std::string findings_text(const Findings& findings, bool colours, std::vector<Highlight>& highlights);
 std::string findings_tsv(const Findings& findings);
 std::string findings_json(const Findings& findings);
+/// Coloured text, drawings, tables of at most kDrawnRows rows, and notes.
+inline constexpr std::size_t kDrawnRows = 20;
 std::string findings_svg(const Findings& findings);
 std::string findings_html(const Findings& findings);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/shown.h"
+#include "report/gates.h"
 #include "report/html_report.h"
 #include "report/svg.h"
 
@@ -13,15 +14,14 @@ Findings found_findings(const FoundUnits& found, const std::string& title) {
   Findings out;
   out.title = title;
   out.coloured = found.beginning;
-  Findings::Table table{
-      "Units that follow " + found.property + " best", {"state", "layer", "direction", "unit", score, "p"}, {}};
+  Findings::Table table{"Units that follow " + found.property + " best", {"layer", "state", "unit", score, "p"}, {}};
   out.data = {"", {"network", "layer", "direction", "value", "unit", key, "p"}, {}};
   Json units = Json::array();
   std::size_t named = 0;
   for (const FoundUnit& one : found.units) {
     named += one.following.p_value < kFoundLevel ? 1 : 0;
     if (table.rows.size() < kFoundShown)
-      table.rows.push_back({one.network + " " + one.value, fmt::to_string(one.layer), one.direction,
+      table.rows.push_back({layer_title(one.network, one.cell, one.layer, one.direction), one.value,
                             fmt::to_string(one.unit), fmt::format("{:.4f}", one.following.score),
                             fmt::format("{:.3f}", one.following.p_value)});
     out.data.rows.push_back({one.network, fmt::to_string(one.layer), one.direction, one.value, fmt::to_string(one.unit),
@@ -45,8 +45,8 @@ Findings found_findings(const FoundUnits& found, const std::string& title) {
   out.notes.push_back(found.graded ? "Rank correlation: Spearman's, negative where the state falls."
                                    : "AUC: how often the state is higher at a step with the property than at one "
                                      "without it; near 0 it is lower.");
-  out.notes.emplace_back(
-      "The beginning of the data is coloured by the first state: red where it is above its median, blue below.");
+  out.coloured_note =
+      "The beginning of the data, coloured by the first state: red where it is above its median, blue below.";
   if (!found.curve.empty()) {
     CurveChart chart{"ROC curve of the best", {{score, found.curve}}, "share of steps without the property"};
     out.drawings.push_back({chart.title, svg_line_chart(chart), kChartWidth, chart_height(chart)});

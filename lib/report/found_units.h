@@ -12,7 +12,7 @@ namespace mnemo {
 
 /// A unit's state: h or c.
 struct FoundUnit {
-  std::string network, direction, value;
+  std::string network, cell, direction, value;
   Index layer = 0, unit = 0;
   Following following;
 };

@@ -1,7 +1,6 @@
 #include "report/gates.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -9,14 +8,11 @@
 #include "base/json.h"
 #include "base/shown.h"
 #include "report/append.h"
+#include "report/tones.h"
 #include "text/html.h"
 
 namespace mnemo {
 namespace {
-
-// From the lowest values to the highest, those in the middle without a colour.
-constexpr std::array kRamp{kPalette + 25,  kPalette + 67,  kPalette + 110, kPalette + 153, 0,
-                           kPalette + 217, kPalette + 174, kPalette + 167, kPalette + 124};
 
 // The columns of a series: those chosen, as far as it has them, or all.
 std::vector<Index> columns_of_series(const CellTrace::Series& series, const std::vector<Index>& chosen) {
@@ -36,12 +32,8 @@ std::string right_aligned(const std::string& text, std::size_t width) {
   return (has < width ? std::string(width - has, ' ') : "") + text;
 }
 
-// A gate's range is 0 to 1, a state's -1 to 1 or wider.
-int colour_of(float value, bool gate) {
-  if (std::isnan(value)) return 0;
-  const float share = std::clamp(gate ? value : (value + 1) / 2, 0.0f, 0.9999f);
-  return kRamp[static_cast<std::size_t>(share * kRamp.size())];
-}
+// The columns of a word in the table's head at most.
+constexpr std::size_t kWidestWord = 20;
 
 class Table {
  public:
@@ -49,25 +41,29 @@ class Table {
 
   void add(const CellTrace::Layer& layer, const CellTrace::Series& series, const std::vector<std::string>& units,
            const std::vector<Index>& rows) {
-    append(out_, "{}, layer {}, {}: {}\n", layer.network, layer.layer, direction_name(layer), series.name);
+    append(out_, "{}: {}\n", layer_title(layer), series.name);
     std::size_t label = 4;
     for (const Index row : rows) label = std::max(label, std::to_string(row).size());
+    // Of a narrow terminal the rest of the line.
+    const std::size_t widest = std::clamp(width_ - std::min(width_, label + 1), std::size_t{5}, kWidestWord);
+    const auto word = [&](std::size_t t) { return shortened(shown_unit(units[t]), widest); };
+    const float scale = scale_of(series);
     for (std::size_t begin = 0; begin < units.size();) {
       std::vector<std::size_t> widths;
       std::size_t used = label;
       for (std::size_t t = begin; t < units.size(); ++t) {
-        const std::size_t own = std::max(columns_of(shown_unit(units[t])), std::size_t{5}) + 1;
+        const std::size_t own = std::max(columns_of(word(t)), std::size_t{5}) + 1;
         if (t > begin && used + own > width_) break;
         widths.push_back(own);
         used += own;
       }
       out_ += right_aligned("unit", label);
-      for (std::size_t k = 0; k < widths.size(); ++k) out_ += right_aligned(shown_unit(units[begin + k]), widths[k]);
+      for (std::size_t k = 0; k < widths.size(); ++k) out_ += right_aligned(word(begin + k), widths[k]);
       out_ += "\n";
       for (const Index row : rows) {
         out_ += right_aligned(std::to_string(row), label);
         for (std::size_t k = 0; k < widths.size(); ++k)
-          add_value(series.values[static_cast<Index>(begin + k) * series.units + row], widths[k], series.gate);
+          add_value(series.values[static_cast<Index>(begin + k) * series.units + row], widths[k], series.gate, scale);
         out_ += "\n";
       }
       out_ += "\n";
@@ -78,10 +74,11 @@ class Table {
   std::string take() { return std::move(out_); }
 
  private:
-  void add_value(float value, std::size_t width, bool gate) {
+  void add_value(float value, std::size_t width, bool gate, float scale) {
     const std::string text = right_aligned(fmt::format("{:.2f}", value), width);
-    if (const int colour = colour_of(value, gate); colour != 0)
-      highlights_.push_back({out_.size(), out_.size() + text.size(), colour});
+    const auto depth = static_cast<double>(std::abs(value) / scale);
+    if (const int shade = palette_shade(tone_of(gate, static_cast<double>(value)), depth); shade >= 0)
+      highlights_.push_back({out_.size(), out_.size() + text.size(), kPalette + shade});
     out_ += text;
   }
 
@@ -93,6 +90,25 @@ class Table {
 }  // namespace
 
 const char* direction_name(const CellTrace::Layer& layer) { return layer.direction == 0 ? "forward" : "backward"; }
+
+std::string layer_title(const std::string& network, const std::string& cell, Index layer,
+                        const std::string& direction) {
+  // The one network of most models is "rnn" whatever its cell.
+  std::string out = network == "rnn" ? "" : network;
+  if (!cell.empty()) out += (out.empty() ? "" : " ") + cell;
+  return fmt::format("{}{}layer {}, {}", out, out.empty() ? "" : ", ", layer, direction);
+}
+
+std::string layer_title(const CellTrace::Layer& layer) {
+  return layer_title(layer.network, layer.cell, layer.layer, direction_name(layer));
+}
+
+float scale_of(const CellTrace::Series& series) {
+  if (series.gate) return 1.0f;
+  float largest = 0.0f;
+  for (const float value : series.values) largest = std::max(largest, std::abs(value));
+  return largest > 0.0f ? largest : 1.0f;
+}
 
 std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most) {
   const CellTrace::Series& h = layer.series.back();

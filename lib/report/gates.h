@@ -29,15 +29,20 @@ Json gates_json(const Observed& observed, const GateChoice& choice);
 std::string gates_tsv(const Observed& observed, const GateChoice& choice);
 
 /// A block for each layer, direction and value: a column for each unit of the text, a row for each unit of the layer,
-/// by default the kFewUnits whose output varies most. Blocks wider than `width` columns are continued below.
-/// `highlights` gets blocks of colour: closed gates and low states are blue, open and high ones red, in four shades
-/// each.
+/// by default the kFewUnits whose output varies most. Blocks wider than `width` columns are continued below; long words
+/// are shortened. `highlights` gets the colours of report/tones.h, in four shades each.
 std::string gates_text(const Observed& observed, const GateChoice& choice, std::size_t width,
                        std::vector<Highlight>& highlights);
 inline constexpr Index kFewUnits = 8;
 
 /// "forward" or "backward".
 const char* direction_name(const CellTrace::Layer& layer);
+/// A layer as headings name it: "lstm, layer 0, forward", "encoder gru, layer 1, backward". Without a cell:
+/// "layer 0, forward".
+std::string layer_title(const std::string& network, const std::string& cell, Index layer, const std::string& direction);
+std::string layer_title(const CellTrace::Layer& layer);
+/// The magnitude at which a value's colour is full: 1 of a gate, the largest of a state.
+float scale_of(const CellTrace::Series& series);
 /// The at most `most` units whose output varies most, in ascending order.
 std::vector<Index> most_varied(const CellTrace::Layer& layer, Index most);
 /// A unit of the text as drawings and tables show it, escaped for a terminal.

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "report/append.h"
 #include "report/svg.h"
+#include "report/tones.h"
 #include "text/html.h"
 #include "text/html_page.h"
 
@@ -15,21 +16,6 @@ namespace {
 
 // Of a page's values, as base64.
 constexpr std::size_t kMostBytes = 8'000'000;
-
-// Tones that are visible on white and on black.
-constexpr std::string_view kGateColour = "#1a9a8a", kPositive = "#d6453d", kNegative = "#3b82c4";
-
-std::string name_of(const CellTrace::Layer& layer) {
-  return fmt::format("{}, layer {}, {}", layer.network, layer.layer, direction_name(layer));
-}
-
-// The magnitude at which a state's colour is full.
-float scale_of(const CellTrace::Series& series) {
-  if (series.gate) return 1.0f;
-  float largest = 0.0f;
-  for (const float value : series.values) largest = std::max(largest, std::abs(value));
-  return largest > 0.0f ? largest : 1.0f;
-}
 
 // ---- SVG.
 
@@ -47,21 +33,40 @@ void add_cells(std::string& out, const CellTrace::Series& series, Index unit, st
     append(out,
            R"(<rect x="{:.0f}" y="{:.0f}" width="{:.0f}" height="{:.0f}" fill="{}" fill-opacity="{:.2f}">)"
            "<title>{} {:.3f}</title></rect>",
-           x, y, widths[k], Heat::kRow,
-           series.gate ? kGateColour
-           : value < 0 ? kNegative
-                       : kPositive,
-           depth, series.name, value);
+           x, y, widths[k], Heat::kRow, tone_of(series.gate, static_cast<double>(value)).hex, depth, series.name,
+           value);
     x += widths[k];
   }
   append(out, R"(<text x="{:.0f}" y="{:.0f}" text-anchor="end">{}</text>)", Heat::kLabel - 6, y + Heat::kRow - 2,
          series.name);
 }
 
+// What the colours mean, in a line at the top.
+void add_colour_legend(std::string& out) {
+  double x = 4;
+  const auto say = [&](std::string_view text) {
+    append(out, R"(<text x="{:.0f}" y="{:.0f}">{}</text>)", x, Heat::kRow - 1, text);
+    x += 6.5 * static_cast<double>(columns_of(text)) + 6;
+  };
+  const auto shade = [&](const Tone& tone, double depth) {
+    append(out, R"(<rect x="{:.0f}" y="1" width="{:.0f}" height="{:.0f}" fill="{}" fill-opacity="{:.2f}"/>)", x,
+           Heat::kRow, Heat::kRow, tone.hex, depth);
+    x += Heat::kRow + 1;
+  };
+  say("gates: 0, closed,");
+  for (const double depth : {0.25, 0.5, 0.75, 1.0}) shade(kGateTone, depth);
+  x += 5;
+  say("1, open; states: negative");
+  for (const double depth : {1.0, 0.75, 0.5, 0.25}) shade(kNegativeTone, depth);
+  for (const double depth : {0.25, 0.5, 0.75, 1.0}) shade(kPositiveTone, depth);
+  x += 5;
+  say("positive, full at the largest magnitude of the value in its layer");
+}
+
 // Adds the heat map of a unit at `y`, line by line; returns where the next one goes.
 double add_unit(std::string& out, const CellTrace::Layer& layer, Index unit, const std::vector<std::string>& texts,
                 double y) {
-  append(out, R"(<text x="4" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(name_of(layer)),
+  append(out, R"(<text x="4" y="{:.0f}" font-weight="600">{}, unit {}</text>)", y + 10, escape_html(layer_title(layer)),
          unit);
   y += 18;
   for (std::size_t begin = 0; begin < texts.size();) {
@@ -130,7 +135,7 @@ Json part_json(const CellTrace::Layer& layer, const std::vector<Index>& units) {
   const Index varied = most_varied(layer, 1).front();
   const auto first = std::ranges::find(units, varied);
   return {{"network", layer.network},
-          {"name", name_of(layer)},
+          {"name", layer_title(layer)},
           {"units", units},
           {"first", first == units.end() ? 0 : first - units.begin()},
           {"series", std::move(series)}};
@@ -167,12 +172,15 @@ const value = (series, place) => {
 const colour = (series, v) => {
   if (v === null) return 'transparent';
   const depth = Math.min(1, Math.abs(v) / series.scale).toFixed(3);
-  return `rgba(${series.gate ? '26,154,138' : v < 0 ? '59,130,196' : '214,69,61'},${depth})`;
+  return `rgba(${data.tones[series.gate ? 'gate' : v < 0 ? 'negative' : 'positive']},${depth})`;
 };
 function show(place) {
+  // The tab key goes to the chosen unit, arrows from there to others.
   spans[chosen]?.classList.remove('chosen');
+  spans[chosen].tabIndex = -1;
   chosen = place;
   spans[chosen].classList.add('chosen');
+  spans[chosen].tabIndex = 0;
   byId('place').textContent = `${place}: ${data.texts[part.network][place]}`;
   part.series.forEach((series, k) => {
     const v = value(series, place);
@@ -206,6 +214,7 @@ function choose() {
     bars.style.height = part.series.length * row + 'px';
     span.append(bars, unit === '\n' ? '⏎' : unit);
     span.dataset.place = place;
+    span.tabIndex = place === 0 ? 0 : -1;
     text.append(span);
     if (unit === '\n') text.append(document.createElement('br'));
     return span;
@@ -221,20 +230,28 @@ byId('unit').addEventListener('input', () => {
   waiting = true;
   requestAnimationFrame(() => { waiting = false; paint(); });
 });
-for (const kind of ['mouseover', 'click'])
+for (const kind of ['mouseover', 'click', 'focusin'])
   byId('text').addEventListener(kind, event => {
     const span = event.target.closest('span');
     if (span) show(+span.dataset.place);
   });
+byId('text').addEventListener('keydown', event => {
+  const last = spans.length - 1;
+  const place = {ArrowLeft: chosen - 1, ArrowRight: chosen + 1, Home: 0, End: last}[event.key];
+  if (place === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  spans[Math.min(last, Math.max(0, place))].focus();
+});
 choose();
 )js";
-constexpr std::string_view kGatesScriptHash = "sha256-2DPWrtr1TwwHsarEQMz/+1nEpKsBHsznZLqp5jLGo1s=";
+constexpr std::string_view kGatesScriptHash = "sha256-UrrjNkIKOCjy70NHgyBdCxu/jtfPD6FBkSYVBXjka0I=";
 
 }  // namespace
 
 std::string gates_svg(const Observed& observed, const GateChoice& choice) {
   std::string content;
-  double y = 0;
+  add_colour_legend(content);
+  double y = Heat::kRow + Heat::kGap;
   for (const CellTrace::Layer* layer : chosen_layers(observed, choice))
     for (const Index unit : choice.units.empty() ? most_varied(*layer, kDrawnUnits) : choice.units)
       y = add_unit(content, *layer, unit, observed.units.at(layer->network), y);
@@ -259,7 +276,8 @@ std::string gates_html(const Observed& observed, const GateChoice& choice, const
     parts.push_back(part_json(*layer, chosen));
     texts[layer->network] = observed.units.at(layer->network);
   }
-  std::string json = Json{{"texts", std::move(texts)}, {"parts", std::move(parts)}}.dump(
+  const Json tones{{"gate", kGateTone.rgb}, {"positive", kPositiveTone.rgb}, {"negative", kNegativeTone.rgb}};
+  std::string json = Json{{"texts", std::move(texts)}, {"parts", std::move(parts)}, {"tones", tones}}.dump(
       -1, ' ', false, Json::error_handler_t::replace);
   // A text cannot end the element that it lies in.
   for (std::size_t at = json.find('<'); at != std::string::npos; at = json.find('<', at))
@@ -270,11 +288,14 @@ std::string gates_html(const Observed& observed, const GateChoice& choice, const
          R"(<p class="note">Each unit of the text has a bar for each value, in the order of the line below. Gates go )"
          R"(from nothing, closed, to <span style="color:{}">full colour</span>, open; states are )"
          R"(<span style="color:{}">positive</span> or <span style="color:{}">negative</span>.{}</p>)",
-         kGateColour, kPositive, kNegative, all ? "" : " Of the units, those are here whose output varies most.");
-  out += R"(<div id="panel"><label>Layer <select id="part"></select></label><label>Unit )"
-         R"(<input type="range" id="unit" min="0" value="0"> <output id="number" for="unit"></output></label>)"
-         R"(<div><b id="place"></b></div><div id="values" aria-live="off"></div></div><div id="text" dir="auto"></div>)"
-         R"(<noscript><p>The values need JavaScript.</p></noscript>)";
+         kGateTone.hex, kPositiveTone.hex, kNegativeTone.hex,
+         all ? "" : " Of the units, those are here whose output varies most.");
+  out +=
+      R"(<div id="panel"><label>Layer <select id="part"></select></label><label>Unit )"
+      R"(<input type="range" id="unit" min="0" value="0"> <output id="number" for="unit"></output></label>)"
+      R"(<div><b id="place"></b></div><div id="values" aria-live="off"></div></div>)"
+      R"(<div id="text" dir="auto" role="group" aria-label="Units of the text: arrow keys go from one to the next"></div>)"
+      R"(<noscript><p>The values need JavaScript.</p></noscript>)";
   append(out, R"(<script type="application/json" id="data">{}</script><script>{}</script>)", json, kGatesScript);
   out += kPageEnd;
   return out;

@@ -28,6 +28,7 @@ struct CurveChart {
   std::vector<Curve> curves;
   std::string x = "step";    ///< the name of the other axis
   bool logarithmic = false;  ///< powers of ten; values must be positive, others break the line
+  bool doubles = false;      ///< the other axis: points hold logarithms to base 2, ticks the numbers
 };
 
 /// The scores of a classifier, or of a tagger's first column.

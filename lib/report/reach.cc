@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "base/error.h"
+#include "base/shown.h"
+#include "report/gates.h"
 #include "report/html_report.h"
 #include "report/svg.h"
 
@@ -17,8 +21,16 @@ double quantile_of(std::vector<double>& values, double q) {
   return *at;
 }
 
+// 1, 2 and 5 times powers of ten, so that a table of any longest lag is narrow.
 bool is_drawn_lag(std::size_t lag) {
-  return lag == 1 || lag == 2 || lag == 5 || lag == 10 || lag == 20 || lag == 50 || (lag >= 100 && lag % 100 == 0);
+  while (lag >= 10 && lag % 10 == 0) lag /= 10;
+  return lag == 1 || lag == 2 || lag == 5;
+}
+
+// What is below the smallest normal number has lost its digits.
+std::string norm_text(double norm) {
+  constexpr double kSmallest = std::numeric_limits<float>::min();
+  return norm > 0 && norm < kSmallest ? fmt::format("<{:.1e}", kSmallest) : fmt::format("{:.2g}", norm);
 }
 
 }  // namespace
@@ -43,10 +55,15 @@ std::vector<ReachAtLag> reach_by_lag(const std::vector<std::vector<double>>& nor
   return out;
 }
 
+std::int64_t last_fitted(const std::vector<ReachAtLag>& reach) {
+  std::int64_t last = 0;
+  while (last < kLastFitted && last + 1 < std::ssize(reach) && reach[last + 1].median > 1e-30) ++last;
+  return last;
+}
+
 std::optional<double> half_life(const std::vector<ReachAtLag>& reach) {
   double n = 0, x = 0, y = 0, xx = 0, xy = 0;
-  for (std::size_t lag = 0; lag < reach.size(); ++lag) {
-    if (reach[lag].median <= 1e-30) continue;
+  for (std::int64_t lag = 1; lag <= last_fitted(reach); ++lag) {
     const auto at = static_cast<double>(lag);
     const double value = std::log2(reach[lag].median);
     n += 1, x += at, y += value, xx += at * at, xy += at * value;
@@ -72,7 +89,7 @@ class ReachTables {
     const auto reach = reach_by_lag(cell ? layer.c : layer.h);
     if (reach.empty()) return;
     const std::string direction = layer.direction == 0 ? "forward" : "backward", state = cell ? "c" : "h",
-                      of = fmt::format("d{}, {}, layer {}, {}", state, layer.network, layer.layer, direction);
+                      of = fmt::format("d{}, {}", state, layer_title(layer.network, "", layer.layer, direction));
     Json medians = Json::array(), lows = Json::array(), highs = Json::array();
     Curve median{model, {}}, low{model + ", 10%", {}}, high{model + ", 90%", {}};
     for (std::size_t lag = 0; lag < reach.size(); ++lag) {
@@ -95,6 +112,7 @@ class ReachTables {
       chart.curves.push_back(std::move(high));
     }
     const std::optional<double> half = half_life(reach);
+    const std::int64_t last = last_fitted(reach);
     out_.json["networks"].push_back({{"model", model},
                                      {"network", layer.network},
                                      {"layer", layer.layer},
@@ -103,8 +121,14 @@ class ReachTables {
                                      {"median", medians},
                                      {"low", lows},
                                      {"high", highs},
-                                     {"half_life", half ? Json(*half) : Json()}});
-    add_row({model, of, half ? fmt::format("{:.1f}", *half) : "does not fall"}, reach);
+                                     {"half_life", half ? Json(*half) : Json()},
+                                     {"half_life_lags", {1, last}}});
+    add_row({model, of,
+             half       ? fmt::format("{:.1f}", *half)
+             : last < 3 ? "-"
+                        : "does not fall",
+             last == 0 ? "-" : fmt::format("1 to {}", last)},
+            reach);
   }
 
   Findings take() {
@@ -130,7 +154,7 @@ class ReachTables {
   void add_row(std::vector<std::string> row, const std::vector<ReachAtLag>& reach) {
     for (std::size_t lag = 0; lag < reach.size(); ++lag) {
       if (!is_drawn_lag(lag)) continue;
-      row.push_back(fmt::format("{:.2g}", reach[lag].median));
+      row.push_back(norm_text(reach[lag].median));
       if (std::ranges::find(lags_, lag) == lags_.end()) lags_.push_back(lag);
     }
     table_.rows.push_back(std::move(row));
@@ -139,7 +163,7 @@ class ReachTables {
   bool quantiles_;
   Findings out_;
   Findings::Table table_{"Norm of the gradient by lag in steps, relative to the first, median over sequences",
-                         {"model", "of", "half-life"},
+                         {"model", "of", "half-life", "over lags"},
                          {}};
   std::vector<std::size_t> lags_;
   std::vector<std::pair<std::string, CurveChart>> charts_;
@@ -147,17 +171,37 @@ class ReachTables {
 
 }  // namespace
 
+namespace {
+
+// Of the first network, whose data are those of the others.
+void check_reach(const GradientTrace& trace) {
+  std::int64_t most = 0;
+  for (const GradientTrace::Layer& layer : trace.layers)
+    most =
+        std::max<std::int64_t>(most, std::ranges::count_if(layer.h, [](const std::vector<double>& norms) {
+                                 return norms.size() > 1 && std::ranges::any_of(norms, [](double n) { return n > 0; });
+                               }));
+  if (most < kFewSequences)
+    fail("--gradient-flow: {} of two or more steps with a gradient, expected at least {}", counted(most, "sequence"),
+         kFewSequences);
+}
+
+}  // namespace
+
 Findings reach_findings(const std::string& title, const std::vector<std::pair<std::string, GradientTrace>>& networks) {
+  check_reach(networks.front().second);
   ReachTables tables(networks.size() == 1);
   for (const auto& [name, trace] : networks)
     for (const GradientTrace::Layer& layer : trace.layers)
       for (const bool cell : {false, true}) tables.add(name, layer, cell);
   Findings out = tables.take();
   out.title = title;
-  out.notes.emplace_back(
+  out.notes.push_back(fmt::format(
       "dh: total derivative of the loss by the output of the step that many steps before the last one, whose gradient "
       "alone comes from above; dc: by the cell state that the next step takes over. Half-life: that of the "
-      "exponential that fits the medians best, by least squares on their logarithms.");
+      "exponential that fits the medians best, by least squares on their logarithms at lags 1 to {}, or as far as "
+      "the data and the gradient reach.",
+      kLastFitted));
   return out;
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.h"
+#include "base/shown.h"
 #include "report/gates.h"
 #include "report/svg.h"
 
@@ -19,6 +21,7 @@ void Saturation::add(const CellTrace& trace) {
         Gate& made = gates_.emplace_back();
         made.network = layer.network;
         made.direction = direction_name(layer);
+        made.title = layer_title(layer);
         made.name = series.name;
         made.layer = layer.layer;
         made.closed.resize(static_cast<std::size_t>(series.units));
@@ -35,10 +38,11 @@ void Saturation::add(const CellTrace& trace) {
 }
 
 Findings Saturation::findings(const std::string& title) const {
+  if (gates_.empty()) throw UsageError("--saturation: the model's cell has no gates");
   Findings out;
   out.title = title;
   out.tables.push_back({"Share of steps by gate, mean over units",
-                        {"gate", "layer", "direction", "below 0.1", "above 0.9", "units", "never open", "always open"},
+                        {"layer", "gate", "below 0.1", "above 0.9", "units", "never open", "always open"},
                         {}});
   out.data = {"", {"network", "layer", "direction", "gate", "unit", "below", "above"}, {}};
   out.json = {{"below", kClosed}, {"above", kOpen}, {"gates", Json::array()}};
@@ -63,10 +67,9 @@ Findings Saturation::findings(const std::string& title) const {
       out.data.rows.push_back({gate.network, fmt::to_string(gate.layer), gate.direction, gate.name, fmt::to_string(j),
                                fmt::format("{:.6f}", low), fmt::format("{:.6f}", high)});
     }
-    out.tables.front().rows.push_back({gate.network + " " + gate.name, fmt::to_string(gate.layer), gate.direction,
-                                       fmt::format("{:.3f}", closed), fmt::format("{:.3f}", open),
-                                       fmt::to_string(gate.closed.size()), fmt::to_string(never),
-                                       fmt::to_string(always)});
+    out.tables.front().rows.push_back({gate.title, gate.name, fmt::format("{:.3f}", closed),
+                                       fmt::format("{:.3f}", open), fmt::to_string(gate.closed.size()),
+                                       fmt::to_string(never), fmt::to_string(always)});
     out.json["gates"].push_back({{"network", gate.network},
                                  {"layer", gate.layer},
                                  {"direction", gate.direction},
@@ -76,15 +79,15 @@ Findings Saturation::findings(const std::string& title) const {
                                  {"above", std::move(above)},
                                  {"never_open", never},
                                  {"always_open", always}});
-    plots[fmt::format("{}, layer {}, {}", gate.network, gate.layer, gate.direction)].push_back(std::move(group));
+    plots[gate.title].push_back(std::move(group));
   }
   for (const auto& [name, groups] : plots)
     out.drawings.push_back({name, svg_scatter("share of steps above 0.9", "share of steps below 0.1", groups),
                             kScatterWidth, kScatterHeight});
   out.notes.push_back(
-      fmt::format("Over {} steps. Never open: below 0.1 at 99% of the steps or more; always open: above "
+      fmt::format("Over {}. Never open: below 0.1 at 99% of the steps or more; always open: above "
                   "0.9 at as many. A point is a unit.",
-                  gates_.empty() ? 0 : gates_.front().steps));
+                  counted(gates_.front().steps, "step")));
   return out;
 }
 

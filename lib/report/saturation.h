@@ -21,11 +21,12 @@ class Saturation {
   void add(const CellTrace& trace);
 
   /// The share of steps below kClosed and above kOpen: by gate in a table, by unit in the data and as a scatter plot.
+  /// Throws UsageError if there were no gates.
   Findings findings(const std::string& title) const;
 
  private:
   struct Gate {
-    std::string network, direction, name;
+    std::string network, direction, name, title;
     Index layer = 0;
     std::int64_t steps = 0;
     std::vector<std::int64_t> closed, open;  // [units]

@@ -24,6 +24,16 @@ constexpr std::string_view kBlue = "#0072b2";
 // Colours that readers with any kind of colour vision can distinguish: Okabe & Ito 2008, "Color Universal Design".
 constexpr std::array<std::string_view, 6> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"};
 
+struct Stroke {
+  std::string_view colour, dashes;
+};
+
+// Of the curve or group of this number: where the colours are used up, they are used again with dashes.
+Stroke stroke_of(std::size_t number) {
+  constexpr std::array<std::string_view, 3> kDashes = {"", R"( stroke-dasharray="7 3")", R"( stroke-dasharray="2 3")"};
+  return {kColours[number % kColours.size()], kDashes[number / kColours.size() % kDashes.size()]};
+}
+
 // ---- Scales.
 
 // Larger numbers are left out like infinite ones: their differences could overflow.
@@ -67,14 +77,15 @@ struct Plot {
   double py(double value) const { return top + (y.high - value) / (y.high - y.low) * height; }
 };
 
-void add_x_ticks(std::string& out, const Plot& plot, int parts) {
-  const double step = tick_step(plot.x, parts), bottom = plot.top + plot.height;
+// Of an axis that doubles `plot.x` holds logarithms to base 2.
+void add_x_ticks(std::string& out, const Plot& plot, int parts, bool doubles = false) {
+  const double bottom = plot.top + plot.height, step = std::max(doubles ? 1.0 : 0.0, tick_step(plot.x, parts));
   for (double k = std::ceil(plot.x.low / step); k * step <= plot.x.high * (1 + 1e-12); ++k) {
     const double at = plot.px(k * step);
     append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"/>)", at, bottom, at, bottom + 4,
            kInk);
     append(out, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", at, bottom + 16,
-           tick_text(k * step, step));
+           doubles ? fmt::format("{:.0f}", std::exp2(k * step)) : tick_text(k * step, step));
   }
 }
 
@@ -121,7 +132,7 @@ Points thinned(const Points& points) {
   return result;
 }
 
-void add_curve(std::string& out, const Plot& plot, const Points& points, std::string_view colour) {
+void add_curve(std::string& out, const Plot& plot, const Points& points, const Stroke& stroke) {
   std::string path, dots;
   bool pen_down = false;
   for (const auto& point : points) {
@@ -132,15 +143,16 @@ void add_curve(std::string& out, const Plot& plot, const Points& points, std::st
     const double x = plot.px(point.first), y = plot.py(point.second);
     append(path, "{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
     pen_down = true;
-    if (points.size() <= 40) append(dots, R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>)", x, y, colour);
+    if (points.size() <= 40)
+      append(dots, R"(<circle cx="{:.1f}" cy="{:.1f}" r="2.5" fill="{}"/>)", x, y, stroke.colour);
   }
-  append(out, R"(<path d="{}" fill="none" stroke="{}" stroke-width="1.8" stroke-linejoin="round"/>{})", path, colour,
-         dots);
+  append(out, R"(<path d="{}" fill="none" stroke="{}"{} stroke-width="1.8" stroke-linejoin="round"/>{})", path,
+         stroke.colour, stroke.dashes, dots);
 }
 
-void add_legend(std::string& out, std::string_view name, std::string_view colour, double x, double y) {
-  append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}" stroke-width="3"/>)", x, y - 4,
-         x + 16, y - 4, colour);
+void add_legend(std::string& out, std::string_view name, const Stroke& stroke, double x, double y) {
+  append(out, R"(<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"{} stroke-width="3"/>)", x, y - 4,
+         x + 16, y - 4, stroke.colour, stroke.dashes);
   append(out, R"(<text x="{:.1f}" y="{:.1f}">{}</text>)", x + 22, y, shortened_html(name, 50));
 }
 
@@ -276,12 +288,12 @@ std::string svg_line_chart(const CurveChart& chart) {
     add_power_ticks(content, plot);
   else
     add_y_ticks(content, plot, 5);
-  add_x_ticks(content, plot, 6);
+  add_x_ticks(content, plot, 6, chart.doubles);
   add_frame(content, plot);
   for (std::size_t i = 0; i < curves.size(); ++i) {
-    const std::string_view colour = kColours[i % kColours.size()];
-    add_curve(content, plot, curves[i], colour);
-    add_legend(content, chart.curves[i].name, colour, plot.left, 18.0 * static_cast<double>(i) + 14);
+    const Stroke stroke = stroke_of(i);
+    add_curve(content, plot, curves[i], stroke);
+    add_legend(content, chart.curves[i].name, stroke, plot.left, 18.0 * static_cast<double>(i) + 14);
   }
   append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", plot.left + plot.width / 2,
          plot.top + plot.height + 34, escape_html(chart.x));
@@ -297,14 +309,14 @@ std::string svg_scatter(std::string_view x, std::string_view y, const std::vecto
   add_x_ticks(content, plot, 5);
   add_frame(content, plot);
   for (std::size_t i = 0; i < groups.size(); ++i) {
-    const std::string_view colour = kColours[i % kColours.size()];
+    const Stroke stroke = stroke_of(i);
     for (std::size_t unit = 0; unit < groups[i].points.size(); ++unit)
       append(
           content,
           R"(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}" fill-opacity="0.5"><title>{}, unit {}</title></circle>)",
-          plot.px(groups[i].points[unit].first), plot.py(groups[i].points[unit].second), colour,
+          plot.px(groups[i].points[unit].first), plot.py(groups[i].points[unit].second), stroke.colour,
           escape_html(groups[i].name), unit);
-    add_legend(content, groups[i].name, colour, plot.left + plot.width + 14, 18.0 * static_cast<double>(i) + 24);
+    add_legend(content, groups[i].name, stroke, plot.left + plot.width + 14, 18.0 * static_cast<double>(i) + 24);
   }
   append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>)", plot.left + plot.width / 2,
          plot.top + plot.height + 36, escape_html(x));
@@ -331,11 +343,13 @@ Findings::Drawing svg_weights(const std::string& title, const std::vector<std::s
     const double y = top + kCell * static_cast<double>(i);
     append(content, R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>)", left - 6, y + 13,
            shortened_html(rows[i], kLongest));
+    float largest = 1e-30f;
+    for (const float share : shares[i]) largest = std::max(largest, share);
     for (std::size_t j = 0; j < columns.size(); ++j)
       append(content,
              R"(<rect x="{:.1f}" y="{:.1f}" width="{:.0f}" height="{:.0f}" fill="#2171b5" fill-opacity="{:.2f}" )"
              R"(stroke="{}"><title>{:.3f}</title></rect>)",
-             left + kCell * static_cast<double>(j), y, kCell, kCell, shares[i][j], kGrid, shares[i][j]);
+             left + kCell * static_cast<double>(j), y, kCell, kCell, shares[i][j] / largest, kGrid, shares[i][j]);
   }
   const double width = left + kCell * static_cast<double>(columns.size()) + 0.65 * widest(columns) + 8,
                height = top + kCell * static_cast<double>(rows.size()) + 8;

@@ -32,7 +32,7 @@ struct ScatterGroup {
 std::string svg_scatter(std::string_view x, std::string_view y, const std::vector<ScatterGroup>& groups);
 inline constexpr double kScatterWidth = 420, kScatterHeight = 370;
 
-/// A matrix of shares from 0 to 1 with the names of its rows and columns.
+/// A matrix of shares from 0 to 1 with the names of its rows and columns; the darkest cell of a row is its largest.
 Findings::Drawing svg_weights(const std::string& title, const std::vector<std::string>& rows,
                               const std::vector<std::string>& columns, const std::vector<std::vector<float>>& shares);
 

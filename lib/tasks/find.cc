@@ -4,8 +4,10 @@
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "report/gates.h"
 
 namespace mnemo {
@@ -33,7 +35,7 @@ class UnitSearch {
         if (series.name != "h" && series.name != "c") continue;
         if (texts_.empty())
           for (Index unit = 0; unit < series.units; ++unit)
-            units_.push_back({layer.network, direction_name(layer), series.name, layer.layer, unit, {}});
+            units_.push_back({layer.network, layer.cell, direction_name(layer), series.name, layer.layer, unit, {}});
         states.push_back(&series);
       }
     }
@@ -52,9 +54,26 @@ class UnitSearch {
     text.labels.insert(text.labels.end(), reading.labels.begin(), reading.labels.end());
   }
 
+  // Throws UsageError for a label that is none of the data's.
+  void check_label() const {
+    if (property_.kind() != UnitProperty::Kind::kLabel) return;
+    std::set<std::string> known;
+    for (const SearchedText& text : texts_)
+      for (const std::vector<std::string>& labels : text.labels) {
+        if (property_.among(labels)) return;
+        known.insert(labels.begin(), labels.end());
+      }
+    if (known.empty()) throw UsageError("--find label: the model's data have no labels");
+    std::vector<std::string> names;
+    for (const std::string& label : known) names.push_back(shown(label));
+    throw UsageError(fmt::format("--find: no text or unit that was looked at has the {}; there are {}",
+                                 shown(property_.name()), abridged(names, 20, ", ")));
+  }
+
   FoundUnits search(ThreadPool& pool) {
     if (texts_.empty()) fail("--find: the data have no units");
     if (units_.empty()) throw UsageError("--find: the network has no recurrent layer that reads the text");
+    check_label();
     find_known();
     FoundUnits out;
     out.property = property_.name();
@@ -110,7 +129,6 @@ class UnitSearch {
   }
 
   std::vector<float> labelled(const SearchedText& text) const {
-    if (text.labels.empty()) throw UsageError("--find label: the model's data have no labels");
     std::vector<float> out;
     for (std::size_t step = 0; step < text.places.size(); ++step)
       out.push_back(property_.among(text.labels[text.labels.size() == 1 ? 0 : step]) ? 1.0f : 0.0f);

@@ -1,8 +1,10 @@
 #include "tasks/probe.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
+#include "base/shown.h"
 #include "base/temporary_folder.h"
 #include "config/options.h"
 #include "nn/cell_trace.h"
@@ -54,6 +56,31 @@ void merge(const GradientTrace& from, GradientTrace& to) {
     to.layers[l].h.insert(to.layers[l].h.end(), from.layers[l].h.begin(), from.layers[l].h.end());
     to.layers[l].c.insert(to.layers[l].c.end(), from.layers[l].c.begin(), from.layers[l].c.end());
   }
+}
+
+// A configuration with another cell, and in what else it differs, in words.
+struct Beside {
+  Config config;
+  std::vector<std::string> differs;
+};
+
+Beside beside_with(Config config, const std::string& cell) {
+  Beside out;
+  ModelConfig& m = config.model;
+  m.cell = cell;
+  const bool lstm = cell == "lstm", rnn = cell == "rnn";
+  if (!lstm && std::exchange(m.layer_norm, false)) out.differs.emplace_back("no layer normalisation");
+  if (!lstm && std::exchange(m.projection, 0) > 0) out.differs.emplace_back("no projection");
+  if (!rnn && std::exchange(m.activation, "tanh") != "tanh") out.differs.emplace_back("activation tanh");
+  if (rnn) {
+    if (m.forget_bias.chrono) out.differs.emplace_back("no chrono initialisation");
+    m.forget_bias = {};
+    m.forget_range = ModelConfig().forget_range;
+  }
+  // Files of vectors are not named in a model.
+  config.text.pretrained.clear();
+  out.config = std::move(config);
+  return out;
 }
 
 }  // namespace
@@ -109,21 +136,17 @@ Findings gradient_flow(TextModel& model, std::unique_ptr<Dataset> data, std::int
   const Task& task = task_of(model);
   const auto records = data_for(model, std::move(data));
   std::vector<std::pair<std::string, GradientTrace>> networks;
+  std::vector<std::string> notes;
+  if (!beside.cells.empty()) notes.emplace_back("The networks beside the model begin with vectors drawn at random.");
   networks.emplace_back("model", gradients_over(model, *records, most, longest, pool));
   if (networks.front().second.layers.empty())
     throw UsageError("--gradient-flow: the network has no layers that are computed for all steps at once");
   for (const std::string& cell : beside.cells) {
-    Config config = model.config();
-    config.model.cell = cell;
-    // What only some cells have; pretrained vectors are no file of this folder.
-    if (cell != "lstm") config.model.layer_norm = false, config.model.projection = 0;
-    if (cell != "rnn")
-      config.model.activation = "tanh";
-    else
-      config.model.forget_bias = {}, config.model.forget_range = ModelConfig().forget_range;
-    config.text.pretrained.clear();
+    const Beside with = beside_with(model.config(), cell);
+    Config config = with.config;
     if (beside.epochs > 0) config.training.epochs = beside.epochs;
     const auto other = task.build(config, {}, *records, &model);
+    if (!with.differs.empty()) notes.push_back(cell + ": " + listed(with.differs, "and") + ".");
     networks.emplace_back(cell + " at initialisation", gradients_over(*other, *records, most, longest, pool));
     if (beside.epochs == 0) continue;
     log(fmt::format("training with {}", cell));
@@ -133,7 +156,9 @@ Findings gradient_flow(TextModel& model, std::unique_ptr<Dataset> data, std::int
     train_model(task, config, *records, *other, options, pool);
     networks.emplace_back(cell + " trained", gradients_over(*other, *records, most, longest, pool));
   }
-  return reach_findings(title, networks);
+  Findings out = reach_findings(title, networks);
+  out.notes.insert(out.notes.end(), notes.begin(), notes.end());
+  return out;
 }
 
 Findings context_use(const TextModel& model, const Dataset& data, std::int64_t most, std::int64_t longest,

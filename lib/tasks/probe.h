@@ -25,7 +25,7 @@ GradientTrace gradients_over(TextModel& model, const TaskData& data, std::int64_
                              ThreadPool& pool);
 
 /// Networks beside the model's: the same configuration with another cell, at initialisation and, if `epochs` is above
-/// 0, trained on the data for so long.
+/// 0, trained on the data for so long. What a cell cannot have is left out, and a note says so.
 struct BesideOptions {
   std::vector<std::string> cells;
   std::int64_t epochs = 0;

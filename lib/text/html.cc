@@ -38,7 +38,8 @@ void append_escaped(std::string& out, std::string_view valid) {
   }
 }
 
-std::size_t columns_of(char32_t c) { return c >= 0x1100 ? 2 : 1; }  // roughly the wide characters of East Asia
+// Roughly the wide characters of East Asia: initial consonants of Hangul, and what follows the radicals of Han.
+std::size_t columns_of(char32_t c) { return (c >= 0x1100 && c < 0x1160) || c >= 0x2E80 ? 2 : 1; }
 
 }  // namespace
 
@@ -69,8 +70,8 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
-std::string shortened_html(std::string_view text, std::size_t columns) {
-  if (columns_of(text) <= columns) return escape_html(text);
+std::string shortened(std::string_view text, std::size_t columns) {
+  if (columns_of(text) <= columns) return std::string(text);
   std::size_t end = 0, used = 1;
   while (end < text.size()) {
     std::size_t next = end + 1;
@@ -79,8 +80,10 @@ std::string shortened_html(std::string_view text, std::size_t columns) {
     if (used > columns) break;
     end = next;
   }
-  return escape_html(text.substr(0, end)) + "…";
+  return std::string(text.substr(0, end)) + "…";
 }
+
+std::string shortened_html(std::string_view text, std::size_t columns) { return escape_html(shortened(text, columns)); }
 
 std::string weight_table(const std::vector<std::string>& rows, const std::vector<std::string>& columns,
                          const std::vector<std::vector<float>>& weights) {

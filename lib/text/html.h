@@ -17,6 +17,9 @@ std::string escape_html(std::string_view text);
 /// Columns that a text takes in a terminal or table: 2 for a wide character; 1 for each byte that is not UTF-8.
 std::size_t columns_of(std::string_view text);
 
+/// A text of at most `columns` columns, with an ellipsis at the end if it was longer.
+std::string shortened(std::string_view text, std::size_t columns);
+
 /// As escape_html, shortened to `columns` columns, with an ellipsis at the end if it was longer.
 std::string shortened_html(std::string_view text, std::size_t columns);
 

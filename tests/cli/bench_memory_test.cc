@@ -86,6 +86,9 @@ TEST_CASE("bench memory: what it refuses, and bench without it") {
   check_memory_refused(f, {"--lengths", "30,x"}, "--lengths: expected whole numbers from 1 to 100000");
   check_memory_refused(f, {"--lengths", "30,"}, "--lengths: expected whole numbers");
   check_memory_refused(f, {"--lengths", "100001"}, "--lengths: expected whole numbers");
+  check_memory_refused(f, {"--lengths", "30,40,30"}, "--lengths: 30 is given twice");
+  check_memory_refused(f, {"--cell", "gru", "--cell", "gru"}, "--cell: gru is given twice");
+  check_memory_refused(f, {"--problem", "order", "--problem", "order"}, "--problem: order is given twice");
   check_memory_refused(f, {"--lengths", "9"}, "--lengths 9: the problem order has at least 10");
   check_memory_refused(f, {"--seeds", "0"}, "--seeds: expected a whole number from 1");
   check_memory_refused(f, {"--format", "tsv"}, "--format: expected text, json or html");
@@ -95,6 +98,10 @@ TEST_CASE("bench memory: what it refuses, and bench without it") {
   check_memory_refused(f, {"--forget-bias", "chrono", "--cell", "rnn"},
                        "--forget-bias chrono: the cell rnn has neither a forget nor an update gate");
   check_memory_refused(f, {"lstm"}, "lstm: one argument too many; usage: mnemo bench memory [OPTION]...");
+
+  // Before the work, of which there is a lot.
+  const Outcome unwritable = f.mnemo({"bench", "memory", "--steps", "1000000000", "-o", f.path("none/memory.html")});
+  check_fails(unwritable, 1, "none/memory.html");
 
   const Outcome layer = f.mnemo({"bench", "lstm", "--batch", "2", "--steps", "2", "--hidden", "3", "--repeat", "1"});
   CHECK(layer.code == 0);

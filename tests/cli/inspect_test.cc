@@ -77,7 +77,7 @@ TEST_CASE("inspect --gates gives a classifier's gates and states for every unit 
   CHECK(lines.size() == 1 + 2 * 7 * 6 * 4);
   CHECK(lines[1].starts_with("rnn\t0\tforward\ti\t0\t0\ta\t0."));
   const Outcome table = f.mnemo({"inspect", model, "--gates", "--text", "a fine soup again", "--unit", "2"});
-  CHECK(table.out.starts_with("rnn, layer 0, forward: i\nunit     a  fine  soup again\n   2  0."));
+  CHECK(table.out.starts_with("lstm, layer 0, forward: i\nunit     a  fine  soup again\n   2  0."));
   CHECK(f.mnemo({"inspect", model, "--gates", "--text", "fine", "-f", "tsv", "-o", f.path("gates.tsv")}).out.empty());
   CHECK(lines_of(f.bytes("gates.tsv")).size() == 1 + 2 * 7 * 6);
 }
@@ -205,8 +205,15 @@ TEST_CASE(
             std::count(text.begin(), text.begin() + 10000, ')') ==
         10000);
   CHECK(lines_of(in("tsv")).size() == 65);
-  CHECK(in("text").starts_with(text.substr(0, 29)));
-  CHECK(in("svg").starts_with("<svg"));
+  // Without colours the text would say nothing.
+  CHECK(in("text").starts_with("Units that follow being inside brackets best\nlayer "));
+  CHECK(in("text").find(text.substr(0, 29)) == std::string::npos);
+  CHECK(in("text").find("lstm, layer 0, forward") != std::string::npos);
+  const std::string drawing = in("svg");
+  CHECK(drawing.starts_with("<svg"));
+  CHECK_THAT(drawing, contains_text("lstm, layer 0, forward</text>"));
+  CHECK_THAT(drawing, contains_text(">0.001</text>"));
+  CHECK_THAT(drawing, contains_text("permutation test"));
   CHECK(in("html").find("rgba(214,69,61") != std::string::npos);
   // The text is as random at any place of a line, so that no state need follow the position.
   find[4] = "position";
@@ -269,7 +276,7 @@ TEST_CASE("inspect --find label names states that follow a text's label, and non
   const auto refused = [&](const std::string& property, int code, const std::string& message) {
     check_fails(f.mnemo({"inspect", model, f.path("train.tsv"), "--find", property}), code, message);
   };
-  refused("label:neutral", 1, "0 of 140 units have the property (label neutral)");
+  refused("label:neutral", 2, "has the label neutral; there are neg, pos");
   refused("quotes", 1, "expected some with it and some without");
   refused("label:", 2, "expected brackets, quotes, position, label:X or regex:R");
   refused("regex:(", 2, "regex:(: missing closing parenthesis");
@@ -296,10 +303,76 @@ TEST_CASE("inspect refuses combinations that make no sense, and data of another 
   refused({data, "--context", "--longest", "1"}, 2, "--longest");
   refused({"-f", "svg"}, 2, "--format svg");
   refused({"-o", f.path("x")}, 2, "--output");
+  refused({"--verify", "-f", "json"}, 2, "--verify: not together with --format");
+  refused({"--places", "3"}, 2, "--places: only with DATA");
+  refused({"--longest", "3"}, 2, "--longest: only with DATA");
+  refused({"--gates", "--text", "fine", "--format-in", "tsv"}, 2, "--format-in: only with DATA");
+  refused({data, "--find", ""}, 2, "--find: is empty, expected brackets");
+  refused({data, "--gradient-flow", "--beside", ""}, 2, "--beside: is empty, expected names of cells");
+  refused({"--gates", "--text", ""}, 2, "--text: is empty, expected a text");
+  refused({"--attribution", "gradient", "--text", "fine", "--label", ""}, 2, "--label: is empty");
+  refused({data, "--context", "-o", ""}, 2, "--output: is empty, expected a file");
+  refused({"--gates", "--text", "fine", "--unit", "1", "--unit", "1"}, 2, "--unit 1: is given twice");
+  refused({data, "--gradient-flow", "--beside", "rnn,gru,rnn"}, 2, "rnn is there twice");
+  // Before the data are read.
+  refused({f.path("none.tsv"), "--gradient-flow", "--beside", "grub"}, 2, "--beside grub");
+  refused({f.path("none.tsv"), "--context", "-o", f.path("none/x.svg")}, 1, "none/x.svg");
+  refused({data, "--gradient-flow", "--places", "4"}, 1, "4 sequences of two or more steps");
   refused({f.path("none.tsv"), "--saturation"}, 1, "none.tsv");
   write_text(f.path("strange.tsv"), "neverseen\ta fine soup\n");
   refused({f.path("strange.tsv"), "--saturation"}, 1, "labels that the model does not know: 1");
   refused({f.path("strange.tsv"), "--context"}, 1, "labels that the model does not know: 1");
+}
+
+TEST_CASE("inspect --context leaves out texts without units") {
+  const Fixture& f = trained();
+  const std::string model = f.path("run/model.safetensors");
+  write_text(f.path("some.tsv"), "pos\ta fine soup\nneg\t\npos\t \n");
+  const Outcome some = f.mnemo({"inspect", model, f.path("some.tsv"), "--context", "-f", "json"});
+  REQUIRE(some.code == 0);
+  CHECK(InspectJson::parse(some.out)["places"] == 1);
+  write_text(f.path("none.txt"), "neg\t\n");
+  check_fails(f.mnemo({"inspect", model, f.path("none.txt"), "--context", "--format-in", "tsv"}), 1,
+              "--context: the data have no units");
+}
+
+TEST_CASE("inspect --saturation of a plain RNN says that it has no gates") {
+  const Fixture& f = trained();
+  REQUIRE(f.train("plain", {"--set", "model.cell=rnn", "--set", "training.epochs=1", "--overwrite"}).code == 0);
+  const Outcome o = f.mnemo({"inspect", f.path("plain/model.safetensors"), f.path("train.tsv"), "--saturation"});
+  CHECK(o.out.empty());
+  check_fails(o, 2, "--saturation: the model's cell has no gates");
+}
+
+TEST_CASE("inspect --gradient-flow says what networks with other cells are without") {
+  const Fixture& f = trained();
+  for (const auto& [setting, without] :
+       {std::pair{"model.layer_norm=true", "layer normalisation"}, {"model.projection=3", "projection"}}) {
+    REQUIRE(f.train("more", {"--set", setting, "--set", "training.epochs=1", "--overwrite"}).code == 0);
+    const Outcome o = f.mnemo(
+        {"inspect", f.path("more/model.safetensors"), f.path("train.tsv"), "--gradient-flow", "--beside", "gru,lstm"});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK_THAT(o.out, contains_text(std::string("\ngru: no ") + without + ".\n"));
+    CHECK(o.out.find("\nlstm: ") == std::string::npos);
+    CHECK_THAT(o.out, contains_text("begin with vectors drawn at random"));
+  }
+}
+
+TEST_CASE("inspect --attribution shows words with the blanks of the text, and a gap only where there is one") {
+  const Fixture& f = trained();
+  const auto found = [&](const std::string& method, const std::string& format) {
+    const Outcome o = f.mnemo(
+        {"inspect", f.path("run/model.safetensors"), "--attribution", method, "--text", "so it is", "-f", format});
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const std::string page = found("integrated", "html");
+  for (const char* words : {">so</span> <span", ">it</span> <span", ">is</span></p>"})
+    CHECK_THAT(page, contains_text(words));
+  CHECK_THAT(found("integrated", "text"), contains_text(": gap "));
+  CHECK(found("occlusion", "text").find("gap") == std::string::npos);
+  CHECK(InspectJson::parse(found("gradient", "json"))["gap"].is_null());
 }
 
 TEST_CASE("inspect --attribution weighs the units of a text, and integrated gradients add up to the difference") {

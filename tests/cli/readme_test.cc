@@ -46,6 +46,7 @@ class Folder {
  public:
   std::string path(const std::string& name) const { return f_.path(name); }
   void write(const std::string& name, const std::string& text) const { write_text(path(name), text); }
+  std::string read(const std::string& name) const { return f_.bytes(name); }
 
   // Through the shell, in the folder. Exit code 3: a --min that tiny data do not reach.
   void run(const std::string& command) const {
@@ -81,6 +82,7 @@ TEST_CASE("the README's commands for your own texts do what they say") {
   const Folder folder;
   folder.write("my.json", first_configuration(text));
   folder.write("test.tsv", "pos\ta fine song\nneg\tthis dull room again\npos\ta warm walk\nneg\tan awful film\n");
+  folder.write("dev.tsv", folder.read("dev.tsv") + folder.read("test.tsv"));
   folder.write("reviews.txt", "a fine film\nthis dull room\n");
   folder.write("reviews.csv",
                "label,text\n\"pos\",\"a fine, warm film\"\nneg,dull\n" + std::string("pos,fine\nneg,bad\n"));

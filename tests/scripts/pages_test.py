@@ -16,6 +16,9 @@ MNEMO = sys.argv.pop(1)
 LINE = "a (bc d) <e> & f"
 CONFIG = ('{"task": "generate", "data": {"train": "text.txt"}, "text": {"unit": "char"}, "model": {"hidden": 16},'
           ' "training": {"epochs": 1}, "output": {"dir": "run"}}')
+TRANSLATOR = ('{"task": "translate", "data": {"train": {"source": "text.txt", "target": "text.txt"}},'
+              ' "text": {"unit": "word"}, "model": {"hidden": 8, "embedding": 8}, "training": {"epochs": 1},'
+              ' "output": {"dir": "translator"}}')
 
 
 def browser():
@@ -49,6 +52,15 @@ class Pages(unittest.TestCase):
         cls.run_mnemo("inspect", model, "text.txt", "--saturation", "-f", "html", "-o", "saturation.html")
         cls.run_mnemo("inspect", model, "text.txt", "--gradient-flow", "-f", "html", "-o", "flow.html")
         cls.run_mnemo("inspect", model, "text.txt", "--context", "--longest", "16", "-f", "html", "-o", "context.html")
+        cls.run_mnemo("inspect", model, "text.txt", "--find", "brackets", "-f", "html", "-o", "find.html")
+        cls.run_mnemo("inspect", model, "--attribution", "integrated", "--text", LINE, "-f", "html",
+                      "-o", "weights.html")
+        (cls.path / "translator.json").write_text(TRANSLATOR, encoding="utf-8")
+        cls.run_mnemo("train", "translator.json")
+        cls.run_mnemo("inspect", "translator/model.safetensors", "--attention", "--text", LINE, "-f", "html",
+                      "-o", "attention.html")
+        cls.run_mnemo("bench", "memory", "--lengths", "10", "--steps", "20", "--seeds", "7", "-f", "html",
+                      "-o", "memory.html")
 
     @classmethod
     def tearDownClass(cls):
@@ -61,7 +73,7 @@ class Pages(unittest.TestCase):
 
     def pages(self):
         found = sorted(self.path.glob("*.html"))
-        self.assertEqual(len(found), 4)
+        self.assertEqual(len(found), 8)
         return found
 
     def test_pages_ask_for_nothing_and_run_only_the_script_that_is_named(self):
@@ -111,6 +123,13 @@ class Pages(unittest.TestCase):
         self.assertNotEqual(before, after)
         units[3].click()
         self.assertIn("3: ", driver.find_element(By.ID, "place").text)
+        # The arrow keys go on from there; one unit at a time can be reached by the tab key.
+        for key, place in ((Keys.ARROW_RIGHT, 4), (Keys.HOME, 0), (Keys.ARROW_LEFT, 0), (Keys.END, len(LINE)),
+                           (Keys.HOME, 0), (Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_RIGHT, 3)):
+            driver.switch_to.active_element.send_keys(key)
+            self.assertTrue(driver.find_element(By.ID, "place").text.startswith(f"{place}:"))
+            self.assertEqual(driver.switch_to.active_element.get_attribute("data-place"), str(place))
+            self.assertEqual(len(driver.find_elements(By.CSS_SELECTOR, "#text > span[tabindex='0']")), 1)
         shown = driver.find_element(By.ID, "values").text
         # What the page shows is what the program prints.
         rows = subprocess.run(

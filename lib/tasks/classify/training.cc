@@ -197,14 +197,17 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
   const auto gold = known_labels(texts, model.labels()).gold;
   Corpus corpus;
   EncodedText encoded;
-  const std::vector<std::int64_t> chosen = evenly_spread(request.most, texts.size());
-  for (const std::int64_t place : chosen) {
+  std::vector<std::int64_t> chosen;
+  for (const std::int64_t place : evenly_spread(request.most, texts.size())) {
     std::string_view text = texts.entries[place].text;
     model.encode(text, encoded);
+    if (encoded.tokens.empty()) continue;
+    chosen.push_back(place);
     if (const auto units = static_cast<std::int64_t>(encoded.tokens.size()); units > request.units)
       model.encode(text.substr(encoded.tokens.begin(static_cast<std::size_t>(units - request.units))), encoded);
     corpus.add(encoded);
   }
+  if (chosen.empty()) fail("--context: the data have no units");
   Workspace workspace(pool);
   const std::vector<float> p = model.probabilities(model.logits(corpus, workspace), true);
   const std::size_t labels = model.labels().size();

@@ -23,6 +23,7 @@ std::unique_ptr<ModelTraining> classification_training(const Config& config, con
 Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts);
 
 /// Task::losses_with_context: -log of the calibrated probability of each text's labels; of several the mean.
+/// Texts without units are left out. Throws Error if there are no others.
 std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
                                           const ContextRequest& request, ThreadPool& pool);
 
