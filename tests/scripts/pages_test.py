@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """The pages that mnemo writes: one file without requests, the script named by its hash, and, where chromium, its driver
-and selenium are installed, at work in a real browser. Usage: pages_test.py MNEMO"""
+and selenium are installed, at work in a real browser. Usage: pages_test.py MNEMO [TEST]; exits with 77 if a test was
+skipped."""
 
 import base64
 import hashlib
+import importlib.util
+import os
 import pathlib
 import re
 import shutil
@@ -11,6 +14,12 @@ import subprocess
 import sys
 import tempfile
 import unittest
+
+# Distributions install selenium for their own Python.
+SYSTEM = "/usr/bin/python3"
+if not importlib.util.find_spec("selenium") and os.path.exists(SYSTEM) and not os.environ.get("MNEMO_PAGES_PYTHON"):
+    os.environ["MNEMO_PAGES_PYTHON"] = SYSTEM
+    os.execv(SYSTEM, [SYSTEM, *sys.argv])
 
 MNEMO = sys.argv.pop(1)
 LINE = "a (bc d) <e> & f"
@@ -143,4 +152,5 @@ class Pages(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    result = unittest.main(exit=False, verbosity=2).result
+    sys.exit(1 if not result.wasSuccessful() else 77 if result.skipped else 0)
