@@ -10,6 +10,7 @@ namespace mnemo {
 
 void add_init(Command& program);
 void add_train(Command& program);
+void add_tune(Command& program);
 void add_evaluate(Command& program);
 void add_classify(Command& program);
 void add_tag(Command& program);
@@ -23,9 +24,9 @@ void add_bench(Command& program);
 void add_bench_memory(Command& bench);  // below bench, which adds it
 void add_completion(Command& program);
 void add_help(Command& program);
-inline constexpr std::array kCommands{add_init,     add_train,     add_evaluate,   add_classify, add_tag,
-                                      add_generate, add_translate, add_score,      add_quantize, add_inspect,
-                                      add_config,   add_bench,     add_completion, add_help};
+inline constexpr std::array kCommands{add_init,    add_train,    add_tune,      add_evaluate,   add_classify,
+                                      add_tag,     add_generate, add_translate, add_score,      add_quantize,
+                                      add_inspect, add_config,   add_bench,     add_completion, add_help};
 
 /// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);

@@ -28,6 +28,7 @@ enum class Purpose : std::uint32_t {
   kChrono = 13,
   kAttribution = 14,
   kPermutation = 15,
+  kSearch = 16,
 };
 
 /// The Philox 4x32-10 block function.

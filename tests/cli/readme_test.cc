@@ -67,7 +67,8 @@ class Folder {
       if (command.find("tail -f") != std::string::npos) continue;
       if (const std::size_t model = command.find(" MODEL"); model != std::string::npos)
         command.replace(model, 6, " run/model.safetensors");
-      run(command);
+      // A search takes the time that it is given.
+      run(command.starts_with("mnemo tune ") ? command + " --trials 4" : command);
     }
   }
 

@@ -1,0 +1,419 @@
+#include "tasks/tune.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <numeric>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/shown.h"
+#include "config/options.h"
+#include "tasks/task.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+using TuneClock = std::chrono::steady_clock;
+
+// Of the trials that reached a rung one in so many goes on, and so many times as many steps has the next rung.
+constexpr std::size_t kHalving = 3;
+// Trials that fail one after the other before the search gives up.
+constexpr int kMostFailures = 20;
+// The value that the search pauses a trial with: no signal's number.
+constexpr int kPause = -1;
+
+bool better(const std::string& metric, double a, double b) { return higher_is_better(metric) ? a > b : a < b; }
+
+Json to_json(const Trial& t) {
+  return {{"set", t.sets},        {"rungs", t.rungs},    {"target", t.target},     {"best", t.best},
+          {"step", t.step},       {"of", t.steps},       {"measured", t.measured}, {"done", t.done},
+          {"seconds", t.seconds}, {"failure", t.failure}};
+}
+
+Trial trial_from(const Json& json) {
+  Trial out;
+  json.at("set").get_to(out.sets);
+  json.at("rungs").get_to(out.rungs);
+  json.at("target").get_to(out.target);
+  json.at("best").get_to(out.best);
+  json.at("step").get_to(out.step);
+  json.at("of").get_to(out.steps);
+  json.at("measured").get_to(out.measured);
+  json.at("done").get_to(out.done);
+  json.at("seconds").get_to(out.seconds);
+  json.at("failure").get_to(out.failure);
+  return out;
+}
+
+// The configuration as a file elsewhere can hold it: with the place of its data.
+Json portable(Config config, const std::string& config_path) {
+  const std::filesystem::path folder(config.data.dir.empty() ? std::filesystem::path(config_path).parent_path().string()
+                                                             : config.data.dir);
+  config.data.dir = std::filesystem::absolute(folder.empty() ? "." : folder).lexically_normal().string();
+  return config_to_json(config);
+}
+
+std::string shown_sets(const Trial& trial) {
+  return trial.sets.empty() ? "the given configuration" : fmt::format("{}", fmt::join(trial.sets, " "));
+}
+
+// The keys of which trials have values, as the first of these has them.
+std::vector<std::string> searched_keys(const std::vector<Trial>& trials) {
+  std::vector<std::string> out;
+  for (const Trial& trial : trials) {
+    for (const std::string& set : trial.sets) out.push_back(set.substr(0, set.find('=')));
+    if (!out.empty()) break;
+  }
+  return out;
+}
+
+// The trial's value of a key; "-" for the given configuration, which keeps its own.
+std::string value_in(const Trial& trial, const std::string& key) {
+  for (const std::string& set : trial.sets)
+    if (set.starts_with(key + "=")) return set.substr(key.size() + 1);
+  return "-";
+}
+
+std::string share_text(const Trial& t) {
+  const auto steps = static_cast<double>(std::max<std::int64_t>(1, t.steps));
+  return fmt::format("{:.0f}%", 100.0 * static_cast<double>(t.step) / steps);
+}
+
+class Tuner {
+ public:
+  Tuner(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool)
+      : request_(request), space_(space), pool_(pool), given_(request.configure({})), task_(task_named(given_.task)) {
+    settle_by_size(given_, data_of(given_, request.read.log));
+    if (data_->dev->size() == 0) throw UsageError("tune chooses on dev: set data.dev, or data.dev_fraction above 0");
+    out_.dev_records = data_->dev->size();
+    // The first rung has at least one epoch.
+    for (auto epochs = static_cast<std::size_t>(given_.training.epochs); epochs >= kHalving && rungs_ < kMostRungs;
+         epochs /= kHalving)
+      ++rungs_;
+    if (request.resume) load();
+  }
+
+  TuneOutcome run() {
+    began_ = TuneClock::now();
+    int failures = 0;
+    while (!over()) {
+      const std::size_t chosen = choose();
+      if (request_.trials > 0 && std::ssize(out_.trials) > request_.trials) {
+        out_.trials.pop_back();
+        break;
+      }
+      advance(chosen);
+      save();
+      const Trial& trial = out_.trials[chosen];
+      failures = trial.failure.empty() ? 0 : failures + 1;
+      if (chosen == 0 && failures > 0) fail("the given configuration: {}", trial.failure);
+      if (failures == kMostFailures)
+        fail("{} trials failed one after the other; the last one: {}", failures, trial.failure);
+      remove_hopeless();
+    }
+    out_.signal = stopped();
+    out_.seconds = spent();
+    const auto order = out_.ranked();
+    save();
+    if (order.empty() && out_.signal == 0) fail("the time was over before the first evaluation on dev");
+    if (!order.empty()) {
+      const Config best = request_.configure(out_.trials[order.front()].sets);
+      write_file(best_path(request_.folder), portable(best, request_.read.config_path).dump(2) + "\n");
+    }
+    return out_;
+  }
+
+ private:
+  static constexpr std::size_t kMostRungs = 4;
+
+  // The data as a configuration has them: read again only where another one was read last.
+  const TaskData& data_of(const Config& config, const Log& log) {
+    const Json json = config_to_json(config);
+    std::string read = json.at("data").dump() + json.at("text").dump();
+    if (!data_ || read != read_)
+      data_ = task_.read(config, {request_.read.config_path, request_.read.invalid_utf8, log}, nullptr);
+    read_ = std::move(read);
+    return *data_;
+  }
+
+  int stopped() const { return request_.signal ? request_.signal->load() : 0; }
+  double spent() const { return before_ + std::chrono::duration<double>(TuneClock::now() - began_).count(); }
+  double left() const { return request_.seconds - spent(); }
+  bool over() const { return stopped() != 0 || left() <= 0; }
+
+  // The first step of a rung.
+  std::int64_t goal(const Trial& trial, std::size_t rung) const {
+    const double share = std::pow(static_cast<double>(kHalving), -static_cast<double>(rungs_ - 1 - rung));
+    return static_cast<std::int64_t>(std::ceil(static_cast<double>(trial.steps) * share));
+  }
+
+  bool can_go_on(const Trial& t) const { return t.failure.empty() && !t.done; }
+
+  // The trial to go on with, whose target is set; a new one if none is due.
+  std::size_t choose() {
+    if (out_.trials.empty()) return begin({}, rungs_ - 1);
+    // One that a signal or the end of the time interrupted.
+    for (std::size_t i = 0; i < out_.trials.size(); ++i)
+      if (can_go_on(out_.trials[i]) && out_.trials[i].rungs.size() <= out_.trials[i].target) return i;
+    if (const auto last = worth_finishing()) {
+      out_.trials[*last].target = rungs_ - 1;
+      return *last;
+    }
+    for (std::size_t rung = rungs_ - 1; rung-- > 0;)
+      if (const auto due = promotable(rung)) {
+        out_.trials[*due].target = rung + 1;
+        return *due;
+      }
+    RandomStream random(request_.seed, Purpose::kSearch, out_.trials.size());
+    return begin(space_.draw(random), 0);
+  }
+
+  std::size_t begin(std::vector<std::string> sets, std::size_t target) {
+    Trial& trial = out_.trials.emplace_back();
+    trial.sets = std::move(sets);
+    trial.target = target;
+    return out_.trials.size() - 1;
+  }
+
+  // Those that reached a rung, the best first.
+  std::vector<std::size_t> at_rung(std::size_t rung) const {
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < out_.trials.size(); ++i)
+      if (out_.trials[i].rungs.size() > rung) out.push_back(i);
+    std::ranges::stable_sort(out, [&](std::size_t a, std::size_t b) {
+      return better(out_.metric, out_.trials[a].rungs[rung], out_.trials[b].rungs[rung]);
+    });
+    return out;
+  }
+
+  std::optional<std::size_t> promotable(std::size_t rung) const {
+    const auto reached = at_rung(rung);
+    for (std::size_t k = 0; k < reached.size() / kHalving; ++k) {
+      const Trial& t = out_.trials[reached[k]];
+      if (can_go_on(t) && t.rungs.size() == rung + 1) return reached[k];
+    }
+    return std::nullopt;
+  }
+
+  // The best of the unfinished trials that got furthest, if it beats the given configuration there and must go on now
+  // to be finished in time.
+  std::optional<std::size_t> worth_finishing() const {
+    double first = 0;  // seconds to a first rung, of the slowest trial
+    for (const Trial& t : out_.trials)
+      if (t.step > 0)
+        first = std::max(first, t.seconds / static_cast<double>(t.step) * static_cast<double>(goal(t, 0)));
+    for (std::size_t rung = rungs_ - 1; rung-- > 0;)
+      for (const std::size_t i : at_rung(rung)) {
+        const Trial& t = out_.trials[i];
+        if (i == 0) break;  // the others are worse
+        if (!can_go_on(t) || t.rungs.size() != rung + 1) continue;
+        const double needed = t.seconds / static_cast<double>(t.step) * static_cast<double>(t.steps - t.step);
+        if (needed <= left() && left() <= 1.5 * needed + first) return i;
+        break;
+      }
+    return std::nullopt;
+  }
+
+  void advance(std::size_t number) {
+    Trial& trial = out_.trials[number];
+    const std::string folder = trial_folder(request_.folder, number);
+    const auto start = TuneClock::now();
+    pause_ = 0;
+    try {
+      Config config = request_.configure(trial.sets);
+      const Log log = number == 0 && trial.step == 0 ? request_.read.log : [](const std::string&) {};
+      const TaskData& data = data_of(config, log);
+      settle_by_size(config, data);
+      make_folders(folder);
+      const FolderLock lock(folder);
+      const auto model =
+          build_model(task_, config, {request_.read.config_path, request_.read.invalid_utf8, log}, data, nullptr);
+      TrainerOptions options;
+      options.folder = folder;
+      options.resume = file_exists(resume_path(folder));
+      options.log = log;
+      options.signal = &pause_;
+      options.progress = [&](const Progress& p) { watch(number, p); };
+      const TrainingOutcome outcome = train_model(task_, config, data, *model, options, pool_);
+      trial.step = outcome.step;
+      out_.metric = outcome.metric;
+      trial.done = outcome.end != TrainingOutcome::End::kSignal;
+      if (outcome.best.contains(outcome.metric)) {
+        trial.best = outcome.best.at(outcome.metric);
+        trial.measured = true;
+      }
+      if (trial.done && trial.measured) trial.rungs.resize(rungs_, trial.best);
+    } catch (const Error& error) {
+      trial.failure = error.what();
+    }
+    trial.seconds += std::chrono::duration<double>(TuneClock::now() - start).count();
+    // The others need time, too.
+    if (number == 0 && !trial.done && !over()) trial.target = std::max<std::size_t>(1, trial.rungs.size()) - 1;
+    report(number);
+  }
+
+  void watch(std::size_t number, const Progress& p) {
+    Trial& trial = out_.trials[number];
+    trial.steps = p.steps;
+    request_.progress(p);
+    while (p.evaluated && trial.rungs.size() < rungs_ && p.step >= goal(trial, trial.rungs.size())) {
+      trial.rungs.push_back(p.best);
+      out_.metric = p.metric;
+    }
+    const bool there = trial.rungs.size() > trial.target && p.step < p.steps;
+    const bool half = number == 0 && spent() > request_.seconds / 2 && !trial.rungs.empty();
+    if (there || half || over()) pause_ = kPause;
+  }
+
+  void report(std::size_t number) const {
+    const Trial& t = out_.trials[number];
+    request_.log(t.failure.empty() ? fmt::format("trial {}: {} {:.4f} after {} of its steps, {:.0f} s; {}", number,
+                                                 out_.metric, t.best, share_text(t), t.seconds, shown_sets(t))
+                                   : fmt::format("trial {}: failed: {}; {}", number, t.failure, shown_sets(t)));
+  }
+
+  // Frees the disk of trials that are far from going on. Should one be due after all, it begins anew, with the same
+  // bits.
+  void remove_hopeless() const {
+    constexpr std::size_t kKept = 3;
+    const auto order = out_.ranked();
+    for (std::size_t rung = 0; rung + 1 < rungs_; ++rung) {
+      const auto reached = at_rung(rung);
+      for (std::size_t k = reached.size() / kHalving + kKept; k < reached.size(); ++k) {
+        const std::size_t i = reached[k];
+        const bool leads = std::ranges::count(order.begin(), order.begin() + std::min(kKept, order.size()), i) > 0;
+        if (out_.trials[i].rungs.size() != rung + 1 || i == 0 || leads) continue;
+        std::error_code none;
+        std::filesystem::remove_all(trial_folder(request_.folder, i), none);
+      }
+    }
+  }
+
+  void save() const {
+    Json trials = Json::array();
+    for (const Trial& t : out_.trials) trials.push_back(to_json(t));
+    const Json json{{"format", "mnemo-tune"}, {"search", request_.identity}, {"seed", request_.seed},
+                    {"metric", out_.metric},  {"seconds", spent()},          {"trials", std::move(trials)}};
+    write_file(tune_path(request_.folder), json.dump(1) + "\n");
+  }
+
+  void load() {
+    const std::string path = tune_path(request_.folder);
+    const std::string text = read_file(path);
+    try {
+      const Json json = parse_json(text);
+      if (json.at("search") != request_.identity || json.at("seed") != request_.seed)
+        throw UsageError(
+            fmt::format("{}: the search there has another configuration, other keys or another seed", path));
+      json.at("metric").get_to(out_.metric);
+      json.at("seconds").get_to(before_);
+      for (const Json& one : json.at("trials")) out_.trials.push_back(trial_from(one));
+    } catch (const JsonError& error) {
+      fail("{}: not the state of a search: {}", path, error.what());
+    } catch (const Json::exception& error) {
+      fail("{}: not the state of a search: {}", path, json_reason(error));
+    }
+  }
+
+  const TuneRequest& request_;
+  const SearchSpace& space_;
+  ThreadPool& pool_;
+  Config given_;
+  const Task& task_;
+  std::unique_ptr<TaskData> data_;
+  std::string read_;  // the configuration of data_
+  std::size_t rungs_ = 1;
+  TuneOutcome out_;
+  double before_ = 0;
+  TuneClock::time_point began_;
+  std::atomic<int> pause_{0};
+};
+
+// Where the metric is a share of dev's records, or nearly: whether the order of the first few is more than chance.
+std::optional<std::string> chance_warning(const TuneOutcome& outcome, const std::vector<std::size_t>& order) {
+  constexpr std::size_t kCompared = 5;
+  if (order.size() < 2 || !higher_is_better(outcome.metric)) return std::nullopt;
+  const std::size_t last = std::min(kCompared, order.size()) - 1;
+  const double first = outcome.trials[order[0]].best, other = outcome.trials[order[last]].best;
+  if (first <= 0 || first > 1) return std::nullopt;
+  const double error = std::sqrt(first * (1 - first) / static_cast<double>(outcome.dev_records));
+  if (first - other >= error) return std::nullopt;
+  return fmt::format(
+      "dev is too small to tell the first from the {}: they are {:.4f} apart, and one standard error of "
+      "{} on {} records is {:.4f}.",
+      last == 4 ? "fifth" : "last", first - other, outcome.metric, outcome.dev_records, error);
+}
+
+}  // namespace
+
+std::string tune_path(const std::string& folder) { return folder + "/tune.json"; }
+std::string best_path(const std::string& folder) { return folder + "/best.json"; }
+std::string trial_folder(const std::string& folder, std::size_t trial) {
+  return fmt::format("{}/trial-{}", folder, trial);
+}
+
+std::vector<std::size_t> TuneOutcome::ranked() const {
+  std::vector<std::size_t> out;
+  for (std::size_t i = 0; i < trials.size(); ++i)
+    if (trials[i].measured && trials[i].failure.empty()) out.push_back(i);
+  std::ranges::stable_sort(
+      out, [&](std::size_t a, std::size_t b) { return better(metric, trials[a].best, trials[b].best); });
+  return out;
+}
+
+TuneOutcome tune(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool) {
+  return Tuner(request, space, pool).run();
+}
+
+Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
+  Findings out;
+  out.title = title;
+  const auto order = outcome.ranked();
+  Findings::Table table{"Trials, the best first", {"trial", outcome.metric, "trained", "seconds"}, {}};
+  const std::vector<std::string> keys = searched_keys(outcome.trials);
+  for (const std::string& key : keys) table.columns.push_back(key.substr(key.rfind('.') + 1));
+  out.data = {"", {"trial", outcome.metric, "steps", "of", "seconds", "values", "failure"}, {}};
+  Json list = Json::array();
+  for (const std::size_t i : order) {
+    const Trial& t = outcome.trials[i];
+    auto& row = table.rows.emplace_back();
+    row = {fmt::to_string(i), fmt::format("{:.4f}", t.best), t.done ? "whole" : share_text(t),
+           fmt::format("{:.0f}", t.seconds)};
+    for (const std::string& key : keys) row.push_back(value_in(t, key));
+  }
+  std::size_t failed = 0;
+  for (std::size_t i = 0; i < outcome.trials.size(); ++i) {
+    const Trial& t = outcome.trials[i];
+    out.data.rows.push_back({fmt::to_string(i), t.measured ? fmt::format("{:.6f}", t.best) : "", fmt::to_string(t.step),
+                             fmt::to_string(t.steps), fmt::format("{:.1f}", t.seconds), shown_sets(t), t.failure});
+    failed += t.failure.empty() ? 0 : 1;
+    list.push_back(to_json(t));
+  }
+  out.tables.push_back(std::move(table));
+  if (failed > 0)
+    out.notes.push_back(fmt::format("{} of {} trials could not be trained.", failed, outcome.trials.size()));
+  if (!order.empty() && order.front() == 0) out.notes.push_back("No trial was better than the given configuration.");
+  if (const auto warning = chance_warning(outcome, order)) out.notes.push_back(*warning);
+  if (!order.empty())
+    out.notes.push_back(
+        fmt::format("The best of {} was chosen by its value on dev, which for that reason is too good; "
+                    "measure it on test.",
+                    counted(static_cast<std::int64_t>(order.size()), "trial")));
+  out.json = {{"metric", outcome.metric},
+              {"dev_records", outcome.dev_records},
+              {"seconds", outcome.seconds},
+              {"best", order.empty() ? Json() : Json(order.front())},
+              {"trials", std::move(list)}};
+  return out;
+}
+
+}  // namespace mnemo

@@ -1,0 +1,116 @@
+// tune: the search, its table, going on with it, and what it refuses.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/cli/fixture.h"
+
+namespace {
+
+using TuneJson = nlohmann::json;
+
+// Time enough for any machine: the number of trials ends the search.
+Outcome tuned(const Fixture& f, const std::string& folder, int trials, const std::vector<std::string>& more = {}) {
+  std::vector<std::string> all{"tune",     f.path("c.json"),         "--minutes", "100",
+                               "--trials", std::to_string(trials),   "-o",        f.path(folder),
+                               "--keys",   "training.learning_rate", "--keys",    "model.hidden=4|6",
+                               "--set",    "training.epochs=9",      "-f",        "json"};
+  all.insert(all.end(), more.begin(), more.end());
+  return f.mnemo(all);
+}
+
+// The message of a search that is refused with this exit code.
+std::string refusal(const Outcome& o, int code) {
+  INFO(o.err);
+  CHECK(o.code == code);
+  CHECK(o.out.empty());
+  return o.err;
+}
+
+}  // namespace
+
+TEST_CASE("tune trains the given configuration and drawn ones, and writes the best and a table of all") {
+  const Fixture f;
+  const Outcome o = tuned(f, "tuned", 8);
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const TuneJson found = TuneJson::parse(o.out);
+  const TuneJson& trials = found["trials"];
+  REQUIRE(trials.size() == 8);
+  CHECK(trials[0]["set"].empty());
+  CHECK(trials[0]["done"] == true);
+  CHECK(trials[1]["set"].size() == 2);
+  for (const auto& trial : trials) CHECK(trial["failure"] == "");
+  const std::size_t best = found["best"].get<std::size_t>();
+  for (const auto& trial : trials)
+    if (trial["measured"] == true) CHECK(trial["best"].get<double>() <= trials[best]["best"].get<double>());
+  // Of three at a rung one goes on.
+  for (std::size_t rung = 0; rung < 3; ++rung) {
+    std::size_t reached = 0;
+    for (const auto& trial : trials) reached += trial["rungs"].size() > rung ? 1 : 0;
+    CHECK(reached == std::vector<std::size_t>{8, 2, 1}[rung]);
+  }
+  CHECK(std::filesystem::exists(f.path("tuned/trial-" + std::to_string(best) + "/model.safetensors")));
+  const Outcome again = f.mnemo({"train", f.path("tuned/best.json"), "-o", f.path("again")});
+  INFO(again.err);
+  CHECK(again.code == 0);
+  // A shorter search is the beginning of a longer one.
+  const Outcome longer = tuned(f, "longer", 10);
+  REQUIRE(longer.code == 0);
+  const TuneJson more = TuneJson::parse(longer.out);
+  REQUIRE(more["trials"].size() == 10);
+  for (std::size_t i = 0; i < trials.size(); ++i) {
+    CHECK(more["trials"][i]["set"] == trials[i]["set"]);
+    CHECK(more["trials"][i]["rungs"][0] == trials[i]["rungs"][0]);
+  }
+}
+
+TEST_CASE("tune goes on with a search, and only with the same one") {
+  const Fixture f;
+  REQUIRE(tuned(f, "tuned", 3).code == 0);
+  CHECK_THAT(refusal(tuned(f, "tuned", 3), 2), contains_text("holds a search already"));
+  const TuneJson before = TuneJson::parse(f.bytes("tuned/tune.json"));
+  const Outcome o = tuned(f, "tuned", 6, {"--resume"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const TuneJson after = TuneJson::parse(f.bytes("tuned/tune.json"));
+  CHECK(after["trials"].size() == 6);
+  // As if it had been one search.
+  REQUIRE(tuned(f, "whole", 6).code == 0);
+  const TuneJson whole = TuneJson::parse(f.bytes("whole/tune.json"));
+  for (std::size_t i = 0; i < 6; ++i) CHECK(after["trials"][i]["rungs"] == whole["trials"][i]["rungs"]);
+  for (std::size_t i = 0; i < before["trials"].size(); ++i)
+    CHECK(after["trials"][i]["set"] == before["trials"][i]["set"]);
+  CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--seed", "2"}), 2), contains_text("another"));
+  CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--set", "model.layers=2"}), 2), contains_text("another"));
+  CHECK_THAT(refusal(tuned(f, "none", 3, {"--resume"}), 2), contains_text("no search in"));
+  write_text(f.path("tuned/tune.json"), "{\"search\": 1}");
+  CHECK(tuned(f, "tuned", 6, {"--resume"}).code == 2);
+  write_text(f.path("tuned/tune.json"), "[");
+  CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume"}), 1), contains_text("not the state of a search"));
+  write_text(f.path("tuned/trial-mine"), "kept");
+  REQUIRE(tuned(f, "tuned", 1, {"--overwrite"}).code == 0);
+  CHECK(f.bytes("tuned/trial-mine") == "kept");
+}
+
+TEST_CASE("tune leaves out trials that cannot be trained, and refuses what it cannot choose on") {
+  const Fixture f;
+  const Outcome o = f.mnemo({"tune", f.path("c.json"), "--trials", "12", "-o", f.path("some"), "--keys",
+                             "model.projection=0|3|100", "--set", "training.epochs=2", "-f", "json"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  std::size_t failed = 0;
+  const TuneJson found = TuneJson::parse(o.out);
+  for (const auto& trial : found["trials"]) failed += trial["failure"] == "" ? 0 : 1;
+  CHECK(failed > 0);
+  CHECK(failed < found["trials"].size());
+  CHECK(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("bad"), "--keys", "model.projection=100"}), 1)
+            .find("20 trials failed") != std::string::npos);
+  CHECK_THAT(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", "no.such=1"}), 2),
+             contains_text("no such key"));
+  CHECK_THAT(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("y"), "--set", "data.dev=[]", "--set",
+                              "data.dev_fraction=0"}),
+                     2),
+             contains_text("tune chooses on dev"));
+}

@@ -1,0 +1,74 @@
+// The space of a search: which keys it has, what it draws, what it refuses.
+#include "tasks/search_space.h"
+
+#include <cstdlib>
+#include <set>
+
+#include "base/error.h"
+#include "config/options.h"
+#include "config/tasks.h"
+#include "tests/catch.h"
+
+using namespace mnemo;
+
+namespace {
+
+Config config_for(const std::string& task) {
+  return parse_config(R"({"task": ")" + task + R"(", "data": {"train": "a"}})", "test");
+}
+
+RandomStream stream_of_trial(std::uint64_t trial) { return {1, Purpose::kSearch, trial}; }
+
+}  // namespace
+
+TEST_CASE("every task has keys to search, whose values its configurations take") {
+  for (const char* task : kTaskNames) {
+    const SearchSpace space(config_for(task), {});
+    CHECK(space.keys().size() >= 5);
+    std::set<std::string> seen;
+    for (std::uint64_t trial = 1; trial <= 50; ++trial) {
+      RandomStream random = stream_of_trial(trial);
+      const std::vector<std::string> sets = space.draw(random);
+      REQUIRE(sets.size() == space.keys().size());
+      INFO(task << ", " << sets[0]);
+      CHECK_NOTHROW(parse_config(R"({"task": ")" + std::string(task) + R"(", "data": {"train": "a"}})", "test", sets));
+      for (const std::string& set : sets) seen.insert(set);
+    }
+    CHECK(seen.size() > 60);
+  }
+}
+
+TEST_CASE("values are drawn within their range, by ratio where it is wide, and the same for the same trial") {
+  const SearchSpace space(config_for("classify"), {"training.learning_rate=0.001..0.1", "model.hidden=10..20",
+                                                  "model.pooling=last|[\"max\",\"mean\"]", "model.dropout=0.25"});
+  int below = 0;
+  std::set<std::string> hidden, pooling;
+  for (std::uint64_t trial = 1; trial <= 400; ++trial) {
+    RandomStream random = stream_of_trial(trial), again = stream_of_trial(trial);
+    const auto sets = space.draw(random);
+    CHECK(sets == space.draw(again));
+    const double rate = std::strtod(sets[0].c_str() + std::string("training.learning_rate=").size(), nullptr);
+    CHECK((rate >= 0.001 && rate <= 0.1));
+    below += rate < 0.01 ? 1 : 0;
+    hidden.insert(sets[1]);
+    pooling.insert(sets[2]);
+    CHECK(sets[3] == "model.dropout=0.25");
+  }
+  // The middle of the ratios: 200 expected, six standard deviations are 60.
+  CHECK((below > 140 && below < 260));
+  CHECK(hidden.size() == 11);
+  CHECK(pooling == std::set<std::string>{"model.pooling=last", "model.pooling=[\"max\",\"mean\"]"});
+}
+
+TEST_CASE("keys that cannot be searched are refused") {
+  const Config config = config_for("classify");
+  const auto refused = [&](const std::vector<std::string>& keys) {
+    CHECK_THROWS_AS(SearchSpace(config, keys), UsageError);
+  };
+  refused({"no.such"});
+  refused({"training.epochs"});
+  refused({"training.epochs=5..2"});
+  refused({"training.epochs=a..b"});
+  refused({"model.dropout", "model.dropout=0.1|0.2"});
+  refused({""});
+}
