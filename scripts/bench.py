@@ -113,8 +113,8 @@ def training(b):
 
 def cells(b):
     b.say("## Every cell, training, float32")
-    b.say("Batch 32, 64 steps, 256 to 256. Only products are counted, of which `min_lstm`, `min_gru` and `sru` have the "
-          "fewest.")
+    b.say("Batch 32, 64 steps, 256 to 256. Only products are counted, of which `min_lstm`, `min_gru` and `sru` have "
+          "the fewest.")
     rows = [("cell", "1 thread, %", "2 threads, %", "tokens/s, 2 threads", "times PyTorch, 2 threads")]
     arguments = shape(32, 64, 256, 256)
     for cell, more in [(c, []) for c in CELLS] + [("gru", ["--reset-before"]), ("lstm", ["--layer-norm"]),

@@ -1,8 +1,8 @@
 // Training keeps everything that backward needs, and computes the input product of all steps at once; inference, and
-// training of cells without a recurrent product, run in chunks of steps whose gates stay in the caches. Within a chunk a
-// task takes some sequences of one direction (or, without a recurrent product, some units) through all steps, so threads
-// do not meet at every step. Backward turns gates into their gradients; those of the parameters are products over all
-// rows at the end.
+// training of cells without a recurrent product, run in chunks of steps whose gates stay in the caches. Within a chunk
+// a task takes some sequences of one direction (or, without a recurrent product, some units) through all steps, so
+// threads do not meet at every step. Backward turns gates into their gradients; those of the parameters are products
+// over all rows at the end.
 #include "nn/recurrent_layer.h"
 
 #include <algorithm>

@@ -40,7 +40,7 @@ TEST_CASE("every task has keys to search, whose values its configurations take")
 
 TEST_CASE("values are drawn within their range, by ratio where it is wide, and the same for the same trial") {
   const SearchSpace space(config_for("classify"), {"training.learning_rate=0.001..0.1", "model.hidden=10..20",
-                                                  "model.pooling=last|[\"max\",\"mean\"]", "model.dropout=0.25"});
+                                                   "model.pooling=last|[\"max\",\"mean\"]", "model.dropout=0.25"});
   int below = 0;
   std::set<std::string> hidden, pooling;
   for (std::uint64_t trial = 1; trial <= 400; ++trial) {
