@@ -65,6 +65,7 @@ class UnitSearch {
       }
     if (known.empty()) throw UsageError("--find label: the model's data have no labels");
     std::vector<std::string> names;
+    names.reserve(known.size());
     for (const std::string& label : known) names.push_back(shown(label));
     throw UsageError(fmt::format("--find: no text or unit that was looked at has the {}; there are {}",
                                  shown(property_.name()), abridged(names, 20, ", ")));
