@@ -95,9 +95,11 @@ class Tuner {
     settle_by_size(given_, data_of(given_, request.read.log));
     if (data_->dev->size() == 0) throw UsageError("tune chooses on dev: set data.dev, or data.dev_fraction above 0");
     out_.dev_records = data_->dev->size();
-    // The first rung has at least one epoch.
-    for (auto epochs = static_cast<std::size_t>(given_.training.epochs); epochs >= kHalving && rungs_ < kMostRungs;
-         epochs /= kHalving)
+    // The first rung has at least one evaluation on dev.
+    const Every& every = given_.training.evaluate_every;
+    const double epochs = static_cast<double>(given_.training.epochs);
+    double least = every.unit == Every::Unit::kEpochs && every.count > 0 ? epochs / every.count : epochs;
+    for (; least >= static_cast<double>(kHalving) && rungs_ < kMostRungs; least /= static_cast<double>(kHalving))
       ++rungs_;
     if (request.resume) load();
   }
