@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -40,23 +39,9 @@ struct TuneOptions {
 
 void check_folder(const TuneOptions& o) {
   const bool holds_search = file_exists(tune_path(o.output));
-  if (o.resume && !holds_search) throw UsageError(fmt::format("--resume: no search in {}", o.output));
   if (holds_search && !o.resume && !o.overwrite)
     throw UsageError(
         fmt::format("{}: holds a search already; --resume continues it, --overwrite replaces it", o.output));
-}
-
-// The files of a search, and nothing else that is in the folder.
-void remove_search(const std::string& folder) {
-  std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t number = name.find_first_not_of("0123456789", name.find('-') + 1);
-    if (name.starts_with("trial-") && name.size() > 6 && number == name.npos) found.push_back(entry.path().string());
-  }
-  found.insert(found.end(), {tune_path(folder), best_path(folder)});
-  std::error_code none;
-  for (const std::string& path : found) std::filesystem::remove_all(path, none);
 }
 
 int run_tune(const TuneOptions& o) {
@@ -75,11 +60,10 @@ int run_tune(const TuneOptions& o) {
   check_folder(o);
   make_folders(o.output);
   const FolderLock lock(o.output);
-  if (o.overwrite) remove_search(o.output);
   Json keys = Json::array();
   for (const SearchKey& key : space.keys()) {
     say("searched: " + key.text());
-    keys.push_back(key.text());
+    keys.push_back(key.json());
   }
   request.identity = config_to_json(given).dump() + keys.dump();
   request.read = {o.config, o.data.policy(), say};
@@ -88,6 +72,7 @@ int run_tune(const TuneOptions& o) {
   request.seconds = 60 * o.minutes;
   request.trials = o.trials;
   request.resume = o.resume;
+  request.overwrite = o.overwrite;
   request.signal = &tune_signal;
   ProgressBar bar;
   request.progress = [&](Progress p) {
@@ -113,7 +98,9 @@ int run_tune(const TuneOptions& o) {
   const std::string model = model_path(trial_folder(o.output, best));
   say(fmt::format("best: trial {}, {} {:.4f}; its model is {}", best, outcome.metric, outcome.trials[best].best,
                   model));
-  say(fmt::format("next: {} train {} -o FOLDER", shell_quoted(program_name), shell_quoted(best_path(o.output))));
+  const bool strict = o.data.invalid_utf8 == "error";
+  say(fmt::format("next: {} train {} -o FOLDER{}", shell_quoted(program_name), shell_quoted(best_path(o.output)),
+                  strict ? "" : " --invalid-utf8 " + o.data.invalid_utf8));
   return 0;
 }
 
@@ -133,7 +120,9 @@ void add_tune(Command& program) {
   command.argument("CONFIG.json", &o->config, "Configuration file (JSON)").required();
   command.group("Search");
   command.option("--minutes", "M", &o->minutes, "Time for the search, that of a resumed one included").range(0.01, 1e6);
-  command.option("--trials", "N", &o->trials, "Trials that are begun at most, for a search that others can repeat")
+  command
+      .option("--trials", "N", &o->trials,
+              "Trials that are begun at most, for a search that others can repeat if the time suffices")
       .range(1, 1e6)
       .by_default("as many as the time allows");
   command.option("--keys", "KEY[=VALUES]", &o->keys,

@@ -56,6 +56,13 @@ Json three_fifths_of_epochs(const Config& c, std::int64_t) {
   return c.training.average_after > 0 ? 0 : 3 * c.training.epochs / 5;
 }
 
+// There is nothing to drop where gates do not see the output.
+Json weight_dropout_by_size(const Config& c, std::int64_t size) {
+  static constexpr std::array kWithoutRecurrentWeights{"min_lstm", "min_gru", "sru"};
+  const bool none = std::ranges::count(kWithoutRecurrentWeights, c.model.cell) > 0;
+  return size < 5'000'000 && !none ? 0.3 : 0.0;
+}
+
 std::vector<Option> task_options() {
   return {
       option("task", MNEMO_MEMBER(task), Choices(kTaskNames.begin(), kTaskNames.end()),
@@ -310,7 +317,8 @@ std::vector<Option> model_options() {
       option("model.weight_dropout", MNEMO_MEMBER(model.weight_dropout), Range{0, 0.95},
              "Dropout on the elements of the recurrent weights, one mask per batch (DropConnect, Merity et al. "
              "2017).")
-          .by_size(kGenerate, {{5000000, 0.3}, {0, 0.0}}),
+          .by_size(kGenerate, "0.3 below 5000000, else 0; 0 for cells without recurrent weights",
+                   weight_dropout_by_size),
       option("model.zoneout_h", MNEMO_MEMBER(model.zoneout_h), Range{0, 0.95},
              "Probability in training that a hidden unit keeps its previous value (Krueger et al. 2016); in "
              "inference the previous value is mixed in with this weight. Not with a projection."),

@@ -35,7 +35,7 @@ constexpr float kSruSpread = 1.7320508f, kSruGateSpread = 1.2247449f;
 // With all four gates: the last one is the projection of the input that the highway passes on.
 CellTraits sru_projected() {
   return {.kind = CellKind::kSruProjected,
-          .name = "sru_projected",
+          .name = "sru",
           .gates = 4,
           .hidden_gates = 0,
           .blocks = 4,
@@ -53,7 +53,6 @@ CellTraits sru_projected() {
 CellTraits sru() {
   CellTraits out = sru_projected();
   out.kind = CellKind::kSru;
-  out.name = "sru";
   out.gates = out.blocks = 3;
   out.input_order = {0, 1, 2};
   out.unbiased = 1;

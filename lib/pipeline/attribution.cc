@@ -109,13 +109,16 @@ void integrate(Runner& runner, int steps, Stretch& stretch) {
 // for the whole, so that F changes in a narrow stretch beside no input, and pooling by the maximum has kinks: there the
 // stretch with the largest error is halved, as the error of each is known from F at its ends.
 std::vector<double> integrated_gradients(Runner& runner, int steps, double value, double baseline) {
-  constexpr double kTolerance = 0.002, kNoise = 1e-5;
-  constexpr int kSplits = 60, kStepsOfHalf = 16;
+  constexpr double kTolerance = 0.002, kNoise = 1e-6;
+  constexpr int kStepsOfHalf = 16;
+  // Units that may be read in all, some seconds of work, but enough splits for a long text too.
+  constexpr std::size_t kUnits = 4'000'000, kFewest = 60, kMost = 2000;
+  const std::size_t splits = std::clamp(kUnits / (2 * kStepsOfHalf * runner.units()), kFewest, kMost);
   const double tolerated = kTolerance * std::abs(value - baseline) + kNoise;
   std::vector<Stretch> way{{.at_from = baseline, .at_to = value}};
   integrate(runner, steps, way.front());
   const auto size_of_error = [](const Stretch& one) { return std::abs(one.error); };
-  for (int split = 0; split < kSplits; ++split) {
+  for (std::size_t done = 0; done < splits; ++done) {
     double error = 0;
     for (const Stretch& one : way) error += size_of_error(one);
     if (error <= tolerated) break;

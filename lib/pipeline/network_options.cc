@@ -46,18 +46,19 @@ ConvolutionOptions convolution_options(const Config& c) {
   return {convolution.widths, convolution.filters, convolution.place == "before"};
 }
 
+void check_network(const Config& config, std::vector<std::string>& errors) {
+  const ModelConfig& m = config.model;
+  if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the cell lstm takes it");
+  for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
+    errors.push_back("model." + conflict);
+  if (find_option("model.attention")->tasks.has(config.task))
+    for (const std::string& conflict : attention_conflicts(translator_options(config, 1, 1).attention_options()))
+      errors.push_back("model." + conflict);
+}
+
 Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
                           const GivenDefaults& given) {
-  const auto check = [](const Config& config, std::vector<std::string>& errors) {
-    const ModelConfig& m = config.model;
-    if (m.layer_norm && m.cell != "lstm") errors.push_back("model.layer_norm: only the cell lstm takes it");
-    for (const std::string& conflict : recurrent_conflicts(recurrent_options(config)))
-      errors.push_back("model." + conflict);
-    if (find_option("model.attention")->tasks.has(config.task))
-      for (const std::string& conflict : attention_conflicts(translator_options(config, 1, 1).attention_options()))
-        errors.push_back("model." + conflict);
-  };
-  return parse_run_config(text, name, sets, check, given);
+  return parse_run_config(text, name, sets, check_network, given);
 }
 
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {

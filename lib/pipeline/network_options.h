@@ -14,6 +14,9 @@
 
 namespace mnemo {
 
+/// Adds the conflicts between options of the network to the errors.
+void check_network(const Config& config, std::vector<std::string>& errors);
+
 /// `parse_run_config` that also reports conflicts between the keys of the model section.
 Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
                           const GivenDefaults& given = {});

@@ -9,6 +9,11 @@
 #include "report/svg.h"
 
 namespace mnemo {
+namespace {
+
+constexpr double kLargestGap = 0.01;
+
+}  // namespace
 
 Findings attribution_findings(const Attribution& a, const AttributionView& view, const std::string& title) {
   Findings out;
@@ -29,6 +34,10 @@ Findings attribution_findings(const Attribution& a, const AttributionView& view,
       fmt::format("F(x) = {:.4f}, F(0) = {:.4f}, difference {:.4f}", a.value, a.baseline, a.value - a.baseline);
   if (view.complete) values += fmt::format("; the weights add up to {:.4f}: gap {:.2f}%", sum, 100 * a.gap());
   out.notes.push_back(values + ".");
+  if (view.complete && a.gap() > kLargestGap)
+    out.notes.push_back(
+        "The weights miss the difference by more than 1%: the network bends too often on the way from no input to the "
+        "text, or both numbers are nearly the same.");
   if (!a.deleted.empty()) {
     CurveChart chart{a.name + " as units are left out",
                      {{"weightiest first", {}}, {fmt::format("mean of {} random orders", kRandomOrders), {}}},

@@ -12,6 +12,7 @@
 #include "base/shown.h"
 #include "config/options.h"
 #include "config/tasks.h"
+#include "pipeline/network_options.h"
 
 namespace mnemo {
 namespace {
@@ -90,10 +91,49 @@ SearchKey spelled_key(const std::string& spelled, const std::vector<SearchKey>& 
   return out;
 }
 
-// Four significant digits: what a table shows is what a run takes.
-std::string drawn_number(double value, const Json& schema) {
-  if (schema.contains("type") && schema["type"] == "integer") return fmt::format("{:.0f}", value);
-  return fmt::format("{:.4g}", value);
+bool is_integer(const SearchKey& key) {
+  const Json& schema = find_option(key.key)->schema;
+  return schema.contains("type") && schema["type"] == "integer";
+}
+
+std::string set_of(const std::string& key, const Json& value) {
+  return key + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+}
+
+// All choices, or both ends.
+std::vector<std::string> extremes(const SearchKey& key) {
+  std::vector<std::string> out;
+  for (const Json& choice : key.choices) out.push_back(set_of(key.key, choice));
+  if (key.choices.empty())
+    for (const double end : {key.low, key.high}) out.push_back(fmt::format("{}={}", key.key, end));
+  return out;
+}
+
+// Whether the configuration takes every value of the key, other keys as they are.
+bool fits(const SearchKey& key, const std::string& config) {
+  try {
+    for (const std::string& set : extremes(key)) parse_config(config, "configuration", {set}, check_network);
+    return true;
+  } catch (const UsageError&) {
+    return false;
+  }
+}
+
+// Metrics of language models count units.
+constexpr TaskSet kMeasuredByUnits = kGenerate;
+
+void check_wanted(const SearchKey& key, const Config& given, const std::string& config) {
+  const Option& option = *find_option(key.key);
+  if (key.key == "task" || key.key.starts_with("data.") || option.local ||
+      (key.key.starts_with("text.") && kMeasuredByUnits.has(given.task)))
+    throw UsageError(
+        fmt::format("--keys {}: with other values dev would measure something else, or the same", key.key));
+  for (const std::string& set : extremes(key)) try {
+      // Conflicts with other keys depend on the values that these are given.
+      parse_config(config, "configuration", {set});
+    } catch (const UsageError& error) {
+      throw UsageError(fmt::format("--keys {}: {}", escaped(set), error.what()));
+    }
 }
 
 }  // namespace
@@ -107,16 +147,19 @@ std::string SearchKey::text() const {
 }
 
 SearchSpace::SearchSpace(const Config& config, const std::vector<std::string>& wanted) {
+  const std::string text = config_to_json(config).dump();
   std::vector<SearchKey> known;
   for (SpaceRow& row : default_space(config)) {
     const Option* option = find_option(row.key.key);
-    if (row.tasks.has(config.task) && option->tasks.has(config.task)) known.push_back(std::move(row.key));
+    if (row.tasks.has(config.task) && option->tasks.has(config.task) && fits(row.key, text))
+      known.push_back(std::move(row.key));
   }
   if (wanted.empty()) keys_ = known;
   for (const std::string& one : wanted) {
-    keys_.push_back(spelled_key(one, known));
-    if (std::ranges::count(keys_, keys_.back().key, &SearchKey::key) > 1)
-      throw UsageError(fmt::format("--keys {}: given twice", keys_.back().key));
+    const SearchKey& key = keys_.emplace_back(spelled_key(one, known));
+    check_wanted(key, config, text);
+    if (std::ranges::count(keys_, key.key, &SearchKey::key) > 1)
+      throw UsageError(fmt::format("--keys {}: given twice", key.key));
   }
 }
 
@@ -124,15 +167,17 @@ std::vector<std::string> SearchSpace::draw(RandomStream& random) const {
   std::vector<std::string> out;
   for (const SearchKey& key : keys_) {
     if (!key.choices.empty()) {
-      const Json& choice = key.choices[random.below(key.choices.size())];
-      out.push_back(key.key + "=" + (choice.is_string() ? choice.get<std::string>() : choice.dump()));
+      out.push_back(set_of(key.key, key.choices[random.below(key.choices.size())]));
       continue;
     }
-    const double share = random.uniform();
-    const bool by_ratio = key.low > 0 && key.high / key.low >= 8;
-    const double value =
-        by_ratio ? key.low * std::pow(key.high / key.low, share) : key.low + share * (key.high - key.low);
-    out.push_back(key.key + "=" + drawn_number(value, find_option(key.key)->schema));
+    // Each whole number has the room of one.
+    const double room = is_integer(key) ? 0.5 : 0;
+    const double low = key.low - room, high = key.high + room, share = random.uniform();
+    const bool by_ratio = low > 0 && high / low >= 8;
+    const double value = by_ratio ? low * std::pow(high / low, share) : low + share * (high - low);
+    // Four significant digits: what a table shows is what a run takes.
+    out.push_back(is_integer(key) ? fmt::format("{}={:.0f}", key.key, std::clamp(std::round(value), key.low, key.high))
+                                  : fmt::format("{}={:.4g}", key.key, value));
   }
   return out;
 }

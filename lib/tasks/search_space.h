@@ -19,12 +19,15 @@ struct SearchKey {
 
   /// "training.learning_rate from 0.0005 to 0.008", "model.hidden 64, 128 or 256".
   std::string text() const;
+  /// All that draws depend on.
+  Json json() const { return {key, choices, low, high}; }
 };
 
 class SearchSpace {
  public:
-  /// Keys that matter for the configuration's task. With `wanted` only those: KEY of the default space, KEY=LOW..HIGH,
-  /// or KEY=VALUE|VALUE... with values as `--set` takes them. Throws UsageError for others.
+  /// Keys that matter for the configuration's task, without those that conflict with it. With `wanted` only these: KEY
+  /// of the default space, KEY=LOW..HIGH, or KEY=VALUE|VALUE... with values as `--set` takes them. Throws UsageError
+  /// for others, for values that the key does not take, and for keys that change what dev measures.
   SearchSpace(const Config& config, const std::vector<std::string>& wanted);
 
   const std::vector<SearchKey>& keys() const { return keys_; }

@@ -54,6 +54,19 @@ Trial trial_from(const Json& json) {
   return out;
 }
 
+// The files of a search, and nothing else that is in the folder.
+void remove_search(const std::string& folder) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t number = name.find_first_not_of("0123456789", name.find('-') + 1);
+    if (name.starts_with("trial-") && name.size() > 6 && number == name.npos) found.push_back(entry.path().string());
+  }
+  found.insert(found.end(), {tune_path(folder), best_path(folder)});
+  std::error_code none;
+  for (const std::string& path : found) std::filesystem::remove_all(path, none);
+}
+
 // The configuration as a file elsewhere can hold it: with the place of its data.
 Json portable(Config config, const std::string& config_path) {
   const std::filesystem::path folder(config.data.dir.empty() ? std::filesystem::path(config_path).parent_path().string()
@@ -101,13 +114,24 @@ class Tuner {
     double least = every.unit == Every::Unit::kEpochs && every.count > 0 ? epochs / every.count : epochs;
     for (; least >= static_cast<double>(kHalving) && rungs_ < kMostRungs; least /= static_cast<double>(kHalving))
       ++rungs_;
-    if (request.resume) load();
+    if (request.overwrite) remove_search(request.folder);
+    if (request.resume && file_exists(tune_path(request.folder)))
+      load();
+    else if (request.resume)
+      request.log(fmt::format("no search in {} yet: it begins", request.folder));
   }
 
   TuneOutcome run() {
     began_ = TuneClock::now();
     int failures = 0;
     while (!over()) {
+      if (!out_.trials.empty() && !out_.trials[0].failure.empty())
+        fail("the given configuration: {}", out_.trials[0].failure);
+      if (failures == kMostFailures) {
+        out_.gave_up =
+            fmt::format("{} trials failed one after the other; the last one: {}", failures, out_.trials.back().failure);
+        break;
+      }
       const std::size_t chosen = choose();
       if (request_.trials > 0 && std::ssize(out_.trials) > request_.trials) {
         out_.trials.pop_back();
@@ -115,18 +139,17 @@ class Tuner {
       }
       advance(chosen);
       save();
-      const Trial& trial = out_.trials[chosen];
-      failures = trial.failure.empty() ? 0 : failures + 1;
-      if (chosen == 0 && failures > 0) fail("the given configuration: {}", trial.failure);
-      if (failures == kMostFailures)
-        fail("{} trials failed one after the other; the last one: {}", failures, trial.failure);
+      failures = out_.trials[chosen].failure.empty() ? 0 : failures + 1;
       remove_hopeless();
     }
     out_.signal = stopped();
     out_.seconds = spent();
     const auto order = out_.ranked();
     save();
-    if (order.empty() && out_.signal == 0) fail("the time was over before the first evaluation on dev");
+    if (order.empty() && out_.signal == 0)
+      fail("{}", out_.trials.empty() || out_.trials[0].failure.empty()
+                     ? "the time was over before the first evaluation on dev"
+                     : "the given configuration: " + out_.trials[0].failure);
     if (!order.empty()) {
       const Config best = request_.configure(out_.trials[order.front()].sets);
       write_file(best_path(request_.folder), portable(best, request_.read.config_path).dump(2) + "\n");
@@ -183,6 +206,7 @@ class Tuner {
     Trial& trial = out_.trials.emplace_back();
     trial.sets = std::move(sets);
     trial.target = target;
+    if (request_.trials == 0 || std::ssize(out_.trials) <= request_.trials) save();
     return out_.trials.size() - 1;
   }
 
@@ -259,7 +283,8 @@ class Tuner {
     }
     trial.seconds += std::chrono::duration<double>(TuneClock::now() - start).count();
     // The others need time, too.
-    if (number == 0 && !trial.done && !over()) trial.target = std::max<std::size_t>(1, trial.rungs.size()) - 1;
+    if (out_.trials.size() == 1 && !trial.done && !over())
+      trial.target = std::max<std::size_t>(1, trial.rungs.size()) - 1;
     report(number);
   }
 
@@ -267,12 +292,18 @@ class Tuner {
     Trial& trial = out_.trials[number];
     trial.steps = p.steps;
     request_.progress(p);
-    while (p.evaluated && trial.rungs.size() < rungs_ && p.step >= goal(trial, trial.rungs.size())) {
-      trial.rungs.push_back(p.best);
+    if (p.evaluated) {
+      trial.step = p.step;
+      trial.best = p.best;
+      trial.measured = true;
       out_.metric = p.metric;
+      const std::size_t before = trial.rungs.size();
+      while (trial.rungs.size() < rungs_ && p.step >= goal(trial, trial.rungs.size())) trial.rungs.push_back(p.best);
+      // Before the run is saved: a search that is killed must not miss a rung that its run has passed.
+      if (trial.rungs.size() > before) save();
     }
     const bool there = trial.rungs.size() > trial.target && p.step < p.steps;
-    const bool half = number == 0 && spent() > request_.seconds / 2 && !trial.rungs.empty();
+    const bool half = out_.trials.size() == 1 && spent() > request_.seconds / 2 && !trial.rungs.empty();
     if (there || half || over()) pause_ = kPause;
   }
 
@@ -318,7 +349,11 @@ class Tuner {
             fmt::format("{}: the search there has another configuration, other keys or another seed", path));
       json.at("metric").get_to(out_.metric);
       json.at("seconds").get_to(before_);
-      for (const Json& one : json.at("trials")) out_.trials.push_back(trial_from(one));
+      for (const Json& one : json.at("trials")) {
+        const Trial& t = out_.trials.emplace_back(trial_from(one));
+        if (t.rungs.size() > rungs_ || t.target >= rungs_ || t.step < 0 || t.step > t.steps || !(t.seconds >= 0))
+          fail("{}: not the state of a search: trial {}", path, out_.trials.size() - 1);
+      }
     } catch (const JsonError& error) {
       fail("{}: not the state of a search: {}", path, error.what());
     } catch (const Json::exception& error) {
@@ -340,19 +375,31 @@ class Tuner {
   std::atomic<int> pause_{0};
 };
 
-// Where the metric is a share of dev's records, or nearly: whether the order of the first few is more than chance.
-std::optional<std::string> chance_warning(const TuneOutcome& outcome, const std::vector<std::size_t>& order) {
+// Whether the order of the first few is more than chance.
+std::string chance_warning(const TuneOutcome& outcome, const std::vector<std::size_t>& order) {
   constexpr std::size_t kCompared = 5;
-  if (order.size() < 2 || !higher_is_better(outcome.metric)) return std::nullopt;
+  if (order.size() < 2) return {};
   const std::size_t last = std::min(kCompared, order.size()) - 1;
   const double first = outcome.trials[order[0]].best, other = outcome.trials[order[last]].best;
-  if (first <= 0 || first > 1) return std::nullopt;
-  const double error = std::sqrt(first * (1 - first) / static_cast<double>(outcome.dev_records));
-  if (first - other >= error) return std::nullopt;
+  if (!higher_is_better(outcome.metric) || first < 0 || first > 1)
+    return fmt::format("How much of the order is chance is not known for {}: train the first few with other seeds.",
+                       outcome.metric);
+  // Of a share, with two successes and two failures more (Agresti & Coull 1998), as small samples have all or none.
+  const auto n = static_cast<double>(outcome.dev_records) + 4;
+  const double share = (first * (n - 4) + 2) / n, error = std::sqrt(share * (1 - share) / n);
+  if (first - other >= error) return {};
   return fmt::format(
       "dev is too small to tell the first from the {}: they are {:.4f} apart, and one standard error of "
-      "{} on {} records is {:.4f}.",
-      last == 4 ? "fifth" : "last", first - other, outcome.metric, outcome.dev_records, error);
+      "{}, taken for a share of dev's {}, is {:.4f}.",
+      last == kCompared - 1 ? "fifth" : "last", first - other, outcome.metric, counted(outcome.dev_records, "record"),
+      error);
+}
+
+// The last part of a key, or the last two where another key has the same.
+std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
+  const auto tail = [](const std::string& one) { return one.substr(one.rfind('.') + 1); };
+  const bool unique = std::ranges::count(keys, tail(key), tail) == 1;
+  return unique ? tail(key) : key.substr(key.find('.') + 1);
 }
 
 }  // namespace
@@ -382,7 +429,7 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
   const auto order = outcome.ranked();
   Findings::Table table{"Trials, the best first", {"trial", outcome.metric, "trained", "seconds"}, {}};
   const std::vector<std::string> keys = searched_keys(outcome.trials);
-  for (const std::string& key : keys) table.columns.push_back(key.substr(key.rfind('.') + 1));
+  for (const std::string& key : keys) table.columns.push_back(short_key(key, keys));
   out.data = {"", {"trial", outcome.metric, "steps", "of", "seconds", "values", "failure"}, {}};
   Json list = Json::array();
   for (const std::size_t i : order) {
@@ -392,24 +439,24 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
            fmt::format("{:.0f}", t.seconds)};
     for (const std::string& key : keys) row.push_back(value_in(t, key));
   }
-  std::size_t failed = 0;
+  Findings::Table failed{"Trials that could not be trained", {"trial", "values", "reason"}, {}};
   for (std::size_t i = 0; i < outcome.trials.size(); ++i) {
     const Trial& t = outcome.trials[i];
     out.data.rows.push_back({fmt::to_string(i), t.measured ? fmt::format("{:.6f}", t.best) : "", fmt::to_string(t.step),
                              fmt::to_string(t.steps), fmt::format("{:.1f}", t.seconds), shown_sets(t), t.failure});
-    failed += t.failure.empty() ? 0 : 1;
+    if (!t.failure.empty()) failed.rows.push_back({fmt::to_string(i), shown_sets(t), t.failure});
     list.push_back(to_json(t));
   }
   out.tables.push_back(std::move(table));
-  if (failed > 0)
-    out.notes.push_back(fmt::format("{} of {} trials could not be trained.", failed, outcome.trials.size()));
-  if (!order.empty() && order.front() == 0) out.notes.push_back("No trial was better than the given configuration.");
-  if (const auto warning = chance_warning(outcome, order)) out.notes.push_back(*warning);
-  if (!order.empty())
+  if (!failed.rows.empty()) out.tables.push_back(std::move(failed));
+  if (!outcome.gave_up.empty()) out.notes.push_back(outcome.gave_up + ".");
+  if (order.size() > 1 && order.front() == 0) out.notes.push_back("No trial was better than the given configuration.");
+  if (const std::string warning = chance_warning(outcome, order); !warning.empty()) out.notes.push_back(warning);
+  if (order.size() > 1)
     out.notes.push_back(
-        fmt::format("The best of {} was chosen by its value on dev, which for that reason is too good; "
+        fmt::format("The best of {} trials was chosen by its value on dev, which for that reason is too good; "
                     "measure it on test.",
-                    counted(static_cast<std::int64_t>(order.size()), "trial")));
+                    order.size()));
   out.json = {{"metric", outcome.metric},
               {"dev_records", outcome.dev_records},
               {"seconds", outcome.seconds},

@@ -35,7 +35,7 @@ struct TuneRequest {
   std::uint64_t seed = 1;
   double seconds = 0;       ///< in all, those of earlier parts of the search included
   std::int64_t trials = 0;  ///< the search ends before it would begin more than these; 0: with the time alone
-  bool resume = false;
+  bool resume = false, overwrite = false;
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the search is to save and stop
@@ -57,7 +57,8 @@ struct TuneOutcome {
   std::string metric;
   std::int64_t dev_records = 0;
   double seconds = 0;
-  int signal = 0;  ///< that stopped the search
+  int signal = 0;       ///< that stopped the search
+  std::string gave_up;  ///< why it ended early, if it did
 
   /// Indices of the measured trials, the best first.
   std::vector<std::size_t> ranked() const;
@@ -69,7 +70,8 @@ std::string best_path(const std::string& folder);
 std::string trial_folder(const std::string& folder, std::size_t trial);
 
 /// Searches, and writes the best trial's configuration to best.json. Throws Error if no trial can be trained, and
-/// UsageError if the folder's search is not the one to be resumed.
+/// UsageError if the folder's search is not the one to be resumed. With `overwrite` another search's files are removed
+/// from the folder once the data have been read.
 TuneOutcome tune(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool);
 
 /// The table of all trials, and what to make of it.

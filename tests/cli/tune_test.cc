@@ -84,7 +84,9 @@ TEST_CASE("tune goes on with a search, and only with the same one") {
     CHECK(after["trials"][i]["set"] == before["trials"][i]["set"]);
   CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--seed", "2"}), 2), contains_text("another"));
   CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--set", "model.layers=2"}), 2), contains_text("another"));
-  CHECK_THAT(refusal(tuned(f, "none", 3, {"--resume"}), 2), contains_text("no search in"));
+  const Outcome begun = tuned(f, "none", 1, {"--resume"});
+  CHECK(begun.code == 0);
+  CHECK_THAT(begun.err, contains_text("no search in"));
   write_text(f.path("tuned/tune.json"), "{\"search\": 1}");
   CHECK(tuned(f, "tuned", 6, {"--resume"}).code == 2);
   write_text(f.path("tuned/tune.json"), "[");
@@ -105,12 +107,59 @@ TEST_CASE("tune leaves out trials that cannot be trained, and refuses what it ca
   for (const auto& trial : found["trials"]) failed += trial["failure"] == "" ? 0 : 1;
   CHECK(failed > 0);
   CHECK(failed < found["trials"].size());
-  CHECK(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("bad"), "--keys", "model.projection=100"}), 1)
-            .find("20 trials failed") != std::string::npos);
+  // What was measured until then is shown.
+  const Outcome bad = f.mnemo(
+      {"tune", f.path("c.json"), "-o", f.path("bad"), "--keys", "model.projection=100", "--set", "training.epochs=2"});
+  CHECK(bad.code == 0);
+  CHECK_THAT(bad.out, contains_text("20 trials failed"));
+  CHECK(std::filesystem::exists(f.path("bad/best.json")));
   CHECK_THAT(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", "no.such=1"}), 2),
              contains_text("no such key"));
   CHECK_THAT(refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("y"), "--set", "data.dev=[]", "--set",
                               "data.dev_fraction=0"}),
                      2),
              contains_text("tune chooses on dev"));
+}
+
+TEST_CASE("a search that is killed goes on to the trials of an undisturbed one") {
+  const Fixture f;
+  REQUIRE(tuned(f, "whole", 6).code == 0);
+  const TuneJson whole = TuneJson::parse(f.bytes("whole/tune.json"));
+  // As killed while the run of a trial was ahead of the table: the trial's rungs are in the table before the run is
+  // saved, and the table has no trial that did not begin.
+  REQUIRE(tuned(f, "part", 3).code == 0);
+  TuneJson part = TuneJson::parse(f.bytes("part/tune.json"));
+  CHECK(part["trials"].size() == 3);
+  part["trials"][2]["seconds"] = 0;
+  write_text(f.path("part/tune.json"), part.dump());
+  std::filesystem::remove_all(f.path("part/trial-2"));
+  REQUIRE(tuned(f, "part", 6, {"--resume"}).code == 0);
+  const TuneJson after = TuneJson::parse(f.bytes("part/tune.json"));
+  for (std::size_t i = 0; i < 6; ++i) {
+    CHECK(after["trials"][i]["rungs"] == whole["trials"][i]["rungs"]);
+    CHECK(after["trials"][i]["set"] == whole["trials"][i]["set"]);
+  }
+  for (const char* broken : {"\"target\": 0", "\"step\": "}) {
+    std::string text = f.bytes("whole/tune.json");
+    const std::size_t at = text.find(broken);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, std::string(broken).size(), broken[1] == 't' ? "\"target\": 99" : "\"step\": -5");
+    write_text(f.path("part/tune.json"), text);
+    CHECK(tuned(f, "part", 6, {"--resume"}).code == 1);
+  }
+}
+
+TEST_CASE("a search keeps what it replaces until the new one's data are read, and checks values before it trains") {
+  const Fixture f;
+  REQUIRE(tuned(f, "kept", 1).code == 0);
+  const std::string before = f.bytes("kept/tune.json");
+  CHECK(tuned(f, "kept", 1, {"--overwrite", "--set", "data.dev=none.tsv"}).code == 1);
+  CHECK(f.bytes("kept/tune.json") == before);
+  for (const char* keys :
+       {"model.hidden=abc", "model.hidden=8.5|9.5", "model.dropout=2|3", "model.dropout=0.1||0.3",
+        "model.crf=true|false", "model.hidden=0..2", "task=tag|classify", "data.dev_seed=1..9", "output.dir=a|b"}) {
+    INFO(keys);
+    refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", keys}), 2);
+    CHECK(!std::filesystem::exists(f.path("x/trial-0")));
+  }
 }

@@ -1,12 +1,14 @@
 // The space of a search: which keys it has, what it draws, what it refuses.
 #include "tasks/search_space.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <set>
 
 #include "base/error.h"
 #include "config/options.h"
 #include "config/tasks.h"
+#include "pipeline/network_options.h"
 #include "tests/catch.h"
 
 using namespace mnemo;
@@ -35,6 +37,20 @@ TEST_CASE("every task has keys to search, whose values its configurations take")
       for (const std::string& set : sets) seen.insert(set);
     }
     CHECK(seen.size() > 60);
+  }
+}
+
+TEST_CASE("a language model's defaults and search fit every cell") {
+  for (const std::string& cell : cell_names()) {
+    INFO(cell);
+    Config config =
+        parse_config(R"({"task": "generate", "data": {"train": "a"}, "model": {"cell": ")" + cell + R"("}})", "test");
+    settle_by_size(config, 1000);
+    CHECK(recurrent_conflicts(recurrent_options(config)).empty());
+    const SearchSpace space(config, {});
+    const bool recurrent = cell_traits(cell_kind(cell, {})).hidden_gates > 0;
+    CHECK((std::ranges::count(space.keys(), "model.weight_dropout", &SearchKey::key) == 1) == recurrent);
+    CHECK((config.model.weight_dropout > 0) == recurrent);
   }
 }
 
@@ -71,4 +87,6 @@ TEST_CASE("keys that cannot be searched are refused") {
   refused({"training.epochs=a..b"});
   refused({"model.dropout", "model.dropout=0.1|0.2"});
   refused({""});
+  refused({"model.hidden=x"});
+  refused({"data.dev_fraction=0.1|0.2"});
 }
