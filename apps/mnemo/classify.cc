@@ -164,9 +164,11 @@ void add_classify(Command& program) {
       .range(0, 1)
       .by_default("0.5 if texts have several labels, else 0");
   command.flag("--raw", &o->raw, "Probabilities before calibration");
-  command.flag("--explain", &o->explain,
-               "The three words that weigh most for the most probable label, found by leaving out each, or in texts "
-               "of over 1000 words runs of them: as much work as the text has words, or 300 times it");
+  command.flag(
+      "--explain", &o->explain,
+      "The three words, or units of other kinds, that speak most for the first label, with their part of its "
+      "logit in jsonl; fewer if fewer speak for it. Each is left out once; in texts of over 1000 words runs of "
+      "them are, which is about 300 times the work");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
   add_running(command, o->threads);
   command.run = [o] { return run_classify(*o); };

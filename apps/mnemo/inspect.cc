@@ -335,7 +335,7 @@ void add_data_views(Command& command, InspectOptions& o) {
       .option(
           "--places", "N", &o.places,
           "How much is looked at: N texts or, of a stream, N stretches of --longest units; for --context N texts or "
-          "places of a stream; for --saturation N times --longest units")
+          "places of a stream; for --saturation about N times --longest units, in whole texts")
       .range(1, 1e9)
       .needs("DATA");
   command
@@ -386,9 +386,10 @@ void add_inspect(Command& program) {
       .sets_if_given(o->given.label)
       .needs("--attribution");
   command
-      .option("--place", "N", &o->place,
-              "Of a tagger: a token, and the predicted span that has it; of a language model: the unit whose log p is "
-              "asked about; from 0 on")
+      .option(
+          "--place", "N", &o->place,
+          "Of a tagger: a token, from 0 on, and the predicted span that has it; of a language model: the unit whose "
+          "log p is asked about, as tables number them: from 1 on, as a line begins with the end of another")
       .range(0, 1e9)
       .by_default("a tagger's first span, the last unit")
       .needs("--attribution");

@@ -281,10 +281,12 @@ std::unique_ptr<Attributed> TextLanguageModel::attributed(const std::string& tex
   // Of the units that are read, the first is the end of a text; the last predicted one is the end of this text.
   const auto last = static_cast<std::int64_t>(given.units.size()) - 2;
   check_has_units(static_cast<std::size_t>(std::max<std::int64_t>(0, last + 1)));
-  // What the body of a record begins with is no unit of the text.
-  const std::int64_t first = has_conditions() ? 1 : 0, place = target.place ? *target.place + first : last;
-  if (place > last)
-    throw UsageError(fmt::format("--place {}: the text has units 0 to {}", *target.place, last - first));
+  // Places are those of all units that are read; what a line, and the body of a record, begin with is no unit of the
+  // text.
+  const std::int64_t first = has_conditions() ? 1 : 0, place = target.place ? *target.place - 1 : last;
+  if (place < first || place > last)
+    throw UsageError(
+        fmt::format("--place {}: the text's units have the places {} to {}", *target.place, first + 1, last + 1));
   const auto count = static_cast<std::size_t>(place) + 1;
   given.units.resize(count);
   given.read.resize(count);

@@ -40,11 +40,13 @@ Findings context_findings(const std::string& title, const std::vector<ContextLos
   CurveChart chart{"Loss per position by units of context", {{"mean loss, nats", {}}}, "units kept", false, true};
   Json rows = Json::array();
   std::int64_t used = longest.units;
-  bool within = true;
+  bool within = true, unclear = false;  // unclear: by the standard error alone
   for (auto one = losses.rbegin(); one != losses.rend(); ++one) {
     const Difference above = difference_of(one->losses, longest.losses);
     within &= above.mean <= std::max(kNoticed, 2 * above.error);
-    if (within) used = one->units;
+    if (!within) break;
+    used = one->units;
+    unclear |= above.mean > kNoticed;
   }
   for (const ContextLosses& one : losses) {
     double sum = 0;
@@ -65,7 +67,10 @@ Findings context_findings(const std::string& title, const std::vector<ContextLos
   out.tables.push_back(std::move(table));
   const auto places = std::ssize(losses.front().losses);
   out.notes.push_back(
-      used == longest.units && losses.size() > 1
+      unclear ? fmt::format("At {} this model uses at least the last {}; up to {} more lower the loss by "
+                            "over {} nats, but by less than two standard errors: more places would tell.",
+                            counted(places, "place"), counted(used, "unit"), longest.units, kNoticed)
+      : used == longest.units && losses.size() > 1
           ? fmt::format("At {} this model still gains from the last of {}.", counted(places, "place"),
                         counted(longest.units, "unit"))
           : fmt::format(

@@ -39,6 +39,9 @@ Findings found_findings(const FoundUnits& found, const std::string& title) {
                           ? fmt::format("{} of {}.", counted(found.steps, "unit"), counted(found.texts, "text"))
                           : fmt::format("{} of {} of {} have the property.", found.present,
                                         counted(found.steps, "unit"), counted(found.texts, "text")));
+  if (found.left_out > 0)
+    out.notes.push_back(fmt::format("{} more are marks of pairs, which are neither inside nor outside.",
+                                    counted(found.left_out, "unit")));
   out.notes.push_back(
       fmt::format("{} of {} states follow it, at 5% by a permutation test that allows for their number.",
                   named == 0 ? "None" : fmt::to_string(named), found.units.size()));

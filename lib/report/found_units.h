@@ -21,6 +21,7 @@ struct FoundUnits {
   std::string property;
   bool graded = false;
   Index steps = 0, texts = 0, present = 0;  ///< present: steps that have the property, unless it is graded
+  Index left_out = 0;                       ///< steps of which neither can be said, which are not among `steps`
   std::vector<FoundUnit> units;             ///< the best first
   ColouredText beginning;                   ///< of the data, by the best unit's value
   /// Of the best unit the share of steps with the property above each value (below it if the unit falls), by the share

@@ -266,10 +266,12 @@ std::string gates_html(const Observed& observed, const GateChoice& choice, const
   const auto most = static_cast<Index>(std::max<std::size_t>(1, kMostBytes / std::max<std::size_t>(1, bytes_of_unit)));
   Json parts = Json::array(), texts = Json::object();
   bool all = true;
+  Index shown = 0;
   for (const CellTrace::Layer* layer : layers) {
     const Index units = layer->series.front().units;
     std::vector<Index> chosen = choice.units.empty() ? most_varied(*layer, most) : choice.units;
     std::ranges::sort(chosen);
+    shown = std::max(shown, std::ssize(chosen));
     all &= !choice.units.empty() || std::ssize(chosen) >= layer->series.back().units;
     std::erase_if(chosen, [&](Index unit) { return unit >= std::max(units, layer->series.back().units); });
     if (chosen.empty()) continue;
@@ -284,12 +286,16 @@ std::string gates_html(const Observed& observed, const GateChoice& choice, const
     json.replace(at, 1, "\\u003c");
   std::string out = page_head({.title = title, .style = kGatesStyle, .script_hash = kGatesScriptHash});
   append(out, "<h1>{}</h1>", escape_html(title));
-  append(out,
-         R"(<p class="note">Each unit of the text has a bar for each value, in the order of the line below. Gates go )"
-         R"(from nothing, closed, to <span style="color:{}">full colour</span>, open; states are )"
-         R"(<span style="color:{}">positive</span> or <span style="color:{}">negative</span>.{}</p>)",
-         kGateTone.hex, kPositiveTone.hex, kNegativeTone.hex,
-         all ? "" : " Of the units, those are here whose output varies most.");
+  append(
+      out,
+      R"(<p class="note">Each unit of the text has a bar for each value, in the order of the line below. Gates go )"
+      R"(from nothing, closed, to <span style="color:{}">full colour</span>, open; states are )"
+      R"(<span style="color:{}">positive</span> or <span style="color:{}">negative</span>. Values are rounded to 1/250 )"
+      R"(of the gate, or 1/125 of the largest state; the formats tsv and json have them all.{}</p>)",
+      kGateTone.hex, kPositiveTone.hex, kNegativeTone.hex,
+      all ? ""
+          : fmt::format(" Of each layer's units, the {} are here whose output varies most; --unit chooses others.",
+                        shown));
   out +=
       R"(<div id="panel"><label>Layer <select id="part"></select></label><label>Unit )"
       R"(<input type="range" id="unit" min="0" value="0"> <output id="number" for="unit"></output></label>)"

@@ -80,6 +80,8 @@ class UnitSearch {
     out.property = property_.name();
     out.graded = known_.graded;
     out.steps = std::ssize(known_.values);
+    for (const SearchedText& text : texts_) out.left_out += std::ssize(text.places);
+    out.left_out -= out.steps;
     out.texts = std::ssize(texts_);
     out.present = std::ranges::count(known_.values, 1.0f);
     if (!out.graded && (out.present == 0 || out.present == out.steps))

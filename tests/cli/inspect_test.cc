@@ -245,6 +245,17 @@ TEST_CASE("inspect --find searches a language model's text as it was written, no
             .code == 1);
   const InspectJson units = found("regex:the dog$");
   CHECK(units["present"] == 2);
+  // Places of --place are those of the tables.
+  const auto weighed = [&](const std::string& place) {
+    return run({"inspect", folder / "run/model.safetensors", "--attribution", "occlusion", "--text", "the cat saw",
+                "--place", place, "-f", "json"},
+               folder.path());
+  };
+  const InspectJson second = InspectJson::parse(weighed("2").out);
+  CHECK(second["target"] == "log p of cat");
+  CHECK(second["units"] == InspectJson({"\n", "the"}));
+  CHECK(weighed("0").err.find("have the places 1 to 3") != std::string::npos);
+  CHECK(weighed("4").code == 2);
 }
 
 TEST_CASE("inspect --find label names states that follow a text's label, and none where labels are shuffled") {
