@@ -205,6 +205,7 @@ def brackets(guide):
     found = guide.measure(command)
     first = found["units"][0]
     guide.values.update({"brackets.state": first["value"], "brackets.unit": str(first["unit"]),
+                         "brackets.printed": f"{first['auc']:.4f}",
                          "brackets.auc": f"{max(first['auc'], 1 - first['auc']):.4f}",
                          "brackets.p": f"{first['p']:.3f}",
                          "brackets.named": str(found["found"]), "brackets.states": str(len(found["units"]))})
