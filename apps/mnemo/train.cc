@@ -3,7 +3,6 @@
 // as if it had not been interrupted.
 #include <fmt/ranges.h>
 
-#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "apps/mnemo/command_line.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/run_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -26,14 +26,6 @@
 
 namespace mnemo {
 namespace {
-
-std::atomic<int> stop_signal{0};
-
-// The first signal asks the run to save and stop; the second one ends the program at once.
-void on_signal(int signal) {
-  stop_signal = signal;
-  std::signal(signal, SIG_DFL);
-}
 
 struct TrainOptions {
   std::string config, init_from;
@@ -94,15 +86,9 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
-// What the file and the command line configure, with defaults that come before the options' own.
 Config configured(const TrainOptions& o, const std::string& text, const GivenDefaults& given) {
-  Config config = parse_model_config(text, o.config, o.sets, given);
+  Config config = configured(text, o.config, o.sets, o.data, given);
   if (o.threads_given) config.training.threads = o.threads;
-  check_format(o.data.format_in, task_named(config.task).traits());
-  if (config.training.precision == "bfloat16")
-    if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())
-      throw UsageError("training.precision: bfloat16: " + reason + "; expected float32 here");
-  if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
   return config;
 }
 
@@ -153,8 +139,7 @@ class Run {
     const auto data = task_.read(config_, request_, lender);
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
+    save_on_signals();
     if (!by_size.empty()) say(by_size);
     data->describe_labels(say);
     if (o_.folds > 0) return folds(*data);

@@ -1,31 +1,21 @@
 // mnemo tune: a search for better values of a configuration's keys within some minutes.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <csignal>
 #include <memory>
-#include <optional>
 
 #include "apps/mnemo/command_line.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
+#include "apps/mnemo/run_options.h"
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "config/options.h"
-#include "pipeline/network_options.h"
 #include "tasks/task.h"
 #include "tasks/tune.h"
 
 namespace mnemo {
 namespace {
-
-std::atomic<int> tune_signal{0};
-
-void on_tune_signal(int signal) {
-  tune_signal = signal;
-  std::signal(signal, SIG_DFL);
-}
 
 struct TuneOptions {
   std::string config, output, format = "text";
@@ -50,10 +40,7 @@ int run_tune(const TuneOptions& o) {
   request.configure = [&](const std::vector<std::string>& more) {
     std::vector<std::string> sets = o.sets;
     sets.insert(sets.end(), more.begin(), more.end());
-    Config config = parse_model_config(text, o.config, sets);
-    check_format(o.data.format_in, task_named(config.task).traits());
-    if (!o.data.format_in.empty()) config.data.format = o.data.format_in;
-    return config;
+    return configured(text, o.config, sets, o.data);
   };
   const Config given = request.configure({});
   const SearchSpace space(given, o.keys);
@@ -73,15 +60,14 @@ int run_tune(const TuneOptions& o) {
   request.trials = o.trials;
   request.resume = o.resume;
   request.overwrite = o.overwrite;
-  request.signal = &tune_signal;
+  request.signal = &stop_signal;
   ProgressBar bar;
   request.progress = [&](Progress p) {
     p.evaluated = nullptr;  // a line for each trial is enough
     bar.show(p);
   };
   request.log = [&](const std::string& line) { bar.line(line); };
-  std::signal(SIGINT, on_tune_signal);
-  std::signal(SIGTERM, on_tune_signal);
+  save_on_signals();
   ThreadPool pool(o.threads);
   const TuneOutcome outcome = tune(request, space, pool);
   bar.clear();

@@ -132,14 +132,11 @@ class Tuner {
             fmt::format("{} trials failed one after the other; the last one: {}", failures, out_.trials.back().failure);
         break;
       }
-      const std::size_t chosen = choose();
-      if (request_.trials > 0 && std::ssize(out_.trials) > request_.trials) {
-        out_.trials.pop_back();
-        break;
-      }
-      advance(chosen);
+      const auto chosen = choose();
+      if (!chosen) break;
+      advance(*chosen);
       save();
-      failures = out_.trials[chosen].failure.empty() ? 0 : failures + 1;
+      failures = out_.trials[*chosen].failure.empty() ? 0 : failures + 1;
       remove_hopeless();
     }
     out_.signal = stopped();
@@ -183,8 +180,8 @@ class Tuner {
 
   bool can_go_on(const Trial& t) const { return t.failure.empty() && !t.done; }
 
-  // The trial to go on with, whose target is set; a new one if none is due.
-  std::size_t choose() {
+  // The trial to go on with, whose target is set; a new one if none is due, and null if there are to be no more.
+  std::optional<std::size_t> choose() {
     if (out_.trials.empty()) return begin({}, rungs_ - 1);
     // One that a signal or the end of the time interrupted.
     for (std::size_t i = 0; i < out_.trials.size(); ++i)
@@ -198,6 +195,7 @@ class Tuner {
         out_.trials[*due].target = rung + 1;
         return *due;
       }
+    if (request_.trials > 0 && std::ssize(out_.trials) >= request_.trials) return std::nullopt;
     RandomStream random(request_.seed, Purpose::kSearch, out_.trials.size());
     return begin(space_.draw(random), 0);
   }
@@ -206,7 +204,7 @@ class Tuner {
     Trial& trial = out_.trials.emplace_back();
     trial.sets = std::move(sets);
     trial.target = target;
-    if (request_.trials == 0 || std::ssize(out_.trials) <= request_.trials) save();
+    save();
     return out_.trials.size() - 1;
   }
 

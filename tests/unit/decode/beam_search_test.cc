@@ -532,13 +532,26 @@ TEST_CASE("no sequence of n units occurs twice in a text, but required text may 
   CHECK(repeated > 0);
 }
 
+namespace {
+
+// Two words, all else spelled by bytes.
+struct LowNew {
+  Vocabulary vocabulary = [] {
+    VocabularyBuilder builder;
+    for (const char* word : {" low", " new"}) builder.add(word, 5);
+    builder.add("\n", 5);
+    return builder.build_subwords(12, 1, 0);
+  }();
+  Tokenizer tokenizer{{.unit = Unit::kSubword}, vocabulary.subwords()};
+  RequiredText required{vocabulary, tokenizer, false, vocabulary.find("\n")};
+};
+
+}  // namespace
+
 TEST_CASE("required text that is spelled by bytes leaves no broken characters") {
-  VocabularyBuilder builder;
-  for (const char* word : {" low", " new"}) builder.add(word, 5);
-  builder.add("\n", 5);
-  const Vocabulary vocabulary = builder.build_subwords(12, 1, 0);
-  const Tokenizer tokenizer({.unit = Unit::kSubword}, vocabulary.subwords());
-  const RequiredText required(vocabulary, tokenizer, false, vocabulary.find("\n"));
+  const LowNew words;
+  const Vocabulary& vocabulary = words.vocabulary;
+  const RequiredText& required = words.required;
   const auto constraint = required.constraint("\u00e9", {"\u597d\u72d7", "\u044f"});
   std::int64_t ended = 0;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
@@ -565,12 +578,9 @@ TEST_CASE("required text that is spelled by bytes leaves no broken characters") 
 }
 
 TEST_CASE("a beginning that repeats a unit is spelled as it would be without a block") {
-  VocabularyBuilder builder;
-  for (const char* word : {" low", " new"}) builder.add(word, 5);
-  builder.add("\n", 5);
-  const Vocabulary vocabulary = builder.build_subwords(12, 1, 0);
-  const Tokenizer tokenizer({.unit = Unit::kSubword}, vocabulary.subwords());
-  const RequiredText required(vocabulary, tokenizer, false, vocabulary.find("\n"));
+  const LowNew words;
+  const Vocabulary& vocabulary = words.vocabulary;
+  const RequiredText& required = words.required;
   const auto constraint = required.constraint("low low low new low", {});
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
     const MadeUpScorer scorer(vocabulary.size(), seed);
