@@ -132,7 +132,7 @@ void add_search(Command& command, SearchRequest& search) {
       .range(0, 10)
       .by_default(fmt::format("that of translate, {}", usual.length_penalty));
   command.option("--bleu", "", &search.bleu, "Words that BLEU compares, by sacrebleu's names")
-      .one_of(find_option("data.bleu")->schema.at("enum").get<std::vector<std::string>>())
+      .one_of({kBleuNames.begin(), kBleuNames.end()})
       .by_default("data.bleu of the model's configuration");
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -43,6 +44,9 @@ struct DataFile {
   std::optional<bool> header, phrases;
   bool operator==(const DataFile&) const = default;
 };
+
+/// The values of data.bleu: auto, or a tokenizer by sacrebleu's name.
+inline constexpr std::array kBleuNames = {"auto", "13a", "none", "char", "zh"};
 
 struct DataConfig {
   std::string dir;

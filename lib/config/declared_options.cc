@@ -116,7 +116,7 @@ std::vector<Option> data_options() {
       option("data.max_length", MNEMO_MEMBER(data.max_length), Range{0, kMany},
              "Pairs of train are left out if a side has more units than this; 0: none is. Nothing is ever cut.")
           .only(kTranslate),
-      option("data.bleu", MNEMO_MEMBER(data.bleu), Choices{"auto", "13a", "none", "char", "zh"},
+      option("data.bleu", MNEMO_MEMBER(data.bleu), Choices(kBleuNames.begin(), kBleuNames.end()),
              "How BLEU cuts translations and references into words: sacrebleu's tokenizers. auto: zh for text without "
              "blanks between words, none if text.unit of the target is word, else 13a.")
           .only(kTranslate),
