@@ -460,18 +460,25 @@ std::vector<Option> training_options() {
       option("training.weight_decay", MNEMO_MEMBER(training.weight_decay), Range{0, 10},
              "Decoupled weight decay (Loshchilov & Hutter 2019) for sgd, adamw and rmsprop."),
       option("training.schedule", MNEMO_MEMBER(training.schedule),
-             Choices{"constant", "linear", "cosine", "inverse_sqrt", "plateau"},
-             "Schedule of the learning rate after warm-up."),
+             Choices{"constant", "linear", "slanted", "cosine", "inverse_sqrt", "plateau"},
+             "Schedule of the learning rate after warm-up. slanted: linear, after a warm-up of a tenth of all steps "
+             "unless training.warmup says otherwise (the slanted triangle of Howard & Ruder 2018)."),
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
              "Linear warm-up: \"500 steps\", or a number of epochs.")
           .otherwise(kTranslate, 1),
       option("training.final_rate", MNEMO_MEMBER(training.final_rate), Range{0, 1},
-             "Final rate of linear and cosine, as a fraction of learning_rate.")
+             "Final rate of linear, slanted and cosine, as a fraction of learning_rate.")
           .otherwise(kTag | kGenerate | kTranslate, 0.02),
       option("training.plateau_factor", MNEMO_MEMBER(training.plateau_factor), Range{0.01, 1},
              "plateau: factor applied to the rate when the metric stops improving."),
       option("training.plateau_patience", MNEMO_MEMBER(training.plateau_patience), Range{1, 1e6},
              "plateau: evaluations without improvement before that."),
+      option("training.layer_rate", MNEMO_MEMBER(training.layer_rate), Range{0.01, 1},
+             "The learning rate of a layer as a fraction of that of the layer above it, from the output down to the "
+             "embedding (Howard & Ruder 2018: 0.38): a run of --init-from changes its lower layers less."),
+      option("training.unfreeze", MNEMO_MEMBER(training.unfreeze), Range{0, 1e6},
+             "Epochs after which the next lower layer is trained too, at first the output alone (gradual unfreezing, "
+             "Howard & Ruder 2018); 0: all layers from the start."),
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6},
              "Texts per batch; for generate with records, as many units as that number of texts has on average.")
           .by_size(kClassify, {{500, 8}, {0, 32}})

@@ -48,9 +48,11 @@ double Optimizer::gradient_norm(ThreadPool& pool) const {
     Index count;
   };
   std::vector<Piece> pieces;
-  for (const Slot& slot : slots_)
+  for (const Slot& slot : slots_) {
+    if (slot.parameter->rate == 0.0f) continue;
     for (Index at = 0, size = gradient_size(*slot.parameter); at < size; at += kStepPiece)
       pieces.push_back({slot.parameter->gradient.data() + at, std::min(kStepPiece, size - at)});
+  }
   std::vector<double> sums(pieces.size());
   pool.parallel_for(static_cast<std::int64_t>(pieces.size()),
                     [&](std::int64_t i) { sums[i] = kernels::sum_of_squares(pieces[i].data, pieces[i].count); });
@@ -70,7 +72,8 @@ void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
   const std::int64_t kept_until = std::min(steps_, last + kMissedSteps);
   const double sum =
       static_cast<double>(p.rate) * missed_[last] * std::exp(log_keeps_[steps_] - log_keeps_[kept_until]);
-  const float keep = slot.decay == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
+  const float keep =
+      slot.decay == 0.0f || p.rate == 0.0f ? 1.0f : static_cast<float>(std::exp(log_keeps_[steps_] - log_keeps_[last]));
   if (is_adam(options_)) {
     kernels::adam_missed({.rate = static_cast<float>(sum),
                           .epsilon = options_.epsilon,
@@ -115,7 +118,8 @@ void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index 
                        double gradient_scale) const {
   float* w = slot.parameter->value.data() + at;
   float* m = const_cast<float*>(slot.m.data()) + at;
-  const float keep = static_cast<float>(1.0 - static_cast<double>(slot.decay) * rate);
+  const double decay = slot.parameter->rate == 0.0f ? 0.0 : static_cast<double>(slot.decay);
+  const float keep = static_cast<float>(1.0 - decay * rate);
   const float scale = static_cast<float>(gradient_scale);
   rate *= static_cast<double>(slot.parameter->rate);
   if (is_adam(options_)) {

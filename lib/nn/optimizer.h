@@ -42,7 +42,8 @@ class Optimizer {
   /// `visit` gives the parameters; their memory must stay where it is.
   Optimizer(const OptimizerOptions& options, const std::function<void(const ParameterVisitor&)>& visit);
 
-  /// The norm of all gradients, in double precision, summed in an order that does not depend on threads.
+  /// The norm of all gradients of parameters that are trained (rate above 0), in double precision, summed in an order
+  /// that does not depend on threads.
   double gradient_norm(ThreadPool& pool) const;
 
   /// Brings `rows` of a sparse parameter up to date: to be called before a batch that uses them is computed.

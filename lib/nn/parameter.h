@@ -30,7 +30,7 @@ struct Parameter {
   std::vector<Index> shape;
   bool sparse;
   bool frozen = false;  ///< the optimiser leaves it alone
-  float rate = 1.0f;    ///< factor of the optimiser's rate, but not of weight decay
+  float rate = 1.0f;    ///< factor of the optimiser's rate, but not of weight decay; 0: the values stay as they are
   AlignedVector value;
   AlignedVector gradient;                // dense: [shape]; sparse: [touched, row_size]
   std::vector<std::uint8_t> fixed_rows;  ///< sparse: where 1, the row is not trained; empty: all are

@@ -16,6 +16,7 @@
 #include "base/shown.h"
 #include "kernels/elementwise.h"
 #include "measure/metrics.h"
+#include "train/layer_rates.h"
 #include "train/log_file.h"
 #include "train/run_state.h"
 
@@ -74,19 +75,24 @@ OptimizerOptions optimizer_options(const TrainingConfig& t) {
   return out;
 }
 
+// A slanted triangle rises over one of so many parts of the run.
+constexpr std::int64_t kSlant = 10;
+
 ScheduleOptions schedule_options(const TrainingConfig& t, std::int64_t batches) {
   ScheduleOptions out;
-  out.kind = t.schedule == "linear"         ? ScheduleKind::kLinear
-             : t.schedule == "cosine"       ? ScheduleKind::kCosine
-             : t.schedule == "inverse_sqrt" ? ScheduleKind::kInverseSqrt
-             : t.schedule == "plateau"      ? ScheduleKind::kPlateau
-                                            : ScheduleKind::kConstant;
+  const bool slanted = t.schedule == "slanted";
+  out.kind = t.schedule == "linear" || slanted ? ScheduleKind::kLinear
+             : t.schedule == "cosine"          ? ScheduleKind::kCosine
+             : t.schedule == "inverse_sqrt"    ? ScheduleKind::kInverseSqrt
+             : t.schedule == "plateau"         ? ScheduleKind::kPlateau
+                                               : ScheduleKind::kConstant;
   out.learning_rate = t.learning_rate;
   out.end_factor = t.final_rate;
   out.factor = t.plateau_factor;
   out.patience = t.plateau_patience;
   out.warmup = in_steps(t.warmup, batches);
   out.steps = t.epochs * batches;
+  if (slanted && out.warmup == 0) out.warmup = out.steps / kSlant;
   return out;
 }
 
@@ -100,6 +106,7 @@ class Trainer {
         batches_(task.batches()),
         optimizer_(optimizer_options(config.training), [&](const ParameterVisitor& v) { task.visit(v); }),
         schedule_(schedule_options(config.training, batches_)),
+        rates_(config.training, [&](const ParameterVisitor& v) { task.visit(v); }),
         evaluate_due_(config.training.evaluate_every, batches_),
         save_due_(config.training.save_every, batches_) {
     if (batches_ == 0) throw Error("train has no text of at least one unit");
@@ -127,6 +134,7 @@ class Trainer {
     evaluate_due_.begin(before_);
     save_due_.begin(before_);
     const std::int64_t steps = config_.training.epochs * batches_;
+    rates_.set(std::max<std::int64_t>(0, state_.step - 1) / batches_);
     begin_epoch();
     if (state_.step % batches_ != 0)
       task_.visit_carried(
@@ -174,7 +182,8 @@ class Trainer {
   void report_changes(const std::vector<ChangedKey>& changed) const {
     const std::string& schedule = config_.training.schedule;
     for (const ChangedKey& c : changed) {
-      const bool new_end = c.key == "training.epochs" && (schedule == "linear" || schedule == "cosine");
+      const bool new_end =
+          c.key == "training.epochs" && (schedule == "linear" || schedule == "slanted" || schedule == "cosine");
       const bool limit = c.key == "training.epochs" || c.key == "training.max_minutes";
       const char* effect = limit && !goes_on() ? "; the run is past that already"
                            : new_end           ? "; from here on the learning rate follows the new end"
@@ -204,6 +213,8 @@ class Trainer {
 
   void begin_epoch() {
     if (epoch() >= config_.training.epochs) return;
+    if (state_.step % batches_ == 0 && rates_.change_with(epoch())) optimizer_.catch_up_all(pool_);
+    rates_.set(epoch());
     task_.begin_epoch(epoch());
     epoch_tokens_ = 0;
     epoch_seconds_ = 0;
@@ -482,6 +493,7 @@ class Trainer {
   Arena arena_;
   Optimizer optimizer_;
   Schedule schedule_;
+  LayerRates rates_;
   Due evaluate_due_, save_due_;
   RunState state_;
   KeptWeights kept_;

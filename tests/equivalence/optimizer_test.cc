@@ -140,6 +140,36 @@ TEST_CASE("a parameter's own rate is a fraction of the optimiser's, in missed st
   }
 }
 
+TEST_CASE("a parameter whose rate is 0 keeps its values, and goes on as the dense one does") {
+  for (const auto& o : all_options()) {
+    INFO("kind " << static_cast<int>(o.kind) << " momentum " << o.momentum);
+    Parameter sparse("sparse", {6, 2}, true), dense("dense", {6, 2});
+    for (int i = 0; i < 12; ++i) sparse.value[i] = dense.value[i] = 0.1f * static_cast<float>(i);
+    Optimizer first(o, [&](const ParameterVisitor& v) { v(sparse); });
+    Optimizer second(o, [&](const ParameterVisitor& v) { v(dense); });
+    ThreadPool pool(1);
+    for (int t = 1; t <= 40; ++t) {
+      if (t == 1 || t == 21) {
+        first.catch_up_all(pool);
+        if (t == 21)
+          for (int i = 0; i < 12; ++i) CHECK(sparse.value[i] == 0.1f * static_cast<float>(i));
+        sparse.rate = dense.rate = t == 1 ? 0.0f : 0.5f;
+      }
+      const std::int32_t row = t % 3;
+      first.catch_up(sparse, {row}, pool);
+      sparse.touched = {row};
+      sparse.gradient.resize(2);
+      for (int e = 0; e < 2; ++e)
+        sparse.gradient[e] = dense.gradient[row * 2 + e] = 0.3f * static_cast<float>(t % 5 + e);
+      CHECK((first.gradient_norm(pool) == 0.0) == (t <= 20));
+      first.step(0.04, 1.0, pool);
+      second.step(0.04, 1.0, pool);
+    }
+    first.catch_up_all(pool);
+    for (int i = 0; i < 12; ++i) CHECK(sparse.value[i] == Approx(dense.value[i]).margin(5e-4));
+  }
+}
+
 TEST_CASE("the gradient norm covers all parameters, and is the same for any number of threads") {
   Parameter dense("dense", {50, 1000}), sparse("sparse", {9, 4}, true);
   RandomStream random(3, Purpose::kTest);
