@@ -22,6 +22,7 @@
 #include "tasks/start_from.h"
 #include "tasks/task.h"
 #include "tasks/trial.h"
+#include "tasks/unlabelled.h"
 #include "train/run_state.h"
 
 namespace mnemo {
@@ -46,8 +47,15 @@ std::vector<std::string> run_folders(const TrainOptions& o, const std::string& f
   return out.empty() ? std::vector{folder} : out;
 }
 
+// Those, and the folder of the language model that data.unlabelled asks for.
+std::vector<std::string> all_folders(const TrainOptions& o, const std::string& folder) {
+  std::vector<std::string> out = run_folders(o, folder);
+  out.push_back(language_folder(folder));
+  return out;
+}
+
 void check_folders(const TrainOptions& o, const std::string& folder) {
-  for (const std::string& run : run_folders(o, folder)) {
+  for (const std::string& run : all_folders(o, folder)) {
     const bool holds_run = file_exists(resume_path(run)) || file_exists(model_path(run));
     if (!holds_run || o.resume || o.overwrite) continue;
     throw UsageError(
@@ -58,7 +66,7 @@ void check_folders(const TrainOptions& o, const std::string& folder) {
 }
 
 void remove_runs(const TrainOptions& o, const std::string& folder) {
-  for (const std::string& run : run_folders(o, folder))
+  for (const std::string& run : all_folders(o, folder))
     for (const std::string& path : {resume_path(run), model_path(run), log_path(run), report_path(run)})
       std::remove(path.c_str());
 }
@@ -127,12 +135,16 @@ class Run {
     options_.progress = [this](const Progress& p) { bar_.show(p); };
     options_.log = [this](const std::string& line) { bar_.line(line); };
     options_.signal = &stop_signal;
+    if (!config.data.unlabelled.empty() && (!o.init_from.empty() || o.folds > 0))
+      throw UsageError(fmt::format("{}: not with data.unlabelled, of which a language model is trained first",
+                                   o.folds > 0 ? "--folds" : "--init-from"));
     if (o.dry) return;
     check_folders(o, folder_);
     lock_.emplace(folder_);
   }
 
   int run() {
+    if (const int code = train_language()) return code;
     const auto start = read_start(options_.init_from, task_.traits());
     inherit(start.get());
     const TextModel* lender = lender_of(start.get());
@@ -145,8 +157,9 @@ class Run {
     if (o_.folds > 0) return folds(*data);
     const auto model = build_model(task_, config_, request_, *data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
-    // Only after everything that a new run starts from has been read.
-    if (o_.overwrite) remove_runs(o_, folder_);
+    // Only after everything that a new run starts from has been read; that of a language model is removed before it is
+    // trained.
+    if (o_.overwrite && config_.data.unlabelled.empty()) remove_runs(o_, folder_);
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
     std::signal(SIGINT, SIG_DFL);
@@ -160,6 +173,23 @@ class Run {
   }
 
  private:
+  // With data.unlabelled: trains the language model that the run starts from, unless the run has begun. The exit code
+  // if a signal stopped it, else 0.
+  int train_language() {
+    if (config_.data.unlabelled.empty() || o_.dry || !options_.init_from.empty()) return 0;
+    Config settled = config_;
+    const auto data = task_.read(config_, request_, nullptr);
+    settle_by_size(settled, *data);
+    if (o_.overwrite) remove_runs(o_, folder_);
+    save_on_signals();
+    const auto outcome =
+        train_language_model(settled, request_, static_cast<const RecordSet&>(*data->train), options_, pool_);
+    if (outcome.end == TrainingOutcome::End::kSignal) return report(outcome);
+    if (outcome.end != TrainingOutcome::End::kFinishedBefore) report_outcome(outcome);
+    options_.init_from = model_path(language_folder(folder_));
+    return 0;
+  }
+
   // Keys that were not set have the values of the saved run, or of the model that a new run starts from.
   void inherit(const TextModel* start) {
     GivenDefaults given = start ? defaults_from(*start, config_) : GivenDefaults();

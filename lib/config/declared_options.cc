@@ -90,6 +90,12 @@ std::vector<Option> data_options() {
              Place::kLocal),
       option("data.test", MNEMO_MEMBER(data.test), Anything{},
              "Data for the final evaluation of a run; nothing is chosen on it.", Place::kLocal),
+      option("data.unlabelled", MNEMO_MEMBER(data.unlabelled), Anything{},
+             "Text without labels, as data.train but with the format lines unless the file has its own: a language "
+             "model of it and of the texts of train is trained first, in output.dir/language-model, and the run "
+             "starts from it (Dai & Le 2015).",
+             Place::kLocal)
+          .only(kClassify),
       option("data.format", MNEMO_MEMBER(data.format), data_formats(),
              "tsv: label, tab, text. csv: quoted, with a header. jsonl: a JSON object per line; for tag, with spans "
              "of characters. fasttext: __label__X first. spaced: label, blank, text. trees: Penn brackets with "
@@ -492,6 +498,9 @@ std::vector<Option> training_options() {
              "batch. batch_size rows of the corpus are read in parallel.")
           .only(kGenerate)
           .otherwise(kGenerate, 128),
+      option("training.language_epochs", MNEMO_MEMBER(training.language_epochs), Range{1, 1e6},
+             "With data.unlabelled: epochs of the language model.")
+          .only(kClassify),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Maximum number of epochs.")
           .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
           .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})

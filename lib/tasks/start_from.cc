@@ -187,18 +187,22 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits&
 
 const TextModel* lender_of(const TextModel* start) { return start && start->lends_units() ? start : nullptr; }
 
-GivenDefaults defaults_from(const TextModel& start, const Config& config) {
-  const Json its = config_to_json(start.config());
+GivenDefaults lent_values(const Config& config) {
+  const Json its = config_to_json(config);
   GivenDefaults out;
-  const auto take = [&](const std::string& key) {
-    if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
-  };
-  for (const char* key : kCellKeys) take(key);
-  for (const char* key : kUnitKeys) take(key);
-  for (const char* key : kLayerKeys) take(key);
+  for (const auto* keys : {&kCellKeys, &kUnitKeys, &kLayerKeys})
+    for (const char* key : *keys)
+      if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
+  return out;
+}
+
+GivenDefaults defaults_from(const TextModel& start, const Config& config) {
+  GivenDefaults out = lent_values(start.config());
+  const Json its = config_to_json(start.config());
   if (config.task == start.config().task)
     for (const Option& o : options())
-      if (o.key.starts_with("model.") || o.key.starts_with("text.ngrams.")) take(o.key);
+      if ((o.key.starts_with("model.") || o.key.starts_with("text.ngrams.")) && its.contains(config_pointer(o.key)))
+        out[o.key] = its.at(config_pointer(o.key));
   // The file's vectors have their own size.
   if (!config.text.pretrained.empty()) out.erase("model.embedding");
   return out;

@@ -20,6 +20,8 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits&
 /// The same if it lends its units to a new vocabulary, else null.
 const TextModel* lender_of(const TextModel* start);
 
+/// The values of a configuration that a language model shares with a model which starts from it.
+GivenDefaults lent_values(const Config& config);
 /// What a configuration that starts from a model has where it sets nothing else: the model's cell, sizes and units; of
 /// the same task its whole network.
 GivenDefaults defaults_from(const TextModel& start, const Config& config);

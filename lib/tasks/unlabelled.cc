@@ -1,0 +1,86 @@
+// The texts go to a file of lines in the language model's folder, so that its run is like any other: it can be resumed,
+// and its log and data can be looked at.
+#include "tasks/unlabelled.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "config/options.h"
+#include "pipeline/network_options.h"
+#include "tasks/classify/data.h"
+#include "tasks/start_from.h"
+#include "tasks/trial.h"
+
+namespace mnemo {
+namespace {
+
+void append_line(std::string& out, std::string_view text) {
+  const std::size_t begin = out.size();
+  out += text;
+  for (std::size_t i = begin; i < out.size(); ++i)
+    if (out[i] == '\n' || out[i] == '\r') out[i] = ' ';
+  out += '\n';
+}
+
+// Returns the text of train and of data.unlabelled; reports how much it is.
+std::string lines_of_texts(const Config& config, const ReadRequest& request, const RecordSet& train) {
+  std::string out;
+  for (std::int64_t i = 0; i < train.size(); ++i) append_line(out, train.text(i));
+  std::int64_t texts = 0;
+  for (const DataFile& file : config.data.unlabelled) {
+    const std::string path = data_path(file.file, config.data.dir, request.config_path);
+    RecordOptions options = record_options(config.data, file, request.invalid_utf8);
+    if (!file.format) {
+      options = RecordOptions();
+      options.format = Format::kLines;
+      options.invalid_utf8 = request.invalid_utf8;
+    }
+    options.require_label = false;
+    const auto reader = open_records(path, options);
+    Record record;
+    while (reader->next(record)) append_line(out, record.text);
+    texts += static_cast<std::int64_t>(reader->counts().records);
+    report_counts(path, reader->counts(), request.log);
+  }
+  request.log(fmt::format("language model: of {} texts of train and {} without labels", train.size(), texts));
+  return out;
+}
+
+Config language_config(const Config& config, const std::string& folder, const std::string& text_path) {
+  const Json own{{"task", generate_task().traits().name},
+                 {"data", {{"train", std::filesystem::absolute(text_path).string()}}},
+                 {"training",
+                  {{"seed", config.training.seed},
+                   {"threads", config.training.threads},
+                   {"precision", config.training.precision},
+                   {"epochs", config.training.language_epochs}}},
+                 {"output", {{"dir", folder}}}};
+  GivenDefaults given = lent_values(config);
+  // Its output has the size of its last layer.
+  const std::int64_t width = config.model.projection > 0 ? config.model.projection : config.model.hidden;
+  given["model.layers"] = config.model.layers;
+  given["model.tied"] = config.model.embedding == width;
+  return parse_model_config(own.dump(), "data.unlabelled", {}, given);
+}
+
+}  // namespace
+
+std::string language_folder(const std::string& run_folder) { return run_folder + "/language-model"; }
+
+TrainingOutcome train_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
+                                     TrainerOptions options, ThreadPool& pool) {
+  options.folder = language_folder(options.folder);
+  options.init_from.clear();
+  std::filesystem::create_directories(options.folder);
+  const std::string path = options.folder + "/text.txt";
+  write_file(path, lines_of_texts(config, request, train));
+  const Config own = language_config(config, options.folder, path);
+  const Task& task = generate_task();
+  const ReadRequest own_request{path, request.invalid_utf8, request.log};
+  const auto data = task.read(own, own_request, nullptr);
+  const auto model = build_model(task, own, own_request, *data, nullptr);
+  return train_model(task, own, *data, *model, options, pool);
+}
+
+}  // namespace mnemo
