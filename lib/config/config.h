@@ -146,7 +146,7 @@ struct TrainingConfig {
   std::string optimizer = "adam", schedule = "linear", precision = "float32";
   double learning_rate = 2e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
          weight_decay = 0.0;
-  bool nesterov = false;
+  bool nesterov = false, rotate = false;
   Every warmup{0, Every::Unit::kSteps};
   double final_rate = 0.0, plateau_factor = 0.5;
   std::int64_t plateau_patience = 2;

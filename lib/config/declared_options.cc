@@ -485,6 +485,12 @@ std::vector<Option> training_options() {
              "batch. batch_size rows of the corpus are read in parallel.")
           .only(kGenerate)
           .otherwise(kGenerate, 128),
+      option(
+          "training.rotate", MNEMO_MEMBER(training.rotate), Anything{},
+          "Begin each epoch at another unit of the corpus, drawn by seed and epoch, so that the rows and batches are "
+          "cut elsewhere; after its last unit the corpus goes on at its first (Melis et al. 2020). Not with "
+          "data.records.")
+          .only(kGenerate),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Maximum number of epochs.")
           .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
           .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})
