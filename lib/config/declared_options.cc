@@ -253,12 +253,12 @@ std::vector<Option> text_options() {
 std::vector<Option> model_options() {
   return {
       option("model.cell", MNEMO_MEMBER(model.cell),
-             Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru", "sru"},
+             Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "capped_lstm", "min_lstm", "min_gru", "sru"},
              "The recurrent cell. gru: Cho et al. 2014; peephole_lstm: Gers & Schmidhuber 2000; cifg_lstm: coupled "
-             "input and forget gates, Greff et al. 2015; min_lstm, min_gru: gates that do not depend on the state, "
-             "Feng et al. 2024; sru: gates that see the input and their own unit's state, and a highway past the cell, "
-             "Lei "
-             "et al. 2018."),
+             "input and forget gates, Greff et al. 2015; capped_lstm: the input gate is at most 1 minus the forget "
+             "gate, Melis et al. 2018; min_lstm, min_gru: gates that do not depend on the state, Feng et al. 2024; "
+             "sru: gates that see the input and their own unit's state, and a highway past the cell, Lei et al. "
+             "2018."),
       option("model.reset_after", MNEMO_MEMBER(model.reset_after), Anything{},
              "gru: apply the reset gate after the recurrent product, as in PyTorch and cuDNN; false: before it, as "
              "in the paper."),
