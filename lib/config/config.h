@@ -116,7 +116,8 @@ struct ModelConfig {
   std::string cell = "lstm", activation = "tanh", residual = "none";
   Names pooling{{"max"}};
   ConvolutionConfig convolution;
-  bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false;
+  bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false,
+       sum_layers = false;
   std::int64_t layers = 1, hidden = 128, projection = 0, embedding = 100;
   double dropout = 0.5, embedding_dropout = 0.5, layer_dropout = 0.5, word_dropout = 0.0, state_dropout = 0.0,
          weight_dropout = 0.0, zoneout_h = 0.0, zoneout_c = 0.0;

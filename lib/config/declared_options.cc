@@ -326,6 +326,11 @@ std::vector<Option> model_options() {
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
              "Connection from input to output of each layer but the first. add: the input is added (He et al. "
              "2016); highway: a learned mixture of input and output (Srivastava et al. 2015)."),
+      option(
+          "model.sum_layers", MNEMO_MEMBER(model.sum_layers), Anything{},
+          "The output layer reads the sum of the outputs of all recurrent layers instead of the last one's (Melis et "
+          "al. 2020).")
+          .only(kGenerate),
       option("model.learned_initial", MNEMO_MEMBER(model.learned_initial), Anything{},
              "Learn the initial state of texts instead of starting from zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},

@@ -228,6 +228,11 @@ RecurrentOptions stepped_options(CellKind cell, int variant) {
   }
   if (variant == 9) o.state_dropout = 0.4f;
   if (variant == 10) o.weight_dropout = 0.4f;
+  if (variant >= 11) o.sum_layers = true;
+  if (variant == 12) {
+    o.layer_dropout = 0.4f;
+    o.residual = Residual::kAdd;
+  }
   return o;
 }
 
@@ -298,7 +303,7 @@ std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool wit
 
 TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and the options around it") {
   for (const CellKind cell : all_cells())
-    for (int variant = 0; variant <= 10; ++variant) {
+    for (int variant = 0; variant <= 12; ++variant) {
       const RecurrentOptions o = stepped_options(cell, variant);
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", variant " << variant);
@@ -588,9 +593,10 @@ TEST_CASE("every cell: gradients of input, parameters and initial states, ragged
 }
 
 TEST_CASE(
-    "projection, dropout of states and weights, zoneout, learned state, residual and highway, and their gradients") {
+    "projection, dropout of states and weights, zoneout, learned state, residual, highway, and sum, and their "
+    "gradients") {
   for (CellKind cell : all_cells())
-    for (int option = 0; option < 8; ++option) {
+    for (int option = 0; option < 10; ++option) {
       RecurrentOptions o = small_layers(cell, option % 2 == 1);
       if (option == 0) o.projection = 2;
       if (option == 1) o.state_dropout = 0.4f;
@@ -600,6 +606,8 @@ TEST_CASE(
       if (option == 5) o.learned_initial = true;
       if (option == 6) o.residual = Residual::kAdd;
       if (option == 7) o.residual = Residual::kHighway;
+      if (option >= 8) o.sum_layers = true;
+      if (option == 9) o.residual = Residual::kAdd;
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", option " << option);
       check_recurrent(o);
@@ -985,12 +993,14 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
     }
 }
 
-TEST_CASE("language model: gradients of all parameters, tied and not, with penalties and a state carried in") {
+TEST_CASE(
+    "language model: gradients of all parameters, tied and not, layers summed and not, with "
+    "penalties and a state carried in") {
   const std::vector<std::int32_t> lengths{3, 2}, ids{1, 4, 0, 1, 2}, targets{0, 1, 5, 2, 2};
-  for (const bool tied : {false, true}) {
+  for (const auto& [tied, sum_layers] : {std::pair{false, false}, {true, false}, {true, true}}) {
     LanguageModel model({.units = 6,
                          .embedding = 4,
-                         .recurrent = {.hidden = 4, .layers = 2},
+                         .recurrent = {.hidden = 4, .layers = 2, .sum_layers = sum_layers},
                          .tied = tied,
                          .activation_penalty = 0.7f,
                          .slowness_penalty = 0.4f,
@@ -1034,7 +1044,7 @@ TEST_CASE("language model: gradients of all parameters, tied and not, with penal
     });
     std::size_t next = 0;
     model.visit([&](Parameter& p) {
-      INFO(p.name << (tied ? ", tied" : ""));
+      INFO(p.name << (tied ? ", tied" : "") << (sum_layers ? ", summed" : ""));
       CHECK(gradient_error(p.value.data(), gradients[next++].data(), p.size(), [&] {
               model.weights_changed();
               return loss(false);
