@@ -24,7 +24,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 PEERS = str(ROOT / "scripts/bench_peers.py")
-CELLS = ["lstm", "peephole_lstm", "cifg_lstm", "gru", "rnn", "min_lstm", "min_gru", "sru"]
+CELLS = ["lstm", "peephole_lstm", "cifg_lstm", "capped_lstm", "gru", "rnn", "min_lstm", "min_gru", "sru"]
 
 
 def shape(batch, steps, inputs, hidden, layers=1, both=False, lengths=None):

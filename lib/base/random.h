@@ -29,6 +29,7 @@ enum class Purpose : std::uint32_t {
   kAttribution = 14,
   kPermutation = 15,
   kSearch = 16,
+  kRotation = 17,
 };
 
 /// The Philox 4x32-10 block function.

@@ -84,7 +84,11 @@ void check_pairs(const Config& c, std::vector<std::string>& errors) {
 void check_records(const Config& c, std::vector<std::string>& errors) {
   if (!c.data.has_conditions() && c.model.condition_dropout != ModelConfig().condition_dropout)
     errors.emplace_back("model.condition_dropout: only for poems with form, author and title (poems-json)");
-  if (c.data.has_records()) return;
+  if (c.data.has_records()) {
+    if (c.training.rotate)
+      errors.emplace_back("training.rotate: not with data.records, whose order is drawn anew for each epoch anyway");
+    return;
+  }
   if (c.training.batch_tokens > 0)
     errors.emplace_back("training.batch_tokens: needs data.records; one stream is cut by training.bptt");
   if (c.model.learned_initial)

@@ -116,7 +116,8 @@ struct ModelConfig {
   std::string cell = "lstm", activation = "tanh", residual = "none";
   Names pooling{{"max"}};
   ConvolutionConfig convolution;
-  bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false;
+  bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false,
+       sum_layers = false;
   std::int64_t layers = 1, hidden = 128, projection = 0, embedding = 100;
   double dropout = 0.5, embedding_dropout = 0.5, layer_dropout = 0.5, word_dropout = 0.0, state_dropout = 0.0,
          weight_dropout = 0.0, zoneout_h = 0.0, zoneout_c = 0.0;
@@ -146,7 +147,7 @@ struct TrainingConfig {
   std::string optimizer = "adam", schedule = "linear", precision = "float32";
   double learning_rate = 2e-3, momentum = 0.0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, alpha = 0.99,
          weight_decay = 0.0;
-  bool nesterov = false;
+  bool nesterov = false, rotate = false;
   Every warmup{0, Every::Unit::kSteps};
   double final_rate = 0.0, plateau_factor = 0.5;
   std::int64_t plateau_patience = 2;

@@ -259,12 +259,12 @@ std::vector<Option> text_options() {
 std::vector<Option> model_options() {
   return {
       option("model.cell", MNEMO_MEMBER(model.cell),
-             Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "min_lstm", "min_gru", "sru"},
+             Choices{"lstm", "gru", "rnn", "peephole_lstm", "cifg_lstm", "capped_lstm", "min_lstm", "min_gru", "sru"},
              "The recurrent cell. gru: Cho et al. 2014; peephole_lstm: Gers & Schmidhuber 2000; cifg_lstm: coupled "
-             "input and forget gates, Greff et al. 2015; min_lstm, min_gru: gates that do not depend on the state, "
-             "Feng et al. 2024; sru: gates that see the input and their own unit's state, and a highway past the cell, "
-             "Lei "
-             "et al. 2018."),
+             "input and forget gates, Greff et al. 2015; capped_lstm: the input gate is at most 1 minus the forget "
+             "gate, Melis et al. 2018; min_lstm, min_gru: gates that do not depend on the state, Feng et al. 2024; "
+             "sru: gates that see the input and their own unit's state, and a highway past the cell, Lei et al. "
+             "2018."),
       option("model.reset_after", MNEMO_MEMBER(model.reset_after), Anything{},
              "gru: apply the reset gate after the recurrent product, as in PyTorch and cuDNN; false: before it, as "
              "in the paper."),
@@ -332,6 +332,11 @@ std::vector<Option> model_options() {
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
              "Connection from input to output of each layer but the first. add: the input is added (He et al. "
              "2016); highway: a learned mixture of input and output (Srivastava et al. 2015)."),
+      option(
+          "model.sum_layers", MNEMO_MEMBER(model.sum_layers), Anything{},
+          "The output layer reads the sum of the outputs of all recurrent layers instead of the last one's (Melis et "
+          "al. 2020).")
+          .only(kGenerate),
       option("model.learned_initial", MNEMO_MEMBER(model.learned_initial), Anything{},
              "Learn the initial state of texts instead of starting from zero."),
       option("model.word_dropout", MNEMO_MEMBER(model.word_dropout), Range{0, 0.95},
@@ -501,6 +506,12 @@ std::vector<Option> training_options() {
       option("training.language_epochs", MNEMO_MEMBER(training.language_epochs), Range{1, 1e6},
              "With data.unlabelled: epochs of the language model.")
           .only(kClassify),
+      option(
+          "training.rotate", MNEMO_MEMBER(training.rotate), Anything{},
+          "Begin each epoch at another unit of the corpus, drawn by seed and epoch, so that the rows and batches are "
+          "cut elsewhere; after its last unit the corpus goes on at its first (Melis et al. 2020). Not with "
+          "data.records.")
+          .only(kGenerate),
       option("training.epochs", MNEMO_MEMBER(training.epochs), Range{1, 1e6}, "Maximum number of epochs.")
           .by_size(kClassify, {{500, 30}, {3000, 15}, {15000, 8}, {60000, 5}, {0, 3}})
           .by_size(kTag, {{300, 40}, {1000, 30}, {20000, 20}, {50000, 10}, {0, 5}})

@@ -1,4 +1,4 @@
-// Forward and backward of the LSTM and its two variants, one vector of units at a time. Forward computes its
+// Forward and backward of the LSTM and its variants, one vector of units at a time. Forward computes its
 // activations as fractions, several of which share a division; backward reads the activations left in the gates and
 // replaces them by gradients.
 #undef HWY_TARGET_INCLUDE
@@ -153,6 +153,54 @@ void cifg_lstm_cell_backward(const CellBackward& b) {
   });
 }
 
+void capped_lstm_cell_forward(const CellForward& a) {
+  const Index H = a.hidden;
+  for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = a.gates + row * a.gates_stride + j;
+    const auto [wanted, f, g, o] =
+        divide(logistic_fraction(access.load(gates)), logistic_fraction(access.load(gates + H)),
+               tanh_fraction(access.load(gates + 2 * H)), logistic_fraction(access.load(gates + 3 * H)));
+    const Vector cap = hn::Sub(hn::Set(kTag, 1.0f), f);
+    // Not hn::Min, which may hide a NaN.
+    const Vector i = hn::IfThenElse(hn::Lt(cap, wanted), cap, wanted);
+    const Vector c = hn::MulAdd(f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(i, g));
+    const Vector tanh_c = tanh_of(c);
+    access.store(c, a.c + row * a.c_stride + j);
+    access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
+    if (!a.kept) return;
+    access.store(tanh_c, a.kept + row * a.kept_stride + j);
+    access.store(i, gates);
+    access.store(f, gates + H);
+    access.store(g, gates + 2 * H);
+    access.store(o, gates + 3 * H);
+  });
+}
+
+// Mirrors capped_lstm_cell_forward: h = o tanh(c); c = f c_prev + i g; i = min(1 - f, s(a_i)); f, o = s(a); g =
+// tanh(a).
+void capped_lstm_cell_backward(const CellBackward& b) {
+  const Index H = b.hidden;
+  for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
+    float* gates = b.gates + row * b.gates_stride + j;
+    float* dc_at = b.dc + row * b.dc_stride + j;
+    const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
+                 o = access.load(gates + 3 * H);
+    const Vector tanh_c = access.load(b.kept + row * b.kept_stride + j);
+    const Vector dh =
+        hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
+    const Vector dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at));
+    const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
+    // The same subtraction as forward's, so a capped i is equal to it.
+    const auto capped = hn::Ge(i, hn::Sub(hn::Set(kTag, 1.0f), f));
+    const Vector df_all = hn::Sub(df, hn::IfThenElseZero(capped, di));
+    access.store(hn::Mul(dc, f), dc_at);
+    access.store(hn::IfThenZeroElse(capped, hn::Mul(di, logistic_slope(i))), gates);
+    access.store(hn::Mul(df_all, logistic_slope(f)), gates + H);
+    access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + 2 * H);
+    access.store(hn::Mul(hn::Mul(dh, tanh_c), logistic_slope(o)), gates + 3 * H);
+  });
+}
+
 }  // namespace
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -166,6 +214,8 @@ HWY_EXPORT(peephole_lstm_cell_forward);
 HWY_EXPORT(peephole_lstm_cell_backward);
 HWY_EXPORT(cifg_lstm_cell_forward);
 HWY_EXPORT(cifg_lstm_cell_backward);
+HWY_EXPORT(capped_lstm_cell_forward);
+HWY_EXPORT(capped_lstm_cell_backward);
 }  // namespace
 
 void lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(lstm_cell_forward)(args); }
@@ -174,6 +224,8 @@ void peephole_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(
 void peephole_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(peephole_lstm_cell_backward)(args); }
 void cifg_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(cifg_lstm_cell_forward)(args); }
 void cifg_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(cifg_lstm_cell_backward)(args); }
+void capped_lstm_cell_forward(const CellForward& args) { HWY_DYNAMIC_DISPATCH(capped_lstm_cell_forward)(args); }
+void capped_lstm_cell_backward(const CellBackward& args) { HWY_DYNAMIC_DISPATCH(capped_lstm_cell_backward)(args); }
 
 }  // namespace mnemo::kernels
 #endif

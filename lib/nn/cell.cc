@@ -108,6 +108,18 @@ std::vector<CellTraits> make_traits() {
                   kStateC,
                   {"tanh(c)", kKept, 0},
                   kStateH}},
+      {.kind = kCappedLstm,
+       .name = "capped_lstm",
+       .gates = 4,
+       .hidden_gates = 4,
+       .blocks = 4,
+       .input_order = {0, 1, 2, 3},
+       .kept = 1,
+       .cell_state = true,
+       .forward = capped_lstm_cell_forward,
+       .backward = capped_lstm_cell_backward,
+       .forget = Forget{1, 1.0f, 0},
+       .values = lstm_values()},
       {.kind = kNormLstm,
        .name = "norm_lstm",
        .gates = 4,
@@ -221,8 +233,8 @@ const std::vector<CellKind>& all_cells() {
 }
 
 const std::vector<std::string>& cell_names() {
-  static const std::vector<std::string> names{"lstm",      "gru",      "rnn",     "peephole_lstm",
-                                              "cifg_lstm", "min_lstm", "min_gru", "sru"};
+  static const std::vector<std::string> names{"lstm",     "gru",     "rnn", "peephole_lstm", "cifg_lstm", "capped_lstm",
+                                              "min_lstm", "min_gru", "sru"};
   return names;
 }
 

@@ -17,6 +17,7 @@ enum class CellKind {
   kLstm,
   kPeepholeLstm,
   kCifgLstm,
+  kCappedLstm,
   kNormLstm,
   kGru,
   kGruBefore,

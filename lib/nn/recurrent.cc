@@ -306,6 +306,17 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
   return out;
 }
 
+Activation Recurrent::stack_output(Tape& tape, Index layer, const Activation& below, const Activation& y) const {
+  if (!options_.sum_layers || layer == 0) return y;
+  const Activation out = tape.allocate(y.rows, y.columns);
+  connect_values(out.size(), below.value, y.value, nullptr, out.value);
+  tape.record([out, below, y] {
+    kernels::add_scaled(1.0f, out.gradient, below.gradient, out.size());
+    kernels::add_scaled(1.0f, out.gradient, y.gradient, out.size());
+  });
+  return out;
+}
+
 void Recurrent::check_prepared() const {
   if (!is_packed(Packed::kForInference)) fail("recurrent layers must be prepared before inference");
 }
@@ -406,7 +417,7 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
                                      const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
-  Activation given = traced_input(tape, name_, x);
+  Activation given = traced_input(tape, name_, x), output = given;
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)
@@ -422,9 +433,10 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
       add_initial_gradients(run, l, state, start);
     });
     given = connect(tape, l, given, run.y);
+    output = stack_output(tape, l, output, given);
   }
-  if (tape.gradient_trace) tape.record([&packing, given, D = directions()] { keep_last_steps(packing, D, given); });
-  return {given, start.final};
+  if (tape.gradient_trace) tape.record([&packing, output, D = directions()] { keep_last_steps(packing, D, output); });
+  return {output, start.final};
 }
 
 }  // namespace mnemo

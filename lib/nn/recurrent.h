@@ -42,6 +42,9 @@ struct RecurrentOptions {
   float layer_dropout = 0.0f;  ///< on the input of each layer but the first
   bool variational = false;    ///< one dropout mask for all steps of a sequence (Gal & Ghahramani 2016)
   Residual residual = Residual::kNone;
+  /// The output is the sum of all layers' outputs, as they are before dropout and after `residual`, not the last one's
+  /// (Melis et al. 2020). The widths are the same for all layers.
+  bool sum_layers = false;
   float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask per sequence (Gal & Ghahramani 2016)
   float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask per batch (DropConnect, Merity et al. 2017)
   float zoneout_h = 0.0f;       ///< probability that a unit of h keeps its previous value (Krueger et al. 2016)
@@ -139,7 +142,7 @@ class Recurrent {
   void set_precision(kernels::Precision precision);
 
   struct Output {
-    Activation y;          // [N, D * P]
+    Activation y;          // [N, D * P] of the last layer, or with sum_layers of all
     RecurrentState final;  // the state after each sequence's last step (its first, for the backward direction)
   };
 
@@ -184,6 +187,9 @@ class Recurrent {
   // Whether the packed weights can be used.
   bool is_packed(Packed wanted) const;
   Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y) const;
+  // What the stack gives once this layer's output is `y`: `y` itself or, with sum_layers, its sum with `below`, what
+  // the layers below it gave.
+  Activation stack_output(Tape& tape, Index layer, const Activation& below, const Activation& y) const;
   RecurrentState learned_state(Tape& tape, Index sequences) const;
   Start begin(Tape& tape, const Packing& packing, const RecurrentState* initial) const;
   LayerRun layer_run(Tape& tape, const Packing& packing, Index layer, const Activation& x, const Start& start) const;

@@ -83,7 +83,7 @@ Activation RecurrentSteps::step(const Activation& x) {
   if (x.rows != b.packing.rows_at(t) || x.columns != b.layers.options().input)
     fail("step {}: input [{}, {}], expected [{}, {}]", t + 1, x.rows, x.columns, b.packing.rows_at(t),
          b.layers.options().input);
-  Activation given = x;
+  Activation given = x, output = x;
   for (Index l = 0; l < std::ssize(b.layer); ++l) {
     Batch::Layer& layer = b.layer[l];
     Activation input = b.rows(layer.run.x);
@@ -99,11 +99,12 @@ Activation RecurrentSteps::step(const Activation& x) {
       backward_step(batch->tape, batch->layer[l].run, batch->layer[l].state, t, dx);
     });
     given = b.layers.connect(b.tape, l, given, b.rows(layer.run.y));
+    output = b.layers.stack_output(b.tape, l, output, given);
   }
   ++b.next;
   for (Index l = 0; b.tape.trace && b.next == b.packing.steps() && l < std::ssize(b.layer); ++l)
     trace_cells(b.layer[l].run, b.layers.name_, l, *b.tape.trace);
-  return given;
+  return output;
 }
 
 RecurrentState RecurrentSteps::final() {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/activations.h"
+#include "kernels/elementwise.h"
 #include "nn/cell_step.h"
 
 namespace mnemo {
@@ -37,6 +38,7 @@ void RecurrentSession::make_room(Index sequences, int which) {
   gates_.resize(B * blocks * H);
   kept_.resize(kept);
   if (o.projection > 0) raw_.resize(B * H);
+  if (o.sum_layers) sum_.resize(B * P);
 }
 
 void RecurrentSession::select(std::span<const Index> from) {
@@ -127,27 +129,35 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
   return step.y;
 }
 
+// The layer's output, from its input x [B, P] and its new h.
+const float* RecurrentSession::connect_layer(Index l, const float* x, const float* h) {
+  const RecurrentOptions& o = layers_.options();
+  const Index size = sequences_ * o.output();
+  float *y = state_[l].y.data(), *gate = y + size;
+  if (o.residual == Residual::kHighway) {
+    layers_.highway(l)->apply(sequences_, x, gate);
+    kernels::logistic_values(gate, gate, size);
+  }
+  connect_values(size, x, h, o.residual == Residual::kHighway ? gate : nullptr, y);
+  return y;
+}
+
 const float* RecurrentSession::step(const float* x) {
   const RecurrentOptions& o = layers_.options();
   const Index size = sequences_ * o.output();
   layers_.check_prepared();
   for (Index l = 0; l < o.layers; ++l) {
     const float* h = step_layer(l, x, l == 0 ? o.input : o.output());
-    if (l == 0 || o.residual == Residual::kNone) {
-      x = h;
-      continue;
-    }
-    float *y = state_[l].y.data(), *gate = y + size;
-    if (o.residual == Residual::kHighway) {
-      layers_.highway(l)->apply(sequences_, x, gate);
-      kernels::logistic_values(gate, gate, size);
-    }
-    connect_values(size, x, h, o.residual == Residual::kHighway ? gate : nullptr, y);
-    x = y;
+    x = l == 0 || o.residual == Residual::kNone ? h : connect_layer(l, x, h);
+    if (!o.sum_layers) continue;
+    if (l == 0)
+      std::copy_n(x, size, sum_.data());
+    else
+      kernels::add_scaled(1.0f, x, sum_.data(), size);
   }
   now_ = 1 - now_;
   zero_ = false;
-  return x;
+  return o.sum_layers ? sum_.data() : x;
 }
 
 }  // namespace mnemo

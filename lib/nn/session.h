@@ -50,13 +50,14 @@ class RecurrentSession {
   };
 
   const float* step_layer(Index l, const float* x, Index inputs);
+  const float* connect_layer(Index l, const float* x, const float* h);
 
   const Recurrent& layers_;
   Index sequences_;
   std::vector<Layer> state_;
-  int now_ = 0;       // which of the two is the current state
-  bool zero_ = true;  // the current state is all zero
-  AlignedVector gates_, kept_, raw_, zeros_;
+  int now_ = 0;                                     // which of the two is the current state
+  bool zero_ = true;                                // the current state is all zero
+  AlignedVector gates_, kept_, raw_, zeros_, sum_;  // sum_ [B, P] of the layers' outputs
 };
 
 }  // namespace mnemo

@@ -32,6 +32,7 @@ RecurrentOptions recurrent_options(const Config& c) {
           .layer_dropout = number(m.layer_dropout),
           .variational = m.variational,
           .residual = residual(m.residual),
+          .sum_layers = m.sum_layers,
           .state_dropout = number(m.state_dropout),
           .weight_dropout = number(m.weight_dropout),
           .zoneout_h = number(m.zoneout_h),

@@ -520,6 +520,7 @@ TEST_CASE("every cell and its options: trained, loaded, the same for any threads
       {"cell=rnn", "activation=relu"},
       {"cell=peephole_lstm"},
       {"cell=cifg_lstm"},
+      {"cell=capped_lstm"},
       {"cell=min_lstm"},
       {"cell=min_gru"},
       {"cell=sru"},

@@ -89,6 +89,7 @@ TEST_CASE("inspect --gates shows other cells by their own names") {
       {"rnn", {"h"}},
       {"peephole_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
       {"cifg_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
+      {"capped_lstm", {"i", "f", "g", "o", "c", "tanh(c)", "h"}},
       {"min_lstm", {"f", "i", "g", "h"}},
       {"min_gru", {"z", "g", "h"}},
       {"sru", {"f", "r", "g", "c", "h"}}};

@@ -92,6 +92,59 @@ TEST_CASE("language models: the same bytes for any number of threads, and after 
   CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
 }
 
+TEST_CASE("training.rotate: other bytes than without, the same ones for any threads and after interruptions") {
+  const LanguageFixture f;
+  const std::vector<std::string> rotate{"--set", "training.rotate=true", "--set", "training.save_every=3 steps"};
+  const auto with = [&](const std::vector<std::string>& others) {
+    auto all = others;
+    all.insert(all.end(), rotate.begin(), rotate.end());
+    return all;
+  };
+  REQUIRE(f.train("plain", {"--set", "training.save_every=3 steps"}).code == 0);
+  REQUIRE(f.train("one", with({"--threads", "1"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") != f.bytes("plain/model.safetensors"));
+  CHECK(f.last_line("one")["metrics"]["nats"].get<double>() < 0.35);
+  for (int kill = 0; kill < 4; ++kill) {
+    Process process(f.arguments("killed", with({"--resume", "--threads", "2"})), f.path(""));
+    usleep(20000 + 15000 * kill);
+    process.send(SIGKILL);
+    process.wait();
+  }
+  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
+  CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
+}
+
+TEST_CASE("model.sum_layers: trained, continued, generated from and quantised; models with and without do not mix") {
+  const LanguageFixture f;
+  const std::vector<std::string> two{"--set", "model.layers=2",        "--set", "model.layer_dropout=0",
+                                     "--set", "model.cell=capped_lstm"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), two.begin(), two.end());
+    return more;
+  };
+  const Outcome trained = f.train("sum", with({"--set", "model.sum_layers=true"}));
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  REQUIRE(f.train("last", with({})).code == 0);
+  CHECK(f.bytes("sum/model.safetensors") != f.bytes("last/model.safetensors"));
+  CHECK(f.last_line("sum")["metrics"]["nats"].get<double>() < 0.35);
+  const std::string model = f.path("sum/model.safetensors");
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
+        "春眠不觉晓\n\n");
+  CHECK(f.mnemo({"evaluate", model, f.path("train.txt"), "--dynamic", "0.1"}).code == 0);
+  const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", "int8",
+                                     "--max-drop", "0.2", "-o", f.path("small")});
+  INFO(quantised.err);
+  CHECK(quantised.code == 0);
+  CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
+        "春眠不觉晓\n");
+  CHECK(f.train("again", with({"--set", "model.sum_layers=true", "--init-from", model})).code == 0);
+  const Outcome mixed = f.train("mixed", with({"--set", "model.sum_layers=false", "--init-from", model}));
+  CHECK(mixed.code == 1);
+  CHECK_THAT(mixed.err, contains_text("model.sum_layers is false, the model's is true"));
+}
+
 TEST_CASE("a configuration that does not suit a language model is refused by its keys") {
   const LanguageFixture f;
   const auto refused = [&](const std::vector<std::string>& more) {
@@ -103,6 +156,8 @@ TEST_CASE("a configuration that does not suit a language model is refused by its
   CHECK_THAT(refused({"--set", "model.tied=true"}), contains_text("model.tied: model.embedding 12 must equal"));
   CHECK_THAT(refused({"--set", "data.format=tsv"}), contains_text("tsv is not a value for the task generate"));
   CHECK_THAT(refused({"--set", "text.ngrams.unit=2"}), contains_text("text.ngrams"));
+  CHECK_THAT(refused({"--set", "data.records=true", "--set", "training.rotate=true"}),
+             contains_text("training.rotate: not with data.records"));
   CHECK_THAT(refused({"--folds", "3"}), contains_text("--folds"));
   write_text(f.path("empty.txt"), "");
   const Outcome empty = f.train("refused", {"--set", "data.train=empty.txt"});

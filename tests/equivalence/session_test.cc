@@ -62,6 +62,11 @@ RecurrentOptions options_of(CellKind cell, int variant) {
   if (variant == 4) o.zoneout_h = 0.2f;
   if (variant == 5) o.zoneout_c = 0.3f;
   if (variant == 6) o.learned_initial = true;
+  if (variant == 7) o.sum_layers = true;
+  if (variant == 8) {
+    o.sum_layers = true;
+    o.residual = Residual::kHighway;
+  }
   return o;
 }
 
@@ -81,7 +86,7 @@ TEST_CASE("a session gives the bits of the whole sequence, for every cell and th
   ThreadPool pool(1);
   const auto x = inputs();
   for (const CellKind cell : all_cells())
-    for (int variant = 0; variant < 7; ++variant) {
+    for (int variant = 0; variant < 9; ++variant) {
       const RecurrentOptions o = options_of(cell, variant);
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", variant " << variant);
@@ -119,7 +124,7 @@ TEST_CASE("a session gives the bits of the whole sequence in lower precision too
   ThreadPool pool(1);
   const auto x = inputs();
   for (const CellKind cell : all_cells())
-    for (const int variant : {0, 1, 3}) {
+    for (const int variant : {0, 1, 3, 8}) {
       RecurrentOptions o = options_of(cell, variant);
       if (!recurrent_conflicts(o).empty()) continue;
       Recurrent layers("rnn", o);
@@ -155,7 +160,7 @@ TEST_CASE("steps allocate nothing") {
     for (const kernels::Precision precision :
          {kernels::Precision::kFloat32, kernels::Precision::kBfloat16Weights, kernels::Precision::kInt8}) {
       INFO(cell_traits(cell).name << ", " << kernels::precision_name(precision));
-      RecurrentOptions options = options_of(cell, 3);
+      RecurrentOptions options = options_of(cell, 8);
       options.precision = precision;
       Recurrent layers("rnn", options);
       layers.initialise(3);

@@ -86,6 +86,7 @@ TEST_CASE("chrono initialisation: which gates it sets") {
   // i, f, g, o.
   CHECK(gates_of(CellKind::kLstm) == Gates{1, 1, 0});
   CHECK(gates_of(CellKind::kPeepholeLstm) == Gates{1, 1, 0});
+  CHECK(gates_of(CellKind::kCappedLstm) == Gates{1, 1, 0});
   CHECK(gates_of(CellKind::kNormLstm) == Gates{1, 1, 0});
   // The forget gate is 1 - i.
   CHECK(gates_of(CellKind::kCifgLstm) == Gates{0, -1, -1});

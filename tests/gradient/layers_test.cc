@@ -207,6 +207,11 @@ TEST_CASE("bfloat16 products: every cell's output and gradients are near float32
 
 namespace {
 
+// Cells whose loss has kinks or sharp bends.
+bool is_rough(CellKind cell) {
+  return cell == CellKind::kRnnRelu || cell == CellKind::kNormLstm || cell == CellKind::kCappedLstm;
+}
+
 // Options around a cell that must have the same effect in steps as in whole sequences.
 RecurrentOptions stepped_options(CellKind cell, int variant) {
   RecurrentOptions o{.cell = cell, .input = 5, .hidden = 7, .layers = 3};
@@ -223,6 +228,11 @@ RecurrentOptions stepped_options(CellKind cell, int variant) {
   }
   if (variant == 9) o.state_dropout = 0.4f;
   if (variant == 10) o.weight_dropout = 0.4f;
+  if (variant >= 11) o.sum_layers = true;
+  if (variant == 12) {
+    o.layer_dropout = 0.4f;
+    o.residual = Residual::kAdd;
+  }
   return o;
 }
 
@@ -293,7 +303,7 @@ std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool wit
 
 TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and the options around it") {
   for (const CellKind cell : all_cells())
-    for (int variant = 0; variant <= 10; ++variant) {
+    for (int variant = 0; variant <= 12; ++variant) {
       const RecurrentOptions o = stepped_options(cell, variant);
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", variant " << variant);
@@ -321,7 +331,7 @@ TEST_CASE("step by step, each output being part of the next input: gradients") {
   for (const CellKind cell : all_cells()) {
     INFO(cell_traits(cell).name);
     // As for whole sequences: kinks and sharp bends.
-    const bool rough = cell == CellKind::kRnnRelu || cell == CellKind::kNormLstm;
+    const bool rough = is_rough(cell);
     const Index size = rough ? 6 : 3;
     const double tolerance = rough ? 5e-3 : 5e-4;
     const int shorter = rough ? 3 : 0;
@@ -543,8 +553,8 @@ void check_recurrent(const RecurrentOptions& options) {
     return all;
   });
   // Shorter steps where the loss bends (large initial weights), and a larger tolerance for their loss of precision
-  // where it has kinks (a sum that passes zero) or bends sharply (a norm over few units).
-  const bool rough = options.cell == CellKind::kRnnRelu || options.cell == CellKind::kNormLstm;
+  // where it has kinks (a sum that passes zero, a gate that meets its cap) or bends sharply (a norm over few units).
+  const bool rough = is_rough(options.cell);
   const double step = 1e-2, tolerance = rough ? 5e-3 : 5e-4;
   const int shorter = rough ? 3 : cell_traits(options.cell).input_spread.empty() ? 0 : 1;
   CHECK(bench.input_error(step, shorter) < tolerance);
@@ -583,9 +593,10 @@ TEST_CASE("every cell: gradients of input, parameters and initial states, ragged
 }
 
 TEST_CASE(
-    "projection, dropout of states and weights, zoneout, learned state, residual and highway, and their gradients") {
+    "projection, dropout of states and weights, zoneout, learned state, residual, highway, and sum, and their "
+    "gradients") {
   for (CellKind cell : all_cells())
-    for (int option = 0; option < 8; ++option) {
+    for (int option = 0; option < 10; ++option) {
       RecurrentOptions o = small_layers(cell, option % 2 == 1);
       if (option == 0) o.projection = 2;
       if (option == 1) o.state_dropout = 0.4f;
@@ -595,6 +606,8 @@ TEST_CASE(
       if (option == 5) o.learned_initial = true;
       if (option == 6) o.residual = Residual::kAdd;
       if (option == 7) o.residual = Residual::kHighway;
+      if (option >= 8) o.sum_layers = true;
+      if (option == 9) o.residual = Residual::kAdd;
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", option " << option);
       check_recurrent(o);
@@ -980,12 +993,14 @@ TEST_CASE("tagger: gradients of all parameters through the whole model, CRF and 
     }
 }
 
-TEST_CASE("language model: gradients of all parameters, tied and not, with penalties and a state carried in") {
+TEST_CASE(
+    "language model: gradients of all parameters, tied and not, layers summed and not, with "
+    "penalties and a state carried in") {
   const std::vector<std::int32_t> lengths{3, 2}, ids{1, 4, 0, 1, 2}, targets{0, 1, 5, 2, 2};
-  for (const bool tied : {false, true}) {
+  for (const auto& [tied, sum_layers] : {std::pair{false, false}, {true, false}, {true, true}}) {
     LanguageModel model({.units = 6,
                          .embedding = 4,
-                         .recurrent = {.hidden = 4, .layers = 2},
+                         .recurrent = {.hidden = 4, .layers = 2, .sum_layers = sum_layers},
                          .tied = tied,
                          .activation_penalty = 0.7f,
                          .slowness_penalty = 0.4f,
@@ -1029,7 +1044,7 @@ TEST_CASE("language model: gradients of all parameters, tied and not, with penal
     });
     std::size_t next = 0;
     model.visit([&](Parameter& p) {
-      INFO(p.name << (tied ? ", tied" : ""));
+      INFO(p.name << (tied ? ", tied" : "") << (sum_layers ? ", summed" : ""));
       CHECK(gradient_error(p.value.data(), gradients[next++].data(), p.size(), [&] {
               model.weights_changed();
               return loss(false);

@@ -1,4 +1,5 @@
 // What a trace shows of every cell, against the equations of the kernels' headers in double precision.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <string>
@@ -65,10 +66,12 @@ struct CellTwin {
       const auto sum = [&](Index gate) { return a[gate * H + j] + u[gate * H + j]; };
       switch (w.cell.kind) {
         case CellKind::kLstm:
+        case CellKind::kCappedLstm:
         case CellKind::kPeepholeLstm: {
           const bool peeps = w.cell.kind == CellKind::kPeepholeLstm;
-          const double i = logistic(sum(0) + (peeps ? own(0, j) * c[j] : 0.0)),
-                       f = logistic(sum(1) + (peeps ? own(1, j) * c[j] : 0.0)), g = std::tanh(sum(2));
+          const double f = logistic(sum(1) + (peeps ? own(1, j) * c[j] : 0.0)), g = std::tanh(sum(2)),
+                       most = w.cell.kind == CellKind::kCappedLstm ? 1 - f : 1,
+                       i = std::min(most, logistic(sum(0) + (peeps ? own(0, j) * c[j] : 0.0)));
           c[j] = f * c[j] + i * g;
           const double o = logistic(sum(3) + (peeps ? own(2, j) * c[j] : 0.0));
           note_lstm(out, {i, f, g, o}, j);

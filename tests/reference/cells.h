@@ -68,6 +68,10 @@ inline CellOutput cell_step(CellKind kind, const CellInput& in) {
         out.c[j] = logistic(a(1) + p(1) * c) * c + logistic(a(0) + p(0) * c) * std::tanh(a(2));
         out.h[j] = logistic(a(3) + p(2) * out.c[j]) * std::tanh(out.c[j]);
         break;
+      case CellKind::kCappedLstm:
+        out.c[j] = logistic(a(1)) * c + std::min(1 - logistic(a(1)), logistic(a(0))) * std::tanh(a(2));
+        out.h[j] = logistic(a(3)) * std::tanh(out.c[j]);
+        break;
       case CellKind::kCifgLstm:
         out.c[j] = (1 - logistic(a(0))) * c + logistic(a(0)) * std::tanh(a(1));
         out.h[j] = logistic(a(2)) * std::tanh(out.c[j]);

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "pipeline/corpus.h"
 #include "pipeline/stream_loss.h"
+#include "tasks/generate/stream_parts.h"
 
 namespace mnemo {
 namespace {
@@ -60,26 +61,21 @@ class StreamTraining : public LanguageTraining {
  public:
   StreamTraining(const Config& config, const LanguageData& data, TextLanguageModel& model)
       : LanguageTraining(config, data, model),
-        streams_(std::min(config.training.batch_size, data.train_text().units.size())),
-        longest_((data.train_text().units.size() + streams_ - 1) / streams_),
-        state_(model.network().options().recurrent, streams_),
+        parts_(data.train_text().units.size(), config.training.batch_size, config.training.bptt),
+        state_(model.network().options().recurrent, parts_.parts()),
         begun_(state_) {}
 
-  std::int64_t batches() const override { return (longest_ + steps() - 1) / steps(); }
-  void begin_epoch(std::int64_t) override { state_.clear(); }
+  std::int64_t batches() const override { return parts_.batches(); }
+  void begin_epoch(std::int64_t epoch) override {
+    state_.clear();
+    if (!config_.training.rotate) return;
+    RandomStream random(seed(), Purpose::kRotation, static_cast<std::uint64_t>(epoch));
+    parts_.rotate(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(train_.units.size()))));
+  }
 
-  // Stream b holds units [first(b), first(b + 1)); the first `longer` streams have one unit more than the others.
   std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    const std::int64_t done = batch * steps(), size = train_.units.size(), longer = size % streams_;
-    std::vector<std::int32_t> lengths(streams_);
-    const auto first = [&](std::int64_t b) { return b * (size / streams_) + std::min(b, longer); };
-    for (std::int64_t b = 0; b < streams_; ++b)
-      lengths[b] = static_cast<std::int32_t>(std::clamp<std::int64_t>(first(b + 1) - first(b) - done, 0, steps()));
-    Packing packing(lengths);
-    std::vector<std::int32_t> ids(packing.tokens()), targets(packing.tokens());
-    for (std::int64_t b = 0; b < streams_; ++b)
-      place_units(train_.reader(), first(b) + done, lengths[b], model_.text_end(), packing, b, ids, targets);
-    set_batch(std::move(packing), ids, std::move(targets), step);
+    StreamParts::Rows rows = parts_.rows(batch, train_.reader(), model_.text_end());
+    set_batch(std::move(rows.packing), rows.ids, std::move(rows.targets), step);
     return batch_.packing.tokens();
   }
 
@@ -99,9 +95,7 @@ class StreamTraining : public LanguageTraining {
   }
 
  private:
-  std::int64_t steps() const { return config_.training.bptt; }
-
-  std::int64_t streams_, longest_;
+  StreamParts parts_;
   CarriedState state_, begun_;
 };
 

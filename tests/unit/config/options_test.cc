@@ -90,9 +90,9 @@ TEST_CASE("every mistake is reported with its key, and all of them at once") {
                 "training.epochs: expected a whole number from 1 to 1000000, found 0");
   check_refused(R"({"training": {"epochs": 2.5}})", "expected a whole number, found 2.5");
   check_refused(R"({"training": 3})", "training: expected an object, found 3");
-  check_refused(
-      R"({"model": {"cell": "lsmt"}})",
-      "model.cell: expected one of lstm, gru, rnn, peephole_lstm, cifg_lstm, min_lstm, min_gru, sru, found \"lsmt\"");
+  check_refused(R"({"model": {"cell": "lsmt"}})",
+                "model.cell: expected one of lstm, gru, rnn, peephole_lstm, cifg_lstm, capped_lstm, min_lstm, min_gru, "
+                "sru, found \"lsmt\"");
   check_refused(R"({"model": {"bidirectional": 1}})", "expected true or false, found 1");
   check_refused(R"({"data": {"train": {"fil": "x"}}})", "unknown key \"fil\" of a data file");
   check_refused(R"({"training": {"evaluate_every": "5 weeks"}})", "expected a number of epochs or a string such as");
