@@ -112,10 +112,15 @@ struct Names {
   bool operator==(const Names&) const = default;
 };
 
+struct MogrifierConfig {
+  std::int64_t rounds = 0, rank = 32;
+};
+
 struct ModelConfig {
   std::string cell = "lstm", activation = "tanh", residual = "none";
   Names pooling{{"max"}};
   ConvolutionConfig convolution;
+  MogrifierConfig mogrifier;
   bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false,
        sum_layers = false;
   std::int64_t layers = 1, hidden = 128, projection = 0, embedding = 100;

@@ -329,6 +329,11 @@ std::vector<Option> model_options() {
              "Probability in training that a hidden unit keeps its previous value (Krueger et al. 2016); in "
              "inference the previous value is mixed in with this weight. Not with a projection."),
       option("model.zoneout_c", MNEMO_MEMBER(model.zoneout_c), Range{0, 0.95}, "The same for the cell state."),
+      option("model.mogrifier.rounds", MNEMO_MEMBER(model.mogrifier.rounds), Range{0, 16},
+             "lstm and its variants: rounds in which the input and the previous output gate each other before each "
+             "step (Melis et al. 2020); 0: none."),
+      option("model.mogrifier.rank", MNEMO_MEMBER(model.mogrifier.rank), Range{1, 4096},
+             "Rank of the matrices of the mogrifier's gates."),
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
              "Connection from input to output of each layer but the first. add: the input is added (He et al. "
              "2016); highway: a learned mixture of input and output (Srivastava et al. 2015)."),

@@ -6,6 +6,14 @@ namespace mnemo {
 
 using kernels::Start;
 
+Previous mogrify(const RecurrentDirection& w, const CellStep& s, Previous previous, float* room, Index stride) {
+  const Mogrifier::Pair gated = w.mogrifier->forward(s.rows, {{s.x, s.x_stride}, previous.fed}, room, stride);
+  kernels::multiply_rows(s.rows, gated.x.at, gated.x.stride, w.input_panels, 0, w.input_panels.panels(), Start::kBias,
+                         w.bias.data(), s.gates, s.gates_stride);
+  previous.fed = gated.h;
+  return previous;
+}
+
 void run_cell(const RecurrentDirection& w, const CellStep& s, const Previous& prev) {
   const CellTraits& cell = w.cell;
   const Index H = w.hidden(), u = s.begin;

@@ -3,15 +3,9 @@
 #pragma once
 
 #include "nn/recurrent.h"
+#include "nn/strided_rows.h"
 
 namespace mnemo {
-
-// Rows `stride` apart; a stride of 0 repeats one row.
-struct Rows {
-  const float* at = nullptr;
-  Index stride = 0;
-  Rows from(Index column) const { return {at + column, stride}; }
-};
 
 // The state before a step. `fed` is h as the recurrent product takes it; `zero`: h is zero, so no product is needed.
 struct Previous {
@@ -35,6 +29,10 @@ struct CellStep {
   float* y;  // [rows, P]
   Index y_stride;
 };
+
+/// For layers with a mogrifier, before `run_cell`: gates the step's x and previous.fed in `room` [rows,
+/// Mogrifier::room()], fills the input's blocks of gates, and returns `previous` with the gated h.
+Previous mogrify(const RecurrentDirection& weights, const CellStep& step, Previous previous, float* room, Index stride);
 
 /// gates += previous.fed W_hh^T, then the cell, then the projection.
 void run_cell(const RecurrentDirection& weights, const CellStep& step, const Previous& previous);

@@ -53,6 +53,8 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
        "state_dropout: a gru supports it only with the reset gate after the product");
   when(o.state_dropout > 0.0f && cell.hidden_gates == 0, "state_dropout: this cell has no recurrent weights");
   when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
+  when(o.mogrifier.rounds > 0 && (!cell.cell_state || cell.hidden_gates == 0),
+       "mogrifier.rounds: only for an lstm and its variants, whose gates see the state");
   when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
   when(o.forget_range > 0.0 && !cell.forget,
        "forget_bias: chrono needs a forget or an update gate, which this cell does not have");
@@ -74,7 +76,7 @@ double recurrent_parameters(const RecurrentOptions& o) {
     const double G = number(its_cell.gates) * H;
     const double biases = its_cell.bias ? number(its_cell.gates - its_cell.unbiased + its_cell.hidden_gates) * H : 0;
     return (its_cell.hidden_gates > 0 ? G * P : 0) + biases + number(its_cell.own_blocks()) * H +
-           (o.projection > 0 ? P * H : 0) + G * number(input);
+           (o.projection > 0 ? P * H : 0) + G * number(input) + mogrifier_parameters(o.mogrifier, input, o.output());
   };
   double sum = D * (each(o.input) + (L - 1) * each(o.directions() * o.output()));
   if (o.residual == Residual::kHighway) sum += (L - 1) * D * P * (D * P + 1);
@@ -94,6 +96,7 @@ RecurrentDirection::RecurrentDirection(const std::string& prefix, const std::str
   for (const OwnVector& v : cell.own)
     own.emplace_back(fmt::format("{}{}{}", prefix, v.name, suffix), std::vector<Index>{v.blocks * H});
   if (options.projection > 0) weight_hr.emplace(prefix + "weight_hr" + suffix, std::vector<Index>{P, H});
+  if (options.mogrifier.rounds > 0) mogrifier.emplace(prefix, suffix, input, P, options.mogrifier);
   bias.resize(cell.blocks * H);
   own_values.resize(cell.own_blocks() * H);
 }
@@ -122,6 +125,7 @@ void RecurrentDirection::initialise(const RecurrentOptions& options, std::uint64
       std::fill_n(own[v].value.data(), own[v].size(), cell.own[v].initial);
   }
   if (cell.forget) initialise_forget_gate(options, seed);
+  if (mogrifier) mogrifier->initialise(options.initialiser, seed);
 }
 
 void RecurrentDirection::initialise_input(Index H, std::uint64_t seed) {
@@ -166,12 +170,14 @@ void RecurrentDirection::visit(const ParameterVisitor& visitor) {
     if (*p) visitor(**p);
   for (Parameter& p : own) visitor(p);
   if (weight_hr) visitor(*weight_hr);
+  if (mogrifier) mogrifier->visit(visitor);
 }
 
 void RecurrentDirection::visit_factors(const ParameterVisitor& visitor) {
   visitor(weight_ih);
   for (auto* p : {&weight_hh, &weight_hr})
     if (*p) visitor(**p);
+  if (mogrifier) mogrifier->visit_factors(visitor);
 }
 
 void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Precision precision, const float* mask) {
@@ -186,6 +192,7 @@ void RecurrentDirection::pack(ThreadPool& pool, bool training, kernels::Precisio
     kernels::add_scaled(1.0f, bias_hh->value.data(), bias.data() + cell.hidden_first * H, cell.hidden_gates * H);
   float* to = own_values.data();
   for (const Parameter& p : own) to = std::copy_n(p.value.data(), p.size(), to);
+  if (mogrifier) mogrifier->pack(pool, training, precision);
   if (weight_hh) {
     const Index P = weight_hh->row_size(), first = cell.first_product_gates() * H;
     const float* from = weight_hh->value.data();

@@ -17,6 +17,7 @@
 #include "nn/cell.h"
 #include "nn/initialise.h"
 #include "nn/linear.h"
+#include "nn/mogrifier.h"
 #include "nn/packing.h"
 #include "nn/parameter.h"
 #include "nn/tape.h"
@@ -45,6 +46,7 @@ struct RecurrentOptions {
   /// The output is the sum of all layers' outputs, as they are before dropout and after `residual`, not the last one's
   /// (Melis et al. 2020). The widths are the same for all layers.
   bool sum_layers = false;
+  MogrifierOptions mogrifier = {};  ///< for LSTMs
   float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask per sequence (Gal & Ghahramani 2016)
   float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask per batch (DropConnect, Merity et al. 2017)
   float zoneout_h = 0.0f;       ///< probability that a unit of h keeps its previous value (Krueger et al. 2016)
@@ -103,6 +105,7 @@ class RecurrentDirection {
   std::optional<Parameter> bias_ih, bias_hh;  // [G H], of bias_ih without the unbiased gates
   std::vector<Parameter> own;                 // as the cell says
   std::optional<Parameter> weight_hr;         // [P, H]
+  std::optional<Mogrifier> mogrifier;
 
   kernels::PackedMatrix input_panels;           // W_ih^T [I, G H], blocks in the order of a row of gates
   kernels::PackedMatrix recurrent_panels;       // W_hh^T [P, first product's gates * H]

@@ -100,7 +100,12 @@ void forward_rows(const LayerRun& run, const Tile& tile, Index t, Index first_ro
   for (Index r = 0; r < rows && d.c_before; ++r)
     std::copy_n(prev.c.at + r * prev.c.stride + tile.begin, tile.end - tile.begin,
                 d.c_before + (b + r * tile.step) * H + tile.begin);
-  run_cell(*d.weights, step, prev);
+  if (run.mogrifies()) {
+    const Index room = d.weights->mogrifier->room();
+    run_cell(*d.weights, step, mogrify(*d.weights, step, prev, d.mogrified + state * room, tile.step * room));
+  } else {
+    run_cell(*d.weights, step, prev);
+  }
   if (run.zoneout()) {
     const Index u = tile.begin;
     zoneout_rows(rows, tile.end - u, d.zone_h ? d.zone_h + row * P + u : nullptr, tile.step * P, run.options->zoneout_h,
@@ -133,8 +138,10 @@ struct Chunk {
 // The row whose gates stand first in memory, for a chunk that begins with `row`.
 Index first_gates(const LayerRun& run, Index row) { return run.keeps_rows ? 0 : row; }
 
-// The input's blocks of gates = x W_ih^T + biases for each direction's chunk.
+// The input's blocks of gates = x W_ih^T + biases for each direction's chunk. A mogrifier's x is known only step by
+// step.
 void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
+  if (run.mogrifies()) return;
   kernels::Product products[2];
   for (Index i = 0; i < run.directions(); ++i) {
     const DirectionRun& d = run.direction[i];
@@ -201,6 +208,7 @@ void allocate(Tape& tape, LayerRun& run, Index gate_rows) {
       d.kept = tape.arena.allocate(std::max<Index>(1, rows * run.kept_size()));
     if (d.c && !run.keeps_rows && run.zoneout()) d.c_before = tape.arena.allocate(rows * H);
     if (run.options->projection > 0) d.raw = tape.arena.allocate(rows * H);
+    if (run.mogrifies()) d.mogrified = tape.arena.allocate(rows * d.weights->mogrifier->room());
   }
 }
 
@@ -266,6 +274,18 @@ void zoneout_backward(const LayerRun& run, const Tile& tile, Index row, Index b,
   }
 }
 
+// dh = (the part that bypasses the product, if any) + s.product, with the mask that was applied to h.
+void add_product(const LayerRun& run, const Tile& tile, const StateGradients& s, Index b, Index rows, bool has_bypass) {
+  const Index P = run.output();
+  const float* mask = run.direction[tile.direction].state_mask;
+  float *dh = s.dh + b * P, *product = s.product + b * P;
+  for (Index r = 0; r < rows; ++r)
+    for (Index j = 0; j < P; ++j) {
+      const Index at = r * tile.step * P + j;
+      dh[at] = (has_bypass ? dh[at] : 0.0f) + product[at] * (mask ? mask[b * P + at] : 1.0f);
+    }
+}
+
 // dh = (the part that bypasses the product, if any) + dgates W_hh, with the mask that was applied to h.
 void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows,
                          bool has_bypass) {
@@ -280,14 +300,28 @@ void recurrent_gradients(const LayerRun& run, const Tile& tile, const StateGradi
                            nullptr, dh, tile.step * P);
     return;
   }
-  float* product = s.product + b * P;
-  kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), Start::kZero, nullptr, product,
+  kernels::multiply_rows(rows, dgates, stride, panels, 0, panels.panels(), Start::kZero, nullptr, s.product + b * P,
                          tile.step * P);
-  for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < P; ++j) {
-      const Index at = r * tile.step * P + j;
-      dh[at] = (has_bypass ? dh[at] : 0.0f) + product[at] * d.state_mask[b * P + at];
-    }
+  add_product(run, tile, s, b, rows, has_bypass);
+}
+
+// The same by way of a mogrifier, which also gives the gradient of x: dgates W_hh and dgates W_ih are those of what it
+// gave to the products. `wanted`: that of h is needed.
+void mogrifier_gradients(const LayerRun& run, const Tile& tile, const StateGradients& s, Index row, Index b, Index rows,
+                         const Previous& prev, bool wanted, bool has_bypass) {
+  const DirectionRun& d = run.direction[tile.direction];
+  const RecurrentDirection& w = *d.weights;
+  const Index I = run.x.columns, P = run.output(), stride = tile.step * run.gates_stride();
+  const Index room = w.mogrifier->room();
+  const float* dgates = d.gates + row * run.gates_stride();
+  float *dx = d.dx + row * I, *dh = s.product + b * P;
+  kernels::multiply_rows(rows, dgates, stride, w.input_back_panels, 0, w.input_back_panels.panels(), Start::kZero,
+                         nullptr, dx, tile.step * I);
+  kernels::multiply_rows(rows, dgates + run.cell->hidden_first * run.hidden(), stride, w.recurrent_back_panels, 0,
+                         w.recurrent_back_panels.panels(), Start::kZero, nullptr, dh, tile.step * P);
+  w.mogrifier->backward(rows, {{run.x.value + row * I, tile.step * I}, prev.fed}, d.mogrified + row * room,
+                        tile.step * room, dx, tile.step * I, dh, tile.step * P);
+  if (wanted) add_product(run, tile, s, b, rows, has_bypass);
 }
 
 // Parts of the gradient of the own vectors, which are added up at the end: one for each sequence, unless all sequences
@@ -377,7 +411,11 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
         if (d.zone_c) s.dc[at] += s.bypass_c[at];
       }
   }
-  if (wanted && cell.hidden_gates > 0) recurrent_gradients(run, tile, s, row, b, rows, cell.direct || run.zoneout());
+  const bool has_bypass = cell.direct || run.zoneout();
+  if (run.mogrifies())
+    mogrifier_gradients(run, tile, s, row, b, rows, prev, wanted, has_bypass);
+  else if (wanted && cell.hidden_gates > 0)
+    recurrent_gradients(run, tile, s, row, b, rows, has_bypass);
 }
 
 void backward_tile(const LayerRun& run, const LayerGradients& state, const Tile& tile, Index t, float* dx) {
@@ -450,7 +488,7 @@ class ParameterGradients {
     for (Index block = 0; block < inputs;) {
       Index end = block + 1;
       while (end < inputs && cell.input_order[end] == cell.input_order[end - 1] + 1) ++end;
-      product(d.gates + block * H, stride, (end - block) * H, I, run_.x.value, nullptr,
+      product(d.gates + block * H, stride, (end - block) * H, I, run_.x.value, gated_input(i),
               w.weight_ih.gradient.data() + cell.input_order[block] * H * I, cell.bias ? sums + block * H : nullptr);
       block = end;
     }
@@ -458,7 +496,43 @@ class ParameterGradients {
     float* own_sums = cell.bias && cell.recurrent_blocks() > 0 ? zeros(cell.hidden_gates * H) : nullptr;
     if (cell.hidden_gates > 0) add_recurrent(i, own_sums);
     if (d.raw) product(d.dprojected, P, P, H, d.raw, nullptr, w.weight_hr->gradient.data(), nullptr);
+    if (run_.mogrifies()) add_mogrifier(i);
     later_.push_back([this, i, sums, own_sums] { add_biases(i, sums, own_sums); });
+  }
+
+  // For each row, where `column` of the room of direction i's mogrifier begins.
+  std::vector<const float*> room_rows(Index i, Index column) const {
+    const DirectionRun& d = run_.direction[i];
+    std::vector<const float*> rows(run_.packing->tokens());
+    for (Index row = 0; row < run_.packing->tokens(); ++row)
+      rows[row] = d.mogrified + row * d.weights->mogrifier->room() + column;
+    return rows;
+  }
+
+  // The rows of x as the product took them; null for those of x itself.
+  const float* const* gated_input(Index i) {
+    if (!run_.mogrifies()) return nullptr;
+    return keep(room_rows(i, run_.direction[i].weights->mogrifier->last_input_round().gated)).data();
+  }
+
+  // a = U (D v) + b in each round, so the gradients of its weights are products with those of a and of D v.
+  void add_mogrifier(Index i) {
+    const DirectionRun& d = run_.direction[i];
+    Mogrifier& m = *d.weights->mogrifier;
+    for (Index k = 0; k < m.rounds(); ++k) {
+      Mogrifier::Round& w = m.round(k);
+      const Index T = w.up.rows(), K = w.up.row_size(), F = w.down.row_size();
+      const auto& read = keep(k == 0 ? previous_fed(run_, i) : room_rows(i, m.round(k - 1).gated));
+      product(d.mogrified + w.inner_gradient, m.room(), K, F, nullptr, read.data(), w.down.gradient.data(), nullptr);
+      product(d.mogrified + w.gate, m.room(), T, K, nullptr, keep(room_rows(i, w.inner)).data(), w.up.gradient.data(),
+              w.bias.gradient.data());
+    }
+  }
+
+  // The rows of h before each step as the product took them.
+  std::vector<const float*> fed_rows(Index i) const {
+    if (run_.options->mogrifier.rounds < 2) return previous_fed(run_, i);
+    return room_rows(i, run_.direction[i].weights->mogrifier->last_state_round().gated);
   }
 
   void add_recurrent(Index i, float* own_sums) {
@@ -468,7 +542,7 @@ class ParameterGradients {
     float* to = d.weights->weight_hh->gradient.data();
     const Index size = cell.hidden_gates * H * P;
     float* masked = d.weight_mask ? zeros(size) : to;
-    const auto& rows = keep(previous_fed(run_, i));
+    const auto& rows = keep(fed_rows(i));
     product(d.gates + cell.hidden_first * H, stride, cell.first_product_gates() * H, P, nullptr, rows.data(), masked,
             own_sums);
     if (cell.reset) {
@@ -506,6 +580,10 @@ void input_gradients(Tape& tape, const LayerRun& run) {
   const Index G = run.gates_stride(), I = run.x.columns;
   kernels::for_row_groups(tape.pool, run.packing->tokens(), [&](Index first, Index rows) {
     for (Index i = 0; i < run.directions(); ++i) {
+      if (run.mogrifies()) {
+        kernels::add_scaled(1.0f, run.direction[i].dx + first * I, run.x.gradient + first * I, rows * I);
+        continue;
+      }
       const auto& panels = run.direction[i].weights->input_back_panels;
       kernels::multiply_rows(rows, run.direction[i].gates + first * G, G, panels, 0, panels.panels(), Start::kResult,
                              nullptr, run.x.gradient + first * I, I);
@@ -529,7 +607,8 @@ void allocate_gradients(Tape& tape, LayerRun& run, LayerGradients& state) {
       std::fill_n(s.bypass_h, B * H, 0.0f);
     }
     if (d.zone_c) s.bypass_c = tape.arena.allocate(B * H);
-    if (d.state_mask) s.product = tape.arena.allocate(B * P);
+    if (d.state_mask || run.mogrifies()) s.product = tape.arena.allocate(B * P);
+    if (run.mogrifies()) d.dx = tape.arena.allocate(N * run.x.columns);
     const Index own = own_parts(run) * run.cell->own_blocks() * H;
     if (own == 0) continue;
     s.own = tape.arena.allocate(own);
@@ -594,7 +673,7 @@ void forward_step(Tape& tape, const LayerRun& run, Index t) {
                                 d.weights->bias.data(),
                                 d.gates + (row - first_row) * stride,
                                 stride};
-  kernels::multiply(tape.pool, {&inputs, 1});
+  if (!run.mogrifies()) kernels::multiply(tape.pool, {&inputs, 1});
   const auto tiles = make_tiles(run, tape.pool.threads());
   tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()),
                          [&](std::int64_t i) { forward_tile(run, tiles[i], t, first_row); });
@@ -615,7 +694,10 @@ void backward_step(Tape& tape, const LayerRun& run, const LayerGradients& state,
                                 nullptr,
                                 dx,
                                 I};
-  if (dx) kernels::multiply(tape.pool, {&inputs, 1});
+  if (dx && run.mogrifies())
+    kernels::add_scaled(1.0f, run.direction[0].dx + run.packing->offset(t) * I, dx, run.packing->rows_at(t) * I);
+  else if (dx)
+    kernels::multiply(tape.pool, {&inputs, 1});
 }
 
 }  // namespace mnemo

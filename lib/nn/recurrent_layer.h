@@ -29,6 +29,8 @@ struct DirectionRun {
   float* dprojected = nullptr;         // [N, P] gradient of the projection's output
   float* fed = nullptr;                // [N, P] h as the next step's product takes it, if state dropout changes it
   const float* state_mask = nullptr;   // [B, P]
+  float* mogrified = nullptr;          // [rows, Mogrifier::room()]
+  float* dx = nullptr;                 // [N, I] gradient of x by way of a mogrifier
   const float* zone_h = nullptr;       // [N, P] 1 where the previous value is kept
   const float* zone_c = nullptr;       // [N, H]
   const float* weight_mask = nullptr;  // [hidden_gates H, P]
@@ -55,6 +57,7 @@ struct LayerRun {
   Index kept_size() const { return cell->kept * hidden() + cell->kept_scalars; }
   Index output_stride() const { return directions() * output(); }
   float* y_row(Index d, Index row) const { return y.value + row * output_stride() + d * output(); }
+  bool mogrifies() const { return options->mogrifier.rounds > 0; }
   bool zoneout() const { return options->zoneout_h > 0.0f || options->zoneout_c > 0.0f; }
 };
 

@@ -24,11 +24,12 @@ void RecurrentSession::make_room(Index sequences, int which) {
   const RecurrentOptions& o = layers_.options();
   const CellTraits& cell = cell_traits(o.cell);
   const Index B = sequences, H = o.hidden, P = o.output();
-  Index blocks = 0, kept = 1;
+  Index blocks = 0, kept = 1, room = 0;
   for (Index l = 0; l < o.layers; ++l) {
     const CellTraits& its_cell = layers_.direction(l, 0).cell;
     blocks = std::max(blocks, its_cell.blocks);
     kept = std::max(kept, B * (its_cell.kept * H + its_cell.kept_scalars));
+    if (const auto& mogrifier = layers_.direction(l, 0).mogrifier) room = std::max(room, mogrifier->room());
   }
   for (Layer& layer : state_) {
     layer.h[which].resize(B * P);
@@ -39,6 +40,7 @@ void RecurrentSession::make_room(Index sequences, int which) {
   kept_.resize(kept);
   if (o.projection > 0) raw_.resize(B * H);
   if (o.sum_layers) sum_.resize(B * P);
+  if (room > 0) mogrified_.resize(B * room);
 }
 
 void RecurrentSession::select(std::span<const Index> from) {
@@ -102,8 +104,9 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
   const CellTraits& cell = w.cell;
   const Index H = o.hidden, P = o.output();
   Layer& layer = state_[l];
-  kernels::multiply_rows(sequences_, x, inputs, w.input_panels, 0, w.input_panels.panels(), kernels::Start::kBias,
-                         w.bias.data(), gates_.data(), cell.blocks * H);
+  if (!w.mogrifier)
+    kernels::multiply_rows(sequences_, x, inputs, w.input_panels, 0, w.input_panels.panels(), kernels::Start::kBias,
+                           w.bias.data(), gates_.data(), cell.blocks * H);
   const Rows h{layer.h[now_].data(), P};
   const Previous previous{h, h, cell.cell_state ? Rows{layer.c[now_].data(), H} : Rows{zeros_.data(), 0}, zero_};
   const CellStep step{.rows = sequences_,
@@ -121,7 +124,7 @@ const float* RecurrentSession::step_layer(Index l, const float* x, Index inputs)
                       .raw_stride = H,
                       .y = layer.h[1 - now_].data(),
                       .y_stride = P};
-  run_cell(w, step, previous);
+  run_cell(w, step, w.mogrifier ? mogrify(w, step, previous, mogrified_.data(), w.mogrifier->room()) : previous);
   if (o.zoneout_h > 0.0f || o.zoneout_c > 0.0f) {
     zoneout_rows(sequences_, P, nullptr, 0, o.zoneout_h, h, step.y, P);
     if (step.c) zoneout_rows(sequences_, H, nullptr, 0, o.zoneout_c, previous.c, step.c, H);

@@ -55,9 +55,10 @@ class RecurrentSession {
   const Recurrent& layers_;
   Index sequences_;
   std::vector<Layer> state_;
-  int now_ = 0;                                     // which of the two is the current state
-  bool zero_ = true;                                // the current state is all zero
-  AlignedVector gates_, kept_, raw_, zeros_, sum_;  // sum_ [B, P] of the layers' outputs
+  int now_ = 0;       // which of the two is the current state
+  bool zero_ = true;  // the current state is all zero
+  AlignedVector gates_, kept_, raw_, zeros_, mogrified_;
+  AlignedVector sum_;  // [B, P] of the layers' outputs
 };
 
 }  // namespace mnemo

@@ -33,6 +33,7 @@ RecurrentOptions recurrent_options(const Config& c) {
           .variational = m.variational,
           .residual = residual(m.residual),
           .sum_layers = m.sum_layers,
+          .mogrifier = {m.mogrifier.rounds, m.mogrifier.rank},
           .state_dropout = number(m.state_dropout),
           .weight_dropout = number(m.weight_dropout),
           .zoneout_h = number(m.zoneout_h),

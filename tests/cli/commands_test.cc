@@ -526,6 +526,7 @@ TEST_CASE("every cell and its options: trained, loaded, the same for any threads
       {"cell=sru"},
       {"layer_norm=true"},
       {"projection=7"},
+      {"mogrifier.rounds=4", "mogrifier.rank=5", "cell=capped_lstm"},
       {"residual=highway", "learned_initial=true"},
       {"cell=gru", "residual=add", "zoneout_h=0.1", "state_dropout=0.1", "weight_dropout=0.1"}};
   for (const auto& variant : variants) {

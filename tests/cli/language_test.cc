@@ -145,6 +145,37 @@ TEST_CASE("model.sum_layers: trained, continued, generated from and quantised; m
   CHECK_THAT(mixed.err, contains_text("model.sum_layers is false, the model's is true"));
 }
 
+TEST_CASE("model.mogrifier: the same bytes for any threads, generated from, quantised; refused for other cells") {
+  const LanguageFixture f;
+  const std::vector<std::string> rounds{"--set", "model.mogrifier.rounds=4", "--set", "model.mogrifier.rank=6"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), rounds.begin(), rounds.end());
+    return more;
+  };
+  const Outcome trained = f.train("run", with({"--threads", "1"}));
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("run/model.safetensors") == f.bytes("three/model.safetensors"));
+  CHECK(f.last_line("run")["metrics"]["nats"].get<double>() < 0.35);
+  const std::string model = f.path("run/model.safetensors");
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
+        "春眠不觉晓\n\n");
+  const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", "int8",
+                                     "--max-drop", "0.2", "-o", f.path("small")});
+  INFO(quantised.err);
+  CHECK(quantised.code == 0);
+  CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
+        "春眠不觉晓\n");
+  const Outcome without = f.train("without", {"--init-from", model, "--set", "model.mogrifier.rounds=0"});
+  CHECK(without.code == 1);
+  CHECK_THAT(without.err, contains_text("model.mogrifier.rounds is 0, the model's is 4"));
+  const Outcome gru = f.train("gru", with({"--set", "model.cell=gru"}));
+  CHECK(gru.code == 2);
+  CHECK_THAT(gru.err, contains_text("model.mogrifier.rounds: only for an lstm"));
+}
+
 TEST_CASE("a configuration that does not suit a language model is refused by its keys") {
   const LanguageFixture f;
   const auto refused = [&](const std::vector<std::string>& more) {

@@ -228,11 +228,16 @@ RecurrentOptions stepped_options(CellKind cell, int variant) {
   }
   if (variant == 9) o.state_dropout = 0.4f;
   if (variant == 10) o.weight_dropout = 0.4f;
-  if (variant >= 11) o.sum_layers = true;
+  if (variant == 11 || variant == 12) o.sum_layers = true;
   if (variant == 12) {
     o.layer_dropout = 0.4f;
     o.residual = Residual::kAdd;
   }
+  if (variant >= 13) o.mogrifier = {variant - 12, 3};
+  if (variant == 14) o.state_dropout = 0.4f;
+  if (variant == 15) o.layer_dropout = o.weight_dropout = 0.4f;
+  if (variant == 16) o.zoneout_h = o.zoneout_c = 0.3f;
+  if (variant == 17) o.projection = 4;
   return o;
 }
 
@@ -303,7 +308,7 @@ std::vector<float> all_results(const RecurrentOptions& o, bool stepped, bool wit
 
 TEST_CASE("step by step with backward: the bits of whole sequences, for every cell and the options around it") {
   for (const CellKind cell : all_cells())
-    for (int variant = 0; variant <= 12; ++variant) {
+    for (int variant = 0; variant <= 17; ++variant) {
       const RecurrentOptions o = stepped_options(cell, variant);
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", variant " << variant);
@@ -593,10 +598,10 @@ TEST_CASE("every cell: gradients of input, parameters and initial states, ragged
 }
 
 TEST_CASE(
-    "projection, dropout of states and weights, zoneout, learned state, residual, highway, and sum, and their "
-    "gradients") {
+    "projection, dropout of states and weights, zoneout, learned state, residual, highway, sum and "
+    "mogrifier, and their gradients") {
   for (CellKind cell : all_cells())
-    for (int option = 0; option < 10; ++option) {
+    for (int option = 0; option < 16; ++option) {
       RecurrentOptions o = small_layers(cell, option % 2 == 1);
       if (option == 0) o.projection = 2;
       if (option == 1) o.state_dropout = 0.4f;
@@ -606,8 +611,13 @@ TEST_CASE(
       if (option == 5) o.learned_initial = true;
       if (option == 6) o.residual = Residual::kAdd;
       if (option == 7) o.residual = Residual::kHighway;
-      if (option >= 8) o.sum_layers = true;
+      if (option == 8 || option == 9) o.sum_layers = true;
       if (option == 9) o.residual = Residual::kAdd;
+      if (option >= 10) o.mogrifier = {option - 9, 2};
+      if (option == 12) o.learned_initial = true;
+      if (option == 13) o.state_dropout = 0.4f;
+      if (option == 14) o.zoneout_h = o.zoneout_c = 0.4f;
+      if (option == 15) o.projection = 2;
       if (!recurrent_conflicts(o).empty()) continue;
       INFO(cell_traits(cell).name << ", option " << option);
       check_recurrent(o);
