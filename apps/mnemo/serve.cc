@@ -122,10 +122,11 @@ void add_serve(Command& program) {
                       "mnemo serve reviews=a.safetensors names=b.safetensors --listen 127.0.0.1:0",
                       "mnemo serve run/model.safetensors --listen 0.0.0.0:8080 --token-file token"};
   command.notes =
-      "POST /v1/classify, /v1/tag, /v1/score, /v1/generate or /v1/translate takes {\"text\"} or {\"texts\"}, or plain "
-      "text line by line, and answers with the objects of --format jsonl. GET /v1/models, /healthz, /readyz, /metrics. "
-      "docs/serving.md describes all.\n"
-      "SIGHUP loads the models again and, if they are valid, swaps them in; SIGTERM and SIGINT answer what has been "
+      "POST /v1/classify, /v1/tag, /v1/score, /v1/generate or /v1/translate takes an object with \"text\" or "
+      "\"texts\", "
+      "or plain text line by line, and answers with the objects of --format jsonl. GET /v1/models, /healthz, /readyz, "
+      "/metrics.\n"
+      "SIGHUP loads the models again and, if they are valid, swaps them in; SIGTERM and Ctrl-C answer what has been "
       "asked, and stop.";
   auto o = std::make_shared<ServeOptions>();
   command.argument("MODEL", &o->models, "Model files, as FILE or NAME=FILE").required();
