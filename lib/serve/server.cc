@@ -138,6 +138,13 @@ unsigned connection_limit() {
   return static_cast<unsigned>(std::clamp<rlim_t>(limit.rlim_cur, kOthers + 16, kMost + kOthers) - kOthers);
 }
 
+// Whether all that the other side sent has been read, and no more will come. libmicrohttpd does not notice where the
+// end comes together with the last bytes.
+bool has_ended(int socket) {
+  char byte = 0;
+  return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 // Sends a whole response past libmicrohttpd, which takes none while a request is being received, and ends the
 // connection.
 void refuse_raw(int socket, const ApiError& error, const char* reason) {
@@ -503,7 +510,9 @@ void Server::Implementation::drop(std::vector<Batcher::Ticket>& gone) {
   const auto now = ServeClock::now();
   for (Peer* const peer : peers_) {
     const std::chrono::duration<double> age = now - peer->since;
-    if ((peer->phase == Phase::kReceiving || peer->phase == Phase::kNew) && age.count() > options_.receive_seconds) {
+    const bool receives = peer->phase == Phase::kReceiving || peer->phase == Phase::kNew;
+    if (receives && age > kQuiet && has_ended(peer->socket)) ::shutdown(peer->socket, SHUT_RDWR);
+    if (receives && age.count() > options_.receive_seconds) {
       peer->timed_out = true;
       refuse_raw(peer->socket, ApiError(408, "timeout", "the request took too long to arrive"), "Request Timeout");
       peer->phase = Phase::kIdle;
