@@ -447,6 +447,14 @@ class Serve(unittest.TestCase):
             self.assertEqual((arguments, done.returncode), (arguments, code))
             self.assertIn(message, done.stderr.decode())
 
+    def test_the_client_of_the_documentation(self):
+        code = re.search(r"```python\n(.*?)```", (SOURCE / "docs/serving.md").read_text(encoding="utf-8"), re.S).group(1)
+        with self.serving() as server:
+            script = self.path / "client.py"
+            script.write_text(code.replace("http://127.0.0.1:8080", server.address), encoding="utf-8")
+            out = subprocess.run([sys.executable, script], check=True, stdout=subprocess.PIPE).stdout.decode()
+            self.assertRegex(out, r"^\[\{'label': '\w+', 'probability': [0-9.]+\}, \{'label")
+
     def test_metrics_are_in_prometheus_form(self):
         with self.serving() as server:
             server.post("/v1/classify", {"text": TEXTS[0]})
