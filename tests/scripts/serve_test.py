@@ -448,7 +448,8 @@ class Serve(unittest.TestCase):
             self.assertIn(message, done.stderr.decode())
 
     def test_the_client_of_the_documentation(self):
-        code = re.search(r"```python\n(.*?)```", (SOURCE / "docs/serving.md").read_text(encoding="utf-8"), re.S).group(1)
+        page = (SOURCE / "docs/serving.md").read_text(encoding="utf-8")
+        code = re.search(r"```python\n(.*?)```", page, re.S).group(1)
         with self.serving() as server:
             script = self.path / "client.py"
             script.write_text(code.replace("http://127.0.0.1:8080", server.address), encoding="utf-8")
