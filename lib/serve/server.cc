@@ -24,6 +24,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -241,10 +242,14 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
   auto& server = *static_cast<Implementation*>(self);
   const std::lock_guard lock(server.mutex_);
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    auto made = std::make_unique<Peer>();
-    made->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    server.peers_.insert(made.get());
-    *peer = made.release();
+    try {
+      auto made = std::make_unique<Peer>();
+      made->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      server.peers_.insert(made.get());
+      *peer = made.release();
+    } catch (const std::bad_alloc&) {
+      *peer = nullptr;  // its requests are refused
+    }
   } else {
     const std::unique_ptr<Peer> ended(static_cast<Peer*>(*peer));
     server.peers_.erase(ended.get());
@@ -254,10 +259,12 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
 
 void* Server::Implementation::on_first_line(void* self, const char*, MHD_Connection* connection) {
   auto& server = *static_cast<Implementation*>(self);
-  auto exchange = std::make_unique<Exchange>();
-  exchange->connection = connection;
-  exchange->peer =
+  auto* const peer =
       static_cast<Peer*>(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+  std::unique_ptr<Exchange> exchange(peer ? new (std::nothrow) Exchange : nullptr);
+  if (!exchange) return nullptr;
+  exchange->connection = connection;
+  exchange->peer = peer;
   server.enter(*exchange, Phase::kReceiving);
   return exchange.release();
 }
@@ -276,9 +283,9 @@ void Server::Implementation::on_completed(void* self, MHD_Connection*, void** ex
 MHD_Result Server::Implementation::on_request(void* self, MHD_Connection*, const char* url, const char* method,
                                               const char*, const char* data, std::size_t* size, void** exchange) {
   auto& server = *static_cast<Implementation*>(self);
-  auto& x = *static_cast<Exchange*>(*exchange);
+  if (!*exchange) return MHD_NO;
   try {
-    return server.handle(x, url, method, data, size);
+    return server.handle(*static_cast<Exchange*>(*exchange), url, method, data, size);
   } catch (const std::exception&) {
     return MHD_NO;  // memory has run out: the connection ends
   }
