@@ -34,6 +34,10 @@ class Serving {
     server_.drain(5);
   }
 
+  void reload() {
+    const Log ignore = [](const std::string&) {};
+    server_.reload(ignore, ignore);
+  }
   std::string port() const { return server_.shown_address().substr(server_.shown_address().rfind(':') + 1); }
 
  private:
@@ -99,4 +103,29 @@ TEST_CASE("a request that arrives in time is answered") {
   const std::string answer = client.rest();
   CHECK_THAT(answer, contains_text("HTTP/1.1 200 OK\r\n"));
   CHECK_THAT(answer, contains_text("{\"labels\":[{\"label\":\""));
+}
+
+TEST_CASE("clients at once, and models loaded meanwhile: every request is answered") {
+  std::atomic<int> answered{0}, refused{0}, other{0};
+  std::vector<std::thread> clients;
+  {
+    Serving serving({.threads = 2});
+    for (int c = 0; c < 8; ++c)
+      clients.emplace_back([&, c] {
+        for (int i = 0; i < 30; ++i) {
+          const Client client(serving);
+          const bool bad = (c + i) % 5 == 0;
+          client.send(kHead + "Content-Length: 8\r\n\r\n" + (bad ? "the \xff\xff\xff!" : "the team"));
+          const std::string answer = client.rest();
+          ++(answer.starts_with("HTTP/1.1 200") && !bad  ? answered
+             : answer.starts_with("HTTP/1.1 422") && bad ? refused
+                                                         : other);
+        }
+      });
+    for (int i = 0; i < 5; ++i) serving.reload();
+    for (std::thread& client : clients) client.join();
+  }
+  CHECK(answered == 192);
+  CHECK(refused == 48);
+  CHECK(other == 0);
 }
