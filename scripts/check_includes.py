@@ -23,12 +23,13 @@ BELOW = {
     "decode": ["models", "text"],
     "measure": ["nn", "text"],
     "pipeline": ["checkpoint", "models", "decode"],
+    "serve": ["pipeline"],
     "train": ["measure", "checkpoint"],
     "report": ["measure", "train"],
     "tasks": ["pipeline", "train", "report"],
 }
 # Headers of other libraries that one folder hides from the rest.
-HIDDEN = {"kernels": re.compile(r"cblas\.h|hwy/.*")}
+HIDDEN = {"kernels": re.compile(r"cblas\.h|hwy/.*"), "serve": re.compile(r"microhttpd\.h")}
 # A library reports by exceptions and callbacks: only the program prints and exits.
 FORBIDDEN_IN_LIB = [
     (re.compile(r"\b(?:std::|::)?(?:exit|_exit|_Exit|quick_exit|abort|terminate)\s*\("), "ends the process"),

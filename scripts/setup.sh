@@ -18,7 +18,7 @@ USAGE
 }
 
 build_packages=(g++ cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev libopenblas-dev libutf8proc-dev catch2
-                libhwy-dev libfmt-dev zlib1g-dev libpcre2-dev python3)
+                libhwy-dev libfmt-dev zlib1g-dev libpcre2-dev libmicrohttpd-dev python3)
 dev_packages=(git clang clang-format clang-tidy shellcheck unicode-data libbenchmark-dev python3-numpy
               valgrind universal-ctags)
 data_packages=(python3-pip)

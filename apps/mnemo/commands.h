@@ -17,6 +17,7 @@ void add_tag(Command& program);
 void add_generate(Command& program);
 void add_translate(Command& program);
 void add_score(Command& program);
+void add_serve(Command& program);
 void add_quantize(Command& program);
 void add_inspect(Command& program);
 void add_config(Command& program);
@@ -24,9 +25,9 @@ void add_bench(Command& program);
 void add_bench_memory(Command& bench);  // below bench, which adds it
 void add_completion(Command& program);
 void add_help(Command& program);
-inline constexpr std::array kCommands{add_init,    add_train,    add_tune,      add_evaluate,   add_classify,
-                                      add_tag,     add_generate, add_translate, add_score,      add_quantize,
-                                      add_inspect, add_config,   add_bench,     add_completion, add_help};
+inline constexpr std::array kCommands{
+    add_init,  add_train, add_tune,     add_evaluate, add_classify, add_tag,   add_generate,   add_translate,
+    add_score, add_serve, add_quantize, add_inspect,  add_config,   add_bench, add_completion, add_help};
 
 /// Adds the options of every command: `--threads N`, by default the cores that the process may use, and `--quiet`.
 CommandOption& add_running(Command& command, int& threads);

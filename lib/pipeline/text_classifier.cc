@@ -4,6 +4,7 @@
 #include "pipeline/text_classifier.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -146,6 +147,11 @@ std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Works
     out.push_back(labels_json(own, chosen_labels(own, {})));
   }
   return out;
+}
+
+std::span<const Skill> TextClassifier::skills() const {
+  static const std::array kSkills{Skill{.name = "classify", .answer = answer_of}};
+  return kSkills;
 }
 
 Observed TextClassifier::observe(const std::string& text, Workspace& workspace) const {

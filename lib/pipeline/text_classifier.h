@@ -58,6 +58,7 @@ class TextClassifier : public TextModel {
 
   /// The most probable label of each record's "text", or with multi_label those of at least one half.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  std::span<const Skill> skills() const override;
   Observed observe(const std::string& text, Workspace& workspace) const override;
   std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
                                          Workspace& workspace) override;

@@ -4,12 +4,14 @@
 #include "pipeline/text_language_model.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
 #include "checkpoint/format.h"
 #include "config/options.h"
 #include "pipeline/attribution.h"
+#include "pipeline/generation_record.h"
 #include "pipeline/line_scorer.h"
 #include "pipeline/network_options.h"
 #include "pipeline/stored_model.h"
@@ -193,6 +195,16 @@ std::vector<Json> TextLanguageModel::answer(const std::vector<Json>& records, Wo
   std::vector<Json> out;
   for (const LineScore& score : scorer.take()) out.push_back(score.json(vocabulary_));
   return out;
+}
+
+std::span<const Skill> TextLanguageModel::skills() const {
+  static constexpr auto kTexts = [](const TextModel& model, const std::vector<Json>& records, Workspace& workspace) {
+    return generate_records(static_cast<const TextLanguageModel&>(model), records, workspace);
+  };
+  static const std::array kSkills{
+      Skill{.name = "score", .answer = answer_of, .lines = true, .numbered = true},
+      Skill{.name = "generate", .answer = kTexts, .keys = kGenerationKeys, .length = GenerateOptions().length}};
+  return kSkills;
 }
 
 TextLanguageModel::ReadText TextLanguageModel::read_text(const std::string& text) const {

@@ -94,6 +94,8 @@ class TextLanguageModel : public TextModel {
 
   /// The output of `score --format jsonl` for each record's "text", a line.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  std::span<const Skill> skills() const override;
+  void prepare_skills(ThreadPool& pool) override { prepare_to_generate(pool); }
   Observed observe(const std::string& text, Workspace& workspace) const override;
   std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
                                          Workspace& workspace) override;

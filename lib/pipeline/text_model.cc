@@ -87,6 +87,10 @@ double TextModel::verify(ThreadPool& pool) const {
   return largest_difference(sample_probabilities(texts, pool, lengths), expected);
 }
 
+std::vector<Json> answer_of(const TextModel& model, const std::vector<Json>& records, Workspace& workspace) {
+  return model.answer(records, workspace);
+}
+
 std::vector<std::string> units_of(std::string_view text, const Tokens& tokens) {
   std::vector<std::string> out;
   for (std::size_t i = 0; i < tokens.size(); ++i)

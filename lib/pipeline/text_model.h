@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "nn/arena.h"
 #include "nn/network.h"
 #include "nn/observed.h"
+#include "pipeline/skill.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -70,6 +72,12 @@ class TextModel {
   /// on the others. Throws Error for a record without the keys that the task needs.
   virtual std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const = 0;
 
+  /// All that it can be asked for, `answer` under its command's name first.
+  virtual std::span<const Skill> skills() const = 0;
+
+  /// Packs what its skills need beside what `prepare` packs.
+  virtual void prepare_skills(ThreadPool&) {}
+
   /// What its recurrent layers compute while it reads a text of valid UTF-8, to the bit what they do when it answers: a
   /// translator's decoder reads the best translation. Throws Error for a text without units.
   virtual Observed observe(const std::string& text, Workspace& workspace) const = 0;
@@ -119,6 +127,9 @@ class TextModel {
  private:
   ModelMetadata metadata_;
 };
+
+/// model.answer(records, workspace), for skills.
+std::vector<Json> answer_of(const TextModel& model, const std::vector<Json>& records, Workspace& workspace);
 
 /// Downcasts a model whose file was read for the task of this class.
 template <class Model>

@@ -4,6 +4,7 @@
 #include "pipeline/text_tagger.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -596,6 +597,11 @@ std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace
   std::vector<Json> out;
   for (std::size_t i = 0; i < sentences.size(); ++i) out.push_back(writer.json(sentences[i], predicted[i]));
   return out;
+}
+
+std::span<const Skill> TextTagger::skills() const {
+  static const std::array kSkills{Skill{.name = "tag", .answer = answer_of}};
+  return kSkills;
 }
 
 std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std::string> tags) const {

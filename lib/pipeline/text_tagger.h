@@ -145,6 +145,7 @@ class TextTagger : public TextModel {
 
   /// The output of `tag --format jsonl` for each record's "text", cut by the model's tokenizer, or its "tokens".
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  std::span<const Skill> skills() const override;
   Observed observe(const std::string& text, Workspace& workspace) const override;
   /// The same for the only sentence of a corpus.
   Observed observe(const TaggerCorpus& corpus, std::vector<std::string> tokens, Workspace& workspace) const;

@@ -3,6 +3,7 @@
 #include "pipeline/text_translator.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -268,6 +269,11 @@ std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Works
   const auto found = translate(*this, lines, {}, workspace.pool);
   for (std::size_t i = 0; i < lines.size(); ++i) out.push_back(translations_json(*this, lines[i], found[i], 1));
   return out;
+}
+
+std::span<const Skill> TextTranslator::skills() const {
+  static const std::array kSkills{Skill{.name = "translate", .answer = answer_of, .lines = true}};
+  return kSkills;
 }
 
 }  // namespace mnemo

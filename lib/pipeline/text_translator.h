@@ -84,6 +84,7 @@ class TextTranslator : public TextModel {
 
   /// The output of `translate --format jsonl` for each record's "text", a line.
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
+  std::span<const Skill> skills() const override;
   Observed observe(const std::string& text, Workspace& workspace) const override;
 
   Translator& network() override { return *network_; }

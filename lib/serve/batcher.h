@@ -1,0 +1,108 @@
+// Answers many requests at once. Knows no HTTP.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/json.h"
+#include "pipeline/skill.h"
+#include "pipeline/text_model.h"
+#include "serve/metrics.h"
+
+namespace mnemo {
+
+/// What became of a submission.
+struct BatchOutcome {
+  enum class End {
+    kAnswered,
+    kBadRecord,   ///< the model refused a record: Error
+    kBadRequest,  ///< what was asked for does not fit the model: UsageError
+    kExpired,     ///< it waited too long
+    kCancelled,
+    kStopped,  ///< the batcher ends
+    kFailed,   ///< memory ran out
+  };
+  End end = End::kAnswered;
+  std::vector<Json> answers;  ///< [records]
+  std::string message;
+};
+
+/// Records for one model.
+struct Submission {
+  std::shared_ptr<const TextModel> model;
+  const Skill* skill = nullptr;      ///< of the model
+  std::vector<Json> records;         ///< at least one
+  std::vector<std::int64_t> tokens;  ///< [records] the work that each is
+  /// Called once, by any thread, unless `submit` refused the submission. Must not throw, nor call the batcher.
+  std::function<void(BatchOutcome)> done;
+};
+
+struct BatcherOptions {
+  int threads = 1;
+  std::int64_t batch_tokens = 4096, batch_records = 256;  ///< most of one call; a longer record is a call of its own
+  std::int64_t queue_tokens = 1'000'000;                  ///< most that may wait
+  std::chrono::milliseconds wait{10'000};                 ///< longest wait for a worker
+};
+
+/// A queue of submissions and the threads that empty it. A thread that is free takes whatever waits for one model, the
+/// oldest first, up to the limits of a batch: under load batches fill up, without load nobody waits for others. A
+/// submission larger than a batch is shared among the threads.
+class Batcher {
+ public:
+  Batcher(const BatcherOptions& options, Metrics& metrics);
+  ~Batcher() { stop(); }
+  Batcher(const Batcher&) = delete;
+  Batcher& operator=(const Batcher&) = delete;
+
+  struct Item;
+  using Ticket = std::shared_ptr<Item>;
+
+  /// Null, without a call of `done`, if the queue is full or the batcher has stopped. An empty queue takes anything.
+  Ticket submit(Submission submission);
+  /// Ends a submission whose answer nobody wants any longer. What is being computed is computed, for nobody.
+  void cancel(const Ticket& ticket);
+  /// Ends those that have waited too long. To be called a few times a second.
+  void expire();
+  /// Ends all that wait, and returns when the threads have ended.
+  void stop();
+
+  std::int64_t queued_tokens() const;
+  std::int64_t queued_requests() const;
+
+ private:
+  // Records [begin, end) of an item, taken by one thread.
+  struct Part {
+    Ticket item;
+    std::size_t begin, end;
+  };
+  using Parts = std::vector<Part>;
+  // Outcomes to be delivered once the lock is released.
+  using Endings = std::vector<std::pair<Ticket, BatchOutcome>>;
+
+  void work();
+  Parts take();
+  void answer(const Parts& parts, Workspace& workspace);
+  void keep(const Parts& parts, std::vector<Json> answers);
+  void end_part(const Part& part, BatchOutcome::End end, const std::string& message);
+  bool end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings);
+  static void deliver(Endings& endings);
+
+  const BatcherOptions options_;
+  Metrics& metrics_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Ticket> queue_;  // those with records that no thread has taken
+  std::int64_t queued_tokens_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace mnemo

@@ -1,0 +1,589 @@
+// One thread of libmicrohttpd serves all connections (epoll). It reads a request, hands its records to the batcher and
+// suspends the connection; the thread that has the answer makes the response's body and resumes it. So a connection
+// that waits costs its memory alone, and the routes that ask no model are never behind those that do.
+//
+// An Exchange is one request, made at its first line and freed when it has ended, always by libmicrohttpd's thread; its
+// connection is suspended as long as the batcher holds a pointer to it. A Peer is one connection. What the tick looks
+// at (peers, their phase, their exchange's ticket) is guarded by one mutex, which is held for moments.
+#include "serve/server.h"
+
+#include <microhttpd.h>
+#include <poll.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <string_view>
+#include <thread>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "serve/api.h"
+#include "serve/batcher.h"
+#include "serve/metrics.h"
+
+namespace mnemo {
+namespace {
+
+using ServeClock = std::chrono::steady_clock;
+
+constexpr unsigned kIdleSeconds = 75;             // of a connection without requests
+constexpr std::size_t kConnectionMemory = 32768;  // libmicrohttpd's, for the head of a request and for its buffers
+constexpr std::size_t kMostHeaderBytes = 16384;   // below that, so that the refusal is ours
+constexpr std::int64_t kMostDiscarded = 64
+                                        << 20;    // of a body that is refused but read, so that its sender gets to know
+constexpr std::chrono::milliseconds kQuiet{250};  // after which an idle connection is taken to stay idle
+constexpr const char *kJsonType = "application/json", *kLinesType = "application/x-ndjson";
+constexpr const char* kRetryAfter = "1";
+
+// What a request is about, by its path.
+enum class Topic { kHealth, kReady, kMetrics, kModels, kSkill, kNone };
+struct Route {
+  Topic topic = Topic::kNone;
+  std::string name;   // of the skill
+  std::string label;  // of metrics: one of few, whatever is asked for
+  const char* methods = "";
+};
+
+Route route_of(std::string_view path) {
+  constexpr const char* kGet = "GET, HEAD";
+  if (path == "/healthz") return {Topic::kHealth, "", "/healthz", kGet};
+  if (path == "/readyz") return {Topic::kReady, "", "/readyz", kGet};
+  if (path == "/metrics") return {Topic::kMetrics, "", "/metrics", kGet};
+  if (path == "/v1/models") return {Topic::kModels, "", "/v1/models", kGet};
+  for (const char* skill : kSkillRoutes)
+    if (path.starts_with("/v1/") && path.substr(4) == skill) return {Topic::kSkill, skill, std::string(path), "POST"};
+  return {Topic::kNone, "", "other", ""};
+}
+
+struct Exchange;
+
+enum class Phase { kNew, kIdle, kReceiving, kWaiting, kAnswering };
+
+struct Peer {
+  int socket = -1;
+  Phase phase = Phase::kNew;
+  ServeClock::time_point since = ServeClock::now();  // of the phase
+  Exchange* exchange = nullptr;                      // in kReceiving and kWaiting
+  bool probed = false, timed_out = false;
+};
+
+struct Exchange {
+  Peer* peer = nullptr;
+  MHD_Connection* connection = nullptr;
+  ServeClock::time_point began = ServeClock::now();
+  Route route;
+  bool has_head = false, is_submitted = false, is_lines = false, is_cross_origin = false;
+  std::string body;
+  std::int64_t received = 0;
+  std::optional<ApiError> error;
+  Batcher::Ticket ticket;
+  BodyForm form = BodyForm::kText;
+  const Skill* skill = nullptr;
+  // The response.
+  int status = 0;
+  std::string answer;
+  const char* type = kJsonType;
+};
+
+const char* header(MHD_Connection* connection, const char* name) {
+  return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+bool same_secret(std::string_view a, std::string_view b) {
+  // Takes the same time wherever they differ.
+  unsigned char difference = a.size() == b.size() ? 0 : 1;
+  for (std::size_t i = 0; i < b.size(); ++i)
+    difference = static_cast<unsigned char>(difference | (b[i] ^ (a.empty() ? 0 : a[i % a.size()])));
+  return difference == 0;
+}
+
+bool is_authorized(const char* given, const std::string& token) {
+  constexpr std::string_view kScheme = "Bearer ";
+  return given && ::strncasecmp(given, kScheme.data(), kScheme.size()) == 0 &&
+         same_secret(std::string_view(given).substr(kScheme.size()), token);
+}
+
+// The media type without its parameters, in lower case.
+std::string media_type(const char* text) {
+  std::string out(text ? text : "");
+  out.resize(std::min(out.find_first_of("; \t"), out.size()));
+  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+unsigned connection_limit() {
+  constexpr rlim_t kOthers = 64, kMost = 8192;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
+  if (limit.rlim_cur < kMost + kOthers && limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = std::min(limit.rlim_max, kMost + kOthers);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return static_cast<unsigned>(std::clamp<rlim_t>(limit.rlim_cur, kOthers + 16, kMost + kOthers) - kOthers);
+}
+
+// Whether all that the other side sent has been read, and no more will come. libmicrohttpd does not notice where the
+// end comes together with the last bytes.
+bool has_ended(int socket) {
+  char byte = 0;
+  return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+// Sends a whole response past libmicrohttpd, which takes none while a request is being received, and ends the
+// connection.
+void refuse_raw(int socket, const ApiError& error, const char* reason) {
+  const std::string body = error.body();
+  const std::string text =
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                  error.status(), reason, kJsonType, body.size(), body);
+  static_cast<void>(!::send(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+  ::shutdown(socket, SHUT_RDWR);
+}
+
+}  // namespace
+
+class Server::Implementation {
+ public:
+  Implementation(const ServerOptions& options, std::unique_ptr<Listener> listener, ServedModels& models);
+  ~Implementation();
+
+  const std::string& shown_address() const { return shown_; }
+  void tick();
+  void reload(const Log& loaded, const Log& refused);
+  void drain(double seconds);
+
+ private:
+  // libmicrohttpd's callbacks.
+  static void on_connection(void* self, MHD_Connection* connection, void** peer, MHD_ConnectionNotificationCode code);
+  static void* on_first_line(void* self, const char* uri, MHD_Connection* connection);
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
+                               const char* version, const char* data, std::size_t* size, void** exchange);
+  static void on_completed(void* self, MHD_Connection* connection, void** exchange, MHD_RequestTerminationCode code);
+
+  MHD_Result handle(Exchange& x, const char* url, const char* method, const char* data, std::size_t* size);
+  void check_head(Exchange& x, const char* url, const char* method);
+  void check_body_head(Exchange& x);
+  MHD_Result receive(Exchange& x, const char* data, std::size_t* size);
+  void process(Exchange& x, const char* method);
+  void submit(Exchange& x);
+  void deliver(Exchange& x, BatchOutcome outcome);
+  void set_error(Exchange& x, const ApiError& error);
+  MHD_Result respond(Exchange& x, bool closes);
+  std::string metrics_body() const;
+  void enter(Exchange& x, Phase phase);
+  bool has_timed_out(const Exchange& x) const;
+  // Bytes of a body that are read before a connection is ended.
+  std::int64_t most_read() const { return std::max(options_.max_body, kMostDiscarded); }
+  void drop(std::vector<Batcher::Ticket>& gone);
+  std::pair<std::size_t, std::size_t> count_peers();
+  void stop();
+
+  const ServerOptions options_;
+  const bool checks_host_;
+  std::unique_ptr<Listener> listener_;
+  const std::string shown_;
+  ServedModels& models_;
+  Metrics metrics_;
+  Batcher batcher_;
+  std::atomic<bool> draining_{false};
+  mutable std::mutex mutex_;
+  std::unordered_set<Peer*> peers_;
+  MHD_Daemon* daemon_ = nullptr;
+};
+
+Server::Implementation::Implementation(const ServerOptions& options, std::unique_ptr<Listener> listener,
+                                       ServedModels& models)
+    : options_(options),
+      checks_host_(listener->is_local() && !listener->is_unix() && !options.any_host),
+      listener_(std::move(listener)),
+      shown_(listener_->shown_address()),
+      models_(models),
+      batcher_({.threads = options.threads,
+                .queue_tokens = options.max_queue_tokens,
+                .wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait_seconds * 1000))},
+               metrics_) {
+  daemon_ = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, on_request,
+                             this, MHD_OPTION_LISTEN_SOCKET, listener_->descriptor(), MHD_OPTION_NOTIFY_CONNECTION,
+                             on_connection, this, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, this,
+                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, this, MHD_OPTION_CONNECTION_LIMIT,
+                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,
+                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory, MHD_OPTION_END);
+  if (!daemon_) fail("{}: the HTTP server does not start: {}", shown_, std::strerror(errno));
+}
+
+Server::Implementation::~Implementation() { stop(); }
+
+void Server::Implementation::stop() {
+  // Resumes every connection: libmicrohttpd cannot be stopped while one is suspended.
+  batcher_.stop();
+  if (daemon_) MHD_stop_daemon(daemon_);
+  daemon_ = nullptr;
+}
+
+void Server::Implementation::on_connection(void* self, MHD_Connection* connection, void** peer,
+                                           MHD_ConnectionNotificationCode code) {
+  auto& server = *static_cast<Implementation*>(self);
+  const std::lock_guard lock(server.mutex_);
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    try {
+      auto made = std::make_unique<Peer>();
+      made->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      server.peers_.insert(made.get());
+      *peer = made.release();
+    } catch (const std::bad_alloc&) {
+      *peer = nullptr;  // its requests are refused
+    }
+  } else {
+    const std::unique_ptr<Peer> ended(static_cast<Peer*>(*peer));
+    server.peers_.erase(ended.get());
+    *peer = nullptr;
+  }
+}
+
+void* Server::Implementation::on_first_line(void* self, const char*, MHD_Connection* connection) {
+  auto& server = *static_cast<Implementation*>(self);
+  auto* const peer =
+      static_cast<Peer*>(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+  std::unique_ptr<Exchange> exchange(peer ? new (std::nothrow) Exchange : nullptr);
+  if (!exchange) return nullptr;
+  exchange->connection = connection;
+  exchange->peer = peer;
+  server.enter(*exchange, Phase::kReceiving);
+  return exchange.release();
+}
+
+void Server::Implementation::on_completed(void* self, MHD_Connection*, void** exchange, MHD_RequestTerminationCode) {
+  auto& server = *static_cast<Implementation*>(self);
+  const std::unique_ptr<Exchange> x(static_cast<Exchange*>(*exchange));
+  *exchange = nullptr;
+  if (!x) return;
+  const std::chrono::duration<double> seconds = ServeClock::now() - x->began;
+  const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->status;
+  server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
+  server.enter(*x, Phase::kIdle);
+}
+
+MHD_Result Server::Implementation::on_request(void* self, MHD_Connection*, const char* url, const char* method,
+                                              const char*, const char* data, std::size_t* size, void** exchange) {
+  auto& server = *static_cast<Implementation*>(self);
+  if (!*exchange) return MHD_NO;
+  try {
+    return server.handle(*static_cast<Exchange*>(*exchange), url, method, data, size);
+  } catch (const std::exception&) {
+    return MHD_NO;  // memory has run out: the connection ends
+  }
+}
+
+void Server::Implementation::enter(Exchange& x, Phase phase) {
+  const std::lock_guard lock(mutex_);
+  x.peer->phase = phase;
+  x.peer->since = ServeClock::now();
+  x.peer->probed = false;
+  x.peer->exchange = phase == Phase::kIdle ? nullptr : &x;
+}
+
+bool Server::Implementation::has_timed_out(const Exchange& x) const {
+  const std::lock_guard lock(mutex_);
+  return x.peer->timed_out;
+}
+
+// Called once with the head of a request, then with each part of its body, then without any, and after each resumption.
+MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const char* method, const char* data,
+                                          std::size_t* size) {
+  if (!x.has_head) {
+    x.has_head = true;
+    try {
+      check_head(x, url, method);
+    } catch (const ApiError& error) {
+      x.error = error;
+    }
+    const char* const length = header(x.connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const auto bytes = length ? std::strtoull(length, nullptr, 10) : 0;
+    if (!x.error && bytes > static_cast<std::uint64_t>(options_.max_body))
+      x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", options_.max_body));
+    // A body of moderate size is read even so: a sender that is cut off might never see why. One that waits for leave
+    // to send does not send it.
+    const bool reads =
+        bytes <= static_cast<std::uint64_t>(most_read()) && !header(x.connection, MHD_HTTP_HEADER_EXPECT);
+    if (!x.error || reads) return MHD_YES;
+    set_error(x, *x.error);
+    return respond(x, true);
+  }
+  if (*size > 0) return receive(x, data, size);
+  if (x.is_submitted || x.status != 0) return respond(x, false);
+  try {
+    if (x.error) throw ApiError(*x.error);
+    process(x, method);
+  } catch (const ApiError& error) {
+    set_error(x, error);
+  }
+  return x.is_submitted ? MHD_YES : respond(x, false);
+}
+
+void Server::Implementation::check_head(Exchange& x, const char* url, const char* method) {
+  x.route = route_of(url);
+  const auto* const head = MHD_get_connection_info(x.connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  if (head && head->header_size > kMostHeaderBytes)
+    throw ApiError(431, "headers_too_large", fmt::format("expected at most {} bytes", kMostHeaderBytes));
+  const char* const host = header(x.connection, MHD_HTTP_HEADER_HOST);
+  if (checks_host_ && host && !is_loopback_host(host))
+    throw ApiError(400, "wrong_host", "expected a Host that names this machine's loopback interface", "Host");
+  const char* const origin = header(x.connection, "Origin");
+  x.is_cross_origin = !options_.cors.empty() && origin && (options_.cors == "*" || options_.cors == origin);
+  if (x.is_cross_origin && std::strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) return;
+  const bool open = x.route.topic == Topic::kHealth || x.route.topic == Topic::kReady;
+  if (!open && !options_.token.empty() &&
+      !is_authorized(header(x.connection, MHD_HTTP_HEADER_AUTHORIZATION), options_.token))
+    throw ApiError(401, "unauthorized", "expected the server's token: Authorization: Bearer TOKEN", "Authorization");
+  if (x.route.topic == Topic::kNone) throw ApiError(404, "not_found", "there is no such route");
+  const bool posts = std::strcmp(method, MHD_HTTP_METHOD_POST) == 0;
+  const bool gets = std::strcmp(method, MHD_HTTP_METHOD_GET) == 0 || std::strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+  if (x.route.topic == Topic::kSkill ? !posts : !gets)
+    throw ApiError(405, "method_not_allowed", fmt::format("expected {}", x.route.methods));
+  if (posts) check_body_head(x);
+}
+
+void Server::Implementation::check_body_head(Exchange& x) {
+  const std::string type = media_type(header(x.connection, MHD_HTTP_HEADER_CONTENT_TYPE));
+  x.is_lines = type == "text/plain";
+  if (!x.is_lines && !type.empty() && type != kJsonType)
+    throw ApiError(415, "unsupported_media_type", "expected application/json or text/plain", "Content-Type");
+}
+
+MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::size_t* size) {
+  x.received += static_cast<std::int64_t>(*size);
+  if (x.received > options_.max_body && !x.error) {
+    x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", options_.max_body));
+    x.body = std::string();
+  }
+  if (x.received > most_read()) {
+    x.status = x.error->status();
+    refuse_raw(x.peer->socket, *x.error, "Content Too Large");
+    return MHD_NO;
+  }
+  if (!x.error) x.body.append(data, *size);
+  *size = 0;
+  return MHD_YES;
+}
+
+void Server::Implementation::process(Exchange& x, const char* method) {
+  x.status = MHD_HTTP_OK;
+  if (x.is_cross_origin && std::strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) {
+    x.status = MHD_HTTP_NO_CONTENT;
+    return;
+  }
+  switch (x.route.topic) {
+    case Topic::kHealth:
+      x.answer = "{\"status\":\"ok\"}\n";
+      return;
+    case Topic::kReady:
+      if (draining_) throw ApiError(503, "stopping", "the server is shutting down");
+      x.answer = "{\"status\":\"ready\"}\n";
+      return;
+    case Topic::kMetrics:
+      x.type = "text/plain; version=0.0.4; charset=utf-8";
+      x.answer = metrics_body();
+      return;
+    case Topic::kModels:
+      x.answer = models_body(*models_.list());
+      return;
+    default:
+      x.status = 0;
+      submit(x);
+  }
+}
+
+void Server::Implementation::submit(Exchange& x) {
+  const char* const name = MHD_lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
+  const ApiLimits limits{options_.max_texts, options_.max_queue_tokens};
+  const auto models = models_.list();
+  ApiRequest request =
+      (x.is_lines ? read_lines_request : read_json_request)(x.body, x.route.name, name ? name : "", *models, limits);
+  x.body = std::string();
+  x.form = request.form;
+  x.skill = request.submission.skill;
+  if (x.form == BodyForm::kLines) x.type = kLinesType;
+  if (request.submission.records.empty()) {
+    x.status = MHD_HTTP_OK;
+    x.answer = answer_body(x.form, *x.skill, {});
+    return;
+  }
+  request.submission.done = [this, &x](BatchOutcome outcome) { deliver(x, std::move(outcome)); };
+  // The answer may come before `submit` returns.
+  x.is_submitted = true;
+  enter(x, Phase::kWaiting);
+  MHD_suspend_connection(x.connection);
+  Batcher::Ticket ticket = batcher_.submit(std::move(request.submission));
+  if (!ticket) {
+    set_error(x, ApiError(503, "overloaded", "too much is waiting already"));
+    enter(x, Phase::kAnswering);
+    MHD_resume_connection(x.connection);
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  if (x.peer->phase == Phase::kWaiting) x.ticket = std::move(ticket);
+}
+
+// On the thread that answered.
+void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
+  try {
+    if (outcome.end == BatchOutcome::End::kAnswered) {
+      x.answer = answer_body(x.form, *x.skill, std::move(outcome.answers));
+      x.status = MHD_HTTP_OK;
+    } else {
+      set_error(x, api_error(outcome));
+    }
+  } catch (const std::exception&) {
+    x.answer.clear();
+    x.status = MHD_HTTP_SERVICE_UNAVAILABLE;
+  }
+  enter(x, Phase::kAnswering);
+  MHD_resume_connection(x.connection);
+}
+
+void Server::Implementation::set_error(Exchange& x, const ApiError& error) {
+  x.status = error.status();
+  x.type = kJsonType;
+  x.answer = error.body();
+}
+
+MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
+  enter(x, Phase::kAnswering);
+  auto held = std::make_unique<std::string>(std::move(x.answer));
+  MHD_Response* const response = MHD_create_response_from_buffer_with_free_callback_cls(
+      held->size(), held->data(), [](void* text) { delete static_cast<std::string*>(text); }, held.get());
+  if (!response) return MHD_NO;
+  static_cast<void>(held.release());
+  const auto add = [&](const char* name, const char* value) { MHD_add_response_header(response, name, value); };
+  if (x.status != MHD_HTTP_NO_CONTENT) add(MHD_HTTP_HEADER_CONTENT_TYPE, x.type);
+  if (x.status == MHD_HTTP_METHOD_NOT_ALLOWED) add(MHD_HTTP_HEADER_ALLOW, x.route.methods);
+  if (x.status == MHD_HTTP_UNAUTHORIZED) add(MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+  if (x.status == MHD_HTTP_SERVICE_UNAVAILABLE) add(MHD_HTTP_HEADER_RETRY_AFTER, kRetryAfter);
+  if (!options_.cors.empty()) add(MHD_HTTP_HEADER_VARY, "Origin");
+  if (x.is_cross_origin) {
+    add("Access-Control-Allow-Origin", options_.cors.c_str());
+    if (x.status == MHD_HTTP_NO_CONTENT) {
+      add("Access-Control-Allow-Methods", "GET, POST");
+      add("Access-Control-Allow-Headers", "Authorization, Content-Type");
+      add("Access-Control-Max-Age", "600");
+    }
+  }
+  if (closes || draining_) add(MHD_HTTP_HEADER_CONNECTION, "close");
+  const MHD_Result queued = MHD_queue_response(x.connection, static_cast<unsigned>(x.status), response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+std::string Server::Implementation::metrics_body() const {
+  Metrics::Gauges gauges;
+  gauges.queued_tokens = batcher_.queued_tokens();
+  gauges.queued_requests = batcher_.queued_requests();
+  for (const ServedModel& one : *models_.list()) gauges.models.push_back({one.name, one.model->task(), one.sha256});
+  {
+    const std::lock_guard lock(mutex_);
+    gauges.connections = std::ssize(peers_);
+  }
+  return metrics_.text(gauges);
+}
+
+void Server::Implementation::tick() {
+  batcher_.expire();
+  std::vector<Batcher::Ticket> gone;
+  drop(gone);
+  for (const Batcher::Ticket& ticket : gone) batcher_.cancel(ticket);
+}
+
+// Refuses requests that take too long to arrive, and collects those whose clients are gone. A client that will send
+// nothing more may still read: it gets an interim response, which a socket that is closed answers with a reset.
+void Server::Implementation::drop(std::vector<Batcher::Ticket>& gone) {
+  const std::lock_guard lock(mutex_);
+  const auto now = ServeClock::now();
+  for (Peer* const peer : peers_) {
+    const std::chrono::duration<double> age = now - peer->since;
+    const bool receives = peer->phase == Phase::kReceiving || peer->phase == Phase::kNew;
+    if (receives && age > kQuiet && has_ended(peer->socket)) ::shutdown(peer->socket, SHUT_RDWR);
+    if (receives && age.count() > options_.receive_seconds) {
+      peer->timed_out = true;
+      refuse_raw(peer->socket, ApiError(408, "timeout", "the request took too long to arrive"), "Request Timeout");
+      peer->phase = Phase::kIdle;
+    }
+    if (peer->phase == Phase::kIdle && age.count() > kIdleSeconds) ::shutdown(peer->socket, SHUT_RDWR);
+    if (peer->phase != Phase::kWaiting || !peer->exchange->ticket) continue;
+    pollfd state{peer->socket, POLLRDHUP, 0};
+    if (::poll(&state, 1, 0) <= 0) continue;
+    if ((state.revents & (POLLERR | POLLHUP)) != 0) {
+      gone.push_back(peer->exchange->ticket);
+    } else if ((state.revents & POLLRDHUP) != 0 && !peer->probed) {
+      constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
+      peer->probed = true;
+      static_cast<void>(!::send(peer->socket, kInterim.data(), kInterim.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    }
+  }
+}
+
+void Server::Implementation::reload(const Log& loaded, const Log& refused) {
+  const std::size_t all = models_.list()->size(), done = models_.reload(loaded, refused);
+  for (std::size_t i = 0; i < all; ++i) metrics_.reloaded(i < done);
+}
+
+// Connections, and those of them with a request.
+std::pair<std::size_t, std::size_t> Server::Implementation::count_peers() {
+  const std::lock_guard lock(mutex_);
+  const auto busy = std::ranges::count_if(
+      peers_, [](const Peer* peer) { return peer->phase != Phase::kIdle && peer->phase != Phase::kNew; });
+  return {peers_.size(), static_cast<std::size_t>(busy)};
+}
+
+void Server::Implementation::drain(double seconds) {
+  draining_ = true;
+  // Whoever has connected by now is served: those that wait to be accepted, too.
+  const int listening = MHD_quiesce_daemon(daemon_);
+  sockaddr_storage address{};
+  for (socklen_t length = sizeof address; listening >= 0; length = sizeof address) {
+    const int socket =
+        ::accept4(listening, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (socket < 0) break;
+    MHD_add_connection(daemon_, socket, reinterpret_cast<sockaddr*>(&address), length);
+  }
+  listener_.reset();
+  const auto end = ServeClock::now() + std::chrono::duration<double>(seconds);
+  auto last_busy = ServeClock::now();
+  for (auto now = last_busy; now < end; now = ServeClock::now()) {
+    const auto [all, busy] = count_peers();
+    if (busy > 0) last_busy = now;
+    if (all == 0 || now - last_busy > kQuiet) break;
+    tick();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  batcher_.stop();
+  // The refusals are on their way.
+  for (int i = 0; i < 100 && count_peers().second > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  stop();
+}
+
+Server::Server(const ServerOptions& options, std::unique_ptr<Listener> listener, ServedModels& models)
+    : implementation_(std::make_unique<Implementation>(options, std::move(listener), models)) {}
+Server::~Server() = default;
+const std::string& Server::shown_address() const { return implementation_->shown_address(); }
+void Server::tick() { implementation_->tick(); }
+void Server::reload(const Log& loaded, const Log& refused) { implementation_->reload(loaded, refused); }
+void Server::drain(double seconds) { implementation_->drain(seconds); }
+
+}  // namespace mnemo

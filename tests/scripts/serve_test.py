@@ -1,0 +1,478 @@
+#!/usr/bin/env python3
+"""mnemo serve over its socket, as clients good and bad see it. Usage: serve_test.py MNEMO [TEST]..."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+MNEMO = os.path.abspath(sys.argv.pop(1))
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+TOPICS = SOURCE / "tests/golden/models/version-1.safetensors"
+JSON = {"Content-Type": "application/json"}
+PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
+TEXTS = ["The team won the final match.", "", "Add two spoons of sugar", "naïve 一部好电影", "stocks fell"]
+CONFIGS = {
+    "lm": {"task": "generate", "data": {"train": "text.txt"}, "text": {"unit": "char"}, "model": {"hidden": 16}},
+    "tagger": {"task": "tag", "data": {"train": "train.conll", "dev": "train.conll"},
+               "model": {"hidden": 8, "embedding": 8}},
+    "translator": {"task": "translate", "data": {"train": {"source": "text.txt", "target": "text.txt"}},
+                   "text": {"unit": "word"}, "model": {"hidden": 8, "embedding": 8}},
+}
+
+
+class Running:
+    """A server, its address and its messages."""
+
+    def __init__(self, folder, *arguments, **more):
+        self.log = folder / "log.txt"
+        listen = [] if "--listen" in arguments or more.get("pass_fds") else ["--listen", "127.0.0.1:0"]
+        command = [MNEMO, "serve", *map(str, arguments), *listen]
+        if more.get("pass_fds"):
+            command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *command]
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, cwd=folder, stderr=log, **more)
+        self.address = self.wait_for(r"listening on (\S+)").group(1)
+
+    def messages(self):
+        return self.log.read_text(encoding="utf-8")
+
+    def wait_for(self, pattern, count=1):
+        for _ in range(1000):
+            found = list(re.finditer(pattern, self.messages()))
+            if len(found) >= count:
+                return found[-1]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"no {pattern} in {self.messages()}")
+
+    def place(self):
+        host, port = self.address.removeprefix("http://").rsplit(":", 1)
+        return host.strip("[]"), int(port)
+
+    def connection(self):
+        return http.client.HTTPConnection(*self.place(), timeout=30)
+
+    def ask(self, method, path, body=None, headers=None):
+        """Status, headers and body of a request on a connection of its own."""
+        connection = self.connection()
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+
+    def post(self, path, content, headers=None):
+        status, _, body = self.ask("POST", path, json.dumps(content), {**JSON, **(headers or {})})
+        return status, json.loads(body)
+
+    def raw(self, data):
+        peer = socket.create_connection(self.place(), timeout=30)
+        peer.sendall(data)
+        return peer
+
+    def metric(self, name):
+        body = self.ask("GET", "/metrics")[2].decode()
+        found = re.search("^" + re.escape(name) + r" (\S+)", body, re.M)
+        return float(found.group(1)) if found else 0.0
+
+    def resident(self):
+        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+def everything(peer):
+    """All that the server sends before it ends the connection."""
+    out = b""
+    with contextlib.closing(peer), contextlib.suppress(ConnectionError):
+        while part := peer.recv(65536):
+            out += part
+    return out
+
+
+def post_bytes(path, content, more=""):
+    body = json.dumps(content).encode()
+    return (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{more}"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+
+
+class Serve(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = tempfile.TemporaryDirectory()
+        cls.path = pathlib.Path(cls.holder.name)
+        shutil.copy(TOPICS, cls.path / "topics.safetensors")
+        (cls.path / "text.txt").write_text("to be or not to be\n" * 60, encoding="utf-8")
+        (cls.path / "train.conll").write_text("Li B-PER\nBai I-PER\nsings O\n\nHe O\nsaw O\nSuyab B-LOC\n\n" * 8,
+                                              encoding="utf-8")
+        for name, config in CONFIGS.items():
+            config = {**config, "training": {"epochs": 1}, "output": {"dir": name}}
+            (cls.path / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+            cls.command("train", f"{name}.json", "-q")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.cleanup()
+
+    @classmethod
+    def command(cls, *arguments, text=""):
+        done = subprocess.run([MNEMO, *map(str, arguments)], cwd=cls.path, input=text.encode(), check=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return done.stdout.decode()
+
+    @contextlib.contextmanager
+    def serving(self, *arguments, code=0, **more):
+        running = Running(self.path, *(arguments or ("topics.safetensors",)), **more)
+        try:
+            yield running
+            self.assertEqual(running.end() if running.process.poll() is None else running.process.returncode, code)
+        finally:
+            running.process.kill()
+            running.process.wait()
+
+    def test_answers_are_those_of_the_command_line(self):
+        models = ["topics.safetensors", *(f"{name}/model.safetensors" for name in CONFIGS)]
+        commands = {"classify": models[0], "score": models[1], "tag": models[2], "translate": models[3]}
+        lines = "".join(text + "\n" for text in TEXTS)
+        with self.serving(*models) as server:
+            for command, model in commands.items():
+                raw = ["--raw"] if command == "tag" else []
+                expected = self.command(command, model, *raw, "-f", "jsonl", text=lines).splitlines()
+                path = f"/v1/{command}"
+                self.assertEqual(server.ask("POST", path, lines.encode(), PLAIN)[2].decode().splitlines(), expected)
+                status, content = server.post(path, {"texts": TEXTS})
+                self.assertEqual((status, content), (200, {"answers": [json.loads(line) for line in expected]}))
+                one = self.command(command, model, *raw, "-f", "jsonl", text=TEXTS[0] + "\n").strip()
+                answer = server.ask("POST", path, json.dumps({"text": TEXTS[0]}), JSON)
+                self.assertEqual(answer[2].decode().strip(), one)
+            options = {"length": 30, "seed": 4, "temperature": 0.7, "top_k": 9}
+            arguments = [word for key, value in options.items()
+                         for word in ("--" + key.replace("_", "-"), str(value))]
+            expected = self.command("generate", models[1], "--prompt", "to b", "-f", "jsonl", *arguments)
+            answer = server.ask("POST", "/v1/generate", json.dumps({"text": "to b", **options}), JSON)
+            self.assertEqual(answer[2].decode(), expected)
+            listed = json.loads(server.ask("GET", "/v1/models")[2])["models"]
+            self.assertEqual([model["name"] for model in listed], ["topics", *CONFIGS])
+            self.assertEqual(listed[0]["sha256"], self.sha256("topics.safetensors"))
+
+    def sha256(self, name):
+        return subprocess.run(["sha256sum", name], cwd=self.path, check=True,
+                              stdout=subprocess.PIPE).stdout.decode().split()[0]
+
+    def check_error(self, answer, status, code):
+        self.assertEqual(answer[0], status, answer)
+        error = json.loads(answer[2])["error"]
+        self.assertEqual((error["code"], sorted(error)), (code, ["code", "field", "message"]))
+        self.assertTrue(error["message"])
+
+    def test_errors(self):
+        with self.serving("topics.safetensors", "lm/model.safetensors", "--max-body", 5000, "--max-texts", 3,
+                          "--max-queue-tokens", 600) as server:
+            ask, path = server.ask, "/v1/classify"
+            self.check_error(ask("GET", "/"), 404, "not_found")
+            self.check_error(ask("POST", "/v1/tag", '{"text": "a"}', JSON), 404, "not_supported")
+            answer = ask("GET", path)
+            self.check_error(answer, 405, "method_not_allowed")
+            self.assertEqual(answer[1]["Allow"], "POST")
+            answer = ask("DELETE", "/healthz", "a body")
+            self.check_error(answer, 405, "method_not_allowed")
+            self.assertEqual(answer[1]["Allow"], "GET, HEAD")
+            self.check_error(ask("POST", path, '{"text": "a"}', {"Content-Type": "text/html"}), 415,
+                             "unsupported_media_type")
+            self.check_error(ask("POST", path, '{"text": ', JSON), 400, "invalid_json")
+            self.check_error(ask("POST", path, '{"text":' + "[" * 4000, JSON), 400, "invalid_json")
+            self.check_error(ask("POST", path, '{"text": "a", "x": 1}', JSON), 400, "unknown_key")
+            self.check_error(ask("POST", path, b'{"text": "a\xff"}', JSON), 422, "invalid_utf8")
+            self.check_error(ask("POST", path, b"a\nb\xed\xa0\x80", PLAIN), 422, "invalid_utf8")
+            self.check_error(ask("POST", "/v1/score", '{"text": "a\\nb"}', JSON), 422, "invalid_text")
+            self.check_error(ask("POST", "/v1/generate", '{"text": "%"}', JSON), 422, "invalid_text")
+            self.check_error(ask("POST", "/v1/generate", '{"text": "", "top_p": 2}', JSON), 400, "invalid_value")
+            self.check_error(ask("POST", "/v1/generate", '{"text": "", "title": "a"}', JSON), 400, "invalid_value")
+            self.check_error(ask("POST", path, '{"texts": ["a", "b", "c", "d"]}', JSON), 413, "too_many_texts")
+            self.check_error(ask("POST", path, b"a " * 700, PLAIN), 413, "too_many_tokens")
+            self.check_error(ask("POST", path, b"a" * 5001, PLAIN), 413, "body_too_large")
+            self.check_error(ask("POST", path, iter([b"a" * 3000] * 2), PLAIN), 413, "body_too_large")
+            self.check_error(ask("GET", "/healthz", headers={"X": "a" * 17000}), 431, "headers_too_large")
+            self.check_error(ask("GET", "/healthz", headers={"Host": "evil.com"}), 400, "wrong_host")
+            self.assertEqual(ask("HEAD", "/healthz")[::2], (200, b""))
+            self.assertEqual(ask("POST", path, '{"texts": []}', JSON)[2], b'{"answers":[]}\n')
+            self.assertNotIn(b'code="500"', ask("GET", "/metrics")[2])
+
+    def test_many_clients(self):
+        lines = self.command("classify", "topics.safetensors", "-f", "jsonl", text="\n".join(TEXTS) + "\n")
+        expected = [json.loads(line) for line in lines.splitlines()]
+
+        def client(number):
+            connection = server.connection()
+            for i in range(60):
+                which = (number + i) % len(TEXTS)
+                # Some requests are refused, which must not touch those that they are batched with.
+                text = TEXTS[which] if i % 7 != 3 else 5
+                connection.request("POST", "/v1/classify", json.dumps({"text": text}), JSON)
+                response = connection.getresponse()
+                content = json.loads(response.read())
+                if i % 7 != 3 and content != expected[which]:
+                    return f"{TEXTS[which]}: {content}"
+            connection.close()
+            return ""
+
+        for threads in (1, 3):
+            with self.serving("topics.safetensors", "--threads", threads) as server:
+                with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                    self.assertEqual(set(pool.map(client, range(32))), {""})
+                self.assertEqual(server.metric('mnemo_requests_total{route="/v1/classify",code="200"}'), 32 * 51)
+                self.assertEqual(server.metric("mnemo_records_total"), 32 * 51)
+
+    def test_models_are_loaded_again(self):
+        shutil.copy(self.path / "topics.safetensors", self.path / "swapped.safetensors")
+        with self.serving("swapped.safetensors") as server:
+            before = self.sha256("swapped.safetensors")
+            self.assertEqual(server.metric(f'mnemo_model_info{{model="swapped",task="classify",sha256="{before}"}}'), 1)
+            good = server.post("/v1/classify", {"text": TEXTS[0]})
+            (self.path / "swapped.safetensors").write_bytes(TOPICS.read_bytes()[:-100])
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for(r"mnemo: swapped: not loaded, the model stays as it was: swapped.safetensors: ")
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]}), good)
+            self.assertEqual(server.metric('mnemo_reloads_total{result="refused"}'), 1)
+            os.replace(self.path / "swapped.safetensors", self.path / "damaged.safetensors")
+            shutil.copy(TOPICS.with_name("version-1-int8.safetensors"), self.path / "swapped.safetensors")
+            server.process.send_signal(signal.SIGHUP)
+            after = self.sha256("swapped.safetensors")
+            server.wait_for(f"swapped: loaded swapped.safetensors, sha256 {after}")
+            expected = json.loads(self.command("classify", "swapped.safetensors", "-f", "jsonl", text=TEXTS[0] + "\n"))
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]}), (200, expected))
+            self.assertEqual(server.metric(f'mnemo_model_info{{model="swapped",task="classify",sha256="{after}"}}'), 1)
+
+    def test_reloading_and_stopping_under_load_lose_no_answer(self):
+        expected = json.loads(self.command("classify", "topics.safetensors", "-f", "jsonl", text=TEXTS[0] + "\n"))
+        answers, lost = [], []
+
+        def client(server, end):
+            connection = server.connection()
+            while not end.is_set():
+                try:
+                    connection.connect()
+                except ConnectionError:
+                    return  # it has stopped listening
+                while True:
+                    try:
+                        connection.request("POST", "/v1/classify", json.dumps({"text": TEXTS[0]}), JSON)
+                        response = connection.getresponse()
+                        answers.append(json.loads(response.read()))
+                        if response.getheader("Connection") == "close":
+                            connection.close()
+                            break
+                    except (ConnectionError, http.client.HTTPException) as error:
+                        lost.append(repr(error))
+                        return
+
+        for _ in range(5):
+            end = threading.Event()
+            with self.serving() as server:
+                threads = [threading.Thread(target=client, args=(server, end)) for _ in range(8)]
+                for thread in threads:
+                    thread.start()
+                for _ in range(10):
+                    time.sleep(0.02)
+                    server.process.send_signal(signal.SIGHUP)
+                time.sleep(0.05)
+                self.assertEqual(server.end(), 0)
+                end.set()
+                for thread in threads:
+                    thread.join()
+        self.assertEqual(lost, [])
+        self.assertGreater(len(answers), 100)
+        self.assertTrue(all(answer == expected for answer in answers))
+
+    def test_waiting_requests(self):
+        long = post_bytes("/v1/generate", {"text": "", "length": 6000000})
+        with self.serving("lm/model.safetensors", "--threads", 1, "--wait", 0.5, "--max-queue-tokens", 6000010,
+                          "--drain", 60) as server:
+            busy = server.raw(long)
+            while server.metric("mnemo_batch_records_count") < 1:
+                time.sleep(0.01)
+            # Routes that ask no model are answered meanwhile, a request that waits too long is refused.
+            self.assertEqual(server.ask("GET", "/healthz")[0], 200)
+            answer = server.ask("POST", "/v1/score", '{"text": "to be"}', JSON)
+            self.check_error(answer, 503, "overloaded")
+            self.assertTrue(answer[1]["Retry-After"])
+            # A client that goes away leaves the queue: at once with a reset, after a probe else.
+            server.raw(post_bytes("/v1/score", {"text": "to be"})).close()
+            for _ in range(300):
+                if server.metric('mnemo_rejected_total{reason="cancelled"}') == 1:
+                    break
+                time.sleep(0.01)
+            self.assertEqual(server.metric('mnemo_rejected_total{reason="cancelled"}')
+                             + server.metric('mnemo_rejected_total{reason="expired"}'), 2)
+            # The queue is full.
+            waiting = server.raw(post_bytes("/v1/generate", {"text": "", "length": 5999000}))
+            while server.metric("mnemo_queue_requests") < 1:
+                time.sleep(0.01)
+            answer = server.ask("POST", "/v1/generate", '{"text": "", "length": 2000}', JSON)
+            self.check_error(answer, 503, "overloaded")
+            # What has been asked is answered before the end.
+            server.process.send_signal(signal.SIGTERM)
+            self.assertIn(b"HTTP/1.1 503", everything(waiting))
+            self.assertIn(b"HTTP/1.1 200", everything(busy))
+            self.assertEqual(server.process.wait(60), 0)
+
+    def test_strange_senders(self):
+        with self.serving() as server:
+            host, port = server.place()
+            request = post_bytes("/v1/classify", {"text": TEXTS[0]})
+            # One that sends nothing more, but reads.
+            peer = server.raw(request)
+            peer.shutdown(socket.SHUT_WR)
+            self.assertIn(b"200 OK", everything(peer))
+            # One that sends a byte at a time.
+            peer = socket.create_connection((host, port), timeout=30)
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in request:
+                peer.sendall(bytes([byte]))
+            self.assertIn(b"200 OK", peer.recv(65536))
+            peer.close()
+            # Several requests at once.
+            peer = server.raw(request * 20)
+            peer.shutdown(socket.SHUT_WR)
+            self.assertEqual(everything(peer).count(b"200 OK"), 20)
+            # No HTTP at all, half a request, lengths that are none.
+            for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 9 + b"\r\n\r\n", b"GET\r\n\r\n",
+                         b"GET / HTTP/9.9\r\n\r\n", request[:-5], b"\0" * 5000,
+                         request.replace(b"Content-Length: ", b"Content-Length: -"),
+                         request.replace(b"Content-Length: ", b"Content-Length: 99999999999999999999")):
+                peer = server.raw(data)
+                with contextlib.suppress(OSError):
+                    peer.shutdown(socket.SHUT_WR)
+                peer.settimeout(10)  # well before the time in which a request must be sent
+                self.assertNotIn(b"200 OK", everything(peer))
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]})[0], 200)
+
+    def test_floods(self):
+        with self.serving("topics.safetensors", "--max-body", 100000) as server:
+            server.post("/v1/classify", {"text": TEXTS[0]})
+            before = server.resident()
+
+            def flood(head, part, count):
+                peer = server.raw(head)
+                with contextlib.suppress(ConnectionError):
+                    for _ in range(count):
+                        peer.sendall(part)
+                return everything(peer)
+
+            # Headers of 10 MB, one and many.
+            self.assertIn(flood(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", b"a" * 65536, 160)[9:12],
+                          (b"", b"431", b"413"))
+            flood(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", b"X: a\r\n" * 10000, 160)
+            # A body without end.
+            head = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+            chunks, long = b"Transfer-Encoding: chunked\r\n\r\n", b"Content-Length: 99999999"
+            self.assertIn(flood(head + chunks, b"10000\r\n" + b"a" * 65536 + b"\r\n", 3000)[9:12], (b"", b"413"))
+            self.assertIn(b"413", flood(head + long + b"999\r\n\r\n", b"a", 1)[:20])
+            self.assertIn(b"413", flood(head + long + b"\r\nExpect: 100-continue\r\n\r\n", b"", 0)[:20])
+            # 300 connections that say nothing.
+            idle = [socket.create_connection(server.place(), timeout=30) for _ in range(300)]
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]})[0], 200)
+            self.assertLess(server.resident() - before, 12000)
+            for peer in idle:
+                peer.close()
+
+    def test_tokens_and_origins(self):
+        (self.path / "token").write_text("s3cret\n", encoding="utf-8")
+        with self.serving("topics.safetensors", "--token-file", "token", "--cors", "https://a.example") as server:
+            for headers in ({}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Bearer s3cret2"},
+                            {"Authorization": "Basic s3cret"}, {"Authorization": "Bearer "}):
+                answer = server.ask("GET", "/v1/models", headers=headers)
+                self.check_error(answer, 401, "unauthorized")
+                self.assertEqual(answer[1]["WWW-Authenticate"], "Bearer")
+            self.assertEqual(server.ask("GET", "/v1/models", headers={"Authorization": "bearer s3cret"})[0], 200)
+            self.assertEqual(server.ask("GET", "/healthz")[0], 200)
+            asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+            answer = server.ask("OPTIONS", "/v1/classify", headers=asked)
+            self.assertEqual((answer[0], answer[1]["Access-Control-Allow-Origin"]), (204, "https://a.example"))
+            self.assertIn("Authorization", answer[1]["Access-Control-Allow-Headers"])
+            other = server.ask("GET", "/healthz", headers={"Origin": "https://b.example"})
+            self.assertIsNone(other[1]["Access-Control-Allow-Origin"])
+
+    def test_sockets(self):
+        place = self.path / "socket"
+        with self.serving("topics.safetensors", "--listen", f"unix:{place}") as server:
+            refused = subprocess.run([MNEMO, "serve", "topics.safetensors", "--listen", f"unix:{place}"], cwd=self.path,
+                                     stderr=subprocess.PIPE, check=False)
+            self.assertEqual(refused.returncode, 1)
+            peer = socket.socket(socket.AF_UNIX)
+            peer.connect(str(place))
+            peer.sendall(post_bytes("/v1/classify", {"text": TEXTS[0]}, "Connection: close\r\n"))
+            self.assertIn(b"200 OK", everything(peer))
+        self.assertFalse(place.exists())
+        # One that a killed server left is replaced.
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(place))
+        with self.serving("topics.safetensors", "--listen", f"unix:{place}"):
+            pass
+        with socket.create_server(("127.0.0.1", 0)) as passed:
+            # A service manager's socket is descriptor 3.
+            os.dup2(passed.fileno(), 3) if passed.fileno() != 3 else None
+            os.set_inheritable(3, True)
+            with self.serving("topics.safetensors", pass_fds=(3,), env={**os.environ, "LISTEN_FDS": "1"}) as server:
+                self.assertEqual(server.place(), passed.getsockname())
+                self.assertEqual(server.ask("GET", "/readyz")[0], 200)
+
+    def test_what_is_refused_at_the_start(self):
+        for arguments, code, message in (
+                (["--listen", "0.0.0.0:0"], 2, "other machines can connect"),
+                (["--listen", "nonsense"], 2, "expected ADDRESS:PORT"),
+                (["--listen", "127.0.0.1:99999"], 2, "expected ADDRESS:PORT"),
+                (["topics.safetensors"], 2, "both would be served as"),
+                (["missing.safetensors"], 1, "missing.safetensors"),
+                (["text.txt"], 1, "text.txt"),
+                (["--token-file", "missing"], 1, "missing"),
+                (["--max-body", "0"], 2, "--max-body")):
+            done = subprocess.run([MNEMO, "serve", "topics.safetensors", *arguments], cwd=self.path,
+                                  stderr=subprocess.PIPE, timeout=60, check=False)
+            self.assertEqual((arguments, done.returncode), (arguments, code))
+            self.assertIn(message, done.stderr.decode())
+
+    def test_the_client_of_the_documentation(self):
+        page = (SOURCE / "docs/serving.md").read_text(encoding="utf-8")
+        code = re.search(r"```python\n(.*?)```", page, re.S).group(1)
+        with self.serving() as server:
+            script = self.path / "client.py"
+            script.write_text(code.replace("http://127.0.0.1:8080", server.address), encoding="utf-8")
+            out = subprocess.run([sys.executable, script], check=True, stdout=subprocess.PIPE).stdout.decode()
+            self.assertRegex(out, r"^\[\{'label': '\w+', 'probability': [0-9.]+\}, \{'label")
+
+    def test_metrics_are_in_prometheus_form(self):
+        with self.serving() as server:
+            server.post("/v1/classify", {"text": TEXTS[0]})
+            body = server.ask("GET", "/metrics")[2].decode()
+            name = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+            label = name + r'="(?:[^"\\\n]|\\.)*"'
+            typed = set()
+            for line in body.splitlines():
+                if found := re.fullmatch(rf"# TYPE ({name}) (counter|gauge|histogram)", line):
+                    typed.add(found.group(1))
+                elif not line.startswith("# HELP "):
+                    found = re.fullmatch(rf"({name})(\{{{label}(?:,{label})*\}})? [0-9.e+-]+", line)
+                    self.assertTrue(found, line)
+                    self.assertTrue({found.group(1), re.sub("_(bucket|sum|count)$", "", found.group(1))} & typed, line)
+            if shutil.which("promtool"):
+                subprocess.run(["promtool", "check", "metrics"], input=body.encode(), check=True)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+#include "serve/batcher.h"
+
+#include <atomic>
+#include <future>
+#include <latch>
+#include <mutex>
+
+#include "base/error.h"
+#include "tests/catch.h"
+#include "tests/serve/served.h"
+
+using namespace mnemo;
+
+namespace {
+
+// What a skill that does as its records say has seen, and the gate at which "wait" stops.
+struct Seen {
+  std::mutex mutex;
+  std::vector<std::size_t> batches;
+  std::promise<void> waiting;
+  std::shared_future<void> gate;
+};
+Seen* seen = nullptr;
+
+std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Workspace&) {
+  {
+    const std::lock_guard lock(seen->mutex);
+    seen->batches.push_back(records.size());
+  }
+  for (const Json& record : records) {
+    if (record == "bad") fail("record 1: bad");
+    if (record == "usage") throw UsageError("key: bad");
+    if (record == "memory") throw std::bad_alloc();
+    if (record == "wait") {
+      seen->waiting.set_value();
+      seen->gate.wait();
+    }
+  }
+  return records;
+}
+
+const Skill kObey{.name = "obey", .answer = obey};
+using End = BatchOutcome::End;
+
+// A batcher of one thread that is kept busy until it is told to go on.
+class Busy {
+ public:
+  explicit Busy(BatcherOptions options = {}) {
+    seen = &seen_;
+    seen_.gate = open_.get_future().share();
+    batcher.emplace(options, metrics);
+    first = send({"wait"});
+    seen_.waiting.get_future().wait();
+  }
+  ~Busy() {
+    go_on();
+    batcher.reset();
+  }
+
+  std::future<BatchOutcome> send(const std::vector<std::string>& texts, Batcher::Ticket* ticket = nullptr) {
+    auto promise = std::make_shared<std::promise<BatchOutcome>>();
+    Submission s{topics(), &kObey, {}, {}, [promise](BatchOutcome outcome) { promise->set_value(std::move(outcome)); }};
+    for (const std::string& text : texts) {
+      s.records.emplace_back(text);
+      s.tokens.push_back(1);
+    }
+    const Batcher::Ticket made = batcher->submit(std::move(s));
+    if (ticket) *ticket = made;
+    if (!made) promise->set_value({.end = End::kFailed, .answers = {}, .message = "refused"});
+    return promise->get_future();
+  }
+  void go_on() {
+    if (std::exchange(shut_, false)) open_.set_value();
+  }
+  const std::vector<std::size_t>& batches() const { return seen_.batches; }
+
+  Metrics metrics;
+  std::optional<Batcher> batcher;
+  std::future<BatchOutcome> first;
+
+ private:
+  Seen seen_;
+  std::promise<void> open_;
+  bool shut_ = true;
+};
+
+}  // namespace
+
+TEST_CASE("a batcher takes at once what waits, up to its limit, and gives each its own answers") {
+  Busy busy({.batch_records = 4});
+  std::vector<std::future<BatchOutcome>> all;
+  for (int i = 0; i < 4; ++i) all.push_back(busy.send({"a" + std::to_string(i), "b" + std::to_string(i)}));
+  CHECK(busy.batcher->queued_requests() == 4);
+  CHECK(busy.batcher->queued_tokens() == 8);
+  busy.go_on();
+  for (int i = 0; i < 4; ++i) {
+    const BatchOutcome outcome = all[static_cast<std::size_t>(i)].get();
+    CHECK(outcome.end == End::kAnswered);
+    CHECK(outcome.answers == std::vector<Json>{"a" + std::to_string(i), "b" + std::to_string(i)});
+  }
+  busy.batcher->stop();
+  CHECK(busy.batches() == std::vector<std::size_t>{1, 4, 4});
+  CHECK(busy.batcher->queued_tokens() == 0);
+}
+
+TEST_CASE("a submission larger than a batch is answered in parts, in order") {
+  Busy busy({.batch_records = 3});
+  std::vector<std::string> texts;
+  for (int i = 0; i < 10; ++i) texts.push_back(std::to_string(i));
+  auto sent = busy.send(texts);
+  busy.go_on();
+  const BatchOutcome outcome = sent.get();
+  REQUIRE(outcome.answers.size() == 10);
+  for (std::size_t i = 0; i < 10; ++i) CHECK(outcome.answers[i] == texts[i]);
+}
+
+TEST_CASE("a record that the model refuses fails its own submission alone") {
+  Busy busy;
+  auto good = busy.send({"a"}), bad = busy.send({"b", "bad"}), usage = busy.send({"usage"}),
+       memory = busy.send({"memory"}), other = busy.send({"c"});
+  busy.go_on();
+  CHECK(good.get().answers == std::vector<Json>{"a"});
+  CHECK(other.get().answers == std::vector<Json>{"c"});
+  const BatchOutcome refused = bad.get();
+  CHECK(refused.end == End::kBadRecord);
+  CHECK(refused.message == "record 1: bad");
+  CHECK(usage.get().end == End::kBadRequest);
+  CHECK(memory.get().end == End::kFailed);
+}
+
+TEST_CASE("a full queue refuses, a long wait and a cancellation end a submission") {
+  Busy busy({.queue_tokens = 3, .wait = std::chrono::milliseconds(20)});
+  Batcher::Ticket ticket;
+  auto cancelled = busy.send({"a", "b"}, &ticket);
+  auto late = busy.send({"c"});
+  CHECK(busy.send({"d"}).get().message == "refused");
+  busy.batcher->cancel(ticket);
+  busy.batcher->cancel(ticket);
+  CHECK(cancelled.get().end == End::kCancelled);
+  CHECK(busy.batcher->queued_tokens() == 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  busy.batcher->expire();
+  CHECK(late.get().end == End::kExpired);
+  CHECK(busy.batcher->queued_tokens() == 0);
+  busy.go_on();
+  CHECK(busy.first.get().end == End::kAnswered);
+  const std::string metrics = busy.metrics.text({});
+  for (const char* reason : {"full", "cancelled", "expired"})
+    CHECK_THAT(metrics, contains_text("mnemo_rejected_total{reason=\"" + std::string(reason) + "\"} 1\n"));
+}
+
+TEST_CASE("a batcher that stops refuses what waits and finishes what it is at") {
+  Busy busy;
+  auto waiting = busy.send({"a"});
+  std::thread stopper([&] { busy.batcher->stop(); });
+  CHECK(waiting.get().end == End::kStopped);
+  busy.go_on();
+  stopper.join();
+  CHECK(busy.first.get().end == End::kAnswered);
+  CHECK(busy.send({"b"}).get().message == "refused");
+}
+
+TEST_CASE("threads share the batches of a model, and answer as a lone call does") {
+  Metrics metrics;
+  Batcher batcher({.threads = 3, .batch_tokens = 40}, metrics);
+  const Skill& skill = topics()->skills().front();
+  ThreadPool pool(1);
+  Workspace workspace(pool);
+  std::vector<Json> records;
+  for (int i = 0; i < 60; ++i)
+    records.push_back({{"text", "the team won " + std::string(static_cast<std::size_t>(i), 'x')}});
+  const std::vector<Json> expected = skill.answer(*topics(), records, workspace);
+  std::vector<std::future<BatchOutcome>> all;
+  for (const Json& record : records) {
+    auto promise = std::make_shared<std::promise<BatchOutcome>>();
+    all.push_back(promise->get_future());
+    batcher.submit(
+        {topics(), &skill, {record, record}, {5, 5}, [promise](BatchOutcome o) { promise->set_value(std::move(o)); }});
+  }
+  for (std::size_t i = 0; i < all.size(); ++i)
+    CHECK(all[i].get().answers == std::vector<Json>{expected[i], expected[i]});
+}
