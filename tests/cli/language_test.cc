@@ -114,7 +114,7 @@ TEST_CASE("training.rotate: other bytes than without, the same ones for any thre
   CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
 }
 
-TEST_CASE("model.sum_layers: trained, continued, generated from and quantised; models with and without do not mix") {
+TEST_CASE("model.sum_layers: trained, continued, generated from and quantised, models with and without do not mix") {
   const LanguageFixture f;
   const std::vector<std::string> two{"--set", "model.layers=2",        "--set", "model.layer_dropout=0",
                                      "--set", "model.cell=capped_lstm"};
@@ -145,7 +145,7 @@ TEST_CASE("model.sum_layers: trained, continued, generated from and quantised; m
   CHECK_THAT(mixed.err, contains_text("model.sum_layers is false, the model's is true"));
 }
 
-TEST_CASE("model.mogrifier: the same bytes for any threads, generated from, quantised; refused for other cells") {
+TEST_CASE("model.mogrifier: the same bytes for any threads, generated from, quantised, refused for other cells") {
   const LanguageFixture f;
   const std::vector<std::string> rounds{"--set", "model.mogrifier.rounds=4", "--set", "model.mogrifier.rank=6"};
   const auto with = [&](std::vector<std::string> more) {

@@ -106,7 +106,7 @@ TEST_CASE("the README's commands for language models do what they say") {
   const Folder folder;
   std::string corpus;
   for (int i = 0; i < 80; ++i) corpus += "ROMEO: to be, or not to be\n";
-  for (const char* name : {"corpus.txt", "dev.txt", "test.txt", "lines.txt"}) folder.write(name, corpus);
+  for (const char* name : {"corpus.txt", "dev.txt", "test.txt", "lines.txt", "more.txt"}) folder.write(name, corpus);
   folder.write("list.txt", "1 ||| to be\n1 ||| be to\n");
   folder.write("lm.json", R"({"task": "generate", "data": {"train": "corpus.txt", "dev": "dev.txt"},
     "model": {"hidden": 16, "embedding": 16}, "training": {"epochs": 2, "batch_size": 4}})");
