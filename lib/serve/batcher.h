@@ -91,7 +91,7 @@ class Batcher {
   Parts take();
   void answer(const Parts& parts, Workspace& workspace);
   void keep(const Parts& parts, std::vector<Json> answers);
-  void end_part(const Part& part, BatchOutcome::End end, const std::string& message);
+  void end_part(const Part& part, BatchOutcome::End how, const std::string& message);
   bool end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings);
   static void deliver(Endings& endings);
 

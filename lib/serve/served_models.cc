@@ -17,7 +17,7 @@ constexpr double kSelfTestTolerance = 1e-4;
 
 std::string name_of_file(const std::string& path) {
   const std::filesystem::path file(path);
-  const std::string name = file.stem().string();
+  std::string name = file.stem().string();
   if (name != "model" || !file.has_parent_path()) return name;
   const std::string folder = std::filesystem::absolute(file).lexically_normal().parent_path().filename().string();
   return folder.empty() ? name : folder;

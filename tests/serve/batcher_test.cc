@@ -89,6 +89,7 @@ class Busy {
 TEST_CASE("a batcher takes at once what waits, up to its limit, and gives each its own answers") {
   Busy busy({.batch_records = 4});
   std::vector<std::future<BatchOutcome>> all;
+  all.reserve(4);
   for (int i = 0; i < 4; ++i) all.push_back(busy.send({"a" + std::to_string(i), "b" + std::to_string(i)}));
   CHECK(busy.batcher->queued_requests() == 4);
   CHECK(busy.batcher->queued_tokens() == 8);
@@ -106,6 +107,7 @@ TEST_CASE("a batcher takes at once what waits, up to its limit, and gives each i
 TEST_CASE("a submission larger than a batch is answered in parts, in order") {
   Busy busy({.batch_records = 3});
   std::vector<std::string> texts;
+  texts.reserve(10);
   for (int i = 0; i < 10; ++i) texts.push_back(std::to_string(i));
   auto sent = busy.send(texts);
   busy.go_on();
@@ -167,10 +169,12 @@ TEST_CASE("threads share the batches of a model, and answer as a lone call does"
   ThreadPool pool(1);
   Workspace workspace(pool);
   std::vector<Json> records;
+  records.reserve(60);
   for (int i = 0; i < 60; ++i)
     records.push_back({{"text", "the team won " + std::string(static_cast<std::size_t>(i), 'x')}});
   const std::vector<Json> expected = skill.answer(*topics(), records, workspace);
   std::vector<std::future<BatchOutcome>> all;
+  all.reserve(records.size());
   for (const Json& record : records) {
     auto promise = std::make_shared<std::promise<BatchOutcome>>();
     all.push_back(promise->get_future());

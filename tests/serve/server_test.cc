@@ -19,7 +19,7 @@ namespace {
 // A server of the topics' model, with a thread that looks after it.
 class Serving {
  public:
-  explicit Serving(ServerOptions options = {})
+  explicit Serving(const ServerOptions& options = {})
       : models_({"topics=" + topics_file()}),
         server_(options, std::make_unique<Listener>("127.0.0.1:0"), models_),
         ticking_([this] {
