@@ -19,9 +19,8 @@ double mogrifier_parameters(const MogrifierOptions& options, Index input, Index 
 }
 
 Mogrifier::Mogrifier(const std::string& prefix, const std::string& suffix, Index input, Index output,
-                     const MogrifierOptions& options)
-    : input_(input), output_(output), rank_(options.rank) {
-  const Index K = rank_;
+                     const MogrifierOptions& options) {
+  const Index K = options.rank;
   for (Index i = 0; i < options.rounds; ++i) {
     const Index T = gates_input(i) ? input : output, F = gates_input(i) ? output : input;
     const auto name = [&](const char* what) { return fmt::format("{}mogrifier{}_{}{}", prefix, i + 1, what, suffix); };

@@ -80,7 +80,7 @@ class Mogrifier {
   Rows read_by(Index i, const Pair& given, const float* room, Index stride) const;
   Rows gated_by(Index i, const Pair& given, const float* room, Index stride) const;
 
-  Index input_, output_, rank_, room_ = 0;
+  Index room_ = 0;
   std::vector<std::unique_ptr<Round>> rounds_;
 };
 

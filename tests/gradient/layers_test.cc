@@ -1007,7 +1007,11 @@ TEST_CASE(
     "language model: gradients of all parameters, tied and not, layers summed and not, with "
     "penalties and a state carried in") {
   const std::vector<std::int32_t> lengths{3, 2}, ids{1, 4, 0, 1, 2}, targets{0, 1, 5, 2, 2};
-  for (const auto& [tied, sum_layers] : {std::pair{false, false}, {true, false}, {true, true}}) {
+  struct Outputs {
+    bool tied, sum_layers;
+  };
+  for (const Outputs& outputs : {Outputs{false, false}, {true, false}, {true, true}}) {
+    const bool tied = outputs.tied, sum_layers = outputs.sum_layers;
     LanguageModel model({.units = 6,
                          .embedding = 4,
                          .recurrent = {.hidden = 4, .layers = 2, .sum_layers = sum_layers},
