@@ -7,7 +7,6 @@
 // at (peers, their phase, their exchange's ticket) is guarded by one mutex, which is held for moments.
 #include "serve/server.h"
 
-#include <microhttpd.h>
 #include <poll.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -36,6 +35,7 @@
 #include "serve/api.h"
 #include "serve/batcher.h"
 #include "serve/metrics.h"
+#include "serve/microhttpd.h"
 
 namespace mnemo {
 namespace {
@@ -102,7 +102,7 @@ struct Exchange {
 };
 
 const char* header(MHD_Connection* connection, const char* name) {
-  return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+  return microhttpd().lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
 bool same_secret(std::string_view a, std::string_view b) {
@@ -219,12 +219,12 @@ Server::Implementation::Implementation(const ServerOptions& options, std::unique
                 .queue_tokens = options.max_queue_tokens,
                 .wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait_seconds * 1000))},
                metrics_) {
-  daemon_ = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, on_request,
-                             this, MHD_OPTION_LISTEN_SOCKET, listener_->descriptor(), MHD_OPTION_NOTIFY_CONNECTION,
-                             on_connection, this, MHD_OPTION_URI_LOG_CALLBACK, on_first_line, this,
-                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, this, MHD_OPTION_CONNECTION_LIMIT,
-                             connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,
-                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory, MHD_OPTION_END);
+  daemon_ = microhttpd().start_daemon(
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr, on_request, this,
+      MHD_OPTION_LISTEN_SOCKET, listener_->descriptor(), MHD_OPTION_NOTIFY_CONNECTION, on_connection, this,
+      MHD_OPTION_URI_LOG_CALLBACK, on_first_line, this, MHD_OPTION_NOTIFY_COMPLETED, on_completed, this,
+      MHD_OPTION_CONNECTION_LIMIT, connection_limit(), MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory, MHD_OPTION_END);
   if (!daemon_) fail("{}: the HTTP server does not start: {}", shown_, std::strerror(errno));
 }
 
@@ -233,7 +233,7 @@ Server::Implementation::~Implementation() { stop(); }
 void Server::Implementation::stop() {
   // Resumes every connection: libmicrohttpd cannot be stopped while one is suspended.
   batcher_.stop();
-  if (daemon_) MHD_stop_daemon(daemon_);
+  if (daemon_) microhttpd().stop_daemon(daemon_);
   daemon_ = nullptr;
 }
 
@@ -244,7 +244,7 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
     try {
       auto made = std::make_unique<Peer>();
-      made->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      made->socket = microhttpd().get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
       server.peers_.insert(made.get());
       *peer = made.release();
     } catch (const std::bad_alloc&) {
@@ -259,8 +259,8 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
 
 void* Server::Implementation::on_first_line(void* self, const char*, MHD_Connection* connection) {
   auto& server = *static_cast<Implementation*>(self);
-  auto* const peer =
-      static_cast<Peer*>(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+  auto* const peer = static_cast<Peer*>(
+      microhttpd().get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
   std::unique_ptr<Exchange> exchange(peer ? new (std::nothrow) Exchange : nullptr);
   if (!exchange) return nullptr;
   exchange->connection = connection;
@@ -339,7 +339,7 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
 
 void Server::Implementation::check_head(Exchange& x, const char* url, const char* method) {
   x.route = route_of(url);
-  const auto* const head = MHD_get_connection_info(x.connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  const auto* const head = microhttpd().get_connection_info(x.connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
   if (head && head->header_size > kMostHeaderBytes)
     throw ApiError(431, "headers_too_large", fmt::format("expected at most {} bytes", kMostHeaderBytes));
   const char* const host = header(x.connection, MHD_HTTP_HEADER_HOST);
@@ -411,7 +411,7 @@ void Server::Implementation::process(Exchange& x, const char* method) {
 }
 
 void Server::Implementation::submit(Exchange& x) {
-  const char* const name = MHD_lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
+  const char* const name = microhttpd().lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
   const ApiLimits limits{options_.max_texts, options_.max_queue_tokens};
   const auto models = models_.list();
   ApiRequest request =
@@ -429,12 +429,12 @@ void Server::Implementation::submit(Exchange& x) {
   // The answer may come before `submit` returns.
   x.is_submitted = true;
   enter(x, Phase::kWaiting);
-  MHD_suspend_connection(x.connection);
+  microhttpd().suspend_connection(x.connection);
   Batcher::Ticket ticket = batcher_.submit(std::move(request.submission));
   if (!ticket) {
     set_error(x, ApiError(503, "overloaded", "too much is waiting already"));
     enter(x, Phase::kAnswering);
-    MHD_resume_connection(x.connection);
+    microhttpd().resume_connection(x.connection);
     return;
   }
   const std::lock_guard lock(mutex_);
@@ -455,7 +455,7 @@ void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
     x.status = MHD_HTTP_SERVICE_UNAVAILABLE;
   }
   enter(x, Phase::kAnswering);
-  MHD_resume_connection(x.connection);
+  microhttpd().resume_connection(x.connection);
 }
 
 void Server::Implementation::set_error(Exchange& x, const ApiError& error) {
@@ -467,11 +467,13 @@ void Server::Implementation::set_error(Exchange& x, const ApiError& error) {
 MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
   enter(x, Phase::kAnswering);
   auto held = std::make_unique<std::string>(std::move(x.answer));
-  MHD_Response* const response = MHD_create_response_from_buffer_with_free_callback_cls(
+  MHD_Response* const response = microhttpd().create_response_from_buffer_with_free_callback_cls(
       held->size(), held->data(), [](void* text) { delete static_cast<std::string*>(text); }, held.get());
   if (!response) return MHD_NO;
   static_cast<void>(held.release());
-  const auto add = [&](const char* name, const char* value) { MHD_add_response_header(response, name, value); };
+  const auto add = [&](const char* name, const char* value) {
+    microhttpd().add_response_header(response, name, value);
+  };
   if (x.status != MHD_HTTP_NO_CONTENT) add(MHD_HTTP_HEADER_CONTENT_TYPE, x.type);
   if (x.status == MHD_HTTP_METHOD_NOT_ALLOWED) add(MHD_HTTP_HEADER_ALLOW, x.route.methods);
   if (x.status == MHD_HTTP_UNAUTHORIZED) add(MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
@@ -486,8 +488,8 @@ MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
     }
   }
   if (closes || draining_) add(MHD_HTTP_HEADER_CONNECTION, "close");
-  const MHD_Result queued = MHD_queue_response(x.connection, static_cast<unsigned>(x.status), response);
-  MHD_destroy_response(response);
+  const MHD_Result queued = microhttpd().queue_response(x.connection, static_cast<unsigned>(x.status), response);
+  microhttpd().destroy_response(response);
   return queued;
 }
 
@@ -554,13 +556,13 @@ std::pair<std::size_t, std::size_t> Server::Implementation::count_peers() {
 void Server::Implementation::drain(double seconds) {
   draining_ = true;
   // Whoever has connected by now is served: those that wait to be accepted, too.
-  const int listening = MHD_quiesce_daemon(daemon_);
+  const int listening = microhttpd().quiesce_daemon(daemon_);
   sockaddr_storage address{};
   for (socklen_t length = sizeof address; listening >= 0; length = sizeof address) {
     const int socket =
         ::accept4(listening, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket < 0) break;
-    MHD_add_connection(daemon_, socket, reinterpret_cast<sockaddr*>(&address), length);
+    microhttpd().add_connection(daemon_, socket, reinterpret_cast<sockaddr*>(&address), length);
   }
   listener_.reset();
   const auto end = ServeClock::now() + std::chrono::duration<double>(seconds);
