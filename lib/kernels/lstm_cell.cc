@@ -18,13 +18,21 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 namespace {
 
-void lstm_cell_forward(const CellForward& a) {
+// The LSTM; with kCapped its input gate is at most 1 - f (capped_lstm).
+template <bool kCapped>
+void gated_lstm_forward(const CellForward& a) {
   const Index H = a.hidden;
   for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = a.gates + row * a.gates_stride + j;
-    const auto [i, f, g, o] =
+    const auto [wanted, f, g, o] =
         divide(logistic_fraction(access.load(gates)), logistic_fraction(access.load(gates + H)),
                tanh_fraction(access.load(gates + 2 * H)), logistic_fraction(access.load(gates + 3 * H)));
+    Vector i = wanted;
+    if constexpr (kCapped) {
+      const Vector cap = hn::Sub(hn::Set(kTag, 1.0f), f);
+      // Not hn::Min, which may hide a NaN.
+      i = hn::IfThenElse(hn::Lt(cap, wanted), cap, wanted);
+    }
     const Vector c = hn::MulAdd(f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(i, g));
     const Vector tanh_c = tanh_of(c);
     access.store(c, a.c + row * a.c_stride + j);
@@ -38,8 +46,10 @@ void lstm_cell_forward(const CellForward& a) {
   });
 }
 
-// Mirrors lstm_cell_forward: h = o tanh(c); c = f c_prev + i g; i, f, o = s(a); g = tanh(a).
-void lstm_cell_backward(const CellBackward& b) {
+// Mirrors gated_lstm_forward: h = o tanh(c); c = f c_prev + i g; i, f, o = s(a), i = min(1 - f, s(a_i)) if capped; g =
+// tanh(a).
+template <bool kCapped>
+void gated_lstm_backward(const CellBackward& b) {
   const Index H = b.hidden;
   for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
     float* gates = b.gates + row * b.gates_stride + j;
@@ -50,7 +60,13 @@ void lstm_cell_backward(const CellBackward& b) {
     const Vector dh =
         hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
     const Vector dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at));
-    const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
+    Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
+    if constexpr (kCapped) {
+      // The same subtraction as forward's, so a capped i is equal to it.
+      const auto capped = hn::Ge(i, hn::Sub(hn::Set(kTag, 1.0f), f));
+      df = hn::Sub(df, hn::IfThenElseZero(capped, di));
+      di = hn::IfThenZeroElse(capped, di);
+    }
     const Vector dg = hn::Mul(dc, i), d_o = hn::Mul(dh, tanh_c);
     access.store(hn::Mul(dc, f), dc_at);
     access.store(hn::Mul(di, logistic_slope(i)), gates);
@@ -59,6 +75,11 @@ void lstm_cell_backward(const CellBackward& b) {
     access.store(hn::Mul(d_o, logistic_slope(o)), gates + 3 * H);
   });
 }
+
+void lstm_cell_forward(const CellForward& a) { gated_lstm_forward<false>(a); }
+void lstm_cell_backward(const CellBackward& b) { gated_lstm_backward<false>(b); }
+void capped_lstm_cell_forward(const CellForward& a) { gated_lstm_forward<true>(a); }
+void capped_lstm_cell_backward(const CellBackward& b) { gated_lstm_backward<true>(b); }
 
 void peephole_lstm_cell_forward(const CellForward& a) {
   const Index H = a.hidden;
@@ -150,54 +171,6 @@ void cifg_lstm_cell_backward(const CellBackward& b) {
     access.store(hn::Mul(di, logistic_slope(i)), gates);
     access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + H);
     access.store(hn::Mul(hn::Mul(dh, tanh_c), logistic_slope(o)), gates + 2 * H);
-  });
-}
-
-void capped_lstm_cell_forward(const CellForward& a) {
-  const Index H = a.hidden;
-  for_units(a.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
-    float* gates = a.gates + row * a.gates_stride + j;
-    const auto [wanted, f, g, o] =
-        divide(logistic_fraction(access.load(gates)), logistic_fraction(access.load(gates + H)),
-               tanh_fraction(access.load(gates + 2 * H)), logistic_fraction(access.load(gates + 3 * H)));
-    const Vector cap = hn::Sub(hn::Set(kTag, 1.0f), f);
-    // Not hn::Min, which may hide a NaN.
-    const Vector i = hn::IfThenElse(hn::Lt(cap, wanted), cap, wanted);
-    const Vector c = hn::MulAdd(f, access.load(a.c_prev + row * a.c_prev_stride + j), hn::Mul(i, g));
-    const Vector tanh_c = tanh_of(c);
-    access.store(c, a.c + row * a.c_stride + j);
-    access.store(hn::Mul(o, tanh_c), a.h + row * a.h_stride + j);
-    if (!a.kept) return;
-    access.store(tanh_c, a.kept + row * a.kept_stride + j);
-    access.store(i, gates);
-    access.store(f, gates + H);
-    access.store(g, gates + 2 * H);
-    access.store(o, gates + 3 * H);
-  });
-}
-
-// Mirrors capped_lstm_cell_forward: h = o tanh(c); c = f c_prev + i g; i = min(1 - f, s(a_i)); f, o = s(a); g =
-// tanh(a).
-void capped_lstm_cell_backward(const CellBackward& b) {
-  const Index H = b.hidden;
-  for_units(b.rows, H, [&](Index row, Index j, auto access) HWY_ATTR {
-    float* gates = b.gates + row * b.gates_stride + j;
-    float* dc_at = b.dc + row * b.dc_stride + j;
-    const Vector i = access.load(gates), f = access.load(gates + H), g = access.load(gates + 2 * H),
-                 o = access.load(gates + 3 * H);
-    const Vector tanh_c = access.load(b.kept + row * b.kept_stride + j);
-    const Vector dh =
-        hn::Add(access.load(b.dh + row * b.dh_stride + j), access.load(b.dh_next + row * b.dh_next_stride + j));
-    const Vector dc = hn::MulAdd(hn::Mul(dh, o), tanh_slope(tanh_c), access.load(dc_at));
-    const Vector di = hn::Mul(dc, g), df = hn::Mul(dc, access.load(b.c_prev + row * b.c_prev_stride + j));
-    // The same subtraction as forward's, so a capped i is equal to it.
-    const auto capped = hn::Ge(i, hn::Sub(hn::Set(kTag, 1.0f), f));
-    const Vector df_all = hn::Sub(df, hn::IfThenElseZero(capped, di));
-    access.store(hn::Mul(dc, f), dc_at);
-    access.store(hn::IfThenZeroElse(capped, hn::Mul(di, logistic_slope(i))), gates);
-    access.store(hn::Mul(df_all, logistic_slope(f)), gates + H);
-    access.store(hn::Mul(hn::Mul(dc, i), tanh_slope(g)), gates + 2 * H);
-    access.store(hn::Mul(hn::Mul(dh, tanh_c), logistic_slope(o)), gates + 3 * H);
   });
 }
 
