@@ -32,9 +32,6 @@
 namespace mnemo {
 namespace {
 
-// Probabilities of the stored samples may differ by this between instruction sets, whose sums round differently.
-constexpr double kVerifyTolerance = 1e-4;
-
 struct InspectOptions {
   std::string model, data, format = "text";
   bool verify = false, gates = false, attention = false, saturation = false, gradient_flow = false, context = false;
@@ -121,9 +118,9 @@ void verify(const InspectOptions& o) {
   ThreadPool pool(o.threads);
   const auto model = TextModel::load(o.model);
   const double difference = model->verify(pool);
-  if (!(difference <= kVerifyTolerance))
+  if (!(difference <= TextModel::kVerifyTolerance))
     fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", o.model, difference,
-         kVerifyTolerance);
+         TextModel::kVerifyTolerance);
   put(fmt::format("{}: verified, {} samples, largest difference {:.3g}\n", escaped(o.model),
                   model->metadata().self_test.size(), difference));
 }

@@ -64,6 +64,9 @@ class TextModel {
   /// Packs the weights for inference if they have changed. A loaded model is prepared.
   void prepare(ThreadPool& pool) { network().prepare(pool); }
 
+  /// The largest difference that `verify` may find in a sound model: sums round differently on other instruction sets.
+  static constexpr double kVerifyTolerance = 1e-4;
+
   /// Compares the stored samples with the model's current answers: the largest difference of a probability. Throws
   /// Error if there are none.
   double verify(ThreadPool& pool) const;

@@ -12,9 +12,6 @@
 namespace mnemo {
 namespace {
 
-// As for `inspect --verify`: sums round differently on other instruction sets.
-constexpr double kSelfTestTolerance = 1e-4;
-
 std::string name_of_file(const std::string& path) {
   const std::filesystem::path file(path);
   std::string name = file.stem().string();
@@ -38,9 +35,9 @@ void load_served(ServedModel& served) {
   ThreadPool pool(1);
   model->prepare_skills(pool);
   if (!model->metadata().self_test.empty())
-    if (const double difference = model->verify(pool); !(difference <= kSelfTestTolerance))
+    if (const double difference = model->verify(pool); !(difference <= TextModel::kVerifyTolerance))
       fail("{}: not verified: a stored sample's probability differs by {:.3g}, expected at most {}", served.path,
-           difference, kSelfTestTolerance);
+           difference, TextModel::kVerifyTolerance);
   served.model = std::move(model);
 }
 
