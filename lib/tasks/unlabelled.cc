@@ -27,15 +27,13 @@ void append_line(std::string& out, std::string_view text) {
 std::string lines_of_texts(const Config& config, const ReadRequest& request, const RecordSet& train) {
   std::string out;
   for (std::int64_t i = 0; i < train.size(); ++i) append_line(out, train.text(i));
+  // Lines have none of the columns that data names for train.
+  DataConfig lines;
+  lines.format = "lines";
   std::int64_t texts = 0;
   for (const DataFile& file : config.data.unlabelled) {
     const std::string path = data_path(file.file, config.data.dir, request.config_path);
-    RecordOptions options = record_options(config.data, file, request.invalid_utf8);
-    if (!file.format) {
-      options = RecordOptions();
-      options.format = Format::kLines;
-      options.invalid_utf8 = request.invalid_utf8;
-    }
+    RecordOptions options = record_options(file.format ? config.data : lines, file, request.invalid_utf8);
     options.require_label = false;
     const auto reader = open_records(path, options);
     Record record;
