@@ -143,7 +143,9 @@ void add_serve(Command& program) {
                "Listen where other machines can connect without a token, and accept any Host");
   command.option("--cors", "ORIGIN", &o->server.cors, "Let pages of this origin read answers; *: any");
   command.group("Limits");
-  command.option("--max-body", "BYTES", &o->server.max_body, "Largest body of a request").range(1, 1 << 30);
+  command.option("--max-body", "BYTES", &o->server.max_body, "Largest body of JSON, and largest line of plain text")
+      .range(1, 1 << 30);
+  command.option("--max-lines", "BYTES", &o->server.max_lines, "Largest body of plain text").range(1, 1e15);
   command.option("--max-texts", "N", &o->server.max_texts, "Most texts of a request").range(1, 1000000);
   command.option("--max-queue-tokens", "N", &o->server.max_queue_tokens, "Most tokens that may wait for a thread")
       .range(1, 1e12);

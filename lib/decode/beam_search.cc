@@ -29,7 +29,7 @@ BeamSearch::BeamSearch(Index units, std::span<const std::int32_t> prompt, const 
     if (options.blocked[v] != 0) always_blocked_.push_back(static_cast<std::int32_t>(v));
   beam_.push_back({{}, options.constraint ? options.constraint->clone() : nullptr, RepeatGuard(options.no_repeat)});
   for (const std::int32_t unit : prompt) beam_[0].guard.note(unit);
-  done_ = options.length <= 0;
+  done_ = options.length <= 0 || (options.constraint && options.constraint->ended());
 }
 
 double BeamSearch::rank(const GeneratedText& text, bool ended) const {
@@ -175,6 +175,20 @@ void BeamSearch::extend(const HypothesisScores& scores, std::span<const Attentio
   done_ = ++steps_ >= options_.length || beam_.empty() || !can_improve();
 }
 
+// Texts that have ended may still be the best, so what is settled is no longer than they are.
+std::span<const std::int32_t> BeamSearch::settled() {
+  std::vector<const std::vector<std::int32_t>*> texts;
+  for (const Hypothesis& one : beam_) texts.push_back(&one.text.units);
+  for (const GeneratedText& one : ended_) texts.push_back(&one.units);
+  if (texts.empty()) return {};
+  const std::vector<std::int32_t>& first = *texts.front();
+  const auto agree = [&](const auto* units) {
+    return units->size() > settled_ && (*units)[settled_] == first[settled_];
+  };
+  while (settled_ < first.size() && std::ranges::all_of(texts, agree)) ++settled_;
+  return {first.data(), settled_};
+}
+
 std::vector<GeneratedText> BeamSearch::take() {
   if (std::ssize(ended_) < options_.beam) {
     std::vector<GeneratedText> cut;
@@ -191,12 +205,14 @@ std::vector<GeneratedText> BeamSearch::take() {
   return std::move(ended_);
 }
 
-SingleSearch::SingleSearch(Index units, const Options& options)
+SingleSearch::SingleSearch(Index units, std::span<const std::int32_t> prompt, const Options& options)
     : vocabulary_(units),
       options_(options),
       sampler_(options.sampling, units, options.seed, options.stream),
       constraint_(options.constraint ? options.constraint->clone() : nullptr),
-      done_(options.length <= 0) {}
+      done_(options.length <= 0 || (constraint_ && constraint_->ended())) {
+  for (const std::int32_t unit : prompt) sampler_.note(unit);
+}
 
 void SingleSearch::extend(const HypothesisScores& scores, std::span<const AttentionChain> attention) {
   const bool too_short = options_.end >= 0 && std::ssize(text_.units) < options_.least;

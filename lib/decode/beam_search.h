@@ -38,6 +38,7 @@ class BeamSearch : public Search {
 
   Index open() const override { return done_ ? 0 : static_cast<Index>(beam_.size()); }
   void extend(const HypothesisScores& scores, std::span<const AttentionChain> attention = {}) override;
+  std::span<const std::int32_t> settled() override;
   /// At most `beam` sequences, the best first; those cut off at the length come after those that ended.
   std::vector<GeneratedText> take() override;
 
@@ -71,6 +72,7 @@ class BeamSearch : public Search {
   const BeamOptions& options_;
   bool done_ = false;
   std::int64_t steps_ = 0;
+  std::size_t settled_ = 0;  // units in which all texts are known to agree
   std::vector<Hypothesis> beam_, next_;
   std::vector<GeneratedText> ended_;
   std::vector<Candidate> candidates_;
@@ -91,13 +93,15 @@ class SingleSearch : public Search {
     std::int64_t length = 100, least = 0;    ///< as for beams
     std::vector<std::uint8_t> blocked = {};  ///< [V] 1: a unit that is never chosen; empty: none
     std::int32_t end = -1;
-    const Constraint* constraint = nullptr;  ///< the sequence follows a copy of it
+    const Constraint* constraint = nullptr;  ///< the sequence follows a copy of it, and ends with it
   };
 
-  SingleSearch(Index units, const Options& options);
+  /// For a vocabulary of `units`. The options must outlive the search.
+  SingleSearch(Index units, std::span<const std::int32_t> prompt, const Options& options);
 
   Index open() const override { return done_ ? 0 : 1; }
   void extend(const HypothesisScores& scores, std::span<const AttentionChain> attention = {}) override;
+  std::span<const std::int32_t> settled() override { return text_.units; }
   std::vector<GeneratedText> take() override { return {std::move(text_)}; }
 
  private:

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
+#include <utility>
 
 #include "base/error.h"
-#include "nn/session.h"
 
 namespace mnemo {
 namespace {
@@ -111,10 +112,21 @@ class Steps : public StepScorer {
 
 }  // namespace
 
+SingleSearch::Options options_of_sample(const GenerateOptions& options, std::uint64_t number) {
+  return {.sampling = options.sampling,
+          .seed = options.seed,
+          .stream = number,
+          .length = options.length,
+          .blocked = options.blocked,
+          .end = options.end,
+          .constraint = options.constraint};
+}
+
 std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give) {
   const Read read = read_prompt(model, prompt, pool);
+  const Index V = model.options().units;
   std::vector<GeneratedText> out(options.samples);
   std::atomic<bool> stopped{false};
   // Each thread runs some samples to their end, so no thread waits for another's step.
@@ -123,49 +135,116 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
   pool.parallel_for(groups, [&](std::int64_t group) {
     const std::int64_t first = group * options.samples / groups, last = (group + 1) * options.samples / groups;
     Steps steps(model, read, last - first);
-    std::vector<Sampler> samplers;
-    std::vector<std::unique_ptr<Constraint>> constraints;
-    std::vector<std::uint8_t> blocked;
-    for (std::int64_t i = first; i < last; ++i) {
-      samplers.emplace_back(options.sampling, model.options().units, options.seed, static_cast<std::uint64_t>(i));
-      for (const std::int32_t unit : prompt) samplers.back().note(unit);
-      if (options.constraint) constraints.push_back(options.constraint->clone());
-    }
+    std::deque<SingleSearch::Options> own;  // which the searches refer to
+    std::deque<SingleSearch> searches;
+    for (std::int64_t i = first; i < last; ++i)
+      searches.emplace_back(V, prompt, own.emplace_back(options_of_sample(options, static_cast<std::uint64_t>(i))));
     std::vector<std::int32_t> units(last - first, prompt.back());
-    std::vector<bool> ended(last - first, options.constraint && options.constraint->ended());
-    for (std::int64_t at = 0; at < options.length && !stopped; ++at) {
-      bool going = false;
+    for (bool going = true; going && !stopped;) {
+      going = false;
       for (std::int64_t b = 0; b < last - first; ++b) {
-        if (ended[b]) continue;
-        if (options.constraint) blocked_now(options.blocked, *constraints[b], model.options().units, blocked);
-        const std::int32_t unit = samplers[b].next(steps.scores(b), options.constraint ? blocked : options.blocked);
-        if (unit < 0 && options.constraint) throw Error(kNothingLeft);
-        GeneratedText& text = out[first + b];
-        text.log_probability = samplers[b].log_probability();
-        ended[b] = unit < 0 || unit == options.end;
-        if (ended[b]) continue;
+        SingleSearch& search = searches[b];
+        if (search.open() == 0) continue;
+        const std::size_t before = search.settled().size();
+        search.extend([&](Index) { return steps.scores(b); });
+        if (first + b == 0 && give && search.settled().size() > before && !give(search.settled().back()))
+          stopped = true;
+        if (search.open() == 0) continue;
+        units[b] = search.units()[0];
         going = true;
-        units[b] = unit;
-        text.units.push_back(unit);
-        if (options.constraint) {
-          constraints[b]->note(unit);
-          ended[b] = constraints[b]->ended();
-        }
-        if (first + b == 0 && give && !give(unit)) stopped = true;
       }
-      if (!going) break;
-      if (at + 1 < options.length) steps.step(units);
+      if (going) steps.step(units);
     }
+    for (std::int64_t b = 0; b < last - first; ++b) out[first + b] = std::move(searches[b].take().front());
   });
   return out;
 }
 
 std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool) {
-  if (options.constraint && options.constraint->ended()) return {GeneratedText()};
   const Read read = read_prompt(model, prompt, pool);
   Steps steps(model, read, options.beam);
   return run_beam_search(steps, prompt, options);
+}
+
+struct GrowingTexts::Text {
+  std::unique_ptr<Search> search;
+  SessionState state;         // of its open hypotheses: h [L, hypotheses, P], c [L, hypotheses, H]
+  std::vector<float> scores;  // [hypotheses, V]
+};
+
+GrowingTexts::GrowingTexts(const LanguageModel& model) : model_(model) {}
+GrowingTexts::~GrowingTexts() = default;
+
+void GrowingTexts::begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search,
+                         ThreadPool& pool) {
+  Read read = read_prompt(model_, prompt, pool);
+  texts_[key] = std::make_unique<Text>(std::move(search), std::move(read.state), std::move(read.scores));
+}
+
+Search& GrowingTexts::search(std::int64_t key) { return *texts_.at(key)->search; }
+
+void GrowingTexts::end(std::int64_t key) { texts_.erase(key); }
+
+void GrowingTexts::extend(std::int64_t key) {
+  Text& text = *texts_.at(key);
+  const Index V = model_.options().units;
+  text.search->extend([&](Index b) {
+    return std::span<const float>(text.scores).subspan(static_cast<std::size_t>(b * V), static_cast<std::size_t>(V));
+  });
+}
+
+void GrowingTexts::step(std::span<const std::int64_t> keys) {
+  std::vector<Text*> texts;
+  for (const std::int64_t key : keys)
+    if (Text* const text = texts_.at(key).get(); text->search->open() > 0) texts.push_back(text);
+  for (std::size_t begin = 0, end = 0; begin < texts.size(); begin = end) {
+    Index rows = 0;
+    while (end < texts.size() && (end == begin || rows + texts[end]->search->open() <= kSideBySide))
+      rows += texts[end++]->search->open();
+    step_together(std::span(texts).subspan(begin, end - begin), rows);
+  }
+}
+
+void GrowingTexts::step_together(std::span<Text* const> texts, Index rows) {
+  const Index L = model_.options().recurrent.layers, V = model_.options().units, E = model_.options().embedding;
+  if (!session_)
+    session_.emplace(model_.recurrent(), rows);
+  else if (session_->sequences() != rows)
+    session_->select(std::vector<Index>(static_cast<std::size_t>(rows), 0));
+  SessionState all;
+  // Layer by layer, the rows of all texts.
+  for (Index l = 0; l < L; ++l)
+    for (const Text* text : texts)
+      for (const auto& [from, to] : {std::pair{&text->state.h, &all.h}, {&text->state.c, &all.c}}) {
+        const Index before = std::ssize(text->scores) / V, columns = std::ssize(*from) / (L * before);
+        for (const Index b : text->search->from()) {
+          const auto row = from->begin() + (l * before + b) * columns;
+          to->insert(to->end(), row, row + columns);
+        }
+      }
+  session_->set_state(all);
+  std::vector<float> inputs(rows * E), scores(rows * V);
+  Index row = 0;
+  for (const Text* text : texts)
+    for (const std::int32_t unit : text->search->units())
+      std::copy_n(model_.embedding().weight.value.data() + unit * E, E, inputs.data() + row++ * E);
+  model_.output().scores(rows, session_->step(inputs.data()), scores.data());
+  all = session_->state();
+  Index first = 0;
+  for (Text* text : texts) {
+    const Index open = text->search->open();
+    text->scores.assign(scores.begin() + first * V, scores.begin() + (first + open) * V);
+    for (const auto& [from, to] : {std::pair{&all.h, &text->state.h}, {&all.c, &text->state.c}}) {
+      const Index columns = std::ssize(*from) / (L * rows);
+      to->clear();
+      for (Index l = 0; l < L; ++l) {
+        const auto begin = from->begin() + (l * rows + first) * columns;
+        to->insert(to->end(), begin, begin + open * columns);
+      }
+    }
+    first += open;
+  }
 }
 
 }  // namespace mnemo

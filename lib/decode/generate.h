@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -11,6 +14,7 @@
 #include "decode/constraint.h"
 #include "decode/sampler.h"
 #include "models/language_model.h"
+#include "nn/session.h"
 
 namespace mnemo {
 
@@ -32,8 +36,38 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give = nullptr);
 
+/// The search that makes a sample of `generate`.
+SingleSearch::Options options_of_sample(const GenerateOptions& options, std::uint64_t number);
+
 /// The most probable continuations that a `BeamSearch` finds. The model must be prepared as for `generate`.
 std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool);
+
+/// Texts that grow side by side, each after a prompt of its own and by a search of its own; any of them may begin or
+/// end between two steps. A text is the one that `generate` or `beam_search` makes, whatever grows beside it. The model
+/// must be prepared as for `generate`, and outlive them. Of one thread.
+class GrowingTexts {
+ public:
+  explicit GrowingTexts(const LanguageModel& model);
+  ~GrowingTexts();
+
+  /// Reads the prompt, of at least one unit, for a search that has taken no step.
+  void begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search, ThreadPool& pool);
+  Search& search(std::int64_t key);
+  /// Takes a step of the search. Throws as Search::extend does.
+  void extend(std::int64_t key);
+  /// After `extend` of each: makes the scores for the next step of those that are open.
+  void step(std::span<const std::int64_t> keys);
+  void end(std::int64_t key);
+
+ private:
+  struct Text;
+
+  void step_together(std::span<Text* const> texts, Index rows);
+
+  const LanguageModel& model_;
+  std::unordered_map<std::int64_t, std::unique_ptr<Text>> texts_;
+  std::optional<RecurrentSession> session_;
+};
 
 }  // namespace mnemo

@@ -37,6 +37,8 @@ class Search {
   /// After `extend`: for each hypothesis that is open now, the place of the one that it continues, and its last unit.
   std::span<const Index> from() const { return from_; }
   std::span<const std::int32_t> units() const { return units_; }
+  /// Units that the best text is certain to begin with; they only become more. Valid until the next call.
+  virtual std::span<const std::int32_t> settled() = 0;
   /// The texts that were found, the best first. Call once, when the search has ended.
   virtual std::vector<GeneratedText> take() = 0;
 

@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -68,7 +70,87 @@ void read_form_keys(const Json& record, GenerationRequest& out) {
   out.book = *book;
 }
 
+class GenerationStreams : public TextStreams {
+ public:
+  explicit GenerationStreams(const TextLanguageModel& model) : model_(model), texts_(model.network()) {}
+
+  void begin(std::int64_t key, const Json& record, Workspace& workspace) override {
+    auto one = std::make_unique<One>(TextGenerator(model_, generation_request(record), "generate"));
+    texts_.begin(key, one->generator.units(), one->generator.search(), workspace.pool);
+    one->joiner.emplace(one->generator.joined_prompt());
+    ones_[key] = std::move(one);
+  }
+
+  std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace&) override {
+    std::vector<StreamEvent> out;
+    std::vector<std::int64_t> open;
+    for (const std::int64_t key : keys) {
+      out.push_back({.key = key});
+      try {
+        if (extend(key, out.back())) open.push_back(key);
+      } catch (const Error& error) {
+        out.back().error = error.what();
+      }
+    }
+    texts_.step(open);
+    return out;
+  }
+
+  void end(std::int64_t key) override {
+    texts_.end(key);
+    ones_.erase(key);
+  }
+
+ private:
+  struct One {
+    explicit One(TextGenerator its_generator) : generator(std::move(its_generator)) {}
+    TextGenerator generator;
+    std::optional<UnitJoiner> joiner;
+    std::size_t joined = 0;  // units
+  };
+
+  // False if the text has ended.
+  bool extend(std::int64_t key, StreamEvent& event) {
+    One& one = *ones_.at(key);
+    Search& search = texts_.search(key);
+    if (search.open() > 0) texts_.extend(key);
+    const auto join = [&](std::span<const std::int32_t> units) {
+      for (; one.joined < units.size(); ++one.joined) event.piece += one.joiner->add(units[one.joined]);
+    };
+    if (search.open() > 0) {
+      join(search.settled());
+      return true;
+    }
+    const std::vector<GeneratedText> texts = search.take();
+    if (texts.empty()) fail("no text was found");
+    join(texts.front().units);
+    event.piece += one.joiner->end();
+    event.answer = one.generator.json(texts.front(), nullptr);
+    return false;
+  }
+
+  const TextLanguageModel& model_;
+  GrowingTexts texts_;
+  std::unordered_map<std::int64_t, std::unique_ptr<One>> ones_;
+};
+
 }  // namespace
+
+std::unique_ptr<TextStreams> generation_streams(const TextModel& model) {
+  return std::make_unique<GenerationStreams>(static_cast<const TextLanguageModel&>(model));
+}
+
+// Each hypothesis of a beam keeps scores of all units while others of the server's texts grow.
+const char* not_streamed_generation(const Json& record) {
+  constexpr std::int64_t kMostBeam = 16;
+  const auto above = [&](const char* key, std::int64_t most) {
+    const auto found = record.find(key);
+    return found != record.end() && found->is_number_integer() && found->get<std::int64_t>() > most;
+  };
+  if (above("candidates", 1)) return "candidates: the best of several texts is known at their end alone";
+  if (above("beam", kMostBeam)) return "beam: expected at most 16";
+  return nullptr;
+}
 
 GenerationRequest generation_request(const Json& record) {
   GenerationRequest out;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <vector>
 
 #include "base/json_fwd.h"
 #include "pipeline/text_generator.h"
+#include "pipeline/text_streams.h"
 
 namespace mnemo {
 
@@ -23,5 +25,10 @@ GenerationRequest generation_request(const Json& record);
 /// TextGenerator do. The model must be prepared to generate.
 std::vector<Json> generate_records(const TextLanguageModel& model, const std::vector<Json>& records,
                                    Workspace& workspace);
+
+/// The same texts unit by unit.
+std::unique_ptr<TextStreams> generation_streams(const TextModel& model);
+/// As Skill::not_streamed.
+const char* not_streamed_generation(const Json& record);
 
 }  // namespace mnemo

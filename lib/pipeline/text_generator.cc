@@ -113,12 +113,25 @@ void TextGenerator::block_controls() {
   options.blocked[static_cast<std::size_t>(options.end)] = 0;
 }
 
+BeamOptions TextGenerator::beam_options() const {
+  const GenerateOptions& o = request_.options;
+  return {request_.beam, o.length, o.blocked, o.end, o.sampling.no_repeat, o.constraint};
+}
+
+std::unique_ptr<Search> TextGenerator::search() {
+  const Index V = model_.vocabulary().size();
+  if (request_.beam > 0) {
+    beam_ = beam_options();
+    return std::make_unique<BeamSearch>(V, units_, beam_);
+  }
+  sample_ = options_of_sample(request_.options, 0);
+  return std::make_unique<SingleSearch>(V, units_, sample_);
+}
+
 std::vector<GeneratedText> TextGenerator::run(ThreadPool& pool, const std::function<void(const std::string&)>& give) {
   GenerateOptions options = request_.options;
   if (request_.beam > 0) {
-    const BeamOptions beam{request_.beam,     options.length, options.blocked, options.end, options.sampling.no_repeat,
-                           options.constraint};
-    auto texts = beam_search(model_.network(), units_, beam, pool);
+    auto texts = beam_search(model_.network(), units_, beam_options(), pool);
     texts.resize(std::min<std::size_t>(texts.size(), static_cast<std::size_t>(options.samples)));
     return texts;
   }

@@ -48,6 +48,13 @@ class TextGenerator {
   /// come.
   bool streams() const { return request_.beam == 0 && request_.options.samples == 1 && request_.candidates == 1; }
 
+  /// What the model reads: the text's beginning, conditions and prompt.
+  std::span<const std::int32_t> units() const { return units_; }
+  /// The search for the text, if neither several samples nor candidates are requested. The generator must outlive it.
+  std::unique_ptr<Search> search();
+  /// Joins units to the prompt.
+  UnitJoiner joined_prompt() const;
+
   /// Prompt and units as text.
   std::string text(const GeneratedText& text) const;
   /// {"text", "prompt", "units", "log_prob", ...}; with `overlap`, which may be null, its overlap with a corpus.
@@ -60,7 +67,7 @@ class TextGenerator {
   void constrain(const std::string& model_name);
   void note_prompt(std::size_t place, std::vector<std::uint8_t>& blocked);
   void block_controls();
-  UnitJoiner joined_prompt() const;
+  BeamOptions beam_options() const;
   std::span<const std::int32_t> prompt() const { return std::span(units_).subspan(prompt_begins_); }
   double parallelism_of(const GeneratedText& text) const;
   std::vector<GeneratedText> best(std::vector<GeneratedText> texts) const;
@@ -72,6 +79,8 @@ class TextGenerator {
   std::unique_ptr<PoemUnits> poem_units_;
   std::unique_ptr<PoemConstraint> constraint_;
   std::unique_ptr<CentredVectors> vectors_;
+  BeamOptions beam_;              // of `search`
+  SingleSearch::Options sample_;  // the same
 };
 
 }  // namespace mnemo

@@ -117,6 +117,12 @@ std::string text_of_record(const Json& record, std::size_t number, const char* k
   return text;
 }
 
+std::string line_of_record(const Json& record, std::size_t number, const char* key) {
+  std::string out = text_of_record(record, number, key);
+  if (out.find('\n') != std::string::npos) fail("record {}: its text has a line break, expected one line", number);
+  return out;
+}
+
 std::unique_ptr<Attributed> TextModel::attributed(const std::string&, const AttributionTarget&, Workspace&) {
   throw UsageError(fmt::format("no attribution for models of the task {}", task()));
 }

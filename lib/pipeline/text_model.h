@@ -151,5 +151,7 @@ void check_has_units(std::size_t units);
 
 /// A record's text under `key`, valid UTF-8. Throws Error that names the record, counted from 1, and the key.
 std::string text_of_record(const Json& record, std::size_t number, const char* key);
+/// The same for a text that is one line.
+std::string line_of_record(const Json& record, std::size_t number, const char* key);
 
 }  // namespace mnemo

@@ -163,21 +163,25 @@ EncodedPair TextTranslator::encode(std::string_view source, std::string_view tar
   return out;
 }
 
+std::string TextTranslator::Joiner::add(std::int32_t unit) {
+  const std::string_view text = target_.vocabulary.text(unit);
+  if (target_.vocabulary.subwords()) return pieces_.add(text);
+  const bool blank = target_.text.blanks_between_units() && !begins_;
+  begins_ = begins_ && text.empty();
+  return (blank ? " " : "") + std::string(text);
+}
+
 std::pair<std::string, TextTranslator::Places> TextTranslator::join_with_places(
     std::span<const std::int32_t> units) const {
   std::string out;
   Places places;
-  PieceJoiner pieces;
+  Joiner joiner(target_);
   for (const std::int32_t id : units) {
-    const std::string_view text = target_.vocabulary.text(id);
     const auto begin = static_cast<std::uint32_t>(out.size());
-    if (target_.vocabulary.subwords())
-      out += pieces.add(text);
-    else
-      out += (target_.text.blanks_between_units() && !out.empty() ? " " : "") + std::string(text);
+    out += joiner.add(id);
     places.emplace_back(begin, static_cast<std::uint32_t>(out.size()));
   }
-  return {out + pieces.end(), std::move(places)};
+  return {out + joiner.end(), std::move(places)};
 }
 
 std::vector<std::vector<double>> TextTranslator::log_probabilities(std::span<const EncodedPair> pairs,
@@ -260,11 +264,7 @@ Observed TextTranslator::observe(const std::string& text, Workspace& workspace) 
 
 std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Workspace& workspace) const {
   std::vector<std::string> lines;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    lines.push_back(text_of_record(records[i], i + 1, "text"));
-    if (lines.back().find('\n') != std::string::npos)
-      fail("record {}: its text has a line break, expected one line", i + 1);
-  }
+  for (std::size_t i = 0; i < records.size(); ++i) lines.push_back(line_of_record(records[i], i + 1, "text"));
   std::vector<Json> out;
   const auto found = translate(*this, lines, {}, workspace.pool);
   for (std::size_t i = 0; i < lines.size(); ++i) out.push_back(translations_json(*this, lines[i], found[i], 1));
@@ -272,7 +272,8 @@ std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Works
 }
 
 std::span<const Skill> TextTranslator::skills() const {
-  static const std::array kSkills{Skill{.name = "translate", .answer = answer_of, .lines = true}};
+  static const std::array kSkills{
+      Skill{.name = "translate", .answer = answer_of, .lines = true, .streams = translation_streams}};
   return kSkills;
 }
 

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "models/translator.h"
 #include "pipeline/text_model.h"
+#include "text/subwords.h"
 #include "text/tokenizer.h"
 #include "text/vocabulary.h"
 
@@ -78,6 +79,21 @@ class TextTranslator : public TextModel {
   /// The same with the bytes [begin, end) of the text that each unit added.
   using Places = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
   std::pair<std::string, Places> join_with_places(std::span<const std::int32_t> units) const;
+
+  /// Puts together, unit by unit, the text that target units spell.
+  class Joiner {
+   public:
+    explicit Joiner(const Side& target) : target_(target) {}
+    /// What the unit adds to the text.
+    std::string add(std::int32_t unit);
+    /// What is left at the end.
+    std::string end() { return pieces_.end(); }
+
+   private:
+    const Side& target_;
+    PieceJoiner pieces_;
+    bool begins_ = true;
+  };
 
   /// log p of each unit of each target, given its source and the units before it; a pair's do not depend on the others.
   std::vector<std::vector<double>> log_probabilities(std::span<const EncodedPair> pairs, Workspace& workspace) const;

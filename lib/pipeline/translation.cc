@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -55,6 +57,16 @@ bool has_term(std::string_view line, std::string_view term) {
   return false;
 }
 
+// An error of a search does not say which line it is about.
+template <typename F>
+void in_line(const Item& item, const F& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    fail("line {}: {}", item.number + 1, error.what());
+  }
+}
+
 class LineTranslator {
  public:
   LineTranslator(const TextTranslator& model, const TranslationOptions& options)
@@ -89,7 +101,8 @@ class LineTranslator {
       out->single.blocked = blocked_;
       out->single.end = model_.end();
       out->single.constraint = out->constraint.get();
-      out->search = std::make_unique<SingleSearch>(model_.target().vocabulary.size(), out->single);
+      out->search = std::make_unique<SingleSearch>(model_.target().vocabulary.size(), std::span<const std::int32_t>(),
+                                                   out->single);
       return out;
     }
     out->beam = {.beam = std::max(options_.beam, options_.nbest),
@@ -105,49 +118,6 @@ class LineTranslator {
     out->search =
         std::make_unique<BeamSearch>(model_.target().vocabulary.size(), std::span<const std::int32_t>(), out->beam);
     return out;
-  }
-
-  // Runs the searches of a batch to their end, on the calling thread.
-  void run(std::span<const std::unique_ptr<Item>> items) const {
-    ThreadPool alone(1);
-    Arena arena;
-    Tape tape(alone, arena, Tape::Mode::kInference);
-    std::vector<std::span<const std::int32_t>> sources;
-    std::vector<Item*> going;
-    for (const auto& item : items) {
-      sources.emplace_back(item->source);
-      going.push_back(item.get());
-      item->coverage.assign(1, std::vector<float>(item->source.size(), 0.0f));
-      if (options_.attention) item->attention.resize(1);
-    }
-    TranslationSteps steps(model_.network(), tape, sources);
-    std::vector<std::int32_t> units(items.size(), model_.end());
-    while (!going.empty()) {
-      steps.step(units);
-      std::vector<Index> from;
-      std::vector<Item*> still;
-      units.clear();
-      Index first = 0;
-      for (Item* item : going) {
-        const Index open = item->search->open();
-        note_attention(steps, first, open, *item);
-        in_line(*item,
-                [&] { item->search->extend([&](Index b) { return steps.scores(first + b); }, item->attention); });
-        for (Index b = 0; b < item->search->open(); ++b) {
-          from.push_back(first + item->search->from()[b]);
-          units.push_back(item->search->units()[b]);
-        }
-        if (item->search->open() > 0) {
-          still.push_back(item);
-          follow(*item);
-        } else {
-          item->attention.clear();
-        }
-        first += open;
-      }
-      going = std::move(still);
-      if (!going.empty()) reorder(steps, from);
-    }
   }
 
   std::vector<Translation> results(Item& item) const {
@@ -173,23 +143,14 @@ class LineTranslator {
     return out;
   }
 
- private:
-  // An error of a search does not say which line it is about.
-  template <typename F>
-  static void in_line(const Item& item, const F& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      fail("line {}: {}", item.number + 1, error.what());
-    }
+  const TextTranslator& model() const { return model_; }
+
+  void begin(Item& item) const {
+    item.coverage.assign(1, std::vector<float>(item.source.size(), 0.0f));
+    if (options_.attention) item.attention.resize(1);
   }
 
-  static void reorder(TranslationSteps& steps, const std::vector<Index>& from) {
-    bool same = std::ssize(from) == steps.hypotheses();
-    for (std::size_t b = 0; b < from.size() && same; ++b) same = from[b] == static_cast<Index>(b);
-    if (!same) steps.select(from);
-  }
-
+  // What the open hypotheses of an item, [first, first + open) of the steps, gave to its source.
   void note_attention(const TranslationSteps& steps, Index first, Index open, Item& item) const {
     if (options_.coverage_penalty <= 0 && !options_.attention) return;
     for (Index b = 0; b < open; ++b) {
@@ -206,6 +167,7 @@ class LineTranslator {
     if (options_.attention) item.attention = chosen(item.attention, item.search->from());
   }
 
+ private:
   template <typename T>
   static std::vector<T> chosen(const std::vector<T>& all, std::span<const Index> from) {
     std::vector<T> out;
@@ -224,6 +186,127 @@ class LineTranslator {
   const TranslationOptions& options_;
   std::shared_ptr<const RequiredText> required_;  // null if nothing is required
   std::vector<std::uint8_t> blocked_;
+};
+
+// The searches of several lines side by side, a step at a time, on the calling thread.
+class Searches {
+ public:
+  Searches(const LineTranslator& translator, const std::vector<Item*>& items)
+      : translator_(translator),
+        going_(items),
+        tape_(alone_, arena_, Tape::Mode::kInference),
+        steps_(translator.model().network(), tape_, sources(items)),
+        units_(items.size(), translator.model().end()) {
+    for (Item* item : items) translator.begin(*item);
+  }
+
+  bool open() const { return !going_.empty(); }
+
+  void step() {
+    steps_.step(units_);
+    std::vector<Index> from;
+    std::vector<Item*> still;
+    units_.clear();
+    Index first = 0;
+    for (Item* item : going_) {
+      const Index open = item->search->open();
+      translator_.note_attention(steps_, first, open, *item);
+      in_line(*item, [&] { item->search->extend([&](Index b) { return steps_.scores(first + b); }, item->attention); });
+      for (Index b = 0; b < item->search->open(); ++b) {
+        from.push_back(first + item->search->from()[b]);
+        units_.push_back(item->search->units()[b]);
+      }
+      if (item->search->open() > 0) {
+        still.push_back(item);
+        translator_.follow(*item);
+      } else {
+        item->attention.clear();
+      }
+      first += open;
+    }
+    going_ = std::move(still);
+    if (!going_.empty()) reorder(from);
+  }
+
+ private:
+  static std::vector<std::span<const std::int32_t>> sources(const std::vector<Item*>& items) {
+    std::vector<std::span<const std::int32_t>> out;
+    out.reserve(items.size());
+    for (const Item* item : items) out.emplace_back(item->source);
+    return out;
+  }
+
+  void reorder(const std::vector<Index>& from) {
+    bool same = std::ssize(from) == steps_.hypotheses();
+    for (std::size_t b = 0; b < from.size() && same; ++b) same = from[b] == static_cast<Index>(b);
+    if (!same) steps_.select(from);
+  }
+
+  const LineTranslator& translator_;
+  std::vector<Item*> going_;
+  ThreadPool alone_{1};
+  Arena arena_;
+  Tape tape_;
+  TranslationSteps steps_;
+  std::vector<std::int32_t> units_;  // the last of each open hypothesis
+};
+
+class TranslationStreams : public TextStreams {
+ public:
+  explicit TranslationStreams(const TextTranslator& model) : model_(model), translator_(model, options_) {}
+
+  void begin(std::int64_t key, const Json& record, Workspace&) override {
+    auto one = std::make_unique<One>(line_of_record(record, 1, "text"), model_.target());
+    if (!words_of(one->line, model_.source().text).empty()) one->item = translator_.item(one->line, 0, "");
+    if (one->item && !one->item->source.empty()) one->searches.emplace(translator_, std::vector{one->item.get()});
+    ones_[key] = std::move(one);
+  }
+
+  std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace&) override {
+    std::vector<StreamEvent> out;
+    for (const std::int64_t key : keys) {
+      out.push_back({.key = key});
+      try {
+        advance(*ones_.at(key), out.back());
+      } catch (const Error& error) {
+        out.back().error = error.what();
+      }
+    }
+    return out;
+  }
+
+  void end(std::int64_t key) override { ones_.erase(key); }
+
+ private:
+  struct One {
+    One(std::string its_line, const TextTranslator::Side& target) : line(std::move(its_line)), joiner(target) {}
+    std::string line;
+    std::unique_ptr<Item> item;  // null, or not searched for: a line without units
+    std::optional<Searches> searches;
+    TextTranslator::Joiner joiner;
+    std::size_t joined = 0;  // units
+  };
+
+  void advance(One& one, StreamEvent& event) const {
+    const auto join = [&](std::span<const std::int32_t> units) {
+      for (; one.joined < units.size(); ++one.joined) event.piece += one.joiner.add(units[one.joined]);
+    };
+    std::vector<Translation> found(1);
+    if (one.searches) {
+      one.searches->step();
+      if (one.searches->open()) return join(one.item->search->settled());
+      found = translator_.results(*one.item);
+      if (found.empty()) fail("no translation was found");
+      join(found.front().units);
+      event.piece += one.joiner.end();
+    }
+    event.answer = translations_json(model_, one.line, found, 1);
+  }
+
+  const TextTranslator& model_;
+  const TranslationOptions options_;
+  const LineTranslator translator_;
+  std::unordered_map<std::int64_t, std::unique_ptr<One>> ones_;
 };
 
 // The first word that ends after a byte, or the last one: units may begin with the blank before their word.
@@ -319,7 +402,9 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
   starts.push_back(items.size());
   pool.parallel_for(std::ssize(starts) - 1, [&](std::int64_t batch) {
     const std::size_t begin = starts[batch], end = starts[batch + 1];
-    translator.run(std::span(items).subspan(begin, end - begin));
+    std::vector<Item*> batch_items;
+    for (std::size_t i = begin; i < end; ++i) batch_items.push_back(items[i].get());
+    for (Searches searches(translator, batch_items); searches.open();) searches.step();
     for (std::size_t i = begin; i < end; ++i) {
       const auto place = static_cast<std::size_t>(items[i]->number - first_line);
       out[place] = translator.results(*items[i]);
@@ -327,6 +412,10 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
     }
   });
   return out;
+}
+
+std::unique_ptr<TextStreams> translation_streams(const TextModel& model) {
+  return std::make_unique<TranslationStreams>(static_cast<const TextTranslator&>(model));
 }
 
 RequiredText required_text(const TextTranslator& model) {

@@ -16,6 +16,7 @@
 #include "decode/attention_links.h"
 #include "decode/required.h"
 #include "decode/sampler.h"
+#include "pipeline/text_streams.h"
 #include "pipeline/text_translator.h"
 
 namespace mnemo {
@@ -66,6 +67,10 @@ struct Translation {
 std::vector<std::vector<Translation>> translate(const TextTranslator& model, std::span<const std::string> lines,
                                                 const TranslationOptions& options, ThreadPool& pool,
                                                 std::int64_t first_line = 0);
+
+/// Translations of records, {"text"}, unit by unit; the units of a beam are told as soon as its hypotheses agree in
+/// them.
+std::unique_ptr<TextStreams> translation_streams(const TextModel& model);
 
 /// What makes the constraints of prefixes and terms, and says which cannot be spelled. `model` must outlive it.
 RequiredText required_text(const TextTranslator& model);

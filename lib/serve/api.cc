@@ -139,11 +139,30 @@ std::string name_of_model(const Json& body, const std::string& otherwise) {
   return found->get<std::string>();
 }
 
+bool wants_stream(const Json& body, BodyForm form, const Skill& skill) {
+  const auto found = body.find("stream");
+  if (found == body.end() || !skill.streams) return false;  // which options_of refuses
+  if (!found->is_boolean())
+    throw ApiError(400, "invalid_value", fmt::format("expected true or false, found {}", described_type(*found)),
+                   "stream");
+  if (found->get<bool>() && form != BodyForm::kText)
+    throw ApiError(400, "invalid_value", "only of one text, not of texts", "stream");
+  return found->get<bool>();
+}
+
+// Whether the records, all with the same options, are answered unit by unit.
+bool is_by_unit(const Skill& skill, const Json& options, bool stream) {
+  if (!skill.streams) return false;
+  const char* const reason = skill.not_streamed ? skill.not_streamed(options) : nullptr;
+  if (stream && reason) throw ApiError(400, "invalid_value", fmt::format("not with {}", reason), "stream");
+  return stream || (!reason && skill.length > 0);
+}
+
 // The keys of the body that go into each record.
 Json options_of(const Json& body, const Skill& skill) {
   Json out = Json::object();
   for (const auto& [key, value] : body.items()) {
-    if (key == "text" || key == "texts" || key == "model") continue;
+    if (key == "text" || key == "texts" || key == "model" || (key == "stream" && skill.streams)) continue;
     if (std::ranges::find(skill.keys, key) == skill.keys.end())
       throw ApiError(400, "unknown_key", fmt::format("/v1/{} has no such key", skill.name), shown(key));
     out[key] = value;
@@ -151,7 +170,23 @@ Json options_of(const Json& body, const Skill& skill) {
   return out;
 }
 
+// With its number, where the command prints one.
+Json numbered(const Skill& skill, Json answer, std::int64_t number) {
+  if (!skill.numbered) return answer;
+  Json out{{"line", number}};
+  out.update(answer);
+  return out;
+}
+
 }  // namespace
+
+std::string piece_event(const std::string& piece) { return "data: " + one_line({{"piece", piece}}) + "\n\n"; }
+
+std::string done_event(const Skill& skill, Json answer) {
+  return "event: done\ndata: " + one_line(numbered(skill, std::move(answer), 1)) + "\n\n";
+}
+
+std::string error_event(const ApiError& error) { return "event: error\ndata: " + error.body() + "\n"; }
 
 std::string ApiError::body() const {
   return one_line({{"error", {{"code", code_}, {"message", message_}, {"field", field_}}}}) + "\n";
@@ -180,7 +215,9 @@ ApiRequest read_json_request(std::string_view body, std::string_view route, cons
   Json& texts = texts_of(content, out.form);
   const Chosen chosen = choose(route, name_of_model(content, name), models);
   const Json options = options_of(content, *chosen.skill);
+  out.stream = wants_stream(content, out.form, *chosen.skill);
   out.submission = submission_of(chosen);
+  out.submission.by_unit = is_by_unit(*chosen.skill, options, out.stream);
   std::int64_t tokens = 0;
   const auto add = [&](Json& text, const std::string& field) {
     if (!text.is_string())
@@ -200,32 +237,28 @@ ApiRequest read_json_request(std::string_view body, std::string_view route, cons
 }
 
 ApiRequest read_lines_request(std::string_view body, std::string_view route, const std::string& name,
-                              const ServedModels::List& models, const ApiLimits& limits) {
-  if (body.starts_with(kByteOrderMark)) body.remove_prefix(kByteOrderMark.size());
+                              const ServedModels::List& models, const ApiLimits& limits, std::int64_t first) {
+  if (first == 1 && body.starts_with(kByteOrderMark)) body.remove_prefix(kByteOrderMark.size());
   const Chosen chosen = choose(route, name, models);
-  ApiRequest out{BodyForm::kLines, submission_of(chosen)};
+  ApiRequest out{.form = BodyForm::kLines, .stream = false, .submission = submission_of(chosen)};
+  out.submission.by_unit = is_by_unit(*chosen.skill, Json::object(), false);
   check_count(std::ranges::count(body, '\n') + (body.empty() || body.ends_with('\n') ? 0 : 1), limits, "");
-  std::int64_t tokens = 0, number = 0;
+  std::int64_t tokens = 0, number = first;
   for (std::size_t begin = 0; begin < body.size();) {
     const std::size_t end = std::min(body.find('\n', begin), body.size());
     std::string_view line = body.substr(begin, end - begin);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    check_text(*chosen.skill, line, fmt::format("line {}", ++number));
+    check_text(*chosen.skill, line, fmt::format("line {}", number++));
     add_record(chosen, {{"text", std::string(line)}}, line, limits, out.submission, tokens);
     begin = end + 1;
   }
   return out;
 }
 
-std::string answer_body(BodyForm form, const Skill& skill, std::vector<Json> answers) {
+std::string answer_body(BodyForm form, const Skill& skill, std::vector<Json> answers, std::int64_t first) {
   std::string out;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    Json answer = std::move(answers[i]);
-    if (skill.numbered) {
-      Json numbered{{"line", i + 1}};
-      numbered.update(answer);
-      answer = std::move(numbered);
-    }
+    const Json answer = numbered(skill, std::move(answers[i]), first + static_cast<std::int64_t>(i));
     if (form == BodyForm::kTexts && i > 0) out += ",";
     out += one_line(answer);
     if (form == BodyForm::kLines) out += "\n";

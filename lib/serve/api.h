@@ -35,8 +35,9 @@ class ApiError : public std::exception {
   std::string code_, message_, field_;
 };
 
-/// The error of a submission that was not answered.
+/// The error of a submission that was not answered, and of one that the batcher did not take.
 ApiError api_error(const BatchOutcome& outcome);
+inline ApiError overloaded() { return {503, "overloaded", "too much is waiting already"}; }
 
 struct ApiLimits {
   std::int64_t texts = 1000;        ///< most of a request
@@ -53,17 +54,25 @@ enum class BodyForm {
 /// A request for answers.
 struct ApiRequest {
   BodyForm form = BodyForm::kText;
+  bool stream = false;    ///< whether the text's pieces are wanted as they come
   Submission submission;  ///< without `done`
 };
 
 /// Reads the body of a POST to /v1/`route`. `name` (of a model) may be empty. Throws ApiError.
 ApiRequest read_json_request(std::string_view body, std::string_view route, const std::string& name,
                              const ServedModels::List& models, const ApiLimits& limits);
+/// `first`: the number of the first line, from 1.
 ApiRequest read_lines_request(std::string_view body, std::string_view route, const std::string& name,
-                              const ServedModels::List& models, const ApiLimits& limits);
+                              const ServedModels::List& models, const ApiLimits& limits, std::int64_t first = 1);
 
-/// The body of the answers.
-std::string answer_body(BodyForm form, const Skill& skill, std::vector<Json> answers);
+/// The body of the answers, of which the first has this number.
+std::string answer_body(BodyForm form, const Skill& skill, std::vector<Json> answers, std::int64_t first = 1);
+
+/// Server-sent events (WHATWG HTML, 9.2): {"piece"}, then "done" with the answer's object, or "error" with its body.
+std::string piece_event(const std::string& piece);
+std::string done_event(const Skill& skill, Json answer);
+std::string error_event(const ApiError& error);
+inline constexpr const char* kPing = ": ping\n\n";
 
 /// {"models": [{"name", "task", "routes", "sha256"}]}.
 std::string models_body(const ServedModels::List& models);

@@ -1,6 +1,8 @@
-// An item is in the queue as long as some of its records are untaken, and ends once: when its last record is answered,
-// at its first error, or by expiry, cancellation or the batcher's end. What a thread computes for an item that has
-// ended is dropped. Outcomes are delivered without the lock, so that a receiver may take its time.
+// An item is in the queue, or in its group's, as long as some of its records are untaken, and ends once: when its last
+// record is answered, at its first error, or by expiry, cancellation or the batcher's end. What a thread computes for
+// an item that has ended is dropped. Outcomes are delivered without the lock, so that a receiver may take its time.
+//
+// A group is held by one thread at a time, which takes in texts that wait, advances all by a step, and gives it back.
 #include "serve/batcher.h"
 
 #include <algorithm>
@@ -8,19 +10,44 @@
 #include <new>
 #include <numeric>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
+#include "pipeline/text_streams.h"
 
 namespace mnemo {
 
 using BatchClock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t kMostStreams = 64;  // of a group side by side: more gain little, and each has scores of all units
+
+// How a call to a model failed.
+std::optional<std::pair<BatchOutcome::End, std::string>> error_of(const std::function<void()>& call) {
+  using End = BatchOutcome::End;
+  try {
+    call();
+  } catch (const UsageError& error) {
+    return std::pair(End::kBadRequest, error.what());
+  } catch (const Error& error) {
+    return std::pair(End::kBadRecord, error.what());
+  } catch (const std::exception& error) {
+    return std::pair(End::kFailed, error.what());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 struct Batcher::Item {
   Submission submission;
   BatchClock::time_point arrived = BatchClock::now();
   std::size_t taken = 0, answered = 0;
   bool ended = false;
+  bool paused = false;  // its reader is slow
+  std::deque<Ticket>* queue = nullptr;
   std::vector<Json> answers;
 
   std::size_t size() const { return submission.records.size(); }
@@ -30,22 +57,49 @@ struct Batcher::Item {
   }
 };
 
+struct Batcher::Group {
+  struct Member {
+    std::int64_t key;
+    Ticket item;
+    std::size_t record;
+  };
+
+  std::shared_ptr<const TextModel> model;
+  const Skill* skill;
+  std::unique_ptr<TextStreams> streams;
+  std::deque<Ticket> waiting = {};
+  std::vector<Member> members = {};
+  std::int64_t next_key = 0;
+  bool held = false;
+
+  bool can_step() const {
+    if (held) return false;
+    const bool room = members.size() < kMostStreams;
+    return (room && !waiting.empty()) ||
+           std::ranges::any_of(members, [](const Member& m) { return m.item->ended || !m.item->paused; });
+  }
+};
+
 Batcher::Batcher(const BatcherOptions& options, Metrics& metrics) : options_(options), metrics_(metrics) {
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-Batcher::Ticket Batcher::submit(Submission submission) {
+Batcher::~Batcher() { stop(); }
+
+Batcher::Ticket Batcher::submit(Submission&& submission) {
   auto item = std::make_shared<Item>();
   item->submission = std::move(submission);
   item->answers.resize(item->size());
   const std::int64_t tokens = item->tokens_left();
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || (!queue_.empty() && queued_tokens_ + tokens > options_.queue_tokens)) {
-      metrics_.rejected("full");
+    if (stopping_ || (queued_tokens_ > 0 && queued_tokens_ + tokens > options_.queue_tokens)) {
+      metrics_.rejected(stopping_ ? "stopping" : "full");
+      submission = std::move(item->submission);
       return nullptr;
     }
-    queue_.push_back(item);
+    item->queue = item->submission.by_unit ? &group_of(item->submission).waiting : &queue_;
+    item->queue->push_back(item);
     queued_tokens_ += tokens;
   }
   wake_.notify_one();
@@ -59,6 +113,7 @@ void Batcher::cancel(const Ticket& ticket) {
     if (end(ticket, BatchOutcome::End::kCancelled, "the client went away", endings)) metrics_.rejected("cancelled");
   }
   deliver(endings);
+  wake_.notify_one();
 }
 
 void Batcher::expire() {
@@ -66,7 +121,8 @@ void Batcher::expire() {
   {
     const std::lock_guard lock(mutex_);
     const auto latest = BatchClock::now() - options_.wait;
-    const std::deque<Ticket> waiting = queue_;
+    std::vector<Ticket> waiting(queue_.begin(), queue_.end());
+    for (const auto& group : groups_) waiting.insert(waiting.end(), group->waiting.begin(), group->waiting.end());
     for (const Ticket& item : waiting)
       if (item->taken == 0 && item->arrived < latest &&
           end(item, BatchOutcome::End::kExpired, "no worker was free in time", endings))
@@ -80,13 +136,31 @@ void Batcher::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    const std::deque<Ticket> waiting = queue_;
-    for (const Ticket& item : waiting) end(item, BatchOutcome::End::kStopped, "the server is shutting down", endings);
+    std::vector<Ticket> all(queue_.begin(), queue_.end());
+    for (const auto& group : groups_) {
+      all.insert(all.end(), group->waiting.begin(), group->waiting.end());
+      for (const Group::Member& member : group->members) all.push_back(member.item);
+    }
+    for (const Ticket& item : all) end(item, BatchOutcome::End::kStopped, "the server is shutting down", endings);
   }
   deliver(endings);
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  groups_.clear();
+}
+
+void Batcher::go_on(const Ticket& ticket) {
+  {
+    const std::lock_guard lock(mutex_);
+    ticket->paused = false;
+  }
+  wake_.notify_one();
+}
+
+bool Batcher::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
 }
 
 std::int64_t Batcher::queued_tokens() const {
@@ -96,21 +170,65 @@ std::int64_t Batcher::queued_tokens() const {
 
 std::int64_t Batcher::queued_requests() const {
   const std::lock_guard lock(mutex_);
-  return std::ssize(queue_);
+  std::int64_t out = std::ssize(queue_);
+  for (const auto& group : groups_) out += std::ssize(group->waiting);
+  return out;
+}
+
+std::int64_t Batcher::streams() const {
+  const std::lock_guard lock(mutex_);
+  std::int64_t out = 0;
+  for (const auto& group : groups_) out += std::ssize(group->members);
+  return out;
 }
 
 void Batcher::work() {
   ThreadPool pool(1);
   Workspace workspace(pool);
-  for (Parts parts; !(parts = take()).empty();) answer(parts, workspace);
+  while (true) {
+    const Work work = take();
+    if (work.group)
+      step(*work.group, workspace);
+    else if (!work.parts.empty())
+      answer(work.parts, workspace);
+    else
+      return;
+  }
 }
 
-// Waits for records and takes a batch of them; none: the batcher ends.
-Batcher::Parts Batcher::take() {
+// Waits for work.
+Batcher::Work Batcher::take() {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  Group* group = nullptr;
+  wake_.wait(lock, [&] { return stopping_ || (group = steppable()) || !queue_.empty(); });
+  if (stopping_) return {};
+  Work out;
+  if (group && (groups_turn_ || queue_.empty())) {
+    group->held = true;
+    out.group = group;
+  } else {
+    out.parts = take_batch();
+  }
+  groups_turn_ = !out.group;
+  if (!queue_.empty() || steppable()) wake_.notify_one();
+  return out;
+}
+
+Batcher::Group* Batcher::steppable() const {
+  const auto found = std::ranges::find_if(groups_, [](const auto& group) { return group->can_step(); });
+  return found == groups_.end() ? nullptr : found->get();
+}
+
+Batcher::Group& Batcher::group_of(const Submission& s) {
+  for (const auto& group : groups_)
+    if (group->model == s.model && group->skill == s.skill) return *group;
+  groups_.push_back(std::make_unique<Group>(s.model, s.skill, s.skill->streams(*s.model)));
+  return *groups_.back();
+}
+
+// Under the lock; the queue is not empty.
+Batcher::Parts Batcher::take_batch() {
   Parts out;
-  if (queue_.empty()) return out;
   const auto now = BatchClock::now();
   const Submission& first = queue_.front()->submission;
   // Texts that are generated one after the other gain nothing from a batch.
@@ -132,35 +250,121 @@ Batcher::Parts Batcher::take() {
   }
   queued_tokens_ -= tokens;
   std::erase_if(queue_, [](const Ticket& item) { return item->taken == item->size(); });
-  if (!queue_.empty()) wake_.notify_one();
   metrics_.batch(records, tokens);
   return out;
 }
 
+void Batcher::step(Group& group, Workspace& workspace) {
+  admit(group, workspace);
+  advance(group, workspace);
+  release(group);
+}
+
+// Begins texts that wait, as many as there is room for.
+void Batcher::admit(Group& group, Workspace& workspace) {
+  while (true) {
+    Group::Member next;
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ || group.waiting.empty() || group.members.size() >= kMostStreams) return;
+      const Ticket item = group.waiting.front();
+      const std::size_t record = item->taken++;
+      queued_tokens_ -= item->submission.tokens[record];
+      if (record == 0) metrics_.waited(std::chrono::duration<double>(BatchClock::now() - item->arrived).count());
+      if (item->taken == item->size()) group.waiting.pop_front();
+      next = {group.next_key++, item, record};
+      group.members.push_back(next);
+    }
+    // The submission's own content does not change any more.
+    if (const auto error =
+            error_of([&] { group.streams->begin(next.key, next.item->submission.records[next.record], workspace); })) {
+      end_part({next.item, next.record, next.record + 1}, error->first, error->second);
+      const std::lock_guard lock(mutex_);
+      std::erase_if(group.members, [&](const Group::Member& m) { return m.key == next.key; });
+    }
+  }
+}
+
+// Forgets texts that nobody wants any longer, and continues the others.
+void Batcher::advance(Group& group, Workspace& workspace) {
+  std::vector<std::int64_t> keys, gone;
+  std::unordered_map<std::int64_t, Group::Member> members;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Group::Member& m : group.members) {
+      if (!m.item->ended && m.item->paused) continue;
+      (m.item->ended ? gone : keys).push_back(m.key);
+      members[m.key] = m;
+    }
+  }
+  std::vector<StreamEvent> events;
+  if (const auto error = error_of([&] { events = group.streams->advance(keys, workspace); }))
+    for (const std::int64_t key : keys) {
+      end_part({members[key].item, members[key].record, members[key].record + 1}, error->first, error->second);
+      gone.push_back(key);
+    }
+  Endings endings;
+  for (StreamEvent& event : events) {
+    const Group::Member& m = members[event.key];
+    pass_on(m.item, event.piece);
+    const std::lock_guard lock(mutex_);
+    if (event.error) end(m.item, BatchOutcome::End::kBadRecord, *event.error, endings);
+    if (event.answer && keep(*m.item, m.record, std::move(*event.answer)))
+      endings.emplace_back(m.item, BatchOutcome{.answers = std::move(m.item->answers), .message = {}});
+    if (event.error || event.answer) gone.push_back(event.key);
+  }
+  metrics_.streamed(std::ranges::count_if(events, [](const StreamEvent& e) { return e.answer.has_value(); }),
+                    std::ssize(events));
+  for (const std::int64_t key : gone) group.streams->end(key);
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(group.members, [&](const Group::Member& m) { return std::ranges::find(gone, m.key) != gone.end(); });
+  }
+  deliver(endings);
+}
+
+// A reader that is behind may catch up, and call `go_on`, at any moment: so the text waits first.
+void Batcher::pass_on(const Ticket& item, const std::string& piece) {
+  if (!item->submission.piece || piece.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    item->paused = true;
+  }
+  if (!item->submission.piece(piece)) return;
+  const std::lock_guard lock(mutex_);
+  item->paused = false;
+}
+
+void Batcher::release(Group& group) {
+  {
+    const std::lock_guard lock(mutex_);
+    group.held = false;
+    if (group.members.empty() && group.waiting.empty())
+      std::erase_if(groups_, [&](const auto& one) { return one.get() == &group; });
+  }
+  wake_.notify_one();
+}
+
 // A record that the model refuses must fail its own submission alone: after an error each part is answered by itself.
 void Batcher::answer(const Parts& parts, Workspace& workspace) {
-  using End = BatchOutcome::End;
   const Submission& first = parts.front().item->submission;
-  std::optional<End> how;
-  std::string message;
-  try {
+  const auto error = error_of([&] {
     std::vector<Json> records;
     for (const Part& part : parts)
       for (std::size_t i = part.begin; i < part.end; ++i) records.push_back(part.item->submission.records[i]);
     keep(parts, first.skill->answer(*first.model, records, workspace));
-  } catch (const UsageError& error) {
-    how = End::kBadRequest;
-    message = error.what();
-  } catch (const Error& error) {
-    how = End::kBadRecord;
-    message = error.what();
-  } catch (const std::exception& error) {
-    how = End::kFailed;
-    message = error.what();
-  }
-  if (!how) return;
-  if (parts.size() == 1) return end_part(parts.front(), *how, message);
+  });
+  if (!error) return;
+  if (parts.size() == 1) return end_part(parts.front(), error->first, error->second);
   for (const Part& part : parts) answer({part}, workspace);
+}
+
+// Under the lock. Whether it was the last one that the item waited for.
+bool Batcher::keep(Item& item, std::size_t record, Json answer) {
+  if (!item.ended) item.answers[record] = std::move(answer);
+  ++item.answered;
+  if (item.ended || item.answered < item.size()) return false;
+  return item.ended = true;
 }
 
 void Batcher::keep(const Parts& parts, std::vector<Json> answers) {
@@ -168,15 +372,10 @@ void Batcher::keep(const Parts& parts, std::vector<Json> answers) {
   {
     const std::lock_guard lock(mutex_);
     std::size_t from = 0;
-    for (const Part& part : parts) {
-      Item& item = *part.item;
-      for (std::size_t i = part.begin; i < part.end; ++i, ++from)
-        if (!item.ended) item.answers[i] = std::move(answers[from]);
-      item.answered += part.end - part.begin;
-      if (item.ended || item.answered < item.size()) continue;
-      item.ended = true;
-      endings.emplace_back(part.item, BatchOutcome{.answers = std::move(item.answers), .message = {}});
-    }
+    for (const Part& part : parts)
+      for (std::size_t i = part.begin; i < part.end; ++i)
+        if (keep(*part.item, i, std::move(answers[from++])))
+          endings.emplace_back(part.item, BatchOutcome{.answers = std::move(part.item->answers), .message = {}});
   }
   deliver(endings);
 }
@@ -196,7 +395,7 @@ bool Batcher::end(const Ticket& item, BatchOutcome::End how, const std::string& 
   item->ended = true;
   if (item->taken < item->size()) {
     queued_tokens_ -= item->tokens_left();
-    std::erase(queue_, item);
+    std::erase(*item->queue, item);
   }
   endings.emplace_back(item, BatchOutcome{.end = how, .answers = {}, .message = message});
   return true;

@@ -41,8 +41,14 @@ struct Submission {
   const Skill* skill = nullptr;      ///< of the model
   std::vector<Json> records;         ///< at least one
   std::vector<std::int64_t> tokens;  ///< [records] the work that each is
+  /// Whether the answers are written unit by unit beside others (Skill::streams); else a thread is held until a batch
+  /// of them is done.
+  bool by_unit = false;
   /// Called once, by any thread, unless `submit` refused the submission. Must not throw, nor call the batcher.
   std::function<void(BatchOutcome)> done;
+  /// With by_unit, for a single record: takes each piece of its text, by any thread, one at a time, until `done` or a
+  /// little longer. Returns false to have the text wait until `go_on`. Must not throw, nor call the batcher.
+  std::function<bool(const std::string& piece)> piece = {};
 };
 
 struct BatcherOptions {
@@ -54,28 +60,35 @@ struct BatcherOptions {
 
 /// A queue of submissions and the threads that empty it. A thread that is free takes whatever waits for one model, the
 /// oldest first, up to the limits of a batch: under load batches fill up, without load nobody waits for others. A
-/// submission larger than a batch is shared among the threads.
+/// submission larger than a batch is shared among the threads. Texts that are written unit by unit advance together, a
+/// step at a time, in turn with the batches.
 class Batcher {
  public:
   Batcher(const BatcherOptions& options, Metrics& metrics);
-  ~Batcher() { stop(); }
+  ~Batcher();
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
   struct Item;
   using Ticket = std::shared_ptr<Item>;
 
-  /// Null, without a call of `done`, if the queue is full or the batcher has stopped. An empty queue takes anything.
-  Ticket submit(Submission submission);
+  /// Null, without a call of `done` and with the submission as it was, if the queue is full or the batcher has stopped.
+  /// An empty queue takes anything.
+  Ticket submit(Submission&& submission);
   /// Ends a submission whose answer nobody wants any longer. What is being computed is computed, for nobody.
   void cancel(const Ticket& ticket);
+  /// Lets a text that waits for its reader go on.
+  void go_on(const Ticket& ticket);
   /// Ends those that have waited too long. To be called a few times a second.
   void expire();
   /// Ends all that wait, and returns when the threads have ended.
   void stop();
 
+  bool is_stopping() const;
   std::int64_t queued_tokens() const;
   std::int64_t queued_requests() const;
+  /// Texts that are being written unit by unit.
+  std::int64_t streams() const;
 
  private:
   // Records [begin, end) of an item, taken by one thread.
@@ -87,10 +100,27 @@ class Batcher {
   // Outcomes to be delivered once the lock is released.
   using Endings = std::vector<std::pair<Ticket, BatchOutcome>>;
 
+  // The texts of one skill of one model that are written unit by unit.
+  struct Group;
+  // What a thread takes: a batch, or a group's next step; neither: the batcher ends.
+  struct Work {
+    Parts parts;
+    Group* group = nullptr;
+  };
+
   void work();
-  Parts take();
+  Work take();
+  Parts take_batch();
+  Group* steppable() const;
+  Group& group_of(const Submission& submission);
+  void step(Group& group, Workspace& workspace);
+  void admit(Group& group, Workspace& workspace);
+  void advance(Group& group, Workspace& workspace);
+  void pass_on(const Ticket& item, const std::string& piece);
+  void release(Group& group);
   void answer(const Parts& parts, Workspace& workspace);
   void keep(const Parts& parts, std::vector<Json> answers);
+  static bool keep(Item& item, std::size_t record, Json answer);
   void end_part(const Part& part, BatchOutcome::End how, const std::string& message);
   bool end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings);
   static void deliver(Endings& endings);
@@ -99,7 +129,9 @@ class Batcher {
   Metrics& metrics_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Ticket> queue_;  // those with records that no thread has taken
+  std::deque<Ticket> queue_;  // those with records that no thread has taken, but for what waits in a group
+  std::vector<std::unique_ptr<Group>> groups_;
+  bool groups_turn_ = false;  // whether a group comes before the queue
   std::int64_t queued_tokens_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -103,6 +103,12 @@ void Metrics::batch(std::int64_t records, std::int64_t tokens) {
   tokens_ += static_cast<std::uint64_t>(tokens);
 }
 
+void Metrics::streamed(std::int64_t records, std::int64_t tokens) {
+  const std::lock_guard lock(mutex_);
+  records_ += static_cast<std::uint64_t>(records);
+  tokens_ += static_cast<std::uint64_t>(tokens);
+}
+
 void Metrics::waited(double seconds) {
   const std::lock_guard lock(mutex_);
   waited_.add(seconds);
@@ -143,6 +149,7 @@ std::string Metrics::text(const Gauges& gauges) const {
   single(out, "mnemo_connections", "gauge", "Open connections.", gauges.connections);
   single(out, "mnemo_queue_requests", "gauge", "Requests that wait.", gauges.queued_requests);
   single(out, "mnemo_queue_tokens", "gauge", "Tokens that wait.", gauges.queued_tokens);
+  single(out, "mnemo_streams", "gauge", "Texts that are being written unit by unit.", gauges.streams);
   head(out, "mnemo_model_info", "gauge", "Models served.");
   for (const Gauges::Model& m : gauges.models)
     fmt::format_to(line, "mnemo_model_info{{model=\"{}\",task=\"{}\",sha256=\"{}\"}} 1\n", label_value(m.name),

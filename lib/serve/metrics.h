@@ -35,14 +35,16 @@ class Metrics {
   void request(const std::string& route, int code, double seconds);
   /// A batch that was answered.
   void batch(std::int64_t records, std::int64_t tokens);
+  /// A step of texts that are written unit by unit: how many it ended, and units.
+  void streamed(std::int64_t records, std::int64_t tokens);
   /// How long a submission waited before its first record was taken.
   void waited(double seconds);
-  /// A submission that was not answered: "full", "expired", "cancelled".
+  /// A submission that was not answered: "full", "expired", "cancelled", "stopping".
   void rejected(const std::string& reason);
   void reloaded(bool done);
 
   struct Gauges {
-    std::int64_t connections = 0, queued_tokens = 0, queued_requests = 0;
+    std::int64_t connections = 0, queued_tokens = 0, queued_requests = 0, streams = 0;
     struct Model {
       std::string name, task, sha256;
     };

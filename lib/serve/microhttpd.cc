@@ -25,6 +25,9 @@ Microhttpd open_microhttpd() {
   out.create_response_from_buffer_with_free_callback_cls =
       named(library, "MHD_create_response_from_buffer_with_free_callback_cls",
             out.create_response_from_buffer_with_free_callback_cls);
+  out.create_response_from_callback =
+      named(library, "MHD_create_response_from_callback", out.create_response_from_callback);
+  out.create_response_from_fd64 = named(library, "MHD_create_response_from_fd64", out.create_response_from_fd64);
   out.destroy_response = named(library, "MHD_destroy_response", out.destroy_response);
   out.get_connection_info = named(library, "MHD_get_connection_info", out.get_connection_info);
   out.lookup_connection_value = named(library, "MHD_lookup_connection_value", out.lookup_connection_value);

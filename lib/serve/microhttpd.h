@@ -11,6 +11,8 @@ struct Microhttpd {
   decltype(&MHD_add_connection) add_connection;
   decltype(&MHD_add_response_header) add_response_header;
   decltype(&MHD_create_response_from_buffer_with_free_callback_cls) create_response_from_buffer_with_free_callback_cls;
+  decltype(&MHD_create_response_from_callback) create_response_from_callback;
+  decltype(&MHD_create_response_from_fd64) create_response_from_fd64;
   decltype(&MHD_destroy_response) destroy_response;
   decltype(&MHD_get_connection_info) get_connection_info;
   decltype(&MHD_lookup_connection_value) lookup_connection_value;

@@ -3,8 +3,10 @@
 // that waits costs its memory alone, and the routes that ask no model are never behind those that do.
 //
 // An Exchange is one request, made at its first line and freed when it has ended, always by libmicrohttpd's thread; its
-// connection is suspended as long as the batcher holds a pointer to it. A Peer is one connection. What the tick looks
-// at (peers, their phase, their exchange's ticket) is guarded by one mutex, which is held for moments.
+// connection is suspended as long as the batcher holds a pointer to it. A streamed answer is written into an
+// EventStream, and the answers to a body of lines into a LineJob, which may both outlive it. A Peer is one connection.
+// What the tick looks at (peers, their phase, what of their exchange waits) is guarded by one mutex, which is held for
+// moments.
 #include "serve/server.h"
 
 #include <poll.h>
@@ -34,6 +36,8 @@
 #include "base/error.h"
 #include "serve/api.h"
 #include "serve/batcher.h"
+#include "serve/event_stream.h"
+#include "serve/line_job.h"
 #include "serve/metrics.h"
 #include "serve/microhttpd.h"
 
@@ -48,7 +52,9 @@ constexpr std::size_t kMostHeaderBytes = 16384;   // below that, so that the ref
 constexpr std::int64_t kMostDiscarded = 64
                                         << 20;    // of a body that is refused but read, so that its sender gets to know
 constexpr std::chrono::milliseconds kQuiet{250};  // after which an idle connection is taken to stay idle
-constexpr const char *kJsonType = "application/json", *kLinesType = "application/x-ndjson";
+constexpr const char *kJsonType = "application/json", *kLinesType = "application/x-ndjson",
+                     *kEventsType = "text/event-stream";
+constexpr std::chrono::seconds kSilence{15};  // of a stream, after which it gets a ping
 constexpr const char* kRetryAfter = "1";
 
 // What a request is about, by its path.
@@ -73,13 +79,13 @@ Route route_of(std::string_view path) {
 
 struct Exchange;
 
-enum class Phase { kNew, kIdle, kReceiving, kWaiting, kAnswering };
+enum class Phase { kNew, kIdle, kReceiving, kWaiting, kAnswering, kStreaming };
 
 struct Peer {
   int socket = -1;
   Phase phase = Phase::kNew;
   ServeClock::time_point since = ServeClock::now();  // of the phase
-  Exchange* exchange = nullptr;                      // in kReceiving and kWaiting
+  Exchange* exchange = nullptr;                      // but in kNew and kIdle
   bool probed = false, timed_out = false;
 };
 
@@ -93,6 +99,8 @@ struct Exchange {
   std::int64_t received = 0;
   std::optional<ApiError> error;
   Batcher::Ticket ticket;
+  std::shared_ptr<EventStream> stream;
+  std::shared_ptr<LineJob> job;
   BodyForm form = BodyForm::kText;
   const Skill* skill = nullptr;
   // The response.
@@ -182,16 +190,29 @@ class Server::Implementation {
   void check_body_head(Exchange& x);
   MHD_Result receive(Exchange& x, const char* data, std::size_t* size);
   void process(Exchange& x, const char* method);
+  MHD_Result receive_lines(Exchange& x, const char* data, std::size_t* size);
+  MHD_Result finish_lines(Exchange& x);
+  bool pause(Exchange& x);
   void submit(Exchange& x);
+  void submit(Exchange& x, Submission submission);
+  void stream_to(Exchange& x, Submission& submission);
   void deliver(Exchange& x, BatchOutcome outcome);
   void set_error(Exchange& x, const ApiError& error);
   MHD_Result respond(Exchange& x, bool closes);
+  MHD_Response* make_response(Exchange& x);
+  void add_headers(const Exchange& x, MHD_Response* response, bool closes) const;
   std::string metrics_body() const;
   void enter(Exchange& x, Phase phase);
   bool has_timed_out(const Exchange& x) const;
-  // Bytes of a body that are read before a connection is ended.
-  std::int64_t most_read() const { return std::max(options_.max_body, kMostDiscarded); }
-  void drop(std::vector<Batcher::Ticket>& gone);
+  std::int64_t most_body(const Exchange& x) const { return x.is_lines ? options_.max_lines : options_.max_body; }
+  // What is asked for on connections.
+  struct Waiting {
+    std::vector<Batcher::Ticket> tickets;
+    std::vector<std::shared_ptr<LineJob>> jobs;
+  };
+  void drop(Waiting& gone);
+  void watch(Peer& peer, Waiting& gone);
+  void nudge();
   std::pair<std::size_t, std::size_t> count_peers();
   void stop();
 
@@ -233,6 +254,7 @@ Server::Implementation::~Implementation() { stop(); }
 void Server::Implementation::stop() {
   // Resumes every connection: libmicrohttpd cannot be stopped while one is suspended.
   batcher_.stop();
+  nudge();
   if (daemon_) microhttpd().stop_daemon(daemon_);
   daemon_ = nullptr;
 }
@@ -277,6 +299,9 @@ void Server::Implementation::on_completed(void* self, MHD_Connection*, void** ex
   const std::chrono::duration<double> seconds = ServeClock::now() - x->began;
   const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->status;
   server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
+  const Batcher::Ticket ticket = x->stream ? x->stream->ticket() : nullptr;
+  if (ticket) server.batcher_.cancel(ticket);
+  if (x->job) x->job->cancel();
   server.enter(*x, Phase::kIdle);
 }
 
@@ -316,18 +341,19 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
     }
     const char* const length = header(x.connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const auto bytes = length ? std::strtoull(length, nullptr, 10) : 0;
-    if (!x.error && bytes > static_cast<std::uint64_t>(options_.max_body))
-      x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", options_.max_body));
+    if (!x.error && bytes > static_cast<std::uint64_t>(most_body(x)))
+      x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", most_body(x)));
     // A body of moderate size is read even so: a sender that is cut off might never see why. One that waits for leave
     // to send does not send it.
     const bool reads =
-        bytes <= static_cast<std::uint64_t>(most_read()) && !header(x.connection, MHD_HTTP_HEADER_EXPECT);
+        bytes <= static_cast<std::uint64_t>(kMostDiscarded) && !header(x.connection, MHD_HTTP_HEADER_EXPECT);
     if (!x.error || reads) return MHD_YES;
     set_error(x, *x.error);
     return respond(x, true);
   }
   if (*size > 0) return receive(x, data, size);
   if (x.is_submitted || x.status != 0) return respond(x, false);
+  if (x.job && !x.error) return finish_lines(x);
   try {
     if (x.error) throw ApiError(*x.error);
     process(x, method);
@@ -358,29 +384,88 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
   if (x.route.topic == Topic::kSkill ? !posts : !gets)
     throw ApiError(405, "method_not_allowed", fmt::format("expected {}", x.route.methods));
   if (posts) check_body_head(x);
+  if (!x.is_lines) return;
+  const char* const name = microhttpd().lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
+  x.type = kLinesType;
+  x.job = std::make_shared<LineJob>(LineJobOptions{.route = x.route.name,
+                                                   .model = name ? name : "",
+                                                   .most_line = options_.max_body,
+                                                   .most_waiting = 2 * static_cast<std::size_t>(options_.threads) + 2},
+                                    models_.list(), batcher_);
 }
 
 void Server::Implementation::check_body_head(Exchange& x) {
   const std::string type = media_type(header(x.connection, MHD_HTTP_HEADER_CONTENT_TYPE));
   x.is_lines = type == "text/plain";
-  if (!x.is_lines && !type.empty() && type != kJsonType)
+  // curl sends the type of forms where none is given.
+  if (!x.is_lines && !type.empty() && type != kJsonType && type != "application/x-www-form-urlencoded")
     throw ApiError(415, "unsupported_media_type", "expected application/json or text/plain", "Content-Type");
 }
 
 MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::size_t* size) {
   x.received += static_cast<std::int64_t>(*size);
-  if (x.received > options_.max_body && !x.error) {
-    x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", options_.max_body));
+  if (x.received > most_body(x) && !x.error) {
+    x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", most_body(x)));
     x.body = std::string();
   }
-  if (x.received > most_read()) {
+  if (x.error && x.received > kMostDiscarded) {
     x.status = x.error->status();
-    refuse_raw(x.peer->socket, *x.error, "Content Too Large");
+    refuse_raw(x.peer->socket, *x.error, "Refused");
     return MHD_NO;
   }
+  if (x.job && !x.error) return receive_lines(x, data, size);
   if (!x.error) x.body.append(data, *size);
   *size = 0;
   return MHD_YES;
+}
+
+// Lines are answered as they come; a body that comes faster than it can be answered has to wait.
+MHD_Result Server::Implementation::receive_lines(Exchange& x, const char* data, std::size_t* size) {
+  enter(x, Phase::kReceiving);
+  try {
+    while (*size > 0) {
+      const std::size_t taken = x.job->add({data, *size});
+      data += taken;
+      *size -= taken;
+      if (*size > 0 && pause(x)) break;
+    }
+    x.received -= static_cast<std::int64_t>(*size);
+  } catch (const ApiError& error) {
+    x.job->cancel();
+    x.error = error;
+    *size = 0;
+  }
+  return MHD_YES;
+}
+
+MHD_Result Server::Implementation::finish_lines(Exchange& x) {
+  try {
+    do {
+      x.job->finish();
+      if (pause(x)) return MHD_YES;
+    } while (!x.job->is_done());
+    x.job->answers().finish();
+    x.status = MHD_HTTP_OK;
+  } catch (const ApiError& error) {
+    x.job->cancel();
+    set_error(x, error);
+  } catch (const std::exception& error) {
+    set_error(x, ApiError(MHD_HTTP_SERVICE_UNAVAILABLE, "failed", error.what()));
+  }
+  return respond(x, false);
+}
+
+// Suspends the connection if its lines have to wait for answers.
+bool Server::Implementation::pause(Exchange& x) {
+  return x.job->wait(
+      [&] {
+        enter(x, Phase::kWaiting);
+        microhttpd().suspend_connection(x.connection);
+      },
+      [this, &x] {
+        enter(x, Phase::kReceiving);
+        microhttpd().resume_connection(x.connection);
+      });
 }
 
 void Server::Implementation::process(Exchange& x, const char* method) {
@@ -413,32 +498,55 @@ void Server::Implementation::process(Exchange& x, const char* method) {
 void Server::Implementation::submit(Exchange& x) {
   const char* const name = microhttpd().lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
   const ApiLimits limits{options_.max_texts, options_.max_queue_tokens};
-  const auto models = models_.list();
-  ApiRequest request =
-      (x.is_lines ? read_lines_request : read_json_request)(x.body, x.route.name, name ? name : "", *models, limits);
+  ApiRequest request = read_json_request(x.body, x.route.name, name ? name : "", *models_.list(), limits);
   x.body = std::string();
   x.form = request.form;
   x.skill = request.submission.skill;
-  if (x.form == BodyForm::kLines) x.type = kLinesType;
   if (request.submission.records.empty()) {
     x.status = MHD_HTTP_OK;
     x.answer = answer_body(x.form, *x.skill, {});
     return;
   }
-  request.submission.done = [this, &x](BatchOutcome outcome) { deliver(x, std::move(outcome)); };
-  // The answer may come before `submit` returns.
+  if (request.stream)
+    stream_to(x, request.submission);
+  else
+    request.submission.done = [this, &x](BatchOutcome outcome) { deliver(x, std::move(outcome)); };
+  submit(x, std::move(request.submission));
+}
+
+void Server::Implementation::submit(Exchange& x, Submission submission) {
+  // The answer may come before `submit` returns, and a streamed one may have ended by then.
   x.is_submitted = true;
+  const std::shared_ptr<EventStream> stream = x.stream;
   enter(x, Phase::kWaiting);
   microhttpd().suspend_connection(x.connection);
-  Batcher::Ticket ticket = batcher_.submit(std::move(request.submission));
+  const Batcher::Ticket ticket = batcher_.submit(std::move(submission));
+  if (ticket && stream) return stream->set_ticket(ticket);
   if (!ticket) {
-    set_error(x, ApiError(503, "overloaded", "too much is waiting already"));
+    x.stream = nullptr;
+    set_error(x, overloaded());
     enter(x, Phase::kAnswering);
     microhttpd().resume_connection(x.connection);
     return;
   }
   const std::lock_guard lock(mutex_);
-  if (x.peer->phase == Phase::kWaiting) x.ticket = std::move(ticket);
+  if (x.peer->phase == Phase::kWaiting) x.ticket = ticket;
+}
+
+// Has the answer written as events. An error before the first of them is answered as any other.
+void Server::Implementation::stream_to(Exchange& x, Submission& submission) {
+  x.stream = std::make_shared<EventStream>(x.connection);
+  submission.piece = [stream = x.stream](const std::string& piece) { return stream->add(piece_event(piece)); };
+  submission.done = [this, &x, stream = x.stream, skill = submission.skill,
+                     model = submission.model](BatchOutcome outcome) {
+    if (outcome.end == BatchOutcome::End::kAnswered) return stream->end(done_event(*skill, outcome.answers.front()));
+    if (!stream->is_new()) return stream->end(error_event(api_error(outcome)));
+    {
+      const std::lock_guard lock(mutex_);
+      x.stream = nullptr;
+    }
+    deliver(x, std::move(outcome));
+  };
 }
 
 // On the thread that answered.
@@ -465,16 +573,61 @@ void Server::Implementation::set_error(Exchange& x, const ApiError& error) {
 }
 
 MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
-  enter(x, Phase::kAnswering);
-  auto held = std::make_unique<std::string>(std::move(x.answer));
+  if (x.stream) {
+    x.status = MHD_HTTP_OK;
+    x.type = kEventsType;
+  }
+  enter(x, x.stream ? Phase::kStreaming : Phase::kAnswering);
+  MHD_Response* const response = make_response(x);
+  if (!response) return MHD_NO;
+  add_headers(x, response, closes);
+  const MHD_Result queued = microhttpd().queue_response(x.connection, static_cast<unsigned>(x.status), response);
+  microhttpd().destroy_response(response);
+  return queued;
+}
+
+// With a body of one of three kinds. Null if memory has run out.
+MHD_Response* Server::Implementation::make_response(Exchange& x) {
+  if (x.stream) {
+    struct Source {
+      std::shared_ptr<EventStream> stream;
+      Batcher& batcher;
+    };
+    constexpr std::size_t kBlock = 4096;
+    auto source = std::make_unique<Source>(x.stream, batcher_);
+    MHD_Response* const response = microhttpd().create_response_from_callback(
+        MHD_SIZE_UNKNOWN, kBlock,
+        [](void* self, std::uint64_t, char* to, std::size_t most) {
+          const auto& from = *static_cast<Source*>(self);
+          return from.stream->read(to, most, from.batcher);
+        },
+        source.get(), [](void* self) { delete static_cast<Source*>(self); });
+    if (response) static_cast<void>(source.release());
+    return response;
+  }
+  Spool* const answers = x.status == MHD_HTTP_OK && x.job ? &x.job->answers() : nullptr;
+  if (answers && answers->is_file()) {
+    const int file = answers->take_file();
+    MHD_Response* const response = microhttpd().create_response_from_fd64(answers->size(), file);
+    if (!response) ::close(file);
+    return response;
+  }
+  auto held = std::make_unique<std::string>(answers ? answers->take_text() : std::move(x.answer));
   MHD_Response* const response = microhttpd().create_response_from_buffer_with_free_callback_cls(
       held->size(), held->data(), [](void* text) { delete static_cast<std::string*>(text); }, held.get());
-  if (!response) return MHD_NO;
-  static_cast<void>(held.release());
+  if (response) static_cast<void>(held.release());
+  return response;
+}
+
+void Server::Implementation::add_headers(const Exchange& x, MHD_Response* response, bool closes) const {
   const auto add = [&](const char* name, const char* value) {
     microhttpd().add_response_header(response, name, value);
   };
   if (x.status != MHD_HTTP_NO_CONTENT) add(MHD_HTTP_HEADER_CONTENT_TYPE, x.type);
+  if (x.stream) {
+    add(MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    add("X-Accel-Buffering", "no");  // a proxy is not to wait for more
+  }
   if (x.status == MHD_HTTP_METHOD_NOT_ALLOWED) add(MHD_HTTP_HEADER_ALLOW, x.route.methods);
   if (x.status == MHD_HTTP_UNAUTHORIZED) add(MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
   if (x.status == MHD_HTTP_SERVICE_UNAVAILABLE) add(MHD_HTTP_HEADER_RETRY_AFTER, kRetryAfter);
@@ -488,15 +641,13 @@ MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
     }
   }
   if (closes || draining_) add(MHD_HTTP_HEADER_CONNECTION, "close");
-  const MHD_Result queued = microhttpd().queue_response(x.connection, static_cast<unsigned>(x.status), response);
-  microhttpd().destroy_response(response);
-  return queued;
 }
 
 std::string Server::Implementation::metrics_body() const {
   Metrics::Gauges gauges;
   gauges.queued_tokens = batcher_.queued_tokens();
   gauges.queued_requests = batcher_.queued_requests();
+  gauges.streams = batcher_.streams();
   for (const ServedModel& one : *models_.list()) gauges.models.push_back({one.name, one.model->task(), one.sha256});
   {
     const std::lock_guard lock(mutex_);
@@ -507,14 +658,26 @@ std::string Server::Implementation::metrics_body() const {
 
 void Server::Implementation::tick() {
   batcher_.expire();
-  std::vector<Batcher::Ticket> gone;
+  Waiting gone;
   drop(gone);
-  for (const Batcher::Ticket& ticket : gone) batcher_.cancel(ticket);
+  for (const Batcher::Ticket& ticket : gone.tickets) batcher_.cancel(ticket);
+  for (const auto& job : gone.jobs) job->cancel();
+  nudge();
+}
+
+void Server::Implementation::nudge() {
+  std::vector<std::shared_ptr<LineJob>> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Peer* const peer : peers_)
+      if (peer->phase == Phase::kWaiting && peer->exchange->job) jobs.push_back(peer->exchange->job);
+  }
+  for (const auto& job : jobs) job->nudge();
 }
 
 // Refuses requests that take too long to arrive, and collects those whose clients are gone. A client that will send
 // nothing more may still read: it gets an interim response, which a socket that is closed answers with a reset.
-void Server::Implementation::drop(std::vector<Batcher::Ticket>& gone) {
+void Server::Implementation::drop(Waiting& gone) {
   const std::lock_guard lock(mutex_);
   const auto now = ServeClock::now();
   for (Peer* const peer : peers_) {
@@ -527,16 +690,23 @@ void Server::Implementation::drop(std::vector<Batcher::Ticket>& gone) {
       peer->phase = Phase::kIdle;
     }
     if (peer->phase == Phase::kIdle && age.count() > kIdleSeconds) ::shutdown(peer->socket, SHUT_RDWR);
-    if (peer->phase != Phase::kWaiting || !peer->exchange->ticket) continue;
-    pollfd state{peer->socket, POLLRDHUP, 0};
-    if (::poll(&state, 1, 0) <= 0) continue;
-    if ((state.revents & (POLLERR | POLLHUP)) != 0) {
-      gone.push_back(peer->exchange->ticket);
-    } else if ((state.revents & POLLRDHUP) != 0 && !peer->probed) {
-      constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
-      peer->probed = true;
-      static_cast<void>(!::send(peer->socket, kInterim.data(), kInterim.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
-    }
+    if (peer->phase == Phase::kWaiting || peer->phase == Phase::kStreaming) watch(*peer, gone);
+  }
+}
+
+void Server::Implementation::watch(Peer& peer, Waiting& gone) {
+  const Exchange& x = *peer.exchange;
+  if (peer.phase == Phase::kStreaming) x.stream->keep_alive(kSilence, kPing);
+  pollfd state{peer.socket, POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) <= 0) return;
+  if ((state.revents & (POLLERR | POLLHUP)) != 0) {
+    const Batcher::Ticket ticket = x.stream ? x.stream->ticket() : x.ticket;
+    if (ticket) gone.tickets.push_back(ticket);
+    if (x.job) gone.jobs.push_back(x.job);
+  } else if (peer.phase == Phase::kWaiting && !peer.probed) {
+    constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
+    peer.probed = true;
+    static_cast<void>(!::send(peer.socket, kInterim.data(), kInterim.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 }
 
@@ -576,7 +746,10 @@ void Server::Implementation::drain(double seconds) {
   }
   batcher_.stop();
   // The refusals are on their way.
-  for (int i = 0; i < 100 && count_peers().second > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 100 && count_peers().second > 0; ++i) {
+    nudge();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   stop();
 }
 

@@ -13,9 +13,11 @@
 namespace mnemo {
 
 struct ServerOptions {
-  std::string token = {};  ///< of Authorization: Bearer; empty: none is asked for
-  std::string cors = {};   ///< the origin whose pages may read answers, or *; empty: none
-  std::int64_t max_body = 1 << 20, max_texts = 1000, max_queue_tokens = 1'000'000;
+  std::string token = {};                          ///< of Authorization: Bearer; empty: none is asked for
+  std::string cors = {};                           ///< the origin whose pages may read answers, or *; empty: none
+  std::int64_t max_body = 1 << 20;                 ///< bytes; of lines: of each
+  std::int64_t max_lines = std::int64_t{1} << 32;  ///< bytes of a body of lines
+  std::int64_t max_texts = 1000, max_queue_tokens = 1'000'000;
   double wait_seconds = 10;     ///< longest wait in the queue
   double receive_seconds = 30;  ///< longest time in which a request may be sent
   bool any_host = false;        ///< whether requests to a loopback address may have any Host header

@@ -182,7 +182,7 @@ class Serve(unittest.TestCase):
 
     def test_errors(self):
         with self.serving("topics.safetensors", "lm/model.safetensors", "--max-body", 5000, "--max-texts", 3,
-                          "--max-queue-tokens", 600) as server:
+                          "--max-lines", 12000, "--max-queue-tokens", 600) as server:
             ask, path = server.ask, "/v1/classify"
             self.check_error(ask("GET", "/"), 404, "not_found")
             self.check_error(ask("POST", "/v1/tag", '{"text": "a"}', JSON), 404, "not_supported")
@@ -204,14 +204,121 @@ class Serve(unittest.TestCase):
             self.check_error(ask("POST", "/v1/generate", '{"text": "", "top_p": 2}', JSON), 400, "invalid_value")
             self.check_error(ask("POST", "/v1/generate", '{"text": "", "title": "a"}', JSON), 400, "invalid_value")
             self.check_error(ask("POST", path, '{"texts": ["a", "b", "c", "d"]}', JSON), 413, "too_many_texts")
-            self.check_error(ask("POST", path, b"a " * 700, PLAIN), 413, "too_many_tokens")
-            self.check_error(ask("POST", path, b"a" * 5001, PLAIN), 413, "body_too_large")
-            self.check_error(ask("POST", path, iter([b"a" * 3000] * 2), PLAIN), 413, "body_too_large")
+            self.check_error(ask("POST", path, json.dumps({"text": "a " * 700}), JSON), 413, "too_many_tokens")
+            self.check_error(ask("POST", path, b"a" * 5001, JSON), 413, "body_too_large")
+            self.check_error(ask("POST", path, iter([b"a" * 3000] * 2), JSON), 413, "body_too_large")
+            self.check_error(ask("POST", path, b"a\n" + b"a" * 5001, PLAIN), 413, "body_too_large")
+            self.check_error(ask("POST", path, iter([b"a\n" * 3000] * 4), PLAIN), 413, "body_too_large")
+            self.check_error(ask("POST", path, b"a\n" * 6001, PLAIN), 413, "body_too_large")
+            for key in ({"stream": 1}, {"stream": True, "texts": ["a"]}, {"stream": True, "candidates": 2},
+                        {"stream": True, "beam": 17}):
+                text = {} if "texts" in key else {"text": ""}
+                answer = ask("POST", "/v1/generate", json.dumps({**text, **key}), JSON)
+                self.check_error(answer, 400, "invalid_value")
+            self.check_error(ask("POST", path, '{"text": "a", "stream": true}', JSON), 400, "unknown_key")
+            # An error before the first piece has its own status.
+            self.check_error(ask("POST", "/v1/generate", '{"text": "%", "stream": true}', JSON), 422, "invalid_text")
             self.check_error(ask("GET", "/healthz", headers={"X": "a" * 17000}), 431, "headers_too_large")
             self.check_error(ask("GET", "/healthz", headers={"Host": "evil.com"}), 400, "wrong_host")
             self.assertEqual(ask("HEAD", "/healthz")[::2], (200, b""))
             self.assertEqual(ask("POST", path, '{"texts": []}', JSON)[2], b'{"answers":[]}\n')
             self.assertNotIn(b'code="500"', ask("GET", "/metrics")[2])
+
+    def events(self, server, path, content):
+        """The events of a streamed answer: their names and data."""
+        connection = server.connection()
+        with contextlib.closing(connection):
+            connection.request("POST", path, json.dumps({**content, "stream": True}), JSON)
+            response = connection.getresponse()
+            self.assertEqual((response.status, response.headers["Content-Type"]), (200, "text/event-stream"))
+            out = []
+            for block in response.read().decode().split("\n\n")[:-1]:
+                fields = dict(line.split(": ", 1) for line in block.split("\n"))
+                out.append((fields.get("event", "message"), json.loads(fields["data"])))
+            return out
+
+    def test_streams(self):
+        with self.serving("lm/model.safetensors", "translator/model.safetensors", "--threads", 2) as server:
+            asked = [("/v1/generate", {"text": "to ", "length": 50, "seed": seed}) for seed in range(20)]
+            asked += [("/v1/generate", {"text": "to ", "length": 20, "beam": 3}),
+                      ("/v1/generate", {"text": "be", "length": 0}),
+                      ("/v1/translate", {"text": "to be or not"}), ("/v1/translate", {"text": ""})]
+            expected = [server.post(*one)[1] for one in asked]
+            with concurrent.futures.ThreadPoolExecutor(24) as pool:
+                found = list(pool.map(lambda one: self.events(server, *one), asked * 3))
+            for i, events in enumerate(found):
+                (path, content), answer = asked[i % len(asked)], expected[i % len(asked)]
+                self.assertEqual(events[-1], ("done", answer))
+                pieces = "".join(event[1]["piece"] for event in events[:-1])
+                self.assertEqual((content["text"] if path == "/v1/generate" else "") + pieces, answer["text"])
+            self.assertGreater(len(found[0]), 40)
+            # Not a thread each: others are answered while ever so many texts are being written.
+            long = [server.raw(post_bytes("/v1/generate", {"text": "", "length": 900, "stream": True, "seed": seed}))
+                    for seed in range(70)]
+            self.assertEqual(server.post("/v1/generate", {"text": "", "length": 3})[0], 200)
+            for peer in long:
+                peer.shutdown(socket.SHUT_WR)
+                self.assertIn(b"event: done", everything(peer))
+
+    def test_streams_end(self):
+        endless = {"text": "", "length": 900000, "stream": True}
+        with self.serving("lm/model.safetensors", "--max-queue-tokens", 100000000, "--drain", 0.5) as server:
+            # Readers that go away, and one that reads nothing.
+            for _ in range(5):
+                peer = server.raw(post_bytes("/v1/generate", endless))
+                self.assertIn(b"200 OK", peer.recv(65536))
+                peer.close()
+            idle = server.raw(post_bytes("/v1/generate", endless))
+            for _ in range(500):
+                if server.metric("mnemo_streams") == 1:
+                    break
+                time.sleep(0.01)
+            self.assertEqual(server.metric("mnemo_streams"), 1)
+            self.assertEqual(server.post("/v1/generate", {"text": "to", "length": 5})[0], 200)
+            # A stream that is not done when the time is over says so.
+            peer = server.raw(post_bytes("/v1/generate", endless))
+            peer.recv(1)
+            server.process.send_signal(signal.SIGTERM)
+            self.assertIn(b"event: error\ndata: {\"error\":{\"code\":\"stopping\"", everything(peer))
+            self.assertEqual(server.process.wait(60), 0)
+            idle.close()
+
+    def test_lines(self):
+        lines = [TEXTS[i % len(TEXTS)] + f" {i}" for i in range(40000)]
+        body = "".join(line + "\n" for line in lines).encode()
+        expected = self.command("classify", "topics.safetensors", "-f", "jsonl", text=body.decode()).encode()
+        self.assertGreater(len(expected), 1 << 21)  # more than is kept in memory
+        with self.serving("topics.safetensors", "--threads", 2, "--max-queue-tokens", 3000) as server:
+            self.assertEqual(server.ask("POST", "/v1/classify", body, PLAIN)[2], expected)
+            before = server.resident()
+
+            def insist(_):
+                # A body is refused at its first block or answered whole.
+                while True:
+                    status, _, answer = server.ask("POST", "/v1/classify", body, PLAIN)
+                    if status != 503:
+                        return answer
+                    time.sleep(0.05)
+
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                self.assertEqual(list(pool.map(insist, range(3))), [expected] * 3)
+            self.assertLess(server.resident() - before, 20000)
+            # Without its last newline, in small parts, and with a byte order mark.
+            parts = [b"\xef\xbb\xbf" + body[:7], *(body[at:at + 1000] for at in range(7, len(body) - 1, 1000))]
+            parts[-1] = parts[-1].removesuffix(b"\n")
+            self.assertEqual(server.ask("POST", "/v1/classify", iter(parts), PLAIN)[2], expected)
+            # One bad line, however late, refuses all.
+            answer = server.ask("POST", "/v1/classify", body + b"\xff\n", PLAIN)
+            self.check_error(answer, 422, "invalid_utf8")
+            self.assertEqual(json.loads(answer[2])["error"]["field"], "line 40001")
+            self.check_error(server.ask("POST", "/v1/classify?model=x", body, PLAIN), 404, "unknown_model")
+            # Clients that go away in the middle.
+            for _ in range(5):
+                peer = server.raw(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+                                  b"Content-Length: %d\r\n\r\n" % len(body) + body[:500000])
+                peer.close()
+            self.assertEqual(server.ask("POST", "/v1/classify", body, PLAIN)[2], expected)
+            self.assertEqual(server.metric("mnemo_queue_tokens"), 0)
 
     def test_many_clients(self):
         lines = self.command("classify", "topics.safetensors", "-f", "jsonl", text="\n".join(TEXTS) + "\n")
@@ -300,7 +407,8 @@ class Serve(unittest.TestCase):
         self.assertTrue(all(answer == expected for answer in answers))
 
     def test_waiting_requests(self):
-        long = post_bytes("/v1/generate", {"text": "", "length": 6000000})
+        # Of several candidates nothing is written unit by unit: they hold a thread.
+        long = post_bytes("/v1/generate", {"text": "", "length": 3000000, "candidates": 2})
         with self.serving("lm/model.safetensors", "--threads", 1, "--wait", 0.5, "--max-queue-tokens", 6000010,
                           "--drain", 60) as server:
             busy = server.raw(long)
@@ -320,7 +428,7 @@ class Serve(unittest.TestCase):
             self.assertEqual(server.metric('mnemo_rejected_total{reason="cancelled"}')
                              + server.metric('mnemo_rejected_total{reason="expired"}'), 2)
             # The queue is full.
-            waiting = server.raw(post_bytes("/v1/generate", {"text": "", "length": 5999000}))
+            waiting = server.raw(post_bytes("/v1/generate", {"text": "", "length": 2999500, "candidates": 2}))
             while server.metric("mnemo_queue_requests") < 1:
                 time.sleep(0.01)
             answer = server.ask("POST", "/v1/generate", '{"text": "", "length": 2000}', JSON)
@@ -363,7 +471,7 @@ class Serve(unittest.TestCase):
             self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]})[0], 200)
 
     def test_floods(self):
-        with self.serving("topics.safetensors", "--max-body", 100000) as server:
+        with self.serving("topics.safetensors", "--max-body", 100000, "--max-lines", 100000) as server:
             server.post("/v1/classify", {"text": TEXTS[0]})
             before = server.resident()
 

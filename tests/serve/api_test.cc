@@ -14,7 +14,9 @@ const ServedModels::List kServed{{"topics", "", "", topics()}};
 std::string refusal(const std::string& body, const std::string& route = "classify", const std::string& name = "",
                     const ServedModels::List& models = kServed, bool lines = false) {
   try {
-    (lines ? read_lines_request : read_json_request)(body, route, name, models, {.texts = 3, .tokens = 100});
+    const ApiLimits limits{.texts = 3, .tokens = 100};
+    lines ? read_lines_request(body, route, name, models, limits)
+          : read_json_request(body, route, name, models, limits);
   } catch (const ApiError& error) {
     const Json content = parse_json(error.body());
     const Json& e = content["error"];

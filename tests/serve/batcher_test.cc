@@ -3,9 +3,11 @@
 #include <atomic>
 #include <future>
 #include <latch>
+#include <map>
 #include <mutex>
 
 #include "base/error.h"
+#include "pipeline/text_streams.h"
 #include "tests/catch.h"
 #include "tests/serve/served.h"
 
@@ -59,7 +61,10 @@ class Busy {
 
   std::future<BatchOutcome> send(const std::vector<std::string>& texts, Batcher::Ticket* ticket = nullptr) {
     auto promise = std::make_shared<std::promise<BatchOutcome>>();
-    Submission s{topics(), &kObey, {}, {}, [promise](BatchOutcome outcome) { promise->set_value(std::move(outcome)); }};
+    Submission s{
+        .model = topics(), .skill = &kObey, .records = {}, .tokens = {}, .done = [promise](BatchOutcome outcome) {
+          promise->set_value(std::move(outcome));
+        }};
     for (const std::string& text : texts) {
       s.records.emplace_back(text);
       s.tokens.push_back(1);
@@ -162,6 +167,116 @@ TEST_CASE("a batcher that stops refuses what waits and finishes what it is at") 
   CHECK(busy.send({"b"}).get().message == "refused");
 }
 
+namespace {
+
+// Writes "a" as often as the record says, one a step; "bad" is refused, and "fail" fails at its second step.
+class Letters : public TextStreams {
+ public:
+  static std::unique_ptr<TextStreams> make(const TextModel&) { return std::make_unique<Letters>(); }
+
+  void begin(std::int64_t key, const Json& record, Workspace&) override {
+    if (record == "bad") throw UsageError("key: bad");
+    left_[key] = record == "fail" ? -1 : record.get<int>();
+    written_[key] = 0;
+  }
+  std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace&) override {
+    most_together = std::max(most_together.load(), keys.size());
+    std::vector<StreamEvent> out;
+    for (const std::int64_t key : keys) {
+      StreamEvent& event = out.emplace_back(StreamEvent{.key = key});
+      if (left_.at(key) == -2) {
+        event.error = "failed";
+        continue;
+      }
+      if (left_[key] > 0) {
+        event.piece = "a";
+        ++written_[key];
+      }
+      if (--left_[key] == 0) event.answer = written_[key];
+    }
+    return out;
+  }
+  void end(std::int64_t key) override {
+    left_.erase(key);
+    ++ended;
+  }
+
+  static inline std::atomic<std::size_t> most_together = 0, ended = 0;
+
+ private:
+  std::map<std::int64_t, int> left_, written_;
+};
+
+const Skill kLetters{.name = "letters", .answer = obey, .streams = Letters::make};
+
+std::future<BatchOutcome> write_letters(Batcher& batcher, const std::vector<Json>& records, Batcher::Ticket* ticket,
+                                        std::function<bool(const std::string&)> piece = {}) {
+  auto promise = std::make_shared<std::promise<BatchOutcome>>();
+  const Batcher::Ticket made = batcher.submit({.model = topics(),
+                                               .skill = &kLetters,
+                                               .records = records,
+                                               .tokens = std::vector<std::int64_t>(records.size(), 1),
+                                               .by_unit = true,
+                                               .done = [promise](BatchOutcome o) { promise->set_value(std::move(o)); },
+                                               .piece = std::move(piece)});
+  REQUIRE(made);
+  if (ticket) *ticket = made;
+  return promise->get_future();
+}
+
+}  // namespace
+
+TEST_CASE("texts that are written unit by unit advance together, and end each by itself") {
+  Metrics metrics;
+  Letters::most_together = Letters::ended = 0;
+  Batcher batcher({.threads = 2}, metrics);
+  std::string pieces;
+  std::promise<void> begun, may_go_on;
+  std::shared_future<void> gate = may_go_on.get_future().share();
+  auto first = write_letters(batcher, {5}, nullptr, [&](const std::string& piece) {
+    if (pieces.empty()) begun.set_value(), gate.wait();
+    pieces += piece;
+    return true;
+  });
+  begun.get_future().wait();
+  auto many = write_letters(batcher, std::vector<Json>(100, 3), nullptr);
+  auto bad = write_letters(batcher, {2, "bad", 2}, nullptr);
+  auto fails = write_letters(batcher, {"fail"}, nullptr);
+  may_go_on.set_value();
+  CHECK(first.get().answers == std::vector<Json>{5});
+  CHECK(pieces == "aaaaa");
+  CHECK(many.get().answers == std::vector<Json>(100, 3));
+  CHECK(bad.get().end == End::kBadRequest);
+  CHECK(fails.get().end == End::kBadRecord);
+  CHECK(Letters::most_together == 64);
+  CHECK(batcher.queued_tokens() == 0);
+  batcher.stop();
+  CHECK(Letters::ended >= 103);
+  CHECK(batcher.streams() == 0);
+}
+
+TEST_CASE("a text whose reader is behind waits, and holds nobody up") {
+  Metrics metrics;
+  Batcher batcher({.threads = 1}, metrics);
+  std::atomic<int> pieces = 0;
+  Batcher::Ticket ticket;
+  auto slow = write_letters(batcher, {1000}, &ticket, [&](const std::string&) { return ++pieces != 10; });
+  CHECK(write_letters(batcher, {2000}, nullptr).get().answers == std::vector<Json>{2000});
+  CHECK(pieces == 10);
+  CHECK(batcher.streams() == 1);
+  batcher.go_on(ticket);
+  CHECK(slow.get().answers == std::vector<Json>{1000});
+  CHECK(pieces == 1000);
+  // One that nobody wants any longer ends, waiting or not.
+  auto waiting = write_letters(batcher, {1000}, &ticket, [&](const std::string&) { return false; });
+  CHECK(write_letters(batcher, {10}, nullptr).get().answers == std::vector<Json>{10});
+  batcher.cancel(ticket);
+  CHECK(waiting.get().end == End::kCancelled);
+  auto left = write_letters(batcher, {1'000'000'000}, nullptr);
+  batcher.stop();
+  CHECK(left.get().end == End::kStopped);
+}
+
 TEST_CASE("threads share the batches of a model, and answer as a lone call does") {
   Metrics metrics;
   Batcher batcher({.threads = 3, .batch_tokens = 40}, metrics);
@@ -178,8 +293,11 @@ TEST_CASE("threads share the batches of a model, and answer as a lone call does"
   for (const Json& record : records) {
     auto promise = std::make_shared<std::promise<BatchOutcome>>();
     all.push_back(promise->get_future());
-    batcher.submit(
-        {topics(), &skill, {record, record}, {5, 5}, [promise](BatchOutcome o) { promise->set_value(std::move(o)); }});
+    batcher.submit({.model = topics(),
+                    .skill = &skill,
+                    .records = {record, record},
+                    .tokens = {5, 5},
+                    .done = [promise](BatchOutcome o) { promise->set_value(std::move(o)); }});
   }
   for (std::size_t i = 0; i < all.size(); ++i)
     CHECK(all[i].get().answers == std::vector<Json>{expected[i], expected[i]});

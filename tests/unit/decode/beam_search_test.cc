@@ -283,7 +283,7 @@ TEST_CASE("a single search without a temperature takes the most probable unit at
       options.least = least;
       options.end = kTheEnd;
       options.blocked = {0, 0, 1, 0, 0};
-      SingleSearch search(5, options);
+      SingleSearch search(5, {}, options);
       const Driven run = drive(search, scorer);
       Units expected;
       double log_p = 0;
@@ -365,7 +365,7 @@ TEST_CASE("a beginning of characters is spelled by characters") {
     options.blocked.resize(static_cast<std::size_t>(letters.vocabulary.size()));
     options.end = letters.end;
     options.constraint = constraint.get();
-    SingleSearch search(letters.vocabulary.size(), options);
+    SingleSearch search(letters.vocabulary.size(), {}, options);
     CHECK_THAT(letters.text(drive(search, scorer).found[0].units), Catch::Matchers::StartsWith("b a"));
   }
 }
@@ -397,7 +397,7 @@ TEST_CASE("a beginning of subwords is spelled by whatever subwords, bytes includ
       options.blocked.resize(static_cast<std::size_t>(vocabulary.size()));
       options.end = vocabulary.find("\n");
       options.constraint = constraint.get();
-      SingleSearch search(vocabulary.size(), options);
+      SingleSearch search(vocabulary.size(), {}, options);
       const Units units = drive(search, scorer).found[0].units;
       CHECK_THAT(spell(vocabulary, units), Catch::Matchers::StartsWith(beginning));
       // The units that the beginning is cut into by itself need not be those that are chosen.
@@ -504,7 +504,7 @@ TEST_CASE("no sequence of n units occurs twice in a text, but required text may 
       sampled.sampling.temperature = 1;
       sampled.seed = seed;
       BeamSearch first(words.vocabulary.size(), {}, beam);
-      SingleSearch second(words.vocabulary.size(), greedy), third(words.vocabulary.size(), sampled);
+      SingleSearch second(words.vocabulary.size(), {}, greedy), third(words.vocabulary.size(), {}, sampled);
       for (Search* search : std::vector<Search*>{&first, &second, &third})
         for (const GeneratedText& text : drive(*search, scorer).found)
           if (n == 0)
@@ -591,7 +591,7 @@ TEST_CASE("a beginning that repeats a unit is spelled as it would be without a b
       options.length = 5;  // at most as many units as the beginning takes
       options.end = vocabulary.find("\n");
       options.constraint = constraint.get();
-      SingleSearch search(vocabulary.size(), options);
+      SingleSearch search(vocabulary.size(), {}, options);
       found.push_back(drive(search, scorer).found[0].units);
     }
     CHECK(found[0] == found[1]);
@@ -672,7 +672,7 @@ TEST_CASE("the attention of abandoned hypotheses is freed") {
   const MadeUpScorer scorer(12, 7);
   SingleSearch::Options options;
   options.length = 20;
-  SingleSearch search(12, options);
+  SingleSearch search(12, {}, options);
   CHECK(drive(search, scorer).left.back() == 20);
 }
 
