@@ -317,7 +317,7 @@ class Serve(unittest.TestCase):
                 peer = server.raw(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
                                   b"Content-Length: %d\r\n\r\n" % len(body) + body[:500000])
                 peer.close()
-            self.assertEqual(server.ask("POST", "/v1/classify", body, PLAIN)[2], expected)
+            self.assertEqual(insist(0), expected)
             self.assertEqual(server.metric("mnemo_queue_tokens"), 0)
 
     def test_many_clients(self):
