@@ -22,7 +22,6 @@ namespace {
 // Records are classified in blocks: large enough for efficient products, small enough for memory.
 constexpr std::int64_t kBlockRecords = 1024;
 constexpr std::int64_t kBlockUnits = 1 << 15;
-constexpr std::size_t kReasons = 3;
 
 struct ClassifyOptions {
   std::string model, format = "tsv";
@@ -93,27 +92,13 @@ class Classification {
     out_.clear();
   }
 
-  // The units that weigh most for the most probable label, the weightiest first, by occlusion.
-  using Reasons = std::vector<std::pair<std::string, double>>;
-  Reasons reasons(const std::string& text) {
-    const Attribution found = model_->explained(text, {}, workspace_);
-    Reasons out;
-    for (std::size_t t = 0; t < found.units.size(); ++t)
-      if (found.weights[t] > 0) out.emplace_back(found.units[t], found.weights[t]);
-    std::ranges::stable_sort(out, std::greater<>(), [](const auto& one) { return one.second; });
-    if (out.size() > kReasons) out.resize(kReasons);
-    return out;
-  }
-
   void append(std::int64_t text, const float* p) {
     const auto ids = model_->chosen_labels(p, {options_.top, options_.threshold});
-    const Reasons why = options_.explain ? reasons(texts_[static_cast<std::size_t>(text)]) : Reasons();
+    const auto why = options_.explain ? model_->reasons(texts_[static_cast<std::size_t>(text)], workspace_)
+                                      : TextClassifier::Reasons();
     if (options_.format == "jsonl") {
       Json line = model_->labels_json(p, ids);
-      if (options_.explain) {
-        Json& list = line["explain"] = Json::array();
-        for (const auto& [unit, weight] : why) list.push_back({unit, weight});
-      }
+      if (options_.explain) line["explain"] = TextClassifier::reasons_json(why);
       out_ += line.dump() + "\n";
       return;
     }

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/thread_pool.h"
+#include "pipeline/generation_record.h"
 #include "pipeline/text_generator.h"
 #include "tasks/generate/data.h"
 #include "text/line_reader.h"
@@ -165,29 +166,23 @@ void add_generate(Command& program) {
       .excludes({"--prompt"});
   add_invalid_utf8(command, o->invalid_utf8, "Bytes of the prompt file and the corpus that are not UTF-8");
   command.group("Sampling");
-  command
-      .option("-l,--length", "N", &o->options.length, "Most units to generate: characters or words, as the model has")
-      .range(0, 1000000000);
+  const auto add = [&](const char* flags, const char* placeholder, auto* to, const char* name) -> CommandOption& {
+    const SkillKey& key = generation_key(name);
+    return command.option(flags, placeholder, to, key.help).range(key.low, key.high);
+  };
+  add("-l,--length", "N", &o->options.length, "length");
   command.option("-n,--samples", "N", &o->options.samples, "Number of texts, generated side by side").range(1, 1000000);
   add_sampling(command, s, o->options.seed);
-  command
-      .option("--repetition-penalty", "R", &s.repetition_penalty,
-              "Above 1: units that have occurred become less probable")
-      .range(0.01, 100);
-  command.option("--no-repeat", "N", &s.no_repeat, "No sequence of N units occurs twice; 0: any may").range(0, 1000);
-  command
-      .option("--candidates", "N", &o->candidates,
-              "Write the best of N by log-probability per unit and, in regulated verse of eight lines, parallelism")
-      .range(1, 100000);
+  add("--repetition-penalty", "R", &s.repetition_penalty, "repetition_penalty");
+  add("--no-repeat", "N", &s.no_repeat, "no_repeat");
+  add("--candidates", "N", &o->candidates, "candidates").range(1, 100000);
   // Excludes what has no effect on a beam, which draws nothing.
-  command
-      .option("-b,--beam", "B", &o->beam,
-              "Search for the most probable texts with a beam of B instead of sampling; 0: sample")
+  add("-b,--beam", "B", &o->beam, "beam")
       .range(0, 1000)
       .excludes({"--seed", "--temperature", "--top-k", "--top-p", "--min-p", "--repetition-penalty", "--candidates"});
   add_poem_form(command, o->poem, "Write in this form").excludes({"--length"});
-  command.option("--title", "TEXT", &o->title, "Title of the poem, for models trained on poems-json");
-  command.option("--author", "NAME", &o->author, "Author whose style it follows, for models trained on poems-json");
+  command.option("--title", "TEXT", &o->title, generation_key("title").help);
+  command.option("--author", "NAME", &o->author, generation_key("author").help);
   command
       .option("--acrostic", "TEXT", &o->acrostic,
               "With --form: characters that begin the lines or, half as many, every other line")

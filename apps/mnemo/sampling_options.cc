@@ -1,23 +1,20 @@
 #include "apps/mnemo/sampling_options.h"
 
+#include "pipeline/generation_record.h"
+
 namespace mnemo {
 
 void add_sampling(Command& command, SamplingOptions& sampling, std::uint64_t& seed, const std::string& needed) {
-  constexpr double kLargestSeed = 9e15;  // as training.seed
-  const auto limited = [&](CommandOption& option, double most) {
-    option.range(0, most);
+  const auto add = [&](const char* flags, const char* placeholder, auto* to, const char* name) {
+    const SkillKey& key = generation_key(name);
+    CommandOption& option = command.option(flags, placeholder, to, key.help).range(key.low, key.high);
     if (!needed.empty()) option.needs(needed);
   };
-  limited(command.option("-s,--seed", "S", &seed, "Seed of the sampling"), kLargestSeed);
-  limited(command.option("-t,--temperature", "T", &sampling.temperature,
-                         "Below 1 favours likely units, above 1 unlikely ones; 0: the likeliest"),
-          1000);
-  limited(command.option("-k,--top-k", "K", &sampling.top_k, "Only the K most probable units; 0: all"), 1000000000);
-  limited(command.option("--top-p", "P", &sampling.top_p, "Only the fewest units that together have this probability"),
-          1);
-  limited(command.option("--min-p", "P", &sampling.min_p,
-                         "Only units at least this fraction as probable as the most probable one"),
-          1);
+  add("-s,--seed", "S", &seed, "seed");
+  add("-t,--temperature", "T", &sampling.temperature, "temperature");
+  add("-k,--top-k", "K", &sampling.top_k, "top_k");
+  add("--top-p", "P", &sampling.top_p, "top_p");
+  add("--min-p", "P", &sampling.min_p, "min_p");
 }
 
 }  // namespace mnemo

@@ -221,8 +221,7 @@ class PairScoring {
       out += fmt::format("{}{}{:.6f}\n", entries_[i], kBar, sum);
     } else if (o_.format == "jsonl") {
       Json record{{"line", lines_[i]}};
-      record.update(score.json(model_->target().vocabulary));
-      record["words"] = words_json(*model_, targets_[i], log_p);
+      record.update(pair_score_json(*model_, targets_[i], pairs_[i], log_p));
       out += record.dump() + "\n";
     } else {
       out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", lines_[i], score.units.size(), sum, score.perplexity());

@@ -122,10 +122,11 @@ void add_serve(Command& program) {
                       "mnemo serve reviews=a.safetensors names=b.safetensors --listen 127.0.0.1:0",
                       "mnemo serve run/model.safetensors --listen 0.0.0.0:8080 --token-file token"};
   command.notes =
-      "POST /v1/classify, /v1/tag, /v1/score, /v1/generate or /v1/translate takes an object with \"text\" or "
+      "GET / is a page to try them. POST /v1/classify, /v1/tag, /v1/score, /v1/generate or /v1/translate takes an "
+      "object with \"text\" or "
       "\"texts\", "
       "or plain text line by line, and answers with the objects of --format jsonl. GET /v1/models, /healthz, /readyz, "
-      "/metrics.\n"
+      "/metrics, /openapi.json.\n"
       "SIGHUP loads the models again and, if they are valid, swaps them in; SIGTERM and Ctrl-C answer what has been "
       "asked, and stop.";
   auto o = std::make_shared<ServeOptions>();
@@ -142,6 +143,8 @@ void add_serve(Command& program) {
   command.flag("--insecure", &o->insecure,
                "Listen where other machines can connect without a token, and accept any Host");
   command.option("--cors", "ORIGIN", &o->server.cors, "Let pages of this origin read answers; *: any");
+  command.option("--access-log", "FILE", &o->server.access_log,
+                 "Append a line of JSON for each request; - is standard error");
   command.group("Limits");
   command.option("--max-body", "BYTES", &o->server.max_body, "Largest body of JSON, and largest line of plain text")
       .range(1, 1 << 30);

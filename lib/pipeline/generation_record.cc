@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -18,23 +19,47 @@ namespace {
 
 constexpr double kLargestSeed = 9e15;  // as training.seed
 
-// The value under `key` as a number in [low, high]; nothing if the record does not have it.
-std::optional<double> number_of(const Json& record, const char* key, double low, double high, bool whole) {
-  const auto found = record.find(key);
-  if (found == record.end()) return std::nullopt;
-  const double value = found->is_number() ? found->get<double>() : low - 1;
-  if (!(value >= low && value <= high) || (whole && !found->is_number_integer()))
-    throw UsageError(fmt::format("{}: expected {} from {} to {}, found {}", key, whole ? "a whole number" : "a number",
-                                 low, high, shown(found->dump(-1, ' ', true, Json::error_handler_t::replace))));
-  return value;
+std::vector<SkillKey> declared_keys() {
+  using enum SkillKey::Type;
+  const GenerationRequest r;
+  const SamplingOptions& s = r.options.sampling;
+  const auto real = [](auto value) { return static_cast<double>(value); };
+  return {
+      {"length", kWhole, "Most units to generate: characters or words, as the model has", 0, 1e9,
+       real(r.options.length)},
+      {"seed", kWhole, "Seed of the sampling", 0, kLargestSeed, real(r.options.seed)},
+      {"temperature", kNumber, "Below 1 favours likely units, above 1 unlikely ones; 0: the likeliest", 0, 1000,
+       s.temperature},
+      {"top_k", kWhole, "Only the K most probable units; 0: all", 0, 1e9, real(s.top_k)},
+      {"top_p", kNumber, "Only the fewest units that together have this probability", 0, 1, s.top_p},
+      {"min_p", kNumber, "Only units at least this fraction as probable as the most probable one", 0, 1, s.min_p},
+      {"repetition_penalty", kNumber, "Above 1: units that have occurred become less probable", 0.01, 100,
+       s.repetition_penalty},
+      {"no_repeat", kWhole, "No sequence of N units occurs twice; 0: any may", 0, 1000, real(s.no_repeat)},
+      {"beam", kWhole, "Search for the most probable texts with a beam of B instead of sampling; 0: sample", 0, 100,
+       real(r.beam)},
+      {"candidates", kWhole,
+       "Write the best of N by log-probability per unit and, in regulated verse of eight lines, parallelism", 1, 100,
+       real(r.candidates)},
+      {"title", kText, "Title of the poem, for models trained on poems-json"},
+      {"author", kText, "Author whose style it follows, for models trained on poems-json"},
+      {"form", kText, "Write in this form", 0, 0, 0, form_names()},
+      {"tones",
+       kText,
+       "With a form: strict as the pattern, loose with only even places and no lone level tone nor three level tones "
+       "at the end, or off",
+       0,
+       0,
+       0,
+       {"strict", "loose", "off"}},
+      {"rhyme", kText, "With a form: the rhyme book", 0, 0, 0, {"pingshui", "xinyun", "cilin"}},
+      {"acrostic", kText, "With a form: characters that begin the lines or, half as many, every other line"},
+  };
 }
 
-void read_whole(const Json& record, const char* key, double low, double high, std::int64_t& to) {
-  if (const auto value = number_of(record, key, low, high, true)) to = static_cast<std::int64_t>(*value);
-}
-
-void read_number(const Json& record, const char* key, double low, double high, double& to) {
-  if (const auto value = number_of(record, key, low, high, false)) to = *value;
+template <class Number>
+void read_number(const Json& record, const char* key, Number& to) {
+  if (const auto value = number_under(generation_key(key), record)) to = static_cast<Number>(*value);
 }
 
 void read_string(const Json& record, const char* key, std::string& to) {
@@ -152,22 +177,29 @@ const char* not_streamed_generation(const Json& record) {
   return nullptr;
 }
 
+std::span<const SkillKey> generation_keys() {
+  static const std::vector<SkillKey> keys = declared_keys();
+  return keys;
+}
+
+const SkillKey& generation_key(std::string_view name) {
+  return *std::ranges::find(generation_keys(), name, [](const SkillKey& key) { return std::string_view(key.name); });
+}
+
 GenerationRequest generation_request(const Json& record) {
   GenerationRequest out;
   out.prompt = text_of_record(record, 1, "text");
   SamplingOptions& s = out.options.sampling;
-  std::int64_t seed = static_cast<std::int64_t>(out.options.seed);
-  read_whole(record, "length", 0, 1e9, out.options.length);
-  read_whole(record, "seed", 0, kLargestSeed, seed);
-  out.options.seed = static_cast<std::uint64_t>(seed);
-  read_number(record, "temperature", 0, 1000, s.temperature);
-  read_whole(record, "top_k", 0, 1e9, s.top_k);
-  read_number(record, "top_p", 0, 1, s.top_p);
-  read_number(record, "min_p", 0, 1, s.min_p);
-  read_number(record, "repetition_penalty", 0.01, 100, s.repetition_penalty);
-  read_whole(record, "no_repeat", 0, 1000, s.no_repeat);
-  read_whole(record, "beam", 0, 100, out.beam);
-  read_whole(record, "candidates", 1, 100, out.candidates);
+  read_number(record, "length", out.options.length);
+  read_number(record, "seed", out.options.seed);
+  read_number(record, "temperature", s.temperature);
+  read_number(record, "top_k", s.top_k);
+  read_number(record, "top_p", s.top_p);
+  read_number(record, "min_p", s.min_p);
+  read_number(record, "repetition_penalty", s.repetition_penalty);
+  read_number(record, "no_repeat", s.no_repeat);
+  read_number(record, "beam", out.beam);
+  read_number(record, "candidates", out.candidates);
   read_string(record, "title", out.title);
   read_string(record, "author", out.author);
   read_form_keys(record, out);

@@ -1,22 +1,22 @@
 // Requests for texts as JSON: what `mnemo generate` takes as options.
 #pragma once
 
-#include <array>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/json_fwd.h"
+#include "pipeline/skill.h"
 #include "pipeline/text_generator.h"
 #include "pipeline/text_streams.h"
 
 namespace mnemo {
 
-/// The keys of a record beside "text", its prompt. They are named, checked and set by default as the options of
-/// `mnemo generate`, with _ for -.
-inline constexpr std::array<const char*, 16> kGenerationKeys{
-    "length",    "seed",    "temperature", "top_k", "top_p",  "min_p", "repetition_penalty",
-    "no_repeat", "beam",    "candidates",  "title", "author", "form",  "tones",
-    "rhyme",     "acrostic"};
+/// The keys of a record, which are options of `mnemo generate` too.
+std::span<const SkillKey> generation_keys();
+/// The one of this name.
+const SkillKey& generation_key(std::string_view name);
 
 /// Throws Error for a text that is no valid UTF-8, and UsageError that names the key of a value that is not valid.
 GenerationRequest generation_request(const Json& record);

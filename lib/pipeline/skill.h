@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/json_fwd.h"
@@ -14,14 +16,32 @@ class TextModel;
 class TextStreams;
 struct Workspace;
 
+/// A key of a record beside "text", and an option of the skill's command under the same name with - for _.
+struct SkillKey {
+  enum class Type { kFlag, kWhole, kNumber, kText };
+
+  const char* name;
+  Type type;
+  const char* help;                       ///< a sentence without its stop
+  double low = 0, high = 0;               ///< of numbers
+  double otherwise = 0;                   ///< of numbers: the value where the key is not given
+  std::vector<std::string> choices = {};  ///< of texts; empty: any
+};
+
+/// The value under a key of a record: nothing, or false, if the record does not have it. Throws UsageError for one that
+/// is not as declared.
+std::optional<double> number_under(const SkillKey& key, const Json& record);
+bool flag_under(const SkillKey& key, const Json& record);
+
 /// One kind of answer of a model, under the name of the command whose `--format jsonl` prints it.
 struct Skill {
   const char* name;
+  const char* text;  ///< what a record's "text" is
   /// As TextModel::answer.
   std::vector<Json> (*answer)(const TextModel& model, const std::vector<Json>& records, Workspace& workspace);
-  bool lines = false;                      ///< a record's text is one line
-  bool numbered = false;                   ///< the command puts {"line": number} before what `answer` gives
-  std::span<const char* const> keys = {};  ///< of a record, beside "text"
+  bool lines = false;     ///< a record's text is one line
+  bool numbered = false;  ///< the command puts {"line": number} before what `answer` gives
+  std::span<const SkillKey> keys = {};
   /// Writes answers unit by unit; null: it has none.
   std::unique_ptr<TextStreams> (*streams)(const TextModel& model) = nullptr;
   /// Why a record's answer cannot be written so: a message; null if it can. Null: all can.

@@ -133,6 +133,19 @@ Json TextClassifier::labels_json(const float* p, const std::vector<std::int32_t>
   return {{"labels", std::move(labels)}};
 }
 
+namespace {
+
+using KeyType = SkillKey::Type;
+const std::array kClassifyKeys{
+    SkillKey{"top", KeyType::kWhole, "Number of labels to show, the most probable first", 1, 1e6, 1},
+    SkillKey{"threshold", KeyType::kNumber, "Only labels of at least this probability", 0, 1, 0},
+    SkillKey{"explain", KeyType::kFlag, "Add \"explain\", the units that weigh most for the first label, by occlusion"},
+    SkillKey{"weights", KeyType::kFlag, "Add \"weights\", of all units with their places in code points, by occlusion"},
+};
+enum ClassifyKey : std::uint8_t { kTop, kThreshold, kExplain, kWeights };
+
+}  // namespace
+
 std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Workspace& workspace) const {
   Corpus corpus;
   EncodedText encoded;
@@ -144,13 +157,20 @@ std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Works
   std::vector<Json> out;
   for (std::size_t i = 0; i < records.size(); ++i) {
     const float* own = p.data() + i * labels_.size();
-    out.push_back(labels_json(own, chosen_labels(own, {})));
+    LabelChoice choice;
+    if (const auto top = number_under(kClassifyKeys[kTop], records[i])) choice.top = static_cast<int>(*top);
+    choice.threshold = number_under(kClassifyKeys[kThreshold], records[i]);
+    out.push_back(labels_json(own, chosen_labels(own, choice)));
+    const auto text = records[i]["text"].get<std::string>();
+    if (flag_under(kClassifyKeys[kExplain], records[i])) out.back()["explain"] = reasons_json(reasons(text, workspace));
+    if (flag_under(kClassifyKeys[kWeights], records[i])) out.back()["weights"] = weights_json(text, workspace);
   }
   return out;
 }
 
 std::span<const Skill> TextClassifier::skills() const {
-  static const std::array kSkills{Skill{.name = "classify", .answer = answer_of}};
+  static const std::array kSkills{
+      Skill{.name = "classify", .text = "A text", .answer = answer_of, .keys = kClassifyKeys}};
   return kSkills;
 }
 
@@ -256,6 +276,42 @@ Attribution TextClassifier::explained(const std::string& text, const std::option
   options.most_occluded = kMostOccluded;
   options.deletion = false;
   return attribute(*attributed, options, workspace.pool);
+}
+
+TextClassifier::Reasons TextClassifier::reasons(const std::string& text, Workspace& workspace) const {
+  constexpr std::size_t kReasons = 3;
+  const Attribution found = explained(text, {}, workspace);
+  Reasons out;
+  for (std::size_t t = 0; t < found.units.size(); ++t)
+    if (found.weights[t] > 0) out.emplace_back(found.units[t], found.weights[t]);
+  std::ranges::stable_sort(out, std::greater<>(), [](const auto& one) { return one.second; });
+  if (out.size() > kReasons) out.resize(kReasons);
+  return out;
+}
+
+Json TextClassifier::weights_json(const std::string& text, Workspace& workspace) const {
+  EncodedText encoded;
+  encode(text, encoded);
+  const Attribution found = explained(text, {}, workspace);
+  Json out = Json::array();
+  std::size_t bytes = 0, points = 0;  // of the text so far
+  const auto points_before = [&](std::size_t byte) {
+    points += count_code_points(std::string_view(text).substr(bytes, byte - bytes));
+    bytes = byte;
+    return points;
+  };
+  for (std::size_t t = 0; t < found.units.size(); ++t) {
+    const std::size_t start = points_before(std::max(bytes, static_cast<std::size_t>(encoded.tokens.begin(t)))),
+                      end = points_before(std::max(bytes, static_cast<std::size_t>(encoded.tokens.end(t))));
+    out.push_back({{"text", found.units[t]}, {"start", start}, {"end", end}, {"weight", found.weights[t]}});
+  }
+  return out;
+}
+
+Json TextClassifier::reasons_json(const Reasons& reasons) {
+  Json out = Json::array();
+  for (const auto& [unit, weight] : reasons) out.push_back({unit, weight});
+  return out;
 }
 
 std::vector<float> TextClassifier::sample_probabilities(const std::vector<std::string>& texts, ThreadPool& pool,

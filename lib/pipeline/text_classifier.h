@@ -67,6 +67,14 @@ class TextClassifier : public TextModel {
   /// weightiest are searched for, the others' weight is 0.
   Attribution explained(const std::string& text, const std::optional<std::string>& label, Workspace& workspace) const;
 
+  /// The few units that weigh most for the most probable label, the weightiest first, and their weights in its logit.
+  using Reasons = std::vector<std::pair<std::string, double>>;
+  Reasons reasons(const std::string& text, Workspace& workspace) const;
+  /// [[unit, weight], ...].
+  static Json reasons_json(const Reasons& reasons);
+  /// [{"text", "start", "end", "weight"}, ...] of all units, start and end in code points of the text.
+  Json weights_json(const std::string& text, Workspace& workspace) const;
+
   Classifier& network() override { return *network_; }
   const Classifier& network() const { return *network_; }
   const std::vector<std::string>& labels() const { return labels_; }

@@ -201,13 +201,15 @@ std::span<const Skill> TextLanguageModel::skills() const {
   static constexpr auto kTexts = [](const TextModel& model, const std::vector<Json>& records, Workspace& workspace) {
     return generate_records(static_cast<const TextLanguageModel&>(model), records, workspace);
   };
-  static const std::array kSkills{Skill{.name = "score", .answer = answer_of, .lines = true, .numbered = true},
-                                  Skill{.name = "generate",
-                                        .answer = kTexts,
-                                        .keys = kGenerationKeys,
-                                        .streams = generation_streams,
-                                        .not_streamed = not_streamed_generation,
-                                        .length = GenerateOptions().length}};
+  static const std::array kSkills{
+      Skill{.name = "score", .text = "A line", .answer = answer_of, .lines = true, .numbered = true},
+      Skill{.name = "generate",
+            .text = "The beginning of the text, which may be empty",
+            .answer = kTexts,
+            .keys = generation_keys(),
+            .streams = generation_streams,
+            .not_streamed = not_streamed_generation,
+            .length = GenerateOptions().length}};
   return kSkills;
 }
 

@@ -600,7 +600,7 @@ std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace
 }
 
 std::span<const Skill> TextTagger::skills() const {
-  static const std::array kSkills{Skill{.name = "tag", .answer = answer_of}};
+  static const std::array kSkills{Skill{.name = "tag", .text = "A text, cut into words", .answer = answer_of}};
   return kSkills;
 }
 

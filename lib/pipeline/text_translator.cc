@@ -271,9 +271,39 @@ std::vector<Json> TextTranslator::answer(const std::vector<Json>& records, Works
   return out;
 }
 
+namespace {
+
+// The output of `score --format jsonl` for each record's pair.
+std::vector<Json> score_pairs(const TextModel& model, const std::vector<Json>& records, Workspace& workspace) {
+  const auto& translator = static_cast<const TextTranslator&>(model);
+  std::vector<EncodedPair> pairs;
+  std::vector<std::string> targets;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const std::string line = line_of_record(records[i], i + 1, "text");
+    const std::size_t tab = line.find('\t');
+    if (tab == std::string::npos || line.find('\t', tab + 1) != std::string::npos)
+      fail("record {}: expected a line, a tab and its translation, found {} tabs", i + 1,
+           std::ranges::count(line, '\t'));
+    targets.push_back(line.substr(tab + 1));
+    pairs.push_back(translator.encode(line.substr(0, tab), targets.back()));
+  }
+  const auto scores = translator.log_probabilities(pairs, workspace);
+  std::vector<Json> out;
+  for (std::size_t i = 0; i < records.size(); ++i)
+    out.push_back(pair_score_json(translator, targets[i], pairs[i], scores[i]));
+  return out;
+}
+
+}  // namespace
+
 std::span<const Skill> TextTranslator::skills() const {
   static const std::array kSkills{
-      Skill{.name = "translate", .answer = answer_of, .lines = true, .streams = translation_streams}};
+      Skill{.name = "translate", .text = "A line", .answer = answer_of, .lines = true, .streams = translation_streams},
+      Skill{.name = "score",
+            .text = "A line, a tab, and its translation",
+            .answer = score_pairs,
+            .lines = true,
+            .numbered = true}};
   return kSkills;
 }
 

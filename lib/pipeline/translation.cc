@@ -14,6 +14,7 @@
 #include "base/shown.h"
 #include "decode/beam_search.h"
 #include "models/translation_steps.h"
+#include "pipeline/line_scorer.h"
 #include "text/script.h"
 #include "text/subwords.h"
 #include "text/utf8.h"
@@ -485,6 +486,14 @@ Json words_json(const TextTranslator& model, const std::string& text, const std:
   for (std::size_t w = 0; w < words.size(); ++w)
     out.push_back({text.substr(words[w].first, words[w].second - words[w].first), sums[w]});
   out.push_back({"", sums.back()});
+  return out;
+}
+
+Json pair_score_json(const TextTranslator& model, const std::string& text, const EncodedPair& pair,
+                     const std::vector<double>& log_probabilities) {
+  const LineScore score{pair.target, log_probabilities, std::ranges::count(pair.target, Vocabulary::kUnknown)};
+  Json out = score.json(model.target().vocabulary);
+  out["words"] = words_json(model, text, log_probabilities);
   return out;
 }
 

@@ -86,6 +86,10 @@ std::vector<WordLink> align(const TextTranslator& model, std::string_view line, 
 /// the units that begin in it.
 Json words_json(const TextTranslator& model, const std::string& text, const std::vector<double>& log_probabilities);
 
+/// LineScore::json of the target of a pair with "words", words_json.
+Json pair_score_json(const TextTranslator& model, const std::string& text, const EncodedPair& pair,
+                     const std::vector<double>& log_probabilities);
+
 /// {"text", "log_prob", "score", "tokens", "alignment"} of the best one or, if more than one is wanted, {"hypotheses":
 /// [...]} of those.
 Json translations_json(const TextTranslator& model, std::string_view line, const std::vector<Translation>& translations,

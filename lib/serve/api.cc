@@ -163,7 +163,8 @@ Json options_of(const Json& body, const Skill& skill) {
   Json out = Json::object();
   for (const auto& [key, value] : body.items()) {
     if (key == "text" || key == "texts" || key == "model" || (key == "stream" && skill.streams)) continue;
-    if (std::ranges::find(skill.keys, key) == skill.keys.end())
+    if (std::ranges::find(skill.keys, key, [](const SkillKey& one) { return std::string(one.name); }) ==
+        skill.keys.end())
       throw ApiError(400, "unknown_key", fmt::format("/v1/{} has no such key", skill.name), shown(key));
     out[key] = value;
   }

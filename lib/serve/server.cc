@@ -9,6 +9,8 @@
 // moments.
 #include "serve/server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <strings.h>
 #include <sys/resource.h>
@@ -34,12 +36,15 @@
 #include <vector>
 
 #include "base/error.h"
+#include "serve/access_log.h"
 #include "serve/api.h"
 #include "serve/batcher.h"
 #include "serve/event_stream.h"
 #include "serve/line_job.h"
 #include "serve/metrics.h"
 #include "serve/microhttpd.h"
+#include "serve/openapi.h"
+#include "serve/page.h"
 
 namespace mnemo {
 namespace {
@@ -56,9 +61,10 @@ constexpr const char *kJsonType = "application/json", *kLinesType = "application
                      *kEventsType = "text/event-stream";
 constexpr std::chrono::seconds kSilence{15};  // of a stream, after which it gets a ping
 constexpr const char* kRetryAfter = "1";
+constexpr std::size_t kMostLogged = 200;  // bytes of a path
 
 // What a request is about, by its path.
-enum class Topic { kHealth, kReady, kMetrics, kModels, kSkill, kNone };
+enum class Topic { kHealth, kReady, kMetrics, kModels, kDescription, kPage, kSkill, kNone };
 struct Route {
   Topic topic = Topic::kNone;
   std::string name;   // of the skill
@@ -71,6 +77,8 @@ Route route_of(std::string_view path) {
   if (path == "/healthz") return {Topic::kHealth, "", "/healthz", kGet};
   if (path == "/readyz") return {Topic::kReady, "", "/readyz", kGet};
   if (path == "/metrics") return {Topic::kMetrics, "", "/metrics", kGet};
+  if (path == "/openapi.json") return {Topic::kDescription, "", "/openapi.json", kGet};
+  if (path == "/") return {Topic::kPage, "", "/", kGet};
   if (path == "/v1/models") return {Topic::kModels, "", "/v1/models", kGet};
   for (const char* skill : kSkillRoutes)
     if (path.starts_with("/v1/") && path.substr(4) == skill) return {Topic::kSkill, skill, std::string(path), "POST"};
@@ -83,6 +91,7 @@ enum class Phase { kNew, kIdle, kReceiving, kWaiting, kAnswering, kStreaming };
 
 struct Peer {
   int socket = -1;
+  std::string client;  // its address
   Phase phase = Phase::kNew;
   ServeClock::time_point since = ServeClock::now();  // of the phase
   Exchange* exchange = nullptr;                      // but in kNew and kIdle
@@ -96,7 +105,8 @@ struct Exchange {
   Route route;
   bool has_head = false, is_submitted = false, is_lines = false, is_cross_origin = false;
   std::string body;
-  std::int64_t received = 0;
+  std::int64_t received = 0, texts = 0;
+  std::string method, path;  // for the access log
   std::optional<ApiError> error;
   Batcher::Ticket ticket;
   std::shared_ptr<EventStream> stream;
@@ -111,6 +121,18 @@ struct Exchange {
 
 const char* header(MHD_Connection* connection, const char* name) {
   return microhttpd().lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+// The address of the other side; empty for a unix socket.
+std::string shown_client(MHD_Connection* connection) {
+  const auto* const info = microhttpd().get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  char out[INET6_ADDRSTRLEN] = "";
+  const sockaddr* const address = info ? info->client_addr : nullptr;
+  if (address && address->sa_family == AF_INET)
+    ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(address)->sin_addr, out, sizeof out);
+  else if (address && address->sa_family == AF_INET6)
+    ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr, out, sizeof out);
+  return out;
 }
 
 bool same_secret(std::string_view a, std::string_view b) {
@@ -202,6 +224,7 @@ class Server::Implementation {
   MHD_Response* make_response(Exchange& x);
   void add_headers(const Exchange& x, MHD_Response* response, bool closes) const;
   std::string metrics_body() const;
+  void log_access(const Exchange& x, int status, double seconds);
   void enter(Exchange& x, Phase phase);
   bool has_timed_out(const Exchange& x) const;
   std::int64_t most_body(const Exchange& x) const { return x.is_lines ? options_.max_lines : options_.max_body; }
@@ -221,6 +244,7 @@ class Server::Implementation {
   std::unique_ptr<Listener> listener_;
   const std::string shown_;
   ServedModels& models_;
+  std::unique_ptr<AccessLog> access_log_;  // null: none
   Metrics metrics_;
   Batcher batcher_;
   std::atomic<bool> draining_{false};
@@ -236,6 +260,7 @@ Server::Implementation::Implementation(const ServerOptions& options, std::unique
       listener_(std::move(listener)),
       shown_(listener_->shown_address()),
       models_(models),
+      access_log_(options.access_log.empty() ? nullptr : std::make_unique<AccessLog>(options.access_log)),
       batcher_({.threads = options.threads,
                 .queue_tokens = options.max_queue_tokens,
                 .wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait_seconds * 1000))},
@@ -267,6 +292,7 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
     try {
       auto made = std::make_unique<Peer>();
       made->socket = microhttpd().get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+      made->client = shown_client(connection);
       server.peers_.insert(made.get());
       *peer = made.release();
     } catch (const std::bad_alloc&) {
@@ -299,6 +325,7 @@ void Server::Implementation::on_completed(void* self, MHD_Connection*, void** ex
   const std::chrono::duration<double> seconds = ServeClock::now() - x->began;
   const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->status;
   server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
+  server.log_access(*x, status, seconds.count());
   const Batcher::Ticket ticket = x->stream ? x->stream->ticket() : nullptr;
   if (ticket) server.batcher_.cancel(ticket);
   if (x->job) x->job->cancel();
@@ -314,6 +341,17 @@ MHD_Result Server::Implementation::on_request(void* self, MHD_Connection*, const
   } catch (const std::exception&) {
     return MHD_NO;  // memory has run out: the connection ends
   }
+}
+
+void Server::Implementation::log_access(const Exchange& x, int status, double seconds) {
+  if (!access_log_) return;
+  access_log_->write({.client = x.peer->client,
+                      .method = x.method,
+                      .path = x.path,
+                      .status = status,
+                      .seconds = seconds,
+                      .received = x.received,
+                      .texts = x.job ? x.job->lines() : x.texts});
 }
 
 void Server::Implementation::enter(Exchange& x, Phase phase) {
@@ -365,6 +403,10 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
 
 void Server::Implementation::check_head(Exchange& x, const char* url, const char* method) {
   x.route = route_of(url);
+  if (access_log_) {
+    x.method = std::string(method).substr(0, kMostLogged);
+    x.path = std::string(url).substr(0, kMostLogged);
+  }
   const auto* const head = microhttpd().get_connection_info(x.connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
   if (head && head->header_size > kMostHeaderBytes)
     throw ApiError(431, "headers_too_large", fmt::format("expected at most {} bytes", kMostHeaderBytes));
@@ -374,7 +416,8 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
   const char* const origin = header(x.connection, "Origin");
   x.is_cross_origin = !options_.cors.empty() && origin && (options_.cors == "*" || options_.cors == origin);
   if (x.is_cross_origin && std::strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) return;
-  const bool open = x.route.topic == Topic::kHealth || x.route.topic == Topic::kReady;
+  // The page, which holds nothing of the models, asks its user for the token.
+  const bool open = x.route.topic == Topic::kHealth || x.route.topic == Topic::kReady || x.route.topic == Topic::kPage;
   if (!open && !options_.token.empty() &&
       !is_authorized(header(x.connection, MHD_HTTP_HEADER_AUTHORIZATION), options_.token))
     throw ApiError(401, "unauthorized", "expected the server's token: Authorization: Bearer TOKEN", "Authorization");
@@ -489,6 +532,14 @@ void Server::Implementation::process(Exchange& x, const char* method) {
     case Topic::kModels:
       x.answer = models_body(*models_.list());
       return;
+    case Topic::kDescription:
+      x.answer =
+          openapi_body(*models_.list(), {options_.max_texts, options_.max_queue_tokens}, !options_.token.empty());
+      return;
+    case Topic::kPage:
+      x.type = "text/html; charset=utf-8";
+      x.answer = served_page().text;
+      return;
     default:
       x.status = 0;
       submit(x);
@@ -502,6 +553,7 @@ void Server::Implementation::submit(Exchange& x) {
   x.body = std::string();
   x.form = request.form;
   x.skill = request.submission.skill;
+  x.texts = std::ssize(request.submission.records);
   if (request.submission.records.empty()) {
     x.status = MHD_HTTP_OK;
     x.answer = answer_body(x.form, *x.skill, {});
@@ -628,6 +680,11 @@ void Server::Implementation::add_headers(const Exchange& x, MHD_Response* respon
     add(MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     add("X-Accel-Buffering", "no");  // a proxy is not to wait for more
   }
+  add("X-Content-Type-Options", "nosniff");
+  if (x.status == MHD_HTTP_OK && x.route.topic == Topic::kPage) {
+    add("Content-Security-Policy", served_page().policy.c_str());
+    add("Referrer-Policy", "no-referrer");
+  }
   if (x.status == MHD_HTTP_METHOD_NOT_ALLOWED) add(MHD_HTTP_HEADER_ALLOW, x.route.methods);
   if (x.status == MHD_HTTP_UNAUTHORIZED) add(MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
   if (x.status == MHD_HTTP_SERVICE_UNAVAILABLE) add(MHD_HTTP_HEADER_RETRY_AFTER, kRetryAfter);
@@ -711,6 +768,11 @@ void Server::Implementation::watch(Peer& peer, Waiting& gone) {
 }
 
 void Server::Implementation::reload(const Log& loaded, const Log& refused) {
+  try {
+    if (access_log_) access_log_->reopen();
+  } catch (const Error& error) {
+    refused(error.what());
+  }
   const std::size_t all = models_.list()->size(), done = models_.reload(loaded, refused);
   for (std::size_t i = 0; i < all; ++i) metrics_.reloaded(i < done);
 }

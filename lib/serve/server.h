@@ -20,6 +20,7 @@ struct ServerOptions {
   std::int64_t max_texts = 1000, max_queue_tokens = 1'000'000;
   double wait_seconds = 10;     ///< longest wait in the queue
   double receive_seconds = 30;  ///< longest time in which a request may be sent
+  std::string access_log = {};  ///< the file of lines of requests, or -; empty: none
   bool any_host = false;        ///< whether requests to a loopback address may have any Host header
   int threads = 1;              ///< that answer
 };
@@ -36,7 +37,7 @@ class Server {
   /// Ends what has taken too long, and requests of clients that went away. To be called a few times a second.
   void tick();
 
-  /// ServedModels::reload, counted.
+  /// ServedModels::reload, counted. Opens the access log again.
   void reload(const Log& loaded, const Log& refused);
 
   /// Accepts nothing more, answers what has been asked, and returns when all is answered or the time is over. Requests

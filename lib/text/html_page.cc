@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/sha256.h"
 #include "text/html.h"
 
 namespace mnemo {
@@ -38,15 +39,31 @@ svg { max-width: 100%; height: auto; font-family: inherit; }
 
 }  // namespace
 
+std::string content_hash(std::string_view content) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::string hex = sha256(content);
+  std::string out = "sha256-";
+  for (std::size_t at = 0; at < hex.size(); at += 6) {  // three bytes
+    const std::string some = hex.substr(at, 6);
+    const std::size_t bytes = some.size() / 2;
+    const unsigned long bits = std::stoul(some, nullptr, 16) << (8 * (3 - bytes));
+    for (std::size_t i = 0; i < 4; ++i) out += i <= bytes ? kDigits[(bits >> (18 - 6 * i)) & 63] : '=';
+  }
+  return out;
+}
+
+std::string page_style(std::string_view style) { return std::string(kStyle) + std::string(style); }
+
 std::string page_head(const PageHead& head) {
-  const std::string script = head.script_hash.empty() ? "" : fmt::format("; script-src '{}'", head.script_hash);
+  const std::string script = (head.script_hash.empty() ? "" : fmt::format("; script-src '{}'", head.script_hash)) +
+                             (head.asks_server ? "; connect-src 'self'" : "");
   return fmt::format(R"(<!DOCTYPE html>
 <html lang="{}"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'{}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{}</title><style>{}{}</style></head><body><main>
+<title>{}</title><style>{}</style></head><body><main>
 )",
-                     escape_html(head.language), script, escape_html(head.title), kStyle, head.style);
+                     escape_html(head.language), script, escape_html(head.title), page_style(head.style));
 }
 
 }  // namespace mnemo
