@@ -17,6 +17,8 @@
 namespace mnemo {
 namespace {
 
+// Of the model in messages, which begin with a key where one is to blame.
+constexpr const char* kName = "title, author";
 constexpr double kLargestSeed = 9e15;  // as training.seed
 
 std::vector<SkillKey> declared_keys() {
@@ -63,12 +65,7 @@ void read_number(const Json& record, const char* key, Number& to) {
 }
 
 void read_string(const Json& record, const char* key, std::string& to) {
-  const auto found = record.find(key);
-  if (found == record.end()) return;
-  if (!found->is_string())
-    throw UsageError(fmt::format("{}: expected a string, found {}", key, described_type(*found)));
-  to = found->get<std::string>();
-  if (find_invalid_utf8(to)) throw UsageError(fmt::format("{}: is not valid UTF-8", key));
+  if (auto value = text_under(generation_key(key), record)) to = *std::move(value);
 }
 
 void read_form_keys(const Json& record, GenerationRequest& out) {
@@ -82,17 +79,9 @@ void read_form_keys(const Json& record, GenerationRequest& out) {
       if (record.contains(key)) throw UsageError(fmt::format("{}: only with form", key));
     return;
   }
-  const auto tones = tone_rule_from_name(out.tones);
-  if (!tones) throw UsageError(fmt::format("tones: expected strict, loose or off, found \"{}\"", shown(out.tones)));
-  out.form = form_from_name(out.form_name, *tones);
-  if (!out.form)
-    throw UsageError(
-        fmt::format("form: \"{}\" is not a form; forms are {}", shown(out.form_name), fmt::join(form_names(), ", ")));
+  out.form = form_from_name(out.form_name, *tone_rule_from_name(out.tones));
   out.book = out.form->is_tune() ? RhymeBook::kCilin : RhymeBook::kPingshui;
-  if (rhyme.empty()) return;
-  const auto book = rhyme_book_from_name(rhyme);
-  if (!book) throw UsageError(fmt::format("rhyme: expected pingshui, xinyun or cilin, found \"{}\"", shown(rhyme)));
-  out.book = *book;
+  if (!rhyme.empty()) out.book = *rhyme_book_from_name(rhyme);
 }
 
 class GenerationStreams : public TextStreams {
@@ -100,7 +89,7 @@ class GenerationStreams : public TextStreams {
   explicit GenerationStreams(const TextLanguageModel& model) : model_(model), texts_(model.network()) {}
 
   void begin(std::int64_t key, const Json& record, Workspace& workspace) override {
-    auto one = std::make_unique<One>(TextGenerator(model_, generation_request(record), "generate"));
+    auto one = std::make_unique<One>(model_, record);
     texts_.begin(key, one->generator.units(), one->generator.search(), workspace.pool);
     one->joiner.emplace(one->generator.joined_prompt());
     ones_[key] = std::move(one);
@@ -128,7 +117,7 @@ class GenerationStreams : public TextStreams {
 
  private:
   struct One {
-    explicit One(TextGenerator its_generator) : generator(std::move(its_generator)) {}
+    One(const TextLanguageModel& model, const Json& record) : generator(model, generation_request(record), kName) {}
     TextGenerator generator;
     std::optional<UnitJoiner> joiner;
     std::size_t joined = 0;  // units
@@ -210,7 +199,7 @@ std::vector<Json> generate_records(const TextLanguageModel& model, const std::ve
                                    Workspace& workspace) {
   std::vector<Json> out;
   for (const Json& record : records) {
-    TextGenerator generator(model, generation_request(record), "generate");
+    TextGenerator generator(model, generation_request(record), kName);
     const std::vector<GeneratedText> texts = generator.run(workspace.pool);
     if (texts.empty()) fail("no text was found");
     out.push_back(generator.json(texts.front(), nullptr));

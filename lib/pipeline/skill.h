@@ -32,11 +32,14 @@ struct SkillKey {
 /// is not as declared.
 std::optional<double> number_under(const SkillKey& key, const Json& record);
 bool flag_under(const SkillKey& key, const Json& record);
+std::optional<std::string> text_under(const SkillKey& key, const Json& record);
+/// Throws as they do.
+void check_value(const SkillKey& key, const Json& record);
 
 /// One kind of answer of a model, under the name of the command whose `--format jsonl` prints it.
 struct Skill {
   const char* name;
-  const char* text;  ///< what a record's "text" is
+  const char* text = "A text";  ///< what a record's "text" is
   /// As TextModel::answer.
   std::vector<Json> (*answer)(const TextModel& model, const std::vector<Json>& records, Workspace& workspace);
   bool lines = false;     ///< a record's text is one line

@@ -169,8 +169,7 @@ std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Works
 }
 
 std::span<const Skill> TextClassifier::skills() const {
-  static const std::array kSkills{
-      Skill{.name = "classify", .text = "A text", .answer = answer_of, .keys = kClassifyKeys}};
+  static const std::array kSkills{Skill{.name = "classify", .answer = answer_of, .keys = kClassifyKeys}};
   return kSkills;
 }
 

@@ -39,6 +39,9 @@ class TextGenerator {
   /// Throws UsageError for a request that the model does not support, and Error that names the first unit of prompt,
   /// title or author that the model does not know or that does not keep the form. `model_name` is used in messages.
   TextGenerator(const TextLanguageModel& model, GenerationRequest request, const std::string& model_name);
+  // Its constraint refers to its request.
+  TextGenerator(const TextGenerator&) = delete;
+  TextGenerator& operator=(const TextGenerator&) = delete;
 
   /// The texts, `options.samples` of them, or fewer with a beam search. `give` is called with each piece of a single
   /// sample's text as soon as it is chosen.

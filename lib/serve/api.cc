@@ -131,9 +131,10 @@ Json& texts_of(Json& body, BodyForm& form) {
   return out;
 }
 
-std::string name_of_model(const Json& body, const std::string& otherwise) {
+// That of the body or, if it has none, that of the query.
+std::string name_of_model(const Json& body, const std::string& queried) {
   const auto found = body.find("model");
-  if (found == body.end()) return otherwise;
+  if (found == body.end()) return queried;
   if (!found->is_string())
     throw ApiError(400, "invalid_value", fmt::format("expected a string, found {}", described_type(*found)), "model");
   return found->get<std::string>();
@@ -163,10 +164,15 @@ Json options_of(const Json& body, const Skill& skill) {
   Json out = Json::object();
   for (const auto& [key, value] : body.items()) {
     if (key == "text" || key == "texts" || key == "model" || (key == "stream" && skill.streams)) continue;
-    if (std::ranges::find(skill.keys, key, [](const SkillKey& one) { return std::string(one.name); }) ==
-        skill.keys.end())
+    const auto declared = std::ranges::find(skill.keys, key, [](const SkillKey& one) { return std::string(one.name); });
+    if (declared == skill.keys.end())
       throw ApiError(400, "unknown_key", fmt::format("/v1/{} has no such key", skill.name), shown(key));
     out[key] = value;
+    try {
+      check_value(*declared, out);
+    } catch (const UsageError& error) {
+      throw ApiError(400, "invalid_value", error.what(), key);
+    }
   }
   return out;
 }
@@ -177,6 +183,11 @@ Json numbered(const Skill& skill, Json answer, std::int64_t number) {
   Json out{{"line", number}};
   out.update(answer);
   return out;
+}
+
+// Messages that name an option of the command line name a key here.
+std::string without_dashes(const std::string& message) {
+  return message.starts_with("--") ? message.substr(2) : message;
 }
 
 }  // namespace
@@ -199,7 +210,8 @@ ApiError api_error(const BatchOutcome& outcome) {
     case End::kBadRecord:
       return {422, "invalid_text", outcome.message};
     case End::kBadRequest:
-      return {400, "invalid_value", outcome.message, outcome.message.substr(0, outcome.message.find(':'))};
+      return {400, "invalid_value", without_dashes(outcome.message),
+              without_dashes(outcome.message).substr(0, without_dashes(outcome.message).find(':'))};
     case End::kExpired:
       return {503, "overloaded", outcome.message};
     case End::kFailed:
@@ -214,6 +226,7 @@ ApiRequest read_json_request(std::string_view body, std::string_view route, cons
   Json content = parse_body(body, limits);
   ApiRequest out;
   Json& texts = texts_of(content, out.form);
+  if (!name.empty()) choose(route, name, models);  // which must exist, too
   const Chosen chosen = choose(route, name_of_model(content, name), models);
   const Json options = options_of(content, *chosen.skill);
   out.stream = wants_stream(content, out.form, *chosen.skill);

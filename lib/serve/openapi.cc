@@ -82,7 +82,8 @@ Json body_schema(const Offered& offered, const ApiLimits& limits, bool many) {
   if (skill.lines) text["pattern"] = "^[^\\n]*$";
   Json properties;
   if (many)
-    properties["texts"] = {{"type", "array"}, {"items", std::move(text)}, {"maxItems", limits.texts}};
+    properties["texts"] = {
+        {"type", "array"}, {"items", std::move(text)}, {"description", fmt::format("At most {} texts", limits.texts)}};
   else
     properties["text"] = std::move(text);
   properties["model"] = {{"type", "string"}, {"enum", offered.models}};
@@ -92,11 +93,9 @@ Json body_schema(const Offered& offered, const ApiLimits& limits, bool many) {
                             {"description", "Write the answer as it comes, as server-sent events"},
                             {"default", false}};
   if (skill.streams && many) properties["stream"]["const"] = false;
-  Json required = Json::array({many ? "texts" : "text"});
-  if (offered.models.size() > 1) required.push_back("model");
   return {{"type", "object"},
           {"properties", std::move(properties)},
-          {"required", std::move(required)},
+          {"required", Json::array({many ? "texts" : "text"})},
           {"additionalProperties", false}};
 }
 
@@ -111,10 +110,12 @@ Json operation(const std::string& name, const Offered& offered, const ApiLimits&
       content("application/x-ndjson", {{"type", "string"}, {"description", "A line of JSON for each text"}}));
   if (skill.streams)
     answers.update(
-        content("text/event-stream", {{"type", "string"},
-                                      {"description",
-                                       "Events with data {\"piece\"}, then an event named done with the answer's "
-                                       "object, or error with an error's"}}));
+        content("text/event-stream",
+                {{"type", "object"},
+                 {"description",
+                  "Events whose data are {\"piece\"}; at the end one that is named done, with the answer's object, or "
+                  "error, with an error's"},
+                 {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}}));
   Json responses = common_responses(token, true);
   responses["200"] = {{"description", fmt::format("What mnemo {} --format jsonl prints", name)},
                       {"content", std::move(answers)}};

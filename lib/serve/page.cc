@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kServedStyle = R"css(
 header { display: flex; flex-wrap: wrap; gap: .75rem; align-items: baseline; }
 header h1 { margin: 0 auto 0 0; }
-label { display: block; font-size: .9rem; color: var(--soft); }
+label { display: block; font-size: .9rem; color: var(--soft); margin-bottom: .5rem; }
 input, select, textarea, button { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft);
   border-radius: .35rem; padding: .35rem .55rem; max-width: 100%; }
 textarea { width: 100%; min-height: 7rem; resize: vertical; }
@@ -20,6 +20,7 @@ button { cursor: pointer; }
 button.main { background: var(--good); color: var(--paper); border-color: var(--good); padding: .45rem 1.4rem; }
 button:disabled { opacity: .5; cursor: default; }
 :focus-visible { outline: 3px solid var(--good); outline-offset: 2px; }
+.fields label { margin: 0; }
 .fields { display: flex; flex-wrap: wrap; gap: .75rem; margin: .75rem 0; }
 .fields input { width: 9rem; }
 .fields input[type=checkbox] { width: auto; }
@@ -76,7 +77,7 @@ const WORDS = {
     weighed: 'What weighed for', for: 'in favour', against: 'against', perplexity: 'perplexity', logProb: 'log-probability',
     units: 'units', attention: 'Where the translation looked', lost: 'The server does not answer', type: 'Type',
     text: 'Text', probability: 'Probability', none: 'Nothing was found', unexpected: 'The darker, the less expected',
-    empty: '—' },
+    empty: '—', names: {} },
   zh: { model: '模型', token: '服务器令牌', enter: '进入', more: '更多选项', run: '运行', stop: '停止',
     keys: 'Ctrl + Enter 运行', how: '在命令行中做同样的事', copy: '复制', copied: '已复制', answer: '结果',
     classify: '分类', tag: '标注', score: '评分', generate: '生成', translate: '翻译',
@@ -104,6 +105,9 @@ function translatePage() {
   $('answer').setAttribute('aria-label', word('answer'));
   $('language').textContent = language === 'en' ? '中文' : 'English';
   $('language').lang = language === 'en' ? 'zh' : 'en';
+  for (const one of document.querySelectorAll('[data-name]'))
+    one.textContent = (WORDS[language].names[one.dataset.name] || one.dataset.name.replaceAll('_', ' ')) + ' ';
+  if (api) $('text-label').textContent = (WORDS[language].hints || {})[chosen().skill] || properties().text.description;
   for (const one of $('choice').options) one.textContent = one.dataset.model + ' · ' + word(one.dataset.skill);
 }
 
@@ -133,7 +137,6 @@ async function load() {
   // A model is seen at its best where it writes.
   const best = [...$('choice').options].findIndex((one) => one.dataset.skill !== 'score');
   $('choice').selectedIndex = Math.max(best, 0);
-  translatePage();
   choose();
   $('form').hidden = false;
   $('text').focus();
@@ -144,7 +147,9 @@ const properties = () =>
   api.paths['/v1/' + chosen().skill].post.requestBody.content['application/json'].schema.oneOf[0].properties;
 
 function field(name, schema) {
-  const label = made('label', name.replaceAll('_', ' ') + ' ');
+  const label = made('label', '');
+  const caption = made('span', '', label);
+  caption.dataset.name = name;
   label.title = schema.description || '';
   let input;
   if (schema.enum) {
@@ -165,13 +170,13 @@ function field(name, schema) {
 
 function choose() {
   const all = properties();
-  $('text-label').textContent = all.text.description;
   for (const place of ['first', 'others']) $(place).replaceChildren();
   for (const [name, schema] of Object.entries(all))
     if (!OURS.includes(name)) $(FIRST.includes(name) ? 'first' : 'others').append(field(name, schema));
   $('more').hidden = !$('others').children.length;
   $('answer').replaceChildren();
   $('how').hidden = true;
+  translatePage();
 }
 
 function request() {
