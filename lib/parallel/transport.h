@@ -46,6 +46,10 @@ class Transport {
   /// others do not know of and would wait for ever because of.
   virtual void abort(int exit_code) = 0;
 
+  /// Set while the others are or will be in an `exchange` with this process, so that they do not learn in `agree` that
+  /// it cannot go on: an error must end them by `abort`.
+  bool awaited = false;
+
   std::uint64_t bytes_sent() const { return bytes_sent_; }
   double seconds() const { return seconds_; }  ///< spent in `exchange`, waiting included
 

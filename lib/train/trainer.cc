@@ -121,7 +121,10 @@ class Trainer {
       remove_temporaries(options_.folder, {"model.safetensors", "resume.safetensors", "log.jsonl", "report.html"});
     batch_step_ = make_batch_step(task_, config_, optimizer_, pool_, transport_);
     resume();
-    if (transport_) agree(*transport_, facts());
+    if (transport_) {
+      agree(*transport_, facts());
+      transport_->awaited = true;
+    }
     if (state_.finished && !goes_on()) {
       if (leads()) restore_model();
       if (!kept_.best.empty()) kept_.best.put(task_);
@@ -603,7 +606,12 @@ std::string resume_path(const std::string& folder) { return folder + "/resume.sa
 std::string log_path(const std::string& folder) { return folder + "/log.jsonl"; }
 
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool) {
-  return Trainer(task, config, options, pool).run();
+  if (!options.transport) return Trainer(task, config, options, pool).run();
+  TrainingOutcome out = Trainer(task, config, options, pool).run();
+  // Process 0 has written the model: the others may read it now.
+  all_gather(*options.transport, "");
+  options.transport->awaited = false;
+  return out;
 }
 
 }  // namespace mnemo
