@@ -14,9 +14,9 @@ int run_with_others(const std::function<int(Transport*)>& run, Transport& transp
   std::string message;
   int code = 1;
   try {
-    const int result = run(&transport);
+    const int code_of_run = run(&transport);
     agree(transport, {});
-    return result;
+    return transport.rank() == 0 ? code_of_run : 0;
   } catch (const SharedError&) {
     throw;
   } catch (const UsageError& error) {
@@ -36,6 +36,8 @@ int run_with_others(const std::function<int(Transport*)>& run, Transport& transp
 
 }  // namespace
 
+// The exit code of process 0 stands for all: mpirun ends the others as soon as one has failed, perhaps before process 0
+// has said why.
 int run_together(const std::function<int(Transport*)>& run) {
   const Launched by = launched();
   std::unique_ptr<Transport> transport;
@@ -43,7 +45,7 @@ int run_together(const std::function<int(Transport*)>& run) {
     transport = join_launched(by);
   } catch (const Error&) {
     if (by.rank == 0) throw;
-    return 1;
+    return 0;
   }
   if (!transport) return run(nullptr);
   const bool leads = transport->rank() == 0;
@@ -51,7 +53,7 @@ int run_together(const std::function<int(Transport*)>& run) {
   try {
     return run_with_others(run, *transport);
   } catch (const SharedError& error) {
-    if (!leads) return error.code;
+    if (!leads) return 0;
     if (error.code == 2) throw UsageError(error.what());
     throw Error(error.what());
   }

@@ -17,7 +17,7 @@ std::optional<SharedError> first_failure(const std::vector<Json>& told) {
   if (failed == told.end()) return std::nullopt;
   const auto message = failed->at(kFailure).get<std::string>();
   const bool alike = std::ranges::all_of(told, [&](const Json& one) { return one == *failed; });
-  return SharedError(alike ? message : fmt::format("process {}: {}", failed - told.begin(), message),
+  return SharedError(alike || failed == told.begin() ? message : fmt::format("process {}: {}", failed - told.begin(), message),
                      failed->at(kCode).get<int>());
 }
 

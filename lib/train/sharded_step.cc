@@ -30,6 +30,18 @@ std::vector<ShardRange> owned_nodes(int rank, int ranks, std::int64_t shards) {
   return out;
 }
 
+// The first piece of each process's tile, and the number of pieces.
+std::vector<std::size_t> tile_begins(const std::vector<Optimizer::Piece>& pieces, int ranks) {
+  Index size = 0;
+  for (const Optimizer::Piece& piece : pieces) size += piece.count;
+  std::vector<std::size_t> out;
+  Index offset = 0;
+  for (std::size_t i = 0; i < pieces.size(); offset += pieces[i++].count)
+    while (std::ssize(out) < ranks && offset >= size * std::ssize(out) / ranks) out.push_back(i);
+  out.resize(static_cast<std::size_t>(ranks) + 1, pieces.size());
+  return out;
+}
+
 // What one exchange sends and receives; the processes list their messages to and from one another in the same order.
 struct Messages {
   std::vector<Outgoing> sent;
@@ -65,14 +77,8 @@ class ShardedStep : public BatchStep {
           fmt::format("training.shards is {}, expected at least the number of processes, {}: each computes one or more "
                       "shards of a batch; --set training.shards={}",
                       shards_, ranks_, ranks_));
-    for (int r = 0; r < ranks_; ++r) {
-      nodes_.push_back(owned_nodes(r, ranks_, shards_));
-      const Index begin = layout_.size() * r / ranks_;
-      std::size_t piece = 0;
-      while (piece < layout_.pieces().size() && layout_.offset(piece) < begin) ++piece;
-      tile_begins_.push_back(piece);
-    }
-    tile_begins_.push_back(layout_.pieces().size());
+    for (int r = 0; r < ranks_; ++r) nodes_.push_back(owned_nodes(r, ranks_, shards_));
+    tile_begins_ = tile_begins(layout_.pieces(), ranks_);
     add_to_program({0, shards_});
     optimizer_.own_pieces(own_begin(), own_end());
   }
@@ -416,6 +422,14 @@ class ShardedStep : public BatchStep {
 std::unique_ptr<BatchStep> make_sharded_step(TrainingTask& task, const Config& config, Optimizer& optimizer,
                                              ThreadPool& pool, Transport* transport) {
   return std::make_unique<ShardedStep>(task, config, optimizer, pool, transport);
+}
+
+std::vector<std::int64_t> tile_sizes(const std::vector<Optimizer::Piece>& pieces, int ranks) {
+  const std::vector<std::size_t> begins = tile_begins(pieces, ranks);
+  std::vector<std::int64_t> out(static_cast<std::size_t>(ranks));
+  for (std::size_t r = 0; r < out.size(); ++r)
+    for (std::size_t i = begins[r]; i < begins[r + 1]; ++i) out[r] += pieces[i].count;
+  return out;
 }
 
 std::int64_t dense_bytes_sent(int rank, std::int64_t shards, const std::vector<std::int64_t>& tiles) {

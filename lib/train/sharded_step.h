@@ -32,7 +32,9 @@ std::string place_not_finite(TrainingTask& task, const Tape& tape);
 /// The same for gradients alone.
 std::string gradient_not_finite(TrainingTask& task);
 
-/// The bytes that process `rank` sends in a step for dense parameters whose tiles have these sizes in floats.
+/// The sizes in floats of the tiles that so many processes own of these pieces, as equal as the pieces allow.
+std::vector<std::int64_t> tile_sizes(const std::vector<Optimizer::Piece>& pieces, int ranks);
+/// The bytes that process `rank` sends in a step for dense parameters with these tiles.
 std::int64_t dense_bytes_sent(int rank, std::int64_t shards, const std::vector<std::int64_t>& tiles);
 
 }  // namespace mnemo
