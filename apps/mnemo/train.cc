@@ -220,7 +220,8 @@ class Run {
   }
 
   int dry(const TaskData& data, const std::string& by_size) {
-    dry_run(task_, config_, request_, data, pool_, [this](const std::string& line) { print(line); });
+    dry_run(task_, config_, request_, data, pool_, options_.transport,
+            [this](const std::string& line) { print(line); });
     if (!by_size.empty()) print(by_size);
     return 0;
   }

@@ -193,12 +193,12 @@ void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
   struct Update {
     Slot* slot;
     Index at, count;
-    const float* gradient;
+    float* gradient;
   };
   std::vector<Update> pieces;
   std::size_t dense = 0;
   for (Slot& slot : slots_) {
-    const Parameter& p = *slot.parameter;
+    Parameter& p = *slot.parameter;
     if (!p.sparse) {
       for (Index at = 0; at < p.size(); at += kStepPiece, ++dense)
         if (dense >= owned_.first && dense < owned_.second)
@@ -214,11 +214,15 @@ void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
   constexpr std::int64_t kPiecesPerTask = 32;
   const auto count = static_cast<std::int64_t>(pieces.size());
   pool.parallel_for((count + kPiecesPerTask - 1) / kPiecesPerTask, [&](std::int64_t task) {
-    for (auto i = task * kPiecesPerTask; i < std::min(count, (task + 1) * kPiecesPerTask); ++i)
-      update(*pieces[i].slot, pieces[i].at, pieces[i].gradient, pieces[i].count, rate, gradient_scale);
+    for (auto i = task * kPiecesPerTask; i < std::min(count, (task + 1) * kPiecesPerTask); ++i) {
+      const Update& piece = pieces[static_cast<std::size_t>(i)];
+      update(*piece.slot, piece.at, piece.gradient, piece.count, rate, gradient_scale);
+      // While it is still in the cache. The gradient of a sparse row counts only as long as the row is touched.
+      if (!piece.slot->parameter->sparse) std::fill_n(piece.gradient, piece.count, 0.0f);
+    }
   });
   note_step(rate);
-  for (Slot& slot : slots_) slot.parameter->clear_gradient();
+  for (Slot& slot : slots_) slot.parameter->touched.clear();
 }
 
 // The term that step steps_ + 1 adds to the missed sum of a row last updated at the previous step, without its decay.

@@ -54,7 +54,8 @@ class Optimizer {
   };
   /// All of them, in the order of the parameters.
   std::vector<Piece> dense_pieces() const;
-  /// From now on `step` updates the dense pieces [first, end) only; the others are updated elsewhere.
+  /// From now on `step` updates, and clears the gradient of, the dense pieces [first, end) only; the others are updated
+  /// elsewhere.
   void own_pieces(std::size_t first, std::size_t end) { owned_ = {first, end}; }
   /// The sums of squares of the gradients in the dense pieces that are owned, and those of all sparse parameters, in
   /// order; 0 for parameters that are not trained.

@@ -1,7 +1,9 @@
 #include "parallel/transport.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "base/json.h"
@@ -17,8 +19,9 @@ std::optional<SharedError> first_failure(const std::vector<Json>& told) {
   if (failed == told.end()) return std::nullopt;
   const auto message = failed->at(kFailure).get<std::string>();
   const bool alike = std::ranges::all_of(told, [&](const Json& one) { return one == *failed; });
-  return SharedError(alike || failed == told.begin() ? message : fmt::format("process {}: {}", failed - told.begin(), message),
-                     failed->at(kCode).get<int>());
+  return SharedError(
+      alike || failed == told.begin() ? message : fmt::format("process {}: {}", failed - told.begin(), message),
+      failed->at(kCode).get<int>());
 }
 
 void check_facts(const std::vector<Json>& told) {
@@ -93,6 +96,36 @@ void broadcast(Transport& transport, void* data, std::int64_t bytes) {
   else
     for (int other = 1; other < transport.ranks(); ++other) sent.push_back({other, data, bytes});
   transport.exchange(sent, received);
+}
+
+LinkSpeed measure_links(Transport& transport) {
+  constexpr std::int64_t kBytes = std::int64_t{4} << 20;
+  constexpr int kTimes = 5;
+  std::vector<char> own(kBytes), theirs(kBytes);
+  const int next = (transport.rank() + 1) % transport.ranks(),
+            previous = (transport.rank() + transport.ranks() - 1) % transport.ranks();
+  const auto best = [&](const auto& exchange) {
+    double out = INFINITY;
+    for (int i = 0; i < kTimes; ++i) {
+      const double before = transport.seconds();
+      exchange();
+      out = std::min(out, transport.seconds() - before);
+    }
+    return out;
+  };
+  LinkSpeed out;
+  out.latency = best([&] { static_cast<void>(all_gather(transport, "")); }) / 2;  // it is two exchanges
+  out.bytes_per_s = static_cast<double>(kBytes) / best([&] {
+                      const std::array sent{Outgoing{next, own.data(), kBytes}};
+                      const std::array received{Incoming{previous, theirs.data(), kBytes}};
+                      transport.exchange(sent, received);
+                    });
+  for (const std::string& text : all_gather(transport, Json{out.bytes_per_s, out.latency}.dump())) {
+    const Json other = parse_json(text);
+    out.bytes_per_s = std::min(out.bytes_per_s, other[0].get<double>());
+    out.latency = std::max(out.latency, other[1].get<double>());
+  }
+  return out;
 }
 
 void agree(Transport& transport, const std::vector<Fact>& facts) {

@@ -66,6 +66,15 @@ std::vector<std::string> all_gather(Transport& transport, const std::string& own
 /// Gives every process the bytes that process 0 has. Their number must be the same in all.
 void broadcast(Transport& transport, void* data, std::int64_t bytes);
 
+/// How fast messages are.
+struct LinkSpeed {
+  double bytes_per_s = 0;  ///< sent by each process while all send
+  double latency = 0;      ///< seconds that an exchange of a few bytes among all takes
+};
+/// Measured by messages around the ring of processes, all of which must call it; every process gets the speed of the
+/// slowest.
+LinkSpeed measure_links(Transport& transport);
+
 /// What must be the same in all processes: a name, as it reads in a message, and a value.
 struct Fact {
   std::string name, value;

@@ -20,9 +20,6 @@ namespace {
 
 constexpr std::int64_t kFloat = sizeof(float);
 
-// The shards of process `rank`.
-ShardRange owned_shards(int rank, int ranks, std::int64_t shards) { return Shard{rank, ranks}.range(shards); }
-
 // The largest nodes of the tree that it owns.
 std::vector<ShardRange> owned_nodes(int rank, int ranks, std::int64_t shards) {
   std::vector<ShardRange> out;
@@ -72,11 +69,7 @@ class ShardedStep : public BatchStep {
         rank_(transport ? transport->rank() : 0),
         ranks_(transport ? transport->ranks() : 1),
         layout_(optimizer, sparse_parameters(task)) {
-    if (ranks_ > shards_)
-      throw UsageError(
-          fmt::format("training.shards is {}, expected at least the number of processes, {}: each computes one or more "
-                      "shards of a batch; --set training.shards={}",
-                      shards_, ranks_, ranks_));
+    check_shards(shards_, ranks_);
     for (int r = 0; r < ranks_; ++r) nodes_.push_back(owned_nodes(r, ranks_, shards_));
     tile_begins_ = tile_begins(layout_.pieces(), ranks_);
     add_to_program({0, shards_});
@@ -423,6 +416,16 @@ std::unique_ptr<BatchStep> make_sharded_step(TrainingTask& task, const Config& c
                                              ThreadPool& pool, Transport* transport) {
   return std::make_unique<ShardedStep>(task, config, optimizer, pool, transport);
 }
+
+void check_shards(std::int64_t shards, int ranks) {
+  if (ranks > shards)
+    throw UsageError(
+        fmt::format("training.shards is {}, expected at least the number of processes, {}: each computes one or more "
+                    "shards of a batch; --set training.shards={}",
+                    shards, ranks, ranks));
+}
+
+ShardRange owned_shards(int rank, int ranks, std::int64_t shards) { return Shard{rank, ranks}.range(shards); }
 
 std::vector<std::int64_t> tile_sizes(const std::vector<Optimizer::Piece>& pieces, int ranks) {
   const std::vector<std::size_t> begins = tile_begins(pieces, ranks);

@@ -34,6 +34,12 @@ std::string gradient_not_finite(TrainingTask& task);
 
 /// The sizes in floats of the tiles that so many processes own of these pieces, as equal as the pieces allow.
 std::vector<std::int64_t> tile_sizes(const std::vector<Optimizer::Piece>& pieces, int ranks);
+/// Throws UsageError if there are more processes than shards.
+void check_shards(std::int64_t shards, int ranks);
+/// The exchanges of a step.
+inline constexpr int kExchangesOfStep = 6;
+/// The shards of process `rank` of so many.
+ShardRange owned_shards(int rank, int ranks, std::int64_t shards);
 /// The bytes that process `rank` sends in a step for dense parameters with these tiles.
 std::int64_t dense_bytes_sent(int rank, std::int64_t shards, const std::vector<std::int64_t>& tiles);
 
