@@ -30,7 +30,7 @@ int run_with_others(const std::function<int(Transport*)>& run, Transport& transp
   if (!transport.awaited) give_up(transport, message, code);
   quiet = false;
   say(fmt::format("mnemo: process {}: {}", transport.rank(), message));
-  transport.abort(code);
+  transport.end_all(code);
   return code;
 }
 

@@ -18,7 +18,7 @@ struct MnemoMpi {
   // As Transport::exchange. `lost`: the process with which it failed, -1 if that is not known.
   int (*exchange)(const MnemoMpiMessage* sent, int sent_count, const MnemoMpiMessage* received, int received_count,
                   int* lost, char* error, int room);
-  void (*abort)(int exit_code);
+  void (*end_all)(int exit_code);
   void (*finish)();
 };
 

@@ -62,7 +62,7 @@ class MpiTransport : public Transport {
 
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
-  void abort(int exit_code) override { mpi_.abort(exit_code); }
+  void end_all(int exit_code) override { mpi_.end_all(exit_code); }
 
  private:
   void do_exchange(std::span<const Outgoing> sent, std::span<const Incoming> received) override {

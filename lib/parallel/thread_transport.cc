@@ -27,7 +27,7 @@ class ThreadTransport : public Transport {
 
   int rank() const override { return rank_; }
   int ranks() const override { return ranks_; }
-  void abort(int) override { leave(); }
+  void end_all(int) override { leave(); }
 
  private:
   void leave() {

@@ -8,8 +8,8 @@
 
 namespace mnemo {
 
-/// The ends of `ranks` threads, by rank. One that is destroyed or calls `abort` is lost to the others: an exchange with
-/// it throws Error.
+/// The ends of `ranks` threads, by rank. One that is destroyed or calls `end_all` is lost to the others: an exchange
+/// with it throws Error.
 std::vector<std::unique_ptr<Transport>> connected_threads(int ranks);
 
 }  // namespace mnemo

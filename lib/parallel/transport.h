@@ -44,10 +44,10 @@ class Transport {
 
   /// Ends all processes of the run, this one included where they are processes of the system. For an error that the
   /// others do not know of and would wait for ever because of.
-  virtual void abort(int exit_code) = 0;
+  virtual void end_all(int exit_code) = 0;
 
   /// Set while the others are or will be in an `exchange` with this process, so that they do not learn in `agree` that
-  /// it cannot go on: an error must end them by `abort`.
+  /// it cannot go on: an error must end them by `end_all`.
   bool awaited = false;
 
   std::uint64_t bytes_sent() const { return bytes_sent_; }

@@ -207,13 +207,22 @@ class Mpi(unittest.TestCase):
                      "training.shards is 2, expected at least the number of processes, 3")
         self.refused(mpirun(3, *train, "--set", "training.learning_rate=1000", "--set", "training.optimizer=sgd",
                             "--set", "training.weight_decay=0", "--set", "training.clip_norm=0",
-                            "--set", "training.momentum=0.999", "--set", "training.epochs=200"), 1, "not finite")
+                            "--set", "training.momentum=0.999", "--set", "training.epochs=50"), 1, "not finite")
 
     def test_an_error_of_one_process_during_training_ends_all(self):
         limited = 'ulimit -f 8; exec "$0" "$@"'
         train = (MNEMO, "train", "stream.json", "-o", "run")
         self.refused([*mpirun(1, "sh", "-c", limited, *train), ":", "-n", "2", *map(str, train)], 1,
                      "mnemo: process 0: run/resume.safetensors: cannot write")
+
+    def test_a_trial_run_tells_computing_from_exchanging(self):
+        done = subprocess.run(mpirun(2, MNEMO, "train", "stream.json", "--dry-run"), cwd=self.folder,
+                              capture_output=True, text=True, timeout=60, check=True)
+        self.assertEqual(len(re.findall(r"^estimated per step of 2 processes: [0-9.]+ ms computing, [0-9.]+ ms "
+                                        r"exchanging [0-9.]+ MB", done.stdout, re.M)), 1, done.stdout)
+        self.trained(2, "stream", "run")
+        lines = map(json.loads, (self.folder / "run/log.jsonl").read_text(encoding="utf-8").splitlines())
+        self.assertTrue(all(0 <= line["exchange"] <= 1 for line in lines if line["kind"] == "train"))
 
     def test_without_the_module_one_line_says_what_to_install(self):
         alone = self.folder / "bin/mnemo"

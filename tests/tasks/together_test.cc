@@ -34,7 +34,7 @@ std::string train_one(const TaskBench& bench, const Config& config, const std::s
     train_model(bench.task, config, *data, *model, options, pool);
     return "";
   } catch (const std::exception& error) {
-    if (transport && transport->awaited) transport->abort(1);
+    if (transport && transport->awaited) transport->end_all(1);
     return error.what();
   }
 }

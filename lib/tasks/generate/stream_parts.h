@@ -27,8 +27,8 @@ class StreamParts {
     Packing packing;
     std::vector<std::int32_t> ids, targets;  ///< [N] in packed order: the unit before each target, and the target
   };
-  /// The rows of some parts of a batch. `text_end` stands before the text's first unit; where the text is rotated, its last unit
-  /// does.
+  /// The rows of some parts of a batch. `text_end` stands before the text's first unit; where the text is rotated, its
+  /// last unit does.
   Rows rows(std::int64_t batch, ShardRange parts, const ReadUnits& read, std::int32_t text_end) const;
 
  private:
