@@ -14,6 +14,7 @@ import sys
 
 BELOW = {
     "base": [],
+    "parallel": ["base"],
     "kernels": ["base"],
     "nn": ["kernels"],
     "models": ["nn"],
@@ -24,7 +25,7 @@ BELOW = {
     "measure": ["nn", "text"],
     "pipeline": ["checkpoint", "models", "decode"],
     "serve": ["pipeline"],
-    "train": ["measure", "checkpoint"],
+    "train": ["parallel", "measure", "checkpoint"],
     "report": ["measure", "train"],
     "tasks": ["pipeline", "train", "report"],
 }

@@ -8,7 +8,7 @@ usage() {
 usage: scripts/setup.sh [--dev] [--data] [--pytorch] [--arm]
 
   (nothing)  for `cmake --preset release` and its tests: compiler, CMake and libraries
-  --dev      also for all tests and checks: Clang with its sanitizers, linters, Unicode's test files
+  --dev      also for all tests and checks: Clang with its sanitizers, linters, Unicode's test files, MPI
   --pytorch  also for scripts/pytorch.sh: the system's PyTorch, with which one test compares
   --arm      also for scripts/arm.sh: a cross compiler for AArch64, and an emulator
   --data     also for scripts/fetch_data.py: pip, which only downloads for it and installs nothing
@@ -20,7 +20,7 @@ USAGE
 build_packages=(g++ cmake ninja-build pkg-config libcli11-dev nlohmann-json3-dev libopenblas-dev libutf8proc-dev catch2
                 libhwy-dev libfmt-dev zlib1g-dev libpcre2-dev libmicrohttpd-dev python3)
 dev_packages=(git clang clang-format clang-tidy shellcheck unicode-data libbenchmark-dev python3-numpy
-              valgrind universal-ctags)
+              valgrind universal-ctags mpi-default-dev)
 data_packages=(python3-pip)
 pytorch_packages=(python3-torch python3-venv)
 arm_packages=(g++-aarch64-linux-gnu qemu-user)

@@ -1,6 +1,7 @@
 // mnemo train: one run, or with --folds several, from the configuration to the metrics on test. A run is a folder,
 // whose lock is held throughout. The first signal makes it save and stop, and --resume continues it to the same bytes
-// as if it had not been interrupted.
+// as if it had not been interrupted. Started by mpirun, the processes share the shards of each batch; process 0 alone
+// holds the lock, prints and writes.
 #include <fmt/ranges.h>
 
 #include <csignal>
@@ -14,6 +15,7 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/run_options.h"
 #include "apps/mnemo/terminal.h"
+#include "apps/mnemo/together.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/shown.h"
@@ -114,7 +116,7 @@ std::vector<std::string> changed_keys(const Json& before, const Json& now) {
 // A run, from the command line to its last message.
 class Run {
  public:
-  Run(const TrainOptions& o, const std::string& text, const Config& config)
+  Run(const TrainOptions& o, const std::string& text, const Config& config, Transport* transport)
       : o_(o),
         text_(text),
         config_(config),
@@ -138,7 +140,11 @@ class Run {
     if (!config.data.unlabelled.empty() && (!o.init_from.empty() || o.folds > 0))
       throw UsageError(fmt::format("{}: not with data.unlabelled, of which a language model is trained first",
                                    o.folds > 0 ? "--folds" : "--init-from"));
-    if (o.dry) return;
+    if (transport) {
+      options_.transport = transport;
+      options_.facts = program_facts();
+    }
+    if (o.dry || !leads()) return;
     check_folders(o, folder_);
     lock_.emplace(folder_);
   }
@@ -159,14 +165,14 @@ class Run {
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read; that of a language model is removed before it is
     // trained.
-    if (o_.overwrite && config_.data.unlabelled.empty()) remove_runs(o_, folder_);
+    if (o_.overwrite && config_.data.unlabelled.empty()) remove_old_runs();
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
     if (const int code = report(outcome)) return code;
     if (const int signal = stop_signal) std::raise(signal);
-    measure(*data, outcome.end == TrainingOutcome::End::kFinishedBefore);
+    if (leads()) measure(*data, outcome.end == TrainingOutcome::End::kFinishedBefore);
     say(fmt::format("next: {} {} {} {}", shell_quoted(program_name), task_.traits().command,
                     shell_quoted(model_path(folder_)), task_.traits().arguments));
     return 0;
@@ -180,7 +186,7 @@ class Run {
     Config settled = config_;
     const auto data = task_.read(config_, request_, nullptr);
     settle_by_size(settled, *data);
-    if (o_.overwrite) remove_runs(o_, folder_);
+    if (o_.overwrite) remove_old_runs();
     save_on_signals();
     const auto outcome =
         train_language_model(settled, request_, static_cast<const RecordSet&>(*data->train), options_, pool_);
@@ -203,16 +209,25 @@ class Run {
       say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
   }
 
-  static void print(const std::string& line) { put(line + "\n"); }
+  bool leads() const { return !options_.transport || options_.transport->rank() == 0; }
+
+  void remove_old_runs() const {
+    if (leads()) remove_runs(o_, folder_);
+  }
+
+  void print(const std::string& line) const {
+    if (leads()) put(line + "\n");
+  }
 
   int dry(const TaskData& data, const std::string& by_size) {
-    dry_run(task_, config_, request_, data, pool_, print);
+    dry_run(task_, config_, request_, data, pool_, options_.transport,
+            [this](const std::string& line) { print(line); });
     if (!by_size.empty()) print(by_size);
     return 0;
   }
 
   int folds(const TaskData& data) {
-    if (o_.overwrite) remove_runs(o_, folder_);
+    if (o_.overwrite) remove_old_runs();
     if (data.test->size() > 0) say("data.test is not used: each fold is measured on its own part of train");
     cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
       bar_.clear();
@@ -276,8 +291,10 @@ class Run {
 };
 
 int run_train(const TrainOptions& o) {
-  const std::string text = read_config(o.config);  // once: it may be a pipe
-  return Run(o, text, configured(o, text, {})).run();
+  return run_together([&](Transport* transport) {
+    const std::string text = read_config(o.config);  // once: it may be a pipe
+    return Run(o, text, configured(o, text, {}), transport).run();
+  });
 }
 
 }  // namespace

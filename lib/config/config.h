@@ -164,7 +164,7 @@ struct TrainingConfig {
   ClassWeight class_weight;
   EarlyStoppingConfig early_stopping;
   Every evaluate_every, save_every;
-  std::int64_t seed = 1, threads = 0;
+  std::int64_t seed = 1, threads = 0, shards = 1;
 };
 
 struct OutputConfig {

@@ -576,6 +576,12 @@ std::vector<Option> training_options() {
       option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024},
              "Number of threads; 0: one for each core that the process may use. --threads overrides it.",
              Place::kLocal),
+      option("training.shards", MNEMO_MEMBER(training.shards), Range{1, 1024},
+             "Parts into which each batch is dealt. The gradients of the parts are computed one by one and added in a "
+             "fixed order, so that a run gives the same bytes however many processes share its parts (mpirun -n R "
+             "mnemo train ..., with R at most this number; see docs/scaling.md). Another number of shards gives other "
+             "bytes: random masks are drawn for each shard, and sums are rounded elsewhere.")
+          .left_out_by_default(),
   };
 }
 

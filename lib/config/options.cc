@@ -262,9 +262,11 @@ Json::json_pointer config_pointer(std::string key) {
 Json config_to_json(const Config& config, Which which) {
   Json out = Json::object();
   for (const Option& o : options()) {
-    if ((o.local && which == Which::kWithoutLocal) || !o.tasks.has(config.task)) continue;
+    if ((o.local && which != Which::kAll) || !o.tasks.has(config.task)) continue;
     if (config.by_size.contains(o.key)) continue;
-    out[config_pointer(o.key)] = o.write(config);
+    Json value = o.write(config);
+    if (which == Which::kStored && o.unless_default && value == o.schema.at("default")) continue;
+    out[config_pointer(o.key)] = std::move(value);
   }
   return out;
 }

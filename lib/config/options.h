@@ -49,6 +49,7 @@ struct Option {
   TaskValues values;                               ///< all values, if some are only for some tasks; else empty
   std::vector<std::string> formats = {};           ///< data formats that it applies to; empty: all
   bool local = false;                              ///< paths and threads, which do not belong in a model file
+  bool unless_default = false;                     ///< in files only where it does not have its default
   bool raw_text = false;                           ///< `--set` takes the value as written, without JSON's quotes
   std::function<void(Config&, const Json&)> read;  ///< throws Error saying what was expected and found
   std::function<Json(const Config&)> write;
@@ -65,6 +66,11 @@ struct Option {
   Option&& by_size(TaskSet some, const std::vector<SizeStep>& steps) &&;
   Option&& by_size(TaskSet some, std::string text, std::function<Json(const Config&, std::int64_t)> value) && {
     defaults.push_back({.tasks = some, .value = {}, .by_size = std::move(value), .by_size_text = std::move(text)});
+    return std::move(*this);
+  }
+  /// For a newer key, so that models that do without it keep the bytes they had before.
+  Option&& left_out_by_default() && {
+    unless_default = true;
     return std::move(*this);
   }
   Option&& of_formats(std::vector<std::string> some) && {
@@ -105,7 +111,8 @@ Config parse_run_config(std::string_view text, const std::string& name, const st
 /// "KEY VALUE" of each. Throws UsageError if options contradict each other with these values.
 std::vector<std::string> settle_by_size(Config& config, std::int64_t size);
 
-enum class Which { kAll, kWithoutLocal };
+/// kStored: as it lies in files, without local keys and those that are left out by default.
+enum class Which { kAll, kWithoutLocal, kStored };
 
 /// The values of all options that the task has, as nested JSON objects, without those in `config.by_size`.
 Json config_to_json(const Config& config, Which which = Which::kAll);

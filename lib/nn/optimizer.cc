@@ -22,6 +22,20 @@ Index gradient_size(const Parameter& p) {
   return p.sparse ? static_cast<Index>(p.touched.size()) * p.row_size() : p.size();
 }
 
+void append_pieces(Parameter& p, Index size, std::vector<Optimizer::Piece>& out) {
+  for (Index at = 0; at < size; at += kStepPiece) out.push_back({&p, at, std::min(kStepPiece, size - at)});
+}
+
+std::vector<double> squares_of(const std::vector<Optimizer::Piece>& pieces, ThreadPool& pool) {
+  std::vector<double> sums(pieces.size());
+  pool.parallel_for(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i) {
+    const auto& [parameter, at, count] = pieces[static_cast<std::size_t>(i)];
+    if (parameter->rate != 0.0f)
+      sums[static_cast<std::size_t>(i)] = kernels::sum_of_squares(parameter->gradient.data() + at, count);
+  });
+  return sums;
+}
+
 AlignedVector zeros(Index count) {
   AlignedVector out;
   out.resize(count);
@@ -43,22 +57,43 @@ Optimizer::Optimizer(const OptimizerOptions& options, const std::function<void(c
 }
 
 double Optimizer::gradient_norm(ThreadPool& pool) const {
-  struct Piece {
-    const float* data;
-    Index count;
-  };
   std::vector<Piece> pieces;
-  for (const Slot& slot : slots_) {
-    if (slot.parameter->rate == 0.0f) continue;
-    for (Index at = 0, size = gradient_size(*slot.parameter); at < size; at += kStepPiece)
-      pieces.push_back({slot.parameter->gradient.data() + at, std::min(kStepPiece, size - at)});
-  }
-  std::vector<double> sums(pieces.size());
-  pool.parallel_for(static_cast<std::int64_t>(pieces.size()),
-                    [&](std::int64_t i) { sums[i] = kernels::sum_of_squares(pieces[i].data, pieces[i].count); });
+  for (const Slot& slot : slots_)
+    if (slot.parameter->rate != 0.0f) append_pieces(*slot.parameter, gradient_size(*slot.parameter), pieces);
   double sum = 0;
-  for (double part : sums) sum += part;
+  for (double part : squares_of(pieces, pool)) sum += part;
   return std::sqrt(sum);
+}
+
+std::vector<Optimizer::Piece> Optimizer::dense_pieces() const {
+  std::vector<Piece> out;
+  for (const Slot& slot : slots_)
+    if (!slot.parameter->sparse) append_pieces(*slot.parameter, slot.parameter->size(), out);
+  return out;
+}
+
+std::vector<double> Optimizer::dense_squares(ThreadPool& pool) const {
+  std::vector<Piece> pieces = dense_pieces();
+  pieces.resize(std::min(pieces.size(), owned_.second));
+  pieces.erase(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(std::min(pieces.size(), owned_.first)));
+  return squares_of(pieces, pool);
+}
+
+std::vector<double> Optimizer::sparse_squares(ThreadPool& pool) const {
+  std::vector<Piece> pieces;
+  for (const Slot& slot : slots_)
+    if (slot.parameter->sparse) append_pieces(*slot.parameter, gradient_size(*slot.parameter), pieces);
+  return squares_of(pieces, pool);
+}
+
+void Optimizer::visit_moments(const std::function<void(std::size_t, float*, Index)>& visitor) {
+  std::size_t piece = 0;
+  for (Slot& slot : slots_) {
+    if (slot.parameter->sparse) continue;
+    for (Index at = 0, size = slot.parameter->size(); at < size; at += kStepPiece, ++piece)
+      for (AlignedVector* moments : {&slot.m, &slot.v})
+        if (moments->size() > 0) visitor(piece, moments->data() + at, std::min(kStepPiece, size - at));
+  }
 }
 
 void Optimizer::catch_up_row(Slot& slot, std::int32_t row) const {
@@ -155,17 +190,19 @@ void Optimizer::update(const Slot& slot, Index at, const float* gradient, Index 
 }
 
 void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
-  struct Piece {
+  struct Update {
     Slot* slot;
     Index at, count;
-    const float* gradient;
+    float* gradient;
   };
-  std::vector<Piece> pieces;
+  std::vector<Update> pieces;
+  std::size_t dense = 0;
   for (Slot& slot : slots_) {
-    const Parameter& p = *slot.parameter;
+    Parameter& p = *slot.parameter;
     if (!p.sparse) {
-      for (Index at = 0; at < p.size(); at += kStepPiece)
-        pieces.push_back({&slot, at, std::min(kStepPiece, p.size() - at), p.gradient.data() + at});
+      for (Index at = 0; at < p.size(); at += kStepPiece, ++dense)
+        if (dense >= owned_.first && dense < owned_.second)
+          pieces.push_back({&slot, at, std::min(kStepPiece, p.size() - at), p.gradient.data() + at});
       continue;
     }
     const Index E = p.row_size();
@@ -177,11 +214,15 @@ void Optimizer::step(double rate, double gradient_scale, ThreadPool& pool) {
   constexpr std::int64_t kPiecesPerTask = 32;
   const auto count = static_cast<std::int64_t>(pieces.size());
   pool.parallel_for((count + kPiecesPerTask - 1) / kPiecesPerTask, [&](std::int64_t task) {
-    for (auto i = task * kPiecesPerTask; i < std::min(count, (task + 1) * kPiecesPerTask); ++i)
-      update(*pieces[i].slot, pieces[i].at, pieces[i].gradient, pieces[i].count, rate, gradient_scale);
+    for (auto i = task * kPiecesPerTask; i < std::min(count, (task + 1) * kPiecesPerTask); ++i) {
+      const Update& piece = pieces[static_cast<std::size_t>(i)];
+      update(*piece.slot, piece.at, piece.gradient, piece.count, rate, gradient_scale);
+      // While it is still in the cache. The gradient of a sparse row counts only as long as the row is touched.
+      if (!piece.slot->parameter->sparse) std::fill_n(piece.gradient, piece.count, 0.0f);
+    }
   });
   note_step(rate);
-  for (Slot& slot : slots_) slot.parameter->clear_gradient();
+  for (Slot& slot : slots_) slot.parameter->touched.clear();
 }
 
 // The term that step steps_ + 1 adds to the missed sum of a row last updated at the previous step, without its decay.

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -45,6 +46,23 @@ class Optimizer {
   /// The norm of all gradients of parameters that are trained (rate above 0), in double precision, summed in an order
   /// that does not depend on threads.
   double gradient_norm(ThreadPool& pool) const;
+
+  /// A part of a dense parameter that is trained: `count` floats at offset `at`.
+  struct Piece {
+    Parameter* parameter;
+    Index at, count;
+  };
+  /// All of them, in the order of the parameters.
+  std::vector<Piece> dense_pieces() const;
+  /// From now on `step` updates, and clears the gradient of, the dense pieces [first, end) only; the others are updated
+  /// elsewhere.
+  void own_pieces(std::size_t first, std::size_t end) { owned_ = {first, end}; }
+  /// The sums of squares of the gradients in the dense pieces that are owned, and those of all sparse parameters, in
+  /// order; 0 for parameters that are not trained.
+  std::vector<double> dense_squares(ThreadPool& pool) const;
+  std::vector<double> sparse_squares(ThreadPool& pool) const;
+  /// Calls back for the moments of each dense piece.
+  void visit_moments(const std::function<void(std::size_t piece, float* data, Index count)>& visitor);
 
   /// Brings `rows` of a sparse parameter up to date: to be called before a batch that uses them is computed.
   void catch_up(Parameter& parameter, const std::vector<std::int32_t>& rows, ThreadPool& pool);
@@ -79,6 +97,7 @@ class Optimizer {
   double missed_factor(double rate) const;
 
   OptimizerOptions options_;
+  std::pair<std::size_t, std::size_t> owned_{0, SIZE_MAX};  // dense pieces [first, second)
   std::vector<Slot> slots_;
   std::int64_t steps_ = 0;
   // [steps + 1], by step L: the sum of factors that a row last updated at step L has missed since.

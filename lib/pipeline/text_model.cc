@@ -56,7 +56,7 @@ void TextModel::save(const std::string& path, const Json& metrics, const Json& p
   prepare(pool);
   ModelMetadata m;
   m.task = task();
-  m.config = config_to_json(config_, Which::kWithoutLocal);
+  m.config = config_to_json(config_, Which::kStored);
   m.metrics = metrics;
   m.provenance = provenance;
   describe(m);

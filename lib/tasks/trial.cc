@@ -18,6 +18,7 @@
 #include "config/options.h"
 #include "nn/optimizer.h"
 #include "tasks/split.h"
+#include "train/sharded_step.h"
 
 namespace mnemo {
 
@@ -89,38 +90,84 @@ void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
 
 namespace {
 
+// Medians of a few batches, of which this process computes its shards.
+struct Measured {
+  double per_token = 0, per_step = 0;  // seconds
+  std::int64_t arena_bytes = 0;
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[values.size() / 2];
+}
+
+Measured measure_steps(ModelTraining& task, ShardRange own, std::int64_t shards, ThreadPool& pool) {
+  Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
+  Arena arena;
+  const std::int64_t batches = task.batches(), tried = std::min<std::int64_t>(batches, 12);
+  std::vector<double> per_token, per_step;
+  for (std::int64_t i = 0; i < tried; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    std::int64_t tokens = 0;
+    for (std::int64_t s = own.first; s < own.end; ++s) {
+      tokens += task.prepare_shard(i * batches / tried, i, {s, shards});
+      if (task.weight() <= 0) continue;
+      arena.reset();
+      Tape tape(pool, arena, Tape::Mode::kTraining);
+      task.forward(tape);
+      tape.backward();
+    }
+    optimizer.step(0.0, 1.0, pool);
+    task.weights_changed();
+    per_step.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (tokens > 0) per_token.push_back(per_step.back() / static_cast<double>(tokens));
+  }
+  return {median(per_token), median(per_step), arena.bytes()};
+}
+
+// Prints what a step of the processes takes; returns the seconds of its exchanges.
+double report_exchange(const Config& config, ModelTraining& task, double computing, Transport& transport,
+                       const Log& print) {
+  agree(transport, {});
+  transport.awaited = true;
+  const LinkSpeed link = measure_links(transport);
+  transport.awaited = false;
+  const Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
+  const auto tiles = tile_sizes(optimizer.dense_pieces(), transport.ranks());
+  std::int64_t bytes = 0;
+  for (int r = 0; r < transport.ranks(); ++r)
+    bytes = std::max(bytes, dense_bytes_sent(r, config.training.shards, tiles));
+  const double exchanging = static_cast<double>(bytes) / link.bytes_per_s + kExchangesOfStep * link.latency;
+  print(
+      fmt::format("estimated per step of {} processes: {:.1f} ms computing, {:.1f} ms exchanging {:.2f} MB at {:.0f} "
+                  "MB/s and {:.0f} us an exchange, beside the rows of embeddings",
+                  transport.ranks(), 1e3 * computing, 1e3 * exchanging, 1e-6 * static_cast<double>(bytes),
+                  1e-6 * link.bytes_per_s, 1e6 * link.latency));
+  return exchanging;
+}
+
 // Prints parameters, memory and time, measured on a few batches with a learning rate of 0.
-void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, const Log& print) {
+void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, Transport* transport, const Log& print) {
   Index parameters = 0;
   task.visit([&](Parameter& p) { parameters += p.size(); });
   print(
       fmt::format("parameters: {} ({:.1f} MB in the model file)", parameters, static_cast<double>(parameters) * 4e-6));
 
-  Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
-  Arena arena;
-  const std::int64_t batches = task.batches(), tried = std::min<std::int64_t>(batches, 12);
-  std::vector<double> per_token;
-  for (std::int64_t i = 0; i < tried; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    const std::int64_t tokens = task.prepare(i * batches / tried, i);
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kTraining);
-    task.forward(tape);
-    tape.backward();
-    optimizer.step(0.0, 1.0, pool);
-    task.weights_changed();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (tokens > 0) per_token.push_back(seconds / static_cast<double>(tokens));
-  }
-  std::sort(per_token.begin(), per_token.end());
-  const double seconds = per_token.empty() ? 0 : per_token[per_token.size() / 2] * static_cast<double>(task.units());
+  const int ranks = transport ? transport->ranks() : 1;
+  const std::int64_t batches = task.batches(), shards = config.training.shards;
+  check_shards(shards, ranks);
+  const Measured measured =
+      measure_steps(task, owned_shards(transport ? transport->rank() : 0, ranks, shards), shards, pool);
+  double seconds = measured.per_token * static_cast<double>(task.units()) / static_cast<double>(ranks);
+  if (transport)
+    seconds += static_cast<double>(batches) * report_exchange(config, task, measured.per_step, *transport, print);
   // Weights, the best weights, two moments, perhaps the average and a copy; for dense ones also gradients and the
   // packed forms of recurrent weights; and the memory of a batch.
   Index dense = 0;
   task.visit([&](Parameter& p) { dense += p.sparse ? 0 : p.size(); });
   const double copies = config.training.average_from > 0 || config.training.average_after > 0 ? 6.0 : 4.0;
   const double memory = (static_cast<double>(parameters) * copies + static_cast<double>(dense) * 3.0) * 4.0 +
-                        static_cast<double>(arena.bytes());
+                        static_cast<double>(measured.arena_bytes);
   const double total = seconds * static_cast<double>(config.training.epochs);
   print(fmt::format("estimated: {:.0f} MB beside the data, {:.1f} s per epoch with {}, {} per epoch, {} at most",
                     memory * 1e-6, seconds, counted(pool.threads(), "thread"),
@@ -131,7 +178,7 @@ void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, co
 }  // namespace
 
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
-             const Log& print) {
+             Transport* transport, const Log& print) {
   data.describe_labels(print);
   report_repeats(data, task.traits().record, print);
   const auto model = build_model(task, config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
@@ -140,7 +187,7 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
        {std::pair{"train", data.train.get()}, {"dev", data.dev.get()}, {"test", data.test.get()}})
     task.describe(name, *part, *model, print);
   training->begin_epoch(0);
-  report_cost(config, *training, pool, print);
+  report_cost(config, *training, pool, transport, print);
 }
 
 std::string fold_folder(const std::string& folder, std::int64_t fold) {

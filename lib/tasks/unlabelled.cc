@@ -52,6 +52,7 @@ Config language_config(const Config& config, const std::string& folder, const st
                   {{"seed", config.training.seed},
                    {"threads", config.training.threads},
                    {"precision", config.training.precision},
+                   {"shards", config.training.shards},
                    {"epochs", config.training.language_epochs}}},
                  {"output", {{"dir", folder}}}};
   GivenDefaults given = lent_values(config);

@@ -127,6 +127,8 @@ std::vector<ChangedKey> check_same_config(const std::string& path, const std::st
   if (!saved.is_object()) fail("{}: damaged: its configuration is not a JSON object", path);
   std::map<std::string, std::string> before, now;
   flatten(saved, "", before);
+  for (const Option& o : options())
+    if (o.unless_default) before.emplace(o.key, o.schema.at("default").dump());
   flatten(config_to_json(config, Which::kWithoutLocal), "", now);
   std::vector<std::string> changes;
   std::vector<ChangedKey> out;
@@ -246,13 +248,13 @@ void save_run(const std::string& path, const RunState& state, const Config& conf
   optimizer.visit_doubles([&](const std::string& name, std::vector<double>& data) {
     tensors.push_back({name, DType::kF64, {std::ssize(data)}, data.data(), data.size() * sizeof(data[0])});
   });
-  task.visit_carried([&](const std::string& name, std::vector<float>& values) {
+  task.visit_carried([&](const std::string& name, std::int64_t, std::vector<float>& values) {
     tensors.push_back(float_tensor(name, {std::ssize(values)}, values.data()));
   });
   write_safetensors(path,
                     {{format::kFormat, format::kResumeFormatName},
                      {format::kFormatVersion, format::kVersion},
-                     {format::kConfig, config_to_json(config, Which::kWithoutLocal).dump()},
+                     {format::kConfig, config_to_json(config, Which::kStored).dump()},
                      {format::kData, task.data_identity()},
                      {format::kState, to_json(state).dump()}},
                     std::move(tensors));
@@ -302,7 +304,7 @@ RunState load_run(const std::string& path, const Config& config, TrainingTask& t
     data.resize(static_cast<std::size_t>(state.step) + 1);
     copy_tensor(file, name, DType::kF64, data.data(), std::ssize(data));
   });
-  task.visit_carried([&](const std::string& name, std::vector<float>& values) {
+  task.visit_carried([&](const std::string& name, std::int64_t, std::vector<float>& values) {
     kept.carried[name].resize(values.size());
     copy_tensor(file, name, DType::kF32, kept.carried[name].data(), std::ssize(values));
   });

@@ -13,9 +13,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include "base/shown.h"
+#include "config/options.h"
 #include "kernels/elementwise.h"
 #include "measure/metrics.h"
+#include "train/batch_step.h"
 #include "train/layer_rates.h"
 #include "train/log_file.h"
 #include "train/run_state.h"
@@ -108,15 +111,22 @@ class Trainer {
         schedule_(schedule_options(config.training, batches_)),
         rates_(config.training, [&](const ParameterVisitor& v) { task.visit(v); }),
         evaluate_due_(config.training.evaluate_every, batches_),
-        save_due_(config.training.save_every, batches_) {
+        save_due_(config.training.save_every, batches_),
+        transport_(options.transport) {
     if (batches_ == 0) throw Error("train has no text of at least one unit");
   }
 
   TrainingOutcome run() {
-    remove_temporaries(options_.folder, {"model.safetensors", "resume.safetensors", "log.jsonl", "report.html"});
+    if (leads())
+      remove_temporaries(options_.folder, {"model.safetensors", "resume.safetensors", "log.jsonl", "report.html"});
+    batch_step_ = make_batch_step(task_, config_, optimizer_, pool_, transport_);
     resume();
+    if (transport_) {
+      agree(*transport_, facts());
+      transport_->awaited = true;
+    }
     if (state_.finished && !goes_on()) {
-      restore_model();
+      if (leads()) restore_model();
       if (!kept_.best.empty()) kept_.best.put(task_);
       return outcome(end_before());
     }
@@ -125,10 +135,10 @@ class Trainer {
       // The best model states the configuration, which has changed: it is written again.
       WeightCopy trained;
       trained.take(task_);
-      write_best();
+      if (leads()) write_best();
       trained.put(task_);
     }
-    log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
+    if (leads()) log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
     before_ = state_.seconds;
     evaluate_due_.begin(before_);
@@ -138,14 +148,15 @@ class Trainer {
     begin_epoch();
     if (state_.step % batches_ != 0)
       task_.visit_carried(
-          [&](const std::string& name, std::vector<float>& values) { values = kept_.carried.at(name); });
+          [&](const std::string& name, std::int64_t, std::vector<float>& values) { values = kept_.carried.at(name); });
     while (state_.step < steps) {
       step();
+      share_time_and_signal();
       const bool last = state_.step == steps, epoch_ends = state_.step % batches_ == 0;
       if (evaluate_due_.after(state_.step, seconds()) || last) evaluate();
       if (epoch_ends) end_epoch();
       if (const auto end = reason_to_stop(last)) return finish(*end);
-      if (const int signal = options_.signal ? options_.signal->load() : 0) return stop(signal);
+      if (signal_ != 0) return stop(signal_);
       if (save_due_.after(state_.step, seconds())) save();
       if (epoch_ends) begin_epoch();
     }
@@ -153,7 +164,50 @@ class Trainer {
   }
 
  private:
-  double seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
+  // Whether this process evaluates, logs and saves.
+  bool leads() const { return !transport_ || transport_->rank() == 0; }
+
+  double own_seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
+  // What depends on the time is to happen after the same step in all processes: they have the time of process 0.
+  double seconds() const { return transport_ ? shared_seconds_ : own_seconds(); }
+
+  void share_time_and_signal() {
+    signal_ = options_.signal ? options_.signal->load() : 0;
+    if (!transport_) return;
+    struct Told {
+      double seconds;
+      std::int64_t signal;
+    } own{own_seconds(), signal_};
+    std::vector<Told> told(static_cast<std::size_t>(transport_->ranks()), own);
+    std::vector<Outgoing> sent;
+    std::vector<Incoming> received;
+    for (int r = 0; r < transport_->ranks(); ++r) {
+      if (r == transport_->rank()) continue;
+      sent.push_back({r, &own, sizeof own});
+      received.push_back({r, &told[static_cast<std::size_t>(r)], sizeof own});
+    }
+    transport_->exchange(sent, received);
+    shared_seconds_ = told.front().seconds;
+    signal_ = 0;
+    for (const Told& one : told) signal_ = std::max(signal_, static_cast<int>(one.signal));
+  }
+
+  // What the processes must have in common: each key of the configuration, data, and the weights to start from.
+  std::vector<Fact> facts() const {
+    std::vector<Fact> out = options_.facts;
+    const Json config = config_to_json(config_, Which::kWithoutLocal);
+    for (const Option& o : options())
+      if (const auto at = config_pointer(o.key); config.contains(at)) out.push_back({o.key, config.at(at).dump()});
+    out.push_back({"data", task_.data_identity()});
+    out.push_back({"output.dir with a run saved at step", std::to_string(state_.step)});
+    std::string hashes;
+    task_.visit([&](Parameter& p) {
+      hashes +=
+          sha256({reinterpret_cast<const char*>(p.value.data()), static_cast<std::size_t>(p.size()) * sizeof(float)});
+    });
+    out.push_back({"initial weights", sha256(hashes).substr(0, 16)});
+    return out;
+  }
   std::int64_t epoch() const { return state_.step / batches_; }
   std::string metric() const { return task_.metric(); }
 
@@ -226,19 +280,12 @@ class Trainer {
 
   void step() {
     const auto start = Clock::now();
-    const std::int64_t tokens = task_.prepare(state_.step % batches_, state_.step);
-    task_.visit_sparse([&](Parameter& p, const auto& rows) { optimizer_.catch_up(p, rows, pool_); });
-    arena_.reset();
-    Tape tape(pool_, arena_, Tape::Mode::kTraining, static_cast<std::uint64_t>(config_.training.seed),
-              static_cast<std::uint64_t>(state_.step));
-    const double loss = task_.forward(tape);
-    tape.backward();
-    const double norm = optimizer_.gradient_norm(pool_);
-    if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(tape, loss);
+    const auto [loss, norm, tokens] = batch_step_->gradient(state_.step % batches_, state_.step);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(loss);
     const double clip = config_.training.clip_norm;
     const bool clipped = clip > 0 && norm > clip;
     const double learning_rate = schedule_.rate(state_.step + 1);
-    optimizer_.step(learning_rate, clipped ? clip / norm : 1.0, pool_);
+    batch_step_->update(learning_rate, clipped ? clip / norm : 1.0);
     task_.weights_changed();
     ++state_.step;
     if (state_.average_begun) {
@@ -294,8 +341,22 @@ class Trainer {
                  {"clipped", static_cast<double>(state_.since_log.clipped) / n},
                  {"tokens_per_s", rate()},
                  {"peak_mb", peak_megabytes()}});
-    log_->write(line);
+    if (transport_) line["exchange"] = exchange_share();
+    write_log(line);
     state_.since_log = {};
+  }
+
+  void write_log(const Json& line) {
+    if (log_) log_->write(line);
+  }
+
+  // The part of the time since the last call that was spent exchanging, and waiting for other processes.
+  double exchange_share() {
+    const double all = own_seconds(), exchanging = transport_->seconds();
+    const double out = all > logged_at_ ? (exchanging - exchanged_) / (all - logged_at_) : 0;
+    logged_at_ = all;
+    exchanged_ = exchanging;
+    return out;
   }
 
   bool averaging() const { return config_.training.average_from > 0; }
@@ -322,10 +383,10 @@ class Trainer {
   void check_weights() {
     task_.visit([&](Parameter& p) {
       if (kernels::has_non_finite(p.value.data(), p.size()))
-        fail(
-            "stopped at step {}: weights of {} are not finite; lower training.learning_rate, or set "
-            "training.clip_norm",
-            state_.step, p.name);
+        fail_alike(
+            fmt::format("stopped at step {}: weights of {} are not finite; lower training.learning_rate, or set "
+                        "training.clip_norm",
+                        state_.step, p.name));
     });
   }
 
@@ -340,10 +401,39 @@ class Trainer {
     return higher_is_better(metric()) ? value > best : value < best;
   }
 
+  // Process 0 evaluates, and tells the others the metrics in the order of their names.
+  Metrics found_on_dev() {
+    if (!transport_) return task_.evaluate_dev(pool_);
+    Metrics found;
+    if (leads()) found = task_.evaluate_dev(pool_);
+    std::string names;
+    std::vector<double> values;
+    for (const auto& [name, value] : found) {
+      names += name + "\n";
+      values.push_back(value);
+    }
+    const auto tell = [&](auto& items, auto zero) {
+      std::int64_t size = std::ssize(items);
+      broadcast(*transport_, &size, sizeof size);
+      items.resize(static_cast<std::size_t>(size), zero);
+      broadcast(*transport_, items.data(), size * static_cast<std::int64_t>(sizeof zero));
+    };
+    tell(names, char{});
+    tell(values, 0.0);
+    std::size_t at = 0;
+    for (const double value : values) {
+      const std::size_t end = names.find('\n', at);
+      found[names.substr(at, end - at)] = value;
+      at = end + 1;
+    }
+    return found;
+  }
+
   void evaluate_dev() {
-    const Metrics found = task_.evaluate_dev(pool_);
+    const Metrics found = found_on_dev();
     const double value = found.contains(metric()) ? found.at(metric()) : NAN;
-    if (std::isnan(value)) fail("training.early_stopping.metric: {} is not defined on dev", metric());
+    if (std::isnan(value))
+      fail_alike(fmt::format("training.early_stopping.metric: {} is not defined on dev", metric()));
     const bool better = is_better(value, found);
     begin_average_after(value);
     schedule_.evaluated(better);
@@ -351,7 +441,7 @@ class Trainer {
     Json line = common("eval");
     line.update(
         {{"loss", found.at("loss")}, {"metrics", Json(found)}, {"best", better}, {"peak_mb", peak_megabytes()}});
-    log_->write(line);
+    write_log(line);
     if (better) {
       state_.best_step = state_.step;
       state_.best = found;
@@ -373,6 +463,7 @@ class Trainer {
   }
 
   void save_model() {
+    if (!leads()) return;
     Json metrics = Json::object();
     for (const auto& [name, value] : state_.best) metrics[name] = value;
     const std::int64_t step = task_.has_dev() ? state_.best_step : state_.step;
@@ -405,6 +496,8 @@ class Trainer {
   }
 
   void save() {
+    batch_step_->gather_state();
+    if (!leads()) return;
     log_->flush();
     state_.seconds = seconds();
     state_.schedule = schedule_.state;
@@ -438,7 +531,7 @@ class Trainer {
                  {"tokens_per_s", out.tokens_per_s},
                  {"seconds", seconds()},
                  {"peak_mb", peak_megabytes()}});
-    log_->write(line);
+    write_log(line);
     save();
     if (!kept_.best.empty()) kept_.best.put(task_);
     if (!task_.has_dev() && state_.averaged > 0) kept_.average.put(task_);
@@ -464,23 +557,18 @@ class Trainer {
             .tokens_per_s = rates.empty() ? rate() : rates[rates.size() / 2]};
   }
 
-  // Names the most telling place: weights that are not finite, else the first layer whose output is not, else a
-  // gradient.
-  [[noreturn]] void fail_not_finite(const Tape& tape, double loss) {
-    std::string where;
-    const auto look = [&](const float* data, Index count, const std::string& what) {
-      if (where.empty() && kernels::has_non_finite(data, count)) where = what;
-    };
-    task_.visit([&](Parameter& p) { look(p.value.data(), p.size(), "the weights of " + p.name + " are"); });
-    if (const std::string layer = tape.not_finite(); where.empty() && !layer.empty()) where = layer + " is";
-    task_.visit([&](Parameter& p) {
-      const Index count = p.sparse ? static_cast<Index>(p.touched.size()) * p.row_size() : p.size();
-      look(p.gradient.data(), p.frozen ? 0 : count, "the gradient of " + p.name + " is");
-    });
-    fail(
-        "stopped at step {} (epoch {}): {} not finite (loss {}); lower training.learning_rate, or set "
-        "training.clip_norm",
-        state_.step + 1, epoch() + 1, where.empty() ? "the loss is" : where, loss);
+  [[noreturn]] void fail_not_finite(double loss) {
+    const std::string where = batch_step_->not_finite();
+    fail_alike(
+        fmt::format("stopped at step {} (epoch {}): {} not finite (loss {}); lower training.learning_rate, or set "
+                    "training.clip_norm",
+                    state_.step + 1, epoch() + 1, where.empty() ? "the loss is" : where, loss));
+  }
+
+  // An error that all processes find.
+  [[noreturn]] void fail_alike(const std::string& message) const {
+    if (transport_) throw SharedError(message, 1);
+    throw Error(message);
   }
 
   static constexpr std::int64_t kLogSteps = 100;
@@ -490,8 +578,8 @@ class Trainer {
   const TrainerOptions& options_;
   ThreadPool& pool_;
   const std::int64_t batches_;
-  Arena arena_;
   Optimizer optimizer_;
+  std::unique_ptr<BatchStep> batch_step_;
   Schedule schedule_;
   LayerRates rates_;
   Due evaluate_due_, save_due_;
@@ -505,6 +593,9 @@ class Trainer {
   double epoch_seconds_ = 0;
   std::vector<double> epoch_rates_;
   double shown_loss_ = NAN;
+  Transport* transport_;  // null: this process is alone
+  double shared_seconds_ = 0, logged_at_ = 0, exchanged_ = 0;
+  int signal_ = 0;        // that any process got
   bool changed_ = false;  // a resumed run has another end or is saved at other times
 };
 
@@ -515,7 +606,12 @@ std::string resume_path(const std::string& folder) { return folder + "/resume.sa
 std::string log_path(const std::string& folder) { return folder + "/log.jsonl"; }
 
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool) {
-  return Trainer(task, config, options, pool).run();
+  if (!options.transport) return Trainer(task, config, options, pool).run();
+  TrainingOutcome out = Trainer(task, config, options, pool).run();
+  // Process 0 has written the model: the others may read it now.
+  all_gather(*options.transport, "");
+  options.transport->awaited = false;
+  return out;
 }
 
 }  // namespace mnemo

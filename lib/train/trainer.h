@@ -17,6 +17,8 @@
 #include "nn/optimizer.h"
 #include "nn/schedule.h"
 #include "nn/tape.h"
+#include "parallel/transport.h"
+#include "train/shard.h"
 
 namespace mnemo {
 
@@ -30,13 +32,20 @@ class TrainingTask {
 
   virtual std::int64_t batches() const = 0;          ///< per epoch; the same for every epoch
   virtual void begin_epoch(std::int64_t epoch) = 0;  ///< chooses the order, by seed and epoch alone
-  virtual std::int64_t prepare(std::int64_t batch, std::int64_t step) = 0;  ///< makes the batch; returns its tokens
+  /// Makes a shard of a batch; returns its tokens.
+  virtual std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) = 0;
+  /// Makes a whole batch.
+  std::int64_t prepare(std::int64_t batch, std::int64_t step) { return prepare_shard(batch, step, Shard()); }
+  /// What the loss of the prepared shard is divided by: the weight of its mean in that of the batch. 0 for a shard
+  /// without anything to learn from, for which `forward` is not called.
+  virtual double weight() const = 0;
   /// The sparse parameters, whose rows are brought up to date before a batch, and the rows that the prepared batch
   /// uses.
   using SparseVisitor = std::function<void(Parameter&, const std::vector<std::int32_t>& rows)>;
   virtual void visit_sparse(const SparseVisitor& visitor) = 0;
   /// Values carried from one batch to the next beside the weights, such as a recurrent state; begin_epoch resets them.
-  using CarriedVisitor = std::function<void(const std::string& name, std::vector<float>& values)>;
+  /// Those of a shard have its number; a shard that holds none is left out.
+  using CarriedVisitor = std::function<void(const std::string& name, std::int64_t shard, std::vector<float>& values)>;
   virtual void visit_carried(const CarriedVisitor&) {}
   virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; returns its loss
 
@@ -65,6 +74,10 @@ struct TrainerOptions {
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop
+  /// Where several processes train together: each calls `train` with the same task, configuration and folder, and
+  /// process 0 alone evaluates, logs and saves. Null: this process trains alone.
+  Transport* transport = nullptr;
+  std::vector<Fact> facts;  ///< what must be the same in all of them beside configuration, data and weights
 };
 
 struct TrainingOutcome {
@@ -83,8 +96,9 @@ std::string resume_path(const std::string& folder);
 std::string log_path(const std::string& folder);
 
 /// Trains, after removing the half-written files that killed runs left in the folder, whose lock (FolderLock) the
-/// caller holds. Throws Error if a loss or gradient is not finite, naming the parameter, and as saving and resuming do.
-/// At the end the weights of `task` are the best ones, unless a signal stopped the run.
+/// caller, process 0 of several, holds. Throws Error if a loss or gradient is not finite, naming the parameter, and as
+/// saving and resuming do. With several processes throws SharedError if they differ in what must be the same. At the
+/// end the weights of `task` are the best ones, unless a signal stopped the run.
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool);
 
 }  // namespace mnemo

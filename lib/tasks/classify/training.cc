@@ -81,12 +81,19 @@ class ClassificationTraining : public ModelTraining {
       corpus_ = cut_anew(texts_.size(), rate, seed(), epoch, encode);
   }
 
-  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    chosen_ = &batches_[batch];
-    batch_ = std::make_unique<Corpus::Batch>(corpus_.batch(
-        *chosen_, {.rate = config_.model.word_dropout, .seed = seed(), .step = static_cast<std::uint64_t>(step)}));
+  std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
+    chosen_ = shard.dealt(batches_[batch]);
+    batch_ = std::make_unique<Corpus::Batch>(
+        corpus_.batch(chosen_, {.rate = config_.model.word_dropout, .seed = seed(), .step = shard.draw(step)}));
     rows_ = distinct_rows(batch_->bags, model_.network().embedding().weight.rows());
     return batch_->packing.tokens();
+  }
+
+  double weight() const override {
+    if (weights_.empty() || model_.multi_label()) return static_cast<double>(chosen_.size());
+    double out = 0;
+    for (const std::int64_t text : chosen_) out += static_cast<double>(weights_[gold_[text].front()]);
+    return out;
   }
 
   void visit_sparse(const SparseVisitor& visitor) override { visitor(model_.network().embedding().weight, rows_); }
@@ -97,13 +104,13 @@ class ClassificationTraining : public ModelTraining {
     const auto smoothing = static_cast<float>(config_.training.label_smoothing);
     if (!model_.multi_label()) {
       std::vector<std::int32_t> gold;
-      for (std::int64_t text : *chosen_) gold.push_back(gold_[text].front());
+      for (std::int64_t text : chosen_) gold.push_back(gold_[text].front());
       return softmax_cross_entropy(logits, gold, weights_, smoothing);
     }
     const std::size_t labels = model_.labels().size();
     std::vector<float> targets(logits.size());
-    for (std::size_t i = 0; i < chosen_->size(); ++i)
-      for (std::int32_t id : gold_[(*chosen_)[i]]) targets[i * labels + id] = 1.0f;
+    for (std::size_t i = 0; i < chosen_.size(); ++i)
+      for (std::int32_t id : gold_[chosen_[i]]) targets[i * labels + id] = 1.0f;
     // As on dev, the mean over labels; the gradient is that of their sum.
     return sigmoid_cross_entropy(logits, targets, weights_, smoothing) / static_cast<double>(labels);
   }
@@ -151,7 +158,7 @@ class ClassificationTraining : public ModelTraining {
   Corpus dev_;
   std::vector<float> weights_;
   std::vector<std::vector<std::int64_t>> batches_;
-  const std::vector<std::int64_t>* chosen_ = nullptr;
+  std::vector<std::int64_t> chosen_;  // of the prepared shard
   std::unique_ptr<Corpus::Batch> batch_;
   std::vector<std::int32_t> rows_;
 };

@@ -27,19 +27,21 @@ std::int64_t StreamParts::first(std::int64_t part) const {
   return part * (units_ / parts_) + std::min(part, units_ % parts_);
 }
 
-StreamParts::Rows StreamParts::rows(std::int64_t batch, const ReadUnits& read, std::int32_t text_end) const {
+StreamParts::Rows StreamParts::rows(std::int64_t batch, ShardRange parts, const ReadUnits& read,
+                                    std::int32_t text_end) const {
   const std::int64_t done = batch * steps_;
-  std::vector<std::int32_t> lengths(static_cast<std::size_t>(parts_));
-  for (std::int64_t p = 0; p < parts_; ++p)
-    lengths[static_cast<std::size_t>(p)] =
-        static_cast<std::int32_t>(std::clamp<std::int64_t>(first(p + 1) - first(p) - done, 0, steps_));
+  std::vector<std::int32_t> lengths;
+  for (std::int64_t p = parts.first; p < parts.end; ++p)
+    lengths.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(first(p + 1) - first(p) - done, 0, steps_)));
   Rows out{Packing(lengths), {}, {}};
   out.ids.resize(static_cast<std::size_t>(out.packing.tokens()));
   out.targets.resize(out.ids.size());
   const ReadUnits from = cyclic(read, units_);
-  for (std::int64_t p = 0; p < parts_; ++p)
-    place_units(from, offset_ + first(p) + done, lengths[static_cast<std::size_t>(p)], text_end, out.packing, p,
-                out.ids, out.targets);
+  // place_units takes a sequence by its place in the packing, whose order is that of the parts: the longer ones are
+  // first.
+  for (std::int64_t p = parts.first; p < parts.end; ++p)
+    place_units(from, offset_ + first(p) + done, lengths[static_cast<std::size_t>(p - parts.first)], text_end,
+                out.packing, p - parts.first, out.ids, out.targets);
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include "nn/packing.h"
 #include "pipeline/stream_loss.h"
+#include "train/shard.h"
 
 namespace mnemo {
 
@@ -26,9 +27,9 @@ class StreamParts {
     Packing packing;
     std::vector<std::int32_t> ids, targets;  ///< [N] in packed order: the unit before each target, and the target
   };
-  /// The rows of a batch. `text_end` stands before the text's first unit; where the text is rotated, its last unit
-  /// does.
-  Rows rows(std::int64_t batch, const ReadUnits& read, std::int32_t text_end) const;
+  /// The rows of some parts of a batch. `text_end` stands before the text's first unit; where the text is rotated, its
+  /// last unit does.
+  Rows rows(std::int64_t batch, ShardRange parts, const ReadUnits& read, std::int32_t text_end) const;
 
  private:
   std::int64_t first(std::int64_t part) const;

@@ -34,6 +34,8 @@ class LanguageTraining : public ModelTraining {
     if (table.sparse) visitor(table, rows_);
   }
 
+  double weight() const override { return static_cast<double>(batch_.packing.tokens()); }
+
   std::string metric() const override { return language_metric(config_); }
 
   Metrics evaluate_dev(ThreadPool& pool) override {
@@ -43,9 +45,8 @@ class LanguageTraining : public ModelTraining {
 
  protected:
   void set_batch(Packing packing, std::span<const std::int32_t> ids, std::vector<std::int32_t> targets,
-                 std::int64_t step) {
-    batch_ = model_.network().batch(std::move(packing), ids, std::move(targets), true, seed(),
-                                    static_cast<std::uint64_t>(step));
+                 std::uint64_t draw) {
+    batch_ = model_.network().batch(std::move(packing), ids, std::move(targets), true, seed(), draw);
     rows_ = distinct_rows(batch_.units, model_.vocabulary().size());
   }
 
@@ -61,42 +62,53 @@ class StreamTraining : public LanguageTraining {
  public:
   StreamTraining(const Config& config, const LanguageData& data, TextLanguageModel& model)
       : LanguageTraining(config, data, model),
-        parts_(data.train_text().units.size(), config.training.batch_size, config.training.bptt),
-        state_(model.network().options().recurrent, parts_.parts()),
-        begun_(state_) {}
+        parts_(data.train_text().units.size(), config.training.batch_size, config.training.bptt) {
+    for (std::int64_t i = 0; i < config.training.shards; ++i) {
+      const Shard shard{i, config.training.shards};
+      states_.emplace_back(model.network().options().recurrent, shard.range(parts_.parts()).size());
+    }
+  }
 
   std::int64_t batches() const override { return parts_.batches(); }
   void begin_epoch(std::int64_t epoch) override {
-    state_.clear();
+    for (CarriedState& state : states_) state.clear();
     if (!config_.training.rotate) return;
     RandomStream random(seed(), Purpose::kRotation, static_cast<std::uint64_t>(epoch));
     parts_.rotate(static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(train_.units.size()))));
   }
 
-  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    StreamParts::Rows rows = parts_.rows(batch, train_.reader(), model_.text_end());
-    set_batch(std::move(rows.packing), rows.ids, std::move(rows.targets), step);
+  std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
+    shard_ = static_cast<std::size_t>(shard.index);
+    StreamParts::Rows rows = parts_.rows(batch, shard.range(parts_.parts()), train_.reader(), model_.text_end());
+    set_batch(std::move(rows.packing), rows.ids, std::move(rows.targets), shard.draw(step));
     return batch_.packing.tokens();
   }
 
   void visit_carried(const CarriedVisitor& visitor) override {
-    visitor("carried.h", state_.h());
-    visitor("carried.c", state_.c());
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      const std::string shard = states_.size() > 1 ? fmt::format(".{}", i) : "";
+      if (states_[i].sequences() == 0) continue;
+      visitor("carried.h" + shard, static_cast<std::int64_t>(i), states_[i].h());
+      visitor("carried.c" + shard, static_cast<std::int64_t>(i), states_[i].c());
+    }
   }
 
   double forward(Tape& tape) override {
     // A copy, since the backward pass reads the initial state of the batch again.
-    begun_ = state_;
-    const RecurrentState initial = begun_.view();
+    CarriedState& state = states_[shard_];
+    begun_ = std::make_unique<CarriedState>(state);
+    const RecurrentState initial = begun_->view();
     model_.network().prepare(tape);
     const Recurrent::Output output = model_.network().forward(tape, batch_, &initial);
-    state_.take(output.final);
+    state.take(output.final);
     return model_.network().loss(tape, batch_, output.y);
   }
 
  private:
   StreamParts parts_;
-  CarriedState state_, begun_;
+  std::vector<CarriedState> states_;  // [shards]
+  std::unique_ptr<CarriedState> begun_;
+  std::size_t shard_ = 0;  // the prepared one
 };
 
 class RecordTraining : public LanguageTraining {
@@ -121,9 +133,9 @@ class RecordTraining : public LanguageTraining {
   }
 
   // The conditions that are dropped are drawn again for every batch.
-  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    const auto& chosen = batches_[static_cast<std::size_t>(batch)];
-    RandomStream random(seed(), Purpose::kConditions, static_cast<std::uint64_t>(step));
+  std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
+    const auto chosen = shard.dealt(batches_[static_cast<std::size_t>(batch)]);
+    RandomStream random(seed(), Purpose::kConditions, shard.draw(step));
     std::vector<std::vector<std::int32_t>> sequences;
     std::vector<std::int32_t> lengths;
     for (const std::int64_t index : chosen) {
@@ -153,7 +165,7 @@ class RecordTraining : public LanguageTraining {
         targets[packing.row(b, t)] = units[static_cast<std::size_t>(t) + 1];
       }
     }
-    set_batch(std::move(packing), ids, std::move(targets), step);
+    set_batch(std::move(packing), ids, std::move(targets), shard.draw(step));
     return batch_.packing.tokens();
   }
 

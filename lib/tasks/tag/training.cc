@@ -54,20 +54,26 @@ class TaggingTraining : public ModelTraining {
       corpus_.words = cut_anew(sentences_.size(), rate, seed(), epoch, encode);
   }
 
-  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    const auto& sentences = batches_[batch];
+  std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
+    const auto sentences = shard.dealt(batches_[batch]);
     batch_ = model_.batch(corpus_, sentences,
                           {.rate = config_.model.word_dropout,
                            .singleton_rate = config_.model.singleton_dropout,
                            .vocabulary = &model_.words().vocabulary(),
                            .seed = seed(),
-                           .step = static_cast<std::uint64_t>(step)});
+                           .step = shard.draw(step)});
     gold_ = model_.gold(corpus_, sentences, batch_.packing);
     Tagger& network = model_.network();
     word_rows_ = distinct_rows(batch_.words, network.embedding().weight.rows());
     if (network.chars()) letter_rows_ = distinct_rows(batch_.letters, network.chars()->embedding().weight.rows());
     if (network.shapes()) shape_rows_ = distinct_rows(batch_.shapes, network.shapes()->weight.rows());
     return batch_.packing.tokens();
+  }
+
+  // With a CRF the loss is a mean over sentences, else over tokens.
+  double weight() const override {
+    if (!config_.model.crf) return static_cast<double>(batch_.packing.tokens());
+    return static_cast<double>(batch_.packing.rows_at(0));
   }
 
   void visit_sparse(const SparseVisitor& visitor) override {

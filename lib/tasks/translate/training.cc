@@ -63,8 +63,8 @@ class TranslationTraining : public ModelTraining {
     epoch_ = static_cast<std::uint64_t>(epoch);
   }
 
-  std::int64_t prepare(std::int64_t batch, std::int64_t step) override {
-    const auto& chosen = batches_[batch];
+  std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
+    const auto chosen = shard.dealt(batches_[batch]);
     std::vector<EncodedPair> cut;
     if (config_.text.merge_dropout > 0)
       for (const std::int64_t i : chosen) cut.push_back(cut_anew(used_[i]));
@@ -76,11 +76,13 @@ class TranslationTraining : public ModelTraining {
     }
     Translator& network = model_.network();
     batch_ = std::make_unique<Translator::Batch>(
-        network.batch(sources, targets, model_.end(), true, seed(), static_cast<std::uint64_t>(step)));
+        network.batch(sources, targets, model_.end(), true, seed(), shard.draw(step)));
     source_rows_ = distinct_rows(batch_->source_units, network.source_embedding().weight.rows());
     target_rows_ = distinct_rows(batch_->target_units, network.target_embedding().weight.rows());
     return batch_->source.tokens() + batch_->target.tokens();
   }
+
+  double weight() const override { return static_cast<double>(batch_->target.tokens()); }
 
   void visit_sparse(const SparseVisitor& visitor) override {
     Parameter &source = model_.network().source_embedding().weight,

@@ -22,7 +22,7 @@ std::vector<std::vector<std::int32_t>> targets_of(const StreamParts& parts, std:
   std::vector<std::vector<std::int32_t>> out(static_cast<std::size_t>(parts.parts()));
   before.clear();
   for (std::int64_t batch = 0; batch < parts.batches(); ++batch) {
-    const StreamParts::Rows rows = parts.rows(batch, read_numbers, kEnd);
+    const StreamParts::Rows rows = parts.rows(batch, {0, parts.parts()}, read_numbers, kEnd);
     for (Index b = 0; b < rows.packing.sequences(); ++b)
       for (Index t = 0; t < rows.packing.length(b); ++t) {
         const auto row = static_cast<std::size_t>(rows.packing.row(b, t));

@@ -18,7 +18,8 @@ class OneNumber : public TrainingTask {
   void weights_changed() override {}
   std::int64_t batches() const override { return 1; }
   void begin_epoch(std::int64_t) override {}
-  std::int64_t prepare(std::int64_t, std::int64_t) override { return 1; }
+  std::int64_t prepare_shard(std::int64_t, std::int64_t, const Shard&) override { return 1; }
+  double weight() const override { return 1.0; }
   void visit_sparse(const SparseVisitor&) override {}
   std::string metric() const override { return "accuracy"; }
   double forward(Tape& tape) override {
