@@ -41,12 +41,17 @@ Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> promp
     };
     initial.h = done > 0 ? rows(out.state.h, P) : Activation();
     if (!out.state.c.empty()) initial.c = rows(out.state.c, model.options().recurrent.hidden);
+    if (!out.state.seen.empty()) initial.memory = {rows(out.state.memory, P), rows(out.state.seen, 1)};
     const Recurrent::Output output = model.forward(tape, batch, done > 0 ? &initial : nullptr);
     const auto copy = [](const Activation& from, std::vector<float>& to) {
       to.assign(from.value, from.value + from.size());
     };
     copy(output.final.h, out.state.h);
     if (output.final.c.value) copy(output.final.c, out.state.c);
+    if (output.final.memory.rows.value) {
+      copy(output.final.memory.rows, out.state.memory);
+      copy(output.final.memory.seen, out.state.seen);
+    }
     std::copy_n(output.y.value + (output.y.rows - 1) * P, P, last.begin());
   }
   out.scores.resize(model.options().units);
@@ -62,8 +67,7 @@ class Steps : public StepScorer {
         session_(model.recurrent(), sequences),
         inputs_(sequences * model.options().embedding),
         scores_(sequences * model.options().units) {
-    std::vector<Index> from(sequences, 0);
-    reorder(read.state, from, 1);
+    session_.set_state(repeated(read.state, sequences));
     for (Index b = 0; b < sequences; ++b)
       std::copy(read.scores.begin(), read.scores.end(), scores_.begin() + b * model.options().units);
   }
@@ -76,7 +80,7 @@ class Steps : public StepScorer {
   }
 
   void advance(std::span<const Index> from, std::span<const std::int32_t> units) override {
-    reorder(session_.state(), from, session_.sequences());
+    session_.select(from);
     step(units);
   }
 
@@ -89,19 +93,22 @@ class Steps : public StepScorer {
   }
 
  private:
-  // `state` holds `sequences` sequences.
-  void reorder(const SessionState& state, std::span<const Index> from, Index sequences) {
+  // The state of one sequence, for `sequences` of them.
+  SessionState repeated(const SessionState& state, Index sequences) const {
     SessionState out;
     const Index layers = model_.options().recurrent.layers;
-    for (const auto& [source, target] : {std::pair{&state.h, &out.h}, {&state.c, &out.c}}) {
-      const Index columns = std::ssize(*source) / (layers * sequences);
-      for (Index l = 0; l < layers && columns > 0; ++l)
-        for (const Index b : from) {
-          const auto begin = source->begin() + (l * sequences + b) * columns;
-          target->insert(target->end(), begin, begin + columns);
-        }
-    }
-    session_.set_state(out);
+    // A part has so many blocks, each of which is repeated.
+    const auto repeat = [&](const std::vector<float>& from, std::vector<float>& to, Index blocks) {
+      const Index columns = std::ssize(from) / blocks;
+      for (Index k = 0; k < blocks; ++k)
+        for (Index b = 0; b < sequences; ++b)
+          to.insert(to.end(), from.begin() + k * columns, from.begin() + (k + 1) * columns);
+    };
+    repeat(state.h, out.h, layers);
+    repeat(state.c, out.c, layers);
+    repeat(state.memory, out.memory, 1);
+    repeat(state.seen, out.seen, 1);
+    return out;
   }
 
   const LanguageModel& model_;

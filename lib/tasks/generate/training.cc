@@ -82,6 +82,9 @@ class StreamTraining : public LanguageTraining {
   void visit_carried(const CarriedVisitor& visitor) override {
     visitor("carried.h", state_.h());
     visitor("carried.c", state_.c());
+    if (state_.seen().empty()) return;
+    visitor("carried.memory", state_.memory());
+    visitor("carried.seen", state_.seen());
   }
 
   double forward(Tape& tape) override {
