@@ -527,6 +527,7 @@ TEST_CASE("every cell and its options: trained, loaded, the same for any threads
       {"layer_norm=true"},
       {"projection=7"},
       {"mogrifier.rounds=4", "mogrifier.rank=5", "cell=capped_lstm"},
+      {"self_attention.layer=1", "self_attention.feed_forward=30"},
       {"residual=highway", "learned_initial=true"},
       {"cell=gru", "residual=add", "zoneout_h=0.1", "state_dropout=0.1", "weight_dropout=0.1"}};
   for (const auto& variant : variants) {
