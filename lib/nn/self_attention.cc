@@ -23,6 +23,9 @@ namespace {
 constexpr Index kQueriesPerTile = 16;
 // The spread of b: that of SHA-RNN, whose dense layer gives a standard deviation of 0.29.
 constexpr float kValueSpread = 0.5f;
+// The last matrix of the feed-forward part begins with this times its usual values: outputs of a recurrent layer are
+// small beside what a normed input gives, and learning is slow while noise covers them.
+constexpr float kAddedAtFirst = 0.1f;
 
 }  // namespace
 
@@ -55,6 +58,7 @@ void SelfAttention::initialise(Initialiser initialiser, std::uint64_t seed) {
   if (feed_norm_) feed_norm_->initialise();
   for (auto* linear : {&up_, &down_})
     if (*linear) (*linear)->initialise(initialiser, seed);
+  if (down_) kernels::scale(kAddedAtFirst, down_->weight.value.data(), down_->weight.size());
   weights_changed();
 }
 
