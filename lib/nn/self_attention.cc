@@ -23,9 +23,6 @@ namespace {
 constexpr Index kQueriesPerTile = 16;
 // The spread of b: that of SHA-RNN, whose dense layer gives a standard deviation of 0.29.
 constexpr float kValueSpread = 0.5f;
-// The last matrix of the feed-forward part begins with this times its usual values: outputs of a recurrent layer are
-// small beside what a normed input gives, and learning is slow while noise covers them.
-constexpr float kAddedAtFirst = 0.1f;
 
 }  // namespace
 
@@ -58,7 +55,6 @@ void SelfAttention::initialise(Initialiser initialiser, std::uint64_t seed) {
   if (feed_norm_) feed_norm_->initialise();
   for (auto* linear : {&up_, &down_})
     if (*linear) (*linear)->initialise(initialiser, seed);
-  if (down_) kernels::scale(kAddedAtFirst, down_->weight.value.data(), down_->weight.size());
   weights_changed();
 }
 
@@ -130,10 +126,10 @@ void SelfAttention::query_rows(Index rows, const float* m, float* q) const {
   query_norm_.apply(rows, q, q);
 }
 
-void SelfAttention::add_gated_rows(Index rows, const float* h, const float* z, float* y) const {
+void SelfAttention::add_gated_rows(Index rows, const float* m, const float* z, float* u) const {
   const Index C = columns();
   for (Index r = 0; r < rows; ++r)
-    for (Index j = 0; j < C; ++j) y[r * C + j] = h[r * C + j] + value_gate_[j] * z[r * C + j];
+    for (Index j = 0; j < C; ++j) u[r * C + j] = m[r * C + j] + value_gate_[j] * z[r * C + j];
 }
 
 void SelfAttention::feed_rows(Index rows, const float* u, float* room, float* y) const {
@@ -297,22 +293,22 @@ AttentionMemory SelfAttention::keep(Tape& tape, const Packing& packing, const Ac
   return out;
 }
 
-Activation SelfAttention::add_gated(Tape& tape, const Activation& h, const Activation& z) const {
+Activation SelfAttention::add_gated(Tape& tape, const Activation& m, const Activation& z) const {
   const Index C = columns();
-  const Activation y = tape.allocate(h.rows, C);
-  kernels::for_row_groups(tape.pool, h.rows, [&](Index first, Index rows) {
-    add_gated_rows(rows, h.value + first * C, z.value + first * C, y.value + first * C);
+  const Activation u = tape.allocate(m.rows, C);
+  kernels::for_row_groups(tape.pool, m.rows, [&](Index first, Index rows) {
+    add_gated_rows(rows, m.value + first * C, z.value + first * C, u.value + first * C);
   });
-  tape.record([this, &tape, h, z, y, C] {
-    kernels::for_row_groups(tape.pool, h.rows, [&](Index first, Index rows) {
-      kernels::add_scaled(1.0f, y.gradient + first * C, h.gradient + first * C, rows * C);
+  tape.record([this, &tape, m, z, u, C] {
+    kernels::for_row_groups(tape.pool, m.rows, [&](Index first, Index rows) {
+      kernels::add_scaled(1.0f, u.gradient + first * C, m.gradient + first * C, rows * C);
       for (Index r = first; r < first + rows; ++r)
-        for (Index j = 0; j < C; ++j) z.gradient[r * C + j] += value_gate_[j] * y.gradient[r * C + j];
+        for (Index j = 0; j < C; ++j) z.gradient[r * C + j] += value_gate_[j] * u.gradient[r * C + j];
     });
     // value_gate = s(a) o tanh(b)
     std::vector<float> dgate(C, 0.0f), open(C), shape(C);
-    for (Index r = 0; r < h.rows; ++r)
-      for (Index j = 0; j < C; ++j) dgate[j] += y.gradient[r * C + j] * z.value[r * C + j];
+    for (Index r = 0; r < m.rows; ++r)
+      for (Index j = 0; j < C; ++j) dgate[j] += u.gradient[r * C + j] * z.value[r * C + j];
     kernels::logistic_values(value_open_.value.data(), open.data(), C);
     kernels::tanh_values(value_shape_.value.data(), shape.data(), C);
     Parameter &a = Tape::trained(value_open_), &b = Tape::trained(value_shape_);
@@ -321,7 +317,7 @@ Activation SelfAttention::add_gated(Tape& tape, const Activation& h, const Activ
       b.gradient[j] += dgate[j] * open[j] * (1.0f - shape[j] * shape[j]);
     }
   });
-  return y;
+  return u;
 }
 
 Activation SelfAttention::feed(Tape& tape, const Activation& u, std::uint32_t stream, const Packing* shared) const {
@@ -356,7 +352,7 @@ SelfAttention::Output SelfAttention::forward(Tape& tape, const Packing& packing,
   const Activation q = query_norm_.forward(tape, query_.forward(tape, m));
   Activation z = attend(tape, packing, q, m, before);
   z = dropout(tape, z, options_.dropout, stream + mask_streams::kAttended, shared);
-  Output out{add_gated(tape, h, z), {}};
+  Output out{add_gated(tape, m, z), {}};
   if (up_) out.y = feed(tape, out.y, stream, shared);
   if (options_.causal()) out.after = keep(tape, packing, m, before);
   return out;
@@ -373,7 +369,7 @@ SelfAttentionSteps::SelfAttentionSteps(const SelfAttention& block, Index sequenc
 void SelfAttentionSteps::make_room(Index sequences) {
   const Index size = sequences * block_.columns();
   steps_.resize(sequences);
-  for (AlignedVector* one : {&query_, &sum_, &y_}) one->resize(size);
+  for (AlignedVector* one : {&present_, &query_, &sum_, &y_}) one->resize(size);
   for (AlignedVector* one : {&rows_, &spare_}) one->resize(size * capacity());
   room_.resize(sequences * block_.feed_room());
 }
@@ -419,9 +415,9 @@ const float* SelfAttentionSteps::step(const float* h) {
   const Index C = block_.columns(), B = std::ssize(steps_);
   for (Index b = 0; b < B; ++b) {
     block_.remember_rows(1, h + b * C, row(b, steps_[b]));
-    std::copy_n(row(b, steps_[b]), C, y_.data() + b * C);
+    std::copy_n(row(b, steps_[b]), C, present_.data() + b * C);
   }
-  block_.query_rows(B, y_.data(), query_.data());
+  block_.query_rows(B, present_.data(), query_.data());
   std::fill_n(sum_.data(), B * C, 0.0f);
   for (Index b = 0; b < B; ++b) {
     const Index n = seen(b) + 1, first = 0;
@@ -433,11 +429,11 @@ const float* SelfAttentionSteps::step(const float* h) {
     ++steps_[b];
   }
   if (!block_.up_) {
-    block_.add_gated_rows(B, h, sum_.data(), y_.data());
+    block_.add_gated_rows(B, present_.data(), sum_.data(), y_.data());
     return y_.data();
   }
   // The query is no longer needed.
-  block_.add_gated_rows(B, h, sum_.data(), query_.data());
+  block_.add_gated_rows(B, present_.data(), sum_.data(), query_.data());
   block_.feed_rows(B, query_.data(), room_.data(), y_.data());
   return y_.data();
 }

@@ -4,16 +4,17 @@
 // sequence, with N, N' and N'' layer norms with weight and bias, s the logistic function and o the product of elements:
 //   m_t = N(h_t)
 //   q_t = s(g_q) o N'(W_q m_t + b_q)     k_t = s(g_k) o m_t     v_t = s(a) o tanh(b) o m_t
-//   u_t = h_t + sum_j softmax_j(q_t . k_j / sqrt C) v_j,  over the steps j that t sees
+//   u_t = m_t + sum_j softmax_j(q_t . k_j / sqrt C) v_j,  over the steps j that t sees
 //   y_t = u_t + W_2 gelu(W_1 N''(u_t) + b_1) + b_2,       where there is a feed-forward part
 // A causal block sees the step itself and as many before it as its memory holds, in earlier pieces of the text too;
 // else each step sees its whole sequence. Keys and values are gates times the same m_j, so a step leaves one vector in
 // memory, and the gates move to the query and to the sum.
 //
-// It differs from the code in that what is added to is h_t, not a norm of it (Xiong et al. 2020, "On Layer
-// Normalization in the Transformer Architecture"), so that a block begins close to what the layer gives; in that a and
-// b are learned themselves, not by way of a dense layer of a third vector, which adds nothing to what v can be; and in
-// that the feed-forward part has the width that is asked for and two matrices, not one and sums of its outputs.
+// It differs from the code in that one norm of h_t serves what is asked, remembered and added to (the code has two, and
+// another of u_t for what the feed-forward part is added to); in that a and b are learned themselves, not by way of a
+// dense layer of a third vector, which adds nothing to what v can be; and in that the feed-forward part has the width
+// that is asked for and two matrices, not one and sums of its outputs. That m_t is added to and not h_t matters:
+// outputs of a recurrent layer are small beside what a norm gives, and the layers above learn more slowly from them.
 //
 // Letters: N tokens, B sequences (in the packing's sorted order), C columns, M memory, F width of the feed-forward
 // part.
@@ -97,8 +98,8 @@ class SelfAttention {
   void remember_rows(Index rows, const float* h, float* m) const { norm_.apply(rows, h, m); }
   // s(g_k) o q, of m [rows, C].
   void query_rows(Index rows, const float* m, float* q) const;
-  // y = h + gate o z, of which all are [rows, C].
-  void add_gated_rows(Index rows, const float* h, const float* z, float* y) const;
+  // u = m + gate o z, of which all are [rows, C].
+  void add_gated_rows(Index rows, const float* m, const float* z, float* u) const;
   // y = u + the feed-forward part; `room` is [rows, C + F].
   void feed_rows(Index rows, const float* u, float* room, float* y) const;
   Index feed_room() const { return columns() + options_.feed_forward; }
@@ -112,7 +113,7 @@ class SelfAttention {
   void attend_tile(const Batch& batch, Index b, Index from, Index to) const;
   void backward_sequence(const Batch& batch, Index b) const;
   AttentionMemory keep(Tape& tape, const Packing& packing, const Activation& m, const AttentionMemory& before) const;
-  Activation add_gated(Tape& tape, const Activation& h, const Activation& z) const;
+  Activation add_gated(Tape& tape, const Activation& m, const Activation& z) const;
   Activation feed(Tape& tape, const Activation& u, std::uint32_t stream, const Packing* shared) const;
 
   SelfAttentionOptions options_;
@@ -154,7 +155,7 @@ class SelfAttentionSteps {
   AlignedVector rows_, spare_;  // [B, M + 1, C], step t of a sequence at row t modulo M + 1
   std::vector<Index> steps_;    // [B] taken by each sequence
   std::vector<const float*> seen_rows_;
-  AlignedVector shares_, query_, sum_, room_, y_;  // [M + 1], [B, C], [B, C], [B, C + F], [B, C]
+  AlignedVector shares_, present_, query_, sum_, room_, y_;  // [M + 1], three of [B, C], [B, C + F], [B, C]
 };
 
 }  // namespace mnemo

@@ -40,7 +40,7 @@ class SelfAttentionBlock {
       const double largest = *std::max_element(scores.begin(), scores.end());
       double total = 0;
       for (double& score : scores) total += score = std::exp(score - largest);
-      Row u = h[at(t)];
+      Row u = m[at(t)];
       for (Index j = first; j < last; ++j)
         for (Index c = 0; c < C_; ++c)
           u[at(c)] += scores[at(j - first)] / total * gate("value_open", c) *
