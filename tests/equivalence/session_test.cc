@@ -143,10 +143,13 @@ TEST_CASE("a session gives the bits of the whole sequence in lower precision too
         layers.set_precision(precision);
         const auto expected = whole(layers, pool, x);
         CHECK_FALSE(expected == exact);
-        float difference = 0.0f;
-        for (std::size_t i = 0; i < exact.size(); ++i)
+        // What follows a norm is larger than a cell's output.
+        float difference = 0.0f, largest = 1.0f;
+        for (std::size_t i = 0; i < exact.size(); ++i) {
           difference = std::max(difference, std::abs(expected[i] - exact[i]));
-        CHECK(difference < 0.1f);
+          largest = std::max(largest, std::abs(exact[i]));
+        }
+        CHECK(difference < 0.1f * largest);
         layers.prepare(pool);
         RecurrentSession session(layers, kSequences);
         const Index size = kSequences * o.output();
