@@ -143,13 +143,11 @@ TEST_CASE("a session gives the bits of the whole sequence in lower precision too
         layers.set_precision(precision);
         const auto expected = whole(layers, pool, x);
         CHECK_FALSE(expected == exact);
-        // What follows a norm is larger than a cell's output.
-        float difference = 0.0f, largest = 1.0f;
-        for (std::size_t i = 0; i < exact.size(); ++i) {
+        float difference = 0.0f;
+        for (std::size_t i = 0; i < exact.size(); ++i)
           difference = std::max(difference, std::abs(expected[i] - exact[i]));
-          largest = std::max(largest, std::abs(exact[i]));
-        }
-        CHECK(difference < 0.1f * largest);
+        // A norm makes the small outputs of a layer, and their errors, larger.
+        CHECK(difference < (o.attention.layer > 0 ? 0.2f : 0.1f));
         layers.prepare(pool);
         RecurrentSession session(layers, kSequences);
         const Index size = kSequences * o.output();
