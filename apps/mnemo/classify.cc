@@ -12,6 +12,7 @@
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "pipeline/averaged_classifiers.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
 #include "text/records.h"
@@ -25,7 +26,7 @@ constexpr std::int64_t kBlockUnits = 1 << 15;
 
 struct ClassifyOptions {
   std::string model, format = "tsv";
-  std::vector<std::string> files;
+  std::vector<std::string> files, with;
   std::optional<int> top;
   std::optional<double> threshold;
   bool raw = false, explain = false;
@@ -43,7 +44,12 @@ std::string one_field(std::string text) {
 class Classification {
  public:
   explicit Classification(const ClassifyOptions& o)
-      : options_(o), pool_(o.threads), model_(TextClassifier::load(o.model)) {
+      : options_(o), pool_(o.threads), model_(TextClassifier::load(o.model)), all_(*model_) {
+    for (const std::string& path : o.with) {
+      others_.push_back(TextClassifier::load(path));
+      all_.add(*others_.back(), path, o.model);
+    }
+    corpora_.resize(all_.models().size());
     for (const std::string& label : model_->labels()) fields_.push_back(one_field(label));
   }
 
@@ -66,10 +72,12 @@ class Classification {
     Record record;
     try {
       while (reader->next(record)) {
-        model_->encode(record.text, encoded_);
-        corpus_.add(encoded_);
+        for (std::size_t m = 0; m < corpora_.size(); ++m) {
+          all_.models()[m]->encode(record.text, encoded_);
+          corpora_[m].add(encoded_);
+        }
         if (options_.explain) texts_.push_back(record.text);
-        const bool full = corpus_.size() >= kBlockRecords || corpus_.units() >= kBlockUnits;
+        const bool full = corpora_[0].size() >= kBlockRecords || corpora_[0].units() >= kBlockUnits;
         if (full || !reader->next_is_ready()) answer();
       }
     } catch (...) {
@@ -81,11 +89,14 @@ class Classification {
 
  private:
   void answer() {
-    if (corpus_.size() > 0) {
-      const auto p = model_->probabilities(model_->logits(corpus_, workspace_), !options_.raw);
+    if (corpora_[0].size() > 0) {
+      std::vector<std::vector<float>> logits;
+      for (std::size_t m = 0; m < corpora_.size(); ++m)
+        logits.push_back(all_.models()[m]->logits(corpora_[m], workspace_));
+      const auto p = all_.probabilities(logits, !options_.raw);
       const auto K = static_cast<std::int64_t>(model_->labels().size());
-      for (std::int64_t i = 0; i < corpus_.size(); ++i) append(i, p.data() + i * K);
-      corpus_.clear();
+      for (std::int64_t i = 0; i < corpora_[0].size(); ++i) append(i, p.data() + i * K);
+      for (Corpus& corpus : corpora_) corpus.clear();
       texts_.clear();
     }
     put(out_);
@@ -116,8 +127,10 @@ class Classification {
   ThreadPool pool_;
   Workspace workspace_{pool_};
   std::unique_ptr<TextClassifier> model_;
+  std::vector<std::unique_ptr<TextClassifier>> others_;
+  AveragedClassifiers all_;
   std::vector<std::string> fields_, texts_;
-  Corpus corpus_;
+  std::vector<Corpus> corpora_;  // the same texts, as each model has them
   EncodedText encoded_;
   std::string out_;
 };
@@ -148,6 +161,11 @@ void add_classify(Command& program) {
   command.option("--threshold", "P", &o->threshold, "Lowest probability of a label that is shown")
       .range(0, 1)
       .by_default("0.5 if texts have several labels, else 0");
+  command
+      .option("--with", "MODEL", &o->with,
+              "Another classifier of the same labels, to answer together: the probabilities are the means of those of "
+              "all, calibrated each by itself; may be given repeatedly")
+      .excludes({"--explain"});
   command.flag("--raw", &o->raw, "Probabilities before calibration");
   command.flag(
       "--explain", &o->explain,

@@ -23,7 +23,7 @@ constexpr int kMinimumMissed = 3;
 
 struct EvaluateOptions {
   std::string model, data = "-", train, compare, format = "text", report, metric;
-  std::vector<std::string> minimums;
+  std::vector<std::string> minimums, with;
   DataOptions input;
   AdaptationOptions adaptation;
   SearchRequest search;
@@ -75,6 +75,7 @@ void check_options(const EvaluateOptions& o, const TaskTraits& task) {
   for (const Limited& one : {Limited{!o.report.empty(), "--report", task.page},
                              {!o.metric.empty(), "--metric", task.page},
                              {!o.train.empty(), "--train", task.page},
+                             {!o.with.empty(), "--with", task.averages},
                              {o.search.beam.has_value(), "--beam", task.searches},
                              {o.search.length_penalty.has_value(), "--length-penalty", task.searches},
                              {!o.search.bleu.empty(), "--bleu", task.searches}})
@@ -84,8 +85,21 @@ void check_options(const EvaluateOptions& o, const TaskTraits& task) {
     throw UsageError(fmt::format("--cache, --dynamic: only for language models, which {} is not", o.model));
 }
 
+std::vector<NamedModel> other_models(const EvaluateOptions& o, const Task& task) {
+  std::vector<NamedModel> out;
+  for (const std::string& path : o.with) {
+    out.push_back({path, TextModel::load(path)});
+    if (&task_of(*out.back().model) != &task)
+      fail("{}: a model of the task {} cannot answer with one of {}", path, out.back().model->task(),
+           task.traits().name);
+  }
+  return out;
+}
+
 int run_evaluate(const EvaluateOptions& o) {
-  for (const std::string& input : {o.model, o.data, o.train, o.compare})
+  std::vector<std::string> inputs{o.model, o.data, o.train, o.compare};
+  inputs.insert(inputs.end(), o.with.begin(), o.with.end());
+  for (const std::string& input : inputs)
     if (same_file(o.report, input))
       throw UsageError(fmt::format("--report {}: is an input of this command; name another file", o.report));
   std::vector<Minimum> minimums;
@@ -99,16 +113,24 @@ int run_evaluate(const EvaluateOptions& o) {
   open.again = !o.compare.empty();
   const auto data = task.open(open, *model);
   const auto train = o.train.empty() ? nullptr : task.open(open_request(o.train, o.input, "train"), *model);
-  MeasureRequest request{
-      .metric = o.metric, .train = train.get(), .adaptation = o.adaptation, .search = o.search, .log = say};
+  const std::vector<NamedModel> with = other_models(o, task);
+  MeasureRequest request{.metric = o.metric,
+                         .train = train.get(),
+                         .with = with,
+                         .name = o.model,
+                         .adaptation = o.adaptation,
+                         .search = o.search,
+                         .log = say};
   const auto report = task.measure(*model, *data, request, pool);
   report->model_name = o.model;
+  for (const NamedModel& one : with) report->model_name += " + " + one.name;
   report->data_name = shown_path(o.data);
   if (!o.compare.empty()) {
     const auto other = TextModel::load(o.compare);
     if (&task_of(*other) != &task)
       fail("{}: a model of the task {} cannot be compared with one of {}", o.compare, other->task(), model->task());
     request.train = nullptr;
+    request.with = {};
     request.log = [](const std::string&) {};
     const auto their_data = task.reopen(*data, *other, open);
     const auto theirs = task.measure(*other, their_data ? *their_data : *data, request, pool);
@@ -151,6 +173,9 @@ void add_evaluate(Command& program) {
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("DATA", &o->data,
                    "Labelled data, text, or pairs (parallel files as SOURCE,TARGET); - is standard input");
+  command.option("--with", "MODEL", &o->with,
+                 "Another classifier of the same labels: the mean of the probabilities is measured; may be given "
+                 "repeatedly");
   command.group("Metrics");
   command.option("--train", "DATA", &o->train,
                  "Training data: two baselines are fitted to it and reported beside the model");

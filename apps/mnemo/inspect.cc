@@ -369,8 +369,10 @@ void add_inspect(Command& program) {
       .needs("--gates");
   command.group("Attention and attribution");
   command
-      .flag("--attention", &o->attention,
-            "What a translator's units, or a classifier that pools by attention, attend to in --text")
+      .flag(
+          "--attention", &o->attention,
+          "What a translator's units, a classifier that pools by attention, or a block of self-attention attend to in "
+          "--text")
       .excludes({"--verify", "--gates", "--attribution", "--saturation", "--find", "--gradient-flow", "--context"});
   command
       .option("--attribution", "METHOD", &o->attribution,

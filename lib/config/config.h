@@ -116,11 +116,17 @@ struct MogrifierConfig {
   std::int64_t rounds = 0, rank = 32;
 };
 
+struct SelfAttentionConfig {
+  std::int64_t layer = 0, memory = 256, feed_forward = 0;
+  double dropout = 0.1;
+};
+
 struct ModelConfig {
   std::string cell = "lstm", activation = "tanh", residual = "none";
   Names pooling{{"max"}};
   ConvolutionConfig convolution;
   MogrifierConfig mogrifier;
+  SelfAttentionConfig self_attention;
   bool reset_after = true, layer_norm = false, bidirectional = true, variational = false, learned_initial = false,
        sum_layers = false;
   std::int64_t layers = 1, hidden = 128, projection = 0, embedding = 100;

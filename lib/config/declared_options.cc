@@ -334,6 +334,20 @@ std::vector<Option> model_options() {
              "step (Melis et al. 2020); 0: none."),
       option("model.mogrifier.rank", MNEMO_MEMBER(model.mogrifier.rank), Range{1, 4096},
              "Rank of the matrices of the mogrifier's gates."),
+      option("model.self_attention.layer", MNEMO_MEMBER(model.self_attention.layer), Range{0, 32},
+             "Number of the recurrent layer that a block of self-attention follows, 1 being the first: with a single "
+             "head and gates, as in the SHA-RNN (Merity 2019); 0: none. For generate a step sees those before it, for "
+             "classify and tag the whole text.")
+          .only(kClassify | kTag | kGenerate),
+      option("model.self_attention.memory", MNEMO_MEMBER(model.self_attention.memory), Range{1, 65536},
+             "Steps before a step that the block sees, those of earlier batches among them.")
+          .only(kGenerate),
+      option("model.self_attention.feed_forward", MNEMO_MEMBER(model.self_attention.feed_forward), Range{0, 65536},
+             "Width of the block's feed-forward part; 0: the block has none.")
+          .only(kClassify | kTag | kGenerate),
+      option("model.self_attention.dropout", MNEMO_MEMBER(model.self_attention.dropout), Range{0, 0.95},
+             "Dropout on what attention and the feed-forward part each add.")
+          .only(kClassify | kTag | kGenerate),
       option("model.residual", MNEMO_MEMBER(model.residual), Choices{"none", "add", "highway"},
              "Connection from input to output of each layer but the first. add: the input is added (He et al. "
              "2016); highway: a learned mixture of input and output (Srivastava et al. 2015)."),

@@ -4,6 +4,7 @@
 #include "decode/generate.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <deque>
 #include <utility>
@@ -17,6 +18,13 @@ namespace {
 constexpr std::int64_t kPromptBlock = 256;
 // Samples that one thread runs at a time: enough for efficient products, few enough for memory, as each has scores.
 constexpr std::int64_t kSideBySide = 64;
+
+// The parts of a session's state, and how many blocks of a row a sequence each has.
+using Parts = std::array<std::pair<std::vector<float> SessionState::*, Index>, 4>;
+Parts parts_of_state(Index layers) {
+  return {
+      {{&SessionState::h, layers}, {&SessionState::c, layers}, {&SessionState::memory, 1}, {&SessionState::seen, 1}}};
+}
 
 // The state after a prompt and the scores of the next unit.
 struct Read {
@@ -42,12 +50,17 @@ Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> promp
     };
     initial.h = done > 0 ? rows(out.state.h, P) : Activation();
     if (!out.state.c.empty()) initial.c = rows(out.state.c, model.options().recurrent.hidden);
+    if (!out.state.seen.empty()) initial.memory = {rows(out.state.memory, P), rows(out.state.seen, 1)};
     const Recurrent::Output output = model.forward(tape, batch, done > 0 ? &initial : nullptr);
     const auto copy = [](const Activation& from, std::vector<float>& to) {
       to.assign(from.value, from.value + from.size());
     };
     copy(output.final.h, out.state.h);
     if (output.final.c.value) copy(output.final.c, out.state.c);
+    if (output.final.memory.rows.value) {
+      copy(output.final.memory.rows, out.state.memory);
+      copy(output.final.memory.seen, out.state.seen);
+    }
     std::copy_n(output.y.value + (output.y.rows - 1) * P, P, last.begin());
   }
   out.scores.resize(model.options().units);
@@ -63,8 +76,7 @@ class Steps : public StepScorer {
         session_(model.recurrent(), sequences),
         inputs_(sequences * model.options().embedding),
         scores_(sequences * model.options().units) {
-    std::vector<Index> from(sequences, 0);
-    reorder(read.state, from, 1);
+    session_.set_state(repeated(read.state, sequences));
     for (Index b = 0; b < sequences; ++b)
       std::copy(read.scores.begin(), read.scores.end(), scores_.begin() + b * model.options().units);
   }
@@ -77,7 +89,7 @@ class Steps : public StepScorer {
   }
 
   void advance(std::span<const Index> from, std::span<const std::int32_t> units) override {
-    reorder(session_.state(), from, session_.sequences());
+    session_.select(from);
     step(units);
   }
 
@@ -90,19 +102,17 @@ class Steps : public StepScorer {
   }
 
  private:
-  // `state` holds `sequences` sequences.
-  void reorder(const SessionState& state, std::span<const Index> from, Index sequences) {
+  // The state of one sequence, for `sequences` of them.
+  SessionState repeated(const SessionState& state, Index sequences) const {
     SessionState out;
-    const Index layers = model_.options().recurrent.layers;
-    for (const auto& [source, target] : {std::pair{&state.h, &out.h}, {&state.c, &out.c}}) {
-      const Index columns = std::ssize(*source) / (layers * sequences);
-      for (Index l = 0; l < layers && columns > 0; ++l)
-        for (const Index b : from) {
-          const auto begin = source->begin() + (l * sequences + b) * columns;
-          target->insert(target->end(), begin, begin + columns);
-        }
+    for (const auto& [part, blocks] : parts_of_state(model_.options().recurrent.layers)) {
+      const std::vector<float>& from = state.*part;
+      const Index columns = std::ssize(from) / blocks;
+      for (Index k = 0; k < blocks; ++k)
+        for (Index b = 0; b < sequences; ++b)
+          (out.*part).insert((out.*part).end(), from.begin() + k * columns, from.begin() + (k + 1) * columns);
     }
-    session_.set_state(out);
+    return out;
   }
 
   const LanguageModel& model_;
@@ -212,15 +222,17 @@ void GrowingTexts::step_together(std::span<Text* const> texts, Index rows) {
     session_.emplace(model_.recurrent(), rows);
   else if (session_->sequences() != rows)
     session_->select(std::vector<Index>(static_cast<std::size_t>(rows), 0));
+  // Block by block, the rows of all texts.
   SessionState all;
-  // Layer by layer, the rows of all texts.
-  for (Index l = 0; l < L; ++l)
-    for (const Text* text : texts)
-      for (const auto& [from, to] : {std::pair{&text->state.h, &all.h}, {&text->state.c, &all.c}}) {
-        const Index before = std::ssize(text->scores) / V, columns = std::ssize(*from) / (L * before);
+  const Parts parts = parts_of_state(L);
+  for (const auto& [part, blocks] : parts)
+    for (Index k = 0; k < blocks; ++k)
+      for (const Text* text : texts) {
+        const std::vector<float>& from = text->state.*part;
+        const Index before = std::ssize(text->scores) / V, columns = std::ssize(from) / (blocks * before);
         for (const Index b : text->search->from()) {
-          const auto row = from->begin() + (l * before + b) * columns;
-          to->insert(to->end(), row, row + columns);
+          const auto row = from.begin() + (k * before + b) * columns;
+          (all.*part).insert((all.*part).end(), row, row + columns);
         }
       }
   session_->set_state(all);
@@ -235,12 +247,12 @@ void GrowingTexts::step_together(std::span<Text* const> texts, Index rows) {
   for (Text* text : texts) {
     const Index open = text->search->open();
     text->scores.assign(scores.begin() + first * V, scores.begin() + (first + open) * V);
-    for (const auto& [from, to] : {std::pair{&all.h, &text->state.h}, {&all.c, &text->state.c}}) {
-      const Index columns = std::ssize(*from) / (L * rows);
-      to->clear();
-      for (Index l = 0; l < L; ++l) {
-        const auto begin = from->begin() + (l * rows + first) * columns;
-        to->insert(to->end(), begin, begin + open * columns);
+    for (const auto& [part, blocks] : parts) {
+      const Index columns = std::ssize(all.*part) / (blocks * rows);
+      (text->state.*part).clear();
+      for (Index k = 0; k < blocks; ++k) {
+        const auto begin = (all.*part).begin() + (k * rows + first) * columns;
+        (text->state.*part).insert((text->state.*part).end(), begin, begin + open * columns);
       }
     }
     first += open;

@@ -27,6 +27,22 @@ void logistic_values(const float* in, float* out, Index count) {
   map(in, out, count, [](Vector x) HWY_ATTR { return logistic_of(x); });
 }
 
+constexpr float kGeluFactor = 1.702f;
+
+void gelu_values(const float* in, float* out, Index count) {
+  map(in, out, count,
+      [](Vector x) HWY_ATTR { return hn::Mul(x, logistic_of(hn::Mul(hn::Set(kTag, kGeluFactor), x))); });
+}
+
+// With s = s(k x): (x s)' = s + k x s (1 - s).
+void gelu_backward(const float* in, float* gradient, Index count) {
+  for_units(1, count, [&](Index, Index i, auto access) HWY_ATTR {
+    const Vector scaled = hn::Mul(hn::Set(kTag, kGeluFactor), access.load(in + i)), s = logistic_of(scaled);
+    const Vector slope = hn::MulAdd(scaled, logistic_slope(s), s);
+    access.store(hn::Mul(access.load(gradient + i), slope), gradient + i);
+  });
+}
+
 }  // namespace
 }  // namespace mnemo::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -36,11 +52,17 @@ namespace mnemo::kernels {
 namespace {
 HWY_EXPORT(tanh_values);
 HWY_EXPORT(logistic_values);
+HWY_EXPORT(gelu_values);
+HWY_EXPORT(gelu_backward);
 }  // namespace
 
 void tanh_values(const float* in, float* out, Index count) { HWY_DYNAMIC_DISPATCH(tanh_values)(in, out, count); }
 void logistic_values(const float* in, float* out, Index count) {
   HWY_DYNAMIC_DISPATCH(logistic_values)(in, out, count);
+}
+void gelu_values(const float* in, float* out, Index count) { HWY_DYNAMIC_DISPATCH(gelu_values)(in, out, count); }
+void gelu_backward(const float* in, float* gradient, Index count) {
+  HWY_DYNAMIC_DISPATCH(gelu_backward)(in, gradient, count);
 }
 
 }  // namespace mnemo::kernels

@@ -16,4 +16,11 @@ inline constexpr double kLogisticError = 3e-7;
 void tanh_values(const float* in, float* out, Index count);
 void logistic_values(const float* in, float* out, Index count);
 
+/// out[i] = x s(1.702 x) for x = in[i], with s the logistic function: the approximation of x Phi(x) by Hendrycks &
+/// Gimpel 2016 ("Gaussian Error Linear Units"); in and out may be the same.
+void gelu_values(const float* in, float* out, Index count);
+
+/// gradient[i] *= the slope of gelu_values at in[i].
+void gelu_backward(const float* in, float* gradient, Index count);
+
 }  // namespace mnemo::kernels

@@ -58,7 +58,88 @@ HWY_INLINE void all_dots(Index n, Index columns, const Term& term, const NamedRo
   for (; j < n; ++j) dots<1>(columns, term, rows, j, out);
 }
 
+// How many queries are computed side by side: as many as leave the sums in registers.
+#if HWY_TARGET == HWY_AVX3
+constexpr int kSide = 4;
+#else
+constexpr int kSide = 2;
+#endif
+
+// kX queries from x on against kM rows from m on.
+template <int kX, int kM>
+HWY_INLINE void dot_block(Index columns, const float* const* x, const float* const* m, float* out, Index ldo) {
+  const Index whole = columns / kLanes * kLanes;
+  Vector sum[kX][kM];
+  for (int i = 0; i < kX; ++i)
+    for (int j = 0; j < kM; ++j) sum[i][j] = hn::Zero(kTag);
+  const auto add = [&](const auto& at, Index c) HWY_ATTR {
+    Vector row[kM];
+    for (int j = 0; j < kM; ++j) row[j] = at.load(m[j] + c);
+    for (int i = 0; i < kX; ++i) {
+      const Vector query = at.load(x[i] + c);
+      for (int j = 0; j < kM; ++j) sum[i][j] = hn::MulAdd(query, row[j], sum[i][j]);
+    }
+  };
+  for (Index c = 0; c < whole; c += kLanes) add(Whole{}, c);
+  if (whole < columns) add(Partial(columns - whole), whole);
+  for (int i = 0; i < kX; ++i)
+    for (int j = 0; j < kM; ++j) out[i * ldo + j] = hn::GetLane(hn::SumOfLanes(kTag, sum[i][j]));
+}
+
+template <int kX>
+HWY_INLINE void dot_band(Index terms, Index columns, const float* const* x, const float* const* m, float* out,
+                         Index ldo) {
+  Index j = 0;
+  for (; j + 4 <= terms; j += 4) dot_block<kX, 4>(columns, x, m + j, out + j, ldo);
+  for (; j < terms; ++j) dot_block<kX, 1>(columns, x, m + j, out + j, ldo);
+}
+
+// The sums of kX outputs over a block of columns from c on stay in registers while all rows pass.
+template <int kX>
+HWY_INLINE void add_band(Index terms, Index columns, const float* factors, Index ldf, Index step, const float* const* m,
+                         float* const* out) {
+  constexpr int kVectors = 4;
+  Index c = 0;
+  for (; c + kVectors * kLanes <= columns; c += kVectors * kLanes) {
+    Vector sum[kX][kVectors];
+    for (int i = 0; i < kX; ++i)
+      for (int k = 0; k < kVectors; ++k) sum[i][k] = hn::LoadU(kTag, out[i] + c + k * kLanes);
+    for (Index j = 0; j < terms; ++j) {
+      Vector row[kVectors];
+      for (int k = 0; k < kVectors; ++k) row[k] = hn::LoadU(kTag, m[j] + c + k * kLanes);
+      for (int i = 0; i < kX; ++i) {
+        const Vector factor = hn::Set(kTag, factors[i * ldf + j * step]);
+        for (int k = 0; k < kVectors; ++k) sum[i][k] = hn::MulAdd(factor, row[k], sum[i][k]);
+      }
+    }
+    for (int i = 0; i < kX; ++i)
+      for (int k = 0; k < kVectors; ++k) hn::StoreU(sum[i][k], kTag, out[i] + c + k * kLanes);
+  }
+  for_units(1, columns - c, [&](Index, Index k, auto at) HWY_ATTR {
+    for (int i = 0; i < kX; ++i) {
+      Vector sum = at.load(out[i] + c + k);
+      for (Index j = 0; j < terms; ++j)
+        sum = hn::MulAdd(hn::Set(kTag, factors[i * ldf + j * step]), at.load(m[j] + c + k), sum);
+      at.store(sum, out[i] + c + k);
+    }
+  });
+}
+
 }  // namespace
+
+void dot_tile(Index n, Index terms, Index columns, const float* const* x, const float* const* m, float* out,
+              Index ldo) {
+  Index i = 0;
+  for (; i + kSide <= n; i += kSide) dot_band<kSide>(terms, columns, x + i, m, out + i * ldo, ldo);
+  for (; i < n; ++i) dot_band<1>(terms, columns, x + i, m, out + i * ldo, ldo);
+}
+
+void add_tile(Index n, Index terms, Index columns, const float* factors, Index ldf, Index step, const float* const* m,
+              float* const* out) {
+  Index i = 0;
+  for (; i + kSide <= n; i += kSide) add_band<kSide>(terms, columns, factors + i * ldf, ldf, step, m, out + i);
+  for (; i < n; ++i) add_band<1>(terms, columns, factors + i * ldf, ldf, step, m, out + i);
+}
 
 void dot_rows(Index n, Index columns, const float* x, const float* m, Index ldm, const std::int32_t* rows, float* out) {
   all_dots(n, columns, Product{x}, {m, ldm, rows}, out);
@@ -117,11 +198,23 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace mnemo::kernels {
 
+HWY_EXPORT(dot_tile);
+HWY_EXPORT(add_tile);
 HWY_EXPORT(dot_rows);
 HWY_EXPORT(add_rows);
 HWY_EXPORT(add_to_rows);
 HWY_EXPORT(dot_tanh_rows);
 HWY_EXPORT(dot_tanh_rows_backward);
+
+void dot_tile(Index n, Index terms, Index columns, const float* const* x, const float* const* m, float* out,
+              Index ldo) {
+  HWY_DYNAMIC_DISPATCH(dot_tile)(n, terms, columns, x, m, out, ldo);
+}
+
+void add_tile(Index n, Index terms, Index columns, const float* factors, Index ldf, Index step, const float* const* m,
+              float* const* out) {
+  HWY_DYNAMIC_DISPATCH(add_tile)(n, terms, columns, factors, ldf, step, m, out);
+}
 
 void dot_rows(Index n, Index columns, const float* x, const float* m, Index ldm, const std::int32_t* rows, float* out) {
   HWY_DYNAMIC_DISPATCH(dot_rows)(n, columns, x, m, ldm, rows, out);

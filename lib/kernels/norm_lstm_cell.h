@@ -11,10 +11,9 @@
 #pragma once
 
 #include "kernels/cell.h"
+#include "kernels/layer_norm.h"
 
 namespace mnemo::kernels {
-
-inline constexpr float kNormEpsilon = 1e-5f;
 
 void norm_lstm_cell_forward(const CellForward& args);
 void norm_lstm_cell_backward(const CellBackward& args);

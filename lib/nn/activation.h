@@ -11,4 +11,7 @@ void tanh_in_place(Tape& tape, const Activation& y);
 /// y = max(0, y), likewise. A NaN stays one.
 void relu_in_place(Tape& tape, const Activation& y);
 
+/// gelu(x), see kernels::gelu_values; nothing else may use x.
+Activation gelu(Tape& tape, const Activation& x);
+
 }  // namespace mnemo

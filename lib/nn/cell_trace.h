@@ -29,7 +29,10 @@ struct CellTrace {
   };
 
   std::vector<Layer> layers;
-  std::vector<float> pooling;  ///< [N] the shares of a pooling by attention; empty if there is none
+  /// Asks for `attention`, which grows with the square of the text.
+  bool wants_attention = false;
+  std::vector<std::vector<float>> attention;  ///< [N, N] of one sequence's self-attention: a row for each step
+  std::vector<float> pooling;                 ///< [N] the shares of a pooling by attention; empty if there is none
 };
 
 /// Adds a layer's directions after a forward pass that kept all rows. Internal to this folder.

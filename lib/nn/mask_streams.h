@@ -10,6 +10,9 @@ namespace mnemo::mask_streams {
 // `Recurrent` start at n times this, n < 4.
 inline constexpr std::uint32_t kPerRecurrent = 0x40;
 
+// Added to the same: what a block of self-attention adds to its input.
+inline constexpr std::uint32_t kAttended = 0x20, kFedForward = 0x21;
+
 // Of models: the input's, the output's, and the third, of those that have one: characters of words, whole units. Of
 // translators also: the target's input and whole units, and the context.
 inline constexpr std::uint32_t kInput = 0x100, kOutput = 0x101, kCharacters = 0x102, kUnits = 0x102,

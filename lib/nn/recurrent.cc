@@ -55,6 +55,8 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
   when(o.mogrifier.rounds > 0 && (!cell.cell_state || cell.hidden_gates == 0),
        "mogrifier.rounds: only for an lstm and its variants, whose gates see the state");
+  when(o.attention.layer > o.layers,
+       fmt::format("self_attention.layer: {}, but there are only {} recurrent layers", o.attention.layer, o.layers));
   when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
   when(o.forget_range > 0.0 && !cell.forget,
        "forget_bias: chrono needs a forget or an update gate, which this cell does not have");
@@ -80,6 +82,7 @@ double recurrent_parameters(const RecurrentOptions& o) {
   };
   double sum = D * (each(o.input) + (L - 1) * each(o.directions() * o.output()));
   if (o.residual == Residual::kHighway) sum += (L - 1) * D * P * (D * P + 1);
+  sum += self_attention_parameters(o.attention, o.directions() * o.output());
   if (o.learned_initial) sum += L * D * (P + (cell.cell_state ? H : 0));
   return sum;
 }
@@ -227,6 +230,12 @@ Recurrent::Recurrent(const std::string& name, const RecurrentOptions& options) :
     carries_.push_back(std::make_unique<Linear>(fmt::format("{}.highway_l{}", name, l), D * P, D * P));
     carries_.back()->set_precision(options.precision);
   }
+  if (options.attention.layer > 0) {
+    attention_ = std::make_unique<SelfAttention>(fmt::format("{}.attention_l{}", name, options.attention.layer - 1),
+                                                 D * P, options.attention);
+    attention_->set_precision(options.precision);
+    attention_->set_training_precision(options.training_precision);
+  }
   if (!options.learned_initial) return;
   initial_.emplace_back(name + ".initial_h", std::vector<Index>{options.layers * D, P});
   if (cell_traits(options.cell).cell_state)
@@ -240,6 +249,7 @@ void Recurrent::initialise(std::uint64_t seed) {
     // Initially, layers pass on most of their input.
     for (Index j = 0; j < carry->bias.size(); ++j) carry->bias.value[j] -= 1.0f;
   }
+  if (attention_) attention_->initialise(options_.initialiser, seed);
   for (Parameter& p : initial_) std::fill_n(p.value.data(), p.size(), 0.0f);
   weights_changed();
 }
@@ -247,22 +257,26 @@ void Recurrent::initialise(std::uint64_t seed) {
 void Recurrent::visit(const ParameterVisitor& visitor) {
   for (auto& direction : directions_) direction->visit(visitor);
   for (auto& carry : carries_) carry->visit(visitor);
+  if (attention_) attention_->visit(visitor);
   for (Parameter& p : initial_) visitor(p);
 }
 
 void Recurrent::weights_changed() {
   packed_ = Packed::kNo;
   for (auto& carry : carries_) carry->weights_changed();
+  if (attention_) attention_->weights_changed();
 }
 
 void Recurrent::visit_factors(const ParameterVisitor& visitor) {
   for (auto& direction : directions_) direction->visit_factors(visitor);
   for (auto& carry : carries_) visitor(carry->weight);
+  if (attention_) attention_->visit_matrices(visitor);
 }
 
 void Recurrent::set_precision(kernels::Precision precision) {
   options_.precision = precision;
   for (auto& carry : carries_) carry->set_precision(precision);
+  if (attention_) attention_->set_precision(precision);
   weights_changed();
 }
 
@@ -274,6 +288,7 @@ void Recurrent::prepare(Tape& tape) {
   if (!tape.training()) return prepare(tape.pool);
   const bool dropping = options_.weight_dropout > 0.0f;
   for (auto& carry : carries_) carry->prepare(tape);
+  if (attention_) attention_->prepare(tape);
   weight_masks_.assign(dropping ? directions_.size() : 0, nullptr);
   if (is_packed(Packed::kForTraining) && !dropping) return;
   for (Index i = 0; i < std::ssize(directions_); ++i) {
@@ -313,6 +328,16 @@ Activation Recurrent::connect(Tape& tape, Index layer, const Activation& x, cons
   return out;
 }
 
+Activation Recurrent::attend(Tape& tape, const Packing& packing, Index layer, const Activation& y, const Start& start,
+                             AttentionMemory& after) const {
+  const SelfAttention* block = attention(layer);
+  if (!block) return y;
+  const SelfAttention::Output out =
+      block->forward(tape, packing, y, start.initial.memory, options_.stream, options_.variational);
+  after = out.after;
+  return out.y;
+}
+
 Activation Recurrent::stack_output(Tape& tape, Index layer, const Activation& below, const Activation& y) const {
   if (!options_.sum_layers || layer == 0) return y;
   const Activation out = tape.allocate(y.rows, y.columns);
@@ -336,6 +361,7 @@ void Recurrent::prepare(ThreadPool& pool) {
     ++packings_;
   }
   for (auto& carry : carries_) carry->prepare(pool);
+  if (attention_) attention_->prepare(pool);
 }
 
 // The learned initial state, once for each sequence.
@@ -424,6 +450,7 @@ void Recurrent::add_initial_gradients(const LayerRun& run, Index layer, const La
 Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const Activation& x,
                                      const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
+  AttentionMemory memory;
   Activation given = traced_input(tape, name_, x), output = given;
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
@@ -439,11 +466,13 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
       if (tape.gradient_trace) trace_gradients(run, name_, l, *tape.gradient_trace);
       add_initial_gradients(run, l, state, start);
     });
-    given = connect(tape, l, given, run.y);
+    given = attend(tape, packing, l, connect(tape, l, given, run.y), start, memory);
     output = stack_output(tape, l, output, given);
   }
   if (tape.gradient_trace) tape.record([&packing, output, D = directions()] { keep_last_steps(packing, D, output); });
-  return {output, start.final};
+  RecurrentState final = start.final;
+  final.memory = memory;
+  return {output, final};
 }
 
 }  // namespace mnemo

@@ -20,6 +20,7 @@
 #include "nn/mogrifier.h"
 #include "nn/packing.h"
 #include "nn/parameter.h"
+#include "nn/self_attention.h"
 #include "nn/tape.h"
 
 namespace mnemo {
@@ -47,6 +48,9 @@ struct RecurrentOptions {
   /// (Melis et al. 2020). The widths are the same for all layers.
   bool sum_layers = false;
   MogrifierOptions mogrifier = {};  ///< for LSTMs
+  /// A block over the output of one of the layers, as it is after `residual`: the next layer reads what the block
+  /// gives.
+  SelfAttentionOptions attention = {};
   float state_dropout = 0.0f;   ///< on h before the recurrent product, one mask per sequence (Gal & Ghahramani 2016)
   float weight_dropout = 0.0f;  ///< on the elements of weight_hh, one mask per batch (DropConnect, Merity et al. 2017)
   float zoneout_h = 0.0f;       ///< probability that a unit of h keeps its previous value (Krueger et al. 2016)
@@ -77,6 +81,7 @@ double recurrent_parameters(const RecurrentOptions& options);
 /// PyTorch.
 struct RecurrentState {
   Activation h, c;
+  AttentionMemory memory = {};  ///< of a causal block of self-attention
 };
 
 /// Weights of one direction of one layer, and their packed forms for the products.
@@ -168,6 +173,10 @@ class Recurrent {
   const Linear* highway(Index layer) const {
     return layer > 0 && !carries_.empty() ? carries_[layer - 1].get() : nullptr;
   }
+  /// The block that follows this layer; null if none does.
+  const SelfAttention* attention(Index layer) const {
+    return attention_ && layer == options_.attention.layer - 1 ? attention_.get() : nullptr;
+  }
   /// Throws Error unless the weights are packed for inference.
   void check_prepared() const;
   /// The learned initial states, h [L * D, P] and c [L * D, H]; empty if none is learned.
@@ -189,6 +198,9 @@ class Recurrent {
 
   // Whether the packed weights can be used.
   bool is_packed(Packed wanted) const;
+  // What the block makes of the layer's output, if it follows that layer; `after` is then its memory.
+  Activation attend(Tape& tape, const Packing& packing, Index layer, const Activation& y, const Start& start,
+                    AttentionMemory& after) const;
   Activation connect(Tape& tape, Index layer, const Activation& x, const Activation& y) const;
   // What the stack gives once this layer's output is `y`: `y` itself or, with sum_layers, its sum with `below`, what
   // the layers below it gave.
@@ -204,6 +216,7 @@ class Recurrent {
   RecurrentOptions options_;
   std::vector<std::unique_ptr<RecurrentDirection>> directions_;  // [L * D]
   std::vector<std::unique_ptr<Linear>> carries_;                 // highway: of layer 1 on
+  std::unique_ptr<SelfAttention> attention_;                     // null: none
   std::vector<Parameter> initial_;                               // h [L * D, P], and c [L * D, H]
   std::vector<float*> weight_masks_;                             // [L * D] of the batch in training; or empty
   Packed packed_ = Packed::kNo;

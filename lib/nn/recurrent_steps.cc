@@ -48,6 +48,7 @@ RecurrentSteps::RecurrentSteps(const Recurrent& layers, Tape& tape, const Packin
                                const RecurrentState* initial) {
   const RecurrentOptions& o = layers.options();
   if (o.bidirectional) fail("single steps need recurrent layers of one direction");
+  if (o.attention.layer > 0) fail("single steps on a tape cannot attend to earlier ones");
   batch_ = std::make_shared<Batch>(
       Batch{layers, tape, packing, layers.begin(tape, packing, initial), layers.packings_, {}, 0});
   batch_->layer.resize(o.layers);

@@ -18,7 +18,8 @@ class RecurrentSteps {
  public:
   /// `packing` determines which sequences still run at a step, and must outlive the tape's backward, as must `layers`,
   /// which are prepared for the tape.
-  /// `initial` as for `Recurrent::forward`. Throws Error for layers with two directions.
+  /// `initial` as for `Recurrent::forward`. Throws Error for layers with two directions or
+  /// self-attention.
   RecurrentSteps(const Recurrent& layers, Tape& tape, const Packing& packing, const RecurrentState* initial = nullptr);
   ~RecurrentSteps();
   RecurrentSteps(RecurrentSteps&&) noexcept = default;

@@ -17,6 +17,7 @@ RecurrentSession::RecurrentSession(const Recurrent& layers, Index sequences) : l
   for (const int which : {0, 1}) make_room(sequences, which);
   zeros_.resize(std::max(o.hidden, o.output()));
   std::fill_n(zeros_.data(), zeros_.size(), 0.0f);
+  if (o.attention.layer > 0) attention_.emplace(*layers.attention(o.attention.layer - 1), sequences);
   reset();
 }
 
@@ -54,6 +55,7 @@ void RecurrentSession::select(std::span<const Index> from) {
         std::copy_n(part[now_].data() + from[b] * size, size, part[other].data() + b * size);
     }
   make_room(count, now_);
+  if (attention_) attention_->select(from);
   now_ = other;
   sequences_ = count;
 }
@@ -61,6 +63,7 @@ void RecurrentSession::select(std::span<const Index> from) {
 void RecurrentSession::reset() {
   const auto& initial = layers_.initial();
   zero_ = initial.empty();
+  if (attention_) attention_->reset();
   for (std::size_t l = 0; l < state_.size(); ++l) {
     Layer& layer = state_[l];
     for (std::size_t part = 0; part < 2; ++part) {
@@ -82,6 +85,7 @@ SessionState RecurrentSession::state() const {
     out.h.insert(out.h.end(), layer.h[now_].data(), layer.h[now_].data() + layer.h[now_].size());
     out.c.insert(out.c.end(), layer.c[now_].data(), layer.c[now_].data() + layer.c[now_].size());
   }
+  if (attention_) attention_->save(out.memory, out.seen);
   return out;
 }
 
@@ -94,6 +98,7 @@ void RecurrentSession::set_state(const SessionState& state) {
     std::copy_n(state.h.data() + l * h, h, state_[l].h[now_].data());
     std::copy_n(state.c.data() + l * c, c, state_[l].c[now_].data());
   }
+  if (attention_) attention_->load(state.memory, state.seen);
   zero_ = false;
 }
 
@@ -152,6 +157,7 @@ const float* RecurrentSession::step(const float* x) {
   for (Index l = 0; l < o.layers; ++l) {
     const float* h = step_layer(l, x, l == 0 ? o.input : o.output());
     x = l == 0 || o.residual == Residual::kNone ? h : connect_layer(l, x, h);
+    if (attention_ && l == o.attention.layer - 1) x = attention_->step(x);
     if (!o.sum_layers) continue;
     if (l == 0)
       std::copy_n(x, size, sum_.data());

@@ -1,6 +1,7 @@
 // A recurrent stack one step at a time: for answers while a text is still being written, and for generation.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -9,9 +10,10 @@
 
 namespace mnemo {
 
-/// A session's state: h [L, B, P] and, for cells with a cell state, c [L, B, H], row after row.
+/// A session's state: h [L, B, P] and, for cells with a cell state, c [L, B, H], row after row; with self-attention its
+/// memory [B, M, C] and how many of each sequence's rows are in use [B].
 struct SessionState {
-  std::vector<float> h, c;
+  std::vector<float> h, c, memory = {}, seen = {};
 };
 
 /// Steps of B sequences at once through a layer stack of one direction. Every step gives the bits that
@@ -21,7 +23,8 @@ struct SessionState {
 /// since.
 class RecurrentSession {
  public:
-  /// Begins with the learned initial state, or zero. Throws Error for layers with two directions.
+  /// Begins with the learned initial state, or zero. Throws Error for layers with two directions, or with
+  /// self-attention to later steps.
   explicit RecurrentSession(const Recurrent& layers, Index sequences = 1);
 
   /// Takes x [B, I] and gives y [B, P], which stays valid until the next step.
@@ -59,6 +62,7 @@ class RecurrentSession {
   bool zero_ = true;  // the current state is all zero
   AlignedVector gates_, kept_, raw_, zeros_, mogrified_;
   AlignedVector sum_;  // [B, P] of the layers' outputs
+  std::optional<SelfAttentionSteps> attention_;
 };
 
 }  // namespace mnemo

@@ -21,7 +21,8 @@ std::unique_ptr<LanguageModel> copy_without_dropout(const TextLanguageModel& mod
   for (const auto& [rate, name] : {std::pair{layers.zoneout_h, "zoneout_h"}, {layers.zoneout_c, "zoneout_c"}})
     if (rate > 0) fail("model.{}: dynamic evaluation cannot adapt a model with zoneout", name);
   for (float* rate : {&options.dropout, &options.embedding_dropout, &options.unit_dropout, &options.activation_penalty,
-                      &options.slowness_penalty, &layers.layer_dropout, &layers.state_dropout, &layers.weight_dropout})
+                      &options.slowness_penalty, &layers.layer_dropout, &layers.state_dropout, &layers.weight_dropout,
+                      &layers.attention.dropout})
     *rate = 0;
   auto out = std::make_unique<LanguageModel>(options);
   std::vector<const Parameter*> from;

@@ -16,6 +16,14 @@ Residual residual(const std::string& name) {
   return name == "add" ? Residual::kAdd : name == "highway" ? Residual::kHighway : Residual::kNone;
 }
 
+// Only a language model, whose task has the key, must not see later steps.
+SelfAttentionOptions self_attention_options(const Config& c) {
+  const SelfAttentionConfig& a = c.model.self_attention;
+  if (a.layer == 0) return {};
+  const bool causal = find_option("model.self_attention.memory")->tasks.has(c.task);
+  return {a.layer, causal ? a.memory : 0, a.feed_forward, static_cast<float>(a.dropout)};
+}
+
 }  // namespace
 
 RecurrentOptions recurrent_options(const Config& c) {
@@ -34,6 +42,7 @@ RecurrentOptions recurrent_options(const Config& c) {
           .residual = residual(m.residual),
           .sum_layers = m.sum_layers,
           .mogrifier = {m.mogrifier.rounds, m.mogrifier.rank},
+          .attention = self_attention_options(c),
           .state_dropout = number(m.state_dropout),
           .weight_dropout = number(m.weight_dropout),
           .zoneout_h = number(m.zoneout_h),

@@ -54,23 +54,31 @@ CarriedState::CarriedState(const RecurrentOptions& options, Index sequences)
       h_columns_(options.output()),
       c_columns_(cell_columns(options)),
       h_(options.layers * options.directions() * sequences * h_columns_),
-      c_(options.layers * options.directions() * sequences * c_columns_) {}
+      c_(options.layers * options.directions() * sequences * c_columns_),
+      memory_(options.attention.memory * sequences * h_columns_),
+      seen_(options.attention.causal() ? sequences : 0) {}
 
 RecurrentState CarriedState::view() {
   RecurrentState out;
   out.h = {h_.data(), nullptr, std::ssize(h_) / std::max<Index>(1, h_columns_), h_columns_};
   if (!c_.empty()) out.c = {c_.data(), nullptr, std::ssize(c_) / c_columns_, c_columns_};
+  if (!seen_.empty()) {
+    out.memory.rows = {memory_.data(), nullptr, std::ssize(memory_) / h_columns_, h_columns_};
+    out.memory.seen = {seen_.data(), nullptr, sequences_, 1};
+  }
   return out;
 }
 
 void CarriedState::take(const RecurrentState& state) {
   std::copy_n(state.h.value, h_.size(), h_.begin());
   if (!c_.empty()) std::copy_n(state.c.value, c_.size(), c_.begin());
+  if (seen_.empty()) return;
+  std::copy_n(state.memory.rows.value, memory_.size(), memory_.begin());
+  std::copy_n(state.memory.seen.value, seen_.size(), seen_.begin());
 }
 
 void CarriedState::clear() {
-  std::fill(h_.begin(), h_.end(), 0.0f);
-  std::fill(c_.begin(), c_.end(), 0.0f);
+  for (std::vector<float>* part : {&h_, &c_, &memory_, &seen_}) std::fill(part->begin(), part->end(), 0.0f);
 }
 
 void place_units(const ReadUnits& read, std::int64_t first, std::int64_t length, std::int32_t text_end,

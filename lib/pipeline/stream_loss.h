@@ -12,7 +12,7 @@
 
 namespace mnemo {
 
-/// Copies of h and c of some sequences, laid out as in RecurrentState.
+/// Copies of the state of some sequences, laid out as in RecurrentState.
 class CarriedState {
  public:
   CarriedState(const RecurrentOptions& options, Index sequences);
@@ -23,10 +23,13 @@ class CarriedState {
   Index sequences() const { return sequences_; }
   std::vector<float>& h() { return h_; }
   std::vector<float>& c() { return c_; }
+  /// Empty without self-attention.
+  std::vector<float>& memory() { return memory_; }
+  std::vector<float>& seen() { return seen_; }
 
  private:
   Index sequences_, h_columns_, c_columns_;
-  std::vector<float> h_, c_;
+  std::vector<float> h_, c_, memory_, seen_;
 };
 
 /// Gives units [first, first + out.size()) of a row of them.

@@ -185,8 +185,10 @@ Observed TextClassifier::observe(const std::string& text, Workspace& workspace) 
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;
+  out.trace.wants_attention = true;
   network().forward(tape, batch.packing, batch.bags);
   out.units["rnn"] = units_of(text, encoded.tokens);
+  out.add_self_attention("rnn");
   if (!out.trace.pooling.empty()) out.attention.push_back({"pooling", {"text"}, out.units["rnn"], {out.trace.pooling}});
   return out;
 }

@@ -242,10 +242,12 @@ Observed TextLanguageModel::observe(const std::string& text, Workspace& workspac
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;
+  out.trace.wants_attention = true;
   const LanguageModel::Batch batch =
       network().batch(Packing(lengths), given.read, std::move(given.predicted), false, 0, 0);
   network().forward(tape, batch, nullptr);
   out.units["rnn"] = std::move(given.units);
+  out.add_self_attention("rnn");
   return out;
 }
 

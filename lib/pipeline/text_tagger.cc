@@ -511,8 +511,10 @@ Observed TextTagger::observe(const TaggerCorpus& corpus, std::vector<std::string
   workspace.arena.reset();
   Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
   tape.trace = &out.trace;
+  out.trace.wants_attention = true;
   network().forward(tape, input);
   out.units["rnn"] = std::move(tokens);
+  out.add_self_attention("rnn");
   out.keep_networks_with_units();
   return out;
 }

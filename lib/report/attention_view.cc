@@ -37,7 +37,9 @@ std::vector<std::string> shown_units(const std::vector<std::string>& units) {
 
 Findings attention_findings(const Observed& observed, const std::string& title) {
   if (observed.attention.empty())
-    throw UsageError("--attention: the model has none; translators have, and classifiers with model.pooling attention");
+    throw UsageError(
+        "--attention: the model has none; translators have, classifiers with model.pooling attention, and "
+        "models with model.self_attention");
   Findings out;
   out.title = title;
   out.data = {"", {"name", "row", "unit", "column", "attended", "share"}, {}};

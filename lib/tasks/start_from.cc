@@ -26,9 +26,15 @@ const std::vector<const char*> kCellKeys{"model.cell", "model.reset_after", "mod
 // Those for a model that lends its units, and for one that lends its layers.
 const std::vector<const char*> kUnitKeys{"text.unit",      "text.target_unit", "text.joint",
                                          "text.normalize", "text.lowercase",   "text.digits"};
-const std::vector<const char*> kLayerKeys{"model.projection",    "model.hidden",     "model.embedding",
-                                          "model.residual",      "model.sum_layers", "model.mogrifier.rounds",
-                                          "model.mogrifier.rank"};
+const std::vector<const char*> kLayerKeys{"model.projection",
+                                          "model.hidden",
+                                          "model.embedding",
+                                          "model.residual",
+                                          "model.sum_layers",
+                                          "model.mogrifier.rounds",
+                                          "model.mogrifier.rank",
+                                          "model.self_attention.layer",
+                                          "model.self_attention.feed_forward"};
 
 std::vector<std::string> differences(const std::vector<const char*>& keys, const Config& config, const Config& theirs) {
   const Json mine = config_to_json(config), other = config_to_json(theirs);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,7 @@ struct TaskTraits {
   bool page = true;             ///< reports have a page, baselines, and a choice of the metric that has an interval
   Scored scored = Scored::kNothing;
   bool adapts = false;    ///< a model may adapt while it is measured (--cache, --dynamic)
+  bool averages = false;  ///< several models of the same labels can answer together (--with)
   bool searches = false;  ///< a model's texts are found by a search, and compared by BLEU (--beam, --bleu)
 };
 
@@ -95,9 +97,18 @@ struct SearchRequest {
   bool any() const { return beam || length_penalty || !bleu.empty(); }
 };
 
+/// Another model beside the one that is measured.
+struct NamedModel {
+  std::string name;  ///< its file's
+  std::unique_ptr<TextModel> model;
+};
+
 struct MeasureRequest {
   std::string metric;              ///< of interval and comparison; empty: the one by which the model was chosen
   const Dataset* train = nullptr;  ///< baselines are fitted to it
+  /// Models of the same task that answer with the measured one, of a task that averages; and that one's name.
+  std::span<const NamedModel> with = {};
+  std::string name = {};
   AdaptationOptions adaptation;
   SearchRequest search;
   bool as_in_training = false;  ///< as dev is measured during training: faster, where that makes a difference

@@ -305,6 +305,65 @@ TEST_CASE("a pipe that pauses gets its answers at once") {
   (void)f;
 }
 
+TEST_CASE("classify and evaluate --with: the mean of the probabilities of models of the same labels") {
+  const Fixture& f = trained();
+  const Outcome trained_other =
+      f.train("with-other", {"--set", "training.seed=7", "--set", "model.hidden=5", "--set", "training.epochs=3"});
+  INFO(trained_other.err);
+  REQUIRE(trained_other.code == 0);
+  const std::string other = f.path("with-other/model.safetensors"), texts = "a fine song\nstale soup\n\n";
+  using nlohmann::json;
+  const auto probabilities = [&](const std::vector<std::string>& models) {
+    std::vector<std::string> arguments{"classify", models[0], "-k", "2", "-f", "jsonl"};
+    for (std::size_t m = 1; m < models.size(); ++m) arguments.insert(arguments.end(), {"--with", models[m]});
+    const Outcome o = f.mnemo(arguments, texts);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    std::vector<std::map<std::string, double>> out;
+    std::istringstream in(o.out);
+    for (std::string line; std::getline(in, line);) {
+      out.emplace_back();
+      const json answer = json::parse(line);
+      for (const json& one : answer["labels"])
+        out.back()[one["label"].get<std::string>()] = one["probability"].get<double>();
+    }
+    REQUIRE(out.size() == 3);
+    return out;
+  };
+  const auto one = probabilities({model()}), two = probabilities({other}), both = probabilities({model(), other}),
+             turned_round = probabilities({other, model()}), twice = probabilities({model(), model()});
+  CHECK(one != two);
+  CHECK(twice == one);
+  for (std::size_t i = 0; i < both.size(); ++i)
+    for (const auto& [label, p] : both[i]) {
+      CHECK(p == Approx((one[i].at(label) + two[i].at(label)) / 2).margin(1e-6));
+      CHECK(turned_round[i].at(label) == Approx(p).margin(1e-6));
+    }
+  const auto loss = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", model(), f.path("dev.tsv"), "-f", "json"});
+    const Outcome o = f.mnemo(more);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    const json report = json::parse(o.out);
+    CHECK((report["model"] == model()) == (more.size() == 5));
+    return report["metrics"]["log_loss"].get<double>();
+  };
+  CHECK(loss({"--with", model()}) == loss({}));
+  CHECK(loss({"--with", other}) > loss({}));
+  CHECK(f.mnemo({"evaluate", model(), f.path("dev.tsv"), "--with", other, "--compare", other, "--report",
+                 f.path("with.html")})
+            .code == 0);
+  write_text(f.path("third.tsv"), tiny_data() + "odd\ta strange walk\n");
+  REQUIRE(f.train("with-third", {"--set", "data.train=third.tsv", "--set", "training.epochs=1"}).code == 0);
+  const std::string third = f.path("with-third/model.safetensors");
+  for (const auto& [first, second] : {std::pair{model(), third}, {third, model()}}) {
+    const Outcome classified = f.mnemo({"classify", first, "--with", second}, texts);
+    check_fails_at_once(classified, 1, "its label odd is not one of");
+    CHECK(f.mnemo({"evaluate", first, f.path("dev.tsv"), "--with", second}).code == 1);
+  }
+  CHECK(f.mnemo({"classify", model(), "--with", other, "--explain"}, texts).code == 2);
+}
+
 TEST_CASE("evaluate: text, JSON with stable keys, baselines, comparison, page, and the exit code of --min") {
   const Fixture& f = trained();
   const Outcome text =
@@ -527,6 +586,7 @@ TEST_CASE("every cell and its options: trained, loaded, the same for any threads
       {"layer_norm=true"},
       {"projection=7"},
       {"mogrifier.rounds=4", "mogrifier.rank=5", "cell=capped_lstm"},
+      {"self_attention.layer=1", "self_attention.feed_forward=30"},
       {"residual=highway", "learned_initial=true"},
       {"cell=gru", "residual=add", "zoneout_h=0.1", "state_dropout=0.1", "weight_dropout=0.1"}};
   for (const auto& variant : variants) {

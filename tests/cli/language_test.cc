@@ -176,6 +176,67 @@ TEST_CASE("model.mogrifier: the same bytes for any threads, generated from, quan
   CHECK_THAT(gru.err, contains_text("model.mogrifier.rounds: only for an lstm"));
 }
 
+TEST_CASE("model.self_attention: any threads, resumed, generated from, scored, adapted, quantised and looked into") {
+  const LanguageFixture f;
+  const std::vector<std::string> block{
+      "--set", "model.self_attention.layer=1",         "--set", "model.self_attention.memory=5",
+      "--set", "model.self_attention.feed_forward=20", "--set", "training.save_every=3 steps"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), block.begin(), block.end());
+    return more;
+  };
+  const Outcome trained = f.train("run", with({"--threads", "1"}));
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
+  CHECK(f.bytes("run/model.safetensors") == f.bytes("three/model.safetensors"));
+  CHECK(f.last_line("run")["metrics"]["nats"].get<double>() < 0.35);
+  for (int kill = 0; kill < 4; ++kill) {
+    Process process(f.arguments("killed", with({"--resume", "--threads", "2"})), f.path(""));
+    usleep(20000 + 15000 * kill);
+    process.send(SIGKILL);
+    process.wait();
+  }
+  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
+  CHECK(f.bytes("run/model.safetensors") == f.bytes("killed/model.safetensors"));
+  const std::string model = f.path("run/model.safetensors");
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
+        "春眠不觉晓\n\n");
+  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--beam", "3", "--length", "4"}).code == 0);
+  CHECK(f.mnemo({"score", model}, "春眠不觉晓\n").code == 0);
+  CHECK(f.mnemo({"evaluate", model, f.path("train.txt"), "--dynamic", "0.1"}).code == 0);
+  CHECK(f.mnemo({"inspect", model, "--gates", "--text", "春眠不觉晓"}).code == 0);
+  const Outcome attention = f.mnemo({"inspect", model, "--attention", "--text", "春眠不觉晓", "--format", "json"});
+  INFO(attention.err);
+  REQUIRE(attention.code == 0);
+  const json matrix = json::parse(attention.out)["attention"][0];
+  CHECK(matrix["name"] == "self-attention");
+  for (std::size_t t = 0; t < matrix["shares"].size(); ++t) {
+    double sum = 0;
+    for (std::size_t j = 0; j < matrix["shares"][t].size(); ++j) {
+      const double share = matrix["shares"][t][j].get<double>();
+      sum += share;
+      CHECK((share > 0) == (j <= t && j + 5 >= t));
+    }
+    CHECK(sum == Approx(1.0));
+  }
+  for (const char* precision : {"int8", "bfloat16"}) {
+    const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", precision,
+                                       "--max-drop", "0.2", "-o", f.path("small"), "--overwrite"});
+    INFO(quantised.err);
+    CHECK(quantised.code == 0);
+    CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
+          "春眠不觉晓\n");
+  }
+  const Outcome without = f.train("without", {"--init-from", model, "--set", "model.self_attention.layer=0"});
+  CHECK(without.code == 1);
+  CHECK_THAT(without.err, contains_text("model.self_attention.layer is 0, the model's is 1"));
+  const Outcome high = f.train("high", {"--set", "model.self_attention.layer=4"});
+  CHECK(high.code == 2);
+  CHECK_THAT(high.err, contains_text("model.self_attention.layer: 4, but there are only"));
+}
+
 TEST_CASE("a configuration that does not suit a language model is refused by its keys") {
   const LanguageFixture f;
   const auto refused = [&](const std::vector<std::string>& more) {

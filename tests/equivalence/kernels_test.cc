@@ -12,6 +12,7 @@
 #include "kernels/activations.h"
 #include "kernels/attention.h"
 #include "kernels/elementwise.h"
+#include "kernels/layer_norm.h"
 #include "kernels/product.h"
 #include "kernels/softmax.h"
 #include "kernels/targets.h"
@@ -824,6 +825,76 @@ TEST_CASE("the best values of a row: the order of a stable sort, also with equal
         best_of_row(n, x.data(), most, found.data());
         CHECK(found == expected);
       }
+  });
+}
+
+TEST_CASE("attention's loops over tiles have the bits of those over named rows") {
+  on_every_target([] {
+    for (const Index columns : kSizes)
+      for (const auto& [queries, terms] : {std::pair<Index, Index>{1, 1}, {3, 6}, {8, 4}, {9, 13}}) {
+        const auto x = random_values(queries * columns, 1), m = random_values(terms * columns, 2),
+                   factors = random_values(queries * terms, 3);
+        std::vector<const float*> queries_at, terms_at;
+        std::vector<std::int32_t> rows;
+        for (Index i = 0; i < queries; ++i) queries_at.push_back(x.data() + i * columns);
+        for (Index j = 0; j < terms; ++j) {
+          terms_at.push_back(m.data() + j * columns);
+          rows.push_back(static_cast<std::int32_t>(j));
+        }
+        std::vector<float> dots(queries * (terms + 2)), sums = x, turned = m;
+        dot_tile(queries, terms, columns, queries_at.data(), terms_at.data(), dots.data(), terms + 2);
+        std::vector<float*> to, back;
+        for (Index i = 0; i < queries; ++i) to.push_back(sums.data() + i * columns);
+        for (Index j = 0; j < terms; ++j) back.push_back(turned.data() + j * columns);
+        add_tile(queries, terms, columns, factors.data(), terms, 1, terms_at.data(), to.data());
+        // The same factors for the sums of the other rows.
+        add_tile(terms, queries, columns, factors.data(), 1, terms, queries_at.data(), back.data());
+        std::vector<float> expected(terms), alone(columns), others = m;
+        for (Index i = 0; i < queries; ++i) {
+          dot_rows(terms, columns, queries_at[i], m.data(), columns, rows.data(), expected.data());
+          CHECK(std::equal(expected.begin(), expected.end(), dots.begin() + i * (terms + 2)));
+          std::copy_n(queries_at[i], columns, alone.begin());
+          add_rows(terms, columns, factors.data() + i * terms, m.data(), columns, rows.data(), alone.data());
+          CHECK(std::equal(alone.begin(), alone.end(), sums.begin() + i * columns));
+          add_to_rows(terms, columns, factors.data() + i * terms, queries_at[i], others.data(), columns, rows.data());
+        }
+        CHECK(others == turned);
+      }
+  });
+}
+
+TEST_CASE("layer norm of rows against double precision, and gelu") {
+  on_every_target([] {
+    for (const Index columns : kSizes) {
+      constexpr Index kRows = 3;
+      const auto x = random_values(kRows * columns, 1, 2.0), gain = random_values(columns, 2),
+                 bias = random_values(columns, 3);
+      std::vector<float> norm(x.size()), inverse(kRows), y(x.size()), alone(columns);
+      normalize_rows(kRows, columns, x.data(), gain.data(), bias.data(), norm.data(), inverse.data(), y.data());
+      for (Index r = 0; r < kRows; ++r) {
+        double mean = 0, variance = 0;
+        const auto number = [&](Index c) { return static_cast<double>(x[r * columns + c]); };
+        for (Index c = 0; c < columns; ++c) mean += number(c) / static_cast<double>(columns);
+        for (Index c = 0; c < columns; ++c) variance += std::pow(number(c) - mean, 2) / static_cast<double>(columns);
+        for (Index c = 0; c < columns; ++c) {
+          const double n = (number(c) - mean) / std::sqrt(variance + static_cast<double>(kNormEpsilon));
+          const double exact = static_cast<double>(gain[c]) * n + static_cast<double>(bias[c]);
+          CHECK(std::abs(static_cast<double>(y[r * columns + c]) - exact) <= 10 * kNormError);
+        }
+        normalize_rows(1, columns, x.data() + r * columns, gain.data(), bias.data(), alone.data(), inverse.data() + r,
+                       alone.data());
+        CHECK(std::equal(alone.begin(), alone.end(), y.begin() + r * columns));
+      }
+      std::vector<float> out(x.size()), slope(x.size(), 1.0f);
+      gelu_values(x.data(), out.data(), std::ssize(x));
+      gelu_backward(x.data(), slope.data(), std::ssize(x));
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const auto value = static_cast<double>(x[i]);
+        const double s = 1 / (1 + std::exp(-1.702 * value));
+        CHECK(static_cast<double>(out[i]) == Approx(value * s).margin(1e-6));
+        CHECK(static_cast<double>(slope[i]) == Approx(s + 1.702 * value * s * (1 - s)).margin(2e-6));
+      }
+    }
   });
 }
 

@@ -20,6 +20,7 @@
 #include "nn/recurrent.h"
 #include "nn/recurrent_steps.h"
 #include "nn/rows.h"
+#include "nn/self_attention.h"
 #include "nn/softmax_output.h"
 #include "tests/catch.h"
 #include "tests/reference/numerical_gradient.h"
@@ -506,6 +507,38 @@ TEST_CASE("convolution: the sums of each window, cut at zero, and their gradient
   }
 }
 
+TEST_CASE("self-attention: gradients of input and weights, with a memory of earlier steps and without") {
+  constexpr Index kColumns = 6;
+  const std::vector<std::int32_t> lengths{3, 0, 21, 1};
+  const Packing packing(lengths);
+  auto past = random_values(4 * 7 * kColumns, 9);
+  std::vector<float> seen{7, 2, 0, 7};
+  for (const Index memory : {0, 7})
+    for (const bool variational : {false, true}) {
+      INFO("memory " << memory << (variational ? ", variational" : ""));
+      SelfAttention block("block", kColumns, {1, memory, 9, 0.3f});
+      block.initialise(Initialiser::kGlorot, 1);
+      std::uint64_t stream = 50;
+      block.visit([&](Parameter& p) {
+        const auto noise = random_values(p.size(), stream++);
+        for (Index i = 0; i < p.size(); ++i) p.value[i] += 0.3f * noise[i];
+      });
+      AttentionMemory before;
+      if (memory > 0) before = {{past.data(), nullptr, 4 * memory, kColumns}, {seen.data(), nullptr, 4, 1}};
+      Bench bench(random_values(packing.tokens() * kColumns, 1), packing.tokens(), kColumns,
+                  [&](Tape& tape, const Activation& x) {
+                    block.prepare(tape);
+                    return block.forward(tape, packing, x, before, 0, variational).y;
+                  });
+      CHECK(bench.input_error(1e-2, 2) < 1e-3);
+      block.visit([&](Parameter& p) {
+        INFO(p.name);
+        CHECK(bench.parameter_error(
+                  p, [&] { block.weights_changed(); }, 1e-2, 2) < 1e-3);
+      });
+    }
+}
+
 TEST_CASE("dropout: gradient through the mask, ordinary and variational") {
   const std::vector<std::int32_t> lengths{3, 1, 4};
   const Packing packing(lengths);
@@ -588,6 +621,18 @@ RecurrentOptions small_layers(CellKind cell, bool bidirectional) {
 }
 
 }  // namespace
+
+TEST_CASE("self-attention between and after recurrent layers: gradients of input, parameters and initial states") {
+  for (const Index layer : {1, 2})
+    for (const bool bidirectional : {false, true}) {
+      INFO("after layer " << layer << (bidirectional ? ", both directions" : ""));
+      RecurrentOptions options = small_layers(CellKind::kLstm, bidirectional);
+      options.hidden = 4;
+      options.attention = {layer, bidirectional ? 0 : 2, 5, 0.2f};
+      options.residual = layer == 1 ? Residual::kHighway : Residual::kNone;
+      check_recurrent(options);
+    }
+}
 
 TEST_CASE("every cell: gradients of input, parameters and initial states, ragged and with an empty sequence") {
   for (CellKind cell : all_cells())

@@ -92,13 +92,13 @@ std::string chosen_metric(const TextClassifier& model, const std::string& metric
 
 }  // namespace
 
-ClassifierReport::ClassifierReport(const TextClassifier& model, const LabelledTexts& texts, const std::string& metric,
-                                   const LabelledTexts* train, ThreadPool& pool)
-    : classifier_(model),
+ClassifierReport::ClassifierReport(const AveragedClassifiers& models, const LabelledTexts& texts,
+                                   const std::string& metric, const LabelledTexts* train, ThreadPool& pool)
+    : classifier_(*models.models().front()),
       texts_(texts),
-      main_metric_(chosen_metric(model, metric)),
-      gold_(gold_labels(texts, model.labels())),
-      predictions_(predict(model, texts, gold_, pool)),
+      main_metric_(chosen_metric(classifier_, metric)),
+      gold_(gold_labels(texts, classifier_.labels())),
+      predictions_(predict(models, texts, gold_, pool)),
       evaluation_(evaluate(predictions_, gold_.labels)) {
   if (evaluation_.metrics().contains(main_metric_)) interval_ = bootstrap_interval(predictions_, main_metric_);
   if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);

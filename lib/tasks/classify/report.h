@@ -21,10 +21,11 @@ struct BaselineScores {
 
 class ClassifierReport : public Report {
  public:
-  /// Measures on labelled texts; `model` and `texts` must outlive the report. `metric` empty: the one by which the
+  /// Measures on labelled texts; models and `texts` must outlive the report. What is not a matter of probabilities,
+  /// such as the units that weighed most in a mistake, is the first model's. `metric` empty: the one by which the first
   /// model was chosen. With `train` two baselines are fitted to it: the majority class, and logistic regression on a
   /// bag of hashed n-grams. Throws Error if a requested metric is not defined on the texts.
-  ClassifierReport(const TextClassifier& model, const LabelledTexts& texts, const std::string& metric,
+  ClassifierReport(const AveragedClassifiers& models, const LabelledTexts& texts, const std::string& metric,
                    const LabelledTexts* train, ThreadPool& pool);
 
   Metrics metrics() const override { return evaluation_.metrics(); }

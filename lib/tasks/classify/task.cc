@@ -16,7 +16,8 @@ class ClassifyTask : public Task {
                                         .model = "a classifier",
                                         .command = "classify",
                                         .arguments = "FILE",
-                                        .counted = "texts"};
+                                        .counted = "texts",
+                                        .averages = true};
     return kTraits;
   }
 
@@ -57,7 +58,10 @@ class ClassifyTask : public Task {
     const auto& classifier = static_cast<const TextClassifier&>(model);
     const auto& texts = static_cast<const LabelledTexts&>(data);
     report_unseen(gold_labels(texts, classifier.labels()), "data", request.log);
-    return std::make_unique<ClassifierReport>(classifier, texts, request.metric,
+    AveragedClassifiers all(classifier);
+    for (const NamedModel& one : request.with)
+      all.add(static_cast<const TextClassifier&>(*one.model), one.name, request.name);
+    return std::make_unique<ClassifierReport>(all, texts, request.metric,
                                               static_cast<const LabelledTexts*>(request.train), pool);
   }
 

@@ -127,7 +127,8 @@ class ClassificationTraining : public ModelTraining {
       loss =
           evaluate({classes, model_.multi_label(), model_.probabilities(known, false), gold}, model_.labels()).log_loss;
     model_.temperature = fit_temperature(known, classes, gold, model_.multi_label());
-    Metrics out = evaluate(predictions(model_, logits, true, dev_gold_), dev_gold_.labels).metrics();
+    Metrics out =
+        evaluate(predictions(model_, model_.probabilities(logits, true), dev_gold_), dev_gold_.labels).metrics();
     out["loss"] = loss;
     return out;
   }
@@ -230,10 +231,9 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
   return out;
 }
 
-Predictions predictions(const TextClassifier& model, const std::vector<float>& logits, bool calibrated,
-                        const TextGold& gold) {
+Predictions predictions(const TextClassifier& model, std::vector<float> probabilities, const TextGold& gold) {
   const std::size_t K = model.labels().size(), all = gold.labels.size();
-  Predictions out{static_cast<int>(all), model.multi_label(), model.probabilities(logits, calibrated), gold.gold};
+  Predictions out{static_cast<int>(all), model.multi_label(), std::move(probabilities), gold.gold};
   if (all == K) return out;
   std::vector<float> wider(gold.gold.size() * all);
   for (std::size_t i = 0; i < gold.gold.size(); ++i)
@@ -242,9 +242,13 @@ Predictions predictions(const TextClassifier& model, const std::vector<float>& l
   return out;
 }
 
-Predictions predict(const TextClassifier& model, const LabelledTexts& texts, const TextGold& gold, ThreadPool& pool) {
+Predictions predict(const AveragedClassifiers& models, const LabelledTexts& texts, const TextGold& gold,
+                    ThreadPool& pool) {
   Workspace workspace(pool);
-  return predictions(model, model.logits(encode_corpus(model, texts), workspace), true, gold);
+  std::vector<std::vector<float>> logits;
+  for (const TextClassifier* model : models.models())
+    logits.push_back(model->logits(encode_corpus(*model, texts), workspace));
+  return predictions(*models.models().front(), models.probabilities(logits, true), gold);
 }
 
 }  // namespace mnemo

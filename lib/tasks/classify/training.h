@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/averaged_classifiers.h"
 #include "pipeline/text_classifier.h"
 #include "tasks/classify/data.h"
 
@@ -28,8 +29,9 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
                                           const ContextRequest& request, ThreadPool& pool);
 
 /// A model's predictions beside the gold labels. Labels that the model does not know have probability 0.
-Predictions predictions(const TextClassifier& model, const std::vector<float>& logits, bool calibrated,
-                        const TextGold& gold);
-Predictions predict(const TextClassifier& model, const LabelledTexts& texts, const TextGold& gold, ThreadPool& pool);
+Predictions predictions(const TextClassifier& model, std::vector<float> probabilities, const TextGold& gold);
+/// Those of models together.
+Predictions predict(const AveragedClassifiers& models, const LabelledTexts& texts, const TextGold& gold,
+                    ThreadPool& pool);
 
 }  // namespace mnemo

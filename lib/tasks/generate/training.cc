@@ -87,9 +87,14 @@ class StreamTraining : public LanguageTraining {
   void visit_carried(const CarriedVisitor& visitor) override {
     for (std::size_t i = 0; i < states_.size(); ++i) {
       const std::string shard = states_.size() > 1 ? fmt::format(".{}", i) : "";
-      if (states_[i].sequences() == 0) continue;
-      visitor("carried.h" + shard, static_cast<std::int64_t>(i), states_[i].h());
-      visitor("carried.c" + shard, static_cast<std::int64_t>(i), states_[i].c());
+      const auto number = static_cast<std::int64_t>(i);
+      CarriedState& state = states_[i];
+      if (state.sequences() == 0) continue;
+      visitor("carried.h" + shard, number, state.h());
+      visitor("carried.c" + shard, number, state.c());
+      if (state.seen().empty()) continue;
+      visitor("carried.memory" + shard, number, state.memory());
+      visitor("carried.seen" + shard, number, state.seen());
     }
   }
 
