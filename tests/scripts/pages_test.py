@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 # Distributions install selenium for their own Python.
@@ -22,6 +23,7 @@ if not importlib.util.find_spec("selenium") and os.path.exists(SYSTEM) and not o
     os.execv(SYSTEM, [SYSTEM, *sys.argv])
 
 MNEMO = sys.argv.pop(1)
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 LINE = "a (bc d) <e> & f"
 CONFIG = ('{"task": "generate", "data": {"train": "text.txt"}, "text": {"unit": "char"}, "model": {"hidden": 16},'
           ' "training": {"epochs": 1}, "output": {"dir": "run"}}')
@@ -113,6 +115,79 @@ class Pages(unittest.TestCase):
             self.check_gates(driver)
         finally:
             driver.quit()
+
+    def test_the_served_page_in_a_browser(self):
+        driver, reason = browser()
+        if not driver:
+            self.skipTest(reason)
+        (self.path / "tags.conll").write_text("Li B-PER\nBai I-PER\nsings O\n\n" * 20, encoding="utf-8")
+        (self.path / "tags.json").write_text(
+            '{"task": "tag", "data": {"train": "tags.conll", "dev": "tags.conll"}, "model": {"hidden": 8,'
+            ' "embedding": 8}, "training": {"epochs": 8}, "output": {"dir": "tags"}}', encoding="utf-8")
+        self.run_mnemo("train", "tags.json")
+        models = [f"topics={SOURCE / 'tests/golden/models/version-1.safetensors'}", "tags=tags/model.safetensors",
+                  "lm=run/model.safetensors", "translator=translator/model.safetensors"]
+        with open(self.path / "serve.txt", "wb") as log:
+            server = subprocess.Popen([MNEMO, "serve", *models, "--listen", "127.0.0.1:0"], cwd=self.path, stderr=log)
+        try:
+            found = None
+            while not found and server.poll() is None:
+                time.sleep(0.02)
+                found = re.search(r"listening on (\S+)", (self.path / "serve.txt").read_text(encoding="utf-8"))
+            driver.get(found.group(1) + "/")
+            self.check_served(driver)
+            width = driver.execute_script("return document.documentElement.scrollWidth")
+            self.assertLessEqual(width, 390)  # a phone's
+            errors = [entry["message"] for entry in driver.get_log("browser")
+                      if "favicon" not in entry["message"] and "422" not in entry["message"]]
+            self.assertEqual(errors, [])
+        finally:
+            driver.quit()
+            server.terminate()
+            self.assertEqual(server.wait(30), 0)
+
+    def check_served(self, driver):
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+        from selenium.webdriver.support.ui import Select, WebDriverWait
+
+        def one(css):
+            return driver.find_element(By.CSS_SELECTOR, css)
+
+        def ask(index, text):
+            Select(one("#choice")).select_by_index(index)
+            one("#text").clear()
+            one("#text").send_keys(text + Keys.CONTROL + Keys.ENTER)
+            WebDriverWait(driver, 20).until(
+                lambda _: one("#answer").get_attribute("aria-busy") == "false" and not one("#run").get_attribute(
+                    "disabled"))
+            return one("#answer")
+
+        WebDriverWait(driver, 20).until(lambda _: one("#form").is_displayed())
+        choices = [option.text for option in driver.find_elements(By.CSS_SELECTOR, "#choice option")]
+        self.assertEqual(choices, ["topics · classify", "tags · tag", "lm · score", "lm · generate",
+                                   "translator · translate", "translator · score"])
+        answer = ask(0, "The team won <b>the</b> match")
+        self.assertEqual(len(answer.find_elements(By.CSS_SELECTOR, ".bar")), 4)
+        self.assertIn("The team won <b>the</b> match", answer.text)  # as text, not as HTML
+        self.assertTrue(all("rgba" in unit.get_attribute("style")
+                            for unit in answer.find_elements(By.CSS_SELECTOR, ".unit")))
+        self.assertIn("curl ", one("#curl").text)
+        answer = ask(1, "Li Bai sings")
+        self.assertIn("PER", answer.find_element(By.CSS_SELECTOR, "mark small").text)
+        self.assertIn("⏎", ask(2, "a (bc d)").text)
+        Select(one("#choice")).select_by_index(3)
+        one("#form [name=length]").send_keys("20")
+        self.assertTrue(ask(3, "a (").find_element(By.CSS_SELECTOR, ".poem").text.startswith("a ("))
+        self.assertIn('"stream":true', one("#curl").text)
+        self.assertGreater(len(ask(4, "a (bc").find_elements(By.CSS_SELECTOR, ".weights td")), 0)
+        # An error is said, and goes with the next answer.
+        ask(3, "ÿ")
+        self.assertIn("does not know", one("#problem").text)
+        ask(0, "a")
+        self.assertFalse(one("#problem").is_displayed())
+        one("#language").click()
+        self.assertEqual((one("#run").text, one("html").get_attribute("lang")), ("运行", "zh"))
 
     def check_gates(self, driver):
         from selenium.webdriver.common.by import By

@@ -153,7 +153,7 @@ class Serve(unittest.TestCase):
             for command, model in commands.items():
                 raw = ["--raw"] if command == "tag" else []
                 expected = self.command(command, model, *raw, "-f", "jsonl", text=lines).splitlines()
-                path = f"/v1/{command}"
+                path = f"/v1/{command}?model={pathlib.Path(model).parent.name or 'topics'}"
                 self.assertEqual(server.ask("POST", path, lines.encode(), PLAIN)[2].decode().splitlines(), expected)
                 status, content = server.post(path, {"texts": TEXTS})
                 self.assertEqual((status, content), (200, {"answers": [json.loads(line) for line in expected]}))
@@ -184,7 +184,7 @@ class Serve(unittest.TestCase):
         with self.serving("topics.safetensors", "lm/model.safetensors", "--max-body", 5000, "--max-texts", 3,
                           "--max-lines", 12000, "--max-queue-tokens", 600) as server:
             ask, path = server.ask, "/v1/classify"
-            self.check_error(ask("GET", "/"), 404, "not_found")
+            self.check_error(ask("GET", "/v2"), 404, "not_found")
             self.check_error(ask("POST", "/v1/tag", '{"text": "a"}', JSON), 404, "not_supported")
             answer = ask("GET", path)
             self.check_error(answer, 405, "method_not_allowed")
@@ -344,6 +344,64 @@ class Serve(unittest.TestCase):
                     self.assertEqual(set(pool.map(client, range(32))), {""})
                 self.assertEqual(server.metric('mnemo_requests_total{route="/v1/classify",code="200"}'), 32 * 51)
                 self.assertEqual(server.metric("mnemo_records_total"), 32 * 51)
+
+    def test_keys_and_routes_are_as_described(self):
+        with self.serving("topics.safetensors", "lm/model.safetensors", "translator/model.safetensors",
+                          "tagger/model.safetensors", "--access-log", "access.jsonl") as server:
+            described = json.loads(server.ask("GET", "/openapi.json")[2])
+            self.assertEqual(sorted(described["paths"]),
+                             ["/healthz", "/metrics", "/openapi.json", "/readyz", *("/v1/" + one for one in (
+                                 "classify", "generate", "models", "score", "tag", "translate"))])
+            for path, one in described["paths"].items():
+                if "get" in one:
+                    self.assertEqual(server.ask("GET", path)[0], 200)
+                    continue
+                bodies = one["post"]["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+                for name, key in bodies[0]["properties"].items():
+                    if name in ("text", "model"):
+                        continue
+                    # A value of another type, and one out of range, are refused, texts or not.
+                    wrong = [[], {}] + ([key["maximum"] * 2 + 1, key["minimum"] - 1] if "maximum" in key else [])
+                    wrong += ["x"] if key["type"] != "string" or "enum" in key else [3]
+                    for value in wrong:
+                        answer = server.ask("POST", path + "?model=" + one["post"]["parameters"][0]["schema"]["enum"][0],
+                                            json.dumps({"texts": [], name: value}), JSON)
+                        self.check_error(answer, 400, "invalid_value")
+                        self.assertEqual(json.loads(answer[2])["error"]["field"], name)
+            self.check_error(server.ask("POST", "/v1/classify?model=x", '{"text": "", "model": "topics"}', JSON), 404,
+                             "unknown_model")
+            # As the command line prints them.
+            for keys, options in (({"top": 3}, ["--top", 3]), ({"explain": True}, ["--explain"]),
+                                  ({"top": 4, "threshold": 0.2}, ["--top", 4, "--threshold", 0.2])):
+                lines = self.command("classify", "topics.safetensors", "-f", "jsonl", *options, text=TEXTS[0] + "\n")
+                self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0], **keys})[1], json.loads(lines))
+            weights = server.post("/v1/classify", {"text": "naïve 一部 film", "weights": True})[1]["weights"]
+            self.assertEqual([(one["text"], one["start"], one["end"]) for one in weights][0], ("naïve", 0, 5))
+            pair = "to be\tbe to"
+            (self.path / "pair.tsv").write_text(pair + "\n", encoding="utf-8")
+            lines = self.command("score", "translator/model.safetensors", "pair.tsv", "--format-in", "tsv", "-f", "jsonl")
+            self.assertEqual(server.post("/v1/score", {"text": pair, "model": "translator"})[1], json.loads(lines))
+            self.check_error(server.ask("POST", "/v1/score?model=translator", '{"text": "a"}', JSON), 422, "invalid_text")
+            # The page is the same for all, and asks for nothing elsewhere.
+            status, headers, page = server.ask("GET", "/")
+            self.assertEqual((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+            self.assertIn("default-src 'none'; script-src 'sha256-", headers["Content-Security-Policy"])
+            self.assertNotIn(b"http://", page)
+            self.assertNotIn(b"https://", page)
+            # A log that was renamed is begun anew.
+            (self.path / "access.jsonl").rename(self.path / "access.1")
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for("the same as before", 4)
+            server.ask("POST", "/v1/classify", b"a\nb\n", PLAIN)
+            server.ask("GET", "/%22%C3%BC%FF")
+        old = [json.loads(line) for line in (self.path / "access.1").read_text(encoding="utf-8").splitlines()]
+        new = [json.loads(line) for line in (self.path / "access.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.assertEqual((old[0]["client"], old[0]["method"], old[0]["path"], old[0]["status"]),
+                         ("127.0.0.1", "GET", "/openapi.json", 200))
+        self.assertIn(400, {one["status"] for one in old})
+        self.assertEqual([(one["path"], one["status"], one["texts"], one["received"]) for one in new][0],
+                         ("/v1/classify", 200, 2, 4))
+        self.assertEqual(new[1]["status"], 404)
 
     def test_models_are_loaded_again(self):
         shutil.copy(self.path / "topics.safetensors", self.path / "swapped.safetensors")
