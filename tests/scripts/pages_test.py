@@ -28,7 +28,7 @@ LINE = "a (bc d) <e> & f"
 CONFIG = ('{"task": "generate", "data": {"train": "text.txt"}, "text": {"unit": "char"}, "model": {"hidden": 16},'
           ' "training": {"epochs": 1}, "output": {"dir": "run"}}')
 TRANSLATOR = ('{"task": "translate", "data": {"train": {"source": "text.txt", "target": "text.txt"}},'
-              ' "text": {"unit": "word"}, "model": {"hidden": 8, "embedding": 8}, "training": {"epochs": 1},'
+              ' "text": {"unit": "word"}, "model": {"hidden": 8, "embedding": 8}, "training": {"epochs": 20},'
               ' "output": {"dir": "translator"}}')
 
 
@@ -180,7 +180,7 @@ class Pages(unittest.TestCase):
         one("#form [name=length]").send_keys("20")
         self.assertTrue(ask(3, "a (").find_element(By.CSS_SELECTOR, ".poem").text.startswith("a ("))
         self.assertIn('"stream":true', one("#curl").text)
-        self.assertGreater(len(ask(4, "a (bc").find_elements(By.CSS_SELECTOR, ".weights td")), 0)
+        self.assertGreater(len(ask(4, LINE).find_elements(By.CSS_SELECTOR, ".weights td")), 0)
         # An error is said, and goes with the next answer.
         ask(3, "ÿ")
         self.assertIn("does not know", one("#problem").text)
