@@ -357,6 +357,7 @@ class Serve(unittest.TestCase):
                     self.assertEqual(server.ask("GET", path)[0], 200)
                     continue
                 bodies = one["post"]["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+                model = one["post"]["parameters"][0]["schema"]["enum"][0]
                 for name, key in bodies[0]["properties"].items():
                     if name in ("text", "model"):
                         continue
@@ -364,8 +365,8 @@ class Serve(unittest.TestCase):
                     wrong = [[], {}] + ([key["maximum"] * 2 + 1, key["minimum"] - 1] if "maximum" in key else [])
                     wrong += ["x"] if key["type"] != "string" or "enum" in key else [3]
                     for value in wrong:
-                        answer = server.ask("POST", path + "?model=" + one["post"]["parameters"][0]["schema"]["enum"][0],
-                                            json.dumps({"texts": [], name: value}), JSON)
+                        body = json.dumps({"texts": [], name: value})
+                        answer = server.ask("POST", f"{path}?model={model}", body, JSON)
                         self.check_error(answer, 400, "invalid_value")
                         self.assertEqual(json.loads(answer[2])["error"]["field"], name)
             self.check_error(server.ask("POST", "/v1/classify?model=x", '{"text": "", "model": "topics"}', JSON), 404,
@@ -379,9 +380,11 @@ class Serve(unittest.TestCase):
             self.assertEqual([(one["text"], one["start"], one["end"]) for one in weights][0], ("naïve", 0, 5))
             pair = "to be\tbe to"
             (self.path / "pair.tsv").write_text(pair + "\n", encoding="utf-8")
-            lines = self.command("score", "translator/model.safetensors", "pair.tsv", "--format-in", "tsv", "-f", "jsonl")
+            lines = self.command("score", "translator/model.safetensors", "pair.tsv", "--format-in", "tsv",
+                                 "-f", "jsonl")
             self.assertEqual(server.post("/v1/score", {"text": pair, "model": "translator"})[1], json.loads(lines))
-            self.check_error(server.ask("POST", "/v1/score?model=translator", '{"text": "a"}', JSON), 422, "invalid_text")
+            answer = server.ask("POST", "/v1/score?model=translator", '{"text": "a"}', JSON)
+            self.check_error(answer, 422, "invalid_text")
             # The page is the same for all, and asks for nothing elsewhere.
             status, headers, page = server.ask("GET", "/")
             self.assertEqual((status, headers["Content-Type"]), (200, "text/html; charset=utf-8"))
