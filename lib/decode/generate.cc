@@ -189,7 +189,7 @@ GrowingTexts::~GrowingTexts() = default;
 void GrowingTexts::begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search,
                          ThreadPool& pool) {
   Read read = read_prompt(model_, prompt, pool);
-  texts_[key] = std::make_unique<Text>(std::move(search), std::move(read.state), std::move(read.scores));
+  texts_[key] = std::make_unique<Text>(Text{std::move(search), std::move(read.state), std::move(read.scores)});
 }
 
 Search& GrowingTexts::search(std::int64_t key) { return *texts_.at(key)->search; }

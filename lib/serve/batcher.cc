@@ -222,7 +222,8 @@ Batcher::Group* Batcher::steppable() const {
 Batcher::Group& Batcher::group_of(const Submission& s) {
   for (const auto& group : groups_)
     if (group->model == s.model && group->skill == s.skill) return *group;
-  groups_.push_back(std::make_unique<Group>(s.model, s.skill, s.skill->streams(*s.model)));
+  groups_.push_back(
+      std::make_unique<Group>(Group{.model = s.model, .skill = s.skill, .streams = s.skill->streams(*s.model)}));
   return *groups_.back();
 }
 

@@ -646,7 +646,7 @@ MHD_Response* Server::Implementation::make_response(Exchange& x) {
       Batcher& batcher;
     };
     constexpr std::size_t kBlock = 4096;
-    auto source = std::make_unique<Source>(x.stream, batcher_);
+    auto source = std::make_unique<Source>(Source{x.stream, batcher_});
     MHD_Response* const response = microhttpd().create_response_from_callback(
         MHD_SIZE_UNKNOWN, kBlock,
         [](void* self, std::uint64_t, char* to, std::size_t most) {
