@@ -72,10 +72,14 @@ struct Batcher::Group {
   std::int64_t next_key = 0;
   bool held = false;
 
+  // Those whose readers are behind take part in no step, but memory.
+  bool has_room() const {
+    const auto paused = std::ranges::count_if(members, [](const Member& m) { return m.item->paused; });
+    return members.size() - static_cast<std::size_t>(paused) < kMostStreams && members.size() < 4 * kMostStreams;
+  }
   bool can_step() const {
     if (held) return false;
-    const bool room = members.size() < kMostStreams;
-    return (room && !waiting.empty()) ||
+    return (has_room() && !waiting.empty()) ||
            std::ranges::any_of(members, [](const Member& m) { return m.item->ended || !m.item->paused; });
   }
 };
@@ -111,6 +115,7 @@ void Batcher::cancel(const Ticket& ticket) {
   {
     const std::lock_guard lock(mutex_);
     if (end(ticket, BatchOutcome::End::kCancelled, "the client went away", endings)) metrics_.rejected("cancelled");
+    sweep();
   }
   deliver(endings);
   wake_.notify_one();
@@ -124,9 +129,10 @@ void Batcher::expire() {
     std::vector<Ticket> waiting(queue_.begin(), queue_.end());
     for (const auto& group : groups_) waiting.insert(waiting.end(), group->waiting.begin(), group->waiting.end());
     for (const Ticket& item : waiting)
-      if (item->taken == 0 && item->arrived < latest &&
+      if (item->taken == 0 && item->arrived < latest && !item->submission.patient &&
           end(item, BatchOutcome::End::kExpired, "no worker was free in time", endings))
         metrics_.rejected("expired");
+    sweep();
   }
   deliver(endings);
 }
@@ -227,32 +233,48 @@ Batcher::Group& Batcher::group_of(const Submission& s) {
   return *groups_.back();
 }
 
-// Under the lock; the queue is not empty.
+// Under the lock; the queue is not empty. Patient submissions come second, unless one has waited for long.
 Batcher::Parts Batcher::take_batch() {
+  const auto is_patient = [](const Ticket& item) { return item->submission.patient; };
+  const auto of = [&](bool patient) {
+    return std::ranges::find_if(queue_, [&](const Ticket& item) { return is_patient(item) == patient; });
+  };
+  const auto patient = of(true), other = of(false);
+  const bool overdue = patient != queue_.end() && (*patient)->arrived < BatchClock::now() - options_.wait / 2;
+  const bool first = other == queue_.end() || overdue;
+  const Ticket chosen = first ? *patient : *other;  // kept, whatever becomes of the queue
   Parts out;
+  BatchSize size;
+  for (const bool kind : {first, !first}) take_from(chosen->submission, kind, size, out);
+  queued_tokens_ -= size.tokens;
+  std::erase_if(queue_, [](const Ticket& item) { return item->taken == item->size(); });
+  metrics_.batch(size.records, size.tokens);
+  return out;
+}
+
+void Batcher::take_from(const Submission& first, bool patient, BatchSize& size, Parts& to) {
   const auto now = BatchClock::now();
-  const Submission& first = queue_.front()->submission;
   // Texts that are generated one after the other gain nothing from a batch.
-  std::int64_t tokens = 0, records = 0;
   const std::int64_t most = first.skill->length > 0 ? 1 : options_.batch_records;
   for (const Ticket& item : queue_) {
     const Submission& s = item->submission;
-    if (s.model != first.model || s.skill != first.skill) continue;
+    if (s.patient != patient || s.model != first.model || s.skill != first.skill) continue;
     const std::size_t begin = item->taken;
-    while (item->taken < item->size() && records < most) {
+    while (item->taken < item->size() && size.records < most) {
       const std::int64_t own = s.tokens[item->taken];
-      if (records > 0 && tokens + own > options_.batch_tokens) break;
-      tokens += own;
-      ++records, ++item->taken;
+      if (size.records > 0 && size.tokens + own > options_.batch_tokens) break;
+      size.tokens += own;
+      ++size.records, ++item->taken;
     }
     if (item->taken == begin) break;
     if (begin == 0) metrics_.waited(std::chrono::duration<double>(now - item->arrived).count());
-    out.push_back({item, begin, item->taken});
+    to.push_back({item, begin, item->taken});
   }
-  queued_tokens_ -= tokens;
-  std::erase_if(queue_, [](const Ticket& item) { return item->taken == item->size(); });
-  metrics_.batch(records, tokens);
-  return out;
+}
+
+// Under the lock. Forgets groups without texts, which would hold their models.
+void Batcher::sweep() {
+  std::erase_if(groups_, [](const auto& one) { return !one->held && one->members.empty() && one->waiting.empty(); });
 }
 
 void Batcher::step(Group& group, Workspace& workspace) {
@@ -267,7 +289,7 @@ void Batcher::admit(Group& group, Workspace& workspace) {
     Group::Member next;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_ || group.waiting.empty() || group.members.size() >= kMostStreams) return;
+      if (stopping_ || group.waiting.empty() || !group.has_room()) return;
       const Ticket item = group.waiting.front();
       const std::size_t record = item->taken++;
       queued_tokens_ -= item->submission.tokens[record];
@@ -340,8 +362,10 @@ void Batcher::release(Group& group) {
   {
     const std::lock_guard lock(mutex_);
     group.held = false;
-    if (group.members.empty() && group.waiting.empty())
-      std::erase_if(groups_, [&](const auto& one) { return one.get() == &group; });
+    // The others come first now.
+    const auto found = std::ranges::find_if(groups_, [&](const auto& one) { return one.get() == &group; });
+    std::rotate(found, found + 1, groups_.end());
+    sweep();
   }
   wake_.notify_one();
 }

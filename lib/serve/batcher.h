@@ -44,6 +44,8 @@ struct Submission {
   /// Whether the answers are written unit by unit beside others (Skill::streams); else a thread is held until a batch
   /// of them is done.
   bool by_unit = false;
+  /// Whether it comes after those that are not, and waits as long as it must.
+  bool patient = false;
   /// Called once, by any thread, unless `submit` refused the submission. Must not throw, nor call the batcher.
   std::function<void(BatchOutcome)> done;
   /// With by_unit, for a single record: takes each piece of its text, by any thread, one at a time, until `done` or a
@@ -108,9 +110,15 @@ class Batcher {
     Group* group = nullptr;
   };
 
+  struct BatchSize {
+    std::int64_t records = 0, tokens = 0;
+  };
+
   void work();
   Work take();
   Parts take_batch();
+  void take_from(const Submission& first, bool patient, BatchSize& size, Parts& to);
+  void sweep();
   Group* steppable() const;
   Group& group_of(const Submission& submission);
   void step(Group& group, Workspace& workspace);

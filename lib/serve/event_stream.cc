@@ -29,9 +29,12 @@ void EventStream::end(const std::string& text) {
   wake();
 }
 
-bool EventStream::is_new() const {
+bool EventStream::give_up_if_new() {
   const std::lock_guard lock(mutex_);
-  return new_;
+  if (!new_) return false;
+  ended_ = true;
+  suspended_ = false;
+  return true;
 }
 
 void EventStream::keep_alive(std::chrono::steady_clock::duration silence, const std::string& text) {
@@ -68,7 +71,7 @@ ssize_t EventStream::read(char* to, std::size_t most, Batcher& batcher) {
     }
     if (behind_ && text_.size() - sent_ < kFewUnsent) {
       behind_ = false;
-      late = ticket_;
+      late = ticket_.lock();
     }
   }
   if (late) batcher.go_on(late);
@@ -82,7 +85,7 @@ void EventStream::set_ticket(const Batcher::Ticket& ticket) {
 
 Batcher::Ticket EventStream::ticket() const {
   const std::lock_guard lock(mutex_);
-  return ticket_;
+  return ticket_.lock();
 }
 
 }  // namespace mnemo

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -23,9 +24,8 @@ class EventStream {
   bool add(const std::string& text);
   /// Ends the body with this text.
   void end(const std::string& text);
-  /// Whether nothing has been written yet: the connection is still suspended, and its answer may be another one. Then
-  /// `add` and `end` must not be called.
-  bool is_new() const;
+  /// Whether nothing has been written yet. Then nothing will be: the connection is left to the caller, still suspended.
+  bool give_up_if_new();
   /// Adds `text` if nothing has been sent for so long, so that proxies and clients see that the server lives.
   void keep_alive(std::chrono::steady_clock::duration silence, const std::string& text);
 
@@ -45,7 +45,7 @@ class EventStream {
   std::size_t sent_ = 0;  // of text_
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
   bool new_ = true, ended_ = false, suspended_ = true, behind_ = false;
-  Batcher::Ticket ticket_;
+  std::weak_ptr<Batcher::Item> ticket_;  // whose submission holds this object
 };
 
 }  // namespace mnemo

@@ -11,8 +11,6 @@
 namespace mnemo {
 namespace {
 
-// Of a block: enough for a full batch.
-constexpr std::int64_t kBlockLines = 256;
 constexpr std::size_t kBlockBytes = 65536;
 
 }  // namespace
@@ -38,7 +36,7 @@ std::size_t LineJob::add(std::string_view bytes) {
     if (newline == std::string_view::npos) break;
     ++block_lines_;
     line_begins_ = block_.size();
-    if (block_lines_ == kBlockLines || block_.size() >= kBlockBytes) make_block();
+    if (block_lines_ == most_lines_ || block_.size() >= kBlockBytes) make_block();
   }
   return taken;
 }
@@ -52,7 +50,7 @@ void LineJob::finish() {
 }
 
 void LineJob::make_block() {
-  constexpr ApiLimits kLimits{.texts = kBlockLines, .tokens = std::numeric_limits<std::int64_t>::max() / 2};
+  constexpr ApiLimits kLimits{.texts = kManyLines, .tokens = std::numeric_limits<std::int64_t>::max() / 2};
   ApiRequest request = read_lines_request(block_, options_.route, options_.model, *models_, kLimits, lines_ + 1);
   const std::int64_t number = blocks_++, first = lines_ + 1;
   lines_ += std::ssize(request.submission.records);
@@ -61,6 +59,8 @@ void LineJob::make_block() {
   block_lines_ = 0;
   if (request.submission.records.empty()) return;
   const Skill& skill = *request.submission.skill;
+  most_lines_ = skill.streams ? kFewLines : kManyLines;
+  request.submission.patient = number > 0;
   request.submission.done = [self = shared_from_this(), number, first, &skill, model = request.submission.model](
                                 BatchOutcome outcome) { self->deliver(number, first, skill, std::move(outcome)); };
   held_ = std::move(request.submission);

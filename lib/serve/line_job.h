@@ -50,10 +50,15 @@ class LineJob : public std::enable_shared_from_this<LineJob> {
   Spool& answers();
   /// Ends what waits for answers.
   void cancel();
+  /// Drops what has not been submitted, which refers to this object. After it nothing else is called but `cancel`.
+  void forget() { held_.reset(); }
 
   std::int64_t lines() const { return lines_; }
 
  private:
+  // Lines of a block: of skills that write a text for each, and of the others, for which it is a full batch.
+  static constexpr std::int64_t kFewLines = 16, kManyLines = 256;
+
   void make_block();
   bool submit();
   void deliver(std::int64_t number, std::int64_t first_line, const Skill& skill, BatchOutcome outcome);
@@ -65,7 +70,8 @@ class LineJob : public std::enable_shared_from_this<LineJob> {
   std::string block_;            // lines that are not submitted yet
   std::size_t line_begins_ = 0;  // the last one's place in it
   std::int64_t block_lines_ = 0, lines_ = 0, blocks_ = 0;
-  std::optional<Submission> held_;  // a block that the batcher had no room for
+  std::int64_t most_lines_ = kFewLines;  // of a block
+  std::optional<Submission> held_;       // a block that the batcher had no room for
   bool finished_ = false;
 
   mutable std::mutex mutex_;

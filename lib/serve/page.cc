@@ -198,7 +198,7 @@ function request() {
 
 function showCurl(path, body) {
   const quoted = "'" + JSON.stringify(body).replaceAll("'", "'\\''") + "'";
-  $('curl').textContent = 'curl ' + (body.stream ? '-N ' : '') + location.origin + path + ' \\\n  ' +
+  $('curl').textContent = 'curl ' + (body.stream ? '-N ' : '') + path + ' \\\n  ' +
     (token ? '-H "Authorization: Bearer $TOKEN" ' : '') + "-H 'Content-Type: application/json' \\\n  -d " + quoted;
   $('how').hidden = false;
 }
@@ -225,7 +225,8 @@ async function* events(response) {
 async function run(event) {
   event.preventDefault();
   if (running) return;
-  const path = '/v1/' + chosen().skill, body = request(), place = $('answer');
+  const skill = chosen().skill, path = new URL('v1/' + skill, location.href).href;
+  const body = request(), place = $('answer');
   running = new AbortController();
   complain('');
   showCurl(path, body);
@@ -236,8 +237,8 @@ async function run(event) {
     const response = await fetch(path, { method: 'POST', body: JSON.stringify(body), signal: running.signal,
       headers: headers({ 'Content-Type': 'application/json' }) });
     if (!response.ok) throw new Error((await response.json()).error.message);
-    if (body.stream) await showStream(response, body, place);
-    else show(await response.json(), body, place);
+    if (body.stream) await showStream(response, skill, body, place);
+    else SHOWN[skill](await response.json(), body, place);
   } catch (error) {
     if (error.name !== 'AbortError') complain(error instanceof TypeError ? word('lost') : error.message);
   }
@@ -246,13 +247,13 @@ async function run(event) {
   [$('run').disabled, $('stop').hidden, running] = [false, true, null];
 }
 
-async function showStream(response, body, place) {
-  const text = made('p', chosen().skill === 'generate' ? body.text : '', place, 'text cursor');
+async function showStream(response, skill, body, place) {
+  const text = made('p', skill === 'generate' ? body.text : '', place, 'text cursor');
   for await (const event of events(response)) {
     if (event.name === 'error') throw new Error(event.data.error.message);
     if (event.name === 'done') {
       place.replaceChildren();
-      show(event.data, body, place);
+      SHOWN[skill](event.data, body, place);
     } else {
       text.append(event.data.piece);
     }
@@ -260,9 +261,6 @@ async function showStream(response, body, place) {
 }
 
 const SHOWN = { classify: showLabels, tag: showTags, score: showScore, generate: showText, translate: showTranslation };
-function show(answer, body, place) {
-  SHOWN[chosen().skill](answer, body, place);
-}
 
 function note(text, place) {
   return made('p', text, place, 'note');
@@ -376,7 +374,10 @@ function showTranslation(answer, body, place) {
 
 $('form').addEventListener('submit', run);
 $('stop').addEventListener('click', () => running && running.abort());
-$('choice').addEventListener('change', choose);
+$('choice').addEventListener('change', () => {
+  if (running) running.abort();
+  choose();
+});
 $('text').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) $('form').requestSubmit();
 });
@@ -393,6 +394,7 @@ $('copy').addEventListener('click', async () => {
   await navigator.clipboard.writeText($('curl').textContent);
   $('copy').textContent = word('copied');
 });
+$('copy').hidden = !navigator.clipboard;  // which pages without TLS have on this machine alone
 translatePage();
 load().catch(() => complain(word('lost')));
 )js";

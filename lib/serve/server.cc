@@ -10,6 +10,7 @@
 #include "serve/server.h"
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <strings.h>
@@ -95,7 +96,7 @@ struct Peer {
   Phase phase = Phase::kNew;
   ServeClock::time_point since = ServeClock::now();  // of the phase
   Exchange* exchange = nullptr;                      // but in kNew and kIdle
-  bool probed = false, timed_out = false;
+  bool timed_out = false;
 };
 
 struct Exchange {
@@ -103,6 +104,7 @@ struct Exchange {
   MHD_Connection* connection = nullptr;
   ServeClock::time_point began = ServeClock::now();
   Route route;
+  bool probed = false, is_old = false, is_gone = false;  // old: HTTP/1.0
   bool has_head = false, is_submitted = false, is_lines = false, is_cross_origin = false;
   std::string body;
   std::int64_t received = 0, texts = 0;
@@ -323,19 +325,24 @@ void Server::Implementation::on_completed(void* self, MHD_Connection*, void** ex
   *exchange = nullptr;
   if (!x) return;
   const std::chrono::duration<double> seconds = ServeClock::now() - x->began;
-  const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->status;
+  const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->is_gone ? 0 : x->status;
   server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
   server.log_access(*x, status, seconds.count());
   const Batcher::Ticket ticket = x->stream ? x->stream->ticket() : nullptr;
   if (ticket) server.batcher_.cancel(ticket);
-  if (x->job) x->job->cancel();
+  if (x->job) {
+    x->job->cancel();
+    x->job->forget();
+  }
   server.enter(*x, Phase::kIdle);
 }
 
 MHD_Result Server::Implementation::on_request(void* self, MHD_Connection*, const char* url, const char* method,
-                                              const char*, const char* data, std::size_t* size, void** exchange) {
+                                              const char* version, const char* data, std::size_t* size,
+                                              void** exchange) {
   auto& server = *static_cast<Implementation*>(self);
   if (!*exchange) return MHD_NO;
+  static_cast<Exchange*>(*exchange)->is_old = std::strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
   try {
     return server.handle(*static_cast<Exchange*>(*exchange), url, method, data, size);
   } catch (const std::exception&) {
@@ -358,7 +365,6 @@ void Server::Implementation::enter(Exchange& x, Phase phase) {
   const std::lock_guard lock(mutex_);
   x.peer->phase = phase;
   x.peer->since = ServeClock::now();
-  x.peer->probed = false;
   x.peer->exchange = phase == Phase::kIdle ? nullptr : &x;
 }
 
@@ -433,7 +439,7 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
   x.job = std::make_shared<LineJob>(LineJobOptions{.route = x.route.name,
                                                    .model = name ? name : "",
                                                    .most_line = options_.max_body,
-                                                   .most_waiting = 2 * static_cast<std::size_t>(options_.threads) + 2},
+                                                   .most_waiting = static_cast<std::size_t>(options_.threads) + 1},
                                     models_.list(), batcher_);
 }
 
@@ -575,7 +581,10 @@ void Server::Implementation::submit(Exchange& x, Submission submission) {
   const Batcher::Ticket ticket = batcher_.submit(std::move(submission));
   if (ticket && stream) return stream->set_ticket(ticket);
   if (!ticket) {
-    x.stream = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      x.stream = nullptr;
+    }
     set_error(x, overloaded());
     enter(x, Phase::kAnswering);
     microhttpd().resume_connection(x.connection);
@@ -592,7 +601,7 @@ void Server::Implementation::stream_to(Exchange& x, Submission& submission) {
   submission.done = [this, &x, stream = x.stream, skill = submission.skill,
                      model = submission.model](BatchOutcome outcome) {
     if (outcome.end == BatchOutcome::End::kAnswered) return stream->end(done_event(*skill, outcome.answers.front()));
-    if (!stream->is_new()) return stream->end(error_event(api_error(outcome)));
+    if (!stream->give_up_if_new()) return stream->end(error_event(api_error(outcome)));
     {
       const std::lock_guard lock(mutex_);
       x.stream = nullptr;
@@ -608,6 +617,7 @@ void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
       x.answer = answer_body(x.form, *x.skill, std::move(outcome.answers));
       x.status = MHD_HTTP_OK;
     } else {
+      x.is_gone = outcome.end == BatchOutcome::End::kCancelled;
       set_error(x, api_error(outcome));
     }
   } catch (const std::exception&) {
@@ -752,7 +762,7 @@ void Server::Implementation::drop(Waiting& gone) {
 }
 
 void Server::Implementation::watch(Peer& peer, Waiting& gone) {
-  const Exchange& x = *peer.exchange;
+  Exchange& x = *peer.exchange;
   if (peer.phase == Phase::kStreaming) x.stream->keep_alive(kSilence, kPing);
   pollfd state{peer.socket, POLLRDHUP, 0};
   if (::poll(&state, 1, 0) <= 0) return;
@@ -760,9 +770,9 @@ void Server::Implementation::watch(Peer& peer, Waiting& gone) {
     const Batcher::Ticket ticket = x.stream ? x.stream->ticket() : x.ticket;
     if (ticket) gone.tickets.push_back(ticket);
     if (x.job) gone.jobs.push_back(x.job);
-  } else if (peer.phase == Phase::kWaiting && !peer.probed) {
+  } else if (peer.phase == Phase::kWaiting && !x.probed && !x.is_old) {
     constexpr std::string_view kInterim = "HTTP/1.1 100 Continue\r\n\r\n";
-    peer.probed = true;
+    x.probed = true;
     static_cast<void>(!::send(peer.socket, kInterim.data(), kInterim.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 }
@@ -775,6 +785,9 @@ void Server::Implementation::reload(const Log& loaded, const Log& refused) {
   }
   const std::size_t all = models_.list()->size(), done = models_.reload(loaded, refused);
   for (std::size_t i = 0; i < all; ++i) metrics_.reloaded(i < done);
+#ifdef __GLIBC__
+  ::malloc_trim(0);  // what the old ones took
+#endif
 }
 
 // Connections, and those of them with a request.
