@@ -196,7 +196,7 @@ void Batcher::work() {
     if (work.group)
       step(*work.group, workspace);
     else if (!work.parts.empty())
-      answer(work.parts, workspace);
+      answer_in_turn(work.parts, workspace);
     else
       return;
   }
@@ -209,7 +209,7 @@ Batcher::Work Batcher::take() {
   wake_.wait(lock, [&] { return stopping_ || (group = steppable()) || !queue_.empty(); });
   if (stopping_) return {};
   Work out;
-  if (group && (groups_turn_ || queue_.empty())) {
+  if (group && is_groups_turn()) {
     group->held = true;
     out.group = group;
   } else {
@@ -218,6 +218,21 @@ Batcher::Work Batcher::take() {
   groups_turn_ = !out.group;
   if (!queue_.empty() || steppable()) wake_.notify_one();
   return out;
+}
+
+bool Batcher::is_groups_turn() const {
+  const bool patient = std::ranges::all_of(queue_, [](const Ticket& item) { return item->submission.patient; });
+  return patient ? queue_.empty() || BatchClock::now() < patient_again_ : groups_turn_;
+}
+
+void Batcher::answer_in_turn(const Parts& parts, Workspace& workspace) {
+  const bool patient = parts.front().item->submission.patient;
+  const auto begin = BatchClock::now();
+  answer(parts, workspace);
+  const auto end = BatchClock::now();
+  if (!patient) return;
+  const std::lock_guard lock(mutex_);
+  patient_again_ = end + (end - begin);
 }
 
 Batcher::Group* Batcher::steppable() const {

@@ -117,6 +117,8 @@ class Batcher {
   void work();
   Work take();
   Parts take_batch();
+  bool is_groups_turn() const;
+  void answer_in_turn(const Parts& parts, Workspace& workspace);
   void take_from(const Submission& first, bool patient, BatchSize& size, Parts& to);
   void sweep();
   Group* steppable() const;
@@ -140,6 +142,8 @@ class Batcher {
   std::deque<Ticket> queue_;  // those with records that no thread has taken, but for what waits in a group
   std::vector<std::unique_ptr<Group>> groups_;
   bool groups_turn_ = false;  // whether a group comes before the queue
+  // Before which patient batches leave the threads to groups: they get as much time as the last one took.
+  std::chrono::steady_clock::time_point patient_again_{};
   std::int64_t queued_tokens_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
