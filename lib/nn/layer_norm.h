@@ -15,8 +15,7 @@ namespace mnemo {
 /// layer norm.
 class LayerNorm {
  public:
-  /// `gates`: their names.
-  LayerNorm(const std::string& name, Index columns, const std::vector<std::string>& gates = {});
+  LayerNorm(const std::string& name, Index columns, const std::vector<std::string>& gate_names = {});
 
   void initialise();
   void visit(const ParameterVisitor& visitor);

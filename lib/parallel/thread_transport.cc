@@ -62,6 +62,7 @@ class ThreadTransport : public Transport {
 std::vector<std::unique_ptr<Transport>> connected_threads(int ranks) {
   const auto mailbox = std::make_shared<Mailbox>();
   std::vector<std::unique_ptr<Transport>> out;
+  out.reserve(static_cast<std::size_t>(ranks));
   for (int rank = 0; rank < ranks; ++rank) out.push_back(std::make_unique<ThreadTransport>(mailbox, rank, ranks));
   return out;
 }
