@@ -209,9 +209,10 @@ ApiError api_error(const BatchOutcome& outcome) {
   switch (outcome.end) {
     case End::kBadRecord:
       return {422, "invalid_text", outcome.message};
-    case End::kBadRequest:
-      return {400, "invalid_value", without_dashes(outcome.message),
-              without_dashes(outcome.message).substr(0, without_dashes(outcome.message).find(':'))};
+    case End::kBadRequest: {
+      const std::string message = without_dashes(outcome.message);
+      return {400, "invalid_value", message, message.substr(0, message.find(':'))};
+    }
     case End::kExpired:
       return {503, "overloaded", outcome.message};
     case End::kFailed:

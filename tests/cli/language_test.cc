@@ -53,6 +53,38 @@ const LanguageFixture& trained_language() {
   return *fixture;
 }
 
+// A run that is killed again and again ends with the bytes of the run `undisturbed`.
+void check_killed(const LanguageFixture& f, const std::vector<std::string>& options, const std::string& undisturbed) {
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), options.begin(), options.end());
+    return more;
+  };
+  for (int kill = 0; kill < 4; ++kill) {
+    Process process(f.arguments("killed", with({"--resume", "--threads", "2"})), f.path(""));
+    usleep(20000 + 15000 * kill);
+    process.send(SIGKILL);
+    process.wait();
+  }
+  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
+  CHECK(f.bytes(undisturbed + "/model.safetensors") == f.bytes("killed/model.safetensors"));
+}
+
+// A model that has learnt the fixture's text goes on with it.
+void check_writes(const LanguageFixture& f, const std::string& model) {
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
+        "春眠不觉晓\n\n");
+}
+
+void check_quantised(const LanguageFixture& f, const std::string& model, const std::string& precision) {
+  const std::string small = f.path("small-" + precision);
+  const Outcome quantised = f.mnemo(
+      {"quantize", model, "--dev", f.path("train.txt"), "--precision", precision, "--max-drop", "0.2", "-o", small});
+  INFO(quantised.err);
+  CHECK(quantised.code == 0);
+  CHECK(f.mnemo({"generate", small, "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out == "春眠不觉晓\n");
+}
+
 }  // namespace
 
 TEST_CASE("a language model learns its text: the last tenth of the units is dev") {
@@ -104,14 +136,7 @@ TEST_CASE("training.rotate: other bytes than without, the same ones for any thre
   REQUIRE(f.train("one", with({"--threads", "1"})).code == 0);
   CHECK(f.bytes("one/model.safetensors") != f.bytes("plain/model.safetensors"));
   CHECK(f.last_line("one")["metrics"]["nats"].get<double>() < 0.35);
-  for (int kill = 0; kill < 4; ++kill) {
-    Process process(f.arguments("killed", with({"--resume", "--threads", "2"})), f.path(""));
-    usleep(20000 + 15000 * kill);
-    process.send(SIGKILL);
-    process.wait();
-  }
-  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
-  CHECK(f.bytes("one/model.safetensors") == f.bytes("killed/model.safetensors"));
+  check_killed(f, with({}), "one");
 }
 
 TEST_CASE("model.sum_layers: trained, continued, generated from and quantised, models with and without do not mix") {
@@ -129,16 +154,9 @@ TEST_CASE("model.sum_layers: trained, continued, generated from and quantised, m
   CHECK(f.bytes("sum/model.safetensors") != f.bytes("last/model.safetensors"));
   CHECK(f.last_line("sum")["metrics"]["nats"].get<double>() < 0.35);
   const std::string model = f.path("sum/model.safetensors");
-  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
-  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
-        "春眠不觉晓\n\n");
+  check_writes(f, model);
   CHECK(f.mnemo({"evaluate", model, f.path("train.txt"), "--dynamic", "0.1"}).code == 0);
-  const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", "int8",
-                                     "--max-drop", "0.2", "-o", f.path("small")});
-  INFO(quantised.err);
-  CHECK(quantised.code == 0);
-  CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
-        "春眠不觉晓\n");
+  check_quantised(f, model, "int8");
   CHECK(f.train("again", with({"--set", "model.sum_layers=true", "--init-from", model})).code == 0);
   const Outcome mixed = f.train("mixed", with({"--set", "model.sum_layers=false", "--init-from", model}));
   CHECK(mixed.code == 1);
@@ -159,15 +177,8 @@ TEST_CASE("model.mogrifier: the same bytes for any threads, generated from, quan
   CHECK(f.bytes("run/model.safetensors") == f.bytes("three/model.safetensors"));
   CHECK(f.last_line("run")["metrics"]["nats"].get<double>() < 0.35);
   const std::string model = f.path("run/model.safetensors");
-  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
-  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
-        "春眠不觉晓\n\n");
-  const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", "int8",
-                                     "--max-drop", "0.2", "-o", f.path("small")});
-  INFO(quantised.err);
-  CHECK(quantised.code == 0);
-  CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
-        "春眠不觉晓\n");
+  check_writes(f, model);
+  check_quantised(f, model, "int8");
   const Outcome without = f.train("without", {"--init-from", model, "--set", "model.mogrifier.rounds=0"});
   CHECK(without.code == 1);
   CHECK_THAT(without.err, contains_text("model.mogrifier.rounds is 0, the model's is 4"));
@@ -191,18 +202,9 @@ TEST_CASE("model.self_attention: any threads, resumed, generated from, scored, a
   REQUIRE(f.train("three", with({"--threads", "3"})).code == 0);
   CHECK(f.bytes("run/model.safetensors") == f.bytes("three/model.safetensors"));
   CHECK(f.last_line("run")["metrics"]["nats"].get<double>() < 0.35);
-  for (int kill = 0; kill < 4; ++kill) {
-    Process process(f.arguments("killed", with({"--resume", "--threads", "2"})), f.path(""));
-    usleep(20000 + 15000 * kill);
-    process.send(SIGKILL);
-    process.wait();
-  }
-  REQUIRE(f.train("killed", with({"--resume"})).code == 0);
-  CHECK(f.bytes("run/model.safetensors") == f.bytes("killed/model.safetensors"));
+  check_killed(f, with({}), "run");
   const std::string model = f.path("run/model.safetensors");
-  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
-  CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--temperature", "0", "--length", "4"}).out ==
-        "春眠不觉晓\n\n");
+  check_writes(f, model);
   CHECK(f.mnemo({"generate", model, "--prompt", "春眠", "--beam", "3", "--length", "4"}).code == 0);
   CHECK(f.mnemo({"score", model}, "春眠不觉晓\n").code == 0);
   CHECK(f.mnemo({"evaluate", model, f.path("train.txt"), "--dynamic", "0.1"}).code == 0);
@@ -221,14 +223,7 @@ TEST_CASE("model.self_attention: any threads, resumed, generated from, scored, a
     }
     CHECK(sum == Approx(1.0));
   }
-  for (const char* precision : {"int8", "bfloat16"}) {
-    const Outcome quantised = f.mnemo({"quantize", model, "--dev", f.path("train.txt"), "--precision", precision,
-                                       "--max-drop", "0.2", "-o", f.path("small"), "--overwrite"});
-    INFO(quantised.err);
-    CHECK(quantised.code == 0);
-    CHECK(f.mnemo({"generate", f.path("small"), "--prompt", "春眠", "--temperature", "0", "--length", "3"}).out ==
-          "春眠不觉晓\n");
-  }
+  for (const char* precision : {"int8", "bfloat16"}) check_quantised(f, model, precision);
   const Outcome without = f.train("without", {"--init-from", model, "--set", "model.self_attention.layer=0"});
   CHECK(without.code == 1);
   CHECK_THAT(without.err, contains_text("model.self_attention.layer is 0, the model's is 1"));
