@@ -92,6 +92,13 @@ class Running:
         found = re.search("^" + re.escape(name) + r" (\S+)", body, re.M)
         return float(found.group(1)) if found else 0.0
 
+    def wait_for_metric(self, name, value):
+        for _ in range(3000):
+            if (found := self.metric(name)) == value:
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{name} is {found}, not {value}")
+
     def resident(self):
         return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.process.pid}/status").read_text()).group(1))
 
@@ -273,11 +280,8 @@ class Serve(unittest.TestCase):
                 self.assertIn(b"200 OK", peer.recv(65536))
                 peer.close()
             idle = server.raw(post_bytes("/v1/generate", endless))
-            for _ in range(500):
-                if server.metric("mnemo_streams") == 1:
-                    break
-                time.sleep(0.01)
-            self.assertEqual(server.metric("mnemo_streams"), 1)
+            self.assertEqual(idle.recv(1), b"H")  # it counts now
+            server.wait_for_metric("mnemo_streams", 1)
             self.assertEqual(server.post("/v1/generate", {"text": "to", "length": 5})[0], 200)
             # A stream that is not done when the time is over says so.
             peer = server.raw(post_bytes("/v1/generate", endless))
