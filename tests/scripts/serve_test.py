@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""mnemo serve over its socket, as clients good and bad see it. Usage: serve_test.py MNEMO [TEST]..."""
+"""mnemo serve over its socket, as clients good and bad see it.
+
+Usage: serve_test.py MNEMO [TEST]...    STOPS=50 in the environment stops and reloads as many servers instead of 5
+"""
 
 import concurrent.futures
 import contextlib
@@ -22,6 +25,7 @@ MNEMO = os.path.abspath(sys.argv.pop(1))
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 TOPICS = SOURCE / "tests/golden/models/version-1.safetensors"
 JSON = {"Content-Type": "application/json"}
+STOPS = int(os.environ.get("STOPS", "5"))
 PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 TEXTS = ["The team won the final match.", "", "Add two spoons of sugar", "naïve 一部好电影", "stocks fell"]
 CONFIGS = {
@@ -459,7 +463,7 @@ class Serve(unittest.TestCase):
                         lost.append(repr(error))
                         return
 
-        for _ in range(5):
+        for _ in range(STOPS):
             end = threading.Event()
             with self.serving() as server:
                 threads = [threading.Thread(target=client, args=(server, end)) for _ in range(8)]
