@@ -43,6 +43,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--line); p
 .weights th { font-weight: 400; padding: .1rem .3rem; text-align: right; white-space: pre; border: 0; }
 .weights thead th { writing-mode: vertical-rl; text-align: left; }
 .weights td { width: 1.5em; min-width: 1.5em; height: 1.5em; padding: 0; border: 1px solid var(--line); }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .error { color: var(--bad); }
 .cursor::after { content: "\25AE"; opacity: .5; }
 @media (max-width: 34rem) { .fields label, .fields input, .fields select { width: 100%; } }
@@ -77,13 +78,21 @@ const WORDS = {
     weighed: 'What weighed for', for: 'in favour', against: 'against', perplexity: 'perplexity', logProb: 'log-probability',
     units: 'units', attention: 'Where the translation looked', lost: 'The server does not answer', type: 'Type',
     text: 'Text', probability: 'Probability', none: 'Nothing was found', unexpected: 'The darker, the less expected',
-    empty: '—', names: {} },
+    empty: '—', most: 'Most weight', least: 'Least expected', names: {}, hints: {} },
   zh: { model: '模型', token: '服务器令牌', enter: '进入', more: '更多选项', run: '运行', stop: '停止',
     keys: 'Ctrl + Enter 运行', how: '在命令行中做同样的事', copy: '复制', copied: '已复制', answer: '结果',
     classify: '分类', tag: '标注', score: '评分', generate: '生成', translate: '翻译',
     weighed: '依据：', for: '支持', against: '反对', perplexity: '困惑度', logProb: '对数概率',
     units: '单位', attention: '译文所注意的位置', lost: '服务器没有回应', type: '类型',
-    text: '文本', probability: '概率', none: '没有找到', unexpected: '颜色越深，越出人意料', empty: '—' },
+    text: '文本', probability: '概率', none: '没有找到', unexpected: '颜色越深，越出人意料', empty: '—',
+    most: '影响最大', least: '最出人意料',
+    names: { length: '长度', seed: '随机种子', temperature: '温度', top_k: '前 K 个', top_p: '核采样概率',
+      min_p: '最低相对概率', repetition_penalty: '重复惩罚', no_repeat: '不重复的长度', beam: '束宽',
+      candidates: '候选数', form: '体裁', tones: '平仄', rhyme: '韵书', title: '题目', author: '作者',
+      acrostic: '藏头' },
+    hints: { 'A text': '文本', 'A line': '一行文本', 'A text, cut into words': '文本（自动切分成词）',
+      'A line, a tab, and its translation': '一行原文、制表符、译文',
+      'The beginning of the text, which may be empty': '文本的开头（可为空）' } },
 };
 const FIRST = ['form', 'title', 'author', 'acrostic', 'length', 'temperature', 'seed'];
 const OURS = ['text', 'model', 'stream', 'top', 'threshold', 'explain', 'weights'];
@@ -107,7 +116,10 @@ function translatePage() {
   $('language').lang = language === 'en' ? 'zh' : 'en';
   for (const one of document.querySelectorAll('[data-name]'))
     one.textContent = (WORDS[language].names[one.dataset.name] || one.dataset.name.replaceAll('_', ' ')) + ' ';
-  if (api) $('text-label').textContent = (WORDS[language].hints || {})[chosen().skill] || properties().text.description;
+  if (api) {
+    const hint = properties().text.description;
+    $('text-label').textContent = WORDS[language].hints[hint] || hint;
+  }
   for (const one of $('choice').options) one.textContent = one.dataset.model + ' · ' + word(one.dataset.skill);
 }
 
@@ -154,7 +166,7 @@ function field(name, schema) {
   let input;
   if (schema.enum) {
     input = made('select', null, label);
-    for (const value of ['', ...schema.enum]) made('option', value, input);
+    for (const value of ['', ...schema.enum]) made('option', value || word('empty'), input).value = value;
   } else {
     input = made('input', null, label);
     input.type = { boolean: 'checkbox', string: 'text' }[schema.type] || 'number';
@@ -279,6 +291,13 @@ function colour(share) {
   return `rgba(${share > 0 ? '46, 125, 205' : '221, 107, 32'}, ${Math.min(0.75, 0.75 * Math.abs(share)).toFixed(3)})`;
 }
 
+// What colours show is said in words, too: those of the greatest values, with them.
+function sayGreatest(heading, units, digits, place) {
+  const greatest = units.filter(([text, , size]) => size > 0 && text.trim()).sort((a, b) => b[2] - a[2]).slice(0, 5);
+  if (greatest.length)
+    note(heading + ': ' + greatest.map(([text, value]) => `${text} ${value.toFixed(digits)}`).join(', '), place);
+}
+
 function showLabels(answer, body, place) {
   if (!answer.labels.length) note(word('none'), place);
   for (const one of answer.labels) bar(one.label, one.probability, place);
@@ -295,6 +314,8 @@ function showLabels(answer, body, place) {
     at = unit.end;
   }
   text.append(points.slice(at).join(''));
+  sayGreatest(word('most'), units.map((one) =>
+    [points.slice(one.start, one.end).join(''), one.weight, Math.abs(one.weight)]), 3, place);
 }
 
 function hue(type) {
@@ -341,6 +362,7 @@ function showScore(answer, body, place) {
     span.title = logProb.toFixed(2);
     if (answer.words) text.append(' ');
   }
+  sayGreatest(word('least'), words.map(([unit, logProb]) => [unit, logProb, -logProb]), 2, place);
   note(`${word('perplexity')} ${answer.perplexity.toFixed(2)}, ${word('logProb')} ${answer.log_prob.toFixed(2)}, ` +
     `${answer.units} ${word('units')}. ${word('unexpected')}.`, place);
 }
@@ -368,6 +390,7 @@ function showTranslation(answer, body, place) {
       const cell = made('td', null, row);
       cell.style.background = colour(share / 0.75);
       cell.title = `${answer.tokens[i]} ← ${answer.source_tokens[j]}: ${share}`;
+      made('span', share.toFixed(2), cell, 'unseen');
     });
   });
 }

@@ -173,9 +173,12 @@ class Pages(unittest.TestCase):
         self.assertTrue(all("rgba" in unit.get_attribute("style")
                             for unit in answer.find_elements(By.CSS_SELECTOR, ".unit")))
         self.assertIn("curl ", one("#curl").text)
+        self.assertIn("Most weight: ", answer.text)
         answer = ask(1, "Li Bai sings")
         self.assertIn("PER", answer.find_element(By.CSS_SELECTOR, "mark small").text)
-        self.assertIn("⏎", ask(2, "a (bc d)").text)
+        answer = ask(2, "a (bc d)").text
+        self.assertIn("⏎", answer)
+        self.assertIn("Least expected: ", answer)
         Select(one("#choice")).select_by_index(3)
         one("#form [name=length]").send_keys("20")
         self.assertTrue(ask(3, "a (").find_element(By.CSS_SELECTOR, ".poem").text.startswith("a ("))
@@ -186,8 +189,25 @@ class Pages(unittest.TestCase):
         self.assertIn("does not know", one("#problem").text)
         ask(0, "a")
         self.assertFalse(one("#problem").is_displayed())
+        self.check_named(driver)
+        # In Chinese every option has a Chinese name, and everything works as before.
         one("#language").click()
         self.assertEqual((one("#run").text, one("html").get_attribute("lang")), ("运行", "zh"))
+        for index in range(len(choices)):
+            Select(one("#choice")).select_by_index(index)
+            names = [span.get_attribute("textContent").strip()
+                     for span in driver.find_elements(By.CSS_SELECTOR, "#text-label, #form [data-name]")]
+            self.assertEqual([name for name in names if not re.search("[\u4e00-\u9fff]", name)], [])
+        self.assertTrue(ask(3, "a (").find_element(By.CSS_SELECTOR, ".poem").text.startswith("a ("))
+        self.check_named(driver)
+
+    def check_named(self, driver):
+        """What a screen reader is given: every control and region has a name."""
+        nodes = driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in
+                    ("button", "checkbox", "combobox", "option", "region", "spinbutton", "textbox", "DisclosureTriangle")]
+        self.assertGreater(len(controls), 10)
+        self.assertEqual([node for node in controls if not node.get("name", {}).get("value", "").strip()], [])
 
     def check_gates(self, driver):
         from selenium.webdriver.common.by import By
