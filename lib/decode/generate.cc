@@ -9,13 +9,11 @@
 #include <deque>
 #include <utility>
 
-#include "base/error.h"
+#include "decode/prompt_reader.h"
 
 namespace mnemo {
 namespace {
 
-// Units of a prompt processed at once.
-constexpr std::int64_t kPromptBlock = 256;
 // Samples that one thread runs at a time: enough for efficient products, few enough for memory, as each has scores.
 constexpr std::int64_t kSideBySide = 64;
 
@@ -26,52 +24,10 @@ Parts parts_of_state(Index layers) {
       {{&SessionState::h, layers}, {&SessionState::c, layers}, {&SessionState::memory, 1}, {&SessionState::seen, 1}}};
 }
 
-// The state after a prompt and the scores of the next unit.
-struct Read {
-  SessionState state;         // of one sequence
-  std::vector<float> scores;  // [V]
-};
-
-Read read_prompt(const LanguageModel& model, std::span<const std::int32_t> prompt, ThreadPool& pool) {
-  if (prompt.empty()) throw Error("expected a prompt of at least one unit, found none");
-  const Index P = model.options().recurrent.output();
-  Read out;
-  Arena arena;
-  std::vector<float> last(P);
-  for (std::size_t done = 0; done < prompt.size(); done += kPromptBlock) {
-    const auto some = prompt.subspan(done, std::min<std::size_t>(kPromptBlock, prompt.size() - done));
-    const std::int32_t length = static_cast<std::int32_t>(some.size());
-    arena.reset();
-    Tape tape(pool, arena, Tape::Mode::kInference);
-    const auto batch = model.batch(Packing({&length, 1}), some, {}, false, 0, 0);
-    RecurrentState initial;
-    const auto rows = [&](std::vector<float>& values, Index columns) {
-      return Activation{values.data(), nullptr, std::ssize(values) / columns, columns};
-    };
-    initial.h = done > 0 ? rows(out.state.h, P) : Activation();
-    if (!out.state.c.empty()) initial.c = rows(out.state.c, model.options().recurrent.hidden);
-    if (!out.state.seen.empty()) initial.memory = {rows(out.state.memory, P), rows(out.state.seen, 1)};
-    const Recurrent::Output output = model.forward(tape, batch, done > 0 ? &initial : nullptr);
-    const auto copy = [](const Activation& from, std::vector<float>& to) {
-      to.assign(from.value, from.value + from.size());
-    };
-    copy(output.final.h, out.state.h);
-    if (output.final.c.value) copy(output.final.c, out.state.c);
-    if (output.final.memory.rows.value) {
-      copy(output.final.memory.rows, out.state.memory);
-      copy(output.final.memory.seen, out.state.seen);
-    }
-    std::copy_n(output.y.value + (output.y.rows - 1) * P, P, last.begin());
-  }
-  out.scores.resize(model.options().units);
-  model.output().scores(1, last.data(), out.scores.data());
-  return out;
-}
-
 // Sequences that continue side by side, one unit at a time.
 class Steps : public StepScorer {
  public:
-  Steps(const LanguageModel& model, const Read& read, Index sequences)
+  Steps(const LanguageModel& model, const ReadPrompt& read, Index sequences)
       : model_(model),
         session_(model.recurrent(), sequences),
         inputs_(sequences * model.options().embedding),
@@ -135,7 +91,7 @@ SingleSearch::Options options_of_sample(const GenerateOptions& options, std::uin
 std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options, ThreadPool& pool,
                                     const std::function<bool(std::int32_t)>& give) {
-  const Read read = read_prompt(model, prompt, pool);
+  const ReadPrompt read = read_prompt(model, prompt, pool);
   const Index V = model.options().units;
   std::vector<GeneratedText> out(options.samples);
   std::atomic<bool> stopped{false};
@@ -172,25 +128,39 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
 
 std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool) {
-  const Read read = read_prompt(model, prompt, pool);
+  const ReadPrompt read = read_prompt(model, prompt, pool);
   Steps steps(model, read, options.beam);
   return run_beam_search(steps, prompt, options);
 }
 
 struct GrowingTexts::Text {
   std::unique_ptr<Search> search;
-  SessionState state;         // of its open hypotheses: h [L, hypotheses, P], c [L, hypotheses, H]
-  std::vector<float> scores;  // [hypotheses, V]
+  std::optional<PromptReader> reader;  // until the prompt has been read
+  SessionState state;                  // of its open hypotheses: h [L, hypotheses, P], c [L, hypotheses, H]
+  std::vector<float> scores;           // [hypotheses, V]
 };
 
 GrowingTexts::GrowingTexts(const LanguageModel& model) : model_(model) {}
 GrowingTexts::~GrowingTexts() = default;
 
-void GrowingTexts::begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search,
-                         ThreadPool& pool) {
-  Read read = read_prompt(model_, prompt, pool);
-  texts_[key] = std::make_unique<Text>(Text{std::move(search), std::move(read.state), std::move(read.scores)});
+void GrowingTexts::begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search) {
+  texts_[key] = std::make_unique<Text>();
+  texts_[key]->reader.emplace(model_, prompt);
+  texts_[key]->search = std::move(search);
 }
+
+std::int64_t GrowingTexts::read(std::int64_t key, ThreadPool& pool) {
+  Text& text = *texts_.at(key);
+  const std::int64_t units = text.reader->read_block(pool);
+  if (!text.reader->done()) return units;
+  ReadPrompt read = text.reader->take();
+  text.reader.reset();
+  text.state = std::move(read.state);
+  text.scores = std::move(read.scores);
+  return units;
+}
+
+bool GrowingTexts::ready(std::int64_t key) const { return !texts_.at(key)->reader; }
 
 Search& GrowingTexts::search(std::int64_t key) { return *texts_.at(key)->search; }
 

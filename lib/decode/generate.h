@@ -51,8 +51,12 @@ class GrowingTexts {
   explicit GrowingTexts(const LanguageModel& model);
   ~GrowingTexts();
 
-  /// Reads the prompt, of at least one unit, for a search that has taken no step.
-  void begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search, ThreadPool& pool);
+  /// A text after a prompt of at least one unit, which must outlive it, by a search that has taken no step.
+  void begin(std::int64_t key, std::span<const std::int32_t> prompt, std::unique_ptr<Search> search);
+  /// Reads some of the prompt, and returns how many units. To be called until the text is ready.
+  std::int64_t read(std::int64_t key, ThreadPool& pool);
+  /// Whether the prompt has been read, so that the search can take steps.
+  bool ready(std::int64_t key) const;
   Search& search(std::int64_t key);
   /// Takes a step of the search. Throws as Search::extend does.
   void extend(std::int64_t key);

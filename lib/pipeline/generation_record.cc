@@ -88,18 +88,23 @@ class GenerationStreams : public TextStreams {
  public:
   explicit GenerationStreams(const TextLanguageModel& model) : model_(model), texts_(model.network()) {}
 
-  void begin(std::int64_t key, const Json& record, Workspace& workspace) override {
+  void begin(std::int64_t key, const Json& record, Workspace&) override {
     auto one = std::make_unique<One>(model_, record);
-    texts_.begin(key, one->generator.units(), one->generator.search(), workspace.pool);
+    texts_.begin(key, one->generator.units(), one->generator.search());
     one->joiner.emplace(one->generator.joined_prompt());
     ones_[key] = std::move(one);
   }
 
-  std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace&) override {
+  std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace& workspace) override {
+    // A long prompt is read over several steps, so that the other texts go on meanwhile.
+    constexpr std::int64_t kPromptUnits = 256;
+    std::int64_t read = 0;
     std::vector<StreamEvent> out;
     std::vector<std::int64_t> open;
     for (const std::int64_t key : keys) {
       out.push_back({.key = key});
+      while (!texts_.ready(key) && read < kPromptUnits) read += texts_.read(key, workspace.pool);
+      if (!texts_.ready(key)) continue;
       try {
         if (extend(key, out.back())) open.push_back(key);
       } catch (const Error& error) {

@@ -159,3 +159,38 @@ TEST_CASE("a sample does not depend on how many are made") {
   }
   CHECK(many[0].units != many[149].units);
 }
+
+TEST_CASE("a prompt that is read over several steps gives the text of one that is read at once") {
+  LanguageModel model = small_model();
+  ThreadPool pool(1);
+  std::vector<std::int32_t> prompt;
+  for (std::int32_t i = 0; i < 600; ++i) prompt.push_back(i * i % kUnits);
+  GenerateOptions options;
+  options.seed = 7;
+  options.length = 20;
+  const auto expected = generate(model, prompt, options, pool);
+  const SingleSearch::Options sample = options_of_sample(options, 0);
+  GrowingTexts texts(model);
+  const std::vector<std::int64_t> both{3, 8};
+  texts.begin(3, prompt, std::make_unique<SingleSearch>(kUnits, prompt, sample));
+  texts.begin(8, std::span(prompt).first(1),
+              std::make_unique<SingleSearch>(kUnits, std::span(prompt).first(1), sample));
+  CHECK(texts.read(8, pool) == 1);
+  CHECK(texts.ready(8));
+  // The short one is on its way before the long one has been read.
+  for (const std::int64_t units : {256, 256, 88}) {
+    CHECK_FALSE(texts.ready(3));
+    CHECK(texts.read(3, pool) == units);
+    texts.extend(8);
+    texts.step(std::span(both).last(1));
+  }
+  CHECK(texts.ready(3));
+  while (texts.search(3).open() > 0) {
+    for (const std::int64_t key : both)
+      if (texts.search(key).open() > 0) texts.extend(key);
+    texts.step(both);
+  }
+  CHECK(texts.search(3).take().front().units == expected.front().units);
+  CHECK(texts.search(8).take().front().units ==
+        generate(model, std::span(prompt).first(1), options, pool).front().units);
+}
