@@ -19,6 +19,7 @@ import time
 import unittest
 
 MNEMO = pathlib.Path(sys.argv.pop(1)).resolve()
+LINK = pathlib.Path(__file__).with_name("lossy_link.py")
 MODULE = MNEMO.parent / "libmnemo-mpi.so"
 # Open MPI's own leaks are not this program's.
 os.environ["ASAN_OPTIONS"] = (os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0").lstrip(":")
@@ -129,6 +130,33 @@ class Mpi(unittest.TestCase):
                     with self.subTest(output):
                         self.trained(ranks, name, output, "--threads", threads)
                         self.check_same(f"{name}-alone", output)
+
+    def test_a_link_that_delays_and_loses_packets(self):
+        if "Open MPI" not in subprocess.run(["mpirun", "--version"], capture_output=True, text=True,
+                                            check=False).stdout:
+            self.skipTest("mpirun is not Open MPI's, whose options this test uses")
+        name = f"mnemo{os.getpid()}"
+        # What mpirun calls in place of ssh: a shell of the other namespace, under a host name of its own.
+        agent = self.folder / "agent"
+        agent.write_text(f"#!/bin/sh\nshift\nexec ip netns exec {name}-2 unshare --uts sh -c "
+                         "'hostname other; exec sh -c \"$0\"' \"$*\"\n", encoding="ascii")
+        agent.chmod(0o755)
+        self.trained(0, "stream", "alone")
+        with subprocess.Popen([sys.executable, LINK, name, "--delay", "0.005", "--loss", "0.01"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as link:
+            if link.stdout.readline() != "ready\n":
+                self.skipTest("no network namespaces here: " + (link.communicate()[1].splitlines() or ["?"])[-1])
+            network = [part for name in ("btl_tcp_if_include", "oob_tcp_if_include")
+                       for part in ("--mca", name, "10.99.0.0/24")]
+            command = ["ip", "netns", "exec", f"{name}-1", "mpirun", "--allow-run-as-root", *network, "--mca", "btl",
+                       "tcp,self", "--mca", "plm_rsh_agent", agent, "--mca", "orte_keep_fqdn_hostnames", "1", "-n", "2",
+                       "--host", "10.99.0.1:1,10.99.0.2:1", MNEMO, "train", "stream.json", "-o", "two"]
+            done = subprocess.run([*map(str, command)], cwd=self.folder, capture_output=True, text=True, timeout=300,
+                                  check=False)
+            packets = link.communicate("")[0]
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.check_same("alone", "two")
+        self.assertGreater(int(re.search(r"(\d+) of them lost", packets).group(1)), 0)
 
     def test_eight_processes(self):
         shards = ("--set", "training.shards=11", "--threads", "1")
