@@ -60,6 +60,8 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
   if (t.momentum > 0 && t.optimizer != "sgd" && t.optimizer != "rmsprop")
     errors.push_back(fmt::format("training.momentum: {} does not take it; sgd and rmsprop do", t.optimizer));
   if (t.nesterov && t.momentum == 0) errors.emplace_back("training.nesterov: needs training.momentum above 0");
+  if (t.bfloat16_exchange() && t.shards == 1)
+    errors.emplace_back("training.exchange: needs training.shards above 1; nothing is exchanged without");
   if (t.average_after > 0 && t.average_from > 0)
     errors.emplace_back("training.average_after: not with training.average_from");
   if (t.warmup.unit == Every::Unit::kMinutes)

@@ -171,6 +171,10 @@ struct TrainingConfig {
   EarlyStoppingConfig early_stopping;
   Every evaluate_every, save_every;
   std::int64_t seed = 1, threads = 0, shards = 1;
+  std::string exchange = "float32";
+
+  /// Whether gradients of shards are rounded.
+  bool bfloat16_exchange() const { return exchange == "bfloat16"; }
 };
 
 struct OutputConfig {

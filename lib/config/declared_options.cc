@@ -596,6 +596,11 @@ std::vector<Option> training_options() {
              "mnemo train ..., with R at most this number; see docs/scaling.md). Another number of shards gives other "
              "bytes: random masks are drawn for each shard, and sums are rounded elsewhere.")
           .left_out_by_default(),
+      option("training.exchange", MNEMO_MEMBER(training.exchange), Choices{"float32", "bfloat16"},
+             "Precision of the gradients that processes send each other, embeddings' rows apart. bfloat16 halves them, "
+             "a quarter of all that is sent. The gradient of each of training.shards and each sum of them is rounded, "
+             "sent or not, so that the bytes of a run are still the same for any number of processes.")
+          .left_out_by_default(),
   };
 }
 

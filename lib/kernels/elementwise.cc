@@ -8,6 +8,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -56,6 +57,20 @@ void scale(float factor, float* y, Index count) {
   const Vector f = set(factor);
   for_vectors<1>({y}, 0, count,
                  [&](float* const* at) HWY_ATTR { hn::StoreU(hn::Mul(f, hn::LoadU(kTag, at[0])), kTag, at[0]); });
+}
+
+void round_to_bfloat16(float* y, Index count) {
+  const hn::RebindToUnsigned<decltype(kTag)> bits_tag;
+  for_vectors<1>({y}, 0, count, [&](float* const* at) HWY_ATTR {
+    const Vector value = hn::LoadU(kTag, at[0]);
+    const auto bits = hn::BitCast(bits_tag, value), one = hn::Set(bits_tag, 1U);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), one);
+    const auto up = hn::Add(hn::Add(bits, hn::Set(bits_tag, 0x7fffU)), odd);
+    const auto upper = hn::Set(bits_tag, 0xffff0000U);
+    const Vector rounded = hn::BitCast(kTag, hn::And(up, upper));
+    const Vector nan = hn::BitCast(kTag, hn::Or(hn::And(bits, upper), hn::Set(bits_tag, 0x400000U)));
+    hn::StoreU(hn::IfThenElse(hn::IsNaN(value), nan, rounded), kTag, at[0]);
+  });
 }
 
 void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count) {
@@ -202,6 +217,7 @@ namespace mnemo::kernels {
 namespace {
 HWY_EXPORT(add_scaled);
 HWY_EXPORT(scale);
+HWY_EXPORT(round_to_bfloat16);
 HWY_EXPORT(running_max);
 HWY_EXPORT(sum_of_squares);
 HWY_EXPORT(has_non_finite);
@@ -216,6 +232,13 @@ void add_scaled(float factor, const float* x, float* y, Index count) {
   HWY_DYNAMIC_DISPATCH(add_scaled)(factor, x, y, count);
 }
 void scale(float factor, float* y, Index count) { HWY_DYNAMIC_DISPATCH(scale)(factor, y, count); }
+void round_to_bfloat16(float* y, Index count) { HWY_DYNAMIC_DISPATCH(round_to_bfloat16)(y, count); }
+void take_halves(const float* x, std::uint16_t* halves, Index count) {
+  for (Index i = 0; i < count; ++i) halves[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x[i]) >> 16);
+}
+void from_halves(const std::uint16_t* halves, float* x, Index count) {
+  for (Index i = 0; i < count; ++i) x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(halves[i]) << 16);
+}
 void running_max(const float* x, std::int32_t row, float* largest, std::int32_t* at, Index count) {
   HWY_DYNAMIC_DISPATCH(running_max)(x, row, largest, at, count);
 }

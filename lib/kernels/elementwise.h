@@ -14,6 +14,13 @@ void add_scaled(float factor, const float* x, float* y, Index count);
 /// y[i] *= factor.
 void scale(float factor, float* y, Index count);
 
+/// y[i] rounded to bfloat16, to nearest, ties to even; NaN stays NaN.
+void round_to_bfloat16(float* y, Index count);
+
+/// Of floats that bfloat16 represents, the halves that hold their bits, and back.
+void take_halves(const float* x, std::uint16_t* halves, Index count);
+void from_halves(const std::uint16_t* halves, float* x, Index count);
+
 /// The sum of squares in double precision, in a fixed order of 16 interleaved partial sums: the same on every target.
 double sum_of_squares(const float* x, Index count);
 

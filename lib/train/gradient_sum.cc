@@ -28,9 +28,19 @@ void GradientRows::add(const GradientRows& other, Index row_size) {
   *this = std::move(sum);
 }
 
-GradientLayout::GradientLayout(const Optimizer& optimizer, std::vector<Parameter*> sparse)
-    : pieces_(optimizer.dense_pieces()), sparse_(std::move(sparse)) {
+GradientLayout::GradientLayout(const Optimizer& optimizer, std::vector<Parameter*> sparse, bool rounded)
+    : pieces_(optimizer.dense_pieces()), sparse_(std::move(sparse)), rounded_(rounded) {
   for (const Optimizer::Piece& piece : pieces_) offsets_.push_back(offsets_.back() + piece.count);
+}
+
+void GradientLayout::scale(float factor, float* gradient, Index count) const {
+  kernels::scale(factor, gradient, count);
+  if (rounded_) kernels::round_to_bfloat16(gradient, count);
+}
+
+void GradientLayout::add(const float* from, float* sum, Index count) const {
+  kernels::add_scaled(1.0f, from, sum, count);
+  if (rounded_) kernels::round_to_bfloat16(sum, count);
 }
 
 GradientRows GradientLayout::take_rows(std::size_t parameter, float weight) const {
@@ -51,7 +61,7 @@ void GradientLayout::take(double weight, GradientSum& sum, ThreadPool& pool) con
     const auto& [parameter, at, count] = pieces_[static_cast<std::size_t>(i)];
     float *from = parameter->gradient.data() + at, *to = sum.dense.data() + offsets_[static_cast<std::size_t>(i)];
     std::copy_n(from, count, to);
-    kernels::scale(factor, to, count);
+    scale(factor, to, count);
     std::fill_n(from, count, 0.0f);
   });
   sum.sparse.clear();
@@ -63,8 +73,8 @@ void GradientLayout::take_and_add(double weight, GradientSum& sum, ThreadPool& p
   pool.parallel_for(std::ssize(pieces_), [&](std::int64_t i) {
     const auto& [parameter, at, count] = pieces_[static_cast<std::size_t>(i)];
     float *from = parameter->gradient.data() + at, *to = sum.dense.data() + offsets_[static_cast<std::size_t>(i)];
-    kernels::scale(factor, from, count);
-    kernels::add_scaled(1.0f, from, to, count);
+    scale(factor, from, count);
+    add(from, to, count);
     std::fill_n(from, count, 0.0f);
   });
   for (std::size_t k = 0; k < sparse_.size(); ++k) sum.sparse[k].add(take_rows(k, factor), sparse_[k]->row_size());
@@ -73,8 +83,7 @@ void GradientLayout::take_and_add(double weight, GradientSum& sum, ThreadPool& p
 void GradientLayout::add(const GradientSum& from, GradientSum& sum, ThreadPool& pool) const {
   pool.parallel_for(std::ssize(pieces_), [&](std::int64_t i) {
     const Index at = offsets_[static_cast<std::size_t>(i)];
-    kernels::add_scaled(1.0f, from.dense.data() + at, sum.dense.data() + at,
-                        pieces_[static_cast<std::size_t>(i)].count);
+    add(from.dense.data() + at, sum.dense.data() + at, pieces_[static_cast<std::size_t>(i)].count);
   });
   for (std::size_t k = 0; k < sparse_.size(); ++k) sum.sparse[k].add(from.sparse[k], sparse_[k]->row_size());
 }

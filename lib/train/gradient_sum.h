@@ -27,7 +27,8 @@ struct GradientSum {
 /// The parameters that are trained, as sums of gradients are laid out.
 class GradientLayout {
  public:
-  GradientLayout(const Optimizer& optimizer, std::vector<Parameter*> sparse);
+  /// `rounded`: each dense gradient and each sum of them is rounded to bfloat16.
+  GradientLayout(const Optimizer& optimizer, std::vector<Parameter*> sparse, bool rounded);
 
   Index size() const { return offsets_.back(); }                           ///< N
   Index offset(std::size_t piece) const { return offsets_[piece]; }        ///< of a piece in GradientSum::dense
@@ -40,13 +41,17 @@ class GradientLayout {
   /// then added.
   void take_and_add(double weight, GradientSum& sum, ThreadPool& pool) const;
   void add(const GradientSum& from, GradientSum& sum, ThreadPool& pool) const;
+  /// Adds dense gradients as `add` does.
+  void add(const float* from, float* sum, Index count) const;
 
  private:
+  void scale(float factor, float* gradient, Index count) const;
   GradientRows take_rows(std::size_t parameter, float weight) const;
 
   std::vector<Optimizer::Piece> pieces_;
   std::vector<Index> offsets_{0};  // [pieces + 1]
   std::vector<Parameter*> sparse_;
+  bool rounded_;
 };
 
 }  // namespace mnemo

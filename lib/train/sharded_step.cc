@@ -18,7 +18,7 @@
 namespace mnemo {
 namespace {
 
-constexpr std::int64_t kFloat = sizeof(float);
+constexpr std::int64_t kFloat = sizeof(float), kHalf = sizeof(std::uint16_t);
 
 // The largest nodes of the tree that it owns.
 std::vector<ShardRange> owned_nodes(int rank, int ranks, std::int64_t shards) {
@@ -68,7 +68,8 @@ class ShardedStep : public BatchStep {
         transport_(transport),
         rank_(transport ? transport->rank() : 0),
         ranks_(transport ? transport->ranks() : 1),
-        layout_(optimizer, sparse_parameters(task)) {
+        narrow_(config.training.bfloat16_exchange()),
+        layout_(optimizer, sparse_parameters(task), narrow_) {
     check_shards(shards_, ranks_);
     for (int r = 0; r < ranks_; ++r) nodes_.push_back(owned_nodes(r, ranks_, shards_));
     tile_begins_ = tile_begins(layout_.pieces(), ranks_);
@@ -321,23 +322,51 @@ class ShardedStep : public BatchStep {
   void exchange_gradients() {
     if (ranks_ == 1) return;
     Messages messages;
+    halves_.resize(narrow_ ? parts() : 0);
+    for (int r = 0; r < ranks_; ++r)
+      for (std::size_t n = 0; n < nodes_[static_cast<std::size_t>(r)].size(); ++n) {
+        if (r == rank_)
+          send_part(first_part(r) + n, messages);
+        else
+          receive_part(first_part(r) + n, r, messages);
+      }
+    transport_->exchange(messages.sent, messages.received);
+    for (int r = 0; r < ranks_ && narrow_; ++r)
+      for (std::size_t n = 0; n < nodes_[static_cast<std::size_t>(r)].size(); ++n) {
+        const std::size_t part = first_part(r) + n;
+        if (r != rank_) kernels::from_halves(halves_[part].data(), parts_[part].dense.data(), tile_size(rank_));
+      }
+  }
+
+  void send_part(std::size_t index, Messages& messages) {
+    const GradientSum& part = parts_[index];
+    if (narrow_) {
+      halves_[index].resize(static_cast<std::size_t>(layout_.size()));
+      kernels::take_halves(part.dense.data(), halves_[index].data(), layout_.size());
+    }
     for (int r = 0; r < ranks_; ++r) {
       if (r == rank_) continue;
-      for (std::size_t n = 0; n < nodes_[static_cast<std::size_t>(rank_)].size(); ++n) {
-        const GradientSum& part = parts_[first_part(rank_) + n];
+      if (narrow_)
+        messages.send(r, halves_[index].data() + tile_offset(r), tile_size(r) * kHalf);
+      else
         messages.send(r, part.dense.data() + tile_offset(r), tile_size(r) * kFloat);
-        for (const GradientRows& rows : part.sparse)
-          messages.send(r, rows.rows.data(), static_cast<Index>(rows.rows.size()) * kFloat);
-      }
-      for (std::size_t n = 0; n < nodes_[static_cast<std::size_t>(r)].size(); ++n) {
-        GradientSum& part = parts_[first_part(r) + n];
-        if (static_cast<Index>(part.dense.size()) != tile_size(rank_)) part.dense.resize(tile_size(rank_));
-        messages.receive(r, part.dense.data(), tile_size(rank_) * kFloat);
-        for (GradientRows& rows : part.sparse)
-          messages.receive(r, rows.rows.data(), static_cast<Index>(rows.rows.size()) * kFloat);
-      }
+      for (const GradientRows& rows : part.sparse)
+        messages.send(r, rows.rows.data(), static_cast<Index>(rows.rows.size()) * kFloat);
     }
-    transport_->exchange(messages.sent, messages.received);
+  }
+
+  void receive_part(std::size_t index, int from, Messages& messages) {
+    GradientSum& part = parts_[index];
+    const Index size = tile_size(rank_);
+    if (static_cast<Index>(part.dense.size()) != size) part.dense.resize(size);
+    if (narrow_) {
+      halves_[index].resize(static_cast<std::size_t>(size));
+      messages.receive(from, halves_[index].data(), size * kHalf);
+    } else {
+      messages.receive(from, part.dense.data(), size * kFloat);
+    }
+    for (GradientRows& rows : part.sparse)
+      messages.receive(from, rows.rows.data(), static_cast<Index>(rows.rows.size()) * kFloat);
   }
 
   // Leaves the sum over all shards in the parameters: of the dense ones the own tile.
@@ -352,8 +381,7 @@ class ShardedStep : public BatchStep {
       const std::size_t piece = own_begin() + static_cast<std::size_t>(i);
       const auto& [parameter, at, count] = layout_.pieces()[piece];
       const Index offset = layout_.offset(piece) - tile_offset(rank_);
-      for (const auto& [to, from] : program_)
-        kernels::add_scaled(1.0f, tile_of(from) + offset, tile_of(to) + offset, count);
+      for (const auto& [to, from] : program_) layout_.add(tile_of(from) + offset, tile_of(to) + offset, count);
       std::copy_n(tile_of(0) + offset, count, parameter->gradient.data() + at);
     });
     for (std::size_t k = 0; k < used_rows_.size(); ++k) {
@@ -398,6 +426,7 @@ class ShardedStep : public BatchStep {
   ThreadPool& pool_;
   Transport* transport_;
   const int rank_, ranks_;
+  const bool narrow_;  // gradients are sent as bfloat16
   const GradientLayout layout_;
   std::vector<std::vector<ShardRange>> nodes_;                // [ranks]
   std::vector<std::size_t> tile_begins_;                      // [ranks + 1] pieces
@@ -406,6 +435,7 @@ class ShardedStep : public BatchStep {
   std::vector<ShardSums> sums_;                       // [shards]
   std::vector<std::vector<std::int32_t>> used_rows_;  // by sparse parameter, by the own shards of this step
   std::vector<GradientSum> parts_, spare_;
+  std::vector<std::vector<std::uint16_t>> halves_;  // [parts] what is sent and received, if narrow
   double weight_ = 1;
   std::string where_;
 };
@@ -435,14 +465,15 @@ std::vector<std::int64_t> tile_sizes(const std::vector<Optimizer::Piece>& pieces
   return out;
 }
 
-std::int64_t dense_bytes_sent(int rank, std::int64_t shards, const std::vector<std::int64_t>& tiles) {
+std::int64_t dense_bytes_sent(int rank, const TrainingConfig& training, const std::vector<std::int64_t>& tiles) {
   const auto ranks = static_cast<int>(tiles.size());
+  const std::int64_t gradient = training.bfloat16_exchange() ? kHalf : kFloat;
   std::int64_t out = 0;
   for (int other = 0; other < ranks; ++other)
     if (other != rank)
-      out += std::ssize(owned_nodes(rank, ranks, shards)) * tiles[static_cast<std::size_t>(other)] +
-             tiles[static_cast<std::size_t>(rank)];
-  return out * kFloat;
+      out += std::ssize(owned_nodes(rank, ranks, training.shards)) * tiles[static_cast<std::size_t>(other)] * gradient +
+             tiles[static_cast<std::size_t>(rank)] * kFloat;
+  return out;
 }
 
 }  // namespace mnemo

@@ -439,6 +439,32 @@ TEST_CASE("bfloat16 rounds to nearest, ties to even, and values that are not fin
   CHECK(std::isnan(round_to_bfloat16(std::bit_cast<float>(0x7fffffffU))));
 }
 
+TEST_CASE("rounding rows to bfloat16 is that of single values, and halves hold what is rounded") {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> values{0.0f, -0.0f, 1.00390625f, 1.01171875f, -1.00390625f, 3.4e38f, inf, -inf, 1e-40f};
+  RandomStream random(1, Purpose::kTest);
+  for (int i = 0; i < 60; ++i) values.push_back(static_cast<float>(random.normal()));
+  for (const Index count : {1, 7, 16, 33, 69}) {
+    std::vector<float> rounded(values.begin(), values.begin() + count), back(count);
+    kernels::round_to_bfloat16(rounded.data(), count);
+    std::vector<std::uint16_t> halves(count);
+    kernels::take_halves(rounded.data(), halves.data(), count);
+    kernels::from_halves(halves.data(), back.data(), count);
+    for (Index i = 0; i < count; ++i) {
+      INFO(values[i]);
+      const auto bits = [](float value) { return std::bit_cast<std::uint32_t>(value); };
+      CHECK(bits(rounded[i]) == bits(kernels::round_to_bfloat16(values[i])));
+      CHECK(bits(back[i]) == bits(rounded[i]));
+    }
+  }
+  for (const std::uint32_t bits : {0x7fffffffU, 0xffffffffU, 0x7f800001U}) {
+    float nan = std::bit_cast<float>(bits);
+    kernels::round_to_bfloat16(&nan, 1);
+    CHECK(std::isnan(nan));
+    CHECK((std::bit_cast<std::uint32_t>(nan) & 0xffffU) == 0);
+  }
+}
+
 TEST_CASE("int8 refuses sums that could overflow") {
   ThreadPool pool(1);
   const std::vector<float> b(kLargestInt8Sum + 1);

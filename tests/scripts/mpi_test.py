@@ -196,7 +196,7 @@ class Mpi(unittest.TestCase):
             which = source.randrange(ranks)
             if len(processes) == ranks:
                 os.kill(processes[which], signal.SIGKILL)
-            messages, _ = run.communicate(timeout=60)
+            messages, _ = run.communicate(timeout=300)
         if run.returncode == 0 or len(processes) < ranks:
             return False
         self.assertRegex(messages, rf"rank {which}\b|process {which} is lost" if OPEN_MPI else "BAD TERMINATION")

@@ -89,6 +89,26 @@ TEST_CASE("any number of processes and threads trains to the same bytes") {
   }
 }
 
+TEST_CASE("gradients that are sent as bfloat16 give the same bytes for any number of processes") {
+  for (const TaskRow& row : task_rows()) {
+    const TaskBench bench(row);
+    INFO(row.task);
+    Config config = short_config(bench, 5);
+    REQUIRE(train_one(bench, config, "float", 1, nullptr, false) == "");
+    config.training.exchange = "bfloat16";
+    REQUIRE(train_one(bench, config, "alone", 1, nullptr, false) == "");
+    CHECK(read_file(model_path(bench.path("alone"))) != read_file(model_path(bench.path("float"))));
+    CHECK(first_line(bench.path("alone")).at("loss").get<double>() ==
+          Approx(first_line(bench.path("float")).at("loss").get<double>()).epsilon(0.05));
+    for (const int ranks : {2, 3, 5}) {
+      const std::string folder = std::to_string(ranks);
+      const std::vector<Config> configs(static_cast<std::size_t>(ranks), config);
+      REQUIRE(train_together(bench, configs, folder, 1 + ranks % 2) == std::vector<std::string>(configs.size()));
+      check_same_files(bench.path("alone"), bench.path(folder));
+    }
+  }
+}
+
 TEST_CASE("shards add up to the gradient of the whole batch") {
   for (TaskRow row : task_rows()) {
     const TaskBench bench(row);
@@ -150,8 +170,9 @@ TEST_CASE("process 0 alone writes, and others learn that it could not") {
 TEST_CASE("the bytes that a process sends are those of the formula") {
   const TaskRow row = task_rows().at(2);
   const TaskBench bench(row);
-  for (const std::int64_t shards : {4, 7}) {
+  for (const auto& [shards, exchange] : {std::pair{4, "float32"}, {7, "float32"}, {7, "bfloat16"}}) {
     Config config = short_config(bench, shards);
+    config.training.exchange = exchange;
     config.model.hidden = 150;
     // The moments, which are sent when the run is saved, are not part of a step.
     config.training.epochs = 150;
@@ -171,7 +192,7 @@ TEST_CASE("the bytes that a process sends are those of the formula") {
     CHECK(*std::ranges::min_element(tiles) > 0);
     for (int r = 0; r < kRanks; ++r) {
       const auto sent = static_cast<double>(ends[static_cast<std::size_t>(r)]->bytes_sent());
-      CHECK(sent == Approx(steps * static_cast<double>(dense_bytes_sent(r, shards, tiles))).epsilon(0.02));
+      CHECK(sent == Approx(steps * static_cast<double>(dense_bytes_sent(r, config.training, tiles))).epsilon(0.02));
     }
   }
 }
