@@ -46,6 +46,7 @@ void cut_words(const Config& config, Sentence& s) {
   out.lines = std::move(s.lines);
   out.line_tokens.assign(out.lines.size(), -1);
   out.line = s.line;
+  out.id = std::move(s.id);
   out.tags.resize(1);
   out.text = std::move(s.text);
   for (std::size_t t = 0; t < s.tokens.size(); ++t) {

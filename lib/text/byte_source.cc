@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace mnemo {
 namespace {
@@ -175,6 +176,57 @@ class UnpackingSource : public ByteSource {
 };
 
 }  // namespace
+
+FileRange::FileRange(const std::string& path)
+    : descriptor_(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC)), owned_(path != "-") {
+  if (descriptor_ < 0) fail("{}: cannot open: {}", path, std::strerror(errno));
+  try {
+    check_kind(path == "-" ? "standard input" : path);
+  } catch (...) {
+    if (owned_) ::close(descriptor_);
+    throw;
+  }
+}
+
+FileRange::~FileRange() {
+  if (owned_) ::close(descriptor_);
+}
+
+void FileRange::check_kind(const std::string& path) {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) fail("{}: cannot be examined: {}", path, std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) fail("{}: is a folder, expected a file", path);
+  if (!S_ISREG(status.st_mode))
+    throw UsageError(fmt::format("--part: {} is not a regular file, which alone can be read in parts", escaped(path)));
+  if (!owned_ && ::lseek(descriptor_, 0, SEEK_CUR) != 0)
+    throw UsageError("--part: some of standard input has been read already; name the file instead");
+  size_ = end_ = static_cast<std::uint64_t>(status.st_size);
+  char magic[2];
+  if (read_at(0, magic, sizeof magic) == sizeof magic && magic[0] == '\x1f' && magic[1] == '\x8b')
+    throw UsageError(fmt::format(
+        "--part: {} holds gzip data, which can only be read from the beginning; unpack it first", escaped(path)));
+}
+
+std::size_t FileRange::read_at(std::uint64_t at, char* to, std::size_t capacity) const {
+  for (;;) {
+    const ssize_t got = ::pread(descriptor_, to, capacity, static_cast<off_t>(at));
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) fail("cannot read: {}", std::strerror(errno));
+  }
+}
+
+void FileRange::select(std::uint64_t begin, std::uint64_t end) {
+  at_ = begin;
+  end_ = end;
+}
+
+ByteSource::Piece FileRange::read(char* to, std::size_t capacity) {
+  const std::size_t got =
+      at_ < end_ ? read_at(at_, to, static_cast<std::size_t>(std::min<std::uint64_t>(capacity, end_ - at_))) : 0;
+  at_ += got;
+  digest_.add({to, got});
+  return {got, got == 0};
+}
 
 void ByteDigest::add(std::string_view read) {
   bytes += std::ssize(read);

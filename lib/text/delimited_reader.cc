@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "text/cut.h"
 #include "text/record_readers.h"
 
 namespace mnemo {
@@ -58,12 +59,10 @@ class DelimitedReader : public RecordReader {
 
  protected:
   bool read(Record& record) override {
-    if (header_ && width_ == 0) {
-      if (!read_row()) return false;
-      use_header();
-    }
+    if (header_ && width_ == 0 && !read_header()) return false;
     if (!read_row()) return false;
     record.line = row_line_;
+    if (options_.ids) take_id_cell();
     if (row_is_empty_ && !options_.require_label) return true;
     check_width();
     if (label_.number > 0) set_labels(cells_[label_.number - 1], record);
@@ -72,6 +71,53 @@ class DelimitedReader : public RecordReader {
   }
 
  private:
+  // Every part has the columns of the file's first row.
+  void enter_part() override {
+    std::uint64_t head = 0;
+    if (header_) {
+      read_header();
+      head = lines_.offset();
+    } else if (!lines_.awaited_part()->is_first()) {
+      learn_width();
+    }
+    lines_.enter_part(head, [&](const FileRange& file, std::uint64_t at) {
+      return quoted_ ? row_after(file, head, at, separator_) : line_after(file, at);
+    });
+  }
+
+  // A row that is refused is left to the part that it belongs to.
+  void learn_width() {
+    try {
+      while (width_ == 0 && read_row()) {
+        if (options_.ids) drop_id_cell();
+        if (!row_is_empty_ || options_.require_label) check_width();
+      }
+    } catch (const Error&) {
+      width_ = 0;
+    }
+    empty_lines_ = 0;
+  }
+
+  bool read_header() {
+    if (!read_row()) return false;
+    if (options_.ids) drop_id_cell();
+    header_lines_ = lines_.line_number() - row_line_ + 1;
+    use_header();
+    return true;
+  }
+
+  void take_id_cell() {
+    if (width_read_ < 2) fail_at(row_line_, "no id: with --id the first column is one, found a single column");
+    id_ = checked_id(cells_.front(), name(), row_line_);
+    drop_id_cell();
+  }
+
+  void drop_id_cell() {
+    if (width_read_ == 0) return;
+    std::rotate(cells_.begin(), cells_.begin() + 1, cells_.begin() + static_cast<std::ptrdiff_t>(width_read_));
+    --width_read_;
+  }
+
   bool read_row() {
     if (!next_line(line_)) return false;
     row_line_ = lines_.line_number();

@@ -16,8 +16,9 @@ class JsonlReader : public RecordReader {
  protected:
   bool read(Record& record) override {
     if (!next_line(line_)) return false;
-    if (line_.empty()) return true;
+    if (line_.empty() && !options_.ids) return true;
     const JsonDocument object = parse_json_line(line_, name(), lines_.line_number());
+    if (options_.ids) id_ = json_id(*object, name(), lines_.line_number());
     read_text(*object, record);
     read_labels(*object, record);
     return true;

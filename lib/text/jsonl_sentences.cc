@@ -29,6 +29,7 @@ class JsonlSentences : public SentenceReader {
     s.line = lines_.line_number();
     const JsonDocument document = parse_json_line(line_, name(), s.line);
     const Json& object = *document;
+    if (options_.ids) s.id = json_id(object, name(), s.line);
     read_text(object, s);
     read_tokens(object, s);
     s.tags.resize(1);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "text/byte_source.h"
+#include "text/cut.h"
 
 namespace mnemo {
 namespace {
@@ -76,6 +77,12 @@ LineReader::LineReader(const std::string& path, InvalidUtf8 policy)
 
 LineReader::LineReader(std::string name, std::unique_ptr<ByteSource> source, InvalidUtf8 policy)
     : name_(std::move(name)), source_(std::move(source)), policy_(policy), buffer_(kBufferBytes) {}
+
+LineReader::LineReader(const std::string& path, InvalidUtf8 policy, const std::optional<Part>& part)
+    : LineReader(path == "-" ? "standard input" : path,
+                 part ? std::make_unique<FileRange>(path) : open_byte_source(path), policy) {
+  part_ = part;
+}
 
 LineReader LineReader::from_memory(std::string name, std::string bytes, InvalidUtf8 policy) {
   return {std::move(name), memory_byte_source(std::move(bytes)), policy};
@@ -161,6 +168,30 @@ void LineReader::drop_bom(std::string& line) {
 
 const ByteDigest& LineReader::digest() const { return source_->digest(); }
 
+void LineReader::enter_part(std::uint64_t head, const Cut& cut) {
+  auto& file = static_cast<FileRange&>(*source_);  // as the constructor made it
+  const auto place = [&](std::uint64_t at) { return std::max(head, cut(file, at)); };
+  try {
+    const std::uint64_t end = part_->index == part_->count ? file.size() : place(part_->end_of(file.size()));
+    const std::uint64_t begin = part_->is_first() ? head : std::min(end, place(part_->begin_of(file.size())));
+    if (!part_->is_first()) {
+      had_bom_ = false;
+      bom_lines_ = crlf_lines_ = invalid_sequences_ = invalid_bytes_ = 0;
+    }
+    line_number_ = line_ends_before(file, begin);
+    file.select(begin, end);
+  } catch (const Error& error) {
+    mnemo::fail("{}: {}", name_, error.what());
+  }
+  begin_ = end_ = 0;
+  at_end_ = false;
+  part_.reset();
+}
+
+void LineReader::enter_lines() {
+  if (part_) enter_part(0, line_after);
+}
+
 // Reads once from the source and appends to the buffer.
 void LineReader::fill() {
   if (end_ == buffer_.size() && begin_ > 0) {
@@ -171,6 +202,7 @@ void LineReader::fill() {
   try {
     const ByteSource::Piece piece = source_->read(buffer_.data() + end_, buffer_.size() - end_);
     end_ += piece.bytes;
+    filled_ += piece.bytes;
     at_end_ = piece.end;
   } catch (const Error& error) {
     mnemo::fail("{}:{}: {}", name_, line_number_ + 1, error.what());
@@ -198,6 +230,7 @@ void LineReader::repair(std::string& line) {
     good.append(line, at, bad->offset - at);
     if (policy_ == InvalidUtf8::kReplace) good += kReplacementText;
     ++invalid_sequences_;
+    invalid_bytes_ += bad->length;
     at = bad->offset + bad->length;
   }
   good.append(line, at, line.size() - at);

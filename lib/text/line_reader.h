@@ -3,16 +3,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "text/part.h"
 #include "text/utf8.h"
 
 namespace mnemo {
 
 class ByteSource;
+class FileRange;
 
 /// The longest line that is read as a whole, and the longest record of several lines: the data derived from a line take
 /// up to fifty times its memory.
@@ -38,6 +42,9 @@ class LineReader {
  public:
   /// `path` is a file, or `-` for standard input. Throws Error if it cannot be opened or is a folder.
   LineReader(const std::string& path, InvalidUtf8 policy);
+  /// The lines of a part of a file, if `part` is not empty; `enter_part` is then to be called before the lines of the
+  /// part are read. Throws UsageError too, if the file is not one of which a part can be read.
+  LineReader(const std::string& path, InvalidUtf8 policy, const std::optional<Part>& part);
   /// Reads from memory; `name` stands for the file in messages.
   static LineReader from_memory(std::string name, std::string bytes, InvalidUtf8 policy);
 
@@ -59,6 +66,20 @@ class LineReader {
   /// True if `next` would return without waiting: a whole line or the end has arrived. May read available input.
   bool next_is_ready();
 
+  /// The part of a reader that has not entered it; null for the whole file, and afterwards.
+  const Part* awaited_part() const { return part_ ? &*part_ : nullptr; }
+  /// The first place at or after `at` at which a file can be cut.
+  using Cut = std::function<std::uint64_t(const FileRange& file, std::uint64_t at)>;
+  /// Goes on with the lines of the part. Until then the lines are those of the file from its beginning, for a reader
+  /// that learns something from them. Nothing is cut before `head`, a place that this reader has not passed: the first
+  /// part begins there, and what is before it belongs to none. Line numbers remain those of the file; other counts are
+  /// those of the part.
+  void enter_part(std::uint64_t head, const Cut& cut);
+  /// The same, cut at line ends. Nothing happens if there is no part.
+  void enter_lines();
+  /// The place in the file of the next line, before decompression; for a reader that awaits its part.
+  std::uint64_t offset() const { return filled_ - (end_ - begin_); }
+
   /// The number of the line that `next` returned last, from 1.
   std::size_t line_number() const { return line_number_; }
   /// The file as messages name it: the path, or "standard input".
@@ -73,6 +94,8 @@ class LineReader {
   std::size_t crlf_lines() const { return crlf_lines_; }
   /// Invalid sequences that were replaced or skipped so far.
   std::size_t invalid_sequences() const { return invalid_sequences_; }
+  /// The bytes of these.
+  std::size_t invalid_bytes() const { return invalid_bytes_; }
 
  private:
   LineReader(std::string name, std::unique_ptr<ByteSource> source, InvalidUtf8 policy);
@@ -98,7 +121,9 @@ class LineReader {
   bool had_bom_ = false;
   std::size_t bom_lines_ = 0;
   std::size_t crlf_lines_ = 0;
-  std::size_t invalid_sequences_ = 0;
+  std::size_t invalid_sequences_ = 0, invalid_bytes_ = 0;
+  std::uint64_t filled_ = 0;  // bytes that the source has given
+  std::optional<Part> part_;
 };
 
 }  // namespace mnemo

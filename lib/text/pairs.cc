@@ -5,13 +5,15 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "text/cut.h"
 #include "text/json_line.h"
 
 namespace mnemo {
 namespace {
 
 ReadCounts counts_of(const LineReader& lines, std::size_t records, std::size_t empty_lines) {
-  return {records, empty_lines, lines.crlf_lines(), lines.invalid_sequences(), lines.had_bom(), lines.bom_lines()};
+  return {records,         empty_lines,       lines.crlf_lines(),   lines.invalid_sequences(),
+          lines.had_bom(), lines.bom_lines(), lines.invalid_bytes()};
 }
 
 class ParallelReader : public PairReader {
@@ -53,9 +55,11 @@ class ParallelReader : public PairReader {
 // The pairs of one file, a line each.
 class LinePairReader : public PairReader {
  public:
-  LinePairReader(const std::string& path, InvalidUtf8 policy) : lines_(path, policy) {}
+  LinePairReader(const std::string& path, const PairOptions& options)
+      : lines_(path, options.invalid_utf8, options.part), ids_(options.ids) {}
 
   bool next(TextPair& pair) override {
+    if (lines_.awaited_part()) enter_part();
     while (lines_.next(line_)) {
       if (line_.empty()) {
         ++empty_lines_;
@@ -77,9 +81,12 @@ class LinePairReader : public PairReader {
 
  protected:
   virtual void take(TextPair& pair) = 0;
+  /// Learns what it must from the beginning of the file and enters the part of it.
+  virtual void enter_part() { lines_.enter_lines(); }
 
   LineReader lines_;
   std::string line_;
+  bool ids_;
 
  private:
   std::size_t records_ = 0, empty_lines_ = 0;
@@ -88,12 +95,30 @@ class LinePairReader : public PairReader {
 class TsvPairReader : public LinePairReader {
  public:
   TsvPairReader(const std::string& path, const PairOptions& options)
-      : LinePairReader(path, options.invalid_utf8),
+      : LinePairReader(path, options),
         source_(column(options.source, "data.source", 1)),
         target_(column(options.target, "data.target", 2)) {}
 
  protected:
   void take(TextPair& pair) override {
+    if (ids_) pair.id = take_id(line_, lines_);
+    read_row();
+    pair.source = cells_[source_ - 1];
+    pair.target = cells_[target_ - 1];
+  }
+
+  // Every part has the columns of the file's first row.
+  void enter_part() override {
+    while (!lines_.awaited_part()->is_first() && width_ == 0 && lines_.next(line_)) {
+      if (line_.empty()) continue;
+      if (ids_) take_id(line_, lines_);
+      read_row();
+    }
+    lines_.enter_lines();
+  }
+
+ private:
+  void read_row() {
     cells_.clear();
     const std::string_view line = line_;
     for (std::size_t at = 0; at <= line.size();) {
@@ -113,11 +138,8 @@ class TsvPairReader : public LinePairReader {
     if (cells_.size() != width_)
       fail("{}:{}: expected {} columns as in line {}, found {} (tsv, separated by tabs)", lines_.name(),
            lines_.line_number(), width_, width_line_, cells_.size());
-    pair.source = cells_[source_ - 1];
-    pair.target = cells_[target_ - 1];
   }
 
- private:
   static std::size_t column(const std::string& wish, const char* key, std::size_t otherwise) {
     if (wish.empty()) return otherwise;
     std::size_t number = 0;
@@ -134,13 +156,14 @@ class TsvPairReader : public LinePairReader {
 class JsonlPairReader : public LinePairReader {
  public:
   JsonlPairReader(const std::string& path, const PairOptions& options)
-      : LinePairReader(path, options.invalid_utf8),
+      : LinePairReader(path, options),
         source_(options.source.empty() ? "source" : options.source),
         target_(options.target.empty() ? "target" : options.target) {}
 
  protected:
   void take(TextPair& pair) override {
     const JsonDocument object = parse_json_line(line_, lines_.name(), lines_.line_number());
+    if (ids_) pair.id = json_id(*object, lines_.name(), lines_.line_number());
     pair.source = text_of(*object, source_);
     pair.target = text_of(*object, target_);
   }
@@ -182,6 +205,9 @@ std::pair<std::string, std::string> two_paths(const std::string& argument) {
 std::unique_ptr<PairReader> PairReader::open(const std::string& path, const std::string& target_path,
                                              const PairOptions& options) {
   if (options.format == PairFormat::kParallel) {
+    if (options.ids || options.part)
+      throw UsageError(fmt::format("{}: not for parallel text in two files; expected --format-in tsv or jsonl",
+                                   options.part ? "--part" : "--id"));
     if (target_path.empty()) throw UsageError(fmt::format("{}: parallel text needs a file for the target, too", path));
     return std::make_unique<ParallelReader>(path, target_path, options.invalid_utf8);
   }

@@ -30,11 +30,16 @@ struct PairOptions {
   PairFormat format = PairFormat::kParallel;
   std::string source, target;  ///< tsv: columns by number from 1; jsonl: keys; empty: the format's default
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+  /// Not for parallel. Every pair has an id: in jsonl the key `id`, in tsv a first column, without which the others
+  /// are counted.
+  bool ids = false;
+  std::optional<Part> part = {};  ///< the part of the file that is read; empty: all of it. Not for parallel
 };
 
 struct TextPair {
   std::string source, target;
-  std::size_t line = 0;  ///< from 1
+  std::size_t line = 0;        ///< from 1
+  std::optional<RecordId> id;  ///< with PairOptions::ids
 };
 
 /// Reads pairs one by one, in the order of the file. Errors have the form "FILE:LINE: ...".

@@ -11,6 +11,8 @@
 namespace mnemo {
 namespace {
 
+bool has_columns(Format format) { return format == Format::kTsv || format == Format::kCsv; }
+
 constexpr std::string_view kFasttextPrefix = "__label__";
 
 class PlainReader : public RecordReader {
@@ -68,8 +70,6 @@ class SpacedReader : public RecordReader {
   std::string line_;
 };
 
-bool has_columns(Format format) { return format == Format::kTsv || format == Format::kCsv; }
-
 [[noreturn]] void refuse(std::string_view option, Format format) {
   throw UsageError(fmt::format("{} does not apply to the format {}", option, name_of(format)));
 }
@@ -84,6 +84,10 @@ void check(const RecordOptions& options) {
   if (!has_columns(format) && !options.separator.empty()) refuse("separator", format);
   if (format != Format::kTrees && options.phrases) refuse("phrases", format);
   if ((format == Format::kTrees || format == Format::kLines) && options.multi_label) refuse("multi_label", format);
+  // A byte that is dropped may make the next one a quote.
+  if (options.part && format == Format::kCsv && options.invalid_utf8 == InvalidUtf8::kSkip)
+    throw UsageError("--part: csv is not read in parts with --invalid-utf8 skip; expected error or replace");
+  if (options.part && options.phrases) refuse("--part with phrases", format);
   if (options.multi_label && options.label_separator.empty())
     throw UsageError("label_separator is empty, expected the text between two labels");
 }
@@ -130,24 +134,47 @@ bool RecordReader::next(Record& record) {
   record.labels.clear();
   record.text.clear();
   record.line = 0;
+  if (lines_.awaited_part()) enter_part();
+  id_.reset();
   if (!read(record)) return false;
+  record.id = std::move(id_);
   if (record.line == 0) record.line = lines_.line_number();
   ++records_;
   return true;
 }
 
 ReadCounts RecordReader::counts() const {
-  return {records_,         empty_lines_,      lines_.crlf_lines(), lines_.invalid_sequences(),
-          lines_.had_bom(), lines_.bom_lines()};
+  return {records_,         empty_lines_,       lines_.crlf_lines(),   lines_.invalid_sequences(),
+          lines_.had_bom(), lines_.bom_lines(), lines_.invalid_bytes()};
 }
 
 bool RecordReader::next_line(std::string& line) {
   const bool skip_empty = options_.require_label && options_.format != Format::kLines;
   while (lines_.next(line)) {
-    if (!line.empty() || !skip_empty) return true;
-    ++empty_lines_;
+    if (line.empty() && skip_empty) {
+      ++empty_lines_;
+      continue;
+    }
+    if (options_.ids && !has_columns(options_.format) && options_.format != Format::kJsonl) id_ = take_id(line, lines_);
+    return true;
   }
   return false;
+}
+
+RecordId checked_id(std::string text, const std::string& name, std::size_t line) {
+  if (text.empty()) fail("{}:{}: the id is empty", name, line);
+  if (escaped(text) != text) fail("{}:{}: the id \"{}\" has control characters", name, line, shown(text));
+  return {std::move(text)};
+}
+
+RecordId take_id(std::string& line, const LineReader& lines) {
+  const std::size_t tab = line.find('\t');
+  if (tab == std::string::npos)
+    fail("{}:{}: no id: with --id a line is an id, a tab and the rest, found no tab", lines.name(),
+         lines.line_number());
+  RecordId id = checked_id(line.substr(0, tab), lines.name(), lines.line_number());
+  line.erase(0, tab + 1);
+  return id;
 }
 
 void RecordReader::fail_at(std::size_t line, const std::string& message) const {
@@ -180,7 +207,7 @@ void RecordReader::add_label(std::string_view label, Record& record) const {
 
 std::unique_ptr<RecordReader> open_records(const std::string& path, const RecordOptions& options) {
   check(options);
-  return open_records(LineReader(path, options.invalid_utf8), options);
+  return open_records(LineReader(path, options.invalid_utf8, options.part), options);
 }
 
 std::unique_ptr<RecordReader> open_records(LineReader lines, const RecordOptions& options) {

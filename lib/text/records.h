@@ -53,12 +53,25 @@ struct RecordOptions {
   /// line. If true, an empty line is skipped and counted (except in `lines`, where it is always a record).
   bool require_label = true;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+  /// Every record begins with an id: in csv a first column, in jsonl the key `id`, in other formats what precedes the
+  /// first tab of a line. Columns are counted without it.
+  bool ids = false;
+  std::optional<Part> part;  ///< the part of the file that is read; empty: all of it
+};
+
+/// The name of a record in its file.
+struct RecordId {
+  std::string text;     ///< valid UTF-8 without control characters, not empty
+  bool number = false;  ///< jsonl: `text` is a number as JSON has it, rather than a string
+
+  bool operator==(const RecordId&) const = default;
 };
 
 struct Record {
   std::vector<std::string> labels;
   std::string text;
-  std::size_t line = 0;  ///< where the record begins in the file, from 1
+  std::optional<RecordId> id;  ///< with RecordOptions::ids
+  std::size_t line = 0;        ///< where the record begins in the file, from 1
 };
 
 /// Counts of the input read so far, for the log.
@@ -68,7 +81,8 @@ struct ReadCounts {
   std::size_t crlf_lines = 0;
   std::size_t invalid_sequences = 0;  ///< replaced or skipped
   bool had_bom = false;
-  std::size_t bom_lines = 0;  ///< after the first one
+  std::size_t bom_lines = 0;      ///< after the first one
+  std::size_t invalid_bytes = 0;  ///< replaced or skipped
 };
 
 /// Reads records one by one, in the order of the file. Errors have the form "FILE:LINE: ..." or "FILE:LINE:COLUMN: ..."
@@ -84,6 +98,8 @@ class RecordReader {
   /// True if `next` most likely returns without waiting for input.
   virtual bool next_is_ready() { return lines_.next_is_ready(); }
   ReadCounts counts() const;
+  /// The lines of a header, which is not a record; once a record has been read.
+  std::size_t header_lines() const { return header_lines_; }
   const ByteDigest& digest() const { return lines_.digest(); }
   const std::string& name() const { return lines_.name(); }
 
@@ -91,6 +107,8 @@ class RecordReader {
   RecordReader(LineReader lines, RecordOptions options) : lines_(std::move(lines)), options_(std::move(options)) {}
 
   virtual bool read(Record& record) = 0;
+  /// Learns what it must from the beginning of the file and enters the part of it.
+  virtual void enter_part() { lines_.enter_lines(); }
 
   /// Reads the next line that is not skipped. Returns false at the end.
   bool next_line(std::string& line);
@@ -108,6 +126,8 @@ class RecordReader {
   RecordOptions options_;
   std::size_t empty_lines_ = 0;
   std::size_t records_ = 0;
+  std::size_t header_lines_ = 0;
+  std::optional<RecordId> id_;  // of the record that is being read
 };
 
 /// Opens a file (`-`: standard input; gzip data are decompressed). Throws UsageError for options that do not fit the
@@ -115,5 +135,10 @@ class RecordReader {
 std::unique_ptr<RecordReader> open_records(const std::string& path, const RecordOptions& options);
 /// The same for lines that are already open; `options.invalid_utf8` then has no effect.
 std::unique_ptr<RecordReader> open_records(LineReader lines, const RecordOptions& options);
+
+/// Takes the id and the tab after it off the beginning of a line. Throws Error "FILE:LINE: ..." if there is none.
+RecordId take_id(std::string& line, const LineReader& lines);
+/// An id as one field of a line. Throws Error if it is empty or has control characters.
+RecordId checked_id(std::string text, const std::string& name, std::size_t line);
 
 }  // namespace mnemo

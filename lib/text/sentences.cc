@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "text/cut.h"
 #include "text/sentence_readers.h"
 #include "text/utf8.h"
 #include "text/word_break.h"
@@ -98,10 +99,30 @@ class RowReader : public SentenceReader {
       return false;
     }
     finish(s);
+    if (options_.ids) s.id = sentence_id(s);
     return true;
   }
 
+  // Every part has the number of columns that the file's beginning has; the sentences that decide it belong to the
+  // first part.
+  void enter_part() override {
+    std::uint64_t head = 0;
+    if (!settled_) {
+      settle_columns();
+      head = lines_.offset();
+    }
+    if (!lines_.awaited_part()->is_first()) waiting_.clear();
+    lines_.enter_part(head, sentence_after);
+  }
+
  private:
+  RecordId sentence_id(const Sentence& s) const {
+    constexpr std::string_view kNote = "# sent_id = ";
+    for (std::size_t i = 0; i < s.lines.size(); ++i)
+      if (s.lines[i].starts_with(kNote)) return checked_id(s.lines[i].substr(kNote.size()), name(), s.line + i);
+    fail_at(s.line, "no id: with --id a sentence has a comment \"# sent_id = ID\"");
+  }
+
   // Reads the lines up to the next empty one after a row or a comment, with the empty and -DOCSTART- lines before them.
   // Returns false at the end.
   bool read_block(Sentence& s) {
@@ -261,8 +282,7 @@ class SlashedReader : public SentenceReader {
  protected:
   bool read(Sentence& s) override {
     std::string line;
-    if (!lines_.next(line)) return false;
-    s.line = lines_.line_number();
+    if (!next_line(line, s)) return false;
     s.tags.resize(1);
     split_blanks(line, pieces_);
     drop_compounds();
@@ -315,8 +335,7 @@ class PlainSentenceReader : public SentenceReader {
  protected:
   bool read(Sentence& s) override {
     std::string line;
-    if (!lines_.next(line)) return false;
-    s.line = lines_.line_number();
+    if (!next_line(line, s)) return false;
     s.text = line;
     cutter_.cut(s);
     s.lines.push_back(std::move(line));
@@ -337,6 +356,8 @@ void check(const SentenceOptions& o) {
   if (!rows && !o.tags.empty()) refuse("data.columns");
   if (o.format != SentenceFormat::kConll && !o.separator.empty()) refuse("data.separator");
   if (o.format != SentenceFormat::kConll && o.strip_position) refuse("data.strip_position");
+  if (o.format == SentenceFormat::kConll && o.ids)
+    throw UsageError("--id: sentences of conll have none; expected conllu, jsonl, lines or slashed");
   if (o.separator.size() > 1)
     throw UsageError(fmt::format("data.separator: expected one ASCII character, found \"{}\"", shown(o.separator)));
 }
@@ -397,7 +418,7 @@ PlacedText join_tokens(const std::vector<std::string>& tokens, std::string_view 
 
 std::unique_ptr<SentenceReader> SentenceReader::open(const std::string& path, const SentenceOptions& options) {
   check(options);
-  return open(LineReader(path, options.invalid_utf8), options);
+  return open(LineReader(path, options.invalid_utf8, options.part), options);
 }
 
 std::unique_ptr<SentenceReader> SentenceReader::open(LineReader lines, const SentenceOptions& options) {
@@ -416,8 +437,16 @@ std::unique_ptr<SentenceReader> SentenceReader::open(LineReader lines, const Sen
 
 bool SentenceReader::next(Sentence& sentence) {
   sentence = {};
+  if (lines_.awaited_part()) enter_part();
   if (!read(sentence)) return false;
   ++sentences_;
+  return true;
+}
+
+bool SentenceReader::next_line(std::string& line, Sentence& sentence) {
+  if (!lines_.next(line)) return false;
+  sentence.line = lines_.line_number();
+  if (options_.ids) sentence.id = take_id(line, lines_);
   return true;
 }
 
@@ -428,6 +457,7 @@ SentenceCounts SentenceReader::counts() const {
   out.invalid_sequences = lines_.invalid_sequences();
   out.had_bom = lines_.had_bom();
   out.bom_lines = lines_.bom_lines();
+  out.invalid_bytes = lines_.invalid_bytes();
   return out;
 }
 

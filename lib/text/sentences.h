@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "text/line_reader.h"
+#include "text/records.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
@@ -57,6 +58,10 @@ struct SentenceOptions {
   /// jsonl: spans are words, which may have an empty type.
   bool spans_are_words = false;
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
+  /// Every sentence has an id: in conllu the comment `# sent_id = ID`, in jsonl the key `id`, in lines and slashed what
+  /// precedes the first tab of a line. conll has none.
+  bool ids = false;
+  std::optional<Part> part = {};  ///< the part of the file that is read; empty: all of it
   /// lines and jsonl: how texts are cut; tokens of only white space are left out.
   TokenizerOptions tokenizer = {};
 };
@@ -71,6 +76,7 @@ struct Sentence {
   std::optional<std::string> text;                              ///< lines, and jsonl if it has one
   std::vector<std::pair<std::uint32_t, std::uint32_t>> places;  ///< [tokens] bytes of the text, if there is one
   std::size_t line = 0;                                         ///< number of the first line
+  std::optional<RecordId> id;                                   ///< with SentenceOptions::ids
   bool by_spans = false;                                        ///< jsonl: tags are bio made from spans
 };
 
@@ -92,6 +98,7 @@ struct SentenceCounts {
   std::size_t moved_spans = 0;     ///< jsonl: spans whose ends were not those of tokens
   std::string first_moved;         ///< "FILE:LINE: ..." of the first one
   std::size_t repeated_spans = 0;  ///< jsonl: repetitions of a span that were dropped
+  std::size_t invalid_bytes = 0;   ///< replaced or skipped
   std::size_t compounds = 0;       ///< slashed: pairs of brackets that were dropped
 };
 
@@ -121,6 +128,10 @@ class SentenceReader {
   SentenceReader(LineReader lines, SentenceOptions options) : lines_(std::move(lines)), options_(std::move(options)) {}
 
   virtual bool read(Sentence& sentence) = 0;
+  /// Learns what it must from the beginning of the file and enters the part of it.
+  virtual void enter_part() { lines_.enter_lines(); }
+  /// Reads a line that holds a sentence, and its id if there are ids. False at the end.
+  bool next_line(std::string& line, Sentence& sentence);
 
   [[noreturn]] void fail_at(std::size_t line, const std::string& message) const;
 
