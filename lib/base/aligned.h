@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -42,7 +43,8 @@ inline void back_pages(void* memory, std::size_t bytes) {
 #endif
 }
 
-/// A growable array of floats, aligned to a cache line and not initialised. Growing drops the content.
+/// A growable array of floats, aligned to a cache line and not initialised. Growing drops the content. It can also
+/// stand for floats of another owner, which have only the alignment of a float.
 class AlignedVector {
  public:
   static constexpr std::size_t kAlignment = 64;
@@ -53,12 +55,14 @@ class AlignedVector {
       : memory_(std::exchange(other.memory_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
-        capacity_(std::exchange(other.capacity_, 0)) {}
+        capacity_(std::exchange(other.capacity_, 0)),
+        owner_(std::move(other.owner_)) {}
   AlignedVector& operator=(AlignedVector&& other) noexcept {
     std::swap(memory_, other.memory_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
+    std::swap(owner_, other.owner_);
     return *this;
   }
 
@@ -86,6 +90,14 @@ class AlignedVector {
     size_ = count;
   }
 
+  /// Becomes `count` floats that `owner` keeps, instead of its own memory.
+  void borrow(float* floats, std::size_t count, std::shared_ptr<void> owner) {
+    std::free(std::exchange(memory_, nullptr));
+    data_ = floats;
+    size_ = capacity_ = count;
+    owner_ = std::move(owner);
+  }
+
   float* data() { return data_; }
   const float* data() const { return data_; }
   std::size_t size() const { return size_; }
@@ -100,6 +112,7 @@ class AlignedVector {
   void take(void* memory, std::size_t bytes, std::size_t alignment) {
     if (!memory) throw std::bad_alloc();
     std::free(memory_);
+    owner_.reset();
     memory_ = memory;
     const std::size_t excess = reinterpret_cast<std::uintptr_t>(memory) % alignment;
     void* const first = static_cast<char*>(memory) + (excess > 0 ? alignment - excess : 0);
@@ -112,6 +125,7 @@ class AlignedVector {
   void* memory_ = nullptr;
   float* data_ = nullptr;
   std::size_t size_ = 0, capacity_ = 0;
+  std::shared_ptr<void> owner_;  // of borrowed floats
 };
 
 }  // namespace mnemo

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,6 +120,19 @@ void read_file_in_blocks(const std::string& path, const std::function<void(std::
   read_blocks(
       path, [](std::size_t) {}, use);
 }
+
+std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
+  const Descriptor file(path, O_RDONLY);
+  struct stat status {};
+  if (file.value < 0 || ::fstat(file.value, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
+    return nullptr;
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* bytes = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, file.value, 0);
+  if (bytes == MAP_FAILED) return nullptr;
+  return std::make_shared<MappedFile>(static_cast<char*>(bytes), size);
+}
+
+MappedFile::~MappedFile() { ::munmap(bytes_, size_); }
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 

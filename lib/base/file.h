@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,26 @@ namespace mnemo {
 std::string read_file(const std::string& path);
 /// The same block by block, for files of any size. Throws like `read_file`.
 void read_file_in_blocks(const std::string& path, const std::function<void(std::string_view block)>& use);
+
+/// The bytes of a file in memory that all processes which map the file share. They may be written to: a page that is
+/// written to becomes the process's own, and the file stays as it is. A file that is cut short in place, instead of
+/// being replaced as AtomicFile does, ends the processes that read on in it.
+class MappedFile {
+ public:
+  /// Null if it cannot be mapped, as a pipe, an empty file, or a missing one.
+  static std::shared_ptr<MappedFile> open(const std::string& path);
+  MappedFile(char* bytes, std::size_t size) : bytes_(bytes), size_(size) {}
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  char* data() { return bytes_; }
+  std::string_view bytes() const { return {bytes_, size_}; }
+
+ private:
+  char* bytes_;
+  std::size_t size_;
+};
 
 bool file_exists(const std::string& path);
 

@@ -101,6 +101,10 @@ ModelContents read_model(const std::string& path, const std::string& task) {
   return parse_model(SafetensorsFile::read(path), task);
 }
 
+ModelContents map_model(const std::string& path, const std::string& task) {
+  return parse_model(SafetensorsFile::map(path), task);
+}
+
 ModelContents parse_model(SafetensorsFile file, const std::string& task) {
   const std::string path = file.name();
   if (const auto& name = required(file, format::kFormat); name != format::kFormatName)
@@ -195,12 +199,28 @@ std::string load_matrix(const SafetensorsFile& file, const std::string& name, co
   return "";
 }
 
+std::span<float> mapped_matrix(const SafetensorsFile& file, const std::string& name,
+                               const std::vector<std::int64_t>& shape) {
+  const TensorView* tensor = file.find(name);
+  if (!tensor || tensor->dtype != DType::kF32 || tensor->shape != shape || tensor->elements() == 0) return {};
+  const auto mapped = file.mapped(*tensor);
+  if (!mapped) return {};
+  // The mapping is one that may be written to.
+  auto* floats = reinterpret_cast<float*>(mapped->data() + (static_cast<const char*>(tensor->data) - mapped->data()));
+  if (kernels::has_non_finite(floats, tensor->elements())) return {};
+  return {floats, static_cast<std::size_t>(tensor->elements())};
+}
+
 void load_parameters(const SafetensorsFile& file, const Visit& visit, Precision precision, const Visit& narrow) {
   std::set<const Parameter*> matrices;
   if (narrow && precision != Precision::kFloat32) narrow([&](Parameter& p) { matrices.insert(&p); });
   std::vector<std::string> errors;
   visit([&](Parameter& p) {
     const Precision its = matrices.count(&p) > 0 ? precision : Precision::kFloat32;
+    if (its == Precision::kFloat32)
+      if (const auto floats = mapped_matrix(file, p.name, p.shape); !floats.empty())
+        return p.value.borrow(floats.data(), floats.size(), file.mapped(*file.find(p.name)));
+    back_pages(p.value.data(), p.value.size() * sizeof(float));
     if (std::string error = load_matrix(file, p.name, p.shape, its, p.value.data()); !error.empty())
       errors.push_back(std::move(error));
   });

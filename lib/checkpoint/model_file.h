@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct ModelContents {
 /// Throws Error if the file is not a valid model file of a version that this program reads. `task` empty: any.
 ModelContents parse_model(SafetensorsFile file, const std::string& task);
 ModelContents read_model(const std::string& path, const std::string& task);
+/// The same from memory that all processes which map the file share.
+ModelContents map_model(const std::string& path, const std::string& task);
 
 /// Views of all parameters, for writing. `prefix` is put before each name.
 using Visit = std::function<void(const ParameterVisitor&)>;
@@ -72,9 +75,14 @@ void round_matrix(kernels::Precision precision, std::int64_t rows, std::int64_t 
 std::string load_matrix(const SafetensorsFile& file, const std::string& name, const std::vector<std::int64_t>& shape,
                         kernels::Precision precision, float* to);
 
-/// Fills the parameters from the tensors of their names; those that `narrow` visits (null: none) are stored in
-/// `precision`. Throws Error with every tensor that is missing, has another type or shape, or holds a value that is not
-/// finite.
+/// The floats of the tensor of this name, which the mapped file keeps; empty, so that they are to be copied by
+/// `load_matrix`, if the file is not mapped, or the tensor is not F32 of this shape with finite values.
+std::span<float> mapped_matrix(const SafetensorsFile& file, const std::string& name,
+                               const std::vector<std::int64_t>& shape);
+
+/// Fills the parameters, or makes them stand for the bytes of a mapped file, from the tensors of their names; those
+/// that `narrow` visits (null: none) are stored in `precision`. Throws Error with every tensor that is missing, has
+/// another type or shape, or holds a value that is not finite.
 void load_parameters(const SafetensorsFile& file, const Visit& visit,
                      kernels::Precision precision = kernels::Precision::kFloat32, const Visit& narrow = nullptr);
 

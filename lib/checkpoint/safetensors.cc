@@ -465,16 +465,39 @@ SafetensorsFile SafetensorsFile::read(const std::string& path) {
   return parse(read_file(path), path);
 }
 
+SafetensorsFile SafetensorsFile::map(const std::string& path) {
+  auto mapped = MappedFile::open(path);
+  if (!mapped) return read(path);
+  SafetensorsFile file = parse_bytes(mapped->bytes(), path);
+  file.mapped_ = std::move(mapped);
+  return file;
+}
+
 SafetensorsFile SafetensorsFile::parse(std::string bytes, const std::string& name) {
+  auto owned = std::make_shared<const std::string>(std::move(bytes));
+  SafetensorsFile file = parse_bytes(*owned, name);
+  file.bytes_ = std::move(owned);
+  return file;
+}
+
+std::shared_ptr<MappedFile> SafetensorsFile::mapped(const TensorView& tensor) const {
+  const auto inside = [&](std::string_view bytes) {
+    const auto first = reinterpret_cast<std::uintptr_t>(bytes.data());
+    const auto at = reinterpret_cast<std::uintptr_t>(tensor.data);
+    return at >= first && at - first < bytes.size();
+  };
+  return mapped_ && inside(mapped_->bytes()) ? mapped_ : nullptr;
+}
+
+SafetensorsFile SafetensorsFile::parse_bytes(std::string_view bytes, const std::string& name) {
   SafetensorsFile file;
   file.name_ = name;
-  file.bytes_ = std::make_shared<const std::string>(std::move(bytes));
-  const std::string_view header = header_text(*file.bytes_, name);
+  const std::string_view header = header_text(bytes, name);
   const JsonDocument document = parse_header(header, name);
   const Json& parsed = *document;
   Problems problems;
   file.metadata_ = read_metadata(parsed, problems);
-  const std::string_view data = std::string_view(*file.bytes_).substr(8 + header.size());
+  const std::string_view data = bytes.substr(8 + header.size());
   check_complete(parsed, data.size(), name);
   auto entries = read_entries(parsed, data, problems);
   problems.throw_if_any(name, "damaged");

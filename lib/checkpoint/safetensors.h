@@ -50,6 +50,8 @@ class SafetensorsFile {
  public:
   /// Throws Error if the file cannot be read, and as `parse` does.
   static SafetensorsFile read(const std::string& path);
+  /// The same from memory that all processes which map the file share, or as `read` if it cannot be mapped.
+  static SafetensorsFile map(const std::string& path);
   /// `name` is the file's name in messages. Whatever the bytes are, either every promise of this header holds or Error
   /// is thrown, with one line that lists the mismatches (the first ten and how many more there are).
   static SafetensorsFile parse(std::string bytes, const std::string& name);
@@ -58,14 +60,18 @@ class SafetensorsFile {
   const std::vector<TensorView>& tensors() const { return tensors_; }  ///< Sorted by name.
   const TensorView* find(std::string_view name) const;                 ///< Null if there is none.
   const std::string& name() const { return name_; }
+  /// The file that the tensor's bytes are mapped from; null if they were read.
+  std::shared_ptr<MappedFile> mapped(const TensorView& tensor) const;
 
  private:
   SafetensorsFile() = default;
+  static SafetensorsFile parse_bytes(std::string_view bytes, const std::string& name);
 
   std::string name_;
   std::map<std::string, std::string> metadata_;
   std::vector<TensorView> tensors_;
-  std::shared_ptr<const std::string> bytes_;
+  std::shared_ptr<const std::string> bytes_;  // one of these two
+  std::shared_ptr<MappedFile> mapped_;
   // Copies of tensors that are not aligned in the file.
   std::vector<std::shared_ptr<const std::vector<std::uint64_t>>> aligned_copies_;
 };

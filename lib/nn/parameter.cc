@@ -7,7 +7,7 @@ namespace mnemo {
 
 Parameter::Parameter(std::string its_name, std::vector<Index> its_shape, bool is_sparse)
     : name(std::move(its_name)), shape(std::move(its_shape)), sparse(is_sparse) {
-  value.resize_whole(size());
+  value.resize(size());
   // Inference never touches it.
   if (!sparse) gradient.resize_zeroed(size());
 }

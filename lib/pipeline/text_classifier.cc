@@ -69,6 +69,10 @@ std::unique_ptr<TextClassifier> TextClassifier::load(const std::string& path) {
   return model_as<TextClassifier>(from_contents(read_model(path, kTask)));
 }
 
+std::unique_ptr<TextClassifier> TextClassifier::map(const std::string& path) {
+  return model_as<TextClassifier>(from_contents(map_model(path, kTask)));
+}
+
 std::unique_ptr<TextModel> TextClassifier::read(const ModelContents& contents) {
   const std::string& path = contents.file.name();
   const ModelMetadata& metadata = contents.metadata;

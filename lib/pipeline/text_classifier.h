@@ -37,6 +37,7 @@ class TextClassifier : public TextModel {
 
   /// Throws Error if the file is not a valid classifier.
   static std::unique_ptr<TextClassifier> load(const std::string& path);
+  static std::unique_ptr<TextClassifier> map(const std::string& path);  ///< as TextModel::map
   /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 

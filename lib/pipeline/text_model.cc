@@ -34,6 +34,8 @@ constexpr std::array kKinds{
 
 std::unique_ptr<TextModel> TextModel::load(const std::string& path) { return from_contents(read_model(path, "")); }
 
+std::unique_ptr<TextModel> TextModel::map(const std::string& path) { return from_contents(map_model(path, "")); }
+
 std::unique_ptr<TextModel> TextModel::from_contents(ModelContents contents) {
   const auto kind = std::ranges::find_if(kKinds, [&](const Kind& k) { return k.task == contents.metadata.task; });
   // Tasks that the configuration's list lacks were refused when the file was parsed.

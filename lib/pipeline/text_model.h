@@ -51,6 +51,9 @@ class TextModel {
   /// Reads a model of any task. Throws Error if the file is not a valid model, or if its task is unknown; the message
   /// then names the task and the program that made the file.
   static std::unique_ptr<TextModel> load(const std::string& path);
+  /// The same with weights mapped from the file: processes that answer with one model at the same time share them. The
+  /// file may be replaced meanwhile, but not changed.
+  static std::unique_ptr<TextModel> map(const std::string& path);
   static std::unique_ptr<TextModel> from_contents(ModelContents contents);
 
   /// Writes the model with its current weights, and with sample answers against which `verify` checks the model later.

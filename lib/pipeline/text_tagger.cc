@@ -245,6 +245,10 @@ std::unique_ptr<TextTagger> TextTagger::load(const std::string& path) {
   return model_as<TextTagger>(from_contents(read_model(path, kTask)));
 }
 
+std::unique_ptr<TextTagger> TextTagger::map(const std::string& path) {
+  return model_as<TextTagger>(from_contents(map_model(path, kTask)));
+}
+
 std::unique_ptr<TextModel> TextTagger::read(const ModelContents& contents) {
   const SafetensorsFile& file = contents.file;
   const std::string& path = file.name();

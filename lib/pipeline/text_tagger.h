@@ -102,6 +102,7 @@ class TextTagger : public TextModel {
 
   /// Throws Error if the file is not a valid tagger.
   static std::unique_ptr<TextTagger> load(const std::string& path);
+  static std::unique_ptr<TextTagger> map(const std::string& path);  ///< as TextModel::map
   /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 

@@ -107,6 +107,10 @@ std::unique_ptr<TextTranslator> TextTranslator::load(const std::string& path) {
   return model_as<TextTranslator>(from_contents(read_model(path, kTask)));
 }
 
+std::unique_ptr<TextTranslator> TextTranslator::map(const std::string& path) {
+  return model_as<TextTranslator>(from_contents(map_model(path, kTask)));
+}
+
 std::unique_ptr<TextModel> TextTranslator::read(const ModelContents& contents) {
   const SafetensorsFile& file = contents.file;
   const Config config = model_config(contents);

@@ -57,6 +57,7 @@ class TextTranslator : public TextModel {
 
   /// Throws Error if the file is not a valid translator.
   static std::unique_ptr<TextTranslator> load(const std::string& path);
+  static std::unique_ptr<TextTranslator> map(const std::string& path);  ///< as TextModel::map
   /// Reads a model from a file except for its weights.
   static std::unique_ptr<TextModel> read(const ModelContents& contents);
 

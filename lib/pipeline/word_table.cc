@@ -52,8 +52,9 @@ void WordTable::initialise(Embedding& embedding, const PretrainedVectors* vector
     if (vocabulary_.contains(vectors->word(i)) || vectors->word(i) == Vocabulary::kUnknownText) continue;
     if (text_.pretrained_limit > 0 && extra_words() >= text_.pretrained_limit) break;
     extra_words_.insert(vectors->word(i));
-    extra_values_.insert(extra_values_.end(), vectors->vector(i), vectors->vector(i) + E);
+    own_values_.insert(own_values_.end(), vectors->vector(i), vectors->vector(i) + E);
   }
+  extra_values_ = own_values_;
   embedding.set_frozen_rows(extra_values_);
 }
 
@@ -73,12 +74,22 @@ void WordTable::load(const ModelContents& contents, Embedding& embedding) {
   const Vocabulary table = stored_vocabulary(file, format::kFrozenVocabulary);
   for (std::int32_t id = 1; id < table.size(); ++id) extra_words_.insert(table.text(id));
   const std::vector<std::int64_t> shape{extra_words(), embedding.dimension()};
-  extra_values_.resize(shape[0] * shape[1]);
-  if (const std::string error =
-          load_matrix(file, format::kEmbeddingFrozen, shape, contents.metadata.precision, extra_values_.data());
-      !error.empty())
-    fail("{}: tensors do not fit the configuration: {}", file.name(), error);
+  if (contents.metadata.precision == kernels::Precision::kFloat32)
+    extra_values_ = mapped_matrix(file, format::kEmbeddingFrozen, shape);
+  if (extra_values_.empty())
+    load_own_values(contents, shape);
+  else
+    mapped_ = file.mapped(*file.find(format::kEmbeddingFrozen));
   embedding.set_frozen_rows(extra_values_);
+}
+
+void WordTable::load_own_values(const ModelContents& contents, const std::vector<std::int64_t>& shape) {
+  own_values_.resize(shape[0] * shape[1]);
+  extra_values_ = own_values_;
+  if (const std::string error =
+          load_matrix(contents.file, format::kEmbeddingFrozen, shape, contents.metadata.precision, own_values_.data());
+      !error.empty())
+    fail("{}: tensors do not fit the configuration: {}", contents.file.name(), error);
 }
 
 void WordTable::round(kernels::Precision precision) {

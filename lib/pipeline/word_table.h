@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,14 +53,17 @@ class WordTable {
   std::vector<std::string> sample_texts() const;
 
  private:
+  void load_own_values(const ModelContents& contents, const std::vector<std::int64_t>& shape);
   void use_extra_rows(EncodedText& out) const;
   std::int32_t extra_row(std::string_view word) const;
 
   TextConfig text_;
   Vocabulary vocabulary_;
   TextEncoder encoder_;
-  StringTable extra_words_;          // words that train lacks, with frozen vectors
-  std::vector<float> extra_values_;  // [extra words, E]
+  StringTable extra_words_;        // words that train lacks, with frozen vectors
+  std::span<float> extra_values_;  // [extra words, E], of one of these two
+  std::vector<float> own_values_;
+  std::shared_ptr<MappedFile> mapped_;
 };
 
 }  // namespace mnemo
