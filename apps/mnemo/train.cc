@@ -1,7 +1,7 @@
-// mnemo train: one run, or with --folds several, from the configuration to the metrics on test. A run is a folder,
-// whose lock is held throughout. The first signal makes it save and stop, and --resume continues it to the same bytes
-// as if it had not been interrupted. Started by mpirun, the processes share the shards of each batch; process 0 alone
-// holds the lock, prints and writes.
+// mnemo train: one run, or with --folds several, or with --fold one of these, from the configuration to the metrics on
+// test. A run is a folder, whose lock is held throughout. The first signal makes it save and stop, and --resume
+// continues it to the same bytes as if it had not been interrupted. Started by mpirun, the processes share the shards
+// of each batch; process 0 alone holds the lock, prints and writes.
 #include <fmt/ranges.h>
 
 #include <csignal>
@@ -21,29 +21,44 @@
 #include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
+#include "tasks/cross_validation.h"
 #include "tasks/start_from.h"
 #include "tasks/task.h"
 #include "tasks/trial.h"
 #include "tasks/unlabelled.h"
+#include "text/part.h"
 #include "train/run_state.h"
 
 namespace mnemo {
 namespace {
 
+constexpr std::int64_t kFewestFolds = 2, kMostFolds = 1000;
+
 struct TrainOptions {
-  std::string config, init_from;
+  std::string config, init_from, fold_text;
   std::vector<std::string> sets;
-  bool resume = false, overwrite = false, dry = false;
+  bool resume = false, overwrite = false, dry = false, collect = false;
   std::int64_t folds = 0;
   int threads = 0;
   bool threads_given = false;
   DataOptions data;
+
+  bool cross_validates() const { return folds > 0 || !fold_text.empty(); }
+  /// What `--fold` names. Throws UsageError.
+  std::optional<Part> fold() const {
+    if (fold_text.empty()) return std::nullopt;
+    const Part out = parse_part(fold_text, "--fold");
+    if (out.count < kFewestFolds || out.count > kMostFolds)
+      throw UsageError(fmt::format("--fold {}: expected from {} to {} folds", fold_text, kFewestFolds, kMostFolds));
+    return out;
+  }
 };
 
 std::string report_path(const std::string& folder) { return folder + "/report.html"; }
 
-// The folder of the run or, with --folds, of each run.
+// The folder of the run or, with --folds or --fold, of each run.
 std::vector<std::string> run_folders(const TrainOptions& o, const std::string& folder) {
+  if (const auto fold = o.fold()) return {fold_folder(folder, fold->index - 1)};
   std::vector<std::string> out;
   for (std::int64_t fold = 0; fold < o.folds; ++fold) out.push_back(fold_folder(folder, fold));
   return out.empty() ? std::vector{folder} : out;
@@ -79,6 +94,7 @@ std::string resume_command(const TrainOptions& o) {
   for (const std::string& set : o.sets) out += " --set " + shell_quoted(set);
   if (!o.data.format_in.empty()) out += " --format-in " + o.data.format_in;
   if (o.data.invalid_utf8 != "error") out += " --invalid-utf8 " + o.data.invalid_utf8;
+  if (!o.fold_text.empty()) out += " --fold " + o.fold_text;
   if (o.folds > 0) out += fmt::format(" --folds {}", o.folds);
   if (!o.init_from.empty()) out += " --init-from " + shell_quoted(o.init_from);
   return out + " --resume";
@@ -137,16 +153,19 @@ class Run {
     options_.progress = [this](const Progress& p) { bar_.show(p); };
     options_.log = [this](const std::string& line) { bar_.line(line); };
     options_.signal = &stop_signal;
-    if (!config.data.unlabelled.empty() && (!o.init_from.empty() || o.folds > 0))
+    if (!config.data.unlabelled.empty() && (!o.init_from.empty() || o.cross_validates()))
       throw UsageError(fmt::format("{}: not with data.unlabelled, of which a language model is trained first",
-                                   o.folds > 0 ? "--folds" : "--init-from"));
+                                   o.folds > 0           ? "--folds"
+                                   : o.cross_validates() ? "--fold"
+                                                         : "--init-from"));
     if (transport) {
       options_.transport = transport;
       options_.facts = program_facts();
     }
     if (o.dry || !leads()) return;
     check_folders(o, folder_);
-    lock_.emplace(folder_);
+    // Folds of their own are trained at the same time.
+    lock_.emplace(o.fold() ? run_folders(o, folder_).front() : folder_);
   }
 
   int run() {
@@ -155,12 +174,13 @@ class Run {
     inherit(start.get());
     const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);
+    const Json as_given = config_to_json(config_, Which::kStored);
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
     save_on_signals();
     if (!by_size.empty()) say(by_size);
     data->describe_labels(say);
-    if (o_.folds > 0) return folds(*data);
+    if (o_.cross_validates()) return folds(*data, as_given);
     const auto model = build_model(task_, config_, request_, *data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read; that of a language model is removed before it is
@@ -226,13 +246,22 @@ class Run {
     return 0;
   }
 
-  int folds(const TaskData& data) {
+  // `as_given`: the configuration before the size of train had a part in it.
+  int folds(const TaskData& data, const Json& as_given) {
     if (o_.overwrite) remove_old_runs();
     if (data.test->size() > 0) say("data.test is not used: each fold is measured on its own part of train");
-    cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, [&](const std::string& line) {
+    const auto print_line = [this](const std::string& line) {
       bar_.clear();
       print(line);
-    });
+    };
+    if (const auto fold = o_.fold()) {
+      const auto result = run_fold(task_, config_, request_, data, *fold, options_, pool_, print_line);
+      if (result && leads())
+        write_fold_result(folder_, *fold, {as_given, data_identity(data.labels(), *data.train, *data.dev)}, *result);
+      if (result) return 0;
+    } else {
+      cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, print_line);
+    }
     if (stop_signal) bar_.line("stopped and saved; resume with: " + resume_command(o_));
     return stop_signal ? 128 + stop_signal : 0;
   }
@@ -290,7 +319,17 @@ class Run {
   TrainerOptions options_;
 };
 
+// Prints the results that runs with --fold have left in output.dir.
+int run_collect(const TrainOptions& o) {
+  const Config config = configured(o, read_config(o.config), {});
+  collect_folds(config.output.dir, config_to_json(config, Which::kStored),
+                [](const std::string& line) { put(line + "\n"); });
+  return 0;
+}
+
 int run_train(const TrainOptions& o) {
+  if (o.collect) return run_collect(o);
+  static_cast<void>(o.fold());  // refused before anything is read
   return run_together([&](Transport* transport) {
     const std::string text = read_config(o.config);  // once: it may be a pipe
     return Run(o, text, configured(o, text, {}), transport).run();
@@ -302,7 +341,8 @@ int run_train(const TrainOptions& o) {
 void add_train(Command& program) {
   Command& command = program.add("train", "train a model as configured");
   command.examples = {"mnemo train configs/quickstart-en.json --set data.dir=data/reviews-en -o run",
-                      "mnemo train my.json --dry-run", "mnemo train my.json --resume"};
+                      "mnemo train my.json --dry-run", "mnemo train my.json --resume",
+                      "mnemo train my.json -o folds --fold 3/10 && mnemo train my.json -o folds --collect"};
   auto o = std::make_shared<TrainOptions>();
   auto output = std::make_shared<std::string>();
   command.argument("CONFIG.json", &o->config, "Configuration file (JSON); mnemo config explain lists its keys")
@@ -319,9 +359,19 @@ void add_train(Command& program) {
   command.flag("--dry-run", &o->dry, "Show the data that would be trained on, and the estimated cost")
       .excludes({"--resume", "--overwrite"});
   command.option("--folds", "K", &o->folds, "Cross-validate over train in this many folds")
-      .range(2, 1000)
+      .range(kFewestFolds, kMostFolds)
       .excludes({"--dry-run"})
       .by_default("none");
+  command
+      .option("--fold", "I/K", &o->fold_text,
+              "Train fold I of K alone, and write its result to output.dir: each of K runs, at the same time and "
+              "anywhere, one of those of --folds K")
+      .excludes({"--dry-run", "--folds", "--init-from"})
+      .by_default("none");
+  command
+      .flag("--collect", &o->collect,
+            "Print what --folds K does, from the results of the runs with --fold in output.dir")
+      .excludes({"--dry-run", "--folds", "--fold", "--init-from", "--resume", "--overwrite"});
   add_data_options(command, o->data, kDataFormats, "that of the configuration");
   add_running(command, o->threads)
       .sets_if_given(o->threads_given)

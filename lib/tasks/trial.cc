@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cmath>
 #include <new>
-#include <numeric>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -17,7 +16,6 @@
 #include "base/shown.h"
 #include "config/options.h"
 #include "nn/optimizer.h"
-#include "tasks/split.h"
 #include "train/sharded_step.h"
 
 namespace mnemo {
@@ -188,56 +186,6 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
     task.describe(name, *part, *model, print);
   training->begin_epoch(0);
   report_cost(config, *training, pool, transport, print);
-}
-
-std::string fold_folder(const std::string& folder, std::int64_t fold) {
-  return fmt::format("{}/fold-{}", folder, fold + 1);
-}
-
-namespace {
-
-void report_folds(const std::vector<double>& values, std::int64_t folds, const std::string& metric, const Log& print) {
-  const auto n = static_cast<double>(values.size());
-  if (values.empty()) return print(fmt::format("{} folds: {} is not defined on any of them", folds, metric));
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  print(
-      fmt::format("{} folds: {} mean {:.4f}, standard deviation {:.4f}{}", folds, metric, mean,
-                  std::sqrt(squares / std::max(1.0, n - 1)),
-                  std::ssize(values) < folds ? fmt::format(", of the {} on which it is defined", values.size()) : ""));
-}
-
-}  // namespace
-
-std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, std::int64_t folds, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print) {
-  const Folds parts(config, data, task, folds);
-  std::vector<double> values;
-  std::string metric;
-  for (std::int64_t fold = 0; fold < folds; ++fold) {
-    const auto part = parts.fold(fold);
-    TrainerOptions own = options;
-    own.folder = fold_folder(options.folder, fold);
-    const auto model =
-        build_model(task, config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
-    const auto outcome = train_model(task, config, *part, *model, own, pool);
-    if (outcome.end == TrainingOutcome::End::kSignal) return values;
-    const auto best = TextModel::load(model_path(own.folder));
-    const auto report = task.measure(*best, *part->test, MeasureRequest(), pool);
-    // A loss of training that reports do not have is replaced by their own metric.
-    metric = report->metric(outcome.metric) ? outcome.metric : report->main_metric();
-    const auto value = report->metric(metric);
-    if (!value) {
-      print(fmt::format("fold {} of {}: {} is not defined on it", fold + 1, folds, metric));
-      continue;
-    }
-    values.push_back(*value);
-    print(fmt::format("fold {} of {}: {} {:.4f}", fold + 1, folds, metric, *value));
-  }
-  report_folds(values, folds, metric, print);
-  return values;
 }
 
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,

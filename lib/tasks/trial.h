@@ -1,4 +1,4 @@
-// Trial runs and cross-validation: --dry-run and --folds.
+// Building and training a model, and trial runs: --dry-run.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +29,5 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
 /// Trains into options.folder. At the end the weights of `model` are the best ones, unless a signal stopped the run.
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,
                             const TrainerOptions& options, ThreadPool& pool);
-
-/// The folder of the run of a fold (from 0).
-std::string fold_folder(const std::string& folder, std::int64_t fold);
-
-/// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the records. Prints each
-/// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it. A
-/// fold on which the metric is not defined is left out of the mean, and this is reported.
-std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, std::int64_t folds, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print);
 
 }  // namespace mnemo
