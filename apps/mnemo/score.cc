@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apps/mnemo/adaptation_options.h"
+#include "apps/mnemo/answering.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/poem_options.h"
@@ -37,8 +38,14 @@ struct ScoreOptions {
   std::string model, nbest, source, format_in, format = "tsv", invalid_utf8 = "error";
   PoemFormOptions poem;
   AdaptationOptions adaptation;
+  AnsweringOptions answering;
   std::vector<std::string> files;
   int threads = 1;
+
+  /// The files that are read: that of an n-best list, or those given, or standard input.
+  std::vector<std::string> inputs() const {
+    return nbest.empty() ? or_standard_input(files) : std::vector<std::string>{nbest};
+  }
 };
 
 // ID and text of a line of an n-best list.
@@ -55,18 +62,19 @@ std::pair<std::string_view, std::string_view> nbest_entry(std::string_view line,
 
 class Scoring {
  public:
-  Scoring(const ScoreOptions& o, std::unique_ptr<TextLanguageModel> model)
-      : o_(o), pool_(o.threads), model_(std::move(model)), scorer_(*model_, o.adaptation, pool_) {}
+  Scoring(const ScoreOptions& o, std::unique_ptr<TextLanguageModel> model, Answers& answers)
+      : o_(o), answers_(answers), pool_(o.threads), model_(std::move(model)), scorer_(*model_, o.adaptation, pool_) {}
 
   void run() {
-    std::vector<std::string> files = o_.files;
-    if (!o_.nbest.empty()) files = {o_.nbest};
-    if (files.empty()) files = {"-"};
-    for (const std::string& file : files) {
-      LineReader lines(file, *invalid_utf8_from_name(o_.invalid_utf8));
+    for (const std::string& file : o_.inputs()) {
+      LineReader lines(file, *invalid_utf8_from_name(o_.invalid_utf8), o_.answering.part());
+      lines.enter_lines();
+      if (o_.answering.part()) lines_before_ = static_cast<std::int64_t>(lines.line_number());
       std::string line;
       try {
         while (lines.next(line)) {
+          ids_.emplace_back();
+          if (o_.answering.ids) ids_.back() = take_id(line, lines);
           scorer_.add(scored_part(line, lines));
           lines_.push_back(line);
           if (scorer_.lines() >= kScoredLines || scorer_.units() >= kScoredUnits || !lines.next_is_ready()) answer();
@@ -76,6 +84,7 @@ class Scoring {
         throw;
       }
       answer();
+      answers_.count_replaced(lines.invalid_bytes());
     }
     if (units_ == 0) return say("no lines");
     const double nats = -log_probability_ / static_cast<double>(units_);
@@ -93,49 +102,58 @@ class Scoring {
   void answer() {
     std::string out;
     const std::vector<LineScore> scores = scorer_.take();
-    for (std::size_t i = 0; i < scores.size(); ++i) append(lines_[i], scores[i], out);
+    for (std::size_t i = 0; i < scores.size(); ++i) append(lines_[i], ids_[i], scores[i], out);
     lines_.clear();
-    put(out);
+    ids_.erase(ids_.begin(), ids_.begin() + std::ssize(scores));
+    answers_.put(out);
   }
 
-  void append(const std::string& line, const LineScore& score, std::string& out) {
+  void append(const std::string& line, const std::optional<RecordId>& id, const LineScore& score, std::string& out) {
     const double sum = score.log_probability();
-    ++line_number_;
+    const std::int64_t number = lines_before_ + ++line_number_;
+    answers_.count(1, std::ssize(score.units));
     units_ += std::ssize(score.units);
     unknown_ += score.unknown;
     log_probability_ += sum;
     if (!o_.nbest.empty()) {
       out += fmt::format("{}{}{:.6f}\n", line, kBar, sum);
     } else if (o_.format == "jsonl") {
-      Json record{{"line", line_number_}};
+      Json record{{"line", number}};
       record.update(score.json(model_->vocabulary()));
-      out += record.dump() + "\n";
+      out += with_id(id, std::move(record)).dump() + "\n";
     } else {
-      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", line_number_, score.units.size(), sum, score.perplexity());
+      out +=
+          fmt::format("{}{}\t{}\t{:.6f}\t{:.4f}\n", id_column(id), number, score.units.size(), sum, score.perplexity());
     }
   }
 
   const ScoreOptions& o_;
+  Answers& answers_;
   ThreadPool pool_;
   std::unique_ptr<TextLanguageModel> model_;
   LineScorer scorer_;
   std::vector<std::string> lines_;
-  std::int64_t line_number_ = 0, units_ = 0, unknown_ = 0;
+  std::vector<std::optional<RecordId>> ids_;  // of these
+  std::int64_t line_number_ = 0, lines_before_ = 0, units_ = 0, unknown_ = 0;
   double log_probability_ = 0;
 };
 
 // Pairs of a line and its translation, for a translator: log p of the translation given the line.
 class PairScoring {
  public:
-  PairScoring(const ScoreOptions& o, std::unique_ptr<TextTranslator> model)
-      : o_(o), policy_(*invalid_utf8_from_name(o.invalid_utf8)), pool_(o.threads), model_(std::move(model)) {}
+  PairScoring(const ScoreOptions& o, std::unique_ptr<TextTranslator> model, Answers& answers)
+      : o_(o),
+        answers_(answers),
+        policy_(*invalid_utf8_from_name(o.invalid_utf8)),
+        pool_(o.threads),
+        model_(std::move(model)) {}
 
   void run() {
     try {
       if (!o_.nbest.empty())
         rescore();
       else
-        for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) score_file(file);
+        for (const std::string& file : o_.inputs()) score_file(file);
     } catch (...) {
       answer();  // what was read before the error
       throw;
@@ -154,7 +172,7 @@ class PairScoring {
     if (o_.format_in.empty() && trained.format == "parallel" && path.find(',') != std::string::npos &&
         !std::filesystem::exists(path))
       format = trained.format;
-    PairOptions options{*pair_format_from_name(format), "", "", policy_};
+    PairOptions options{*pair_format_from_name(format), "", "", policy_, o_.answering.ids, o_.answering.part()};
     // Columns and keys of the training data belong to their format.
     if (format == trained.format) options.source = trained.source, options.target = trained.target;
     const auto [source, target] =
@@ -164,17 +182,20 @@ class PairScoring {
     std::int64_t line = 0;
     while (reader->next(pair)) {
       line = static_cast<std::int64_t>(pair.line);
+      ids_.push_back(std::move(pair.id));
       add("", lines_before_ + line, pair.source, pair.target);
       if (!reader->next_is_ready()) answer();
     }
     lines_before_ += line;
+    for (const PairReader::File& file : reader->files()) answers_.count_replaced(file.counts.invalid_bytes);
   }
 
   // Each entry's ID is the number of its line in the file of sources, from 0.
   void rescore() {
     if (o_.source.empty()) throw UsageError("--nbest: with a translator, only with --source FILE");
     std::vector<std::string> sources;
-    LineReader source_lines(o_.source, policy_), lines(o_.nbest, policy_);
+    LineReader source_lines(o_.source, policy_), lines(o_.nbest, policy_, o_.answering.part());
+    lines.enter_lines();
     std::string line;
     while (source_lines.next(line)) sources.push_back(line);
     while (lines.next(line)) {
@@ -184,9 +205,11 @@ class PairScoring {
       if (error != std::errc() || end != id.data() + id.size() || number >= sources.size())
         fail("{}:{}: expected the number of a line of {}, which has {}, found \"{}\"", lines.name(),
              lines.line_number(), source_lines.name(), sources.size(), shown(id));
+      ids_.emplace_back();
       add(line, static_cast<std::int64_t>(lines.line_number()), sources[number], text);
       if (!lines.next_is_ready()) answer();
     }
+    answers_.count_replaced(source_lines.invalid_bytes() + lines.invalid_bytes());
   }
 
   void add(const std::string& entry, std::int64_t line, std::string_view source, std::string_view target) {
@@ -207,14 +230,16 @@ class PairScoring {
     entries_.clear();
     lines_.clear();
     targets_.clear();
+    ids_.clear();
     waiting_ = 0;
-    put(out);
+    answers_.put(out);
   }
 
   void append(std::size_t i, const std::vector<double>& log_p, std::string& out) {
     LineScore score{pairs_[i].target, log_p, std::ranges::count(pairs_[i].target, Vocabulary::kUnknown)};
     const double sum = score.log_probability();
     ++number_;
+    answers_.count(1, std::ssize(log_p));
     units_ += std::ssize(log_p);
     log_probability_ += sum;
     if (!entries_[i].empty()) {
@@ -222,19 +247,22 @@ class PairScoring {
     } else if (o_.format == "jsonl") {
       Json record{{"line", lines_[i]}};
       record.update(pair_score_json(*model_, targets_[i], pairs_[i], log_p));
-      out += record.dump() + "\n";
+      out += with_id(ids_[i], std::move(record)).dump() + "\n";
     } else {
-      out += fmt::format("{}\t{}\t{:.6f}\t{:.4f}\n", lines_[i], score.units.size(), sum, score.perplexity());
+      out += fmt::format("{}{}\t{}\t{:.6f}\t{:.4f}\n", id_column(ids_[i]), lines_[i], score.units.size(), sum,
+                         score.perplexity());
     }
   }
 
   const ScoreOptions& o_;
+  Answers& answers_;
   InvalidUtf8 policy_;
   ThreadPool pool_;
   std::unique_ptr<TextTranslator> model_;
   std::vector<std::string> entries_, targets_;
   std::vector<std::int64_t> lines_;  // of the pairs that wait, from 1, over all files
   std::vector<EncodedPair> pairs_;
+  std::vector<std::optional<RecordId>> ids_;  // of these
   std::int64_t waiting_ = 0, number_ = 0, units_ = 0, lines_before_ = 0;
   double log_probability_ = 0;
 };
@@ -242,15 +270,16 @@ class PairScoring {
 // Checks poems, which empty lines separate in a file, against a form.
 class PoemScoring {
  public:
-  explicit PoemScoring(const ScoreOptions& o)
+  PoemScoring(const ScoreOptions& o, Answers& answers)
       : o_(o),
+        answers_(answers),
         form_(*read_form(o.poem)),
         book_(rhyme_book(o.poem, form_)),
         pool_(o.threads),
         model_(TextLanguageModel::load(o.model)) {}
 
   void run() {
-    for (const std::string& file : o_.files.empty() ? std::vector<std::string>{"-"} : o_.files) {
+    for (const std::string& file : o_.inputs()) {
       LineReader lines(file, *invalid_utf8_from_name(o_.invalid_utf8));
       std::string line, poem;
       const auto check_one = [&] {
@@ -267,6 +296,7 @@ class PoemScoring {
                lines.line_number(), kMaxLineBytes >> 20);
       }
       check_one();
+      answers_.count_replaced(lines.invalid_bytes());
     }
     say(fmt::format("{} poems, {} keep the form {} with --tones {}; {} unknown units", poems_, kept_, form_.name,
                     o_.poem.tones, unknown_));
@@ -278,10 +308,12 @@ class PoemScoring {
     ++poems_;
     kept_ += score.ok() ? 1 : 0;
     unknown_ += score.unknown;
-    put(o_.format == "jsonl" ? score.json(poems_).dump() + "\n" : score.tsv(poems_));
+    answers_.count(1, score.units);
+    answers_.put(o_.format == "jsonl" ? score.json(poems_).dump() + "\n" : score.tsv(poems_));
   }
 
   const ScoreOptions& o_;
+  Answers& answers_;
   PoemForm form_;
   RhymeBook book_;
   ThreadPool pool_;
@@ -293,22 +325,30 @@ int run_score(const ScoreOptions& o) {
   if (!o.poem.form.empty() && (!o.nbest.empty() || o.adaptation.any()))
     throw UsageError("--form: not with --nbest, --cache or --dynamic");
   if (!o.nbest.empty() && o.format != "tsv") throw UsageError("--nbest: writes its lines back, and takes no --format");
+  if (!o.poem.form.empty()) o.answering.refuse_with("--form", "which numbers the poems of the whole input");
+  if (!o.nbest.empty() && o.answering.ids) throw UsageError("--id: not with --nbest, whose lines have an ID");
+  if (o.adaptation.any() && o.answering.part())
+    throw UsageError("--part: not with --cache or --dynamic, where each line depends on those before it");
+  Answers answers(o.answering, {o.model}, o.inputs());
   if (!o.poem.form.empty()) {
-    PoemScoring(o).run();
+    PoemScoring(o, answers).run();
+    answers.finish();
     return 0;
   }
-  auto model = TextModel::load(o.model);
+  auto model = TextModel::map(o.model);
   const TaskTraits& task = task_of(*model).traits();
   if (task.scored == Scored::kNothing)
     fail("{}: a model for the task \"{}\"; score needs a language model or a translator", o.model, task.name);
   if (task.scored == Scored::kPairs) {
     if (o.adaptation.any()) throw UsageError("--cache, --dynamic: only for language models");
-    PairScoring(o, model_as<TextTranslator>(std::move(model))).run();
+    PairScoring(o, model_as<TextTranslator>(std::move(model)), answers).run();
+    answers.finish();
     return 0;
   }
   for (const auto& [given, name] : {std::pair{!o.source.empty(), "--source"}, {!o.format_in.empty(), "--format-in"}})
     if (given) throw UsageError(fmt::format("{}: only for translators", name));
-  Scoring(o, model_as<TextLanguageModel>(std::move(model))).run();
+  Scoring(o, model_as<TextLanguageModel>(std::move(model)), answers).run();
+  answers.finish();
   return 0;
 }
 
@@ -319,6 +359,7 @@ void add_score(Command& program) {
       program.add("score", "log-probability of each line under a language model, or of each pair under a translator");
   command.examples = {"mnemo score run/model.safetensors lines.txt",
                       "mnemo score run/model.safetensors -f jsonl < lines.txt  # of every unit, too",
+                      "mnemo score run/model.safetensors --part 3/8 -o part3.tsv lines.txt",
                       "mnemo score run/model.safetensors --nbest list.txt  # lines of ID ||| TEXT",
                       "mnemo score tang/model.safetensors --form 七绝 poems.txt  # which rules are broken"};
   command.notes =
@@ -344,8 +385,10 @@ void add_score(Command& program) {
       .one_of({"parallel", "tsv", "jsonl"})
       .by_default("jsonl if the model was trained on it; parallel if it was and FILE has a comma; else tsv");
   add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
+  add_part(command, o->answering, "It is the first column of tsv, or the key id of jsonl");
   command.group("Output");
   command.option("-f,--format", "", &o->format, "Output format").one_of({"tsv", "jsonl"});
+  add_output(command, o->answering);
   add_poem_form(command, o->poem, "Check poems of this form", "loose");
   add_adaptation(command, o->adaptation);
   add_running(command, o->threads);

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "apps/mnemo/answering.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/terminal.h"
@@ -33,6 +34,7 @@ struct TagOptions {
   double least = 0;
   bool raw = false, marginals = false;
   DataOptions input;
+  AnsweringOptions answering;
   int threads = 1;
 };
 
@@ -40,18 +42,19 @@ class Tagging {
  public:
   explicit Tagging(const TagOptions& o)
       : options_(o),
+        answers_(o.answering, {o.model}, o.files),
         pool_(o.threads),
-        model_(TextTagger::load(o.model)),
+        model_(TextTagger::map(o.model)),
         words_(predicts_words(model_->config())),
         input_(input_options()),
         writer_(model_->columns(), model_->config().text.has_characters(), writer_options()) {}
 
   void run() {
     out_.text = writer_.head();
-    const std::vector<std::string> standard_input{"-"};
-    for (const std::string& file : options_.files.empty() ? standard_input : options_.files) tag(file);
+    for (const std::string& file : or_standard_input(options_.files)) tag(file);
     out_.text += writer_.tail();
-    put(out_.text, out_.highlights);
+    answers_.put(out_.text, out_.highlights);
+    answers_.finish();
   }
 
  private:
@@ -65,7 +68,10 @@ class Tagging {
     Config config = model_->config();
     // Keys for the format of the training data do not apply to another one.
     if (file.format && *file.format != config.data.format) forget_columns(config.data, *file.format);
-    return sentence_options(config, file, options_.input.policy(), false);
+    SentenceOptions out = sentence_options(config, file, options_.input.policy(), false);
+    out.ids = options_.answering.ids;
+    out.part = options_.answering.part();
+    return out;
   }
 
   TagWriterOptions writer_options() const {
@@ -77,6 +83,7 @@ class Tagging {
     if (input_.format == SentenceFormat::kJsonl) out.format = TagFormat::kJsonl;
     if (options_.format == "conll") out.format = TagFormat::kConll;
     if (options_.format == "jsonl") out.format = TagFormat::kJsonl;
+    if (options_.format == "html") options_.answering.refuse_with("--format html", "which is one document");
     if (options_.format == "html") out.format = TagFormat::kHtml;
     if (options_.format == "slashed") out.format = TagFormat::kSlashed;
     if (options_.format == "conllu" && !columns)
@@ -90,7 +97,7 @@ class Tagging {
     if (out.keys && !input_.token.empty()) out.text_key = input_.token;
     if (out.keys && !input_.spans.empty()) out.spans_key = input_.spans;
     out.best = options_.best;
-    out.colour = isatty(STDOUT_FILENO) != 0 && !no_colour();
+    out.colour = answers_.in_colour();
     return out;
   }
 
@@ -128,6 +135,7 @@ class Tagging {
       throw;
     }
     answer(block);
+    answers_.count_replaced(reader->counts().invalid_bytes);
     report_reader(*reader, say);
   }
 
@@ -158,11 +166,13 @@ class Tagging {
     const auto predicted =
         model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
     for (std::size_t i = 0; i < block.sentences.size(); ++i) writer_.append(block.sentences[i], predicted[i], out_);
+    answers_.count(block.corpus.size(), block.corpus.words.units());
     const TaggedText written = std::exchange(out_, {});
-    put(written.text, written.highlights);
+    answers_.put(written.text, written.highlights);
   }
 
   const TagOptions& options_;
+  Answers answers_;
   ThreadPool pool_;
   Workspace workspace_{pool_};
   std::unique_ptr<TextTagger> model_;
@@ -184,7 +194,8 @@ void add_tag(Command& program) {
   Command& command = program.add("tag", "tag the tokens of sentences: names, parts of speech, words");
   command.examples = {"mnemo tag run/model.safetensors eng.testb > tagged.conll",
                       "echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw -f jsonl",
-                      "mnemo tag run/model.safetensors --raw -n 3 --marginals -f jsonl < lines.txt"};
+                      "mnemo tag run/model.safetensors --raw -n 3 --marginals -f jsonl < lines.txt",
+                      "mnemo tag run/model.safetensors --part 3/8 -o part3.conll eng.testb"};
   command.notes =
       "conll: the input's columns with the prediction after them. conllu: the predicted column replaced. slashed: "
       "token/tag between blanks, or the words found. --raw: plain text, one sentence per line, split into tokens by "
@@ -194,6 +205,9 @@ void add_tag(Command& program) {
   command.argument("FILE", &o->files, "Sentences in the format of the training data; - or no file: standard input");
   add_data_options(command, o->input, kSentenceFormats, "that of the model's configuration");
   command.flag("--raw", &o->raw, "The input is plain text, one sentence per line, as it always is from a terminal");
+  add_part(command, o->answering,
+           "conllu has it in the comment sent_id. Answers have it in that comment, as the first column of slashed, or "
+           "as the key id of jsonl");
   command.group("Output");
   command.option("-f,--format", "FORMAT", &o->format, "Output format")
       .one_of({"conll", "conllu", "jsonl", "html", "slashed"})
@@ -204,6 +218,7 @@ void add_tag(Command& program) {
   command.flag("--marginals", &o->marginals, "Write the probability of every tag at every token");
   command.option("--min-confidence", "P", &o->least, "Leave out less probable spans; tags without spans become _")
       .range(0, 1);
+  add_output(command, o->answering);
   add_running(command, o->threads);
   command.run = [o] { return run_tag(*o); };
 }

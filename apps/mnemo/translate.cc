@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "apps/mnemo/answering.h"
 #include "apps/mnemo/commands.h"
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/sampling_options.h"
@@ -31,6 +32,7 @@ struct TranslateCommand {
   TranslationOptions options;
   SamplingOptions sampling;
   DataOptions input;
+  AnsweringOptions answering;
   bool sample = false;
   int threads = 1;
 };
@@ -72,9 +74,10 @@ class Translating {
  public:
   explicit Translating(const TranslateCommand& o)
       : o_(o),
+        answers_(o.answering, {o.model}, o.files),
         policy_(o.input.policy()),
         pool_(o.threads),
-        model_(TextTranslator::load(o.model)),
+        model_(TextTranslator::map(o.model)),
         options_(o.options),
         required_(std::make_shared<const RequiredText>(required_text(*model_))),
         writer_(*model_, writer_options()) {
@@ -92,12 +95,12 @@ class Translating {
   }
 
   void run() {
-    put(writer_.head());
-    const std::vector<std::string> standard_input{"-"};
-    for (const std::string& file : o_.files.empty() ? standard_input : o_.files) translate_file(file);
+    answers_.put(writer_.head());
+    for (const std::string& file : or_standard_input(o_.files)) translate_file(file);
     if (prefixes_) prefixes_->check_end(number_);
-    put(writer_.tail());
+    answers_.put(writer_.tail());
     if (alignment_) alignment_->commit();
+    answers_.finish();
   }
 
  private:
@@ -126,6 +129,8 @@ class Translating {
     out.format = format.empty() ? Format::kLines : *format_from_name(format);
     out.invalid_utf8 = policy_;
     out.require_label = false;
+    out.ids = o_.answering.ids;
+    out.part = o_.answering.part();
     if (out.format == Format::kLines) return out;
     // Columns and keys of the training data belong to their format.
     const DataConfig& trained = model_->config().data;
@@ -148,6 +153,7 @@ class Translating {
       }
       if (!wait) answer();
     }
+    answers_.count_replaced(reader->counts().invalid_bytes);
   }
 
   // Reads a line and what belongs to it; false at the end.
@@ -156,9 +162,13 @@ class Translating {
     if (!reader.next(record)) return false;
     if (record.text.find('\n') != std::string::npos)
       fail("{}:{}: the text has a line break, expected one line", reader.name(), record.line);
+    // A part's lines have the numbers of the whole file: there is one record in each.
+    if (o_.answering.part() && number_ == 0 && lines_.empty())
+      number_ = static_cast<std::int64_t>(record.line - 1 - reader.header_lines());
     if (prefixes_) options_.prefixes.push_back(prefixes_->next());
     bytes_ += record.text.size();
     lines_.push_back(std::move(record.text));
+    ids_.push_back(std::move(record.id));
     return true;
   }
 
@@ -168,21 +178,24 @@ class Translating {
     for (std::size_t i = 0; i < lines_.size(); ++i) {
       writer_.replace_unknown(lines_[i], translations[i]);
       if (alignment_) alignment_->write(writer_.alignment(lines_[i], translations[i].front()) + "\n");
-      writer_.write(lines_[i], translations[i], number_++, [&](std::string_view part) {
+      answers_.count(1, std::ssize(translations[i].front().units));
+      writer_.write(lines_[i], translations[i], number_++, ids_[i], [&](std::string_view part) {
         out += part;
         if (out.size() < kBlockBytes) return;
-        put(out);
+        answers_.put(out);
         out.clear();
       });
       translations[i] = {};
     }
     lines_.clear();
+    ids_.clear();
     options_.prefixes.clear();
     bytes_ = 0;
-    put(out);
+    answers_.put(out);
   }
 
   const TranslateCommand& o_;
+  Answers answers_;
   InvalidUtf8 policy_;
   ThreadPool pool_;
   std::unique_ptr<TextTranslator> model_;
@@ -192,6 +205,7 @@ class Translating {
   std::optional<Prefixes> prefixes_;
   std::unique_ptr<AtomicFile> alignment_;
   std::vector<std::string> lines_;
+  std::vector<std::optional<RecordId>> ids_;  // of these
   std::size_t bytes_ = 0;
   std::int64_t number_ = 0;
 };
@@ -199,6 +213,9 @@ class Translating {
 int run_translate(const TranslateCommand& o) {
   if (!o.glossary.empty() && (o.sample || o.options.beam == 1))
     throw UsageError("--glossary: needs a beam of two or more, and no --sample");
+  if (o.format == "html") o.answering.refuse_with("--format html", "which is one document");
+  if (!o.prefix.empty() && o.answering.part())
+    throw UsageError("--part: not with --prefix, a file that has a line for each line of the whole input");
   if (o.alignment == "-") throw UsageError("--alignment -: standard output has the translations; expected a file");
   const bool reads_input = o.files.empty() || std::ranges::count(o.files, "-") > 0;
   for (const auto& [name, path] : {std::pair{"--prefix", &o.prefix}, {"--glossary", &o.glossary}})
@@ -220,7 +237,8 @@ void add_translate(Command& program) {
   Command& command = program.add("translate", "translate lines");
   command.examples = {"mnemo translate run/model.safetensors lines.de > lines.en",
                       "echo 'ein Hund läuft im Schnee .' | mnemo translate run/model.safetensors --nbest 3",
-                      "mnemo translate run/model.safetensors -f html lines.de > attention.html"};
+                      "mnemo translate run/model.safetensors -f html lines.de > attention.html",
+                      "mnemo translate run/model.safetensors --part 3/8 -o part3.en lines.de"};
   command.notes =
       "One line in, one line out, in order; an empty line gives an empty one. A line's translation does not depend on "
       "the lines around it.\n"
@@ -231,6 +249,7 @@ void add_translate(Command& program) {
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("FILE", &o->files, "Lines of text; - or no file: standard input");
   add_data_options(command, o->input, {"lines", "tsv", "jsonl"}, "lines");
+  add_part(command, o->answering, "It is the first column of text, or the key id of jsonl");
   command.group("Search");
   command.option("-b,--beam", "B", &t.beam, "Hypotheses of a line that are kept at each step; 1: greedy")
       .range(1, 1000);
@@ -276,6 +295,7 @@ void add_translate(Command& program) {
       .one_of({"text", "jsonl", "html"});
   command.option("--alignment", "FILE", &o->alignment,
                  "Write links i-j between words of the line and of its translation, from 0; FILE appears at the end");
+  add_output(command, o->answering);
   add_running(command, o->threads);
   command.run = [o] { return run_translate(*o); };
 }

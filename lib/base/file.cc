@@ -95,10 +95,12 @@ bool renamed_without_replacing(const std::string& from, const std::string& to) {
 }
 
 // What a signal is to remove: a handler must not touch memory that others may be changing.
-char doomed[PATH_MAX] = "";
+char doomed[AtomicFile::kRemovedBySignal][PATH_MAX] = {};
+std::size_t next_doomed = 0;
 
 void remove_and_end(int signal) {
-  ::unlink(doomed);
+  for (const auto& path : doomed)
+    if (path[0] != '\0') ::unlink(path);
   std::signal(signal, SIG_DFL);
   ::raise(signal);
 }
@@ -224,8 +226,8 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::remove_on_signal() const {
-  if (temporary_.empty() || temporary_.size() >= sizeof doomed) return;
-  std::memcpy(doomed, temporary_.c_str(), temporary_.size() + 1);
+  if (temporary_.empty() || temporary_.size() >= PATH_MAX) return;
+  std::memcpy(doomed[next_doomed++ % kRemovedBySignal], temporary_.c_str(), temporary_.size() + 1);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP})
     if (std::signal(signal, remove_and_end) == SIG_IGN) std::signal(signal, SIG_IGN);
 }

@@ -74,7 +74,9 @@ class AtomicFile {
   void commit();
 
   /// From now on SIGINT, SIGTERM and SIGHUP, unless they are ignored, remove the temporary file before they end the
-  /// process. For a file that stays open while input is awaited; only the last one that asked for it is removed.
+  /// process. For a file that stays open while input is awaited; only the last kRemovedBySignal that asked for it are
+  /// removed.
+  static constexpr std::size_t kRemovedBySignal = 4;
   void remove_on_signal() const;
 
  private:

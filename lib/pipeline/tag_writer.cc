@@ -146,6 +146,8 @@ void TagWriter::append_token(std::string_view before, char separator, const std:
 }
 
 void TagWriter::append_conll(const Sentence& s, const std::vector<PredictedTags>& predicted, TaggedText& out) const {
+  // Rows of conllu have theirs in a comment already.
+  if (s.id && !options_.rows) out.text += fmt::format("# sent_id = {}\n", s.id->text);
   if (options_.rows) {
     for (std::size_t i = 0; i < s.lines.size(); ++i) {
       const std::string& line = s.lines[i];
@@ -193,6 +195,7 @@ PlacedText TagWriter::place(const Sentence& s) const {
 }
 
 void TagWriter::append_slashed(const Sentence& s, const PredictedTags& predicted, std::string& out) const {
+  if (s.id) out.append(s.id->text).append(1, '\t');
   auto add = [&, first = true](std::string_view text, std::string_view tag) mutable {
     if (!std::exchange(first, false)) out += ' ';
     out += text;
@@ -214,6 +217,7 @@ Json TagWriter::json(const Sentence& s, const std::vector<PredictedTags>& predic
   const PlacedText placed = place(s);
   JsonDocument document(options_.keys ? parse_json(s.lines.front(), {.depth = kMaxLineDepth}) : Json::object());
   Json& record = *document;
+  if (s.id) record["id"] = json_of(*s.id);
   for (const std::string& own :
        {std::string("tokens"), std::string("tags"), options_.spans_key, std::string("nbest"), std::string("columns")})
     record.erase(own);

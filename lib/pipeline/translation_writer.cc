@@ -7,6 +7,7 @@
 #include "base/shown.h"
 #include "text/html.h"
 #include "text/html_page.h"
+#include "text/json_line.h"
 #include "text/line_reader.h"
 
 namespace mnemo {
@@ -68,9 +69,14 @@ void TranslationWriter::replace_unknown(std::string_view line, std::vector<Trans
 }
 
 void TranslationWriter::write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number,
-                              const TextSink& out) const {
+                              const std::optional<RecordId>& id, const TextSink& out) const {
   if (options_.format == TranslationFormat::kJsonl) {
-    write_translations(model_, line, translations, options_.nbest, out);
+    if (id) out("{\"id\":" + json_of(*id).dump() + ",");
+    bool opens = id.has_value();  // the brace that the id has after it already
+    write_translations(model_, line, translations, options_.nbest, [&](std::string_view part) {
+      if (opens && !part.empty()) part.remove_prefix(1), opens = false;
+      out(part);
+    });
     out("\n");
     return;
   }
@@ -78,12 +84,13 @@ void TranslationWriter::write(std::string_view line, const std::vector<Translati
   for (const Translation& one : translations) {
     ++rank;
     if (options_.format == TranslationFormat::kText) {
+      if (id) out(id->text + "\t");
       out(options_.nbest == 1 ? one.text + "\n" : fmt::format("{} ||| {} ||| {:.6f}\n", number, one.text, one.score));
       continue;
     }
     std::vector<std::string> units;
     units.reserve(one.units.size());
-    for (const std::int32_t id : one.units) units.emplace_back(model_.target().vocabulary.text(id));
+    for (const std::int32_t unit : one.units) units.emplace_back(model_.target().vocabulary.text(unit));
     const std::string which =
         options_.nbest == 1 ? "" : fmt::format(", translation {} of {}", rank, translations.size());
     out(fmt::format("<section><p class=\"note\">Line {}{}</p><p dir=\"auto\">{}</p><p dir=\"auto\"><b>{}</b></p>",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/translation.h"
+#include "text/records.h"
 
 namespace mnemo {
 
@@ -32,9 +33,10 @@ class TranslationWriter {
   /// If the options want it, replaces the unknown words of the translations of `line`.
   void replace_unknown(std::string_view line, std::vector<Translation>& translations) const;
   /// Writes the output for line `number`, from 0: the text; with nbest above 1 lines "NUMBER ||| TEXT ||| SCORE"; an
-  /// object; a section with the matrix of attention. `line` is the source.
+  /// object; a section with the matrix of attention. `line` is the source; `id`, which a page does not have, is a first
+  /// column of the text, or the first key of the object.
   void write(std::string_view line, const std::vector<Translation>& translations, std::int64_t number,
-             const TextSink& out) const;
+             const std::optional<RecordId>& id, const TextSink& out) const;
 
   /// "0-0 1-2 ..." in Pharaoh's form: source word, translation word.
   std::string alignment(std::string_view line, const Translation& one) const;
