@@ -216,6 +216,8 @@ int run_translate(const TranslateCommand& o) {
   if (o.format == "html") o.answering.refuse_with("--format html", "which is one document");
   if (!o.prefix.empty() && o.answering.part())
     throw UsageError("--part: not with --prefix, a file that has a line for each line of the whole input");
+  if (!o.alignment.empty() && o.alignment == o.answering.output)
+    throw UsageError(fmt::format("--alignment {}: is the file of -o, too; name another file", o.alignment));
   if (o.alignment == "-") throw UsageError("--alignment -: standard output has the translations; expected a file");
   const bool reads_input = o.files.empty() || std::ranges::count(o.files, "-") > 0;
   for (const auto& [name, path] : {std::pair{"--prefix", &o.prefix}, {"--glossary", &o.glossary}})

@@ -223,6 +223,7 @@ void FileRange::select(std::uint64_t begin, std::uint64_t end) {
 ByteSource::Piece FileRange::read(char* to, std::size_t capacity) {
   const std::size_t got =
       at_ < end_ ? read_at(at_, to, static_cast<std::size_t>(std::min<std::uint64_t>(capacity, end_ - at_))) : 0;
+  if (got == 0 && at_ < end_) fail("the file has become shorter while it is read in parts");
   at_ += got;
   digest_.add({to, got});
   return {got, got == 0};

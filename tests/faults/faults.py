@@ -87,6 +87,8 @@ def cases():
         out.append(Case(f"verify {name}", ["inspect", model, "--verify", "-j", "1"]))
     out.append(Case("classify", ["classify", "models/c/model.safetensors", "lines.txt", "-j", "1"]))
     out.append(Case("classify stdin", ["classify", "models/c/model.safetensors", "-j", "2"], stdin="lines.txt"))
+    out.append(Case("classify part", ["classify", "models/c/model.safetensors", "lines.txt", "-j", "1", "--part", "2/2",
+                                      "-o", "answers", "-q"], ["answers"], old=True))
     out.append(Case("tag", ["tag", "models/t/model.safetensors", "t.conll", "-j", "2"]))
     out.append(Case("generate", ["generate", "models/l/model.safetensors", "--length", "9", "-j", "1"]))
     out.append(Case("score", ["score", "models/l/model.safetensors", "lines.txt", "-j", "1"]))

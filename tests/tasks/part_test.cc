@@ -229,6 +229,7 @@ TEST_CASE("parts and ids that make no sense are refused in one line") {
   refuse("tag", {"tag", "--id", data}, 2, "--id: sentences of conll have none");
   refuse("translate", {"translate", "--id", "-f", "html"}, 2, "--id: not with --format html");
   refuse("translate", {"translate", "--part", "1/2", "--prefix", data, data}, 2, "--part: not with --prefix");
+  refuse("translate", {"translate", "--alignment", "same", "-o", "same"}, 2, "--alignment same: is the file of -o");
   refuse("translate", {"score", "--part", "1/2", "--format-in", "parallel", data + "," + data}, 2,
          "--part: not for parallel text in two files");
   refuse("generate", {"score", "--part", "1/2", "--cache", "10", data}, 2, "--part: not with --cache or --dynamic");

@@ -2,6 +2,7 @@
 // same line numbers and, where a record is refused, the same message.
 #include "text/part.h"
 
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -287,6 +288,24 @@ TEST_CASE("only regular files that are not packed have parts") {
   skip.part = Part{1, 2};
   CHECK_THAT(message_of<UsageError>([&] { open_records(folder / "packed", skip); }),
              contains_text("csv is not read in parts with --invalid-utf8 skip"));
+}
+
+TEST_CASE("a file that becomes shorter while a part is read is an error") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 200'000; ++i) text += "a line\n";
+  write_file(folder / "f", text);
+  RecordOptions options = unlabelled(Format::kLines);
+  options.part = Part{1, 2};
+  const auto reader = open_records(folder / "f", options);
+  Record record;
+  REQUIRE(reader->next(record));
+  std::filesystem::resize_file(folder / "f", 1000);
+  CHECK_THAT(message_of<Error>([&] {
+               while (reader->next(record)) {
+               }
+             }),
+             contains_text("the file has become shorter while it is read in parts"));
 }
 
 TEST_CASE("a part is a number, a slash and a number") {
