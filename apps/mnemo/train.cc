@@ -138,8 +138,8 @@ class Run {
         config_(config),
         task_(task_named(config.task)),
         folder_(config.output.dir),
-        request_{o.config, o.data.policy(), say},
-        pool_(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores()) {
+        pool_(config.training.threads > 0 ? static_cast<int>(config.training.threads) : available_cores()),
+        request_{o.config, o.data.policy(), say, record_storage(config, config.output.dir, pool_)} {
     options_.folder = folder_;
     options_.resume = o.resume;
     options_.init_from = o.init_from;
@@ -312,8 +312,8 @@ class Run {
   Config config_;
   const Task& task_;
   std::string folder_;
-  ReadRequest request_;
   ThreadPool pool_;
+  ReadRequest request_;
   std::optional<FolderLock> lock_;
   ProgressBar bar_;
   TrainerOptions options_;

@@ -171,6 +171,7 @@ struct TrainingConfig {
   EarlyStoppingConfig early_stopping;
   Every evaluate_every, save_every;
   std::int64_t seed = 1, threads = 0, shards = 1;
+  double memory = 1000.0;
   std::string exchange = "float32";
 
   /// Whether gradients of shards are rounded.

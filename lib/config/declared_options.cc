@@ -590,6 +590,12 @@ std::vector<Option> training_options() {
       option("training.threads", MNEMO_MEMBER(training.threads), Range{0, 1024},
              "Number of threads; 0: one for each core that the process may use. --threads overrides it.",
              Place::kLocal),
+      option("training.memory", MNEMO_MEMBER(training.memory), Range{0, kMany},
+             "Megabytes of memory for the records of train, dev and test, and for what is derived from them. Beyond it "
+             "they lie in a file of output.dir that has no name and goes with the run, and are read and encoded batch "
+             "by batch; the model has the same bytes.",
+             Place::kLocal)
+          .only(kClassify | kTag | kTranslate),
       option("training.shards", MNEMO_MEMBER(training.shards), Range{1, 1024},
              "Parts into which each batch is dealt. The gradients of the parts are computed one by one and added in a "
              "fixed order, so that a run gives the same bytes however many processes share its parts (mpirun -n R "

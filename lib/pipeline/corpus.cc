@@ -1,6 +1,8 @@
 #include "pipeline/corpus.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
 #include <numeric>
 
 #include "base/random.h"
@@ -15,6 +17,20 @@ void Corpus::add(const EncodedText& text) {
   weights_.insert(weights_.end(), text.weights.begin(), text.weights.end());
   text_starts_.push_back(static_cast<std::int64_t>(unit_starts_.size()) - 1);
   unknown_ += text.unknown;
+}
+
+void Corpus::append(const Corpus& other) {
+  const auto rows = std::ssize(rows_), units = std::ssize(unit_starts_) - 1;
+  for (std::size_t u = 1; u < other.unit_starts_.size(); ++u) unit_starts_.push_back(rows + other.unit_starts_[u]);
+  for (std::size_t t = 1; t < other.text_starts_.size(); ++t) text_starts_.push_back(units + other.text_starts_[t]);
+  rows_.insert(rows_.end(), other.rows_.begin(), other.rows_.end());
+  weights_.insert(weights_.end(), other.weights_.begin(), other.weights_.end());
+  unknown_ += other.unknown_;
+}
+
+std::int64_t Corpus::bytes() const {
+  return static_cast<std::int64_t>(sizeof(std::int64_t) * (text_starts_.capacity() + unit_starts_.capacity()) +
+                                   sizeof(std::int32_t) * rows_.capacity() + sizeof(float) * weights_.capacity());
 }
 
 void Corpus::clear() { *this = Corpus(); }
@@ -54,28 +70,71 @@ std::vector<std::int32_t> Corpus::lengths() const {
   return out;
 }
 
-std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
-                                                    std::int64_t batch_tokens, std::uint64_t seed,
-                                                    std::uint64_t epoch) {
+namespace {
+
+// Ranges of lengths, each with its last one, that have at most so many texts each or a single length.
+std::vector<std::int32_t> length_ranges(std::span<const std::int32_t> lengths) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;
+  if (std::ssize(lengths) <= kMost) return {std::numeric_limits<std::int32_t>::max()};
+  std::map<std::int32_t, std::int64_t> counts;
+  for (const std::int32_t length : lengths) ++counts[length];
+  std::vector<std::int32_t> out;
+  std::int64_t texts = 0;
+  for (const auto& [length, count] : counts) {
+    if (out.empty() || texts + count > kMost) {
+      out.push_back(length);
+      texts = 0;
+    }
+    out.back() = length;
+    texts += count;
+  }
+  return out;
+}
+
+}  // namespace
+
+// The texts are sorted by one range of lengths after the other, so that only a part of them is held twice.
+Batches make_batches(const StoredArray<std::int32_t>& stored_lengths, std::int64_t batch_size,
+                     std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch,
+                     std::shared_ptr<Storage> storage) {
+  std::vector<std::int32_t> copy;
+  if (stored_lengths.in_file())
+    for (std::int64_t i = 0; i < stored_lengths.size(); ++i) copy.push_back(stored_lengths[i]);
+  const std::span<const std::int32_t> lengths =
+      stored_lengths.in_file() ? copy : stored_lengths.values(0, stored_lengths.size());
   RandomStream random(seed, Purpose::kShuffle, epoch);
-  std::vector<std::int64_t> order(lengths.size());
+  std::vector<std::uint32_t> order(lengths.size());
   std::iota(order.begin(), order.end(), 0);
   random.shuffle(order);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return lengths[a] < lengths[b]; });
-  std::vector<std::vector<std::int64_t>> batches;
+  Batches out;
+  out.records_ = StoredArray<std::uint32_t>(std::move(storage));
   std::int64_t units = 0;
-  for (std::int64_t text : order) {
+  const auto place = [&](std::uint32_t text) {
     units += lengths[text];
+    const std::int64_t placed = out.records_.size();
     const bool full =
-        batches.empty() || (batch_tokens > 0 ? units > batch_tokens : std::ssize(batches.back()) >= batch_size);
+        out.starts_.empty() || (batch_tokens > 0 ? units > batch_tokens : placed - out.starts_.back() >= batch_size);
     if (full) {
-      batches.emplace_back();
+      out.starts_.push_back(placed);
       units = lengths[text];
     }
-    batches.back().push_back(text);
+    out.records_.push_back(text);
+  };
+  std::int32_t least = std::numeric_limits<std::int32_t>::min();
+  for (const std::int32_t most : length_ranges(lengths)) {
+    const auto inside = [&](std::uint32_t text) { return least <= lengths[text] && lengths[text] <= most; };
+    std::vector<std::uint32_t> range;
+    std::ranges::copy_if(order, std::back_inserter(range), inside);
+    std::ranges::stable_sort(range, {}, [&](std::uint32_t text) { return lengths[text]; });
+    std::ranges::for_each(range, place);
+    least = most + (most < std::numeric_limits<std::int32_t>::max() ? 1 : 0);
   }
-  random.shuffle(batches);
-  return batches;
+  out.records_.finish();
+  out.order_.resize(out.starts_.size());
+  std::iota(out.order_.begin(), out.order_.end(), 0);
+  random.shuffle(out.order_);
+  out.starts_.push_back(out.records_.size());
+  return out;
 }
 
 std::vector<std::vector<std::int64_t>> batches_by_length(std::span<const std::int64_t> lengths,

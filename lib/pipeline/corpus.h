@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "base/storage.h"
 #include "nn/embedding.h"
 #include "nn/packing.h"
 #include "text/encoder.h"
@@ -15,7 +17,11 @@ namespace mnemo {
 class Corpus {
  public:
   void add(const EncodedText& text);
+  /// Adds the texts of another corpus.
+  void append(const Corpus& other);
   void clear();
+  /// Memory taken.
+  std::int64_t bytes() const;
 
   std::int64_t size() const { return static_cast<std::int64_t>(text_starts_.size()) - 1; }
   std::int32_t length(std::int64_t text) const {
@@ -56,11 +62,32 @@ class Corpus {
   std::int64_t unknown_ = 0;
 };
 
+/// Batches of records, by number. The order of the records lies in a storage.
+class Batches {
+ public:
+  std::int64_t size() const { return std::ssize(order_); }
+  std::vector<std::int64_t> operator[](std::int64_t batch) const {
+    const std::int64_t b = order_[static_cast<std::size_t>(batch)];
+    const std::int64_t first = starts_[static_cast<std::size_t>(b)];
+    const auto found = records_.values(first, starts_[static_cast<std::size_t>(b) + 1] - first);
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  friend Batches make_batches(const StoredArray<std::int32_t>&, std::int64_t, std::int64_t, std::uint64_t,
+                              std::uint64_t, std::shared_ptr<Storage>);
+
+  StoredArray<std::uint32_t> records_;
+  std::vector<std::int64_t> starts_;  // [batches + 1] into records_
+  std::vector<std::uint32_t> order_;  // [batches]
+};
+
 /// Batches of texts with similar lengths, in random order: texts are sorted by length, ties at random, cut into batches
 /// of `batch_size` texts (or, with `batch_tokens` above 0, of as many texts as have no more units than that, at least
 /// one), and the batches are shuffled, all by `seed` and `epoch`. The number of batches does not depend on the epoch.
-std::vector<std::vector<std::int64_t>> make_batches(std::span<const std::int32_t> lengths, std::int64_t batch_size,
-                                                    std::int64_t batch_tokens, std::uint64_t seed, std::uint64_t epoch);
+/// Takes 4 bytes of memory a text while it works, another 4 if the lengths lie in a file.
+Batches make_batches(const StoredArray<std::int32_t>& lengths, std::int64_t batch_size, std::int64_t batch_tokens,
+                     std::uint64_t seed, std::uint64_t epoch, std::shared_ptr<Storage> storage = nullptr);
 
 /// The places of records in batches of similar length: sorted by length, cut where a batch would cost more than `most`.
 /// `costs` are those of the records; one that costs more alone is a batch of its own.

@@ -280,8 +280,43 @@ void TextTagger::append_tables(std::vector<TensorView>& tensors, NarrowTensors& 
   tensors.push_back(byte_tensor(format::kLetters, held.emplace_back(letters_.serialize())));
 }
 
-void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
-                        std::span<const std::uint8_t> breaks) const {
+void TaggerCorpus::append(const TaggerCorpus& other) {
+  // As in `encode`: sentences without breaks get zeros beside those that have them.
+  if (!breaks.empty() || !other.breaks.empty()) {
+    breaks.resize(static_cast<std::size_t>(words.units()));
+    breaks.insert(breaks.end(), other.breaks.begin(), other.breaks.end());
+    breaks.resize(static_cast<std::size_t>(words.units() + other.words.units()));
+  }
+  words.append(other.words);
+  shapes.insert(shapes.end(), other.shapes.begin(), other.shapes.end());
+  gold.resize(other.gold.size());
+  for (std::size_t k = 0; k < gold.size(); ++k)
+    gold[k].insert(gold[k].end(), other.gold[k].begin(), other.gold[k].end());
+  std::vector<std::int32_t> here;  // the other's types
+  for (std::int32_t type = 0; type < static_cast<std::int32_t>(other.distinct_.size()); ++type) {
+    const auto known = static_cast<std::int32_t>(distinct_.size());
+    here.push_back(distinct_.insert(other.distinct_.text(type)));
+    if (here.back() < known) continue;
+    letters.insert(letters.end(), other.letters.begin() + other.letter_starts[static_cast<std::size_t>(type)],
+                   other.letters.begin() + other.letter_starts[static_cast<std::size_t>(type) + 1]);
+    letter_starts.push_back(std::ssize(letters));
+  }
+  for (const std::int32_t type : other.types) types.push_back(here[static_cast<std::size_t>(type)]);
+}
+
+std::int64_t TaggerCorpus::bytes() const {
+  std::size_t tags = 0;
+  for (const auto& column : gold) tags += column.capacity();
+  // The table of distinct words: their bytes, a place in the pool and two slots each.
+  const std::size_t words_of_table =
+      distinct_.size() * (sizeof(std::size_t) + 2 * sizeof(std::int64_t)) + letters.size();
+  return words.bytes() + static_cast<std::int64_t>(
+                             sizeof(std::int32_t) * (types.capacity() + shapes.capacity() + letters.capacity() + tags) +
+                             sizeof(std::int64_t) * letter_starts.capacity() + breaks.capacity() + words_of_table);
+}
+
+void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus, std::span<const std::uint8_t> breaks,
+                        const MergeDropout& dropout) const {
   // Sentences with and without breaks may be mixed; those without get zeros.
   if (!breaks.empty()) corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()));
   if (!breaks.empty() || !corpus.breaks.empty()) {
@@ -289,7 +324,7 @@ void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpu
     corpus.breaks.resize(static_cast<std::size_t>(corpus.words.units()) + tokens.size());
   }
   EncodedText encoded;
-  words_.encode_units(tokens, encoded);
+  words_.encode_units(tokens, encoded, dropout);
   corpus.words.add(encoded);
   for (const std::string& token : tokens) {
     const auto known = static_cast<std::int32_t>(corpus.distinct_.size());

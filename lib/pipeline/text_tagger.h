@@ -50,6 +50,10 @@ std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::si
 class TaggerCorpus {
  public:
   std::int64_t size() const { return words.size(); }
+  /// Adds the sentences of another corpus.
+  void append(const TaggerCorpus& other);
+  /// Memory taken, nearly.
+  std::int64_t bytes() const;
 
   Corpus words;
   std::vector<std::int32_t> types;   // [tokens] the token's distinct word
@@ -108,8 +112,8 @@ class TextTagger : public TextModel {
 
   /// Adds a sentence of tokens that are valid UTF-8. `breaks` [tokens], if not empty, has 1 for tokens at which a span
   /// must begin, so that no span crosses the boundary before them.
-  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus,
-              std::span<const std::uint8_t> breaks = {}) const;
+  void encode(std::span<const std::string> tokens, TaggerCorpus& corpus, std::span<const std::uint8_t> breaks = {},
+              const MergeDropout& dropout = {}) const;
 
   /// A batch of sentences: the rows of the tokens, and the characters of the distinct words in the batch.
   TaggerBatch batch(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,

@@ -54,6 +54,12 @@ void report_counts(const std::string& path, const ReadCounts& counts, const Log&
     log(fmt::format("{}: {} replaced or skipped", path, counted(counts.invalid_sequences, "invalid UTF-8 sequence")));
 }
 
+std::shared_ptr<Storage> record_storage(const Config& config, const std::string& folder, ThreadPool& pool) {
+  auto out = std::make_shared<Storage>(folder, static_cast<std::int64_t>(config.training.memory * 1e6));
+  out->pool = &pool;
+  return out;
+}
+
 void check_train_named(const DataConfig& data) {
   if (data.train.empty())
     throw UsageError("data.train: no training data; set it in the configuration or with --set data.train=FILE");

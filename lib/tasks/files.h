@@ -1,11 +1,12 @@
 // The files that a configuration or a command line names.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/log.h"
+#include "base/storage.h"
 #include "config/config.h"
-#include "tasks/dataset.h"
 #include "text/records.h"
 #include "text/utf8.h"
 
@@ -15,7 +16,8 @@ namespace mnemo {
 struct ReadRequest {
   std::string config_path;  ///< of the configuration file, to whose folder paths of data are relative
   InvalidUtf8 invalid_utf8 = InvalidUtf8::kError;
-  Log log = [](const std::string&) {};  ///< gets what was unusual
+  Log log = [](const std::string&) {};         ///< gets what was unusual
+  std::shared_ptr<Storage> storage = nullptr;  ///< where the records lie; null: in memory
 };
 
 /// A file of the command line, to be read as the training data of a model were.
@@ -48,6 +50,9 @@ void forget_columns(DataConfig& data, const std::string& format);
 void report_byte_order_marks(const std::string& name, bool at_start, std::size_t lines, const Log& log);
 /// Reports what a reader of records found that is not an error.
 void report_counts(const std::string& path, const ReadCounts& counts, const Log& log);
+
+/// The storage of a run's records: training.memory, beyond it the folder of the run.
+std::shared_ptr<Storage> record_storage(const Config& config, const std::string& folder, ThreadPool& pool);
 
 /// Throws UsageError where a configuration names no training data.
 void check_train_named(const DataConfig& data);

@@ -1,7 +1,5 @@
 #include "tasks/split.h"
 
-#include <numeric>
-
 #include "base/error.h"
 
 namespace mnemo {
@@ -10,9 +8,7 @@ namespace {
 std::uint64_t dev_seed(const Config& config) { return static_cast<std::uint64_t>(config.data.dev_seed); }
 
 std::unique_ptr<RecordSet> copy_of(const RecordSet& records) {
-  std::vector<std::int64_t> all(records.size());
-  std::iota(all.begin(), all.end(), 0);
-  return records.select(all);
+  return records.select([](std::int64_t) { return true; });
 }
 
 const RecordSet& records_of(const Dataset& data, const Task& task) {
@@ -54,7 +50,7 @@ std::unique_ptr<TaskData> Folds::fold(std::int64_t number) const {
                              train = part_of(*all_, parts_, static_cast<int>(number), false),
                              dev = copy_of(records_of(*data_.dev, task_));
   if (config_.data.dev.empty()) {
-    dev = dev->select({});
+    dev = dev->none();
     if (config_.data.dev_fraction > 0) std::tie(train, dev) = split_off_dev(config_, *train);
   }
   if (train->size() == 0 || test->size() == 0) fail("--folds {}: too few records", folds_);

@@ -30,7 +30,7 @@ class Folds {
   const Task& task_;
   std::int64_t folds_;
   std::unique_ptr<RecordSet> all_;
-  std::vector<int> parts_;
+  std::vector<std::uint16_t> parts_;
 };
 
 }  // namespace mnemo

@@ -6,16 +6,19 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <new>
-#include <unordered_map>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/shown.h"
 #include "config/options.h"
 #include "nn/optimizer.h"
+#include "tasks/repeats.h"
+#include "tasks/split.h"
 #include "train/sharded_step.h"
 
 namespace mnemo {
@@ -27,27 +30,30 @@ namespace {
 void report_repeats(const TaskData& data, const char* record, const Log& print) {
   const auto* train = dynamic_cast<const RecordSet*>(data.train.get());
   if (!train) return;
-  std::unordered_map<std::string, std::int64_t> seen;
-  std::int64_t repeats = 0;
-  std::string first;
-  for (std::int64_t i = 0; i < train->size(); ++i) {
-    const auto [match, fresh] = seen.emplace(train->text(i), i);
-    if (fresh) continue;
-    if (repeats++ == 0) first = fmt::format("{} repeats {}", train->place(i), train->place(match->second));
-  }
-  print(repeats == 0 ? "repeated in train: none"
-                     : fmt::format("repeated in train: {}, first {}", counted(repeats, record), first));
-  for (const auto& [name, part] : {std::pair{"dev", data.dev.get()}, {"test", data.test.get()}}) {
-    const auto& records = static_cast<const RecordSet&>(*part);
-    std::int64_t shared = 0;
-    for (std::int64_t i = 0; i < records.size(); ++i) {
-      const auto match = seen.find(records.text(i));
-      if (match == seen.end()) continue;
-      if (shared++ == 0) first = fmt::format("{} is {}", records.place(i), train->place(match->second));
-    }
-    if (records.size() > 0)
-      print(fmt::format("{} {}s that occur in train: {}", name, record,
-                        shared == 0 ? "none" : fmt::format("{}, first {}", shared, first)));
+  struct Repeats {
+    const char* part;
+    const RecordSet* set;
+    std::int64_t count = 0, record = 0, first = 0;
+  };
+  std::array<Repeats, 3> parts{{{"train", train},
+                                {"dev", static_cast<const RecordSet*>(data.dev.get())},
+                                {"test", static_cast<const RecordSet*>(data.test.get())}}};
+  find_repeats(*train, {parts[1].set, parts[2].set}, [&](std::size_t set, std::int64_t found, std::int64_t first) {
+    Repeats& part = parts[set];
+    if (part.count++ == 0 || found < part.record) part.record = found, part.first = first;
+  });
+  for (const Repeats& part : parts) {
+    if (part.set->size() == 0) continue;
+    const auto shown_first = [&](const char* is) {
+      return fmt::format("first {} {} {}", part.set->place(part.record), is, train->place(part.first));
+    };
+    if (part.set == train)
+      print(part.count == 0
+                ? "repeated in train: none"
+                : fmt::format("repeated in train: {}, {}", counted(part.count, record), shown_first("repeats")));
+    else
+      print(fmt::format("{} {}s that occur in train: {}", part.part, record,
+                        part.count == 0 ? "none" : fmt::format("{}, {}", part.count, shown_first("is"))));
   }
 }
 
@@ -71,19 +77,11 @@ std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, c
   }
 }
 
-void report_corpus(const char* name, const Corpus& corpus, const Log& print) {
-  if (corpus.size() == 0) return;
-  std::vector<std::int32_t> lengths;
-  for (std::int64_t i = 0; i < corpus.size(); ++i) lengths.push_back(corpus.length(i));
-  std::sort(lengths.begin(), lengths.end());
-  const auto quantile = [&](double q) {
-    return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
-  };
-  print(fmt::format("{}: {}, {}; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%", name,
-                    counted(corpus.size(), "text"), counted(corpus.units(), "unit"), lengths.front(), quantile(0.5),
-                    quantile(0.9), quantile(0.99), lengths.back(),
-                    100.0 * static_cast<double>(corpus.unknown_units()) /
-                        static_cast<double>(std::max<std::int64_t>(1, corpus.units()))));
+void report_lengths(const char* name, const RecordSet& records, const Log& print, const CountLengths& count) {
+  if (records.size() == 0) return;
+  const auto lengths = counted_units<LengthCounts>(records, count);
+  print(fmt::format("{}: {}, {}; {}", name, counted(lengths.size(), "text"), counted(lengths.units, "unit"),
+                    lengths.shown()));
 }
 
 namespace {

@@ -2,16 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "pipeline/corpus.h"
+#include "tasks/counted_units.h"
 #include "tasks/task.h"
 
 namespace mnemo {
 
-/// Prints how many texts and units a corpus has, and how long its texts are; nothing for an empty one.
-void report_corpus(const char* name, const Corpus& corpus, const Log& print);
+/// Adds the lengths of the records [first, end). Threads share it.
+using CountLengths = std::function<void(std::int64_t first, std::int64_t end, LengthCounts& out)>;
+/// Prints how many texts and units a part of the data has, and how long its texts are; nothing for an empty one.
+void report_lengths(const char* name, const RecordSet& records, const Log& print, const CountLengths& count);
 
 /// Gives the keys that were left to the size of train their values; a line that lists them, empty if there are none.
 std::string settle_by_size(Config& config, const TaskData& data);

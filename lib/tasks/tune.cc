@@ -164,7 +164,10 @@ class Tuner {
     const Json json = config_to_json(config);
     std::string read = json.at("data").dump() + json.at("text").dump();
     if (!data_ || read != read_)
-      data_ = task_.read(config, {request_.read.config_path, request_.read.invalid_utf8, log}, nullptr);
+      data_ = task_.read(
+          config,
+          {request_.read.config_path, request_.read.invalid_utf8, log, record_storage(config, request_.folder, pool_)},
+          nullptr);
     read_ = std::move(read);
     return *data_;
   }

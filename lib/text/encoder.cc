@@ -60,6 +60,13 @@ void TextEncoder::encode_units(std::span<const std::string> units, EncodedText& 
   encode_tokens(out, tokenizer_.subwords() ? units : std::span<const std::string>(), dropout);
 }
 
+UnitCount TextEncoder::count(std::string_view line, Tokens& tokens) const {
+  tokenizer_.tokenize(line, tokens);
+  UnitCount out{static_cast<std::int32_t>(tokens.size()), 0};
+  for (std::size_t i = 0; i < tokens.size(); ++i) out.unknown += vocabulary_.contains(tokens.text(i)) ? 0 : 1;
+  return out;
+}
+
 // `words`, if not empty, are the tokens before normalisation, to be cut into pieces.
 void TextEncoder::encode_tokens(EncodedText& out, std::span<const std::string> words,
                                 const MergeDropout& dropout) const {

@@ -39,6 +39,10 @@ struct EncodedText {
   std::int32_t units() const { return starts.empty() ? 0 : static_cast<std::int32_t>(starts.size()) - 1; }
 };
 
+struct UnitCount {
+  std::int32_t units = 0, unknown = 0;
+};
+
 /// Encodes lines. Threads may share it, each with its own EncodedText; when that is reused, it stops allocating memory
 /// after a while.
 ///
@@ -60,6 +64,9 @@ class TextEncoder {
   /// The same for units that are already cut, each valid UTF-8. A tokenizer of subwords cuts each of them further, as
   /// within a line: they are words, which it spells with the blank before them.
   void encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout = {}) const;
+
+  /// How many units `encode` finds, and how many of them are unknown, without their rows. `tokens` is working memory.
+  UnitCount count(std::string_view line, Tokens& tokens) const;
 
   /// Rows of the embedding table: vocabulary.size(), plus the buckets if there are n-grams.
   std::int64_t table_rows() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "text/packed_bytes.h"
@@ -76,6 +77,15 @@ void VocabularyBuilder::add(std::string_view token, std::uint64_t n) {
   const auto index = static_cast<std::size_t>(table_.insert(token));
   if (index == counts_.size()) counts_.push_back(0);
   counts_[index] += n;
+}
+
+void VocabularyBuilder::append(VocabularyBuilder&& other) {
+  if (counts_.empty()) {
+    *this = std::move(other);
+    return;
+  }
+  for (std::size_t i = 0; i < other.counts_.size(); ++i)
+    add(other.table_.text(static_cast<std::int32_t>(i)), other.counts_[i]);
 }
 
 Vocabulary VocabularyBuilder::build(std::uint64_t min_count, std::size_t max_size) const {

@@ -74,6 +74,8 @@ class Vocabulary {
 class VocabularyBuilder {
  public:
   void add(std::string_view token, std::uint64_t n = 1);
+  /// Adds what another builder counted after this one.
+  void append(VocabularyBuilder&& other);
 
   /// Tokens that occur at least `min_count` times, the most frequent first, equally frequent ones by their bytes; at
   /// most `max_size` of them (0: no limit), not counting the unknown token.

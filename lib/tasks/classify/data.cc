@@ -13,23 +13,21 @@
 #include "tasks/label_list.h"
 #include "tasks/split.h"
 #include "text/normalize.h"
+#include "text/packed_bytes.h"
 
 namespace mnemo {
 
-std::string LabelledTexts::place(std::int64_t record) const {
-  return fmt::format("{}:{}", shown_path(files[entries[record].file].path), entries[record].line);
-}
-
-std::unique_ptr<RecordSet> LabelledTexts::select(std::span<const std::int64_t> records) const {
-  auto out = std::make_unique<LabelledTexts>();
-  out->files = files;
-  for (const std::int64_t i : records) out->entries.push_back(entries[i]);
-  return out;
-}
-
-void LabelledTexts::append(const RecordSet& other) {
-  const auto& texts = static_cast<const LabelledTexts&>(other);
-  entries.insert(entries.end(), texts.entries.begin(), texts.entries.end());
+void LabelledTexts::add(const std::vector<std::string>& labels, std::string_view text, std::uint32_t file,
+                        std::uint64_t line) {
+  LabelLists& lists = *lists_;
+  lists.joined.clear();
+  for (const std::string& label : labels) {
+    append_number(lists.joined, label.size());
+    lists.joined += label;
+  }
+  const auto number = static_cast<std::size_t>(lists.numbers.insert(lists.joined));
+  if (number == lists.labels.size()) lists.labels.push_back(labels);
+  store()->add(file, line, static_cast<std::uint32_t>(number), {text});
 }
 
 RecordOptions record_options(const DataConfig& data, const DataFile& file, InvalidUtf8 invalid_utf8) {
@@ -51,27 +49,30 @@ RecordOptions record_options(const DataConfig& data, const DataFile& file, Inval
 
 LabelledTexts read_texts(const std::vector<DataFile>& files, const DataConfig& data, const ReadRequest& request,
                          const std::string& what) {
-  LabelledTexts out;
+  LabelledTexts out(request.storage);
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, data.dir, request.config_path);
     out.files.push_back({path});
     const auto reader = open_records(path, record_options(data, file, request.invalid_utf8));
     Record record;
     while (reader->next(record))
-      out.entries.push_back(
-          {record.text, record.labels, static_cast<std::uint32_t>(out.files.size() - 1), record.line});
+      out.add(record.labels, record.text, static_cast<std::uint32_t>(out.files.size() - 1), record.line);
     out.files.back().records = static_cast<std::int64_t>(reader->counts().records);
     out.files.back().read = reader->digest();
     report_counts(path, reader->counts(), request.log);
   }
-  if (out.entries.empty())
+  out.finish();
+  if (out.size() == 0)
     fail("{}: {} has no records", out.files.empty() ? "data." + what : shown_path(out.files.front().path), what);
   return out;
 }
 
 std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_label) {
   std::set<std::string> names;
-  for (const auto& entry : texts.entries) names.insert(entry.labels.begin(), entry.labels.end());
+  std::vector<bool> occurs(texts.label_lists().size());
+  for (std::int64_t i = 0; i < texts.size(); ++i) occurs[texts.label_list(i)] = true;
+  for (std::size_t list = 0; list < occurs.size(); ++list)
+    if (occurs[list]) names.insert(texts.label_lists()[list].begin(), texts.label_lists()[list].end());
   if (names.size() < (multi_label ? 1u : 2u))
     fail("{}: {}; a classifier needs at least {}", texts.files.front().path,
          names.empty() ? "no labels" : fmt::format("all records have the label \"{}\"", shown(*names.begin())),
@@ -80,24 +81,34 @@ std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_l
 }
 
 TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>& labels) {
-  TextGold out{labels, std::vector<std::vector<std::int32_t>>(texts.entries.size()), 0, {}};
+  TextGold out{&texts, labels, {}, 0, {}};
   std::set<std::string> unseen;
   const auto known = [&](const std::string& label) { return std::binary_search(labels.begin(), labels.end(), label); };
-  for (std::size_t i = 0; i < texts.entries.size(); ++i)
-    for (const std::string& label : texts.entries[i].labels) {
-      if (known(label)) continue;
-      if (out.unseen++ == 0)
-        out.first_unseen = fmt::format("\"{}\" at {}", shown(label), texts.place(static_cast<std::int64_t>(i)));
-      unseen.insert(label);
-    }
+  const auto all_known = [&](const std::vector<std::string>& list) { return std::ranges::all_of(list, known); };
+  if (!std::ranges::all_of(texts.label_lists(), all_known))
+    for (std::int64_t i = 0; i < texts.size(); ++i)
+      for (const std::string& label : texts.label_lists()[texts.label_list(i)]) {
+        if (known(label)) continue;
+        if (out.unseen++ == 0) out.first_unseen = fmt::format("\"{}\" at {}", shown(label), texts.place(i));
+        unseen.insert(label);
+      }
   out.labels.insert(out.labels.end(), unseen.begin(), unseen.end());
   const auto middle = out.labels.begin() + std::ssize(labels);
-  for (std::size_t i = 0; i < texts.entries.size(); ++i)
-    for (const std::string& label : texts.entries[i].labels) {
+  for (const std::vector<std::string>& list : texts.label_lists()) {
+    TextGold::Ids& ids = out.of_list.emplace_back();
+    for (const std::string& label : list) {
       const auto match = known(label) ? std::lower_bound(out.labels.begin(), middle, label)
                                       : std::lower_bound(middle, out.labels.end(), label);
-      out.gold[i].push_back(static_cast<std::int32_t>(match - out.labels.begin()));
+      ids.push_back(static_cast<std::int32_t>(match - out.labels.begin()));
     }
+  }
+  return out;
+}
+
+std::vector<TextGold::Ids> TextGold::all() const {
+  std::vector<Ids> out;
+  out.reserve(static_cast<std::size_t>(texts->size()));
+  for (std::int64_t i = 0; i < texts->size(); ++i) out.push_back(of(i));
   return out;
 }
 
@@ -113,11 +124,12 @@ void report_unseen(const TextGold& gold, const std::string& what, const Log& log
                     gold.first_unseen));
 }
 
-std::vector<std::int64_t> label_counts(const std::vector<std::vector<std::int32_t>>& gold, std::size_t labels) {
-  std::vector<std::int64_t> counts(labels);
-  for (const auto& ids : gold)
-    for (const std::int32_t id : ids)
-      if (static_cast<std::size_t>(id) < labels) ++counts[id];
+std::vector<std::int64_t> label_counts(const TextGold& gold, std::size_t labels) {
+  std::vector<std::int64_t> lists(gold.of_list.size()), counts(labels);
+  for (std::int64_t i = 0; i < gold.texts->size(); ++i) ++lists[gold.texts->label_list(i)];
+  for (std::size_t list = 0; list < lists.size(); ++list)
+    for (const std::int32_t id : gold.of_list[list])
+      if (static_cast<std::size_t>(id) < labels) counts[static_cast<std::size_t>(id)] += lists[list];
   return counts;
 }
 
@@ -134,7 +146,7 @@ std::string folded(std::string_view label) {
 }  // namespace
 
 void ClassificationData::describe_labels(const Log& log) const {
-  const auto counts = label_counts(gold_labels(train_texts(), labels_).gold, labels_.size());
+  const auto counts = label_counts(gold_labels(train_texts(), labels_), labels_.size());
   std::vector<std::pair<std::string, std::int64_t>> names;
   names.reserve(labels_.size());
   std::vector<std::string> alike, rare;
@@ -167,7 +179,8 @@ std::unique_ptr<ClassificationData> read_classification_data(const Config& confi
   const DataConfig& d = config.data;
   check_train_named(d);
   const auto read = [&](const std::vector<DataFile>& files, const char* what) {
-    return std::make_unique<LabelledTexts>(files.empty() ? LabelledTexts() : read_texts(files, d, request, what));
+    return std::make_unique<LabelledTexts>(files.empty() ? LabelledTexts(request.storage)
+                                                         : read_texts(files, d, request, what));
   };
   auto train = read(d.train, "train");
   auto out = std::make_unique<ClassificationData>(collect_labels(*train, d.multi_label));

@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tasks/task.h"
 #include "text/records.h"
+#include "text/string_table.h"
 
 namespace mnemo {
 
@@ -15,19 +17,39 @@ namespace mnemo {
 class LabelledTexts : public RecordSet {
  public:
   struct Entry {
-    std::string text;
-    std::vector<std::string> labels;
-    std::uint32_t file;  ///< index into files
+    std::string_view text;
+    const std::vector<std::string>& labels;
     std::uint64_t line;
   };
 
-  std::int64_t size() const override { return std::ssize(entries); }
-  std::string text(std::int64_t record) const override { return entries[record].text; }
-  std::string place(std::int64_t record) const override;
-  std::unique_ptr<RecordSet> select(std::span<const std::int64_t> records) const override;
-  void append(const RecordSet& other) override;
+  explicit LabelledTexts(std::shared_ptr<Storage> storage = nullptr) : RecordSet(std::move(storage)) {}
 
-  std::vector<Entry> entries;
+  void add(const std::vector<std::string>& labels, std::string_view text, std::uint32_t file, std::uint64_t line);
+  void finish() { store()->finish(); }
+
+  Entry entry(std::int64_t record) const {
+    const std::int64_t i = number(record);
+    return {store()->bytes(i), lists_->labels[store()->tag(i)], store()->line(i)};
+  }
+  EntriesOf<LabelledTexts> entries() const { return EntriesOf(*this); }
+  std::string text(std::int64_t record) const override { return std::string(entry(record).text); }
+
+  /// The number of a record's list of labels among those that occur in its files.
+  std::size_t label_list(std::int64_t record) const { return store()->tag(number(record)); }
+  /// By number. A selection may lack some of them.
+  const std::vector<std::vector<std::string>>& label_lists() const { return lists_->labels; }
+
+ protected:
+  std::unique_ptr<RecordSet> copy() const override { return std::make_unique<LabelledTexts>(*this); }
+
+ private:
+  struct LabelLists {
+    std::vector<std::vector<std::string>> labels;
+    StringTable numbers;  // by the labels, joined
+    std::string joined;
+  };
+
+  std::shared_ptr<LabelLists> lists_ = std::make_shared<LabelLists>();
 };
 
 /// How a file is to be read, from the configuration's keys and those of the file itself.
@@ -45,19 +67,26 @@ std::vector<std::string> collect_labels(const LabelledTexts& texts, bool multi_l
 /// The gold labels of texts as ids. A label that does not occur in train can never be predicted, and so counts as
 /// missed: it gets an id after those of the model.
 struct TextGold {
-  std::vector<std::string> labels;              ///< the model's, then the unseen ones, each part sorted
-  std::vector<std::vector<std::int32_t>> gold;  ///< [texts]
-  std::int64_t unseen = 0;                      ///< occurrences of labels that the model does not know
-  std::string first_unseen;                     ///< name and place of the first one
+  using Ids = std::vector<std::int32_t>;
+
+  const LabelledTexts* texts;
+  std::vector<std::string> labels;  ///< the model's, then the unseen ones, each part sorted
+  std::vector<Ids> of_list;         ///< of each list of labels
+  std::int64_t unseen = 0;          ///< occurrences of labels that the model does not know
+  std::string first_unseen;         ///< name and place of the first one
+
+  const Ids& of(std::int64_t text) const { return of_list[texts->label_list(text)]; }
+  std::vector<Ids> all() const;  ///< [texts]
 };
+/// `texts` must outlive the result.
 TextGold gold_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
 /// The same where all labels must be the model's. Throws Error for others.
 TextGold known_labels(const LabelledTexts& texts, const std::vector<std::string>& labels);
 /// Reports how many there are and where the first is; nothing if there is none.
 void report_unseen(const TextGold& gold, const std::string& what, const Log& log);
 
-/// The number of records of each label, by id.
-std::vector<std::int64_t> label_counts(const std::vector<std::vector<std::int32_t>>& gold, std::size_t labels);
+/// The number of records of each of the first `labels` labels, by id.
+std::vector<std::int64_t> label_counts(const TextGold& gold, std::size_t labels);
 
 class ClassificationData : public TaskData {
  public:

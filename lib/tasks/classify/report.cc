@@ -28,7 +28,7 @@ std::vector<Features> features_of(const TextClassifier& model, const LabelledTex
   std::vector<Features> out;
   Tokens tokens;
   std::vector<std::string_view> units;
-  for (const auto& entry : texts.entries) {
+  for (const auto entry : texts.entries()) {
     tokenizer.tokenize(entry.text, tokens);
     units.clear();
     for (std::size_t i = 0; i < tokens.size(); ++i) units.push_back(tokens.text(i));
@@ -69,13 +69,14 @@ std::vector<Mistake> worst_mistakes(const TextClassifier& model, const Predictio
   ThreadPool pool(1);
   Workspace workspace(pool);
   for (const auto& [loss, i] : wrong) {
+    const auto entry = texts.entry(static_cast<std::int64_t>(i));
     const auto said = predicted_labels(p, i);
     const float* row = p.row(i);
     const double probability =
         static_cast<double>(said.empty() ? *std::max_element(row, row + p.classes) : row[said.front()]);
-    out.push_back({static_cast<std::int64_t>(texts.entries[i].line), joined_labels(p.gold[i], labels),
-                   joined_labels(said, labels), probability, texts.entries[i].text});
-    if (!said.empty()) out.back().coloured = explained(model, texts.entries[i].text, labels[said.front()], workspace);
+    out.push_back({static_cast<std::int64_t>(entry.line), joined_labels(p.gold[i], labels), joined_labels(said, labels),
+                   probability, std::string(entry.text)});
+    if (!said.empty()) out.back().coloured = explained(model, std::string(entry.text), labels[said.front()], workspace);
   }
   return out;
 }
@@ -117,13 +118,14 @@ void ClassifierReport::add_baselines(const LabelledTexts& train) {
       std::copy_n(known.begin() + i * K, K, p.probabilities.begin() + i * all);
     baselines_.push_back({name, evaluate(p, gold_.labels)});
   };
+  const std::vector<TextGold::Ids> gold = fitted.all();
   const int classes = static_cast<int>(K);
   const bool multi_label = classifier_.multi_label();
-  add("majority class", majority_baseline(fitted.gold, classes, multi_label, texts_.entries.size()));
+  add("majority class", majority_baseline(gold, classes, multi_label, static_cast<std::size_t>(texts_.size())));
   const bool characters = classifier_.config().text.has_characters();
   const NgramBaselineOptions options = characters ? character_baseline_options() : word_baseline_options();
   add(characters ? "character n-grams + logistic regression" : "word n-grams + logistic regression",
-      NgramBaseline(features_of(classifier_, train, options.max_n), fitted.gold, classes, multi_label, options)
+      NgramBaseline(features_of(classifier_, train, options.max_n), gold, classes, multi_label, options)
           .predict(features_of(classifier_, texts_, options.max_n)));
 }
 

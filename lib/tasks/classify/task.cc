@@ -38,8 +38,12 @@ class ClassifyTask : public Task {
   }
 
   void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
-    report_corpus(
-        part, encode_corpus(static_cast<const TextClassifier&>(model), static_cast<const LabelledTexts&>(data)), print);
+    const auto& classifier = static_cast<const TextClassifier&>(model);
+    const auto& texts = static_cast<const LabelledTexts&>(data);
+    report_lengths(part, texts, print, [&](std::int64_t first, std::int64_t end, LengthCounts& out) {
+      Tokens tokens;
+      for (std::int64_t i = first; i < end; ++i) out.add(classifier.count(texts.entry(i).text, tokens));
+    });
   }
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
@@ -70,8 +74,8 @@ class ClassifyTask : public Task {
     const auto& texts = static_cast<const LabelledTexts&>(*train);
     known_labels(texts, classifier.labels());
     auto out = std::make_unique<ClassificationData>(classifier.labels());
-    out->dev = texts.select({});
-    out->test = texts.select({});
+    out->dev = texts.none();
+    out->test = texts.none();
     out->train = std::move(train);
     return out;
   }
@@ -88,12 +92,12 @@ class ClassifyTask : public Task {
     Workspace workspace(pool);
     EncodedText encoded;
     for (const std::int64_t record : evenly_spread(request.texts, texts.size())) {
-      const LabelledTexts::Entry& entry = texts.entries[record];
+      const LabelledTexts::Entry entry = texts.entry(record);
       static_cast<const TextClassifier&>(model).encode(entry.text, encoded);
       if (encoded.tokens.empty()) continue;
-      use({.trace = model.observe(entry.text, workspace).trace,
+      use({.trace = model.observe(std::string(entry.text), workspace).trace,
            .network = "rnn",
-           .text = entry.text,
+           .text = std::string(entry.text),
            .places = places_of(encoded.tokens),
            .labels = {entry.labels}});
     }
@@ -102,7 +106,7 @@ class ClassifyTask : public Task {
   std::int64_t answer_all(const TextModel& model, const Dataset& data, ThreadPool& pool) const override {
     const auto& classifier = static_cast<const TextClassifier&>(model);
     Workspace workspace(pool);
-    classifier.logits(encode_corpus(classifier, static_cast<const LabelledTexts&>(data)), workspace);
+    logits_of(classifier, static_cast<const LabelledTexts&>(data), workspace);
     return data.size();
   }
 };

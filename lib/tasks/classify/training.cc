@@ -1,6 +1,7 @@
-// Texts are encoded once, with text.merge_dropout in each epoch; batches of similar length are drawn for each epoch, by
-// the lengths without dropout, so that there are equally many in all of them. Evaluation on dev also fits the
-// temperature that calibrates the probabilities (Guo et al. 2017), since it belongs to the weights it was fitted for.
+// Texts are encoded once, unless there is too little memory for that or text.merge_dropout cuts them anew in each
+// epoch: then by batch. Batches of similar length are drawn for each epoch, by the lengths without dropout, so that
+// there are equally many in all of them. Evaluation on dev also fits the temperature that calibrates the probabilities
+// (Guo et al. 2017), since it belongs to the weights it was fitted for.
 #include "tasks/classify/training.h"
 
 #include <fmt/ranges.h>
@@ -16,6 +17,7 @@
 #include "nn/loss.h"
 #include "pipeline/network_options.h"
 #include "tasks/cut_anew.h"
+#include "tasks/encoded_records.h"
 #include "tasks/label_list.h"
 #include "tasks/start_from.h"
 #include "tasks/word_vectors.h"
@@ -23,9 +25,10 @@
 namespace mnemo {
 namespace {
 
-using Gold = std::vector<std::vector<std::int32_t>>;
+using Gold = std::vector<TextGold::Ids>;
 
-std::vector<float> class_weights(const ClassWeight& weight, const std::vector<std::string>& labels, const Gold& gold) {
+std::vector<float> class_weights(const ClassWeight& weight, const std::vector<std::string>& labels,
+                                 const TextGold& gold) {
   if (!weight.balanced && weight.table.empty()) return {};
   std::vector<float> out(labels.size(), 1.0f);
   if (weight.balanced) {
@@ -50,41 +53,67 @@ std::vector<float> class_weights(const ClassWeight& weight, const std::vector<st
   return out;
 }
 
+using EncodedTexts = EncodedRecords<Corpus, std::int32_t>;
+
+// Passes no dropout of merges on.
+constexpr auto as_they_are = [](std::int64_t, const auto& encode) { encode(MergeDropout()); };
+
+// `cut(record, encode)` calls `encode` with the dropout of merges for the record.
+template <class Cut>
+EncodedTexts::Encoder encoder_of(const TextClassifier& model, const LabelledTexts& texts, const Cut& cut) {
+  const auto encode = [&model, &texts, cut](std::span<const std::int64_t> records, Corpus& out) {
+    EncodedText text;
+    for (const std::int64_t i : records) {
+      cut(i, [&](const MergeDropout& dropout) { model.encode(texts.entry(i).text, text, dropout); });
+      out.add(text);
+    }
+  };
+  const auto measure = [&model, &texts](std::int64_t first, std::int64_t end) {
+    std::vector<std::int32_t> out;
+    Tokens tokens;
+    for (std::int64_t i = first; i < end; ++i) out.push_back(model.count(texts.entry(i).text, tokens).units);
+    return out;
+  };
+  return {encode, [](const Corpus& corpus, std::int64_t place) { return corpus.length(place); }, measure};
+}
+
 class ClassificationTraining : public ModelTraining {
  public:
   ClassificationTraining(const Config& config, const ClassificationData& data, TextClassifier& model)
       : ModelTraining(config, data, model),
         model_(model),
         texts_(data.train_texts()),
-        gold_(gold_labels(texts_, model.labels()).gold),
-        dev_gold_(gold_labels(data.dev_texts(), model.labels())),
-        corpus_(encode_corpus(model, texts_)),
-        lengths_(corpus_.lengths()),
-        units_(corpus_.units()),
-        dev_(encode_corpus(model, data.dev_texts())),
+        gold_(gold_labels(texts_, model.labels())),
+        dev_(data.dev_texts()),
+        dev_gold_(gold_labels(dev_, model.labels())),
+        encoded_(texts_, config.text.merge_dropout == 0,
+                 encoder_of(model, texts_,
+                            [this](std::int64_t record, const auto& encode) {
+                              cut_anew(config_.text.merge_dropout, seed(), epoch_, record, encode);
+                            })),
+        encoded_dev_(dev_, true, encoder_of(model, dev_, as_they_are)),
         weights_(class_weights(config.training.class_weight, model.labels(), gold_)) {
+    for (std::int64_t i = 0; i < texts_.size(); ++i) units_ += encoded_.lengths()[i];
     if (units_ == 0) fail("{}: train has no text of at least one unit", data.train->files.front().path);
     begin_epoch(0);
   }
 
   std::int64_t units() const override { return units_; }
-  std::int64_t batches() const override { return std::ssize(batches_); }
+  std::int64_t batches() const override { return batches_.size(); }
   std::string metric() const override { return classification_metric(config_); }
 
   void begin_epoch(std::int64_t epoch) override {
-    batches_ = make_batches(lengths_, config_.training.batch_size, config_.training.batch_tokens, seed(),
-                            static_cast<std::uint64_t>(epoch));
-    const auto encode = [this](std::int64_t i, EncodedText& out, const MergeDropout& dropout) {
-      model_.encode(texts_.entries[i].text, out, dropout);
-    };
-    if (const double rate = config_.text.merge_dropout; rate > 0)
-      corpus_ = cut_anew(texts_.size(), rate, seed(), epoch, encode);
+    batches_ = make_batches(encoded_.lengths(), config_.training.batch_size, config_.training.batch_tokens, seed(),
+                            static_cast<std::uint64_t>(epoch), texts_.storage());
+    epoch_ = epoch;
   }
 
   std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
     chosen_ = shard.dealt(batches_[batch]);
-    batch_ = std::make_unique<Corpus::Batch>(
-        corpus_.batch(chosen_, {.rate = config_.model.word_dropout, .seed = seed(), .step = shard.draw(step)}));
+    batch_ = encoded_.with(chosen_, [&](const Corpus& corpus, std::span<const std::int64_t> places) {
+      return std::make_unique<Corpus::Batch>(
+          corpus.batch(places, {.rate = config_.model.word_dropout, .seed = seed(), .step = shard.draw(step)}));
+    });
     rows_ = distinct_rows(batch_->bags, model_.network().embedding().weight.rows());
     return batch_->packing.tokens();
   }
@@ -92,7 +121,7 @@ class ClassificationTraining : public ModelTraining {
   double weight() const override {
     if (weights_.empty() || model_.multi_label()) return static_cast<double>(chosen_.size());
     double out = 0;
-    for (const std::int64_t text : chosen_) out += static_cast<double>(weights_[gold_[text].front()]);
+    for (const std::int64_t text : chosen_) out += static_cast<double>(weights_[gold_.of(text).front()]);
     return out;
   }
 
@@ -104,13 +133,13 @@ class ClassificationTraining : public ModelTraining {
     const auto smoothing = static_cast<float>(config_.training.label_smoothing);
     if (!model_.multi_label()) {
       std::vector<std::int32_t> gold;
-      for (std::int64_t text : chosen_) gold.push_back(gold_[text].front());
+      for (std::int64_t text : chosen_) gold.push_back(gold_.of(text).front());
       return softmax_cross_entropy(logits, gold, weights_, smoothing);
     }
     const std::size_t labels = model_.labels().size();
     std::vector<float> targets(logits.size());
     for (std::size_t i = 0; i < chosen_.size(); ++i)
-      for (std::int32_t id : gold_[chosen_[i]]) targets[i * labels + id] = 1.0f;
+      for (std::int32_t id : gold_.of(chosen_[i])) targets[i * labels + id] = 1.0f;
     // As on dev, the mean over labels; the gradient is that of their sum.
     return sigmoid_cross_entropy(logits, targets, weights_, smoothing) / static_cast<double>(labels);
   }
@@ -119,7 +148,11 @@ class ClassificationTraining : public ModelTraining {
   Metrics evaluate_dev(ThreadPool& pool) override {
     model_.prepare(pool);
     Workspace workspace(pool);
-    const std::vector<float> logits = model_.logits(dev_, workspace);
+    std::vector<float> logits;
+    encoded_dev_.for_all([&](const Corpus& corpus) {
+      const std::vector<float> more = model_.logits(corpus, workspace);
+      logits.insert(logits.end(), more.begin(), more.end());
+    });
     const auto [known, gold] = known_records(logits);
     const int classes = static_cast<int>(model_.labels().size());
     double loss = NAN;  // undefined without a record
@@ -138,12 +171,12 @@ class ClassificationTraining : public ModelTraining {
   std::pair<std::vector<float>, Gold> known_records(const std::vector<float>& logits) const {
     const std::size_t K = model_.labels().size();
     std::pair<std::vector<float>, Gold> out;
-    for (std::size_t i = 0; i < dev_gold_.gold.size(); ++i) {
-      const auto& ids = dev_gold_.gold[i];
+    for (std::int64_t i = 0; i < dev_.size(); ++i) {
+      const auto& ids = dev_gold_.of(i);
       if (std::any_of(ids.begin(), ids.end(), [&](std::int32_t id) { return static_cast<std::size_t>(id) >= K; }))
         continue;
-      out.first.insert(out.first.end(), logits.begin() + static_cast<std::ptrdiff_t>(i * K),
-                       logits.begin() + static_cast<std::ptrdiff_t>((i + 1) * K));
+      const auto row = logits.begin() + i * static_cast<std::ptrdiff_t>(K);
+      out.first.insert(out.first.end(), row, row + static_cast<std::ptrdiff_t>(K));
       out.second.push_back(ids);
     }
     return out;
@@ -151,14 +184,14 @@ class ClassificationTraining : public ModelTraining {
 
   TextClassifier& model_;
   const LabelledTexts& texts_;
-  Gold gold_;
+  TextGold gold_;
+  const LabelledTexts& dev_;
   TextGold dev_gold_;
-  Corpus corpus_;
-  std::vector<std::int32_t> lengths_;
-  std::int64_t units_;
-  Corpus dev_;
+  std::int64_t epoch_ = 0;
+  EncodedTexts encoded_, encoded_dev_;
+  std::int64_t units_ = 0;
   std::vector<float> weights_;
-  std::vector<std::vector<std::int64_t>> batches_;
+  Batches batches_;
   std::vector<std::int64_t> chosen_;  // of the prepared shard
   std::unique_ptr<Corpus::Batch> batch_;
   std::vector<std::int32_t> rows_;
@@ -174,12 +207,15 @@ std::string classification_metric(const Config& config) {
 std::unique_ptr<TextClassifier> build_classifier(const Config& config, const ReadRequest& request,
                                                  const ClassificationData& data, const TextModel* start) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
-  VocabularyBuilder builder;
-  Tokens tokens;
-  for (const auto& entry : data.train_texts().entries) {
-    tokenizer.tokenize(entry.text, tokens);
-    for (std::size_t i = 0; i < tokens.size(); ++i) builder.add(tokens.text(i));
-  }
+  const LabelledTexts& texts = data.train_texts();
+  const VocabularyBuilder builder =
+      counted_units(texts, [&](std::int64_t first, std::int64_t end, VocabularyBuilder& out) {
+        Tokens tokens;
+        for (std::int64_t text = first; text < end; ++text) {
+          tokenizer.tokenize(texts.entry(text).text, tokens);
+          for (std::size_t i = 0; i < tokens.size(); ++i) out.add(tokens.text(i));
+        }
+      });
   Vocabulary vocabulary = vocabulary_from(config.text, builder, start, request.log);
   const auto vectors = read_vectors(config, request, vocabulary);
   return std::make_unique<TextClassifier>(config, data.labels(), std::move(vocabulary), vectors.get());
@@ -190,24 +226,30 @@ std::unique_ptr<ModelTraining> classification_training(const Config& config, con
   return std::make_unique<ClassificationTraining>(config, data, model);
 }
 
-Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts) {
+std::vector<float> logits_of(const TextClassifier& model, const LabelledTexts& texts, Workspace& workspace) {
+  constexpr std::int64_t kTogether = 16384;
+  std::vector<float> out;
   Corpus corpus;
   EncodedText encoded;
-  for (const auto& entry : texts.entries) {
-    model.encode(entry.text, encoded);
+  for (std::int64_t i = 0; i < texts.size(); ++i) {
+    model.encode(texts.entry(i).text, encoded);
     corpus.add(encoded);
+    if (corpus.size() < kTogether && i + 1 < texts.size()) continue;
+    const std::vector<float> logits = model.logits(corpus, workspace);
+    out.insert(out.end(), logits.begin(), logits.end());
+    corpus.clear();
   }
-  return corpus;
+  return out;
 }
 
 std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
                                           const ContextRequest& request, ThreadPool& pool) {
-  const auto gold = known_labels(texts, model.labels()).gold;
+  const TextGold gold = known_labels(texts, model.labels());
   Corpus corpus;
   EncodedText encoded;
   std::vector<std::int64_t> chosen;
   for (const std::int64_t place : evenly_spread(request.most, texts.size())) {
-    std::string_view text = texts.entries[place].text;
+    std::string_view text = texts.entry(place).text;
     model.encode(text, encoded);
     if (encoded.tokens.empty()) continue;
     chosen.push_back(place);
@@ -222,7 +264,7 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
   std::vector<double> out;
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     double loss = 0;
-    const auto& ids = gold[static_cast<std::size_t>(chosen[i])];
+    const auto& ids = gold.of(chosen[i]);
     for (const std::int32_t id : ids)
       loss -= std::log(std::max(1e-30, static_cast<double>(p[i * labels + static_cast<std::size_t>(id)]))) /
               static_cast<double>(ids.size());
@@ -233,10 +275,10 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
 
 Predictions predictions(const TextClassifier& model, std::vector<float> probabilities, const TextGold& gold) {
   const std::size_t K = model.labels().size(), all = gold.labels.size();
-  Predictions out{static_cast<int>(all), model.multi_label(), std::move(probabilities), gold.gold};
+  Predictions out{static_cast<int>(all), model.multi_label(), std::move(probabilities), gold.all()};
   if (all == K) return out;
-  std::vector<float> wider(gold.gold.size() * all);
-  for (std::size_t i = 0; i < gold.gold.size(); ++i)
+  std::vector<float> wider(out.gold.size() * all);
+  for (std::size_t i = 0; i < out.gold.size(); ++i)
     std::copy_n(out.probabilities.begin() + i * K, K, wider.begin() + i * all);
   out.probabilities = std::move(wider);
   return out;
@@ -246,8 +288,7 @@ Predictions predict(const AveragedClassifiers& models, const LabelledTexts& text
                     ThreadPool& pool) {
   Workspace workspace(pool);
   std::vector<std::vector<float>> logits;
-  for (const TextClassifier* model : models.models())
-    logits.push_back(model->logits(encode_corpus(*model, texts), workspace));
+  for (const TextClassifier* model : models.models()) logits.push_back(logits_of(*model, texts, workspace));
   return predictions(*models.models().front(), models.probabilities(logits, true), gold);
 }
 

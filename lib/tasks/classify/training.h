@@ -20,8 +20,8 @@ std::unique_ptr<TextClassifier> build_classifier(const Config& config, const Rea
 std::unique_ptr<ModelTraining> classification_training(const Config& config, const ClassificationData& data,
                                                        TextClassifier& model);
 
-/// Encoded texts.
-Corpus encode_corpus(const TextClassifier& model, const LabelledTexts& texts);
+/// Logits [texts, K], as TextClassifier::logits; a part of the texts is encoded at a time.
+std::vector<float> logits_of(const TextClassifier& model, const LabelledTexts& texts, Workspace& workspace);
 
 /// Task::losses_with_context: -log of the calibrated probability of each text's labels; of several the mean.
 /// Texts without units are left out. Throws Error if there are no others.

@@ -200,7 +200,7 @@ void load_records(const Config& config, const std::string& config_path, InvalidU
     std::vector<std::string_view> bodies;
     bodies.reserve(train.size());
     for (const Poem& poem : train) bodies.push_back(poem.body);
-    const std::vector<int> parts =
+    const std::vector<std::uint16_t> parts =
         split_by_text(bodies, {1 - d.dev_fraction, d.dev_fraction}, static_cast<std::uint64_t>(d.dev_seed));
     std::vector<Poem> kept;
     for (std::size_t i = 0; i < train.size(); ++i) (parts[i] == 1 ? dev : kept).push_back(std::move(train[i]));

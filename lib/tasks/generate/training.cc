@@ -122,16 +122,18 @@ class RecordTraining : public LanguageTraining {
       : LanguageTraining(config, data, model), batch_units_(config.training.batch_tokens) {
     for (const UnitText::Record& record : data.train_text().records)
       lengths_.push_back(static_cast<std::int32_t>(record.end() - record.begin));
+    lengths_.finish();
     // Records of similar length are batched together, and the loss of a batch is the mean over its units. Batches with
     // a fixed number of records would give the units of short records more weight, so their size is counted in units.
+    const auto lengths = lengths_.values(0, lengths_.size());
     if (batch_units_ == 0)
       batch_units_ = std::max<std::int64_t>(1, config.training.batch_size *
-                                                   std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0}) /
-                                                   std::ssize(lengths_));
+                                                   std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}) /
+                                                   std::ssize(lengths));
     begin_epoch(0);
   }
 
-  std::int64_t batches() const override { return std::ssize(batches_); }
+  std::int64_t batches() const override { return batches_.size(); }
   void begin_epoch(std::int64_t epoch) override {
     batches_ =
         make_batches(lengths_, config_.training.batch_size, batch_units_, seed(), static_cast<std::uint64_t>(epoch));
@@ -139,7 +141,7 @@ class RecordTraining : public LanguageTraining {
 
   // The conditions that are dropped are drawn again for every batch.
   std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
-    const auto chosen = shard.dealt(batches_[static_cast<std::size_t>(batch)]);
+    const auto chosen = shard.dealt(batches_[batch]);
     RandomStream random(seed(), Purpose::kConditions, shard.draw(step));
     std::vector<std::vector<std::int32_t>> sequences;
     std::vector<std::int32_t> lengths;
@@ -181,9 +183,9 @@ class RecordTraining : public LanguageTraining {
   }
 
  private:
-  std::vector<std::int32_t> lengths_;  // with all conditions
+  StoredArray<std::int32_t> lengths_;  // with all conditions
   std::int64_t batch_units_;           // at most, in a batch of more than one record
-  std::vector<std::vector<std::int64_t>> batches_;
+  Batches batches_;
 };
 
 }  // namespace

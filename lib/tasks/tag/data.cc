@@ -14,9 +14,12 @@
 #include "base/shown.h"
 #include "tasks/label_list.h"
 #include "tasks/split.h"
+#include "text/packed_bytes.h"
 
 namespace mnemo {
 namespace {
+
+constexpr std::uint32_t kBySpans = 1, kBreaks = 2;
 
 // Tags of one kind: the number of tokens that have them, and the first one.
 struct SeenTags {
@@ -34,7 +37,7 @@ struct SeenTags {
 std::string near_scheme(const TaggedSentences& train, std::size_t k) {
   std::int64_t tokens = 0, spans = 0;
   SeenTags outside, misspelled, others;
-  for (const auto& entry : train.entries)
+  for (const auto& entry : train.entries())
     for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
       const std::string& tag = entry.tags[k][t];
       const auto meant = meant_tag(tag);
@@ -65,7 +68,7 @@ void report_near_scheme(const TaggedSentences& train, std::size_t k, const std::
                     "name one: iob1, bio, ioe2, bioes, bmes or bilou",
                     shown(name), reason));
   std::int64_t missing = 0;
-  for (const auto& entry : train.entries) missing += std::count(entry.tags[k].begin(), entry.tags[k].end(), "_");
+  for (const auto& entry : train.entries()) missing += std::count(entry.tags[k].begin(), entry.tags[k].end(), "_");
   if (missing > 0)
     log(fmt::format("column {}: {} tokens have the tag \"_\", which is learnt as any other", shown(name), missing));
 }
@@ -78,7 +81,7 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
   for (std::size_t k = 0; k < names.size(); ++k) {
     SchemeGuess guess;
     std::set<std::string> found;
-    for (const auto& entry : train.entries) {
+    for (const auto& entry : train.entries()) {
       guess.add(entry.tags[k]);
       found.insert(entry.tags[k].begin(), entry.tags[k].end());
     }
@@ -96,27 +99,60 @@ std::vector<TagColumn> find_columns(const Config& config, const TaggedSentences&
 
 }  // namespace
 
-std::string TaggedSentences::text(std::int64_t record) const { return join_tokens(entries[record].tokens, " ").text; }
+// A record's tag says whether it is by spans and has breaks. Its bytes: the number of tokens and of columns; of each
+// token its length, its bytes, its line less that of the first, and its break if the record has any; of each column and
+// token the number of its tag.
+void TaggedSentences::add(const Entry& entry) {
+  std::string bytes;
+  append_number(bytes, entry.tokens.size());
+  append_number(bytes, entry.tags.size());
+  const std::size_t line = entry.lines.empty() ? 0 : entry.lines.front();
+  for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
+    append_number(bytes, entry.tokens[t].size());
+    bytes += entry.tokens[t];
+    append_number(bytes, entry.lines[t] - line);
+    if (!entry.breaks.empty()) append_number(bytes, entry.breaks[t]);
+  }
+  for (const std::vector<std::string>& column : entry.tags)
+    for (const std::string& tag : column) append_number(bytes, static_cast<std::uint64_t>(tags_->insert(tag)));
+  store()->add(entry.file, line, (entry.by_spans ? kBySpans : 0) | (entry.breaks.empty() ? 0 : kBreaks), {bytes});
+}
+
+TaggedSentences::Entry TaggedSentences::entry(std::int64_t record) const {
+  const std::int64_t i = number(record);
+  const std::uint32_t kind = store()->tag(i);
+  PackedReader reader(store()->bytes(i), "", "a sentence");
+  const std::uint64_t tokens = reader.number(), columns = reader.number(), line = store()->line(i);
+  Entry out;
+  for (std::uint64_t t = 0; t < tokens; ++t) {
+    out.tokens.emplace_back(reader.take(reader.number()));
+    out.lines.push_back(line + reader.number());
+    if ((kind & kBreaks) != 0) out.breaks.push_back(static_cast<std::uint8_t>(reader.number()));
+  }
+  out.tags.resize(columns);
+  for (std::vector<std::string>& column : out.tags)
+    for (std::uint64_t t = 0; t < tokens; ++t)
+      column.emplace_back(tags_->text(static_cast<std::int32_t>(reader.number())));
+  out.file = store()->file(i);
+  out.by_spans = by_spans(record);
+  return out;
+}
+
+std::int32_t TaggedSentences::length(std::int64_t record) const {
+  return static_cast<std::int32_t>(PackedReader(store()->bytes(number(record)), "", "a sentence").number());
+}
+
+bool TaggedSentences::by_spans(std::int64_t record) const { return (store()->tag(number(record)) & kBySpans) != 0; }
+
+std::string TaggedSentences::text(std::int64_t record) const { return join_tokens(entry(record).tokens, " ").text; }
 
 std::string TaggedSentences::place(std::int64_t record) const {
-  const Entry& entry = entries[record];
-  return entry.tokens.empty() ? shown_path(files[entry.file].path) : place(entry, 0);
+  const Entry own = entry(record);
+  return own.tokens.empty() ? shown_path(files[own.file].path) : place(own, 0);
 }
 
 std::string TaggedSentences::place(const Entry& entry, std::size_t token) const {
   return fmt::format("{}:{}", shown_path(files[entry.file].path), entry.lines[token]);
-}
-
-std::unique_ptr<RecordSet> TaggedSentences::select(std::span<const std::int64_t> records) const {
-  auto out = std::make_unique<TaggedSentences>();
-  out->files = files;
-  for (const std::int64_t i : records) out->entries.push_back(entries[i]);
-  return out;
-}
-
-void TaggedSentences::append(const RecordSet& other) {
-  const auto& sentences = static_cast<const TaggedSentences&>(other);
-  entries.insert(entries.end(), sentences.entries.begin(), sentences.entries.end());
 }
 
 void report_repairs(const TaggedSentences& sentences, const std::vector<TagColumn>& columns, const Log& log) {
@@ -124,7 +160,7 @@ void report_repairs(const TaggedSentences& sentences, const std::vector<TagColum
     if (columns[k].data_scheme == TagScheme::kNone) continue;
     std::int64_t repaired = 0;
     std::string first;
-    for (const auto& entry : sentences.entries) {
+    for (const auto& entry : sentences.entries()) {
       const auto& tags = entry.tags[k];
       const auto spelled = spell_spans(conlleval_spans(tags), tags.size(), columns[k].data_scheme);
       if (spelled == tags) continue;
@@ -155,7 +191,7 @@ void report_reader(const SentenceReader& reader, const Log& log) {
 
 TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config& config, const ReadRequest& request,
                                const std::string& what) {
-  TaggedSentences out;
+  TaggedSentences out(request.storage);
   std::size_t tokens = 0;
   for (const DataFile& file : files) {
     const std::string path = data_path(file.file, config.data.dir, request.config_path);
@@ -174,13 +210,14 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
       for (std::size_t i = 0; i < s.line_tokens.size(); ++i)
         if (s.line_tokens[i] >= 0) lines[s.line_tokens[i]] = s.line + i;
       tokens += s.tokens.size();
-      out.entries.push_back({std::move(s.tokens), std::move(s.tags), std::move(lines), std::move(breaks),
-                             static_cast<std::uint32_t>(out.files.size() - 1), s.by_spans});
+      out.add({std::move(s.tokens), std::move(s.tags), std::move(lines), std::move(breaks),
+               static_cast<std::uint32_t>(out.files.size() - 1), s.by_spans});
     }
     out.files.back().records = static_cast<std::int64_t>(reader->counts().sentences);
     out.files.back().read = reader->digest();
     report_reader(*reader, request.log);
   }
+  out.finish();
   if (tokens == 0)
     fail("{}: {} has no tokens", out.files.empty() ? "data." + what : shown_path(out.files.front().path), what);
   return out;
@@ -189,18 +226,24 @@ TaggedSentences read_sentences(const std::vector<DataFile>& files, const Config&
 void respell_spans(TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
   const TagScheme scheme = columns.front().data_scheme;
   if (scheme == TagScheme::kNone || scheme == TagScheme::kBio) return;
-  for (auto& entry : sentences.entries) {
-    if (!entry.by_spans) continue;
-    const std::vector<std::string> tags = std::move(entry.tags[0]);
-    entry.tags[0] = spell_spans(conlleval_spans(tags), tags.size(), scheme);
+  bool any = false;
+  for (std::int64_t i = 0; i < sentences.size() && !any; ++i) any = sentences.by_spans(i);
+  if (!any) return;
+  TaggedSentences out(sentences.storage());
+  out.files = sentences.files;
+  for (auto entry : sentences.entries()) {
+    if (entry.by_spans) entry.tags[0] = spell_spans(conlleval_spans(entry.tags[0]), entry.tokens.size(), scheme);
+    out.add(entry);
   }
+  out.finish();
+  sentences = std::move(out);
 }
 
 void check_schemes(const TaggedSentences& sentences, const std::vector<TagColumn>& columns) {
   for (std::size_t k = 0; k < columns.size(); ++k) {
     const TagScheme scheme = columns[k].data_scheme;
     if (scheme == TagScheme::kNone) continue;
-    for (const auto& entry : sentences.entries)
+    for (const auto& entry : sentences.entries())
       for (std::size_t t = 0; t < entry.tokens.size(); ++t)
         if (!split_tag(entry.tags[k][t], scheme))
           fail("{}: tag \"{}\" is not of the scheme {}: {}", sentences.place(entry, t), shown(entry.tags[k][t]),
@@ -220,7 +263,7 @@ UnseenTags unseen_tags(const TaggedSentences& sentences, const std::vector<TagCo
       const auto parts = split_tag(tag, column.data_scheme);
       return parts->letter == 'O' ? known.contains("O") : types.contains(std::string(parts->type));
     };
-    for (const auto& entry : sentences.entries)
+    for (const auto& entry : sentences.entries())
       for (std::size_t t = 0; t < entry.tokens.size(); ++t)
         if (!is_known(entry.tags[k][t]) && out.count++ == 0)
           out.first = fmt::format("\"{}\" of column {} at {}", shown(entry.tags[k][t]), shown(column.name),
@@ -237,14 +280,15 @@ void report_unseen(const UnseenTags& unseen, const std::string& what, const Log&
 
 bool has_spans(const TaggedSentences& sentences, const TagColumn& column) {
   if (column.data_scheme == TagScheme::kNone) return false;
-  return std::ranges::any_of(sentences.entries,
-                             [](const auto& entry) { return !conlleval_spans(entry.tags[0]).empty(); });
+  for (const auto& entry : sentences.entries())
+    if (!conlleval_spans(entry.tags[0]).empty()) return true;
+  return false;
 }
 
 void TaggingData::describe_labels(const Log& log) const {
   for (std::size_t k = 0; k < columns.size(); ++k) {
     std::map<std::string, std::int64_t> counts;
-    for (const auto& entry : train_sentences().entries)
+    for (const auto& entry : train_sentences().entries())
       for (const std::string& tag : entry.tags[k]) ++counts[tag];
     std::vector<std::pair<std::string, std::int64_t>> names;
     names.reserve(counts.size());
@@ -302,7 +346,7 @@ std::unique_ptr<TaggingData> read_tagging_data(const Config& config, const ReadR
   check_train_named(d);
   check_columns(config);
   const auto read = [&](const std::vector<DataFile>& files, const char* what) {
-    return std::make_unique<TaggedSentences>(files.empty() ? TaggedSentences()
+    return std::make_unique<TaggedSentences>(files.empty() ? TaggedSentences(request.storage)
                                                            : read_sentences(files, config, request, what));
   };
   auto train = read(d.train, "train");

@@ -10,6 +10,7 @@
 #include "pipeline/text_tagger.h"
 #include "tasks/task.h"
 #include "text/sentences.h"
+#include "text/string_table.h"
 
 namespace mnemo {
 
@@ -25,16 +26,27 @@ class TaggedSentences : public RecordSet {
     bool by_spans;                               ///< as Sentence::by_spans
   };
 
-  std::int64_t size() const override { return std::ssize(entries); }
+  explicit TaggedSentences(std::shared_ptr<Storage> storage = nullptr) : RecordSet(std::move(storage)) {}
+
+  void add(const Entry& entry);
+  void finish() { store()->finish(); }
+
+  Entry entry(std::int64_t record) const;
+  EntriesOf<TaggedSentences> entries() const { return EntriesOf(*this); }
+  /// The number of its tokens.
+  std::int32_t length(std::int64_t record) const;
+  bool by_spans(std::int64_t record) const;
   std::string text(std::int64_t record) const override;
   std::string place(std::int64_t record) const override;
-  std::unique_ptr<RecordSet> select(std::span<const std::int64_t> records) const override;
-  void append(const RecordSet& other) override;
 
   /// "FILE:LINE" of a token.
   std::string place(const Entry& entry, std::size_t token) const;
 
-  std::vector<Entry> entries;
+ protected:
+  std::unique_ptr<RecordSet> copy() const override { return std::make_unique<TaggedSentences>(*this); }
+
+ private:
+  std::shared_ptr<StringTable> tags_ = std::make_shared<StringTable>();  // all that occur
 };
 
 /// Reports what a reader found that is not an error: byte order marks, CRLF, invalid UTF-8, spans that cut tokens.

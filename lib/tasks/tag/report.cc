@@ -136,12 +136,12 @@ std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const Tag
                                      const std::vector<std::vector<PredictedTags>>& predicted) {
   std::vector<std::pair<double, std::size_t>> wrong;
   for (std::size_t i = 0; i < predicted.size(); ++i)
-    if (predicted[i][0].tags != sentences.entries[i].tags[0])
+    if (predicted[i][0].tags != sentences.entry(static_cast<std::int64_t>(i)).tags[0])
       wrong.emplace_back(predicted[i][0].gold_log_probability, i);
   std::sort(wrong.begin(), wrong.end());
   std::vector<Mistake> out;
   for (const auto& [log_probability, i] : wrong) {
-    const auto& entry = sentences.entries[i];
+    const auto entry = sentences.entry(static_cast<std::int64_t>(i));
     const PlacedText placed = join_tokens(entry.tokens, characters ? "" : " ");
     Mistake mistake{static_cast<std::int64_t>(entry.lines.front()), "", "", std::exp(log_probability), placed.text};
     mistake.gold_marks = marks_of(entry.tags[0], predicted[i][0].tags, column.data_scheme, placed);
@@ -157,7 +157,7 @@ std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const Tag
 // The most frequent tag of each word, the first by name among equals; under "" that of all words.
 std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences& train, std::size_t column) {
   std::unordered_map<std::string, std::map<std::string, std::int64_t>> counts;
-  for (const auto& entry : train.entries)
+  for (const auto& entry : train.entries())
     for (std::size_t t = 0; t < entry.tokens.size(); ++t) {
       ++counts[entry.tokens[t]][entry.tags[column][t]];
       ++counts[""][entry.tags[column][t]];
@@ -172,11 +172,11 @@ std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences
 std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, std::size_t column,
                                                       const TaggedSentences& train, const TaggedSentences& sentences) {
   std::vector<LinearCrf::Sentence> fitted;
-  for (const auto& entry : train.entries)
+  for (const auto& entry : train.entries())
     fitted.push_back({crf_features(entry.tokens), model.tag_ids(column, entry.tags[column])});
   const LinearCrf crf(fitted, model.allowed_transitions(column), {});
   std::vector<std::vector<std::string>> out;
-  for (const auto& entry : sentences.entries)
+  for (const auto& entry : sentences.entries())
     out.push_back(model.data_tags(column, crf.predict(crf_features(entry.tokens))));
   return out;
 }
@@ -207,12 +207,12 @@ void TaggerReport::measure_column(const TextTagger& model, std::size_t k, const 
                                   const TaggedSentences* train,
                                   const std::vector<std::vector<PredictedTags>>& predicted) {
   std::unordered_set<std::string> known;
-  for (std::size_t i = 0; train && i < train->entries.size(); ++i)
-    known.insert(train->entries[i].tokens.begin(), train->entries[i].tokens.end());
+  if (train)
+    for (const auto& entry : train->entries()) known.insert(entry.tokens.begin(), entry.tokens.end());
   std::vector<TaggedSentence> beside;
   Calibrator calibrator;
-  for (std::size_t i = 0; i < sentences.entries.size(); ++i) {
-    const auto& entry = sentences.entries[i];
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    const auto entry = sentences.entry(static_cast<std::int64_t>(i));
     beside.push_back({entry.tags[k], predicted[i][k].tags, {}});
     for (std::size_t t = 0; train && t < entry.tokens.size(); ++t)
       beside.back().unknown.push_back(known.count(entry.tokens[t]) == 0 ? 1 : 0);
@@ -228,11 +228,13 @@ void TaggerReport::add_baselines(const TextTagger& model, std::size_t column, co
                                  const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
   if (column == 0) baselines_ = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
   const auto frequent = frequent_tags(train, column);
-  for (std::size_t i = 0; i < beside.size(); ++i)
+  for (std::size_t i = 0; i < beside.size(); ++i) {
+    const auto entry = sentences.entry(static_cast<std::int64_t>(i));
     for (std::size_t t = 0; t < beside[i].gold.size(); ++t) {
-      const auto found = frequent.find(sentences.entries[i].tokens[t]);
+      const auto found = frequent.find(entry.tokens[t]);
       beside[i].predicted[t] = found == frequent.end() ? frequent.at("") : found->second;
     }
+  }
   const TagScheme scheme = columns_[column].data_scheme;
   baselines_[0].evaluations.push_back(evaluate_tags(beside, scheme));
   const auto tags = linear_crf_tags(model, column, train, sentences);

@@ -38,9 +38,15 @@ class TagTask : public Task {
   }
 
   void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
-    report_corpus(
-        part, encode_sentences(static_cast<const TextTagger&>(model), static_cast<const TaggedSentences&>(data)).words,
-        print);
+    const auto& tagger = static_cast<const TextTagger&>(model);
+    const auto& sentences = static_cast<const TaggedSentences&>(data);
+    report_lengths(part, sentences, print, [&](std::int64_t first, std::int64_t end, LengthCounts& out) {
+      EncodedText encoded;
+      for (std::int64_t i = first; i < end; ++i) {
+        tagger.words().encode_units(sentences.entry(i).tokens, encoded);
+        out.add({encoded.units(), encoded.unknown});
+      }
+    });
   }
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
@@ -77,8 +83,8 @@ class TagTask : public Task {
     if (const UnseenTags unseen = unseen_tags(sentences, tagger.columns()); unseen.count > 0)
       fail("tags that the model does not know: {}, the first {}", unseen.count, unseen.first);
     auto out = std::make_unique<TaggingData>(tagger.columns());
-    out->dev = sentences.select({});
-    out->test = sentences.select({});
+    out->dev = sentences.none();
+    out->test = sentences.none();
     out->train = std::move(train);
     return out;
   }
@@ -89,7 +95,7 @@ class TagTask : public Task {
     const auto& sentences = static_cast<const TaggedSentences&>(data);
     Workspace workspace(pool);
     for (const std::int64_t record : evenly_spread(request.texts, sentences.size())) {
-      const TaggedSentences::Entry& entry = sentences.entries[record];
+      const TaggedSentences::Entry entry = sentences.entry(record);
       TaggerCorpus corpus;
       tagger.encode(entry.tokens, corpus, entry.breaks);
       Reading reading{.trace = tagger.observe(corpus, entry.tokens, workspace).trace, .network = "rnn"};
@@ -114,7 +120,7 @@ class TagTask : public Task {
     const auto& tagger = static_cast<const TextTagger&>(model);
     Workspace workspace(pool);
     TaggerCorpus corpus;
-    for (const auto& entry : static_cast<const TaggedSentences&>(data).entries)
+    for (const auto& entry : static_cast<const TaggedSentences&>(data).entries())
       tagger.encode(entry.tokens, corpus, entry.breaks);
     tagger.best_tags(corpus, workspace);
     return corpus.words.units();

@@ -1,9 +1,12 @@
-// Sentences are encoded once, their words with text.merge_dropout in each epoch; batches of similar length are drawn
-// for each epoch. On dev only the best tags and the loss are computed, without the probabilities that a report needs.
+// Sentences are encoded once, unless there is too little memory for that or text.merge_dropout cuts their words anew in
+// each epoch: then by batch. Batches of similar length are drawn for each epoch. On dev only the best tags and the loss
+// are computed, without the probabilities that a report needs.
 #include "tasks/tag/training.h"
 
 #include "pipeline/network_options.h"
+#include "tasks/counted_units.h"
 #include "tasks/cut_anew.h"
+#include "tasks/encoded_records.h"
 #include "tasks/start_from.h"
 #include "tasks/word_vectors.h"
 #include "text/utf8.h"
@@ -15,9 +18,22 @@ namespace {
 std::vector<std::vector<TaggedSentence>> beside(const TaggedSentences& sentences, std::size_t columns,
                                                 const std::vector<std::vector<std::vector<std::string>>>& predicted) {
   std::vector<std::vector<TaggedSentence>> out(columns);
-  for (std::size_t i = 0; i < sentences.entries.size(); ++i)
-    for (std::size_t k = 0; k < columns; ++k) out[k].push_back({sentences.entries[i].tags[k], predicted[i][k], {}});
+  for (std::size_t i = 0; i < predicted.size(); ++i) {
+    const auto entry = sentences.entry(static_cast<std::int64_t>(i));
+    for (std::size_t k = 0; k < columns; ++k) out[k].push_back({entry.tags[k], predicted[i][k], {}});
+  }
   return out;
+}
+
+// Appends a sentence with its gold tags.
+void encode_sentence(const TextTagger& model, const TaggedSentences::Entry& entry, const MergeDropout& dropout,
+                     TaggerCorpus& corpus) {
+  model.encode(entry.tokens, corpus, entry.breaks, dropout);
+  corpus.gold.resize(model.columns().size());
+  for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
+    const auto ids = model.tag_ids(k, entry.tags[k]);
+    corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
+  }
 }
 
 class TaggingTraining : public ModelTraining {
@@ -28,13 +44,14 @@ class TaggingTraining : public ModelTraining {
         sentences_(data.train_sentences()),
         dev_sentences_(data.dev_sentences()),
         model_(model),
-        corpus_(encode_sentences(model, sentences_)),
+        encoded_(sentences_, config.text.merge_dropout == 0, encoder()),
         dev_(encode_sentences(model, dev_sentences_)) {
+    for (std::int64_t i = 0; i < sentences_.size(); ++i) units_ += encoded_.lengths()[i];
     begin_epoch(0);
   }
 
-  std::int64_t units() const override { return corpus_.words.units(); }
-  std::int64_t batches() const override { return std::ssize(batches_); }
+  std::int64_t units() const override { return units_; }
+  std::int64_t batches() const override { return batches_.size(); }
 
   // By default F1 where tags spell spans and dev has any, without which it is not defined.
   std::string metric() const override {
@@ -45,24 +62,21 @@ class TaggingTraining : public ModelTraining {
   }
 
   void begin_epoch(std::int64_t epoch) override {
-    batches_ = make_batches(corpus_.words.lengths(), config_.training.batch_size, config_.training.batch_tokens, seed(),
-                            static_cast<std::uint64_t>(epoch));
-    const auto encode = [this](std::int64_t i, EncodedText& out, const MergeDropout& dropout) {
-      model_.words().encode_units(sentences_.entries[i].tokens, out, dropout);
-    };
-    if (const double rate = config_.text.merge_dropout; rate > 0)
-      corpus_.words = cut_anew(sentences_.size(), rate, seed(), epoch, encode);
+    batches_ = make_batches(encoded_.lengths(), config_.training.batch_size, config_.training.batch_tokens, seed(),
+                            static_cast<std::uint64_t>(epoch), sentences_.storage());
+    epoch_ = epoch;
   }
 
   std::int64_t prepare_shard(std::int64_t batch, std::int64_t step, const Shard& shard) override {
-    const auto sentences = shard.dealt(batches_[batch]);
-    batch_ = model_.batch(corpus_, sentences,
-                          {.rate = config_.model.word_dropout,
-                           .singleton_rate = config_.model.singleton_dropout,
-                           .vocabulary = &model_.words().vocabulary(),
-                           .seed = seed(),
-                           .step = shard.draw(step)});
-    gold_ = model_.gold(corpus_, sentences, batch_.packing);
+    const Corpus::UnknownUnits unknown{.rate = config_.model.word_dropout,
+                                       .singleton_rate = config_.model.singleton_dropout,
+                                       .vocabulary = &model_.words().vocabulary(),
+                                       .seed = seed(),
+                                       .step = shard.draw(step)};
+    encoded_.with(shard.dealt(batches_[batch]), [&](const TaggerCorpus& corpus, std::span<const std::int64_t> places) {
+      batch_ = model_.batch(corpus, places, unknown);
+      gold_ = model_.gold(corpus, places, batch_.packing);
+    });
     Tagger& network = model_.network();
     word_rows_ = distinct_rows(batch_.words, network.embedding().weight.rows());
     if (network.chars()) letter_rows_ = distinct_rows(batch_.letters, network.chars()->embedding().weight.rows());
@@ -104,14 +118,40 @@ class TaggingTraining : public ModelTraining {
   }
 
  private:
+  EncodedRecords<TaggerCorpus, std::int32_t>::Encoder encoder() const {
+    const auto encode = [this](std::span<const std::int64_t> records, TaggerCorpus& out) {
+      for (const std::int64_t i : records)
+        cut_anew(config_.text.merge_dropout, seed(), epoch_, i,
+                 [&](const MergeDropout& dropout) { encode_sentence(model_, sentences_.entry(i), dropout, out); });
+    };
+    const auto measure = [this](std::int64_t first, std::int64_t end) {
+      std::vector<std::int32_t> out;
+      for (std::int64_t i = first; i < end; ++i) out.push_back(sentences_.length(i));
+      return out;
+    };
+    return {encode, [](const TaggerCorpus& corpus, std::int64_t place) { return corpus.words.length(place); }, measure};
+  }
+
   const std::vector<TagColumn>& columns_;
   const TaggedSentences &sentences_, &dev_sentences_;
   TextTagger& model_;
-  TaggerCorpus corpus_, dev_;
-  std::vector<std::vector<std::int64_t>> batches_;
+  std::int64_t epoch_ = 0;
+  EncodedRecords<TaggerCorpus, std::int32_t> encoded_;
+  TaggerCorpus dev_;
+  std::int64_t units_ = 0;
+  Batches batches_;
   TaggerBatch batch_;
   std::vector<std::vector<std::int32_t>> gold_;  // [columns][tokens], packed
   std::vector<std::int32_t> word_rows_, letter_rows_, shape_rows_;
+};
+
+struct Builders {
+  VocabularyBuilder words, letters;
+
+  void append(Builders&& other) {
+    words.append(std::move(other.words));
+    letters.append(std::move(other.letters));
+  }
 };
 
 }  // namespace
@@ -119,16 +159,19 @@ class TaggingTraining : public ModelTraining {
 std::unique_ptr<TextTagger> build_tagger(const Config& config, const ReadRequest& request, const TaggingData& data,
                                          const TextModel* start) {
   const Tokenizer tokenizer(tokenizer_options(config.text));
-  VocabularyBuilder words, letters;
-  Tokens folded;
-  for (const auto& entry : data.train_sentences().entries) {
-    count_units(tokenizer, entry.tokens, folded, words);
-    for (const std::string& token : entry.tokens)
-      for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
-        letters.add(std::string_view(token).substr(at, utf8_length(token[at])));
-  }
-  Vocabulary vocabulary = vocabulary_from(config.text, words, start, request.log);
-  Vocabulary known_letters = letters.build(1, 0);
+  const TaggedSentences& sentences = data.train_sentences();
+  const auto counted = counted_units<Builders>(sentences, [&](std::int64_t first, std::int64_t end, Builders& out) {
+    Tokens folded;
+    for (std::int64_t i = first; i < end; ++i) {
+      const auto entry = sentences.entry(i);
+      count_units(tokenizer, entry.tokens, folded, out.words);
+      for (const std::string& token : entry.tokens)
+        for (std::size_t at = 0; at < token.size(); at += utf8_length(token[at]))
+          out.letters.add(std::string_view(token).substr(at, utf8_length(token[at])));
+    }
+  });
+  Vocabulary vocabulary = vocabulary_from(config.text, counted.words, start, request.log);
+  Vocabulary known_letters = counted.letters.build(1, 0);
   request.log(fmt::format("characters: {}", known_letters.size() - 1));
   const auto vectors = read_vectors(config, request, vocabulary);
   return std::make_unique<TextTagger>(config, data.columns, std::move(vocabulary), std::move(known_letters),
@@ -142,13 +185,7 @@ std::unique_ptr<ModelTraining> tagging_training(const Config& config, const Tagg
 TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences) {
   TaggerCorpus corpus;
   corpus.gold.resize(model.columns().size());
-  for (const auto& entry : sentences.entries) {
-    model.encode(entry.tokens, corpus, entry.breaks);
-    for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
-      const auto ids = model.tag_ids(k, entry.tags[k]);
-      corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
-    }
-  }
+  for (const auto& entry : sentences.entries()) encode_sentence(model, entry, {}, corpus);
   return corpus;
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/shown.h"
 #include "pipeline/translation.h"
+#include "tasks/blocks.h"
 #include "tasks/split.h"
 #include "text/pairs.h"
 
@@ -19,41 +20,31 @@ PairOptions pair_options(const DataConfig& data, const DataFile& file, InvalidUt
   return {*known, data.source, data.target, invalid_utf8};
 }
 
-// Units of the sides of a pair, without the end.
-struct Lengths {
+// The lengths of the shorter and of the longer side, without the end.
+struct Sides {
   std::int64_t shorter, longer;
 
+  explicit Sides(PairLengths n) : shorter(std::min(n.source, n.target - 1)), longer(std::max(n.source, n.target - 1)) {}
   bool differ_by_more(double ratio) const { return static_cast<double>(longer) > ratio * static_cast<double>(shorter); }
 };
 
-Lengths lengths_of(const EncodedPair& pair) {
-  const auto [shorter, longer] = std::minmax({std::ssize(pair.source), std::ssize(pair.target) - 1});
-  return {shorter, longer};
-}
-
 }  // namespace
 
-std::string PairSet::place(std::int64_t record) const {
-  return fmt::format("{}:{}", shown_path(files[entries[record].file].path), entries[record].line);
+// The tag of a record is the length of its source.
+void PairSet::add(std::string_view source, std::string_view target, std::uint32_t file, std::uint64_t line) {
+  store()->add(file, line, static_cast<std::uint32_t>(source.size()), {source, target});
 }
 
-std::unique_ptr<RecordSet> PairSet::select(std::span<const std::int64_t> records) const {
-  auto out = std::make_unique<PairSet>();
-  out->files = files;
-  for (const std::int64_t i : records) out->entries.push_back(entries[i]);
-  return out;
-}
-
-void PairSet::append(const RecordSet& other) {
-  const auto& pairs = static_cast<const PairSet&>(other);
-  entries.insert(entries.end(), pairs.entries.begin(), pairs.entries.end());
+std::string PairSet::text(std::int64_t record) const {
+  const Entry pair = entry(record);
+  return std::string(pair.source).append("\t").append(pair.target);
 }
 
 void TranslationData::describe_labels(const Log& log) const {
   std::int64_t empty = 0;
   std::int64_t first = -1;
   for (std::int64_t i = 0; i < train->size(); ++i)
-    if (has_blank_side(train_pairs().entries[i]) && empty++ == 0) first = i;
+    if (has_blank_side(train_pairs().entry(i)) && empty++ == 0) first = i;
   if (empty > 0)
     log(fmt::format("pairs of train with an empty side: {}, the first at {}{}", empty, train_pairs().place(first),
                     leaves_out_ ? "" : kLeavesOut));
@@ -70,7 +61,7 @@ std::unique_ptr<TaskData> TranslationData::with(std::unique_ptr<Dataset> its_tra
 
 PairSet read_pairs(const std::vector<DataFile>& files, const DataConfig& data, const ReadRequest& request,
                    const std::string& what) {
-  PairSet out;
+  PairSet out(request.storage);
   for (const DataFile& file : files) {
     const auto path_of = [&](const std::string& name) { return data_path(name, data.dir, request.config_path); };
     const std::string path = path_of(file.file);
@@ -78,8 +69,7 @@ PairSet read_pairs(const std::vector<DataFile>& files, const DataConfig& data, c
                                          pair_options(data, file, request.invalid_utf8));
     const auto number = static_cast<std::uint32_t>(out.files.size());
     TextPair pair;
-    while (reader->next(pair))
-      out.entries.push_back({std::move(pair.source), std::move(pair.target), number, pair.line});
+    while (reader->next(pair)) out.add(pair.source, pair.target, number, pair.line);
     for (const PairReader::File& one : reader->files()) {
       const bool is_source = out.files.size() == number;
       out.files.push_back(
@@ -87,7 +77,8 @@ PairSet read_pairs(const std::vector<DataFile>& files, const DataConfig& data, c
       report_counts(one.name, one.counts, request.log);
     }
   }
-  if (out.entries.empty())
+  out.finish();
+  if (out.size() == 0)
     fail("{}: {} has no pairs", out.files.empty() ? "data." + what : shown_path(out.files.front().path), what);
   return out;
 }
@@ -96,7 +87,7 @@ std::unique_ptr<TranslationData> read_translation_data(const Config& config, con
   const DataConfig& d = config.data;
   check_train_named(d);
   const auto read = [&](const std::vector<DataFile>& files, const char* what) {
-    return std::make_unique<PairSet>(files.empty() ? PairSet() : read_pairs(files, d, request, what));
+    return std::make_unique<PairSet>(files.empty() ? PairSet(request.storage) : read_pairs(files, d, request, what));
   };
   auto out = std::make_unique<TranslationData>(d.max_ratio > 0);
   out->train = read(d.train, "train");
@@ -108,13 +99,42 @@ std::unique_ptr<TranslationData> read_translation_data(const Config& config, con
 
 std::vector<EncodedPair> encode_pairs(const TextTranslator& model, const PairSet& pairs) {
   std::vector<EncodedPair> out;
-  out.reserve(pairs.entries.size());
+  out.reserve(static_cast<std::size_t>(pairs.size()));
   Tokens tokens;
-  for (const PairSet::Entry& entry : pairs.entries) {
+  for (const PairSet::Entry& entry : pairs.entries()) {
     EncodedPair& pair = out.emplace_back();
     model.encode_source(entry.source, tokens, pair.source);
     model.encode_target(entry.target, tokens, pair.target);
   }
+  return out;
+}
+
+PairLengths lengths_of(const EncodedPair& pair) {
+  return {static_cast<std::int32_t>(pair.source.size()), static_cast<std::int32_t>(pair.target.size())};
+}
+
+std::vector<PairLengths> pair_lengths(const TextTranslator& model, const PairSet& pairs, std::int64_t first,
+                                      std::int64_t end) {
+  std::vector<PairLengths> out;
+  Tokens tokens;
+  EncodedPair pair;
+  for (std::int64_t i = first; i < end; ++i) {
+    const PairSet::Entry entry = pairs.entry(i);
+    model.encode_source(entry.source, tokens, pair.source);
+    model.encode_target(entry.target, tokens, pair.target);
+    out.push_back(lengths_of(pair));
+  }
+  return out;
+}
+
+StoredArray<PairLengths> pair_lengths(const TextTranslator& model, const PairSet& pairs) {
+  constexpr std::int64_t kBlock = 2048;
+  StoredArray<PairLengths> out(pairs.storage());
+  in_blocks(
+      pairs.size(), kBlock, pairs.storage() ? pairs.storage()->pool : nullptr,
+      [&](std::int64_t first, std::int64_t end) { return pair_lengths(model, pairs, first, end); },
+      [&](const std::vector<PairLengths>& more) { out.append(more); });
+  out.finish();
   return out;
 }
 
@@ -123,32 +143,38 @@ bool has_blank_side(const PairSet::Entry& pair) {
   return words_of(pair.source, TextConfig()).empty() || words_of(pair.target, TextConfig()).empty();
 }
 
-UsablePairs usable_pairs(const std::vector<EncodedPair>& encoded, const PairSet& pairs, const DataConfig& data) {
-  UsablePairs out;
-  for (std::size_t i = 0; i < encoded.size(); ++i) {
-    const Lengths n = lengths_of(encoded[i]);
-    const bool too_long = data.max_length > 0 && n.longer > data.max_length;
-    const bool uneven =
-        data.max_ratio > 0 && (n.shorter == 0 || n.differ_by_more(data.max_ratio) || has_blank_side(pairs.entries[i]));
-    out.too_long += too_long ? 1 : 0;
-    out.too_uneven += uneven && !too_long ? 1 : 0;
-    if (!too_long && !uneven) out.places.push_back(static_cast<std::int64_t>(i));
+Usable usable(PairLengths lengths, const PairSet& pairs, std::int64_t pair, const DataConfig& data) {
+  const Sides n(lengths);
+  if (data.max_length > 0 && n.longer > data.max_length) return Usable::kTooLong;
+  const bool uneven =
+      data.max_ratio > 0 && (n.shorter == 0 || n.differ_by_more(data.max_ratio) || has_blank_side(pairs.entry(pair)));
+  return uneven ? Usable::kTooUneven : Usable::kYes;
+}
+
+LeftOut left_out(const StoredArray<PairLengths>& lengths, const PairSet& pairs, const DataConfig& data) {
+  LeftOut out;
+  for (std::int64_t i = 0; i < lengths.size(); ++i) {
+    const Usable one = usable(lengths[i], pairs, i, data);
+    out.too_long += one == Usable::kTooLong ? 1 : 0;
+    out.too_uneven += one == Usable::kTooUneven ? 1 : 0;
   }
   return out;
 }
 
-std::int64_t extreme_pairs(const std::vector<EncodedPair>& pairs) {
+std::int64_t extreme_pairs(const StoredArray<PairLengths>& lengths) {
   constexpr double kExtreme = 9;
-  return std::ranges::count_if(pairs, [&](const EncodedPair& pair) {
-    const Lengths n = lengths_of(pair);
-    return n.shorter > 0 && n.differ_by_more(kExtreme);
-  });
+  std::int64_t out = 0;
+  for (std::int64_t i = 0; i < lengths.size(); ++i) {
+    const Sides n(lengths[i]);
+    out += n.shorter > 0 && n.differ_by_more(kExtreme) ? 1 : 0;
+  }
+  return out;
 }
 
 std::vector<std::string> sources_of(const PairSet& pairs) {
   std::vector<std::string> out;
-  out.reserve(pairs.entries.size());
-  for (const PairSet::Entry& entry : pairs.entries) out.push_back(entry.source);
+  out.reserve(static_cast<std::size_t>(pairs.size()));
+  for (const PairSet::Entry& entry : pairs.entries()) out.emplace_back(entry.source);
   return out;
 }
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/text_translator.h"
@@ -16,20 +16,26 @@ namespace mnemo {
 class PairSet : public RecordSet {
  public:
   struct Entry {
-    std::string source, target;
-    std::uint32_t file;  ///< index into files, of the source
+    std::string_view source, target;
     std::uint64_t line;
   };
 
-  std::int64_t size() const override { return std::ssize(entries); }
-  std::string text(std::int64_t record) const override {
-    return entries[record].source + "\t" + entries[record].target;
-  }
-  std::string place(std::int64_t record) const override;
-  std::unique_ptr<RecordSet> select(std::span<const std::int64_t> records) const override;
-  void append(const RecordSet& other) override;
+  explicit PairSet(std::shared_ptr<Storage> storage = nullptr) : RecordSet(std::move(storage)) {}
 
-  std::vector<Entry> entries;
+  /// `file` is an index into files, of the source.
+  void add(std::string_view source, std::string_view target, std::uint32_t file, std::uint64_t line);
+  void finish() { store()->finish(); }
+
+  Entry entry(std::int64_t record) const {
+    const std::int64_t i = number(record);
+    const std::string_view both = store()->bytes(i);
+    return {both.substr(0, store()->tag(i)), both.substr(store()->tag(i)), store()->line(i)};
+  }
+  EntriesOf<PairSet> entries() const { return EntriesOf(*this); }
+  std::string text(std::int64_t record) const override;
+
+ protected:
+  std::unique_ptr<RecordSet> copy() const override { return std::make_unique<PairSet>(*this); }
 };
 
 class TranslationData : public TaskData {
@@ -58,19 +64,32 @@ std::unique_ptr<TranslationData> read_translation_data(const Config& config, con
 /// All pairs as ids.
 std::vector<EncodedPair> encode_pairs(const TextTranslator& model, const PairSet& pairs);
 
+/// Units of the sides of a pair; those of the target with the end.
+struct PairLengths {
+  std::int32_t source = 0, target = 0;
+};
+PairLengths lengths_of(const EncodedPair& pair);
+/// Those of all pairs.
+StoredArray<PairLengths> pair_lengths(const TextTranslator& model, const PairSet& pairs);
+/// Those of the pairs [first, end).
+std::vector<PairLengths> pair_lengths(const TextTranslator& model, const PairSet& pairs, std::int64_t first,
+                                      std::int64_t end);
+
 /// Whether a side has nothing but blanks.
 bool has_blank_side(const PairSet::Entry& pair);
 
-/// The places of the pairs that data.max_length and data.max_ratio allow, counted in units without the end.
-struct UsablePairs {
-  std::vector<std::int64_t> places;
+/// Whether data.max_length and data.max_ratio allow a pair, counted in units without the end.
+enum class Usable { kYes, kTooLong, kTooUneven };
+Usable usable(PairLengths lengths, const PairSet& pairs, std::int64_t pair, const DataConfig& data);
+
+/// How many pairs they leave out.
+struct LeftOut {
   std::int64_t too_long = 0, too_uneven = 0;
 };
-/// `encoded` is encode_pairs of `pairs`.
-UsablePairs usable_pairs(const std::vector<EncodedPair>& encoded, const PairSet& pairs, const DataConfig& data);
+LeftOut left_out(const StoredArray<PairLengths>& lengths, const PairSet& pairs, const DataConfig& data);
 
 /// How many pairs have sides of extremely different length, both with units: by the ratio of units, as data.max_ratio.
-std::int64_t extreme_pairs(const std::vector<EncodedPair>& pairs);
+std::int64_t extreme_pairs(const StoredArray<PairLengths>& lengths);
 
 /// Follows the number of odd pairs that are in train.
 inline constexpr const char* kLeavesOut = "; data.max_ratio leaves such pairs out";

@@ -23,7 +23,7 @@ Dictionary::Dictionary(const TextTranslator& model, const PairSet& train) : mode
   StringTable sources, targets;
   const std::int32_t empty = sources.insert("");
   std::vector<std::pair<std::vector<std::int32_t>, std::vector<std::int32_t>>> pairs;
-  for (const PairSet::Entry& entry : train.entries) {
+  for (const PairSet::Entry& entry : train.entries()) {
     pairs.emplace_back(ids_of(entry.source, model.source().text, sources),
                        ids_of(entry.target, model.target().text, targets));
     pairs.back().first.push_back(empty);

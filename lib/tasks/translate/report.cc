@@ -50,7 +50,7 @@ TranslationReport::TranslationReport(const TextTranslator& model, const PairSet&
   for (auto& found : translate(model, sources_of(pairs), options_, pool))
     translations_.push_back(std::move(found.front()));
   for (std::size_t i = 0; i < translations_.size(); ++i)
-    scores_.add(translations_[i].text, pairs.entries[i].target, tokens_);
+    scores_.add(translations_[i].text, std::string(pairs.entry(static_cast<std::int64_t>(i)).target), tokens_);
   Workspace workspace(pool);
   for (const auto& log_p : model.log_probabilities(encode_pairs(model, pairs), workspace)) {
     loss_.parts.push_back(-std::accumulate(log_p.begin(), log_p.end(), 0.0));
@@ -69,9 +69,10 @@ Interval TranslationReport::interval() const {
 void TranslationReport::add_baselines(const PairSet& train) {
   Baseline copy{"the source as it is", {}}, words{"word for word (IBM model 1)", {}};
   const Dictionary dictionary(model_, train);
-  for (const PairSet::Entry& pair : pairs_.entries) {
-    copy.scores.add(pair.source, pair.target, tokens_);
-    words.scores.add(dictionary.translate(pair.source), pair.target, tokens_);
+  for (const PairSet::Entry& pair : pairs_.entries()) {
+    const std::string source(pair.source), target(pair.target);
+    copy.scores.add(source, target, tokens_);
+    words.scores.add(dictionary.translate(source), target, tokens_);
   }
   baselines_.push_back(std::move(copy));
   baselines_.push_back(std::move(words));
@@ -103,7 +104,7 @@ void TranslationReport::compare(const Report& other) {
   // The other model may measure itself by other words.
   Scores same;
   for (std::size_t i = 0; i < theirs.translations_.size(); ++i)
-    same.add(theirs.translations_[i].text, pairs_.entries[i].target, tokens_);
+    same.add(theirs.translations_[i].text, std::string(pairs_.entry(static_cast<std::int64_t>(i)).target), tokens_);
   comparison_ = compare_corpora(scores_.bleu, same.bleu);
 }
 
@@ -224,7 +225,7 @@ std::vector<WorstTranslation> TranslationReport::worst() const {
   order.resize(std::min(order.size(), kWorst));
   std::vector<std::string> sources;
   sources.reserve(order.size());
-  for (const std::size_t i : order) sources.push_back(pairs_.entries[i].source);
+  for (const std::size_t i : order) sources.emplace_back(pairs_.entry(static_cast<std::int64_t>(i)).source);
   TranslationOptions options = options_;
   options.attention = true;
   const auto again = translate(model_, sources, options, pool_);
@@ -232,10 +233,11 @@ std::vector<WorstTranslation> TranslationReport::worst() const {
   for (std::size_t k = 0; k < order.size(); ++k) {
     const std::size_t i = order[k];
     const Translation& one = again[k].front();
-    WorstTranslation worst{static_cast<std::int64_t>(pairs_.entries[i].line),
+    const PairSet::Entry pair = pairs_.entry(static_cast<std::int64_t>(i));
+    WorstTranslation worst{static_cast<std::int64_t>(pair.line),
                            sentence[i],
-                           pairs_.entries[i].source,
-                           pairs_.entries[i].target,
+                           std::string(pair.source),
+                           std::string(pair.target),
                            one.text,
                            one.source_units,
                            {},

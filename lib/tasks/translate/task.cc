@@ -17,18 +17,19 @@ DataFile named_pair(DataFile file, const DataConfig& data) {
   return file;
 }
 
-void describe_lengths(const char* part, const char* side, std::vector<std::int64_t> lengths, std::int64_t unknown,
-                      const Log& print) {
-  std::ranges::sort(lengths);
-  std::int64_t units = 0;
-  for (const std::int64_t length : lengths) units += length;
-  const auto quantile = [&](double q) {
-    return lengths[std::min(lengths.size() - 1, static_cast<std::size_t>(q * static_cast<double>(lengths.size())))];
-  };
-  print(fmt::format("{}, {}: {}; length min {}, median {}, 90% {}, 99% {}, max {}; unknown units {:.2f}%", part, side,
-                    counted(units, "unit"), lengths.front(), quantile(0.5), quantile(0.9), quantile(0.99),
-                    lengths.back(),
-                    100.0 * static_cast<double>(unknown) / static_cast<double>(std::max<std::int64_t>(1, units))));
+// The lengths of the sides of the pairs that are used.
+struct SideLengths {
+  LengthCounts source, target;
+
+  void append(SideLengths&& other) {
+    source.append(std::move(other.source));
+    target.append(std::move(other.target));
+  }
+};
+
+UnitCount count_of(const std::vector<std::int32_t>& ids) {
+  return {static_cast<std::int32_t>(ids.size()),
+          static_cast<std::int32_t>(std::ranges::count(ids, Vocabulary::kUnknown))};
 }
 
 class TranslateTask : public Task {
@@ -64,22 +65,26 @@ class TranslateTask : public Task {
   void describe(const char* part, const Dataset& data, const TextModel& model, const Log& print) const override {
     const auto& pairs = static_cast<const PairSet&>(data);
     if (pairs.size() == 0) return;
-    const auto encoded = encode_pairs(static_cast<const TextTranslator&>(model), pairs);
+    const auto& translator = static_cast<const TextTranslator&>(model);
     const bool is_train = std::string_view(part) == "train";  // the only part of which pairs are left out
-    const auto used = usable_pairs(encoded, pairs, is_train ? model.config().data : DataConfig()).places;
+    const DataConfig allowed = is_train ? model.config().data : DataConfig();
+    const auto used = counted_units<SideLengths>(pairs, [&](std::int64_t first, std::int64_t end, SideLengths& out) {
+      Tokens tokens;
+      EncodedPair pair;
+      for (std::int64_t i = first; i < end; ++i) {
+        const PairSet::Entry entry = pairs.entry(i);
+        translator.encode_source(entry.source, tokens, pair.source);
+        translator.encode_target(entry.target, tokens, pair.target);
+        if (usable(lengths_of(pair), pairs, i, allowed) != Usable::kYes) continue;
+        out.source.add(count_of(pair.source));
+        out.target.add(count_of(pair.target));
+      }
+    });
+    const std::int64_t size = used.source.size();
     print(fmt::format("{}: {}{}", part, counted(pairs.size(), "pair"),
-                      std::ssize(used) < pairs.size() ? fmt::format(", {} of them used", used.size()) : ""));
-    std::vector<std::int64_t> sources, targets;
-    std::int64_t unknown_sources = 0, unknown_targets = 0;
-    for (const std::int64_t place : used) {
-      const EncodedPair& pair = encoded[place];
-      sources.push_back(std::ssize(pair.source));
-      targets.push_back(std::ssize(pair.target));
-      unknown_sources += std::ranges::count(pair.source, Vocabulary::kUnknown);
-      unknown_targets += std::ranges::count(pair.target, Vocabulary::kUnknown);
-    }
-    describe_lengths(part, "source", std::move(sources), unknown_sources, print);
-    describe_lengths(part, "target", std::move(targets), unknown_targets, print);
+                      size < pairs.size() ? fmt::format(", {} of them used", size) : ""));
+    for (const auto& [side, lengths] : {std::pair{"source", &used.source}, {"target", &used.target}})
+      print(fmt::format("{}, {}: {}; {}", part, side, counted(lengths->units, "unit"), lengths->shown()));
   }
 
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
@@ -102,8 +107,8 @@ class TranslateTask : public Task {
   std::unique_ptr<TaskData> data_of(const TextModel&, std::unique_ptr<Dataset> train) const override {
     const auto& pairs = static_cast<const PairSet&>(*train);
     auto out = std::make_unique<TranslationData>(false);
-    out->dev = pairs.select({});
-    out->test = pairs.select({});
+    out->dev = pairs.none();
+    out->test = pairs.none();
     out->train = std::move(train);
     return out;
   }
@@ -113,7 +118,7 @@ class TranslateTask : public Task {
     const auto& pairs = static_cast<const PairSet&>(data);
     Workspace workspace(pool);
     for (const std::int64_t record : evenly_spread(request.texts, pairs.size())) {
-      const std::string& text = pairs.entries[record].source;
+      const std::string text(pairs.entry(record).source);
       Tokens tokens;
       std::vector<std::int32_t> ids;
       static_cast<const TextTranslator&>(model).encode_source(text, tokens, ids);

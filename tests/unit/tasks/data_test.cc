@@ -15,10 +15,9 @@ LabelledTexts some_texts() {
   texts.files.emplace_back();
   for (int i = 0; i < 150; ++i)
     for (int copy = 0; copy <= i % 3; ++copy) {
-      texts.entries.emplace_back();
-      texts.entries.back().text = "text " + std::to_string(i);
-      texts.entries.back().labels = {i % 2 ? "odd" : "even"};
+      texts.add({i % 2 ? "odd" : "even"}, "text " + std::to_string(i), 0, 1);
     }
+  texts.finish();
   return texts;
 }
 
@@ -27,11 +26,11 @@ LabelledTexts some_texts() {
 TEST_CASE("a split keeps equal texts on one side, has the requested shares, and depends on its seed") {
   const LabelledTexts texts = some_texts();
   const auto parts = split_by_text(texts, {0.8, 0.1, 0.1}, 7);
-  REQUIRE(parts.size() == texts.entries.size());
+  REQUIRE(std::ssize(parts) == texts.size());
   std::map<std::string, int> side;
   std::map<int, int> sizes;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    CHECK(side.emplace(texts.entries[i].text, parts[i]).first->second == parts[i]);
+    CHECK(side.emplace(texts.text(static_cast<std::int64_t>(i)), parts[i]).first->second == parts[i]);
     ++sizes[parts[i]];
   }
   // A group of three at a boundary moves it by at most two.
