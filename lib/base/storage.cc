@@ -138,8 +138,9 @@ void StoredBytes::finish() {
 
 void StoredBytes::touch(std::size_t offset, std::size_t bytes) const {
   const std::size_t window = offset / kWindow;
-  if (window == last_.load(std::memory_order_relaxed) && bytes < kWindow) return;
-  last_.store(window, std::memory_order_relaxed);
+  std::atomic<std::size_t>& recent = recent_[window % recent_.size()];
+  if (window == recent.load(std::memory_order_relaxed) && bytes < kWindow) return;
+  recent.store(window, std::memory_order_relaxed);
   const std::size_t more = bytes + kWindow;
   if (touched_.fetch_add(more, std::memory_order_relaxed) + more < kMostResident) return;
   touched_.store(0, std::memory_order_relaxed);

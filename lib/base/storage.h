@@ -1,6 +1,7 @@
 // Arrays that grow in memory up to a limit, and in files beyond it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -84,7 +85,9 @@ class StoredBytes {
   std::size_t written_ = 0;  // to the file
   int descriptor_ = -1;      // of the file while it is written
   bool mapped_ = false;
-  mutable std::atomic<std::size_t> last_ = 0, touched_ = 0;  // the window used last; bytes of windows since a release
+  // Windows that were used lately, one of each remainder; bytes of windows since a release.
+  mutable std::array<std::atomic<std::size_t>, 16> recent_{};
+  mutable std::atomic<std::size_t> touched_ = 0;
 };
 
 /// The same of values of one type.

@@ -1,7 +1,7 @@
 #include "pipeline/corpus.h"
 
 #include <algorithm>
-#include <limits>
+#include <iterator>
 #include <map>
 #include <numeric>
 
@@ -72,22 +72,23 @@ std::vector<std::int32_t> Corpus::lengths() const {
 
 namespace {
 
-// Ranges of lengths, each with its last one, that have at most so many texts each or a single length.
-std::vector<std::int32_t> length_ranges(std::span<const std::int32_t> lengths) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 24;
-  if (std::ssize(lengths) <= kMost) return {std::numeric_limits<std::int32_t>::max()};
-  std::map<std::int32_t, std::int64_t> counts;
-  for (const std::int32_t length : lengths) ++counts[length];
-  std::vector<std::int32_t> out;
+// How many texts have each length.
+using LengthHistogram = std::map<std::int32_t, std::int64_t>;
+
+// Puts the texts of `order` whose lengths are those of [begin, end) into order of length, ties as they are in `order`.
+std::vector<std::uint32_t> sorted_range(const std::vector<std::uint32_t>& order, std::span<const std::int32_t> lengths,
+                                        LengthHistogram::const_iterator begin, LengthHistogram::const_iterator end) {
+  LengthHistogram places;
   std::int64_t texts = 0;
-  for (const auto& [length, count] : counts) {
-    if (out.empty() || texts + count > kMost) {
-      out.push_back(length);
-      texts = 0;
-    }
-    out.back() = length;
-    texts += count;
+  for (auto at = begin; at != end; ++at) {
+    places[at->first] = texts;
+    texts += at->second;
   }
+  const std::int32_t least = begin->first, most = std::prev(end)->first;
+  std::vector<std::uint32_t> out(static_cast<std::size_t>(texts));
+  for (const std::uint32_t text : order)
+    if (least <= lengths[text] && lengths[text] <= most)
+      out[static_cast<std::size_t>(places.find(lengths[text])->second++)] = text;
   return out;
 }
 
@@ -120,14 +121,20 @@ Batches make_batches(const StoredArray<std::int32_t>& stored_lengths, std::int64
     }
     out.records_.push_back(text);
   };
-  std::int32_t least = std::numeric_limits<std::int32_t>::min();
-  for (const std::int32_t most : length_ranges(lengths)) {
-    const auto inside = [&](std::uint32_t text) { return least <= lengths[text] && lengths[text] <= most; };
-    std::vector<std::uint32_t> range;
-    std::ranges::copy_if(order, std::back_inserter(range), inside);
-    std::ranges::stable_sort(range, {}, [&](std::uint32_t text) { return lengths[text]; });
-    std::ranges::for_each(range, place);
-    least = most + (most < std::numeric_limits<std::int32_t>::max() ? 1 : 0);
+  LengthHistogram histogram;
+  for (const std::int32_t length : lengths) ++histogram[length];
+  constexpr std::int64_t kMost = std::int64_t{1} << 24;  // of a range with more than one length
+  for (auto begin = histogram.cbegin(); begin != histogram.cend();) {
+    auto end = std::next(begin);
+    for (std::int64_t texts = begin->second; end != histogram.cend() && texts + end->second <= kMost; ++end)
+      texts += end->second;
+    if (begin->second > kMost)
+      std::ranges::for_each(order, [&](std::uint32_t text) {
+        if (lengths[text] == begin->first) place(text);
+      });
+    else
+      std::ranges::for_each(sorted_range(order, lengths, begin, end), place);
+    begin = end;
   }
   out.records_.finish();
   out.order_.resize(out.starts_.size());

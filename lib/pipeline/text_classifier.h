@@ -46,7 +46,9 @@ class TextClassifier : public TextModel {
     words_.encode(line, out, dropout);
   }
 
-  /// How many units these are, and how many are unknown. `tokens` is working memory.
+  /// The units that `encode` finds.
+  void tokenize(std::string_view line, Tokens& tokens) const { words_.tokenize(line, tokens); }
+  /// How many these are, and how many are unknown. `tokens` is working memory.
   UnitCount count(std::string_view line, Tokens& tokens) const { return words_.count(line, tokens); }
 
   /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.

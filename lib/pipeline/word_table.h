@@ -40,7 +40,8 @@ class WordTable {
   /// share it.
   void encode(std::string_view line, EncodedText& out, const MergeDropout& dropout = {}) const;
   void encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout = {}) const;
-  /// As TextEncoder::count.
+  /// The units of a line, and as TextEncoder::count.
+  void tokenize(std::string_view line, Tokens& tokens) const { encoder_.tokenizer().tokenize(line, tokens); }
   UnitCount count(std::string_view line, Tokens& tokens) const { return encoder_.count(line, tokens); }
 
   /// Adds the vocabulary, and the frozen words with their vectors. `held` keeps the bytes that the views point to.

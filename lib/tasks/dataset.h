@@ -61,7 +61,9 @@ class RecordSet : public Dataset {
   /// A set of all the store's records.
   virtual std::unique_ptr<RecordSet> copy() const = 0;
   std::int64_t number(std::int64_t record) const { return chosen_ ? (*chosen_)[record] : record; }
-  std::shared_ptr<RecordStore> store() const { return store_; }
+  const RecordStore& store() const { return *store_; }
+  /// To add records to, before the set is selected from.
+  RecordStore& store() { return *store_; }
 
  private:
   std::shared_ptr<Storage> storage_;

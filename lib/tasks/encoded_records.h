@@ -101,7 +101,8 @@ class EncodedRecords {
     else
       kept_->append(one.encoded);
     if (!storage_) return;
-    const std::int64_t more = kept_->bytes() - taken_;
+    // An array that grows is held twice for a moment.
+    const std::int64_t more = kept_->bytes() * 3 / 2 - taken_;
     if (storage_->take(more)) {
       taken_ += more;
       return;

@@ -65,7 +65,7 @@ class TextEncoder {
   /// within a line: they are words, which it spells with the blank before them.
   void encode_units(std::span<const std::string> units, EncodedText& out, const MergeDropout& dropout = {}) const;
 
-  /// How many units `encode` finds, and how many of them are unknown, without their rows. `tokens` is working memory.
+  /// How many units `encode` finds, and how many of them are unknown, without their rows. `tokens` gets the units.
   UnitCount count(std::string_view line, Tokens& tokens) const;
 
   /// Rows of the embedding table: vocabulary.size(), plus the buckets if there are n-grams.

@@ -31,6 +31,7 @@ struct TaskRow {
   std::string input;                 ///< the same records as that command reads them
   std::string other_format;          ///< of data that the task does not read
   bool folds, starts_again;          ///< whether --folds is known, and --init-from with a model of the task
+  bool stores = true;                ///< whether its records may lie in a file (training.memory)
 };
 
 inline std::vector<TaskRow> task_rows() {
@@ -84,7 +85,8 @@ inline std::vector<TaskRow> task_rows() {
        .input = "one by one\n\ntwo by Zwei\n",
        .other_format = "tsv",
        .folds = false,
-       .starts_again = true},
+       .starts_again = true,
+       .stores = false},
       {.task = "translate",
        .data = "one cat\teine Katze\ntwo cats\tzwei Katzen\none dog\tein Hund\ntwo dogs\tzwei Hunde\n"
                "a dog sings\tein Hund singt\na cat sings\teine Katze singt\ntwo dogs sing\tzwei Hunde singen\n"

@@ -27,7 +27,7 @@ void LabelledTexts::add(const std::vector<std::string>& labels, std::string_view
   }
   const auto number = static_cast<std::size_t>(lists.numbers.insert(lists.joined));
   if (number == lists.labels.size()) lists.labels.push_back(labels);
-  store()->add(file, line, static_cast<std::uint32_t>(number), {text});
+  store().add(file, line, static_cast<std::uint32_t>(number), {text});
 }
 
 RecordOptions record_options(const DataConfig& data, const DataFile& file, InvalidUtf8 invalid_utf8) {

@@ -25,17 +25,17 @@ class LabelledTexts : public RecordSet {
   explicit LabelledTexts(std::shared_ptr<Storage> storage = nullptr) : RecordSet(std::move(storage)) {}
 
   void add(const std::vector<std::string>& labels, std::string_view text, std::uint32_t file, std::uint64_t line);
-  void finish() { store()->finish(); }
+  void finish() { store().finish(); }
 
   Entry entry(std::int64_t record) const {
     const std::int64_t i = number(record);
-    return {store()->bytes(i), lists_->labels[store()->tag(i)], store()->line(i)};
+    return {store().bytes(i), lists_->labels[store().tag(i)], store().line(i)};
   }
   EntriesOf<LabelledTexts> entries() const { return EntriesOf(*this); }
   std::string text(std::int64_t record) const override { return std::string(entry(record).text); }
 
   /// The number of a record's list of labels among those that occur in its files.
-  std::size_t label_list(std::int64_t record) const { return store()->tag(number(record)); }
+  std::size_t label_list(std::int64_t record) const { return store().tag(number(record)); }
   /// By number. A selection may lack some of them.
   const std::vector<std::vector<std::string>>& label_lists() const { return lists_->labels; }
 

@@ -71,7 +71,10 @@ EncodedTexts::Encoder encoder_of(const TextClassifier& model, const LabelledText
   const auto measure = [&model, &texts](std::int64_t first, std::int64_t end) {
     std::vector<std::int32_t> out;
     Tokens tokens;
-    for (std::int64_t i = first; i < end; ++i) out.push_back(model.count(texts.entry(i).text, tokens).units);
+    for (std::int64_t i = first; i < end; ++i) {
+      model.tokenize(texts.entry(i).text, tokens);
+      out.push_back(static_cast<std::int32_t>(tokens.size()));
+    }
     return out;
   };
   return {encode, [](const Corpus& corpus, std::int64_t place) { return corpus.length(place); }, measure};

@@ -115,14 +115,14 @@ void TaggedSentences::add(const Entry& entry) {
   }
   for (const std::vector<std::string>& column : entry.tags)
     for (const std::string& tag : column) append_number(bytes, static_cast<std::uint64_t>(tags_->insert(tag)));
-  store()->add(entry.file, line, (entry.by_spans ? kBySpans : 0) | (entry.breaks.empty() ? 0 : kBreaks), {bytes});
+  store().add(entry.file, line, (entry.by_spans ? kBySpans : 0) | (entry.breaks.empty() ? 0 : kBreaks), {bytes});
 }
 
 TaggedSentences::Entry TaggedSentences::entry(std::int64_t record) const {
   const std::int64_t i = number(record);
-  const std::uint32_t kind = store()->tag(i);
-  PackedReader reader(store()->bytes(i), "", "a sentence");
-  const std::uint64_t tokens = reader.number(), columns = reader.number(), line = store()->line(i);
+  const std::uint32_t kind = store().tag(i);
+  PackedReader reader(store().bytes(i), "", "a sentence");
+  const std::uint64_t tokens = reader.number(), columns = reader.number(), line = store().line(i);
   Entry out;
   for (std::uint64_t t = 0; t < tokens; ++t) {
     out.tokens.emplace_back(reader.take(reader.number()));
@@ -133,16 +133,16 @@ TaggedSentences::Entry TaggedSentences::entry(std::int64_t record) const {
   for (std::vector<std::string>& column : out.tags)
     for (std::uint64_t t = 0; t < tokens; ++t)
       column.emplace_back(tags_->text(static_cast<std::int32_t>(reader.number())));
-  out.file = store()->file(i);
+  out.file = store().file(i);
   out.by_spans = by_spans(record);
   return out;
 }
 
 std::int32_t TaggedSentences::length(std::int64_t record) const {
-  return static_cast<std::int32_t>(PackedReader(store()->bytes(number(record)), "", "a sentence").number());
+  return static_cast<std::int32_t>(PackedReader(store().bytes(number(record)), "", "a sentence").number());
 }
 
-bool TaggedSentences::by_spans(std::int64_t record) const { return (store()->tag(number(record)) & kBySpans) != 0; }
+bool TaggedSentences::by_spans(std::int64_t record) const { return (store().tag(number(record)) & kBySpans) != 0; }
 
 std::string TaggedSentences::text(std::int64_t record) const { return join_tokens(entry(record).tokens, " ").text; }
 

@@ -29,7 +29,7 @@ class TaggedSentences : public RecordSet {
   explicit TaggedSentences(std::shared_ptr<Storage> storage = nullptr) : RecordSet(std::move(storage)) {}
 
   void add(const Entry& entry);
-  void finish() { store()->finish(); }
+  void finish() { store().finish(); }
 
   Entry entry(std::int64_t record) const;
   EntriesOf<TaggedSentences> entries() const { return EntriesOf(*this); }

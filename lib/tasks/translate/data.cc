@@ -32,7 +32,7 @@ struct Sides {
 
 // The tag of a record is the length of its source.
 void PairSet::add(std::string_view source, std::string_view target, std::uint32_t file, std::uint64_t line) {
-  store()->add(file, line, static_cast<std::uint32_t>(source.size()), {source, target});
+  store().add(file, line, static_cast<std::uint32_t>(source.size()), {source, target});
 }
 
 std::string PairSet::text(std::int64_t record) const {

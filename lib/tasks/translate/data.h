@@ -24,12 +24,12 @@ class PairSet : public RecordSet {
 
   /// `file` is an index into files, of the source.
   void add(std::string_view source, std::string_view target, std::uint32_t file, std::uint64_t line);
-  void finish() { store()->finish(); }
+  void finish() { store().finish(); }
 
   Entry entry(std::int64_t record) const {
     const std::int64_t i = number(record);
-    const std::string_view both = store()->bytes(i);
-    return {both.substr(0, store()->tag(i)), both.substr(store()->tag(i)), store()->line(i)};
+    const std::string_view both = store().bytes(i);
+    return {both.substr(0, store().tag(i)), both.substr(store().tag(i)), store().line(i)};
   }
   EntriesOf<PairSet> entries() const { return EntriesOf(*this); }
   std::string text(std::int64_t record) const override;
