@@ -109,6 +109,27 @@ void StreamLoss::sort() {
                    [](const Lane& a, const Lane& b) { return a.end - a.begin > b.end - b.begin; });
 }
 
+StreamLoss StreamLoss::dealt(std::int64_t part, std::int64_t parts) const {
+  std::vector<Lane> own;
+  for (std::int64_t i = part; i < std::ssize(lanes_); i += parts) own.push_back(lanes_[static_cast<std::size_t>(i)]);
+  return StreamLoss(std::move(own));
+}
+
+// In the order in which `measure` adds.
+double StreamLoss::mean(std::span<const double> log_p) const {
+  double sum = 0;
+  std::int64_t counted = 0;
+  for (std::ptrdiff_t first = 0; first < std::ssize(lanes_); first += kLanes) {
+    const auto group = std::span(lanes_).subspan(first, std::min(kLanes, std::ssize(lanes_) - first));
+    for (std::int64_t done = 0; done < group.front().end - group.front().begin; done += kBlockSteps)
+      for (const Lane& lane : group)
+        for (std::int64_t place = std::max(lane.counted, lane.begin + done);
+             place < std::min(lane.end, lane.begin + done + kBlockSteps); ++place, ++counted)
+          sum -= log_p[static_cast<std::size_t>(place)];
+  }
+  return counted > 0 ? sum / static_cast<double>(counted) : 0;
+}
+
 double StreamLoss::measure(const TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool,
                            const Use& use) const {
   double sum = 0;

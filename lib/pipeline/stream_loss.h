@@ -58,6 +58,10 @@ class StreamLoss {
   /// The mean of -log p over all measured units, in nats; 0 if there are none.
   double measure(const TextLanguageModel& model, const ReadUnits& read, ThreadPool& pool,
                  const Use& use = nullptr) const;
+  /// The lanes at positions part, part + parts, ... alone, each with the values that it has among all.
+  StreamLoss dealt(std::int64_t part, std::int64_t parts) const;
+  /// What `measure` gives, from the log p of each place.
+  double mean(std::span<const double> log_p) const;
 
  private:
   void sort();

@@ -102,7 +102,9 @@ void TextClassifier::describe(ModelMetadata& metadata) const {
 std::vector<float> TextClassifier::logits(const Corpus& corpus, Workspace& workspace) const {
   const std::size_t K = labels_.size();
   std::vector<float> out(corpus.size() * K);
+  std::int64_t number = 0;
   for (const auto& texts : inference_batches(corpus)) {
+    if (!workspace.has_part(number++)) continue;
     const Corpus::Batch batch = corpus.batch(texts);
     workspace.arena.reset();
     Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);

@@ -51,7 +51,8 @@ class TextClassifier : public TextModel {
   /// How many these are, and how many are unknown. `tokens` is working memory.
   UnitCount count(std::string_view line, Tokens& tokens) const { return words_.count(line, tokens); }
 
-  /// Logits [texts, K] of the corpus, in its order. A text's logits do not depend on the others'.
+  /// Logits [texts, K] of the corpus, in its order; 0 in batches that are not the workspace's part. A text's logits do
+  /// not depend on the others'.
   std::vector<float> logits(const Corpus& corpus, Workspace& workspace) const;
 
   /// Probabilities [texts, K] from the logits `values`, calibrated by `temperature` or uncalibrated.

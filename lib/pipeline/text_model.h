@@ -26,10 +26,15 @@ namespace mnemo {
 
 /// The memory that one call to a model works in. One for each thread.
 struct Workspace {
-  explicit Workspace(ThreadPool& its_pool) : pool(its_pool) {}
+  explicit Workspace(ThreadPool& its_pool, std::int64_t its_part = 0, std::int64_t of_parts = 1)
+      : pool(its_pool), part(its_part), parts(of_parts) {}
 
   ThreadPool& pool;  ///< used by one caller at a time
   Arena arena;
+  /// Of a corpus's batches only those at the positions part, part + parts, ... are answered, where a function says so.
+  std::int64_t part, parts;
+
+  bool has_part(std::int64_t batch) const { return batch % parts == part; }
 };
 
 class Attributed;

@@ -371,7 +371,7 @@ TaggerBatch TextTagger::batch(const TaggerCorpus& corpus, std::span<const std::i
   return out;
 }
 
-void TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const {
+std::int64_t TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const {
   // Very long words take memory by their letters, so that these count too.
   constexpr std::int64_t kLettersOfUnit = 32;
   std::vector<std::int64_t> costs(corpus.size());
@@ -380,15 +380,19 @@ void TextTagger::for_scores(const TaggerCorpus& corpus, Workspace& workspace, co
       const std::int32_t type = corpus.types[t];
       costs[i] += 1 + (corpus.letter_starts[type + 1] - corpus.letter_starts[type]) / kLettersOfUnit;
     }
+  std::int64_t number = 0;
   for (const auto& sentences : inference_batches(corpus.words, costs)) {
+    const std::int64_t batch_number = number++;
+    if (!workspace.has_part(batch_number)) continue;
     const TaggerBatch input = batch(corpus, sentences, {});
     workspace.arena.reset();
     Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
     const std::vector<Activation> scores = network().forward(tape, input);
     for (const Activation& one : scores)
       if (kernels::has_non_finite(one.value, one.size())) fail_not_finite("the score of a tag");
-    use(sentences, input.packing, scores);
+    use(batch_number, sentences, input.packing, scores);
   }
+  return number;
 }
 
 std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corpus,
@@ -404,49 +408,62 @@ std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corp
 
 TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, Workspace& workspace) const {
   BestTags out;
-  out.tags.assign(corpus.size(), std::vector<std::vector<std::string>>(columns_.size()));
+  out.tags.assign(columns_.size(), std::vector<std::int32_t>(static_cast<std::size_t>(corpus.words.units())));
   const std::vector<Decoder> decoders = this->decoders();
-  double weight = 0;
-  for_scores(corpus, workspace, [&](auto sentences, const Packing& packing, const std::vector<Activation>& scores) {
+  const auto use = [&](std::int64_t batch, std::span<const std::int64_t> sentences, const Packing& packing,
+                       const std::vector<Activation>& scores) {
     workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
       ChainScores sentence;
+      const std::int64_t place = sentences[packing.original(b)];
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
-        keep_breaks(decoders[k].allowed, breaks_of(corpus, sentences[packing.original(b)]), sentence);
-        out.tags[sentences[packing.original(b)]][k] = data_tags(k, decoders[k].chain.best(sentence).tags);
+        keep_breaks(decoders[k].allowed, breaks_of(corpus, place), sentence);
+        std::ranges::copy(decoders[k].chain.best(sentence).tags, out.tags[k].begin() + corpus.words.first_unit(place));
       }
     });
     if (corpus.gold.empty()) return;
     Tape tape(workspace.pool, workspace.arena, Tape::Mode::kInference);
     const auto tags = gold(corpus, sentences, packing);
-    const auto own = static_cast<double>(counted(packing, tags, config_.model.crf));
-    out.loss += own * network_->loss(tape, packing, scores, tags, 0.0f);
-    weight += own;
-  });
-  if (weight > 0) out.loss /= weight;
+    out.losses.resize(static_cast<std::size_t>(batch) + 1);
+    out.weights.resize(out.losses.size());
+    out.losses.back() = network_->loss(tape, packing, scores, tags, 0.0f);
+    out.weights.back() = static_cast<double>(counted(packing, tags, config_.model.crf));
+  };
+  const auto batches = static_cast<std::size_t>(for_scores(corpus, workspace, use));
+  out.losses.resize(batches);
+  out.weights.resize(batches);
   return out;
+}
+
+double TextTagger::BestTags::loss() const {
+  double sum = 0, weight = 0;
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    sum += weights[i] * losses[i];
+    weight += weights[i];
+  }
+  return weight > 0 ? sum / weight : 0;
 }
 
 std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                             Workspace& workspace) const {
   std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
   const std::vector<Decoder> decoders = this->decoders();
-  for_scores(
-      corpus, workspace,
-      [&](std::span<const std::int64_t> sentences, const Packing& packing, const std::vector<Activation>& scores) {
-        workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
-          ChainScores sentence;
-          for (std::size_t k = 0; k < columns_.size(); ++k) {
-            copy_scores(packing, b, scores[k], sentence);
-            const std::int64_t i = sentences[packing.original(b)];
-            std::span<const std::int32_t> gold;
-            if (!corpus.gold.empty())
-              gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
-            keep_breaks(decoders[k].allowed, breaks_of(corpus, i), sentence);
-            out[i][k] = decode(k, decoders[k], sentence, request, gold);
-          }
-        });
-      });
+  for_scores(corpus, workspace,
+             [&](std::int64_t, std::span<const std::int64_t> sentences, const Packing& packing,
+                 const std::vector<Activation>& scores) {
+               workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
+                 ChainScores sentence;
+                 for (std::size_t k = 0; k < columns_.size(); ++k) {
+                   copy_scores(packing, b, scores[k], sentence);
+                   const std::int64_t i = sentences[packing.original(b)];
+                   std::span<const std::int32_t> gold;
+                   if (!corpus.gold.empty())
+                     gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
+                   keep_breaks(decoders[k].allowed, breaks_of(corpus, i), sentence);
+                   out[i][k] = decode(k, decoders[k], sentence, request, gold);
+                 }
+               });
+             });
   return out;
 }
 

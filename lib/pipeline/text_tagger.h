@@ -120,9 +120,9 @@ class TextTagger : public TextModel {
                     const Corpus::UnknownUnits& unknown) const;
 
   /// Calls `use` with the scores [tokens, K] of each column for every batch of the corpus, in no particular order.
-  using UseScores = std::function<void(std::span<const std::int64_t> sentences, const Packing& packing,
-                                       const std::vector<Activation>& scores)>;
-  void for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const;
+  using UseScores = std::function<void(std::int64_t batch, std::span<const std::int64_t> sentences,
+                                       const Packing& packing, const std::vector<Activation>& scores)>;
+  std::int64_t for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const;
 
   /// [sentences][columns], in the corpus's order. A sentence's answer does not depend on the others.
   std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
@@ -132,11 +132,13 @@ class TextTagger : public TextModel {
   std::vector<std::vector<std::int32_t>> gold(const TaggerCorpus& corpus, std::span<const std::int64_t> sentences,
                                               const Packing& packing) const;
 
-  /// The best tags alone, [sentences][columns], in the data's scheme; and if the corpus has gold tags, the loss: the
-  /// mean over sentences with tokens, or without a CRF over tokens.
+  /// The best tags alone, as numbers in a column's `tags`, and if the corpus has gold tags the loss. 0 in batches that
+  /// are not the workspace's part.
   struct BestTags {
-    std::vector<std::vector<std::vector<std::string>>> tags;
-    double loss = 0;
+    std::vector<std::vector<std::int32_t>> tags;  ///< [columns][tokens], in the corpus's order
+    std::vector<double> losses, weights;          ///< by batch
+    /// The mean over sentences with tokens, or without a CRF over tokens.
+    double loss() const;
   };
   BestTags best_tags(const TaggerCorpus& corpus, Workspace& workspace) const;
 

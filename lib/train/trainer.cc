@@ -164,7 +164,7 @@ class Trainer {
   }
 
  private:
-  // Whether this process evaluates, logs and saves.
+  // Whether this process logs and saves.
   bool leads() const { return !transport_ || transport_->rank() == 0; }
 
   double own_seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
@@ -401,36 +401,8 @@ class Trainer {
     return higher_is_better(metric()) ? value > best : value < best;
   }
 
-  // Process 0 evaluates, and tells the others the metrics in the order of their names.
-  Metrics found_on_dev() {
-    if (!transport_) return task_.evaluate_dev(pool_);
-    Metrics found;
-    if (leads()) found = task_.evaluate_dev(pool_);
-    std::string names;
-    std::vector<double> values;
-    for (const auto& [name, value] : found) {
-      names += name + "\n";
-      values.push_back(value);
-    }
-    const auto tell = [&](auto& items, auto zero) {
-      std::int64_t size = std::ssize(items);
-      broadcast(*transport_, &size, sizeof size);
-      items.resize(static_cast<std::size_t>(size), zero);
-      broadcast(*transport_, items.data(), size * static_cast<std::int64_t>(sizeof zero));
-    };
-    tell(names, char{});
-    tell(values, 0.0);
-    std::size_t at = 0;
-    for (const double value : values) {
-      const std::size_t end = names.find('\n', at);
-      found[names.substr(at, end - at)] = value;
-      at = end + 1;
-    }
-    return found;
-  }
-
   void evaluate_dev() {
-    const Metrics found = found_on_dev();
+    const Metrics found = task_.evaluate_dev(pool_, DevShare(transport_));
     const double value = found.contains(metric()) ? found.at(metric()) : NAN;
     if (std::isnan(value))
       fail_alike(fmt::format("training.early_stopping.metric: {} is not defined on dev", metric()));
@@ -491,7 +463,7 @@ class Trainer {
   void write_best() {
     if (!kept_.best.empty()) kept_.best.put(task_);
     if (!task_.has_dev() && !kept_.average.empty()) kept_.average.put(task_);
-    if (task_.has_dev()) task_.evaluate_dev(pool_);
+    if (task_.has_dev()) task_.evaluate_dev(pool_, DevShare(nullptr));
     save_model();
   }
 

@@ -18,6 +18,7 @@
 #include "nn/schedule.h"
 #include "nn/tape.h"
 #include "parallel/transport.h"
+#include "train/dev_share.h"
 #include "train/shard.h"
 
 namespace mnemo {
@@ -54,7 +55,8 @@ class TrainingTask {
   virtual std::string data_identity(const ModelMetadata& model) const = 0;
   virtual std::string metric() const = 0;  ///< on dev, by which the best model is kept
   virtual bool has_dev() const = 0;
-  virtual Metrics evaluate_dev(ThreadPool& pool) = 0;  ///< with "loss"
+  /// With "loss". Where several processes train, all of them call it, and get the same.
+  virtual Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) = 0;
   virtual void save_model(const std::string& path, const Json& metrics, const Json& progress, ThreadPool& pool) = 0;
 };
 
@@ -75,7 +77,7 @@ struct TrainerOptions {
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop
   /// Where several processes train together: each calls `train` with the same task, configuration and folder, and
-  /// process 0 alone evaluates, logs and saves. Null: this process trains alone.
+  /// process 0 alone logs and saves. Null: this process trains alone.
   Transport* transport = nullptr;
   std::vector<Fact> facts;  ///< what must be the same in all of them beside configuration, data and weights
 };

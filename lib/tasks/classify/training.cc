@@ -148,14 +148,15 @@ class ClassificationTraining : public ModelTraining {
   }
 
   // Also fits the temperature, which is part of the model.
-  Metrics evaluate_dev(ThreadPool& pool) override {
+  Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) override {
     model_.prepare(pool);
-    Workspace workspace(pool);
+    Workspace workspace(pool, share.part().index, share.part().count);
     std::vector<float> logits;
     encoded_dev_.for_all([&](const Corpus& corpus) {
       const std::vector<float> more = model_.logits(corpus, workspace);
       logits.insert(logits.end(), more.begin(), more.end());
     });
+    share.unite(logits);
     const auto [known, gold] = known_records(logits);
     const int classes = static_cast<int>(model_.labels().size());
     double loss = NAN;  // undefined without a record

@@ -38,9 +38,9 @@ class LanguageTraining : public ModelTraining {
 
   std::string metric() const override { return language_metric(config_); }
 
-  Metrics evaluate_dev(ThreadPool& pool) override {
+  Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) override {
     model_.prepare(pool);
-    return language_metrics(dev_nats(model_, dev_text_, pool));
+    return language_metrics(dev_nats(model_, dev_text_, pool, share));
   }
 
  protected:
@@ -206,7 +206,7 @@ std::string language_metric(const Config& config) {
 }
 
 RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
-                           const AdaptationOptions& adaptation) {
+                           const AdaptationOptions& adaptation, const Shard& part) {
   RecordRatio out;
   const auto count = [&](std::size_t piece, double log_p) {
     out.parts[piece] -= log_p;
@@ -235,7 +235,11 @@ RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text,
   out.parts.assign(text.records.size(), 0);
   out.wholes.assign(text.records.size(), 0);
   std::vector<StreamLoss::Lane> lanes;
-  for (const UnitText::Record& record : text.records) lanes.push_back({record.begin, record.body(), record.end()});
+  for (auto i = static_cast<std::size_t>(part.index); i < text.records.size();
+       i += static_cast<std::size_t>(part.count)) {
+    const UnitText::Record& record = text.records[i];
+    lanes.push_back({record.begin, record.body(), record.end()});
+  }
   measure(std::move(lanes), [&](std::int32_t, std::int64_t place, double log_p) {
     const auto next = std::upper_bound(text.records.begin(), text.records.end(), place,
                                        [](std::int64_t p, const auto& record) { return p < record.begin; });
@@ -244,9 +248,22 @@ RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text,
   return out;
 }
 
-double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool) {
-  if (!text.records.empty()) return mean_nats(evaluate_units(model, text, pool));
-  return StreamLoss(text.units.size(), kDevLanes, kWarmUp).measure(model, text.reader(), pool);
+double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool, const DevShare& share) {
+  const Shard part = share.part();
+  if (!text.records.empty()) {
+    RecordRatio found = evaluate_units(model, text, pool, {}, part);
+    share.unite(found.parts);
+    share.unite(found.wholes);
+    return mean_nats(found);
+  }
+  const StreamLoss loss(text.units.size(), kDevLanes, kWarmUp);
+  if (part.count == 1) return loss.measure(model, text.reader(), pool);
+  std::vector<double> log_p(static_cast<std::size_t>(text.units.size()));
+  loss.dealt(part.index, part.count)
+      .measure(model, text.reader(), pool,
+               [&](std::int32_t, std::int64_t place, double value) { log_p[static_cast<std::size_t>(place)] = value; });
+  share.unite(log_p);
+  return loss.mean(log_p);
 }
 
 std::vector<double> unit_losses(const TextLanguageModel& model, const UnitText& text, const ContextRequest& request,

@@ -20,12 +20,14 @@ std::unique_ptr<ModelTraining> language_training(const Config& config, const Lan
                                                  TextLanguageModel& model);
 
 /// The sums of -log p in nats, each unit predicted from all before it, and the numbers of units: by line, or by record,
-/// of which only the body counts. `adaptation`: as AdaptiveLoss.
+/// of which only the body counts. `adaptation`: as AdaptiveLoss. `part`: only records at its positions are read, the
+/// others have 0.
 RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
-                           const AdaptationOptions& adaptation = {});
+                           const AdaptationOptions& adaptation = {}, const Shard& part = {});
 /// The mean of -log p of a text's units in nats, as measured in training: a stream is read in parts side by side, whose
 /// beginnings are not counted.
-double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool);
+double dev_nats(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
+                const DevShare& share = DevShare(nullptr));
 /// Task::losses_with_context: -log p of units of the text or, of records, of their bodies, whose own beginning is
 /// always read as such. Throws Error for a stream of no more than the longest context.
 std::vector<double> unit_losses(const TextLanguageModel& model, const UnitText& text, const ContextRequest& request,

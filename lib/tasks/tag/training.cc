@@ -104,16 +104,24 @@ class TaggingTraining : public ModelTraining {
                                  static_cast<float>(config_.training.label_smoothing));
   }
 
-  Metrics evaluate_dev(ThreadPool& pool) override {
+  Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) override {
     model_.prepare(pool);
-    Workspace workspace(pool);
-    const auto found = model_.best_tags(dev_, workspace);
-    const auto sentences = beside(dev_sentences_, columns_.size(), found.tags);
+    Workspace workspace(pool, share.part().index, share.part().count);
+    TextTagger::BestTags found = model_.best_tags(dev_, workspace);
+    for (auto& tags : found.tags) share.unite(tags);
+    share.unite(found.losses);
+    share.unite(found.weights);
+    std::vector<std::vector<std::vector<std::string>>> tags(static_cast<std::size_t>(dev_.size()));
+    for (std::int64_t i = 0; i < dev_.size(); ++i)
+      for (std::size_t k = 0; k < columns_.size(); ++k)
+        tags[static_cast<std::size_t>(i)].push_back(
+            model_.data_tags(k, std::span(found.tags[k]).subspan(dev_.words.first_unit(i), dev_.words.length(i))));
+    const auto sentences = beside(dev_sentences_, columns_.size(), tags);
     std::vector<TagEvaluation> evaluations;
     for (std::size_t k = 0; k < columns_.size(); ++k)
       evaluations.push_back(evaluate_tags(sentences[k], columns_[k].data_scheme));
     Metrics out = join_metrics(columns_, evaluations);
-    out["loss"] = found.loss;
+    out["loss"] = found.loss();
     return out;
   }
 

@@ -21,15 +21,22 @@
 namespace mnemo {
 namespace {
 
-double mean_loss(const TextTranslator& model, const std::vector<EncodedPair>& pairs, ThreadPool& pool) {
+// A range of records in a row.
+template <class Record>
+std::span<const Record> own_part(std::span<const Record> records, const DevShare& share) {
+  const ShardRange range = share.part().range(std::ssize(records));
+  return records.subspan(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.size()));
+}
+
+double mean_loss(const TextTranslator& model, std::span<const EncodedPair> pairs, const DevShare& share,
+                 ThreadPool& pool) {
   Workspace workspace(pool);
-  double sum = 0;
-  std::int64_t units = 0;
-  for (const auto& log_p : model.log_probabilities(pairs, workspace)) {
-    for (const double value : log_p) sum -= value;
-    units += std::ssize(log_p);
-  }
-  return sum / static_cast<double>(std::max<std::int64_t>(1, units));
+  std::vector<double> values;  // by unit
+  for (const auto& log_p : model.log_probabilities(own_part(pairs, share), workspace))
+    values.insert(values.end(), log_p.begin(), log_p.end());
+  values = share.joined(values);
+  return -std::accumulate(values.begin(), values.end(), 0.0) /
+         static_cast<double>(std::max(std::size_t{1}, values.size()));
 }
 
 // Encoded pairs, as EncodedRecords takes them.
@@ -132,19 +139,24 @@ class TranslationTraining : public ModelTraining {
   }
 
   // BLEU and chrF of greedy decoding.
-  Metrics evaluate_dev(ThreadPool& pool) override {
+  Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) override {
     model_.prepare(pool);
-    Metrics out{{"loss", mean_loss(model_, dev_, pool)}};
+    Metrics out{{"loss", mean_loss(model_, dev_, share, pool)}};
     TranslationOptions options;
     options.beam = 1;
     options.attention = false;
-    const auto found = translate(model_, sources_of(dev_pairs_), options, pool);
+    const std::vector<std::string> sources = sources_of(dev_pairs_);
+    std::vector<std::string> found;
+    for (const auto& hypotheses :
+         translate(model_, own_part(std::span<const std::string>(sources), share), options, pool))
+      found.push_back(hypotheses.front().text);
+    found = share.joined(found);
     BleuCounts bleu_sum;
     ChrfCounts chrf_sum;
     for (std::size_t i = 0; i < found.size(); ++i) {
-      const std::string &text = found[i].front().text, reference(dev_pairs_.entry(static_cast<std::int64_t>(i)).target);
-      bleu_sum += count_bleu(text, reference, bleu_);
-      chrf_sum += count_chrf(text, reference);
+      const std::string reference(dev_pairs_.entry(static_cast<std::int64_t>(i)).target);
+      bleu_sum += count_bleu(found[i], reference, bleu_);
+      chrf_sum += count_chrf(found[i], reference);
     }
     out["bleu"] = bleu(bleu_sum);
     out["chrf"] = chrf(chrf_sum);

@@ -29,7 +29,7 @@ class OneNumber : public TrainingTask {
   std::string data_identity() const override { return "one number"; }
   std::string data_identity(const ModelMetadata&) const override { return "one number"; }
   bool has_dev() const override { return true; }
-  Metrics evaluate_dev(ThreadPool&) override {
+  Metrics evaluate_dev(ThreadPool&, const DevShare&) override {
     ++evaluations;
     measured.push_back(number_.value[0]);
     return {{"loss", static_cast<double>(number_.value[0])}, {"accuracy", accuracy(evaluations)}};
