@@ -32,13 +32,14 @@ std::atomic<long> allocations{0};
 #endif
 
 #if MNEMO_OWN_NEW
-void* operator new(std::size_t size) {
+// Not inlined: the compiler would take a lone free of what new returned for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 #endif
 
 using namespace mnemo;
