@@ -32,6 +32,7 @@ struct TaskRow {
   std::string other_format;          ///< of data that the task does not read
   bool folds, starts_again;          ///< whether --folds is known, and --init-from with a model of the task
   bool stores = true;                ///< whether its records may lie in a file (training.memory)
+  std::string lengths = "";          ///< then: what a trial run says of twice the data
 };
 
 inline std::vector<TaskRow> task_rows() {
@@ -51,7 +52,8 @@ inline std::vector<TaskRow> task_rows() {
        .input = "{\"text\": \"a fine film\"}\n{\"text\": \"\"}\n{\"text\": \"cold unknown soup\"}\n",
        .other_format = "poems-json",
        .folds = true,
-       .starts_again = true},
+       .starts_again = true,
+       .lengths = "train: 16 texts, 40 units; length min 2"},
       {.task = "tag",
        .data =
            "Anna B-PER\nleft O\n\nOslo B-LOC\nfell O\n\nBob B-PER\nsaw O\nRome B-LOC\n\nrain O\n\n"
@@ -69,7 +71,8 @@ inline std::vector<TaskRow> task_rows() {
        .input = "{\"text\": \"Anna saw Rome\"}\n{\"text\": \"rain\"}\n{\"tokens\": [\"Li\", \"Bai\", \"woke\"]}\n",
        .other_format = "poems-json",
        .folds = true,
-       .starts_again = false},
+       .starts_again = false,
+       .lengths = "train: 16 texts, 36 units; length min 1"},
       {.task = "generate",
        .data = "one by one\ntwo by two\nthree by three\nfour by four\nfive by five\nsix by six\nseven by seven\n"
                "eight by eight\n",
@@ -102,7 +105,8 @@ inline std::vector<TaskRow> task_rows() {
        .input = "two dogs sing\n\none unknown cat\n",
        .other_format = "poems-json",
        .folds = true,
-       .starts_again = true},
+       .starts_again = true,
+       .lengths = "train, source: 36 units; length min 1, median 2"},
   };
 }
 

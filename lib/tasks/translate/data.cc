@@ -116,13 +116,9 @@ PairLengths lengths_of(const EncodedPair& pair) {
 std::vector<PairLengths> pair_lengths(const TextTranslator& model, const PairSet& pairs, std::int64_t first,
                                       std::int64_t end) {
   std::vector<PairLengths> out;
-  Tokens tokens;
-  EncodedPair pair;
   for (std::int64_t i = first; i < end; ++i) {
     const PairSet::Entry entry = pairs.entry(i);
-    model.encode_source(entry.source, tokens, pair.source);
-    model.encode_target(entry.target, tokens, pair.target);
-    out.push_back(lengths_of(pair));
+    out.push_back(lengths_of(model.encode(entry.source, entry.target)));
   }
   return out;
 }

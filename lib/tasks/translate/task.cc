@@ -69,12 +69,9 @@ class TranslateTask : public Task {
     const bool is_train = std::string_view(part) == "train";  // the only part of which pairs are left out
     const DataConfig allowed = is_train ? model.config().data : DataConfig();
     const auto used = counted_units<SideLengths>(pairs, [&](std::int64_t first, std::int64_t end, SideLengths& out) {
-      Tokens tokens;
-      EncodedPair pair;
       for (std::int64_t i = first; i < end; ++i) {
         const PairSet::Entry entry = pairs.entry(i);
-        translator.encode_source(entry.source, tokens, pair.source);
-        translator.encode_target(entry.target, tokens, pair.target);
+        const EncodedPair pair = translator.encode(entry.source, entry.target);
         if (usable(lengths_of(pair), pairs, i, allowed) != Usable::kYes) continue;
         out.source.add(count_of(pair.source));
         out.target.add(count_of(pair.target));

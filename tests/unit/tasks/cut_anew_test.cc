@@ -18,7 +18,8 @@ TEST_CASE("words are cut anew by seed, epoch and record, and keep their number")
   const TextEncoder encoder(Tokenizer(options, vocabulary.subwords()), vocabulary, {});
   const auto rows = [&](double rate, std::uint64_t seed, std::int64_t epoch, std::int64_t record) {
     EncodedText out;
-    cut_anew(rate, seed, epoch, record, [&](const MergeDropout& dropout) { encoder.encode_units(words, out, dropout); });
+    cut_anew(rate, seed, epoch, record,
+             [&](const MergeDropout& dropout) { encoder.encode_units(words, out, dropout); });
     CHECK(out.units() == 6);
     return out.rows;
   };
