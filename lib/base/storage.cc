@@ -23,7 +23,7 @@ namespace {
 
 // A first touch maps up to this much around it; so much is counted for it.
 constexpr std::size_t kWindow = std::size_t{64} << 10;
-// Of one array, before its pages are released.
+// Of one array, as counted, before its pages are released.
 constexpr std::size_t kMostResident = std::size_t{32} << 20;
 constexpr std::size_t kWriteBuffer = std::size_t{1} << 20;
 
