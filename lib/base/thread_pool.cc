@@ -118,6 +118,7 @@ void ThreadPool::work() {
 }
 
 void ThreadPool::parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& task) {
+  check();
   if (workers_.empty() || tasks <= 1) {
     for (std::int64_t i = 0; i < tasks; ++i) task(i);
     return;

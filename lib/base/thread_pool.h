@@ -12,6 +12,12 @@
 
 namespace mnemo {
 
+/// What a computation that nobody waits for any longer ends with.
+class Abandoned : public std::exception {
+ public:
+  const char* what() const noexcept override { return "the computation was given up"; }
+};
+
 /// Cores that this process may run on (its affinity mask), at least 1.
 int available_cores();
 
@@ -33,6 +39,13 @@ class ThreadPool {
   /// here, once the others have finished. Calls must not be nested, and come from one thread at a time.
   void parallel_for(std::int64_t tasks, const std::function<void(std::int64_t)>& task);
 
+  /// From now on parallel_for and check throw Abandoned while the flag is set; null: they never do.
+  void abandon_when(const std::atomic<bool>* flag) { abandoned_ = flag; }
+  /// For loops that take long without parallel_for. Threads may share it.
+  void check() const {
+    if (abandoned_ && abandoned_->load(std::memory_order_relaxed)) throw Abandoned();
+  }
+
  private:
   void work();
   void run_tasks();
@@ -49,6 +62,7 @@ class ThreadPool {
   std::int64_t tasks_ = 0;
   const std::function<void(std::int64_t)>* task_ = nullptr;
   std::exception_ptr error_;
+  const std::atomic<bool>* abandoned_ = nullptr;
 };
 
 }  // namespace mnemo

@@ -27,8 +27,9 @@ Parts parts_of_state(Index layers) {
 // Sequences that continue side by side, one unit at a time.
 class Steps : public StepScorer {
  public:
-  Steps(const LanguageModel& model, const ReadPrompt& read, Index sequences)
+  Steps(const LanguageModel& model, const ReadPrompt& read, Index sequences, const ThreadPool& pool)
       : model_(model),
+        pool_(pool),
         session_(model.recurrent(), sequences),
         inputs_(sequences * model.options().embedding),
         scores_(sequences * model.options().units) {
@@ -50,6 +51,7 @@ class Steps : public StepScorer {
   }
 
   void step(std::span<const std::int32_t> units) {
+    pool_.check();
     const Index E = model_.options().embedding, B = std::ssize(units);
     for (Index b = 0; b < B; ++b)
       std::copy_n(model_.embedding().weight.value.data() + units[b] * E, E, inputs_.data() + b * E);
@@ -72,6 +74,7 @@ class Steps : public StepScorer {
   }
 
   const LanguageModel& model_;
+  const ThreadPool& pool_;
   RecurrentSession session_;
   std::vector<float> inputs_, scores_;
 };
@@ -100,7 +103,7 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
                                        (options.samples + kSideBySide - 1) / kSideBySide);
   pool.parallel_for(groups, [&](std::int64_t group) {
     const std::int64_t first = group * options.samples / groups, last = (group + 1) * options.samples / groups;
-    Steps steps(model, read, last - first);
+    Steps steps(model, read, last - first, pool);
     std::deque<SingleSearch::Options> own;  // which the searches refer to
     std::deque<SingleSearch> searches;
     for (std::int64_t i = first; i < last; ++i)
@@ -129,7 +132,7 @@ std::vector<GeneratedText> generate(const LanguageModel& model, std::span<const 
 std::vector<GeneratedText> beam_search(const LanguageModel& model, std::span<const std::int32_t> prompt,
                                        const BeamOptions& options, ThreadPool& pool) {
   const ReadPrompt read = read_prompt(model, prompt, pool);
-  Steps steps(model, read, options.beam);
+  Steps steps(model, read, options.beam, pool);
   return run_beam_search(steps, prompt, options);
 }
 

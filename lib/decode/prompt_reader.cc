@@ -12,8 +12,7 @@ PromptReader::PromptReader(const LanguageModel& model, std::span<const std::int3
 }
 
 std::int64_t PromptReader::read_block(ThreadPool& pool) {
-  constexpr std::size_t kBlock = 256;
-  const auto some = left_.first(std::min(kBlock, left_.size()));
+  const auto some = left_.first(std::min(static_cast<std::size_t>(kBlock), left_.size()));
   const std::int32_t length = static_cast<std::int32_t>(some.size());
   Arena arena;
   Tape tape(pool, arena, Tape::Mode::kInference);

@@ -21,7 +21,8 @@ class PromptReader {
   /// Throws Error if the prompt has no unit.
   PromptReader(const LanguageModel& model, std::span<const std::int32_t> prompt);
 
-  /// Reads at most 256 units, and returns how many.
+  static constexpr std::int64_t kBlock = 256;
+  /// Reads at most kBlock units, and returns how many.
   std::int64_t read_block(ThreadPool& pool);
   bool done() const { return left_.empty(); }
   /// Once, when done.

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "decode/prompt_reader.h"
 #include "base/shown.h"
 #include "decode/poem_form.h"
 #include "text/utf8.h"
@@ -97,15 +98,14 @@ class GenerationStreams : public TextStreams {
 
   std::vector<StreamEvent> advance(std::span<const std::int64_t> keys, Workspace& workspace) override {
     // A long prompt is read over several steps, so that the other texts go on meanwhile.
-    constexpr std::int64_t kPromptUnits = 256;
     std::int64_t read = 0;
     std::vector<StreamEvent> out;
     std::vector<std::int64_t> open;
     for (const std::int64_t key : keys) {
       out.push_back({.key = key});
-      while (!texts_.ready(key) && read < kPromptUnits) read += texts_.read(key, workspace.pool);
-      if (!texts_.ready(key)) continue;
       try {
+        while (!texts_.ready(key) && read < PromptReader::kBlock) read += texts_.read(key, workspace.pool);
+        if (!texts_.ready(key)) continue;
         if (extend(key, out.back())) open.push_back(key);
       } catch (const Error& error) {
         out.back().error = error.what();
@@ -157,6 +157,14 @@ class GenerationStreams : public TextStreams {
 
 std::unique_ptr<TextStreams> generation_streams(const TextModel& model) {
   return std::make_unique<GenerationStreams>(static_cast<const TextLanguageModel&>(model));
+}
+
+std::int64_t generation_work(const Json& record, std::int64_t units) {
+  const auto number = [&](const char* name) {
+    const SkillKey& key = generation_key(name);
+    return static_cast<std::int64_t>(number_under(key, record).value_or(key.otherwise));
+  };
+  return units + number("length") * std::max({std::int64_t{1}, number("candidates"), number("beam")});
 }
 
 // Each hypothesis of a beam keeps scores of all units while others of the server's texts grow.

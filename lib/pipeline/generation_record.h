@@ -28,6 +28,8 @@ std::vector<Json> generate_records(const TextLanguageModel& model, const std::ve
 
 /// The same texts unit by unit.
 std::unique_ptr<TextStreams> generation_streams(const TextModel& model);
+/// As Skill::work.
+std::int64_t generation_work(const Json& record, std::int64_t units);
 /// As Skill::not_streamed.
 const char* not_streamed_generation(const Json& record);
 

@@ -150,6 +150,12 @@ const std::array kClassifyKeys{
 };
 enum ClassifyKey : std::uint8_t { kTop, kThreshold, kExplain, kWeights };
 
+// By occlusion the text is read once for each unit.
+std::int64_t classify_work(const Json& record, std::int64_t units) {
+  const bool occluded = flag_under(kClassifyKeys[kExplain], record) || flag_under(kClassifyKeys[kWeights], record);
+  return occluded ? units * (units + 1) : units;
+}
+
 }  // namespace
 
 std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Workspace& workspace) const {
@@ -175,7 +181,8 @@ std::vector<Json> TextClassifier::answer(const std::vector<Json>& records, Works
 }
 
 std::span<const Skill> TextClassifier::skills() const {
-  static const std::array kSkills{Skill{.name = "classify", .answer = answer_of, .keys = kClassifyKeys}};
+  static const std::array kSkills{
+      Skill{.name = "classify", .answer = answer_of, .keys = kClassifyKeys, .work = classify_work}};
   return kSkills;
 }
 

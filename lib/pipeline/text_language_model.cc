@@ -209,7 +209,8 @@ std::span<const Skill> TextLanguageModel::skills() const {
             .keys = generation_keys(),
             .streams = generation_streams,
             .not_streamed = not_streamed_generation,
-            .length = GenerateOptions().length}};
+            .length = GenerateOptions().length,
+            .work = generation_work}};
   return kSkills;
 }
 

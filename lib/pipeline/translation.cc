@@ -405,7 +405,10 @@ std::vector<std::vector<Translation>> translate(const TextTranslator& model, std
     const std::size_t begin = starts[batch], end = starts[batch + 1];
     std::vector<Item*> batch_items;
     for (std::size_t i = begin; i < end; ++i) batch_items.push_back(items[i].get());
-    for (Searches searches(translator, batch_items); searches.open();) searches.step();
+    for (Searches searches(translator, batch_items); searches.open();) {
+      pool.check();
+      searches.step();
+    }
     for (std::size_t i = begin; i < end; ++i) {
       const auto place = static_cast<std::size_t>(items[i]->number - first_line);
       out[place] = translator.results(*items[i]);

@@ -72,16 +72,8 @@ void check_text(const Skill& skill, std::string_view text, const std::string& fi
 
 // What the record adds to the queue.
 std::int64_t work_of(const Chosen& chosen, const Json& record, std::string_view text) {
-  std::int64_t out = count_tokens(chosen.model->model->config().text, text) + 1;
-  if (chosen.skill->length == 0) return out;
-  const auto length = record.find("length"), candidates = record.find("candidates");
-  // Values that are not valid are refused by the model.
-  const auto number = [&](const auto& found, std::int64_t otherwise, std::int64_t most) {
-    return found != record.end() && found->is_number_integer()
-               ? std::clamp<std::int64_t>(found->template get<std::int64_t>(), 0, most)
-               : otherwise;
-  };
-  return out + number(length, chosen.skill->length, 1'000'000'000) * number(candidates, 1, 1000);
+  const std::int64_t units = count_tokens(chosen.model->model->config().text, text) + 1;
+  return chosen.skill->work ? chosen.skill->work(record, units) : units;
 }
 
 void add_record(const Chosen& chosen, Json record, std::string_view text, const ApiLimits& limits, Submission& to,
@@ -90,7 +82,7 @@ void add_record(const Chosen& chosen, Json record, std::string_view text, const 
   to.records.push_back(std::move(record));
   tokens += to.tokens.back();
   if (tokens > limits.tokens)
-    throw ApiError(413, "too_many_tokens", fmt::format("more than {} tokens in one request", limits.tokens));
+    throw ApiError(413, "too_many_tokens", fmt::format("more than {} tokens of work in one request", limits.tokens));
 }
 
 void check_count(std::int64_t count, const ApiLimits& limits, const std::string& field) {
@@ -190,6 +182,23 @@ std::string without_dashes(const std::string& message) {
   return message.starts_with("--") ? message.substr(2) : message;
 }
 
+// Messages that number the records of a call: a call with a record that is refused has no other one.
+std::string without_number(const std::string& message) {
+  constexpr std::string_view kNumber = "record 1: ";
+  return message.starts_with(kNumber) ? message.substr(kNumber.size()) : message;
+}
+
+std::string place_of(std::size_t record, BodyForm form, std::int64_t first_line) {
+  switch (form) {
+    case BodyForm::kText:
+      return "text";
+    case BodyForm::kTexts:
+      return fmt::format("texts[{}]", record);
+    default:
+      return fmt::format("line {}", first_line + static_cast<std::int64_t>(record));
+  }
+}
+
 }  // namespace
 
 std::string piece_event(const std::string& piece) { return "data: " + one_line({{"piece", piece}}) + "\n\n"; }
@@ -204,14 +213,14 @@ std::string ApiError::body() const {
   return one_line({{"error", {{"code", code_}, {"message", message_}, {"field", field_}}}}) + "\n";
 }
 
-ApiError api_error(const BatchOutcome& outcome) {
+ApiError api_error(const BatchOutcome& outcome, BodyForm form, std::int64_t first_line) {
   using End = BatchOutcome::End;
   switch (outcome.end) {
     case End::kBadRecord:
-      return {422, "invalid_text", outcome.message};
+      return {422, "invalid_text", without_number(outcome.message), place_of(outcome.record, form, first_line)};
     case End::kBadRequest: {
       const std::string message = without_dashes(outcome.message);
-      return {400, "invalid_value", message, message.substr(0, message.find(':'))};
+      return {400, "invalid_value", message, message.substr(0, message.find_first_of(":,"))};
     }
     case End::kExpired:
       return {503, "overloaded", outcome.message};

@@ -35,8 +35,7 @@ class ApiError : public std::exception {
   std::string code_, message_, field_;
 };
 
-/// The error of a submission that was not answered, and of one that the batcher did not take.
-ApiError api_error(const BatchOutcome& outcome);
+/// Of a submission that the batcher did not take.
 inline ApiError overloaded() { return {503, "overloaded", "too much is waiting already"}; }
 
 struct ApiLimits {
@@ -50,6 +49,9 @@ enum class BodyForm {
   kTexts,  ///< {"texts"}: {"answers": [...]}
   kLines,  ///< lines of plain text: a line of JSON each
 };
+
+/// The error of a submission that was not answered; `first_line`: the number of its first line in the body.
+ApiError api_error(const BatchOutcome& outcome, BodyForm form = BodyForm::kText, std::int64_t first_line = 1);
 
 /// A request for answers.
 struct ApiRequest {

@@ -23,6 +23,9 @@ using BatchClock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::size_t kMostStreams = 64;  // of a group side by side: more gain little, and each has scores of all units
+// So many of these places are kept for texts of at most so many units, which need not wait for long ones to end.
+constexpr std::size_t kShortPlaces = 16;
+constexpr std::int64_t kShort = 512;
 
 // How a call to a model failed.
 std::optional<std::pair<BatchOutcome::End, std::string>> error_of(const std::function<void()>& call) {
@@ -72,20 +75,30 @@ struct Batcher::Group {
   std::int64_t next_key = 0;
   bool held = false;
 
-  // Those whose readers are behind take part in no step, but memory.
-  bool has_room() const {
-    const auto paused = std::ranges::count_if(members, [](const Member& m) { return m.item->paused; });
-    return members.size() - static_cast<std::size_t>(paused) < kMostStreams && members.size() < 4 * kMostStreams;
+  static bool is_long(const Ticket& item, std::size_t record) { return item->submission.tokens[record] > kShort; }
+
+  // The first that waits for which there is room. Those whose readers are behind take part in no step, but memory.
+  std::deque<Ticket>::const_iterator admissible() const {
+    std::size_t going = 0, long_ones = 0;
+    for (const Member& m : members) {
+      if (m.item->paused) continue;
+      ++going;
+      if (is_long(m.item, m.record)) ++long_ones;
+    }
+    if (going >= kMostStreams || members.size() >= 4 * kMostStreams) return waiting.end();
+    if (long_ones < kMostStreams - kShortPlaces) return waiting.begin();
+    return std::ranges::find_if(waiting, [](const Ticket& item) { return !is_long(item, item->taken); });
   }
   bool can_step() const {
     if (held) return false;
-    return (has_room() && !waiting.empty()) ||
+    return admissible() != waiting.end() ||
            std::ranges::any_of(members, [](const Member& m) { return m.item->ended || !m.item->paused; });
   }
 };
 
 Batcher::Batcher(const BatcherOptions& options, Metrics& metrics) : options_(options), metrics_(metrics) {
-  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { work(); });
+  for (int i = 0; i < options_.threads; ++i)
+    threads_.emplace_back([this, &worker = workers_.emplace_back()] { work(worker); });
 }
 
 Batcher::~Batcher() { stop(); }
@@ -98,7 +111,8 @@ Batcher::Ticket Batcher::submit(Submission&& submission) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_ || (queued_tokens_ > 0 && queued_tokens_ + tokens > options_.queue_tokens)) {
-      metrics_.rejected(stopping_ ? "stopping" : "full");
+      // A patient one comes again.
+      if (stopping_ || !item->submission.patient) metrics_.rejected(stopping_ ? "stopping" : "full");
       submission = std::move(item->submission);
       return nullptr;
     }
@@ -147,6 +161,8 @@ void Batcher::stop() {
       all.insert(all.end(), group->waiting.begin(), group->waiting.end());
       for (const Group::Member& member : group->members) all.push_back(member.item);
     }
+    for (const Worker& worker : workers_)
+      for (const Part& part : worker.parts) all.push_back(part.item);
     for (const Ticket& item : all) end(item, BatchOutcome::End::kStopped, "the server is shutting down", endings);
   }
   deliver(endings);
@@ -188,11 +204,12 @@ std::int64_t Batcher::streams() const {
   return out;
 }
 
-void Batcher::work() {
+void Batcher::work(Worker& worker) {
   ThreadPool pool(1);
+  pool.abandon_when(&worker.abandoned);
   Workspace workspace(pool);
   while (true) {
-    const Work work = take();
+    const Work work = take(worker);
     if (work.group)
       step(*work.group, workspace);
     else if (!work.parts.empty())
@@ -203,8 +220,10 @@ void Batcher::work() {
 }
 
 // Waits for work.
-Batcher::Work Batcher::take() {
+Batcher::Work Batcher::take(Worker& worker) {
   std::unique_lock lock(mutex_);
+  worker.parts.clear();
+  worker.abandoned = false;
   Group* group = nullptr;
   wake_.wait(lock, [&] { return stopping_ || (group = steppable()) || !queue_.empty(); });
   if (stopping_) return {};
@@ -213,7 +232,7 @@ Batcher::Work Batcher::take() {
     group->held = true;
     out.group = group;
   } else {
-    out.parts = take_batch();
+    out.parts = worker.parts = take_batch();
   }
   groups_turn_ = !out.group;
   if (!queue_.empty() || steppable()) wake_.notify_one();
@@ -304,12 +323,14 @@ void Batcher::admit(Group& group, Workspace& workspace) {
     Group::Member next;
     {
       const std::lock_guard lock(mutex_);
-      if (stopping_ || group.waiting.empty() || !group.has_room()) return;
-      const Ticket item = group.waiting.front();
+      const auto found = group.admissible();
+      if (stopping_ || found == group.waiting.end()) return;
+      const Ticket item = *found;
       const std::size_t record = item->taken++;
       queued_tokens_ -= item->submission.tokens[record];
+      metrics_.begun(item->submission.tokens[record]);
       if (record == 0) metrics_.waited(std::chrono::duration<double>(BatchClock::now() - item->arrived).count());
-      if (item->taken == item->size()) group.waiting.pop_front();
+      if (item->taken == item->size()) group.waiting.erase(found);
       next = {group.next_key++, item, record};
       group.members.push_back(next);
     }
@@ -346,13 +367,11 @@ void Batcher::advance(Group& group, Workspace& workspace) {
     const Group::Member& m = members[event.key];
     pass_on(m.item, event.piece);
     const std::lock_guard lock(mutex_);
-    if (event.error) end(m.item, BatchOutcome::End::kBadRecord, *event.error, endings);
+    if (event.error) end(m.item, BatchOutcome::End::kBadRecord, *event.error, endings, m.record);
     if (event.answer && keep(*m.item, m.record, std::move(*event.answer)))
       endings.emplace_back(m.item, BatchOutcome{.answers = std::move(m.item->answers), .message = {}});
     if (event.error || event.answer) gone.push_back(event.key);
   }
-  metrics_.streamed(std::ranges::count_if(events, [](const StreamEvent& e) { return e.answer.has_value(); }),
-                    std::ssize(events));
   for (const std::int64_t key : gone) group.streams->end(key);
   {
     const std::lock_guard lock(mutex_);
@@ -385,8 +404,17 @@ void Batcher::release(Group& group) {
   wake_.notify_one();
 }
 
-// A record that the model refuses must fail its own submission alone: after an error each part is answered by itself.
+// A record that the model refuses must fail its own submission alone, and be named: after an error each is answered by
+// itself.
 void Batcher::answer(const Parts& parts, Workspace& workspace) {
+  if (try_answer(parts, workspace)) return;
+  for (const Part& part : parts)
+    for (std::size_t i = part.begin; i < part.end; ++i)
+      if (!try_answer({{part.item, i, i + 1}}, workspace)) break;
+}
+
+// False, having ended its item if it is a single record, where the model has refused.
+bool Batcher::try_answer(const Parts& parts, Workspace& workspace) {
   const Submission& first = parts.front().item->submission;
   const auto error = error_of([&] {
     std::vector<Json> records;
@@ -394,14 +422,18 @@ void Batcher::answer(const Parts& parts, Workspace& workspace) {
       for (std::size_t i = part.begin; i < part.end; ++i) records.push_back(part.item->submission.records[i]);
     keep(parts, first.skill->answer(*first.model, records, workspace));
   });
-  if (!error) return;
-  if (parts.size() == 1) return end_part(parts.front(), error->first, error->second);
-  for (const Part& part : parts) answer({part}, workspace);
+  if (!error) return true;
+  const Part& part = parts.front();
+  if (parts.size() == 1 && part.end == part.begin + 1) end_part(part, error->first, error->second);
+  return false;
 }
 
 // Under the lock. Whether it was the last one that the item waited for.
 bool Batcher::keep(Item& item, std::size_t record, Json answer) {
-  if (!item.ended) item.answers[record] = std::move(answer);
+  if (!item.ended) {
+    item.answers[record] = std::move(answer);
+    metrics_.answered();
+  }
   ++item.answered;
   if (item.ended || item.answered < item.size()) return false;
   return item.ended = true;
@@ -424,20 +456,24 @@ void Batcher::end_part(const Part& part, BatchOutcome::End how, const std::strin
   Endings endings;
   {
     const std::lock_guard lock(mutex_);
-    end(part.item, how, message, endings);
+    end(part.item, how, message, endings, part.begin);
   }
   deliver(endings);
 }
 
 // Under the lock. False if it has ended already.
-bool Batcher::end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings) {
+bool Batcher::end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings,
+                  std::size_t record) {
   if (item->ended) return false;
   item->ended = true;
   if (item->taken < item->size()) {
     queued_tokens_ -= item->tokens_left();
     std::erase(*item->queue, item);
   }
-  endings.emplace_back(item, BatchOutcome{.end = how, .answers = {}, .message = message});
+  for (Worker& worker : workers_)
+    if (std::ranges::all_of(worker.parts, [](const Part& part) { return part.item->ended; }))
+      worker.abandoned = !worker.parts.empty();
+  endings.emplace_back(item, BatchOutcome{.end = how, .answers = {}, .message = message, .record = record});
   return true;
 }
 

@@ -1,6 +1,7 @@
 // Answers many requests at once. Knows no HTTP.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -33,6 +34,7 @@ struct BatchOutcome {
   End end = End::kAnswered;
   std::vector<Json> answers;  ///< [records]
   std::string message;
+  std::size_t record = 0;  ///< which one was refused
 };
 
 /// Records for one model.
@@ -77,13 +79,13 @@ class Batcher {
   /// Null, without a call of `done` and with the submission as it was, if the queue is full or the batcher has stopped.
   /// An empty queue takes anything.
   Ticket submit(Submission&& submission);
-  /// Ends a submission whose answer nobody wants any longer. What is being computed is computed, for nobody.
+  /// Ends a submission whose answer nobody wants any longer. What is being computed for it alone is given up.
   void cancel(const Ticket& ticket);
   /// Lets a text that waits for its reader go on.
   void go_on(const Ticket& ticket);
   /// Ends those that have waited too long. To be called a few times a second.
   void expire();
-  /// Ends all that wait, and returns when the threads have ended.
+  /// Ends all that has not been answered, and returns when the threads have ended.
   void stop();
 
   bool is_stopping() const;
@@ -114,8 +116,14 @@ class Batcher {
     std::int64_t records = 0, tokens = 0;
   };
 
-  void work();
-  Work take();
+  // What a thread is at, and whether nobody waits for it any longer.
+  struct Worker {
+    Parts parts;
+    std::atomic<bool> abandoned{false};
+  };
+
+  void work(Worker& worker);
+  Work take(Worker& worker);
   Parts take_batch();
   bool is_groups_turn() const;
   void answer_in_turn(const Parts& parts, Workspace& workspace);
@@ -129,10 +137,12 @@ class Batcher {
   void pass_on(const Ticket& item, const std::string& piece);
   void release(Group& group);
   void answer(const Parts& parts, Workspace& workspace);
+  bool try_answer(const Parts& parts, Workspace& workspace);
   void keep(const Parts& parts, std::vector<Json> answers);
-  static bool keep(Item& item, std::size_t record, Json answer);
+  bool keep(Item& item, std::size_t record, Json answer);
   void end_part(const Part& part, BatchOutcome::End how, const std::string& message);
-  bool end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings);
+  bool end(const Ticket& item, BatchOutcome::End how, const std::string& message, Endings& endings,
+           std::size_t record = 0);
   static void deliver(Endings& endings);
 
   const BatcherOptions options_;
@@ -146,6 +156,7 @@ class Batcher {
   std::chrono::steady_clock::time_point patient_again_{};
   std::int64_t queued_tokens_ = 0;
   bool stopping_ = false;
+  std::deque<Worker> workers_;
   std::vector<std::thread> threads_;
 };
 

@@ -97,7 +97,7 @@ void LineJob::deliver(std::int64_t number, std::int64_t first_line, const Skill&
     if (outcome.end == BatchOutcome::End::kAnswered)
       text = answer_body(BodyForm::kLines, skill, std::move(outcome.answers), first_line);
     else
-      error = api_error(outcome);
+      error = api_error(outcome, BodyForm::kLines, first_line);
   } catch (const std::exception& thrown) {
     error.emplace(503, "failed", thrown.what());
   }

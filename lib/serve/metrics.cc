@@ -99,14 +99,17 @@ void Metrics::request(const std::string& route, int code, double seconds) {
 void Metrics::batch(std::int64_t records, std::int64_t tokens) {
   const std::lock_guard lock(mutex_);
   batches_.add(static_cast<double>(records));
-  records_ += static_cast<std::uint64_t>(records);
   tokens_ += static_cast<std::uint64_t>(tokens);
 }
 
-void Metrics::streamed(std::int64_t records, std::int64_t tokens) {
+void Metrics::begun(std::int64_t tokens) {
   const std::lock_guard lock(mutex_);
-  records_ += static_cast<std::uint64_t>(records);
   tokens_ += static_cast<std::uint64_t>(tokens);
+}
+
+void Metrics::answered() {
+  const std::lock_guard lock(mutex_);
+  ++records_;
 }
 
 void Metrics::waited(double seconds) {

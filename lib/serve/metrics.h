@@ -33,13 +33,15 @@ class Metrics {
 
   /// A request that ended; `code` 0: its client went away before it got an answer.
   void request(const std::string& route, int code, double seconds);
-  /// A batch that was answered.
+  /// A batch that a thread has taken, and its tokens.
   void batch(std::int64_t records, std::int64_t tokens);
-  /// A step of texts that are written unit by unit: how many it ended, and units.
-  void streamed(std::int64_t records, std::int64_t tokens);
+  /// A text that is begun, to be written unit by unit, and its tokens.
+  void begun(std::int64_t tokens);
+  /// A record that was answered.
+  void answered();
   /// How long a submission waited before its first record was taken.
   void waited(double seconds);
-  /// A submission that was not answered: "full", "expired", "cancelled", "stopping".
+  /// A submission that was not answered, nor will be: "full", "expired", "cancelled", "stopping".
   void rejected(const std::string& reason);
   void reloaded(bool done);
 

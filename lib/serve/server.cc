@@ -618,7 +618,7 @@ void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
       x.status = MHD_HTTP_OK;
     } else {
       x.is_gone = outcome.end == BatchOutcome::End::kCancelled;
-      set_error(x, api_error(outcome));
+      set_error(x, api_error(outcome, x.form));
     }
   } catch (const std::exception&) {
     x.answer.clear();

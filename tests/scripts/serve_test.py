@@ -514,6 +514,34 @@ class Serve(unittest.TestCase):
             self.assertIn(b"HTTP/1.1 200", everything(busy))
             self.assertEqual(server.process.wait(60), 0)
 
+    def test_work_for_nobody_is_given_up(self):
+        heavy = post_bytes("/v1/generate", {"text": "to ", "length": 9000, "beam": 100})
+        with self.serving("lm/model.safetensors", "topics.safetensors", "--threads", 1, "--drain", 0.3) as server:
+            answer = server.ask("POST", "/v1/classify", json.dumps({"text": "a " * 1200, "weights": True}), JSON)
+            self.check_error(answer, 413, "too_many_tokens")
+            peer = server.raw(heavy)
+            while server.metric("mnemo_batch_records_count") < 1:
+                time.sleep(0.01)
+            peer.close()
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]})[0], 200)
+            # One that is still waited for is told when the server stops.
+            peer = server.raw(heavy)
+            while server.metric("mnemo_batch_records_count") < 3:
+                time.sleep(0.01)
+            server.process.send_signal(signal.SIGTERM)
+            self.assertIn(b'"code":"stopping"', everything(peer))
+            self.assertEqual(server.process.wait(60), 0)
+
+    def test_the_record_that_is_refused_is_named(self):
+        with self.serving("translator/model.safetensors") as server:
+            texts = ["to be\tbe to"] * 300 + ["no tab"] + ["to be\tbe to"] * 20
+            status, answer = server.post("/v1/score", {"texts": texts})
+            self.assertEqual((status, answer["error"]["field"]), (422, "texts[300]"))
+            self.assertNotIn("record", answer["error"]["message"])
+            answer = server.ask("POST", "/v1/score", "\n".join(texts).encode(), PLAIN)
+            self.check_error(answer, 422, "invalid_text")
+            self.assertEqual(json.loads(answer[2])["error"]["field"], "line 301")
+
     def test_strange_senders(self):
         with self.serving() as server:
             host, port = server.place()

@@ -21,10 +21,11 @@ struct Seen {
   std::vector<std::size_t> batches;
   std::promise<void> waiting;
   std::shared_future<void> gate;
+  std::atomic<int> endless = 0;
 };
 Seen* seen = nullptr;
 
-std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Workspace&) {
+std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Workspace& workspace) {
   {
     const std::lock_guard lock(seen->mutex);
     seen->batches.push_back(records.size());
@@ -36,6 +37,13 @@ std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Works
     if (record == "wait") {
       seen->waiting.set_value();
       seen->gate.wait();
+    }
+    if (record == "endless") {
+      ++seen->endless;
+      while (true) {
+        workspace.pool.check();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     }
   }
   return records;
@@ -78,6 +86,13 @@ class Busy {
     if (std::exchange(shut_, false)) open_.set_value();
   }
   const std::vector<std::size_t>& batches() const { return seen_.batches; }
+  // Lets the thread begin what never ends by itself.
+  std::future<BatchOutcome> send_endless(Batcher::Ticket* ticket) {
+    auto out = send({"a", "endless"}, ticket);
+    go_on();
+    while (seen_.endless == 0) std::this_thread::yield();
+    return out;
+  }
 
   Metrics metrics;
   std::optional<Batcher> batcher;
@@ -131,6 +146,7 @@ TEST_CASE("a record that the model refuses fails its own submission alone") {
   const BatchOutcome refused = bad.get();
   CHECK(refused.end == End::kBadRecord);
   CHECK(refused.message == "record 1: bad");
+  CHECK(refused.record == 1);
   CHECK(usage.get().end == End::kBadRequest);
   CHECK(memory.get().end == End::kFailed);
 }
@@ -156,14 +172,32 @@ TEST_CASE("a full queue refuses, a long wait and a cancellation end a submission
     CHECK_THAT(metrics, contains_text("mnemo_rejected_total{reason=\"" + std::string(reason) + "\"} 1\n"));
 }
 
-TEST_CASE("a batcher that stops refuses what waits and finishes what it is at") {
+TEST_CASE("what nobody waits for any longer is given up") {
+  Busy busy;
+  Batcher::Ticket ticket;
+  auto endless = busy.send_endless(&ticket);
+  auto waiting = busy.send({"b"});
+  busy.batcher->cancel(ticket);
+  CHECK(endless.get().end == End::kCancelled);
+  CHECK(waiting.get().answers == std::vector<Json>{"b"});
+}
+
+TEST_CASE("a batcher that stops gives up what it is at") {
+  Busy busy;
+  Batcher::Ticket ticket;
+  auto endless = busy.send_endless(&ticket);
+  busy.batcher->stop();
+  CHECK(endless.get().end == End::kStopped);
+}
+
+TEST_CASE("a batcher that stops refuses what waits, and waits for its threads") {
   Busy busy;
   auto waiting = busy.send({"a"});
   std::thread stopper([&] { busy.batcher->stop(); });
   CHECK(waiting.get().end == End::kStopped);
   busy.go_on();
   stopper.join();
-  CHECK(busy.first.get().end == End::kAnswered);
+  CHECK(busy.first.get().end == End::kStopped);
   CHECK(busy.send({"b"}).get().message == "refused");
 }
 
@@ -210,12 +244,12 @@ class Letters : public TextStreams {
 const Skill kLetters{.name = "letters", .answer = obey, .streams = Letters::make};
 
 std::future<BatchOutcome> write_letters(Batcher& batcher, const std::vector<Json>& records, Batcher::Ticket* ticket,
-                                        std::function<bool(const std::string&)> piece = {}) {
+                                        std::function<bool(const std::string&)> piece = {}, std::int64_t tokens = 1) {
   auto promise = std::make_shared<std::promise<BatchOutcome>>();
   const Batcher::Ticket made = batcher.submit({.model = topics(),
                                                .skill = &kLetters,
                                                .records = records,
-                                               .tokens = std::vector<std::int64_t>(records.size(), 1),
+                                               .tokens = std::vector<std::int64_t>(records.size(), tokens),
                                                .by_unit = true,
                                                .done = [promise](BatchOutcome o) { promise->set_value(std::move(o)); },
                                                .piece = std::move(piece)});
@@ -253,6 +287,18 @@ TEST_CASE("texts that are written unit by unit advance together, and end each by
   batcher.stop();
   CHECK(Letters::ended >= 103);
   CHECK(batcher.streams() == 0);
+}
+
+TEST_CASE("short texts need not wait for many long ones to end") {
+  Metrics metrics;
+  Batcher batcher({.threads = 1}, metrics);
+  Batcher::Ticket ticket;
+  auto long_ones = write_letters(batcher, std::vector<Json>(100, 1'000'000'000), &ticket, {}, 1000);
+  while (batcher.streams() < 48) std::this_thread::yield();
+  CHECK(write_letters(batcher, std::vector<Json>(20, 3), nullptr).get().answers == std::vector<Json>(20, 3));
+  CHECK(batcher.streams() == 48);
+  batcher.cancel(ticket);
+  CHECK(long_ones.get().end == End::kCancelled);
 }
 
 TEST_CASE("a text whose reader is behind waits, and holds nobody up") {
