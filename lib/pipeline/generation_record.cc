@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "decode/prompt_reader.h"
 #include "base/shown.h"
 #include "decode/poem_form.h"
+#include "decode/prompt_reader.h"
 #include "text/utf8.h"
 
 namespace mnemo {

@@ -131,8 +131,7 @@ double report_exchange(const Config& config, ModelTraining& task, double computi
   const Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
   const auto tiles = tile_sizes(optimizer.dense_pieces(), transport.ranks());
   std::int64_t bytes = 0;
-  for (int r = 0; r < transport.ranks(); ++r)
-    bytes = std::max(bytes, dense_bytes_sent(r, config.training, tiles));
+  for (int r = 0; r < transport.ranks(); ++r) bytes = std::max(bytes, dense_bytes_sent(r, config.training, tiles));
   const double exchanging = static_cast<double>(bytes) / link.bytes_per_s + kExchangesOfStep * link.latency;
   print(
       fmt::format("estimated per step of {} processes: {:.1f} ms computing, {:.1f} ms exchanging {:.2f} MB at {:.0f} "

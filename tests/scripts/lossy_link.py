@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two network namespaces, joined by a link that delays packets and loses some, as `tc netem` does where a kernel has it.
+"""Two network namespaces, joined by a link that delays packets and loses some, as `tc netem` does where it exists.
 
 Usage (as root): lossy_link.py NAME [--delay SECONDS] [--loss FRACTION] [--seed N]
 
