@@ -10,12 +10,12 @@
 #include "text/utf8.h"
 
 namespace mnemo {
-namespace {
 
-// Unified ideographs, including the compatibility ones and those of the supplementary planes.
 bool is_ideograph(char32_t c) {
   return (c >= 0x3400 && c <= 0x9fff) || (c >= 0xf900 && c <= 0xfaff) || (c >= 0x20000 && c <= 0x3ffff);
 }
+
+namespace {
 
 bool fits(const TonePattern& pattern, std::ptrdiff_t place, Tones tones) {
   const Tones wanted = pattern.at(static_cast<int>(place));

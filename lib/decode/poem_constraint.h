@@ -15,6 +15,9 @@
 
 namespace mnemo {
 
+/// Unified ideographs, including the compatibility ones and those of the supplementary planes.
+bool is_ideograph(char32_t c);
+
 /// A vocabulary's characters with their tones and rhymes.
 class PoemUnits {
  public:

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/shown.h"
+#include "decode/poem_constraint.h"
 #include "decode/poem_form.h"
 #include "decode/prompt_reader.h"
 #include "text/utf8.h"
@@ -153,7 +154,27 @@ class GenerationStreams : public TextStreams {
   std::unordered_map<std::int64_t, std::unique_ptr<One>> ones_;
 };
 
+bool writes_forms(const TextLanguageModel& model) {
+  constexpr std::int64_t kShortestForm = 16;  // characters
+  const Vocabulary& vocabulary = model.vocabulary();
+  if (!model.config().text.has_characters() || !vocabulary.contains("，") || !vocabulary.contains("。")) return false;
+  std::int64_t ideographs = 0;
+  for (std::int32_t v = 0; v < vocabulary.size() && ideographs < kShortestForm; ++v) {
+    const std::string_view text = vocabulary.text(v);
+    if (!text.empty() && is_ideograph(decode_utf8(text.data()).value)) ++ideographs;
+  }
+  return ideographs >= kShortestForm;
+}
+
 }  // namespace
+
+bool takes_generation_key(const TextModel& model, const SkillKey& key) {
+  const auto& writer = static_cast<const TextLanguageModel&>(model);
+  const std::string_view name = key.name;
+  if (name == "title" || name == "author") return writer.has_conditions();
+  if (name == "form" || name == "tones" || name == "rhyme" || name == "acrostic") return writes_forms(writer);
+  return true;
+}
 
 std::unique_ptr<TextStreams> generation_streams(const TextModel& model) {
   return std::make_unique<GenerationStreams>(static_cast<const TextLanguageModel&>(model));

@@ -18,6 +18,10 @@ std::span<const SkillKey> generation_keys();
 /// The one of this name.
 const SkillKey& generation_key(std::string_view name);
 
+/// As Skill::takes: title and author need a model of poems-json; forms, one whose units are characters and whose
+/// vocabulary has enough Chinese ones for the shortest form, and the marks that end its lines.
+bool takes_generation_key(const TextModel& model, const SkillKey& key);
+
 /// Throws Error for a text that is no valid UTF-8, and UsageError that names the key of a value that is not valid.
 GenerationRequest generation_request(const Json& record);
 

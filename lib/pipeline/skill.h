@@ -45,6 +45,8 @@ struct Skill {
   bool lines = false;     ///< a record's text is one line
   bool numbered = false;  ///< the command puts {"line": number} before what `answer` gives
   std::span<const SkillKey> keys = {};
+  /// Whether the model can do what a key asks for; null: all that have the skill can.
+  bool (*takes)(const TextModel& model, const SkillKey& key) = nullptr;
   /// Writes answers unit by unit; null: it has none.
   std::unique_ptr<TextStreams> (*streams)(const TextModel& model) = nullptr;
   /// Why a record's answer cannot be written so: a message; null if it can. Null: all can.

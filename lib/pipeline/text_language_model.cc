@@ -207,6 +207,7 @@ std::span<const Skill> TextLanguageModel::skills() const {
             .text = "The beginning of the text, which may be empty",
             .answer = kTexts,
             .keys = generation_keys(),
+            .takes = takes_generation_key,
             .streams = generation_streams,
             .not_streamed = not_streamed_generation,
             .length = GenerateOptions().length,

@@ -1,8 +1,11 @@
 #include "serve/openapi.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -13,18 +16,48 @@
 namespace mnemo {
 namespace {
 
-// A skill, and the names of the models that have it.
+// The models that answer a route. Their skills have one name and the same keys, but may differ in what a text is, and
+// in which keys the model can do.
 struct Offered {
-  const Skill* skill;
+  const Skill* skill = nullptr;  // the first one's
   std::vector<std::string> models;
+  Json of_models;                                                            // {name: {"text", "keys"}}
+  std::vector<std::pair<std::string_view, std::vector<std::string>>> texts;  // what a text is, and for which models
 };
+
+Json taken_keys(const TextModel& model, const Skill& skill) {
+  Json out = Json::array();
+  for (const SkillKey& key : skill.keys)
+    if (!skill.takes || skill.takes(model, key)) out.push_back(key.name);
+  return out;
+}
+
+void add_model(const ServedModel& model, const Skill& skill, Offered& to) {
+  if (!to.skill) to.skill = &skill;
+  to.models.push_back(model.name);
+  to.of_models[model.name] = {{"text", skill.text}, {"keys", taken_keys(*model.model, skill)}};
+  const auto same =
+      std::ranges::find(to.texts, std::string_view(skill.text), [](const auto& one) { return one.first; });
+  if (same != to.texts.end())
+    same->second.push_back(model.name);
+  else
+    to.texts.push_back({skill.text, {model.name}});
+}
 
 std::map<std::string, Offered> offered_by(const ServedModels::List& models) {
   std::map<std::string, Offered> out;
   for (const ServedModel& one : models)
-    for (const Skill& skill : one.model->skills())
-      out.try_emplace(skill.name, Offered{&skill, {}}).first->second.models.push_back(one.name);
+    for (const Skill& skill : one.model->skills()) add_model(one, skill, out[skill.name]);
   return out;
+}
+
+// What a text is; with the models, where they differ in it.
+std::string text_description(const Offered& offered) {
+  if (offered.texts.size() == 1) return std::string(offered.texts.front().first);
+  std::vector<std::string> parts;
+  for (const auto& [text, models] : offered.texts)
+    parts.push_back(fmt::format("{} ({})", text, fmt::join(models, ", ")));
+  return fmt::format("{}", fmt::join(parts, "; "));
 }
 
 Json reference(const char* name) { return {{"$ref", fmt::format("#/components/schemas/{}", name)}}; }
@@ -78,7 +111,7 @@ Json schema_of(const SkillKey& key) {
 // The body of a request with "text", or with "texts".
 Json body_schema(const Offered& offered, const ApiLimits& limits, bool many) {
   const Skill& skill = *offered.skill;
-  Json text{{"type", "string"}, {"description", skill.text}};
+  Json text{{"type", "string"}, {"description", text_description(offered)}};
   if (skill.lines) text["pattern"] = "^[^\\n]*$";
   Json properties;
   if (many)
@@ -128,6 +161,7 @@ Json operation(const std::string& name, const Offered& offered, const ApiLimits&
           {"summary", fmt::format("As mnemo {}", name)},
           {"parameters", Json::array({std::move(parameter)})},
           {"requestBody", {{"required", true}, {"content", std::move(types)}}},
+          {"x-models", offered.of_models},
           {"responses", std::move(responses)}};
 }
 
