@@ -20,7 +20,7 @@ header p { order: 1; width: 100%; margin: 0; color: var(--soft); }
 .card, #answer:not(:empty) { background: var(--paper); border: 1px solid var(--line); border-radius: 1rem;
   padding: 1.25rem; margin-bottom: 1.25rem; box-shadow: var(--shade); }
 label, .label { display: block; font-size: .85rem; color: var(--soft); margin-bottom: .3rem; }
-input, select, textarea, button { font: inherit; color: inherit; background: var(--paper);
+input, select, textarea, button { font: inherit; color: var(--ink); background: var(--paper);
   border: 1px solid var(--edge); border-radius: .5rem; padding: .45rem .65rem; max-width: 100%; }
 select, textarea, .fields input, #token { width: 100%; }
 textarea { display: block; resize: vertical; font-size: 1.05rem; }
@@ -42,6 +42,9 @@ button[aria-disabled=true] { opacity: .5; cursor: default; }
 .fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem; align-items: end; }
 .fields label { margin: 0; }
 .fields label span { display: block; margin-bottom: .2rem; }
+.fields label span::first-letter { text-transform: uppercase; }
+.fields input:not([type=checkbox]), .fields select { height: 2.5rem; }
+.fields input[type=checkbox] { width: auto; }
 #first:not(:empty) { margin-bottom: 1rem; }
 details { margin-bottom: 1rem; }
 summary { cursor: pointer; font-size: .9rem; color: var(--soft); margin-bottom: .6rem; }
@@ -176,7 +179,8 @@ const EXAMPLES = {
   poem: { zh: [{ form: '五绝', title: '春夜' }, { form: '七绝', acrostic: '春花秋月' }, '明月'] },
   translate: { en: ['I am hungry.', 'Where is the station?'], zh: ['我饿了。', '车站在哪里？'] },
 };
-const FIRST = ['form', 'title', 'author', 'acrostic', 'length', 'temperature', 'seed'];
+// What is shown at once, of models that write forms and of others.
+const FIRST = { poem: ['form', 'title', 'author', 'acrostic'], text: ['length', 'temperature', 'seed'] };
 const OURS = ['text', 'model', 'stream', 'top', 'threshold', 'explain', 'weights'];
 const OF_FORM = ['tones', 'rhyme', 'acrostic'];  // which need one
 const $ = (id) => document.getElementById(id);
@@ -311,9 +315,10 @@ function allowForm() {
 function choose() {
   const all = properties(), keys = able().keys;
   for (const place of ['first', 'others', 'answer']) $(place).replaceChildren();
-  for (const name of [...FIRST, ...Object.keys(all).filter((one) => !FIRST.includes(one))])
+  const first = FIRST[keys.includes('form') ? 'poem' : 'text'];
+  for (const name of [...first, ...keys.filter((one) => !first.includes(one))])
     if (keys.includes(name) && !OURS.includes(name))
-      $(FIRST.includes(name) ? 'first' : 'others').append(field(name, all[name]));
+      $(first.includes(name) ? 'first' : 'others').append(field(name, all[name]));
   allowForm();
   $('more').hidden = !$('others').children.length;
   $('second').hidden = !isPair();
@@ -425,10 +430,8 @@ async function run(event) {
       headers: headers({ 'Content-Type': 'application/json' }) });
     if (!response.ok) throw new Error((await response.json()).error.message);
     const answer = body.stream ? await grow(response, skill, body) : await response.json();
-    if (answer && skill === chosen().skill) {
-      shown = { skill, answer, body };
-      show();
-    }
+    shown = { skill, answer, body };
+    show();
   } catch (error) {
     if (error.name !== 'AbortError') error instanceof TypeError ? lost() : complain('', error.message);
   }
@@ -445,7 +448,7 @@ async function grow(response, skill, body) {
     if (event.name === 'done') return event.data;
     text.append(event.data.piece);
   }
-  return null;
+  throw new TypeError();  // as fetch does where a connection breaks
 }
 
 const SHOWN = { classify: showLabels, tag: showTags, score: showScore, generate: showText, translate: showTranslation };
@@ -498,7 +501,7 @@ function showLabels(answer, body, place) {
   const legend = note(null, place);
   for (const [sign, key] of [[1, 'for'], [-1, 'against']]) {
     made('span', null, legend, 'swatch').style.background = colour(sign);
-    legend.append(word(key));
+    legend.append(word(key) + ' ');
   }
   sayGreatest(word('most'), units.map((one) =>
     [points.slice(one.start, one.end).join(''), one.weight, Math.abs(one.weight)]), 3, place);
