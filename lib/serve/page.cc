@@ -88,7 +88,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--ground);
 .cursor::after { content: "\25AE"; opacity: .5; }
 @media (hover: none) { .keys { display: none; } }
 @media (max-width: 34rem) { body { padding-top: 1rem; } .card, #answer:not(:empty) { padding: 1rem; }
-  .verse { font-size: 1.35rem; } }
+  .verse { font-size: 1.35rem; } .bar { grid-template-columns: 5.5rem 1fr 3.5rem; } }
 )css";
 
 constexpr std::string_view kServedBody = R"html(<header><h1>mnemo</h1><p data-word="about"></p>
@@ -478,7 +478,7 @@ function colour(share) {
 // What colours show is said in words, too: those of the greatest values, with them.
 function sayGreatest(say, units, digits, place) {
   const greatest = units.filter(([text, , size]) => size > 0 && text.trim()).sort((a, b) => b[2] - a[2]).slice(0, 5);
-  if (greatest.length) note(say(greatest.map(([text, value]) => `${text} ${value.toFixed(digits)}`)), place);
+  if (greatest.length) note(say(greatest.map(([text, value]) => `“${text}”\u00a0${value.toFixed(digits)}`)), place);
 }
 
 function showLabels(answer, body, place) {
