@@ -405,7 +405,8 @@ class Pages(unittest.TestCase):
         """What a screen reader is given: every control and region has a name."""
         nodes = driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
         controls = [node for node in nodes if not node["ignored"] and node["role"]["value"] in
-                    ("button", "checkbox", "combobox", "option", "region", "spinbutton", "textbox", "DisclosureTriangle")]
+                    ("button", "checkbox", "combobox", "option", "region", "spinbutton", "textbox",
+                     "DisclosureTriangle")]
         self.assertGreater(len(controls), 10)
         self.assertEqual([node for node in controls if not node.get("name", {}).get("value", "").strip()], [])
 
