@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,12 +40,17 @@ struct ServeOptions {
   int threads = 1;
 };
 
-// Signals of the process, in the order in which they came.
+// Signals of the process, in the order in which they came. SIGHUP is noted from construction on, those that end the
+// process only after `catch_ends`.
 class ServeSignals {
  public:
   ServeSignals() {
     if (::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0) fail("a pipe for signals: {}", std::strerror(errno));
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, note);
+    std::signal(SIGHUP, note);
+  }
+
+  static void catch_ends() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, note);
   }
 
   // The next one, or nothing after some time.
@@ -75,6 +81,36 @@ std::string read_token(const std::string& path) {
   return out;
 }
 
+// Whether a browser sends it as the Origin of a page: scheme://host or scheme://host:port, in lower case.
+bool is_origin(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme == std::string_view::npos) return false;
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto named = [&](std::string_view part, std::string_view marks) {
+    return !part.empty() && std::ranges::all_of(part, [&](char c) {
+      return is_letter(c) || is_digit(c) || marks.find(c) != std::string_view::npos;
+    });
+  };
+  std::string_view host = text.substr(scheme + 3);
+  if (const std::size_t colon = host.rfind(':'); colon != std::string_view::npos && !host.ends_with(']')) {
+    const std::string_view port = host.substr(colon + 1);
+    if (port.empty() || port.size() > 5 || !std::ranges::all_of(port, is_digit)) return false;
+    host = host.substr(0, colon);
+  }
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  return is_letter(text[0]) && named(text.substr(0, scheme), "+-.") &&
+         (bracketed ? named(host.substr(1, host.size() - 2), ":.") : named(host, "-._"));
+}
+
+void check_cors(const std::string& origin) {
+  if (origin.empty() || origin == "*" || is_origin(origin)) return;
+  throw UsageError(
+      fmt::format("--cors: expected an origin, SCHEME://HOST or SCHEME://HOST:PORT in lower case and "
+                  "without a path, or *, found \"{}\"",
+                  shown(origin)));
+}
+
 std::unique_ptr<Listener> open_listener(const ServeOptions& o) {
   const int inherited = o.listen_given ? -1 : inherited_socket();
   auto out = inherited >= 0 ? std::make_unique<Listener>(inherited) : std::make_unique<Listener>(o.listen);
@@ -86,12 +122,14 @@ std::unique_ptr<Listener> open_listener(const ServeOptions& o) {
 }
 
 int run_serve(const ServeOptions& o) {
+  check_cors(o.server.cors);
   ServerOptions options = o.server;
   options.threads = o.threads;
   options.any_host = o.insecure;
   if (!o.token_file.empty()) options.token = read_token(o.token_file);
-  ServedModels models(o.models);
   ServeSignals signals;
+  ServedModels models(o.models);
+  signals.catch_ends();
   Server server(options, open_listener(o), models);
   for (const ServedModel& one : *models.list()) say(fmt::format("{}: {}, sha256 {}", one.name, one.path, one.sha256));
   say(fmt::format("listening on {}", server.shown_address()));

@@ -63,6 +63,17 @@ Listener::Listener(const std::string& address) {
 }
 
 Listener::Listener(int descriptor) : descriptor_(descriptor) {
+  const auto option = [&](int name) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    if (::getsockopt(descriptor_, SOL_SOCKET, name, &value, &length) != 0)
+      fail("descriptor {} of the service manager: expected a socket: {}", descriptor_, system_reason());
+    return value;
+  };
+  if (option(SO_TYPE) != SOCK_STREAM)
+    fail("descriptor {} of the service manager: expected a stream socket (ListenStream=)", descriptor_);
+  if (option(SO_ACCEPTCONN) == 0 && ::listen(descriptor_, kBacklog) != 0)
+    fail("descriptor {} of the service manager: cannot listen: {}", descriptor_, system_reason());
   ::fcntl(descriptor_, F_SETFL, ::fcntl(descriptor_, F_GETFL) | O_NONBLOCK);
   ::fcntl(descriptor_, F_SETFD, FD_CLOEXEC);
   describe();

@@ -12,7 +12,7 @@ class Listener {
   /// `address`: "127.0.0.1:8080", "[::1]:8080", "localhost:0" (any free port), "unix:PATH". Throws UsageError for
   /// anything else, Error if it cannot listen there.
   explicit Listener(const std::string& address);
-  /// A socket that already listens, as a service manager passes it on.
+  /// A socket that is bound, as a service manager passes it on. Throws Error if none can connect to it.
   explicit Listener(int descriptor);
   ~Listener();
   Listener(const Listener&) = delete;

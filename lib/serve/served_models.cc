@@ -1,13 +1,16 @@
 #include "serve/served_models.h"
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/shown.h"
 #include "checkpoint/model_file.h"
+#include "text/utf8.h"
 
 namespace mnemo {
 namespace {
@@ -26,7 +29,22 @@ ServedModel named(const std::string& given) {
   return {given.substr(0, sign), given.substr(sign + 1), "", nullptr};
 }
 
+// The name goes into metrics and answers, which are UTF-8.
+void check_name(const ServedModel& one) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (!one.name.empty() && !find_invalid_utf8(one.name) && std::ranges::none_of(one.name, is_control)) return;
+  throw UsageError(
+      fmt::format("{}: expected the name of a model to be UTF-8 without control characters, found \"{}\"; NAME=FILE "
+                  "gives it another one",
+                  shown(one.path), shown(one.name)));
+}
+
 void load_served(ServedModel& served) {
+  // To open a pipe could take for ever.
+  std::error_code error;
+  const auto type = std::filesystem::status(served.path, error).type();
+  if (!error && type != std::filesystem::file_type::regular)
+    fail("{}: expected a model file, found no regular file", shown(served.path));
   // Hash and model are those of the same bytes, whatever happens to the file meanwhile.
   std::string bytes = read_file(served.path);
   served.sha256 = sha256(bytes);
@@ -47,6 +65,7 @@ ServedModels::ServedModels(const std::vector<std::string>& files) {
   auto list = std::make_shared<List>();
   for (const std::string& file : files) {
     ServedModel one = named(file);
+    check_name(one);
     for (const ServedModel& other : *list)
       if (other.name == one.name)
         throw UsageError(fmt::format("{}, {}: both would be served as \"{}\"; NAME={} names one of them",

@@ -24,7 +24,7 @@ class ServedModels {
 
   /// Loads them and has each answer the samples in its file. `files`: FILE or NAME=FILE; without a name a file is named
   /// after itself, or after its folder if it is model.safetensors. Throws Error for a file that is not a valid model or
-  /// fails its self test, UsageError for a name that is given twice.
+  /// fails its self test, UsageError for a name that is given twice or is not printable UTF-8.
   explicit ServedModels(const std::vector<std::string>& files);
 
   std::shared_ptr<const List> list() const;

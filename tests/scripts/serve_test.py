@@ -635,20 +635,68 @@ class Serve(unittest.TestCase):
             left.bind(str(place))
         with self.serving("topics.safetensors", "--listen", f"unix:{place}"):
             pass
-        with socket.create_server(("127.0.0.1", 0)) as passed:
-            # A service manager's socket is descriptor 3.
-            os.dup2(passed.fileno(), 3) if passed.fileno() != 3 else None
-            os.set_inheritable(3, True)
-            with self.serving("topics.safetensors", pass_fds=(3,), env={**os.environ, "LISTEN_FDS": "1"}) as server:
-                self.assertEqual(server.place(), passed.getsockname())
-                self.assertEqual(server.ask("GET", "/readyz")[0], 200)
+
+    def test_sockets_of_a_service_manager(self):
+        # Its socket is descriptor 3.
+        environment = {**os.environ, "LISTEN_FDS": "1"}
+        for listens in (True, False):
+            with socket.socket() as passed:
+                passed.bind(("127.0.0.1", 0))
+                if listens:
+                    passed.listen()
+                os.dup2(passed.fileno(), 3) if passed.fileno() != 3 else None
+                os.set_inheritable(3, True)
+                with self.serving("topics.safetensors", pass_fds=(3,), env=environment) as server:
+                    self.assertEqual(server.place(), passed.getsockname())
+                    self.assertEqual(server.ask("GET", "/readyz")[0], 200)
+        for kind in (socket.socket(type=socket.SOCK_DGRAM), open(os.devnull, "rb")):
+            with kind as passed:
+                os.dup2(passed.fileno(), 3) if passed.fileno() != 3 else None
+                os.set_inheritable(3, True)
+                done = subprocess.run(["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", MNEMO, "serve",
+                                       "topics.safetensors"], cwd=self.path, env=environment, pass_fds=(3,),
+                                      stderr=subprocess.PIPE, timeout=60, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(b"service manager: expected a s", done.stderr)
+
+    def test_signals_while_models_load(self):
+        models = [f"m{i}=topics.safetensors" for i in range(100)]
+        for number, code in ((signal.SIGHUP, None), (signal.SIGTERM, -signal.SIGTERM)):
+            with open(self.path / "early.txt", "wb") as log:
+                process = subprocess.Popen([MNEMO, "serve", *models, "--listen", "127.0.0.1:0"], cwd=self.path,
+                                           stderr=log)
+            # It loads as soon as it no longer leaves SIGHUP to the system.
+            status = pathlib.Path(f"/proc/{process.pid}/status")
+            while not int(re.search(r"SigCgt:\s+(\w+)", status.read_text()).group(1), 16) & 1:
+                time.sleep(0.001)
+            self.assertNotIn("listening", (self.path / "early.txt").read_text(encoding="utf-8"))
+            process.send_signal(number)
+            if code is None:
+                for _ in range(2000):
+                    if "m99: loaded" in (self.path / "early.txt").read_text(encoding="utf-8"):
+                        break
+                    time.sleep(0.01)
+                else:
+                    self.fail("not loaded again")
+                process.terminate()
+                code = 0
+            self.assertEqual(process.wait(60), code)
 
     def test_what_is_refused_at_the_start(self):
+        os.mkfifo(self.path / "pipe")
+        shutil.copy(TOPICS, os.fsencode(self.path) + b"/\xff.safetensors")
         for arguments, code, message in (
                 (["--listen", "0.0.0.0:0"], 2, "other machines can connect"),
                 (["--listen", "nonsense"], 2, "expected ADDRESS:PORT"),
                 (["--listen", "127.0.0.1:99999"], 2, "expected ADDRESS:PORT"),
                 (["topics.safetensors"], 2, "both would be served as"),
+                (["a\nb=topics.safetensors"], 2, "without control characters"),
+                ([b"\xff.safetensors"], 2, "expected the name of a model to be UTF-8"),
+                (["pipe"], 1, "pipe: expected a model file, found no regular file"),
+                (["."], 1, "found no regular file"),
+                *((["--cors", origin], 2, "--cors: expected an origin") for origin in (
+                    "https://a.example/", "a.example", "https://a.example/x", "https://", "https://a.example:", "null",
+                    "https://a.example:x", "https://A.example", "https://u@a.example", "https://a.example, *")),
                 (["missing.safetensors"], 1, "missing.safetensors"),
                 (["text.txt"], 1, "text.txt"),
                 (["--token-file", "missing"], 1, "missing"),
