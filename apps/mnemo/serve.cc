@@ -121,6 +121,12 @@ std::unique_ptr<Listener> open_listener(const ServeOptions& o) {
   return out;
 }
 
+// Whether a message would be taken at once: a server is not to wait for the reader of its messages.
+bool has_room_for_messages() {
+  pollfd state{STDERR_FILENO, POLLOUT, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & POLLOUT) != 0;
+}
+
 int run_serve(const ServeOptions& o) {
   check_cors(o.server.cors);
   ServerOptions options = o.server;
@@ -133,20 +139,25 @@ int run_serve(const ServeOptions& o) {
   Server server(options, open_listener(o), models);
   for (const ServedModel& one : *models.list()) say(fmt::format("{}: {}, sha256 {}", one.name, one.path, one.sha256));
   say(fmt::format("listening on {}", server.shown_address()));
+  const Log tell = [](const std::string& line) {
+    if (has_room_for_messages()) say(line);
+  };
   // Errors are printed whether or not the others are.
-  const Log complain = [](const std::string& line) { std::fprintf(stderr, "mnemo: %s\n", escaped(line).c_str()); };
+  const Log complain = [](const std::string& line) {
+    if (has_room_for_messages()) std::fprintf(stderr, "mnemo: %s\n", escaped(line).c_str());
+  };
   while (true) {
     const auto signal = signals.next();
     server.tick();
     if (!signal) continue;
     if (*signal == SIGHUP) {
-      server.reload(say, complain);
+      server.reload(tell, complain);
       continue;
     }
     // A second one ends the process at once.
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGTERM, SIG_DFL);
-    say("answering what has been asked, then stopping");
+    tell("answering what has been asked, then stopping");
     server.drain(o.drain_seconds);
     return 0;
   }

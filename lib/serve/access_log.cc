@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,7 +39,7 @@ AccessLog::~AccessLog() {
 
 int AccessLog::open() const {
   if (path_ == "-") return STDERR_FILENO;
-  const int out = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+  const int out = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
   if (out < 0) fail("{}: cannot be opened: {}", path_, std::strerror(errno));
   return out;
 }
@@ -48,6 +49,7 @@ void AccessLog::reopen() {
   const std::lock_guard lock(mutex_);
   const int old = std::exchange(descriptor_, fresh);
   if (old != STDERR_FILENO) ::close(old);
+  is_torn_ = false;
 }
 
 void AccessLog::write(const AccessRecord& r) {
@@ -56,7 +58,19 @@ void AccessLog::write(const AccessRecord& r) {
                   {"received", r.received}, {"texts", r.texts}};
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   const std::lock_guard lock(mutex_);
-  static_cast<void>(!::write(descriptor_, text.data(), text.size()));
+  if (!write_line(text)) ++dropped_;
+}
+
+// Standard error is shared with other processes, for which it must go on waiting: so it is asked for room first. A pipe
+// that has room takes PIPE_BUF bytes, which no line exceeds.
+bool AccessLog::write_line(const std::string& text) {
+  pollfd state{descriptor_, POLLOUT, 0};
+  if (::poll(&state, 1, 0) <= 0 || (state.revents & POLLOUT) == 0) return false;
+  const std::string out = (is_torn_ ? "\n" : "") + text;
+  const ssize_t written = ::write(descriptor_, out.data(), out.size());
+  if (written <= 0) return false;
+  is_torn_ = out[static_cast<std::size_t>(written) - 1] != '\n';
+  return !is_torn_;
 }
 
 }  // namespace mnemo

@@ -149,6 +149,8 @@ std::string Metrics::text(const Gauges& gauges) const {
   head(out, "mnemo_reloads_total", "counter", "Models loaded again on SIGHUP, or left as they were.");
   for (const int done : {0, 1})
     fmt::format_to(line, "mnemo_reloads_total{{result=\"{}\"}} {}\n", done == 1 ? "loaded" : "refused", reloads_[done]);
+  single(out, "mnemo_access_log_dropped_total", "counter", "Lines of the access log that could not be written.",
+         gauges.dropped_lines);
   single(out, "mnemo_connections", "gauge", "Open connections.", gauges.connections);
   single(out, "mnemo_queue_requests", "gauge", "Requests that wait.", gauges.queued_requests);
   single(out, "mnemo_queue_tokens", "gauge", "Tokens that wait.", gauges.queued_tokens);

@@ -47,6 +47,7 @@ class Metrics {
 
   struct Gauges {
     std::int64_t connections = 0, queued_tokens = 0, queued_requests = 0, streams = 0;
+    std::int64_t dropped_lines = 0;  ///< of the access log
     struct Model {
       std::string name, task, sha256;
     };

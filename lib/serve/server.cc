@@ -715,6 +715,7 @@ std::string Server::Implementation::metrics_body() const {
   gauges.queued_tokens = batcher_.queued_tokens();
   gauges.queued_requests = batcher_.queued_requests();
   gauges.streams = batcher_.streams();
+  if (access_log_) gauges.dropped_lines = access_log_->dropped();
   for (const ServedModel& one : *models_.list()) gauges.models.push_back({one.name, one.model->task(), one.sha256});
   {
     const std::lock_guard lock(mutex_);

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -705,6 +706,54 @@ class Serve(unittest.TestCase):
                                   stderr=subprocess.PIPE, timeout=60, check=False)
             self.assertEqual((arguments, done.returncode), (arguments, code))
             self.assertIn(message, done.stderr.decode())
+
+    def test_access_logs_that_take_no_more(self):
+        # A pipe whose reader reads nothing until the server has ended.
+        for log in ("-", "stalled"):
+            if log != "-":
+                os.mkfifo(self.path / log)
+            inner, outer = (os.pipe() if log == "-" else
+                            (os.open(self.path / log, os.O_RDONLY | os.O_NONBLOCK), os.open(os.devnull, os.O_WRONLY)))
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            process = subprocess.Popen([MNEMO, "serve", "topics.safetensors", "--listen", f"127.0.0.1:{port}",
+                                        "--access-log", log], cwd=self.path, stderr=outer)
+            os.close(outer)
+            for _ in range(1000):
+                with contextlib.suppress(ConnectionError):
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                    connection.connect()
+                    break
+                time.sleep(0.01)
+            for _ in range(2000):
+                connection.request("GET", "/healthz")
+                self.assertEqual(connection.getresponse().read(), b'{"status":"ok"}\n')
+            connection.request("GET", "/metrics")
+            metrics = connection.getresponse().read().decode()
+            connection.close()
+            dropped = int(re.search(r"^mnemo_access_log_dropped_total (\d+)", metrics, re.M).group(1))
+            self.assertGreater(dropped, 100)
+            process.send_signal(signal.SIGHUP)
+            process.terminate()
+            self.assertEqual(process.wait(60), 0)
+            with open(inner, encoding="utf-8") as reader:
+                lines = [json.loads(line) for line in reader if line.startswith("{")]
+            self.assertIn(len(lines) + dropped, (2000, 2001))
+        # A disk that is full for a while.
+        log = self.path / "full.jsonl"
+        log.write_text("x" * 3000 + "\n", encoding="utf-8")
+        with self.serving("topics.safetensors", "--access-log", log) as server:
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (3200, resource.RLIM_INFINITY))
+            for _ in range(3):
+                server.ask("GET", "/healthz")
+            self.assertGreaterEqual(server.metric("mnemo_access_log_dropped_total"), 2)
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            server.ask("GET", "/readyz")
+        lines = log.read_text(encoding="utf-8").splitlines()[1:]
+        self.assertEqual(json.loads(lines[0])["path"], "/healthz")
+        self.assertRaises(ValueError, json.loads, lines[1])
+        self.assertIn("/readyz", [json.loads(line)["path"] for line in lines[2:]])
 
     def test_the_client_of_the_documentation(self):
         page = (SOURCE / "docs/serving.md").read_text(encoding="utf-8")
