@@ -131,7 +131,7 @@ std::string Metrics::text(const Gauges& gauges) const {
   std::string out;
   const auto line = std::back_inserter(out);
   const std::lock_guard lock(mutex_);
-  head(out, "mnemo_requests_total", "counter", "Requests by route and status; 0: the client went away.");
+  head(out, "mnemo_requests_total", "counter", "Requests by route and status; 0: no whole answer was sent.");
   for (const auto& [key, count] : requests_)
     fmt::format_to(line, "mnemo_requests_total{{route=\"{}\",code=\"{}\"}} {}\n", key.first, key.second, count);
   head(out, "mnemo_request_seconds", "histogram", "Time of a request from its first line to its end.");

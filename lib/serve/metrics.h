@@ -31,7 +31,7 @@ class Metrics {
  public:
   Metrics();
 
-  /// A request that ended; `code` 0: its client went away before it got an answer.
+  /// A request that ended; `code` 0: no whole answer was sent.
   void request(const std::string& route, int code, double seconds);
   /// A batch that a thread has taken, and its tokens.
   void batch(std::int64_t records, std::int64_t tokens);

@@ -30,6 +30,7 @@ Microhttpd open_microhttpd() {
   out.create_response_from_fd64 = named(library, "MHD_create_response_from_fd64", out.create_response_from_fd64);
   out.destroy_response = named(library, "MHD_destroy_response", out.destroy_response);
   out.get_connection_info = named(library, "MHD_get_connection_info", out.get_connection_info);
+  out.get_connection_values = named(library, "MHD_get_connection_values", out.get_connection_values);
   out.lookup_connection_value = named(library, "MHD_lookup_connection_value", out.lookup_connection_value);
   out.queue_response = named(library, "MHD_queue_response", out.queue_response);
   out.quiesce_daemon = named(library, "MHD_quiesce_daemon", out.quiesce_daemon);

@@ -15,6 +15,7 @@ struct Microhttpd {
   decltype(&MHD_create_response_from_fd64) create_response_from_fd64;
   decltype(&MHD_destroy_response) destroy_response;
   decltype(&MHD_get_connection_info) get_connection_info;
+  decltype(&MHD_get_connection_values) get_connection_values;
   decltype(&MHD_lookup_connection_value) lookup_connection_value;
   decltype(&MHD_queue_response) queue_response;
   decltype(&MHD_quiesce_daemon) quiesce_daemon;

@@ -63,6 +63,8 @@ constexpr const char *kJsonType = "application/json", *kLinesType = "application
 constexpr std::chrono::seconds kSilence{15};  // of a stream, after which it gets a ping
 constexpr const char* kRetryAfter = "1";
 constexpr std::size_t kMostLogged = 200;  // bytes of a path
+// Of a body of lines, which must arrive in the time of a whole request: so a body may be long, but not slow.
+constexpr std::int64_t kTimedPart = 16384;
 
 // What a request is about, by its path.
 enum class Topic { kHealth, kReady, kMetrics, kModels, kDescription, kPage, kSkill, kNone };
@@ -96,7 +98,7 @@ struct Peer {
   Phase phase = Phase::kNew;
   ServeClock::time_point since = ServeClock::now();  // of the phase
   Exchange* exchange = nullptr;                      // but in kNew and kIdle
-  bool timed_out = false;
+  bool timed_out = false, is_gone = false;
 };
 
 struct Exchange {
@@ -104,11 +106,16 @@ struct Exchange {
   MHD_Connection* connection = nullptr;
   ServeClock::time_point began = ServeClock::now();
   Route route;
-  bool probed = false, is_old = false, is_gone = false;  // old: HTTP/1.0
+  bool probed = false, is_old = false;  // old: HTTP/1.0
+  bool is_refused = false;              // with a response past libmicrohttpd
+  bool has_nul = false;                 // in its path or query
+  bool is_malformed = false;            // so that nobody may know where it ends
   bool has_head = false, is_submitted = false, is_lines = false, is_cross_origin = false;
   std::string body;
   std::int64_t received = 0, texts = 0;
-  std::string method, path;  // for the access log
+  std::int64_t timed_from = 0;           // what had been received when the time of a part began
+  ServeClock::duration receiving_for{};  // the time of the part, when its lines began to wait
+  std::string method, path;              // for the access log
   std::optional<ApiError> error;
   Batcher::Ticket ticket;
   std::shared_ptr<EventStream> stream;
@@ -178,6 +185,11 @@ bool has_ended(int socket) {
   return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+bool is_reset(int socket) {
+  pollfd state{socket, 0, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 // Sends a whole response past libmicrohttpd, which takes none while a request is being received, and ends the
 // connection.
 void refuse_raw(int socket, const ApiError& error, const char* reason) {
@@ -211,6 +223,7 @@ class Server::Implementation {
 
   MHD_Result handle(Exchange& x, const char* url, const char* method, const char* data, std::size_t* size);
   void check_head(Exchange& x, const char* url, const char* method);
+  void check_form(Exchange& x) const;
   void check_body_head(Exchange& x);
   MHD_Result receive(Exchange& x, const char* data, std::size_t* size);
   void process(Exchange& x, const char* method);
@@ -228,7 +241,9 @@ class Server::Implementation {
   std::string metrics_body() const;
   void log_access(const Exchange& x, int status, double seconds);
   void enter(Exchange& x, Phase phase);
-  bool has_timed_out(const Exchange& x) const;
+  void begin_waiting(Exchange& x);
+  void end_waiting(Exchange& x);
+  int sent_status(const Exchange& x, bool is_sent) const;
   std::int64_t most_body(const Exchange& x) const { return x.is_lines ? options_.max_lines : options_.max_body; }
   // What is asked for on connections.
   struct Waiting {
@@ -307,7 +322,7 @@ void Server::Implementation::on_connection(void* self, MHD_Connection* connectio
   }
 }
 
-void* Server::Implementation::on_first_line(void* self, const char*, MHD_Connection* connection) {
+void* Server::Implementation::on_first_line(void* self, const char* uri, MHD_Connection* connection) {
   auto& server = *static_cast<Implementation*>(self);
   auto* const peer = static_cast<Peer*>(
       microhttpd().get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
@@ -315,17 +330,19 @@ void* Server::Implementation::on_first_line(void* self, const char*, MHD_Connect
   if (!exchange) return nullptr;
   exchange->connection = connection;
   exchange->peer = peer;
+  exchange->has_nul = std::strstr(uri, "%00") != nullptr;
   server.enter(*exchange, Phase::kReceiving);
   return exchange.release();
 }
 
-void Server::Implementation::on_completed(void* self, MHD_Connection*, void** exchange, MHD_RequestTerminationCode) {
+void Server::Implementation::on_completed(void* self, MHD_Connection*, void** exchange,
+                                          MHD_RequestTerminationCode code) {
   auto& server = *static_cast<Implementation*>(self);
   const std::unique_ptr<Exchange> x(static_cast<Exchange*>(*exchange));
   *exchange = nullptr;
   if (!x) return;
   const std::chrono::duration<double> seconds = ServeClock::now() - x->began;
-  const int status = server.has_timed_out(*x) ? MHD_HTTP_REQUEST_TIMEOUT : x->is_gone ? 0 : x->status;
+  const int status = server.sent_status(*x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
   server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
   server.log_access(*x, status, seconds.count());
   const Batcher::Ticket ticket = x->stream ? x->stream->ticket() : nullptr;
@@ -368,9 +385,29 @@ void Server::Implementation::enter(Exchange& x, Phase phase) {
   x.peer->exchange = phase == Phase::kIdle ? nullptr : &x;
 }
 
-bool Server::Implementation::has_timed_out(const Exchange& x) const {
+// The time in which a body has to arrive stands still while its lines wait for answers.
+void Server::Implementation::begin_waiting(Exchange& x) {
   const std::lock_guard lock(mutex_);
-  return x.peer->timed_out;
+  const auto now = ServeClock::now();
+  x.receiving_for = now - x.peer->since;
+  x.peer->phase = Phase::kWaiting;
+  x.peer->since = now;
+}
+
+void Server::Implementation::end_waiting(Exchange& x) {
+  const std::lock_guard lock(mutex_);
+  x.peer->phase = Phase::kReceiving;
+  x.peer->since = ServeClock::now() - x.receiving_for;
+}
+
+// The status of the answer; 0 if it was not sent whole, or to a client that had gone: what is written to a connection
+// that the other side has closed is answered with a reset.
+int Server::Implementation::sent_status(const Exchange& x, bool is_sent) const {
+  const std::lock_guard lock(mutex_);
+  if (x.peer->timed_out) return MHD_HTTP_REQUEST_TIMEOUT;
+  if (x.is_refused) return x.status;
+  if (!is_sent || x.peer->is_gone) return 0;
+  return (x.is_submitted || x.job) && is_reset(x.peer->socket) ? 0 : x.status;
 }
 
 // Called once with the head of a request, then with each part of its body, then without any, and after each resumption.
@@ -391,7 +428,7 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
     // to send does not send it.
     const bool reads =
         bytes <= static_cast<std::uint64_t>(kMostDiscarded) && !header(x.connection, MHD_HTTP_HEADER_EXPECT);
-    if (!x.error || reads) return MHD_YES;
+    if (!x.error || (reads && !x.is_malformed)) return MHD_YES;
     set_error(x, *x.error);
     return respond(x, true);
   }
@@ -413,6 +450,7 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
     x.method = std::string(method).substr(0, kMostLogged);
     x.path = std::string(url).substr(0, kMostLogged);
   }
+  check_form(x);
   const auto* const head = microhttpd().get_connection_info(x.connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
   if (head && head->header_size > kMostHeaderBytes)
     throw ApiError(431, "headers_too_large", fmt::format("expected at most {} bytes", kMostHeaderBytes));
@@ -443,6 +481,39 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
                                     models_.list(), batcher_);
 }
 
+// Refuses what proxies before this server may have read in another way.
+void Server::Implementation::check_form(Exchange& x) const {
+  struct Counts {
+    int hosts = 0, lengths = 0, encodings = 0, unknown = 0;
+  } counts;
+  microhttpd().get_connection_values(
+      x.connection, MHD_HEADER_KIND,
+      [](void* to, MHD_ValueKind, const char* name, const char* value) {
+        auto& all = *static_cast<Counts*>(to);
+        if (::strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) ++all.hosts;
+        if (::strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) ++all.lengths;
+        if (::strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+          ++all.encodings;
+          if (!value || ::strcasecmp(value, "chunked") != 0) ++all.unknown;
+        }
+        return MHD_YES;
+      },
+      &counts);
+  x.is_malformed = true;
+  const auto refuse = [](const char* message, const char* field) {
+    throw ApiError(MHD_HTTP_BAD_REQUEST, "invalid_request", message, field);
+  };
+  if (x.has_nul) refuse("expected a path and a query without %00", "");
+  if (counts.lengths > 1) refuse("expected one Content-Length", MHD_HTTP_HEADER_CONTENT_LENGTH);
+  if (counts.lengths > 0 && counts.encodings > 0)
+    refuse("expected Content-Length or Transfer-Encoding, found both", MHD_HTTP_HEADER_TRANSFER_ENCODING);
+  if (counts.encodings > 1 || counts.unknown > 0)
+    refuse("expected no Transfer-Encoding but chunked", MHD_HTTP_HEADER_TRANSFER_ENCODING);
+  if (counts.hosts > 1 || (counts.hosts == 0 && !x.is_old))
+    refuse(counts.hosts > 1 ? "expected one Host" : "expected a Host", MHD_HTTP_HEADER_HOST);
+  x.is_malformed = false;
+}
+
 void Server::Implementation::check_body_head(Exchange& x) {
   const std::string type = media_type(header(x.connection, MHD_HTTP_HEADER_CONTENT_TYPE));
   x.is_lines = type == "text/plain";
@@ -459,6 +530,7 @@ MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::s
   }
   if (x.error && x.received > kMostDiscarded) {
     x.status = x.error->status();
+    x.is_refused = true;
     refuse_raw(x.peer->socket, *x.error, "Refused");
     return MHD_NO;
   }
@@ -468,9 +540,13 @@ MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::s
   return MHD_YES;
 }
 
-// Lines are answered as they come; a body that comes faster than it can be answered has to wait.
+// Lines are answered as they come; a body that comes faster than it can be answered has to wait. Its time begins again
+// with each part of kTimedPart bytes.
 MHD_Result Server::Implementation::receive_lines(Exchange& x, const char* data, std::size_t* size) {
-  enter(x, Phase::kReceiving);
+  if (x.received - x.timed_from >= kTimedPart) {
+    x.timed_from = x.received;
+    enter(x, Phase::kReceiving);
+  }
   try {
     while (*size > 0) {
       const std::size_t taken = x.job->add({data, *size});
@@ -488,6 +564,7 @@ MHD_Result Server::Implementation::receive_lines(Exchange& x, const char* data, 
 }
 
 MHD_Result Server::Implementation::finish_lines(Exchange& x) {
+  enter(x, Phase::kReceiving);  // all has arrived: its time is over
   try {
     do {
       x.job->finish();
@@ -508,11 +585,11 @@ MHD_Result Server::Implementation::finish_lines(Exchange& x) {
 bool Server::Implementation::pause(Exchange& x) {
   return x.job->wait(
       [&] {
-        enter(x, Phase::kWaiting);
+        begin_waiting(x);
         microhttpd().suspend_connection(x.connection);
       },
       [this, &x] {
-        enter(x, Phase::kReceiving);
+        end_waiting(x);
         microhttpd().resume_connection(x.connection);
       });
 }
@@ -617,8 +694,7 @@ void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
       x.answer = answer_body(x.form, *x.skill, std::move(outcome.answers));
       x.status = MHD_HTTP_OK;
     } else {
-      x.is_gone = outcome.end == BatchOutcome::End::kCancelled;
-      set_error(x, api_error(outcome, x.form));
+        set_error(x, api_error(outcome, x.form));
     }
   } catch (const std::exception&) {
     x.answer.clear();
@@ -752,7 +828,8 @@ void Server::Implementation::drop(Waiting& gone) {
     const std::chrono::duration<double> age = now - peer->since;
     const bool receives = peer->phase == Phase::kReceiving || peer->phase == Phase::kNew;
     if (receives && age > kQuiet && has_ended(peer->socket)) ::shutdown(peer->socket, SHUT_RDWR);
-    if (receives && age.count() > options_.receive_seconds) {
+    if (peer->phase == Phase::kNew && age.count() > options_.receive_seconds) ::shutdown(peer->socket, SHUT_RDWR);
+    if (peer->phase == Phase::kReceiving && age.count() > options_.receive_seconds) {
       peer->timed_out = true;
       refuse_raw(peer->socket, ApiError(408, "timeout", "the request took too long to arrive"), "Request Timeout");
       peer->phase = Phase::kIdle;
@@ -768,6 +845,7 @@ void Server::Implementation::watch(Peer& peer, Waiting& gone) {
   pollfd state{peer.socket, POLLRDHUP, 0};
   if (::poll(&state, 1, 0) <= 0) return;
   if ((state.revents & (POLLERR | POLLHUP)) != 0) {
+    peer.is_gone = true;
     const Batcher::Ticket ticket = x.stream ? x.stream->ticket() : x.ticket;
     if (ticket) gone.tickets.push_back(ticket);
     if (x.job) gone.jobs.push_back(x.job);

@@ -19,7 +19,7 @@ struct ServerOptions {
   std::int64_t max_lines = std::int64_t{1} << 32;  ///< bytes of a body of lines
   std::int64_t max_texts = 1000, max_queue_tokens = 1'000'000;
   double wait_seconds = 10;     ///< longest wait in the queue
-  double receive_seconds = 30;  ///< longest time in which a request may be sent
+  double receive_seconds = 30;  ///< longest time in which a request may be sent; of lines: 16 KiB of the body
   std::string access_log = {};  ///< the file of lines of requests, or -; empty: none
   bool any_host = false;        ///< whether requests to a loopback address may have any Host header
   int threads = 1;              ///< that answer

@@ -574,6 +574,45 @@ class Serve(unittest.TestCase):
                 self.assertNotIn(b"200 OK", everything(peer))
             self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0]})[0], 200)
 
+    def test_requests_of_two_meanings(self):
+        body = b'{"text": "a"}'
+        post = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n"
+        with self.serving("topics.safetensors", "--access-log", "forms.jsonl") as server:
+            for data in (post + b"Content-Length: 13\r\nContent-Length: 5\r\n\r\n" + body,
+                         post + b"content-length: 13\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" + body + b"\r\n0\r\n\r\n",
+                         post + b"Transfer-Encoding: gzip, chunked\r\n\r\nd\r\n" + body + b"\r\n0\r\n\r\n",
+                         b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: 127.0.0.1\r\n\r\n",
+                         b"GET /healthz HTTP/1.1\r\n\r\n",
+                         b"GET /healthz%00x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                         b"GET /healthz?model=topics%00 HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+                # What follows is not taken for another request.
+                answer = everything(server.raw(data + b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+                self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), (data, answer))
+                self.assertIn(b'"code":"invalid_request"', answer)
+                self.assertEqual(answer.count(b"HTTP/1.1"), 1, (data, answer))
+            self.assertIn(b" 200 OK", everything(server.raw(b"GET /healthz HTTP/1.0\r\n\r\n")))
+        lines = (self.path / "forms.jsonl").read_text(encoding="utf-8").splitlines()
+        self.assertEqual([json.loads(line)["status"] for line in lines], [400] * 7 + [200])
+
+    def test_clients_that_go_away_are_logged_so(self):
+        lines = ("to be or not to be " * 20 + "\n").encode() * 4000
+        head = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
+        with self.serving("lm/model.safetensors", "--access-log", "gone.jsonl",
+                          "--max-queue-tokens", 100000000) as server:
+            for data in (head % len(lines) + lines[:300000],  # in the middle of a body
+                         head % 40000 + lines[:40000],        # after it
+                         post_bytes("/v1/generate", {"text": "to", "length": 20000}),
+                         post_bytes("/v1/generate", {"text": "to", "length": 900000, "stream": True})):
+                peer = server.raw(data)
+                if b"stream" in data:
+                    peer.recv(100)
+                peer.close()
+            server.wait_for_metric('mnemo_requests_total{route="/v1/score",code="0"}', 2)
+            server.wait_for_metric('mnemo_requests_total{route="/v1/generate",code="0"}', 2)
+            self.assertEqual(server.post("/v1/score", {"text": "to be"})[0], 200)
+        found = [json.loads(line) for line in (self.path / "gone.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.assertEqual([one["status"] for one in found if one["path"] != "/metrics"], [0] * 4 + [200])
+
     def test_floods(self):
         with self.serving("topics.safetensors", "--max-body", 100000, "--max-lines", 100000) as server:
             server.post("/v1/classify", {"text": TEXTS[0]})

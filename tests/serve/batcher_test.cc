@@ -31,10 +31,11 @@ std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Works
     seen->batches.push_back(records.size());
   }
   for (const Json& record : records) {
-    if (record == "bad") fail("record 1: bad");
-    if (record == "usage") throw UsageError("key: bad");
-    if (record == "memory") throw std::bad_alloc();
-    if (record == "wait") {
+    const std::string text = record.get<std::string>();
+    if (text == "bad") fail("record 1: bad");
+    if (text == "usage") throw UsageError("key: bad");
+    if (text == "memory") throw std::bad_alloc();
+    if (text == "wait") {
       seen->waiting.set_value();
       seen->gate.wait();
     }
@@ -133,7 +134,7 @@ TEST_CASE("a submission larger than a batch is answered in parts, in order") {
   busy.go_on();
   const BatchOutcome outcome = sent.get();
   REQUIRE(outcome.answers.size() == 10);
-  for (std::size_t i = 0; i < 10; ++i) CHECK(outcome.answers[i] == texts[i]);
+  for (std::size_t i = 0; i < 10; ++i) CHECK(outcome.answers[i].get<std::string>() == texts[i]);
 }
 
 TEST_CASE("a record that the model refuses fails its own submission alone") {

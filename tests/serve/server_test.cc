@@ -82,14 +82,33 @@ const std::string kHead =
 
 TEST_CASE("a request that takes too long to arrive is answered with 408") {
   const Serving serving({.receive_seconds = 0.2});
-  const Client silent(serving), head(serving), body(serving);
+  const Client silent(serving), line(serving), head(serving), body(serving);
   head.send("GET /healthz HTTP/1.1\r\nHost: local");
   body.send(kHead + "Content-Length: 10\r\n\r\nabc");
-  for (const Client* client : {&silent, &head, &body}) {
+  line.send("GET /heal");
+  for (const Client* client : {&head, &body}) {
     const std::string answer = client->rest();
     CHECK_THAT(answer, contains_text("HTTP/1.1 408 Request Timeout\r\n"));
     CHECK_THAT(answer, contains_text("\"code\":\"timeout\""));
   }
+  // Nothing has been asked: nothing is answered.
+  CHECK(silent.rest().empty());
+  CHECK(line.rest().empty());
+}
+
+TEST_CASE("a body of lines may take long, but not be slow") {
+  const Serving serving({.receive_seconds = 0.4});
+  const Client slow(serving), steady(serving);
+  const auto pause = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
+  const std::string lines(20000, '\n');
+  steady.send(kHead + "Content-Length: 320000\r\n\r\n");
+  slow.send(kHead + "Content-Length: 320000\r\n\r\n");
+  for (int i = 0; i < 16; ++i, pause()) {
+    steady.send(lines);
+    slow.send("a\n");
+  }
+  CHECK_THAT(steady.rest(), contains_text("HTTP/1.1 200 OK\r\n"));
+  CHECK_THAT(slow.rest(), contains_text("HTTP/1.1 408 Request Timeout\r\n"));
 }
 
 TEST_CASE("a request that arrives in time is answered") {
