@@ -1,6 +1,7 @@
 // mnemo serve: answers over HTTP. The server has threads of its own; this one waits for signals, which a handler writes
 // to a pipe, and lets the server look after itself a few times a second.
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -127,7 +128,17 @@ bool has_room_for_messages() {
   return ::poll(&state, 1, 0) > 0 && (state.revents & POLLOUT) != 0;
 }
 
+// Large blocks go back to the system as soon as they are freed, whatever was freed before them. (Otherwise the C
+// library raises its bound with the largest block so far, and keeps them.)
+void give_memory_back() {
+#ifdef __GLIBC__
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+#endif
+}
+
 int run_serve(const ServeOptions& o) {
+  give_memory_back();
   check_cors(o.server.cors);
   ServerOptions options = o.server;
   options.threads = o.threads;
@@ -198,6 +209,10 @@ void add_serve(Command& program) {
   command.option("--max-body", "BYTES", &o->server.max_body, "Largest body of JSON, and largest line of plain text")
       .range(1, 1 << 30);
   command.option("--max-lines", "BYTES", &o->server.max_lines, "Largest body of plain text").range(1, 1e15);
+  command
+      .option("--max-held", "BYTES", &o->server.max_held,
+              "Most bytes of bodies and answers of all requests at a time; one request alone may have more")
+      .range(1, 1e15);
   command.option("--max-texts", "N", &o->server.max_texts, "Most texts of a request").range(1, 1000000);
   command.option("--max-queue-tokens", "N", &o->server.max_queue_tokens, "Most tokens that may wait for a thread")
       .range(1, 1e12);

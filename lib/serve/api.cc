@@ -94,6 +94,39 @@ Submission submission_of(const Chosen& chosen) {
   return {.model = chosen.model->model, .skill = chosen.skill, .records = {}, .tokens = {}, .done = {}};
 }
 
+// Counts the items of "texts", however many: nothing is kept.
+class TextsCounter : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool string(string_t&) override { return value(); }
+  bool binary(binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return value() && ++depth_ > 0; }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(std::size_t) override { return value() && ++depth_ > 0; }
+  bool end_array() override { return --depth_ >= 0; }
+  bool key(string_t& name) override {
+    if (depth_ == 1) inside_ = name == "texts";
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override { return false; }
+
+  std::int64_t count() const { return count_; }
+
+ private:
+  bool value() {
+    if (inside_ && depth_ == 2) ++count_;
+    return true;
+  }
+
+  int depth_ = 0;
+  bool inside_ = false;
+  std::int64_t count_ = 0;
+};
+
 Json parse_body(std::string_view body, const ApiLimits& limits) {
   if (const auto invalid = find_invalid_utf8(body)) throw ApiError(422, "invalid_utf8", byte_text(body, *invalid));
   try {
@@ -102,6 +135,9 @@ Json parse_body(std::string_view body, const ApiLimits& limits) {
       throw ApiError(400, "invalid_json", fmt::format("expected an object, found {}", described_type(out)));
     return out;
   } catch (const JsonError& error) {
+    TextsCounter texts;
+    Json::sax_parse(body, &texts);
+    check_count(texts.count(), limits, "texts");
     const std::string place = error.offset() ? fmt::format("byte {}: ", *error.offset() + 1) : "";
     throw ApiError(400, "invalid_json", place + error.what());
   }

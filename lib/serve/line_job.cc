@@ -52,18 +52,21 @@ void LineJob::finish() {
 void LineJob::make_block() {
   constexpr ApiLimits kLimits{.texts = kManyLines, .tokens = std::numeric_limits<std::int64_t>::max() / 2};
   ApiRequest request = read_lines_request(block_, options_.route, options_.model, *models_, kLimits, lines_ + 1);
-  const std::int64_t number = blocks_++, first = lines_ + 1;
+  const Block made{.number = blocks_++, .first_line = lines_ + 1, .bytes = block_.size()};
   lines_ += std::ssize(request.submission.records);
+  if (block_.capacity() > 2 * kBlockBytes) block_ = std::string();  // after a long line
   block_.clear();
   line_begins_ = 0;
   block_lines_ = 0;
   if (request.submission.records.empty()) return;
   const Skill& skill = *request.submission.skill;
   most_lines_ = skill.streams ? kFewLines : kManyLines;
-  request.submission.patient = number > 0;
-  request.submission.done = [self = shared_from_this(), number, first, &skill, model = request.submission.model](
-                                BatchOutcome outcome) { self->deliver(number, first, skill, std::move(outcome)); };
+  request.submission.patient = made.number > 0;
+  request.submission.done = [self = shared_from_this(), made, &skill, model = request.submission.model](
+                                BatchOutcome outcome) { self->deliver(made, skill, std::move(outcome)); };
   held_ = std::move(request.submission);
+  const std::lock_guard lock(mutex_);
+  asked_ += made.bytes;
 }
 
 // False if a block has to wait for room in the queue. Only the first one is refused: a long body, once begun, is
@@ -89,24 +92,25 @@ bool LineJob::submit() {
 }
 
 // On the thread that answered.
-void LineJob::deliver(std::int64_t number, std::int64_t first_line, const Skill& skill, BatchOutcome outcome) {
+void LineJob::deliver(const Block& block, const Skill& skill, BatchOutcome outcome) {
   std::function<void()> resume;
   std::string text;
   std::optional<ApiError> error;
   try {
     if (outcome.end == BatchOutcome::End::kAnswered)
-      text = answer_body(BodyForm::kLines, skill, std::move(outcome.answers), first_line);
+      text = answer_body(BodyForm::kLines, skill, std::move(outcome.answers), block.first_line);
     else
-      error = api_error(outcome, BodyForm::kLines, first_line);
+      error = api_error(outcome, BodyForm::kLines, block.first_line);
   } catch (const std::exception& thrown) {
     error.emplace(503, "failed", thrown.what());
   }
   {
     const std::lock_guard lock(mutex_);
-    waiting_.erase(number);
+    waiting_.erase(block.number);
+    asked_ -= block.bytes;
     try {
       if (error && !error_) error_ = error;
-      if (!error_) answered_[number] = std::move(text);
+      if (!error_) answered_[block.number] = std::move(text);
       for (auto at = answered_.begin(); at != answered_.end() && at->first == next_ && !error_;
            at = answered_.erase(at), ++next_)
         spool_.append(at->second);
@@ -144,6 +148,18 @@ Spool& LineJob::answers() {
   const std::lock_guard lock(mutex_);
   if (error_) throw ApiError(*error_);
   return spool_;
+}
+
+void LineJob::forget() {
+  held_.reset();
+  block_ = std::string();
+}
+
+std::int64_t LineJob::held() const {
+  const std::lock_guard lock(mutex_);
+  std::size_t out = block_.size() + asked_ + spool_.in_memory();
+  for (const auto& [number, text] : answered_) out += text.size();
+  return static_cast<std::int64_t>(out);
 }
 
 void LineJob::cancel() {

@@ -50,8 +50,12 @@ class LineJob : public std::enable_shared_from_this<LineJob> {
   Spool& answers();
   /// Ends what waits for answers.
   void cancel();
-  /// Drops what has not been submitted, which refers to this object. After it nothing else is called but `cancel`.
-  void forget() { held_.reset(); }
+  /// Drops what has not been submitted, which refers to this object. After it nothing else is called but `cancel` and
+  /// `held`.
+  void forget();
+
+  /// Bytes in memory of lines that are not answered, and of answers.
+  std::int64_t held() const;
 
   std::int64_t lines() const { return lines_; }
 
@@ -61,7 +65,12 @@ class LineJob : public std::enable_shared_from_this<LineJob> {
 
   void make_block();
   bool submit();
-  void deliver(std::int64_t number, std::int64_t first_line, const Skill& skill, BatchOutcome outcome);
+  // What a block is that has been made.
+  struct Block {
+    std::int64_t number, first_line;
+    std::size_t bytes;
+  };
+  void deliver(const Block& block, const Skill& skill, BatchOutcome outcome);
   bool is_full() const { return waiting_.size() >= options_.most_waiting; }
 
   const LineJobOptions options_;
@@ -78,6 +87,7 @@ class LineJob : public std::enable_shared_from_this<LineJob> {
   std::map<std::int64_t, Batcher::Ticket> waiting_;  // blocks by number; a ticket may be missing for a moment
   std::map<std::int64_t, std::string> answered_;     // those that come after one that is not
   std::int64_t next_ = 0;                            // block to be written
+  std::size_t asked_ = 0;                            // bytes of blocks that are not answered
   std::optional<ApiError> error_;
   Spool spool_;
   std::function<void()> resume_;

@@ -152,6 +152,8 @@ std::string Metrics::text(const Gauges& gauges) const {
   single(out, "mnemo_access_log_dropped_total", "counter", "Lines of the access log that could not be written.",
          gauges.dropped_lines);
   single(out, "mnemo_connections", "gauge", "Open connections.", gauges.connections);
+  single(out, "mnemo_held_bytes", "gauge",
+         "Bytes of bodies that are not answered yet and of answers that are not sent.", gauges.held_bytes);
   single(out, "mnemo_queue_requests", "gauge", "Requests that wait.", gauges.queued_requests);
   single(out, "mnemo_queue_tokens", "gauge", "Tokens that wait.", gauges.queued_tokens);
   single(out, "mnemo_streams", "gauge", "Texts that are being written unit by unit.", gauges.streams);

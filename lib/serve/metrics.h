@@ -41,13 +41,14 @@ class Metrics {
   void answered();
   /// How long a submission waited before its first record was taken.
   void waited(double seconds);
-  /// A submission that was not answered, nor will be: "full", "expired", "cancelled", "stopping".
+  /// A submission that was not answered, nor will be: "full", "held", "expired", "cancelled", "stopping".
   void rejected(const std::string& reason);
   void reloaded(bool done);
 
   struct Gauges {
     std::int64_t connections = 0, queued_tokens = 0, queued_requests = 0, streams = 0;
     std::int64_t dropped_lines = 0;  ///< of the access log
+    std::int64_t held_bytes = 0;     ///< of bodies and answers
     struct Model {
       std::string name, task, sha256;
     };

@@ -113,6 +113,8 @@ struct Exchange {
   bool has_head = false, is_submitted = false, is_lines = false, is_cross_origin = false;
   std::string body;
   std::int64_t received = 0, texts = 0;
+  std::int64_t announced = -1;           // of its body; negative: not known
+  std::int64_t held = 0;                 // of its body and answer, for libmicrohttpd's thread
   std::int64_t timed_from = 0;           // what had been received when the time of a part began
   ServeClock::duration receiving_for{};  // the time of the part, when its lines began to wait
   std::string method, path;              // for the access log
@@ -185,6 +187,10 @@ bool has_ended(int socket) {
   return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+ApiError crowded() {
+  return {MHD_HTTP_SERVICE_UNAVAILABLE, "overloaded", "the bodies of other requests take too much memory already"};
+}
+
 bool is_reset(int socket) {
   pollfd state{socket, 0, 0};
   return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLERR | POLLHUP)) != 0;
@@ -226,6 +232,8 @@ class Server::Implementation {
   void check_form(Exchange& x) const;
   void check_body_head(Exchange& x);
   MHD_Result receive(Exchange& x, const char* data, std::size_t* size);
+  void keep(Exchange& x, std::string_view part);
+  bool hold(Exchange& x, std::int64_t bytes);
   void process(Exchange& x, const char* method);
   MHD_Result receive_lines(Exchange& x, const char* data, std::size_t* size);
   MHD_Result finish_lines(Exchange& x);
@@ -236,6 +244,7 @@ class Server::Implementation {
   void deliver(Exchange& x, BatchOutcome outcome);
   void set_error(Exchange& x, const ApiError& error);
   MHD_Result respond(Exchange& x, bool closes);
+  void count_answer(Exchange& x);
   MHD_Response* make_response(Exchange& x);
   void add_headers(const Exchange& x, MHD_Response* response, bool closes) const;
   std::string metrics_body() const;
@@ -253,6 +262,7 @@ class Server::Implementation {
   void drop(Waiting& gone);
   void watch(Peer& peer, Waiting& gone);
   void nudge();
+  void give_memory_back();
   std::pair<std::size_t, std::size_t> count_peers();
   void stop();
 
@@ -265,6 +275,8 @@ class Server::Implementation {
   Metrics metrics_;
   Batcher batcher_;
   std::atomic<bool> draining_{false};
+  std::atomic<std::int64_t> held_{0};  // bytes of bodies and answers, written by libmicrohttpd's thread
+  std::int64_t most_held_ = 0;         // since memory was given back, for the thread that calls `tick`
   mutable std::mutex mutex_;
   std::unordered_set<Peer*> peers_;
   MHD_Daemon* daemon_ = nullptr;
@@ -345,6 +357,7 @@ void Server::Implementation::on_completed(void* self, MHD_Connection*, void** ex
   const int status = server.sent_status(*x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
   server.metrics_.request(x->route.label.empty() ? "other" : x->route.label, status, seconds.count());
   server.log_access(*x, status, seconds.count());
+  server.held_ -= x->held;
   const Batcher::Ticket ticket = x->stream ? x->stream->ticket() : nullptr;
   if (ticket) server.batcher_.cancel(ticket);
   if (x->job) {
@@ -422,6 +435,7 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
     }
     const char* const length = header(x.connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const auto bytes = length ? std::strtoull(length, nullptr, 10) : 0;
+    if (length) x.announced = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, kMostDiscarded));
     if (!x.error && bytes > static_cast<std::uint64_t>(most_body(x)))
       x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", most_body(x)));
     // A body of moderate size is read even so: a sender that is cut off might never see why. One that waits for leave
@@ -535,9 +549,35 @@ MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::s
     return MHD_NO;
   }
   if (x.job && !x.error) return receive_lines(x, data, size);
-  if (!x.error) x.body.append(data, *size);
+  if (!x.error) keep(x, {data, *size});
   *size = 0;
   return MHD_YES;
+}
+
+// Adds a part to a body of JSON, if there is room for it.
+void Server::Implementation::keep(Exchange& x, std::string_view part) {
+  // No more is reserved than is going to come.
+  const auto most = static_cast<std::size_t>(x.announced < 0 ? options_.max_body : x.announced);
+  const std::size_t size = x.body.size() + part.size(), room = x.body.capacity();
+  const std::size_t wanted = size <= room ? room : std::max(size, std::min(2 * room, most));
+  if (!hold(x, static_cast<std::int64_t>(wanted))) {
+    x.error = crowded();
+    x.body = std::string();
+    return;
+  }
+  x.body.reserve(wanted);
+  x.body += part;
+}
+
+// Has the request count with so many bytes, unless the sum of all would exceed the limit; then it counts with none. One
+// request alone is never too much.
+bool Server::Implementation::hold(Exchange& x, std::int64_t bytes) {
+  const std::int64_t others = held_ - x.held;
+  const bool fits = others == 0 || bytes <= x.held || others + bytes <= options_.max_held;
+  x.held = fits ? bytes : 0;
+  held_ = others + x.held;
+  if (!fits) metrics_.rejected("held");
+  return fits;
 }
 
 // Lines are answered as they come; a body that comes faster than it can be answered has to wait. Its time begins again
@@ -555,8 +595,11 @@ MHD_Result Server::Implementation::receive_lines(Exchange& x, const char* data, 
       if (*size > 0 && pause(x)) break;
     }
     x.received -= static_cast<std::int64_t>(*size);
+    if (!hold(x, x.job->held())) throw crowded();
   } catch (const ApiError& error) {
     x.job->cancel();
+    x.job->forget();
+    hold(x, 0);
     x.error = error;
     *size = 0;
   }
@@ -629,6 +672,7 @@ void Server::Implementation::process(Exchange& x, const char* method) {
   }
 }
 
+// The body counts until it is answered: its texts are in the queue.
 void Server::Implementation::submit(Exchange& x) {
   const char* const name = microhttpd().lookup_connection_value(x.connection, MHD_GET_ARGUMENT_KIND, "model");
   const ApiLimits limits{options_.max_texts, options_.max_queue_tokens};
@@ -716,12 +760,21 @@ MHD_Result Server::Implementation::respond(Exchange& x, bool closes) {
     x.type = kEventsType;
   }
   enter(x, x.stream ? Phase::kStreaming : Phase::kAnswering);
+  x.body = std::string();
+  count_answer(x);
   MHD_Response* const response = make_response(x);
   if (!response) return MHD_NO;
   add_headers(x, response, closes);
   const MHD_Result queued = microhttpd().queue_response(x.connection, static_cast<unsigned>(x.status), response);
   microhttpd().destroy_response(response);
   return queued;
+}
+
+// What a slow reader has not taken yet is held like a body, but for streams, which wait for their readers.
+void Server::Implementation::count_answer(Exchange& x) {
+  const std::int64_t answer = x.job && x.status == MHD_HTTP_OK ? x.job->held() : std::ssize(x.answer);
+  held_ += answer - x.held;
+  x.held = answer;
 }
 
 // With a body of one of three kinds. Null if memory has run out.
@@ -788,6 +841,7 @@ void Server::Implementation::add_headers(const Exchange& x, MHD_Response* respon
 
 std::string Server::Implementation::metrics_body() const {
   Metrics::Gauges gauges;
+  gauges.held_bytes = held_;
   gauges.queued_tokens = batcher_.queued_tokens();
   gauges.queued_requests = batcher_.queued_requests();
   gauges.streams = batcher_.streams();
@@ -807,6 +861,19 @@ void Server::Implementation::tick() {
   for (const Batcher::Ticket& ticket : gone.tickets) batcher_.cancel(ticket);
   for (const auto& job : gone.jobs) job->cancel();
   nudge();
+  give_memory_back();
+}
+
+// What lies between blocks that are still used goes back to the system, too, once much has been freed.
+void Server::Implementation::give_memory_back() {
+  constexpr std::int64_t kMuch = 8 << 20;
+  const std::int64_t held = held_;
+  most_held_ = std::max(most_held_, held);
+  if (most_held_ - held < kMuch) return;
+  most_held_ = held;
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
 }
 
 void Server::Implementation::nudge() {

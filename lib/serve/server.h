@@ -17,6 +17,7 @@ struct ServerOptions {
   std::string cors = {};                           ///< the origin whose pages may read answers, or *; empty: none
   std::int64_t max_body = 1 << 20;                 ///< bytes; of lines: of each
   std::int64_t max_lines = std::int64_t{1} << 32;  ///< bytes of a body of lines
+  std::int64_t max_held = 64 << 20;                ///< bytes of bodies and answers of all requests at a time
   std::int64_t max_texts = 1000, max_queue_tokens = 1'000'000;
   double wait_seconds = 10;     ///< longest wait in the queue
   double receive_seconds = 30;  ///< longest time in which a request may be sent; of lines: 16 KiB of the body

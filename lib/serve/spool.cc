@@ -7,23 +7,32 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "base/error.h"
 
 namespace mnemo {
 namespace {
 
-constexpr std::size_t kMostInMemory = 1 << 20;
-constexpr std::size_t kWritten = 1 << 16;  // at once
+constexpr std::size_t kMostInMemory = 1 << 16;  // and written at once
+
+// Clients read it: it names no folder.
+[[noreturn]] void fail_to_keep(const std::string& reason) {
+  fail(
+      "the answers could not be kept in a temporary file: {}; the server's operator can give it another folder, TMPDIR",
+      reason);
+}
 
 int open_unnamed() {
-  const std::string folder = std::filesystem::temp_directory_path().string();
+  std::error_code error;
+  const std::string folder = std::filesystem::temp_directory_path(error).string();
+  if (error) fail_to_keep(error.message());
   const int direct = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (direct >= 0) return direct;
   // Not every file system has unnamed files.
   std::string name = folder + "/mnemo-XXXXXX";
   const int out = ::mkostemp(name.data(), O_CLOEXEC);
-  if (out < 0) fail("a temporary file in {}: {}", folder, std::strerror(errno));
+  if (out < 0) fail_to_keep(std::strerror(errno));
   ::unlink(name.c_str());
   return out;
 }
@@ -37,7 +46,7 @@ Spool::~Spool() {
 void Spool::append(std::string_view bytes) {
   text_ += bytes;
   size_ += bytes.size();
-  if (text_.size() > (is_file() ? kWritten : kMostInMemory)) write_out();
+  if (text_.size() > kMostInMemory) write_out();
 }
 
 void Spool::finish() {
@@ -49,7 +58,7 @@ void Spool::write_out() {
   for (std::size_t done = 0; done < text_.size();) {
     const ssize_t written = ::write(descriptor_, text_.data() + done, text_.size() - done);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) fail("a temporary file for the answers: {}", std::strerror(errno));
+    if (written <= 0) fail_to_keep(std::strerror(errno));
     done += static_cast<std::size_t>(written);
   }
   text_.clear();

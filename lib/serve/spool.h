@@ -23,6 +23,7 @@ class Spool {
   void finish();
 
   std::uint64_t size() const { return size_; }
+  std::size_t in_memory() const { return text_.size(); }
   bool is_file() const { return descriptor_ >= 0; }
   /// The bytes, if they are in memory.
   std::string take_text() { return std::move(text_); }

@@ -220,6 +220,8 @@ class Serve(unittest.TestCase):
             self.check_error(ask("POST", "/v1/generate", '{"text": "", "top_p": 2}', JSON), 400, "invalid_value")
             self.check_error(ask("POST", "/v1/generate", '{"text": "", "title": "a"}', JSON), 400, "invalid_value")
             self.check_error(ask("POST", path, '{"texts": ["a", "b", "c", "d"]}', JSON), 413, "too_many_texts")
+            self.check_error(ask("POST", path, json.dumps({"texts": [""] * 1000}), JSON), 413, "too_many_texts")
+            self.check_error(ask("POST", path, json.dumps({"text": [""] * 1000}), JSON), 400, "invalid_json")
             self.check_error(ask("POST", path, json.dumps({"text": "a " * 700}), JSON), 413, "too_many_tokens")
             self.check_error(ask("POST", path, b"a" * 5001, JSON), 413, "body_too_large")
             self.check_error(ask("POST", path, iter([b"a" * 3000] * 2), JSON), 413, "body_too_large")
@@ -641,6 +643,49 @@ class Serve(unittest.TestCase):
             self.assertLess(server.resident() - before, 12000)
             for peer in idle:
                 peer.close()
+
+    def test_bodies_have_a_bound(self):
+        begin = '{"text": "'
+        with self.serving("topics.safetensors", "--max-held", 3000000) as server:
+            server.post("/v1/classify", {"text": TEXTS[0] * 20000})
+            before = server.resident()
+            for kind, head, end in ((JSON, begin, '"}'), (PLAIN, "", "\n")):
+                body = (head + "x" * 899980 + end).encode()
+                fields = "".join(f"{name}: {value}\r\n" for name, value in kind.items())
+                request = (f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n"
+                           f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+                peers = [server.raw(request[:-2]) for _ in range(60)]
+                server.wait_for_metric("mnemo_connections", 61)
+                while server.metric('mnemo_rejected_total{reason="held"}') < (57 if kind is JSON else 114):
+                    time.sleep(0.01)
+                self.assertLess(server.resident() - before, 25000)
+                self.assertLessEqual(server.metric("mnemo_held_bytes"), 3000000)
+                for peer in peers:
+                    peer.sendall(request[-2:])
+                answers = [everything(peer) for peer in peers]
+                self.assertEqual(sum(b"HTTP/1.1 200" in answer for answer in answers), 3)
+                refused = [answer for answer in answers if b"HTTP/1.1 503" in answer]
+                self.assertEqual(len(refused), 57)
+                self.assertTrue(all(b'"code":"overloaded"' in one and b"Retry-After" in one for one in refused))
+                server.wait_for_metric("mnemo_held_bytes", 0)
+                # What was freed goes back to the system.
+                self.assertLess(server.resident() - before, 10000)
+        # One alone always has room.
+        with self.serving("topics.safetensors", "--max-held", 1) as server:
+            self.assertEqual(server.post("/v1/classify", {"text": TEXTS[0] * 20000})[0], 200)
+            self.assertEqual(server.ask("POST", "/v1/classify", b"a line\n" * 50000, PLAIN)[0], 200)
+
+    def test_answers_that_cannot_be_kept(self):
+        lines = b"a line\n" * 20000
+        for folder in ("missing", "full"):
+            with self.serving("topics.safetensors", env={**os.environ, "TMPDIR": str(self.path / folder)}) as server:
+                if folder == "full":
+                    (self.path / folder).mkdir()
+                    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (70000, resource.RLIM_INFINITY))
+                answer = server.ask("POST", "/v1/classify", lines, PLAIN)
+                self.check_error(answer, 503, "failed")
+                self.assertIn(b"could not be kept in a temporary file: ", answer[2])
+                self.assertEqual(server.ask("POST", "/v1/classify", lines[:700], PLAIN)[0], 200)
 
     def test_tokens_and_origins(self):
         (self.path / "token").write_text("s3cret\n", encoding="utf-8")
