@@ -578,11 +578,12 @@ class Serve(unittest.TestCase):
 
     def test_requests_of_two_meanings(self):
         body = b'{"text": "a"}'
+        chunks = b"d\r\n" + body + b"\r\n0\r\n\r\n"
         post = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n"
         with self.serving("topics.safetensors", "--access-log", "forms.jsonl") as server:
             for data in (post + b"Content-Length: 13\r\nContent-Length: 5\r\n\r\n" + body,
-                         post + b"content-length: 13\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n" + body + b"\r\n0\r\n\r\n",
-                         post + b"Transfer-Encoding: gzip, chunked\r\n\r\nd\r\n" + body + b"\r\n0\r\n\r\n",
+                         post + b"content-length: 13\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks,
+                         post + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + chunks,
                          b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: 127.0.0.1\r\n\r\n",
                          b"GET /healthz HTTP/1.1\r\n\r\n",
                          b"GET /healthz%00x HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -715,6 +716,10 @@ class Serve(unittest.TestCase):
             peer.sendall(post_bytes("/v1/classify", {"text": TEXTS[0]}, "Connection: close\r\n"))
             self.assertIn(b"200 OK", everything(peer))
         self.assertFalse(place.exists())
+        # Who may connect is for the umask to say.
+        for mask in (0o022, 0o007):
+            with self.serving("topics.safetensors", "--listen", f"unix:{place}", umask=mask):
+                self.assertEqual(place.stat().st_mode & 0o777, 0o777 & ~mask)
         # One that a killed server left is replaced.
         with socket.socket(socket.AF_UNIX) as left:
             left.bind(str(place))
@@ -847,6 +852,19 @@ class Serve(unittest.TestCase):
             script.write_text(code.replace("http://127.0.0.1:8080", server.address), encoding="utf-8")
             out = subprocess.run([sys.executable, script], check=True, stdout=subprocess.PIPE).stdout.decode()
             self.assertRegex(out, r"^\[\{'label': '\w+', 'probability': [0-9.]+\}, \{'label")
+
+    def test_the_units_of_the_documentation(self):
+        page = (SOURCE / "docs/serving.md").read_text(encoding="utf-8")
+        units = dict(re.findall(r"^    # /etc/systemd/system/(\S+)\n((?:(?:    .*)?\n)+)", page, re.M))
+        self.assertEqual(sorted(units), ["mnemo-unix.service", "mnemo.service", "mnemo.socket"])
+        for name, text in units.items():
+            (self.path / name).write_text(re.sub("^    ", "", text, flags=re.M).replace("/usr/local/bin/mnemo", MNEMO),
+                                          encoding="utf-8")
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", *(f"./{name}" for name in units)], cwd=self.path,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            found = [line for line in done.stdout.decode().splitlines() if "mnemo" in line]
+            self.assertEqual(found, [])
 
     def test_metrics_are_in_prometheus_form(self):
         with self.serving() as server:

@@ -31,6 +31,7 @@ std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Works
     seen->batches.push_back(records.size());
   }
   for (const Json& record : records) {
+    const auto what = record.get<std::string>();
     const std::string text = record.get<std::string>();
     if (text == "bad") fail("record 1: bad");
     if (text == "usage") throw UsageError("key: bad");
@@ -39,7 +40,7 @@ std::vector<Json> obey(const TextModel&, const std::vector<Json>& records, Works
       seen->waiting.set_value();
       seen->gate.wait();
     }
-    if (record == "endless") {
+    if (what == "endless") {
       ++seen->endless;
       while (true) {
         workspace.pool.check();
