@@ -435,7 +435,7 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
     }
     const char* const length = header(x.connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const auto bytes = length ? std::strtoull(length, nullptr, 10) : 0;
-    if (length) x.announced = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, kMostDiscarded));
+    if (length) x.announced = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, most_body(x)));
     if (!x.error && bytes > static_cast<std::uint64_t>(most_body(x)))
       x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", most_body(x)));
     // A body of moderate size is read even so: a sender that is cut off might never see why. One that waits for leave
@@ -541,6 +541,7 @@ MHD_Result Server::Implementation::receive(Exchange& x, const char* data, std::s
   if (x.received > most_body(x) && !x.error) {
     x.error.emplace(413, "body_too_large", fmt::format("expected at most {} bytes", most_body(x)));
     x.body = std::string();
+    hold(x, 0);
   }
   if (x.error && x.received > kMostDiscarded) {
     x.status = x.error->status();
