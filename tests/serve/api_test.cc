@@ -34,11 +34,15 @@ TEST_CASE("bodies that are not requests are refused by name") {
   CHECK(refusal("{\"text\": \"a\"") == "400 invalid_json ");
   CHECK(refusal("{\"text\": \"a\", \"text\": \"b\"}") == "400 invalid_json ");
   CHECK(refusal("{\"text\": " + std::string(100'000, '[')) == "400 invalid_json ");
-  CHECK(refusal("{\"texts\": [" + std::string(200'000, ' ') + "0" + [] {
-          std::string out;
-          for (int i = 0; i < 1000; ++i) out += ",0";
-          return out;
-        }() + "]}") == "400 invalid_json ");
+  // Too many values, of which only those of "texts" are texts.
+  const std::string many = "[" + std::string(200'000, ' ') + "0" + [] {
+    std::string out;
+    for (int i = 0; i < 1000; ++i) out += ",0";
+    return out;
+  }() + "]";
+  CHECK(refusal("{\"texts\": " + many + "}") == "413 too_many_texts texts");
+  CHECK(refusal("{\"texts\": [" + many + "]}") == "400 invalid_json ");
+  CHECK(refusal("{\"text\": " + many + "}") == "400 invalid_json ");
   CHECK(refusal("{}") == "400 missing_key text");
   CHECK(refusal(R"({"text": "a", "texts": []})") == "400 invalid_value text");
   CHECK(refusal(R"({"text": 1})") == "400 invalid_value text");
