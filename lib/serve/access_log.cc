@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -29,9 +30,21 @@ std::string time_of_now() {
                      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.count() % 1000);
 }
 
+// Whether the last line of a file lacks its end, as after a full disk.
+bool ends_torn(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return false;
+  struct stat status {};
+  char last = '\n';
+  if (::fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
+    static_cast<void>(!::pread(file, &last, 1, status.st_size - 1));
+  ::close(file);
+  return last != '\n';
+}
+
 }  // namespace
 
-AccessLog::AccessLog(std::string path) : path_(std::move(path)), descriptor_(open()) {}
+AccessLog::AccessLog(std::string path) : path_(std::move(path)), descriptor_(open()), is_torn_(ends_torn(path_)) {}
 
 AccessLog::~AccessLog() {
   if (descriptor_ != STDERR_FILENO) ::close(descriptor_);
@@ -49,7 +62,7 @@ void AccessLog::reopen() {
   const std::lock_guard lock(mutex_);
   const int old = std::exchange(descriptor_, fresh);
   if (old != STDERR_FILENO) ::close(old);
-  is_torn_ = false;
+  is_torn_ = ends_torn(path_);
 }
 
 void AccessLog::write(const AccessRecord& r) {

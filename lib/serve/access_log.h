@@ -39,7 +39,7 @@ class AccessLog {
   const std::string path_;
   std::mutex mutex_;
   int descriptor_;
-  bool is_torn_ = false;  // the last line lacks its end
+  bool is_torn_;  // the last line lacks its end
   std::atomic<std::int64_t> dropped_{0};
 };
 
