@@ -13,6 +13,7 @@
 namespace mnemo {
 namespace {
 
+constexpr std::size_t kMostOptions = 16384;
 constexpr int kBodyDepth = 8;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
@@ -275,6 +276,8 @@ ApiRequest read_json_request(std::string_view body, std::string_view route, cons
   if (!name.empty()) choose(route, name, models);  // which must exist, too
   const Chosen chosen = choose(route, name_of_model(content, name), models);
   const Json options = options_of(content, *chosen.skill);
+  if (one_line(options).size() > kMostOptions)  // each text has a copy of them
+    throw ApiError(413, "body_too_large", fmt::format("options of more than {} bytes", kMostOptions));
   out.stream = wants_stream(content, out.form, *chosen.skill);
   out.submission = submission_of(chosen);
   out.submission.by_unit = is_by_unit(*chosen.skill, options, out.stream);

@@ -458,6 +458,16 @@ MHD_Result Server::Implementation::handle(Exchange& x, const char* url, const ch
   return x.is_submitted ? MHD_YES : respond(x, false);
 }
 
+namespace {
+
+// Whether pages of an origin, scheme://host:port, are those that the server shows under this Host.
+bool is_origin_of(std::string_view origin, const char* host) {
+  const std::size_t scheme = origin.find("://");
+  return host && scheme != std::string_view::npos && origin.substr(scheme + 3) == host;
+}
+
+}  // namespace
+
 void Server::Implementation::check_head(Exchange& x, const char* url, const char* method) {
   x.route = route_of(url);
   if (access_log_) {
@@ -474,6 +484,10 @@ void Server::Implementation::check_head(Exchange& x, const char* url, const char
   const char* const origin = header(x.connection, "Origin");
   x.is_cross_origin = !options_.cors.empty() && origin && (options_.cors == "*" || options_.cors == origin);
   if (x.is_cross_origin && std::strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0) return;
+  // A page of another site cannot read the answer, but could have its visitors' machines work for it.
+  if (options_.token.empty() && !x.is_cross_origin && origin && std::strcmp(method, MHD_HTTP_METHOD_POST) == 0 &&
+      !is_origin_of(origin, host))
+    throw ApiError(400, "wrong_origin", "expected a page of this server, or one that --cors names", "Origin");
   // The page, which holds nothing of the models, asks its user for the token.
   const bool open = x.route.topic == Topic::kHealth || x.route.topic == Topic::kReady || x.route.topic == Topic::kPage;
   if (!open && !options_.token.empty() &&
@@ -739,7 +753,7 @@ void Server::Implementation::deliver(Exchange& x, BatchOutcome outcome) {
       x.answer = answer_body(x.form, *x.skill, std::move(outcome.answers));
       x.status = MHD_HTTP_OK;
     } else {
-        set_error(x, api_error(outcome, x.form));
+      set_error(x, api_error(outcome, x.form));
     }
   } catch (const std::exception&) {
     x.answer.clear();

@@ -707,6 +707,18 @@ class Serve(unittest.TestCase):
             other = server.ask("GET", "/healthz", headers={"Origin": "https://b.example"})
             self.assertIsNone(other[1]["Access-Control-Allow-Origin"])
 
+    def test_pages_of_other_sites(self):
+        with self.serving("lm/model.safetensors", "--cors", "https://a.example") as server:
+            host = "{}:{}".format(*server.place())
+            for origin, status in (("http://" + host, 200), ("https://a.example", 200), ("https://b.example", 400),
+                                   ("null", 400), ("http://" + host + "1", 400)):
+                answer = server.ask("POST", "/v1/score", '{"text": "to"}', {**JSON, "Origin": origin})
+                self.assertEqual(answer[0], status, origin)
+            self.assertEqual(json.loads(answer[2])["error"]["code"], "wrong_origin")
+            # What each text has a copy of is small.
+            body = json.dumps({"texts": ["to"] * 900, "title": "x" * 20000})
+            self.check_error(server.ask("POST", "/v1/generate", body, JSON), 413, "body_too_large")
+
     def test_sockets(self):
         place = self.path / "socket"
         with self.serving("topics.safetensors", "--listen", f"unix:{place}") as server:
