@@ -4,7 +4,6 @@
 // back.
 #include "base/storage.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/unnamed_file.h"
 
 namespace mnemo {
 namespace {
@@ -47,9 +47,8 @@ bool Storage::take(std::int64_t bytes) {
 }
 
 int Storage::open_file() const {
-  std::string name = (existing_folder(folder_) / "records.XXXXXX").string();
-  const int descriptor = ::mkostemp(name.data(), O_CLOEXEC);
-  if (descriptor < 0 || ::unlink(name.c_str()) != 0) fail_with_errno("cannot make a file");
+  const int descriptor = open_unnamed_file(existing_folder(folder_).string(), "records.");
+  if (descriptor < 0) fail_with_errno("cannot make a file");
   return descriptor;
 }
 

@@ -1,6 +1,5 @@
 #include "serve/spool.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/unnamed_file.h"
 
 namespace mnemo {
 namespace {
@@ -27,13 +27,8 @@ int open_unnamed() {
   std::error_code error;
   const std::string folder = std::filesystem::temp_directory_path(error).string();
   if (error) fail_to_keep(error.message());
-  const int direct = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (direct >= 0) return direct;
-  // Not every file system has unnamed files.
-  std::string name = folder + "/mnemo-XXXXXX";
-  const int out = ::mkostemp(name.data(), O_CLOEXEC);
+  const int out = open_unnamed_file(folder, "mnemo-");
   if (out < 0) fail_to_keep(std::strerror(errno));
-  ::unlink(name.c_str());
   return out;
 }
 
