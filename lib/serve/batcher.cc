@@ -325,13 +325,13 @@ void Batcher::admit(Group& group, Workspace& workspace) {
       const std::lock_guard lock(mutex_);
       const auto found = group.admissible();
       if (stopping_ || found == group.waiting.end()) return;
-      const Ticket item = *found;
+      Ticket item = *found;  // kept, as the queue forgets it
       const std::size_t record = item->taken++;
       queued_tokens_ -= item->submission.tokens[record];
       metrics_.begun(item->submission.tokens[record]);
       if (record == 0) metrics_.waited(std::chrono::duration<double>(BatchClock::now() - item->arrived).count());
       if (item->taken == item->size()) group.waiting.erase(found);
-      next = {group.next_key++, item, record};
+      next = {group.next_key++, std::move(item), record};
       group.members.push_back(next);
     }
     // The submission's own content does not change any more.
