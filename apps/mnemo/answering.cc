@@ -11,12 +11,12 @@
 namespace mnemo {
 
 std::optional<Part> AnsweringOptions::part() const {
-  if (part_text.empty()) return std::nullopt;
+  if (!part_given) return std::nullopt;
   return parse_part(part_text, "--part");
 }
 
 void AnsweringOptions::refuse_with(const std::string& option, const std::string& why) const {
-  for (const auto& [given, name] : {std::pair{!part_text.empty(), "--part"}, {ids, "--id"}})
+  for (const auto& [given, name] : {std::pair{part_given, "--part"}, {ids, "--id"}})
     if (given) throw UsageError(fmt::format("{}: not with {}, {}", name, option, why));
 }
 
@@ -25,6 +25,7 @@ void add_part(Command& command, AnsweringOptions& options, const std::string& id
       .option("--part", "I/N", &options.part_text,
               "Read only part I of N of FILE, cut by bytes at ends of records: the outputs for 1/N to N/N, one after "
               "another, are the output for the whole")
+      .sets_if_given(options.part_given)
       .by_default("the whole input");
   command.flag("--id", &options.ids,
                "Every record has an id: what precedes the first tab of a line, the first column of "
@@ -42,7 +43,13 @@ void add_output(Command& command, AnsweringOptions& options) {
                "End with a line on standard error: records, tokens, replaced bytes and seconds, as with --part or -o");
 }
 
-Answers::Answers(const AnsweringOptions& options, const std::vector<std::string>& models,
+void check_is_no_input(const std::string& option, const std::string& path, const std::vector<std::string>& inputs) {
+  for (const std::string& input : inputs)
+    if (same_file(path, input == "-" ? "/dev/stdin" : input))
+      throw UsageError(fmt::format("{} {}: is an input of this command; name another file", option, path));
+}
+
+Answers::Answers(const AnsweringOptions& options, const std::vector<std::string>& others,
                  const std::vector<std::string>& files)
     : options_(options) {
   if (options.part() && files.size() > 1)
@@ -50,10 +57,10 @@ Answers::Answers(const AnsweringOptions& options, const std::vector<std::string>
         fmt::format("--part: takes one FILE, found {}; join them, or give each to runs of its own", files.size()));
   if (!options.output_given) return;
   if (options.output.empty()) throw UsageError("-o: expected a file, found an empty name");
-  for (const auto* list : {&models, &files})
-    for (const std::string& input : *list)
-      if (same_file(options.output, input))
-        throw UsageError(fmt::format("-o {}: is an input of this command; name another file", options.output));
+  // A file that standard output goes to is not to be replaced, but to be written on.
+  if (options.output == "-" || options.output == "/dev/stdout") return;
+  check_is_no_input("-o", options.output, others);
+  check_is_no_input("-o", options.output, or_standard_input(files));
   file_ = std::make_unique<AtomicFile>(options.output);
   file_->remove_on_signal();
 }

@@ -19,9 +19,9 @@ namespace mnemo {
 
 struct AnsweringOptions {
   std::string part_text, output;
-  bool ids = false, summary = false, output_given = false;
+  bool ids = false, summary = false, output_given = false, part_given = false;
 
-  /// What `--part` names; empty: the whole input. Throws UsageError.
+  /// What `--part` names; nothing: the whole input. Throws UsageError.
   std::optional<Part> part() const;
   /// Throws UsageError, saying `why` they make no sense together, if `--part` or `--id` is given beside `option`.
   void refuse_with(const std::string& option, const std::string& why) const;
@@ -32,13 +32,16 @@ struct AnsweringOptions {
 void add_part(Command& command, AnsweringOptions& options, const std::string& id_help);
 void add_output(Command& command, AnsweringOptions& options);
 
+/// Throws UsageError if `path`, which `option` says to write, is one of the files that a command reads.
+void check_is_no_input(const std::string& option, const std::string& path, const std::vector<std::string>& inputs);
+
 /// Where the answers of a command go: standard output, or a file that gets its name when `finish` is called. A signal
 /// or an error leaves nothing of it.
 class Answers {
  public:
-  /// `inputs` are the models, which are not to be replaced by the answers, and `files` the input. Throws UsageError for
-  /// options that do not fit them, Error if the file cannot be made.
-  Answers(const AnsweringOptions& options, const std::vector<std::string>& models,
+  /// `files` are the input, `others` what is read beside it, as models: none may be replaced by the answers. Throws
+  /// UsageError for options that do not fit them, Error if the file cannot be made.
+  Answers(const AnsweringOptions& options, const std::vector<std::string>& others,
           const std::vector<std::string>& files);
 
   void put(const std::string& text, std::span<const Highlight> highlights = {});

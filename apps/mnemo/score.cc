@@ -329,7 +329,9 @@ int run_score(const ScoreOptions& o) {
   if (!o.nbest.empty() && o.answering.ids) throw UsageError("--id: not with --nbest, whose lines have an ID");
   if (o.adaptation.any() && o.answering.part())
     throw UsageError("--part: not with --cache or --dynamic, where each line depends on those before it");
-  Answers answers(o.answering, {o.model}, o.inputs());
+  std::vector<std::string> others{o.model};
+  if (!o.source.empty()) others.push_back(o.source);
+  Answers answers(o.answering, others, o.inputs());
   if (!o.poem.form.empty()) {
     PoemScoring(o, answers).run();
     answers.finish();

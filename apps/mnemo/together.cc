@@ -59,6 +59,10 @@ int run_together(const std::function<int(Transport*)>& run) {
   }
 }
 
+void refuse_together(const char* what) {
+  if (launched().ranks > 1) throw UsageError(fmt::format("{}: is done by one process; start it without mpirun", what));
+}
+
 std::vector<Fact> program_facts() {
   return {{"version", MNEMO_VERSION},
           {"instruction set", kernels::current_target()},

@@ -12,6 +12,9 @@ namespace mnemo {
 /// are reported once; another one ends all processes.
 int run_together(const std::function<int(Transport*)>& run);
 
+/// Throws UsageError if a launcher has started other processes with this one, for what one does alone.
+void refuse_together(const char* what);
+
 /// What the programs of all processes must have in common.
 std::vector<Fact> program_facts();
 

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <deque>
 #include <memory>
 #include <new>
 #include <optional>
@@ -40,13 +41,13 @@ struct TrainOptions {
   bool resume = false, overwrite = false, dry = false, collect = false;
   std::int64_t folds = 0;
   int threads = 0;
-  bool threads_given = false;
+  bool threads_given = false, fold_given = false;
   DataOptions data;
 
-  bool cross_validates() const { return folds > 0 || !fold_text.empty(); }
+  bool cross_validates() const { return folds > 0 || fold_given; }
   /// What `--fold` names. Throws UsageError.
   std::optional<Part> fold() const {
-    if (fold_text.empty()) return std::nullopt;
+    if (!fold_given) return std::nullopt;
     const Part out = parse_part(fold_text, "--fold");
     if (out.count < kFewestFolds || out.count > kMostFolds)
       throw UsageError(fmt::format("--fold {}: expected from {} to {} folds", fold_text, kFewestFolds, kMostFolds));
@@ -86,6 +87,7 @@ void remove_runs(const TrainOptions& o, const std::string& folder) {
   for (const std::string& run : all_folders(o, folder))
     for (const std::string& path : {resume_path(run), model_path(run), log_path(run), report_path(run)})
       std::remove(path.c_str());
+  if (const auto fold = o.fold()) std::remove(fold_result_path(folder, fold->index - 1).c_str());
 }
 
 // The command that resumes this run.
@@ -94,7 +96,7 @@ std::string resume_command(const TrainOptions& o) {
   for (const std::string& set : o.sets) out += " --set " + shell_quoted(set);
   if (!o.data.format_in.empty()) out += " --format-in " + o.data.format_in;
   if (o.data.invalid_utf8 != "error") out += " --invalid-utf8 " + o.data.invalid_utf8;
-  if (!o.fold_text.empty()) out += " --fold " + o.fold_text;
+  if (o.fold_given) out += " --fold " + o.fold_text;
   if (o.folds > 0) out += fmt::format(" --folds {}", o.folds);
   if (!o.init_from.empty()) out += " --init-from " + shell_quoted(o.init_from);
   return out + " --resume";
@@ -161,20 +163,24 @@ class Run {
     if (transport) {
       options_.transport = transport;
       options_.facts = program_facts();
+      options_.facts.push_back({"--invalid-utf8", o.data.invalid_utf8});
+      options_.facts.push_back({"--fold", o.fold_given ? o.fold_text : "none"});
     }
     if (o.dry || !leads()) return;
     check_folders(o, folder_);
     // Folds of their own are trained at the same time.
-    lock_.emplace(o.fold() ? run_folders(o, folder_).front() : folder_);
+    if (!o.fold()) locks_.emplace_back(folder_);
+    if (o.cross_validates())
+      for (const std::string& run : run_folders(o, folder_)) locks_.emplace_back(run);
   }
 
   int run() {
     if (const int code = train_language()) return code;
     const auto start = read_start(options_.init_from, task_.traits());
+    const Json as_given = config_to_json(config_, Which::kStored);
     inherit(start.get());
     const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);
-    const Json as_given = config_to_json(config_, Which::kStored);
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
     save_on_signals();
@@ -246,7 +252,7 @@ class Run {
     return 0;
   }
 
-  // `as_given`: the configuration before the size of train had a part in it.
+  // `as_given`: the configuration before the saved run or the size of train had a part in it.
   int folds(const TaskData& data, const Json& as_given) {
     if (o_.overwrite) remove_old_runs();
     if (data.test->size() > 0) say("data.test is not used: each fold is measured on its own part of train");
@@ -314,13 +320,14 @@ class Run {
   std::string folder_;
   ThreadPool pool_;
   ReadRequest request_;
-  std::optional<FolderLock> lock_;
+  std::deque<FolderLock> locks_;
   ProgressBar bar_;
   TrainerOptions options_;
 };
 
 // Prints the results that runs with --fold have left in output.dir.
 int run_collect(const TrainOptions& o) {
+  refuse_together("--collect");
   const Config config = configured(o, read_config(o.config), {});
   collect_folds(config.output.dir, config_to_json(config, Which::kStored),
                 [](const std::string& line) { put(line + "\n"); });
@@ -367,6 +374,7 @@ void add_train(Command& program) {
               "Train fold I of K alone, and write its result to output.dir: each of K runs, at the same time and "
               "anywhere, one of those of --folds K")
       .excludes({"--dry-run", "--folds", "--init-from"})
+      .sets_if_given(o->fold_given)
       .by_default("none");
   command
       .flag("--collect", &o->collect,

@@ -35,6 +35,14 @@ struct TranslateCommand {
   AnsweringOptions answering;
   bool sample = false;
   int threads = 1;
+
+  /// What is read but for the lines.
+  std::vector<std::string> read_beside() const {
+    std::vector<std::string> out{model};
+    for (const std::string* file : {&prefix, &glossary, &unknown})
+      if (!file->empty()) out.push_back(*file);
+    return out;
+  }
 };
 
 // Beginnings of translations in a file beside the input, one for each line of it.
@@ -74,7 +82,7 @@ class Translating {
  public:
   explicit Translating(const TranslateCommand& o)
       : o_(o),
-        answers_(o.answering, {o.model}, o.files),
+        answers_(o.answering, o.read_beside(), o.files),
         policy_(o.input.policy()),
         pool_(o.threads),
         model_(TextTranslator::map(o.model)),
@@ -90,6 +98,8 @@ class Translating {
                                           [this](const std::string& target) { required_->constraint("", {target}); });
     if (!o.prefix.empty()) prefixes_.emplace(o.prefix, policy_, *required_);
     if (o.alignment.empty()) return;
+    check_is_no_input("--alignment", o.alignment, o.read_beside());
+    check_is_no_input("--alignment", o.alignment, or_standard_input(o.files));
     alignment_ = std::make_unique<AtomicFile>(o.alignment);
     alignment_->remove_on_signal();
   }

@@ -8,6 +8,7 @@
 #include "apps/mnemo/data_options.h"
 #include "apps/mnemo/run_options.h"
 #include "apps/mnemo/terminal.h"
+#include "apps/mnemo/together.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "config/options.h"
@@ -44,6 +45,7 @@ int run_tune(const TuneOptions& o) {
   };
   const Config given = request.configure({});
   const SearchSpace space(given, o.keys);
+  refuse_together("tune");
   check_folder(o);
   make_folders(o.output);
   const FolderLock lock(o.output);

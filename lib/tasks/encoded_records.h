@@ -64,7 +64,7 @@ class EncodedRecords {
   template <class Use>
   void for_all(const Use& use) {
     if (kept_) return use(std::as_const(*kept_));
-    constexpr std::int64_t kTogether = 16384;
+    constexpr std::int64_t kTogether = 1024;
     std::vector<std::int64_t> records;
     for (std::int64_t i = 0; i < lengths_.size(); ++i) {
       records.push_back(i);

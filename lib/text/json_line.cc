@@ -22,9 +22,11 @@ JsonDocument parse_json_line(const std::string& line, const std::string& name, s
 RecordId json_id(const Json& object, const std::string& name, std::size_t line_number) {
   const auto found = object.find("id");
   if (found == object.end()) fail("{}:{}: no id: with --id an object has the key \"id\"", name, line_number);
-  if (found->is_number()) return {found->dump(), true};
+  // Other numbers would not come out as they were written.
+  if (found->is_number_integer()) return {found->dump(), true};
   if (!found->is_string())
-    fail("{}:{}: \"id\" is {}, expected a string or a number", name, line_number, described_type(*found));
+    fail("{}:{}: \"id\" is {}, expected a string or a whole number of at most 64 bits", name, line_number,
+         described_type(*found));
   return checked_id(found->get<std::string>(), name, line_number);
 }
 

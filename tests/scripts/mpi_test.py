@@ -237,6 +237,14 @@ class Mpi(unittest.TestCase):
                                   "--set", "training.evaluate_every=1", "--set", "text.ngrams.buckets=5000"), 2,
                      "process 2 has data ")
         self.refused(self.mixture("--set", "data.train=absent.tsv"), 1, "process 2: absent.tsv: cannot open")
+        self.refused(self.mixture("--invalid-utf8", "skip"), 2,
+                     "process 2 has --invalid-utf8 skip, process 0 has --invalid-utf8 error")
+        for command, what in ((("train", "classify.json", "--collect"), "--collect"),
+                              (("tune", "classify.json", "-o", "found"), "tune")):
+            done = subprocess.run(mpirun(2, MNEMO, *command), cwd=self.folder, capture_output=True, text=True,
+                                  timeout=60, check=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"{what}: is done by one process", done.stderr)
         self.assertFalse((self.folder / "run/model.safetensors").exists())
 
     def test_errors_of_all_processes_are_reported_once(self):

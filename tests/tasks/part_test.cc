@@ -194,6 +194,11 @@ TEST_CASE("what fails leaves no file of answers, and an older one as it was") {
   check_fails(answer({"-o", ""}), 2, "-o: expected a file, found an empty name");
   check_fails(answer({"-o", b.trained()}), 2, "is an input of this command");
   check_fails(answer({b.path("bad"), "-o", b.path("bad")}), 2, "is an input of this command");
+  // Standard output that goes to a file is written on, not replaced.
+  const Outcome shown = answer({"-o", "/dev/stdout"}, "soup\n");
+  CHECK(shown.out == before);
+  CHECK(answer({"-o", "-"}, "soup\n").out == before);
+  CHECK_FALSE(file_exists("-"));
   // A signal while input is awaited.
   const std::string pipe = b.path("pipe");
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
@@ -221,6 +226,7 @@ TEST_CASE("parts and ids that make no sense are refused in one line") {
   };
   const std::string data = part_bench("classify").path("data");
   refuse("classify", {"classify", "--part", "0/3", data}, 2, "--part 0/3: expected I/N");
+  refuse("classify", {"classify", "--part", "", data}, 2, "--part : expected I/N");
   refuse("classify", {"classify", "--part", "1/3", data, data}, 2, "--part: takes one FILE, found 2");
   refuse("classify", {"classify", "--part", "1/3", "/dev/null"}, 2, "is not a regular file");
   refuse("classify", {"classify", "--part", "1/3", data + "x"}, 1, "cannot open");
@@ -292,6 +298,7 @@ TEST_CASE("folds that are trained one by one are collected to what --folds print
     check_fails(collect("training.epochs=3"), 1, "fold-1.json: of another configuration: training.epochs 2, now 3");
     // A finished fold stays, a folder with a run is refused.
     CHECK(b.train("apart", {"--fold", "1/3", "--resume", "--set", epochs}).code == 0);
+    CHECK(collect(epochs).out == together.out);
     check_fails(b.train("apart", {"--fold", "1/3", "--set", epochs}), 2, "fold-1: holds a run already");
     REQUIRE(b.train("apart", {"--fold", "1/2", "--overwrite", "--set", epochs}).code == 0);
     check_fails(collect(epochs), 1, "fold-2.json: the result of fold 2 of 3, expected 2 of 2");
@@ -302,6 +309,7 @@ TEST_CASE("folds and results that make no sense are refused in one line") {
   TaskBench& b = part_bench("classify");
   check_fails(b.train("f", {"--fold", "1/1"}), 2, "--fold 1/1: expected from 2 to 1000 folds");
   check_fails(b.train("f", {"--fold", "4/3"}), 2, "--fold 4/3: expected I/N");
+  check_fails(b.train("f", {"--fold", ""}), 2, "--fold : expected I/N");
   check_fails(b.train("f", {"--fold", "1/3", "--folds", "3"}), 2, "--fold");
   check_fails(b.train("f", {"--collect"}), 1, "holds no results of folds");
   make_folders(b.path("f"));
