@@ -262,7 +262,11 @@ TEST_CASE("an id that is missing, empty or not one field is refused by its line"
   options.format = Format::kJsonl;
   CHECK(error(records(options), "{\"text\": \"\"}\n") == "f:1: no id: with --id an object has the key \"id\"");
   CHECK(error(records(options), "{\"id\": null, \"text\": \"\"}\n") ==
-        "f:1: \"id\" is null, expected a string or a number");
+        "f:1: \"id\" is null, expected a string or a whole number of at most 64 bits");
+  // They would not come out as they were written.
+  for (const char* number : {"1.50", "18446744073709551617"})
+    CHECK_THAT(error(records(options), "{\"id\": " + std::string(number) + ", \"text\": \"\"}\n"),
+               contains_text("expected a string or a whole number of at most 64 bits"));
   SentenceOptions sentence;
   sentence.ids = true;
   CHECK(error(sentences(sentence), "a B\n") ==
