@@ -73,6 +73,14 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
         t.weight_decay * t.learning_rate));
 }
 
+// The language model of data.unlabelled writes the same units.
+void check_unlabelled(const Config& c, std::vector<std::string>& errors) {
+  if (!c.data.unlabelled.empty() && c.text.unit == "unicode-word")
+    errors.emplace_back(
+        "data.unlabelled: its language model needs the blanks that text.unit unicode-word loses; expected char, "
+        "grapheme, word or subword");
+}
+
 // The two sides of a translator.
 void check_pairs(const Config& c, std::vector<std::string>& errors) {
   if (c.text.joint && !c.text.target_unit.empty() && c.text.target_unit != c.text.unit)
@@ -169,6 +177,7 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   check_text(c.text, errors);
   check_model(c.task, c.model, errors);
   check_training(c.training, errors);
+  check_unlabelled(c, errors);
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
   if (has(c.task, "text.joint")) check_pairs(c, errors);

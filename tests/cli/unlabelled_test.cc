@@ -85,6 +85,9 @@ TEST_CASE("what data.unlabelled does not go with is refused") {
   CHECK(missing.code == 1);
   CHECK_THAT(missing.err, contains_text("absent.txt"));
   write_text(f.path("latin.txt"), "caf\xe9\n");
+  const Outcome unit = f.train("unit", {"--set", "data.unlabelled=more.txt", "--set", "text.unit=unicode-word"});
+  CHECK(unit.code == 2);
+  CHECK_THAT(unit.err, contains_text("data.unlabelled: its language model needs the blanks"));
   const Outcome latin = f.train("latin", {"--set", "data.unlabelled=latin.txt"});
   CHECK(latin.code == 1);
   CHECK_THAT(latin.err, contains_text("latin.txt:1"));
