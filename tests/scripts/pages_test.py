@@ -156,26 +156,27 @@ class Pages(unittest.TestCase):
             hashes = ["sha256-" + base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
             self.assertEqual(hashes, named, page.name)
 
-    def test_pages_in_a_browser(self):
+    def browser(self):
+        """A browser that ends with the test, which is skipped where there is none."""
         driver, reason = browser()
         if not driver:
             self.skipTest(reason)
-        try:
-            for page in self.pages():
-                driver.get(page.as_uri())
-                width = driver.execute_script("return document.documentElement.scrollWidth")
-                self.assertLessEqual(width, 390, page.name)  # a phone's
-                errors = [entry["message"] for entry in driver.get_log("browser") if "favicon" not in entry["message"]]
-                self.assertEqual(errors, [], page.name)
-            driver.get((self.path / "gates.html").as_uri())
-            self.check_gates(driver)
-        finally:
-            driver.quit()
+        self.addCleanup(driver.quit)
+        return driver
+
+    def test_pages_in_a_browser(self):
+        driver = self.browser()
+        for page in self.pages():
+            driver.get(page.as_uri())
+            width = driver.execute_script("return document.documentElement.scrollWidth")
+            self.assertLessEqual(width, 390, page.name)  # a phone's
+            errors = [entry["message"] for entry in driver.get_log("browser") if "favicon" not in entry["message"]]
+            self.assertEqual(errors, [], page.name)
+        driver.get((self.path / "gates.html").as_uri())
+        self.check_gates(driver)
 
     def test_the_served_page_in_a_browser(self):
-        driver, reason = browser()
-        if not driver:
-            self.skipTest(reason)
+        driver = self.browser()
         (self.path / "tags.conll").write_text("Li B-PER\nBai I-PER\nsings O\n\n" * 20, encoding="utf-8")
         (self.path / "tags.json").write_text(
             '{"task": "tag", "data": {"train": "tags.conll", "dev": "tags.conll"}, "model": {"hidden": 8,'
@@ -187,55 +188,47 @@ class Pages(unittest.TestCase):
         models = [f"topics={SOURCE / 'tests/golden/models/version-1.safetensors'}", "tags=tags/model.safetensors",
                   "lm=run/model.safetensors", "translator=translator/model.safetensors",
                   "poet=poet/model.safetensors"]
-        try:
-            with self.serving(*models) as (url, server):
-                driver.get(url)
-                self.check_served(driver)
-                self.check_pair(driver)
-                self.check_what_models_can_do(driver)
-                self.check_focus(driver, server)
-                self.check_examples(driver)
-                self.check_languages(driver)
-                width = driver.execute_script("return document.documentElement.scrollWidth")
-                self.assertLessEqual(width, 390)  # a phone's
-                errors = [entry["message"] for entry in driver.get_log("browser")
-                          if "favicon" not in entry["message"] and "422" not in entry["message"]]
-                self.assertEqual(errors, [])
-        finally:
-            driver.quit()
+        with self.serving(*models) as (url, server):
+            driver.get(url)
+            self.check_served(driver)
+            self.check_pair(driver)
+            self.check_what_models_can_do(driver)
+            self.check_focus(driver, server)
+            self.check_examples(driver)
+            self.check_languages(driver)
+            width = driver.execute_script("return document.documentElement.scrollWidth")
+            self.assertLessEqual(width, 390)  # a phone's
+            errors = [entry["message"] for entry in driver.get_log("browser")
+                      if "favicon" not in entry["message"] and "422" not in entry["message"]]
+            self.assertEqual(errors, [])
 
     def test_the_served_page_asks_for_the_token(self):
-        driver, reason = browser()
-        if not driver:
-            self.skipTest(reason)
+        driver = self.browser()
         (self.path / "token").write_text("s3cret\n", encoding="utf-8")
-        try:
-            with self.serving("lm=run/model.safetensors", "--token-file", "token") as (url, _):
-                driver.get(url)
-                page = ServedPage(driver)
-                page.wait(lambda: page.focus() == "token")
-                self.assertFalse(page.one("#problem").is_displayed())
-                for wrong in ("wrong", "令牌", "s3crét"):
-                    page.one("#token").clear()
-                    driver.execute_script("document.getElementById('problem').textContent = ''")
-                    page.one("#token").send_keys(wrong + "\n")
-                    page.wait(lambda: page.one("#problem").text)
-                    self.assertEqual((page.one("#problem").text, page.focus()), ("The token is wrong", "token"))
-                page.one("#language").click()
-                self.assertEqual(page.one("#problem").text, "令牌不对")
+        with self.serving("lm=run/model.safetensors", "--token-file", "token") as (url, _):
+            driver.get(url)
+            page = ServedPage(driver)
+            page.wait(lambda: page.focus() == "token")
+            self.assertFalse(page.one("#problem").is_displayed())
+            for wrong in ("wrong", "令牌", "s3crét"):
                 page.one("#token").clear()
-                page.one("#token").send_keys("s3cret")
-                driver.execute_script("const login = document.getElementById('login');"
-                                      "login.requestSubmit(); login.requestSubmit();")
-                page.wait(lambda: page.one("#form").is_displayed())
-                driver.execute_script("document.getElementById('login').requestSubmit()")
-                time.sleep(0.5)
-                self.assertEqual(page.choices(), ["lm · 评分", "lm · 生成"])
-                self.assertFalse(page.one("#login").is_displayed() or page.one("#problem").is_displayed())
-                page.ask(0, "a")
-                self.assertIn("$TOKEN", page.one("#curl").text)
-        finally:
-            driver.quit()
+                driver.execute_script("document.getElementById('problem').textContent = ''")
+                page.one("#token").send_keys(wrong + "\n")
+                page.wait(lambda: page.one("#problem").text)
+                self.assertEqual((page.one("#problem").text, page.focus()), ("The token is wrong", "token"))
+            page.one("#language").click()
+            self.assertEqual(page.one("#problem").text, "令牌不对")
+            page.one("#token").clear()
+            page.one("#token").send_keys("s3cret")
+            driver.execute_script("const login = document.getElementById('login');"
+                                  "login.requestSubmit(); login.requestSubmit();")
+            page.wait(lambda: page.one("#form").is_displayed())
+            driver.execute_script("document.getElementById('login').requestSubmit()")
+            time.sleep(0.5)
+            self.assertEqual(page.choices(), ["lm · 评分", "lm · 生成"])
+            self.assertFalse(page.one("#login").is_displayed() or page.one("#problem").is_displayed())
+            page.ask(0, "a")
+            self.assertIn("$TOKEN", page.one("#curl").text)
 
     @contextlib.contextmanager
     def serving(self, *arguments):

@@ -1,9 +1,6 @@
 // Arrays that move from memory to a file.
 #include "base/storage.h"
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <filesystem>
 #include <numeric>
 #include <string>
@@ -11,6 +8,7 @@
 
 #include "base/error.h"
 #include "tests/catch.h"
+#include "tests/small_files.h"
 #include "tests/temporary_folder.h"
 
 using namespace mnemo;
@@ -94,19 +92,13 @@ TEST_CASE("the file of an array lies in the nearest folder that exists") {
 
 TEST_CASE("a full disk is an error that names the folder and what to do") {
   TemporaryFolder folder;
-  rlimit limit{};
-  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit tight{4096, limit.rlim_max};
-  REQUIRE(setrlimit(RLIMIT_FSIZE, &tight) == 0);
   std::string message;
   try {
+    const SmallFiles full;
     stored(numbers(2'000'000), std::make_shared<Storage>(folder.path(), 0));
   } catch (const Error& error) {
     message = error.what();
   }
-  setrlimit(RLIMIT_FSIZE, &limit);
-  std::signal(SIGXFSZ, old_handler);
   CHECK_THAT(message, contains_text(folder.path() + ": cannot write a file for the data beyond training.memory: "));
   CHECK_THAT(message, contains_text("raise training.memory"));
   CHECK(files_in(folder.path()) == 0);

@@ -1,10 +1,7 @@
 #include "checkpoint/safetensors.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <array>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <numeric>
@@ -13,6 +10,7 @@
 #include "base/file.h"
 #include "checkpoint/format.h"
 #include "tests/catch.h"
+#include "tests/small_files.h"
 #include "tests/temporary_folder.h"
 
 using namespace mnemo;
@@ -327,20 +325,13 @@ TEST_CASE("a full disk leaves the old file as it was") {
   const std::string path = folder / "m.safetensors";
   write_safetensors(path, {{"version", "old"}}, {});
   const std::vector<float> large(100'000);
-  // A limit on the size of a file fails a write as a full disk does, and needs no disk to be full.
-  rlimit limit{};
-  REQUIRE(getrlimit(RLIMIT_FSIZE, &limit) == 0);
-  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit tight{4096, limit.rlim_max};
-  REQUIRE(setrlimit(RLIMIT_FSIZE, &tight) == 0);
   std::string message;
   try {
+    const SmallFiles full;
     write_safetensors(path, {{"version", "new"}}, {float_tensor("w", {100'000}, large.data())});
   } catch (const Error& error) {
     message = error.what();
   }
-  setrlimit(RLIMIT_FSIZE, &limit);
-  std::signal(SIGXFSZ, old_handler);
   CHECK_THAT(message, contains_text("m.safetensors: cannot write: "));
   CHECK(SafetensorsFile::read(path).metadata().at("version") == "old");
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
