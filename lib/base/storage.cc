@@ -132,14 +132,32 @@ void StoredBytes::finish() {
   if (mapped == MAP_FAILED) storage_->fail_with_errno("cannot map a file");
   data_ = static_cast<char*>(mapped);
   mapped_ = true;
-  ::close(std::exchange(descriptor_, -1));
+}
+
+void StoredBytes::copy(std::size_t offset, std::size_t bytes, void* to) const {
+  const std::size_t window = offset / kWindow;
+  std::atomic<std::size_t>& recent = recent_[window % recent_.size()];
+  if (!mapped_ || recent.load(std::memory_order_relaxed) / 2 == window) {
+    if (bytes > 0) std::memcpy(to, at(offset, bytes), bytes);
+    return;
+  }
+  recent.store(2 * window, std::memory_order_relaxed);
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t got =
+        ::pread(descriptor_, static_cast<char*>(to) + done, bytes - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got == 0) errno = EIO;
+    if (got <= 0) storage_->fail_with_errno("cannot read a file");
+    done += static_cast<std::size_t>(got);
+  }
 }
 
 void StoredBytes::touch(std::size_t offset, std::size_t bytes) const {
   const std::size_t window = offset / kWindow;
   std::atomic<std::size_t>& recent = recent_[window % recent_.size()];
-  if (window == recent.load(std::memory_order_relaxed) && bytes < kWindow) return;
-  recent.store(window, std::memory_order_relaxed);
+  const std::size_t mapped = 2 * window + 1;
+  if (mapped == recent.load(std::memory_order_relaxed) && bytes < kWindow) return;
+  recent.store(mapped, std::memory_order_relaxed);
   const std::size_t more = bytes + kWindow;
   if (touched_.fetch_add(more, std::memory_order_relaxed) + more < kMostResident) return;
   touched_.store(0, std::memory_order_relaxed);

@@ -65,7 +65,10 @@ class StoredBytes {
   void finish();
 
   std::size_t size() const { return size_; }
-  bool in_file() const { return descriptor_ >= 0 || mapped_; }
+  bool in_file() const { return descriptor_ >= 0; }
+  /// Copies bytes from `offset` on. What lies in a file is read rather than mapped unless others near it were lately:
+  /// mapping suits reading in order, and costs several times as much where every place is another.
+  void copy(std::size_t offset, std::size_t bytes, void* to) const;
   /// Valid for the life of this object.
   const char* at(std::size_t offset, std::size_t bytes) const {
     if (mapped_) touch(offset, bytes);
@@ -83,9 +86,10 @@ class StoredBytes {
   char* data_ = nullptr;  // in memory: all bytes; while a file is written: those that are not in it yet
   std::size_t size_ = 0, capacity_ = 0;
   std::size_t written_ = 0;  // to the file
-  int descriptor_ = -1;      // of the file while it is written
+  int descriptor_ = -1;      // of the file
   bool mapped_ = false;
-  // Windows that were used lately, one of each remainder; bytes of windows since a release.
+  // Windows that were used lately, one of each remainder: twice the number, and one if its pages are mapped. Bytes of
+  // mapped windows since a release.
   mutable std::array<std::atomic<std::size_t>, 16> recent_{};
   mutable std::atomic<std::size_t> touched_ = 0;
 };
@@ -104,6 +108,9 @@ class StoredArray {
   std::int64_t size() const { return static_cast<std::int64_t>(bytes_.size() / sizeof(T)); }
   bool in_file() const { return bytes_.in_file(); }
   const T& operator[](std::int64_t i) const { return *values(i, 1).data(); }
+  void copy(std::int64_t i, std::span<T> to) const {
+    bytes_.copy(static_cast<std::size_t>(i) * sizeof(T), to.size_bytes(), to.data());
+  }
   /// `count` values from the i-th.
   std::span<const T> values(std::int64_t i, std::int64_t count) const {
     const auto first = static_cast<std::size_t>(i), n = static_cast<std::size_t>(count);

@@ -44,7 +44,7 @@ class RecordSet : public Dataset {
 
   std::int64_t size() const final { return chosen_ ? chosen_->size() : store_->size(); }
   /// The text by which records are equal: equal ones go to one side of a split.
-  virtual std::string text(std::int64_t record) const = 0;
+  std::string text(std::int64_t record) const { return text_of(store_->copy(number(record))); }
   /// "FILE:LINE".
   virtual std::string place(std::int64_t record) const;
   /// The wanted records, in order; they are asked for in order.
@@ -58,6 +58,8 @@ class RecordSet : public Dataset {
   bool in_file() const { return store_->in_file(); }
 
  protected:
+  /// A record's text, from what the store has of it.
+  virtual std::string text_of(RecordStore::Copy record) const = 0;
   /// A set of all the store's records.
   virtual std::unique_ptr<RecordSet> copy() const = 0;
   std::int64_t number(std::int64_t record) const { return chosen_ ? (*chosen_)[record] : record; }

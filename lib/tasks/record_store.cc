@@ -1,6 +1,7 @@
 #include "tasks/record_store.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "base/error.h"
@@ -28,6 +29,17 @@ void RecordStore::add(std::uint32_t file, std::uint64_t line, std::uint32_t tag,
 void RecordStore::finish() {
   bytes_.finish();
   index_.finish();
+}
+
+RecordStore::Copy RecordStore::copy(std::int64_t record) const {
+  std::array<Index, 2> ends{};
+  if (record == 0)
+    index_.copy(0, {&ends[1], 1});
+  else
+    index_.copy(record - 1, ends);
+  Copy out{std::string(ends[1].end - ends[0].end, '\0'), ends[1].tag};
+  bytes_.copy(static_cast<std::int64_t>(ends[0].end), out.bytes);
+  return out;
 }
 
 std::uint32_t RecordStore::file(std::int64_t record) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,12 @@ class RecordStore {
         bytes_.values(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(index_[record].end - begin));
     return {found.data(), found.size()};
   }
+  struct Copy {
+    std::string bytes;
+    std::uint32_t tag;
+  };
+  /// For records in no order.
+  Copy copy(std::int64_t record) const;
   std::uint32_t tag(std::int64_t record) const { return index_[record].tag; }
   std::uint32_t file(std::int64_t record) const;
   std::uint64_t line(std::int64_t record) const {

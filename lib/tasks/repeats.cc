@@ -1,8 +1,9 @@
-// Texts are hashed once, on all threads. Then the records of one share of the hashes after the other go through a table
-// of the first records, which holds half of a hash each: texts whose halves agree are compared themselves.
+// Texts are hashed once, on all threads. Then the records of each share of the hashes go through a table of the first
+// records, which holds half of a hash each: texts whose halves agree are compared themselves. Threads take shares.
 #include "tasks/repeats.h"
 
 #include <algorithm>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -13,8 +14,10 @@ namespace mnemo {
 namespace {
 
 constexpr std::int64_t kRecordsOfBlock = 4096;
-// Of train, in a table at a time.
-constexpr std::int64_t kRecordsOfTable = std::int64_t{1} << 24;
+// Of train, in all tables at a time.
+constexpr std::int64_t kRecordsOfTables = std::int64_t{1} << 24;
+// Each share is a pass over the hashes.
+constexpr int kMostTables = 8;
 
 // FNV-1a over eight bytes at a time, mixed at the end so that all bits depend on all bytes.
 std::uint64_t hash_of(std::string_view text) {
@@ -86,11 +89,12 @@ void find_repeats(const RecordSet& train, const std::vector<const RecordSet*>& o
   std::vector<std::pair<const RecordSet*, StoredArray<std::uint64_t>>> sets;
   sets.emplace_back(&train, hashes_of(train));
   for (const RecordSet* set : others) sets.emplace_back(set, hashes_of(*set));
-  const std::int64_t shares = train.size() / kRecordsOfTable + 1;
-  // A share of the hashes has more records of train than others: by chance a few, or many where texts are repeated,
-  // which take one slot together.
-  FirstRecords table(train, shares == 1 ? train.size() : kRecordsOfTable + kRecordsOfTable / 8);
-  for (std::int64_t share = 0; share < shares; ++share) {
+  ThreadPool* pool = train.storage() ? train.storage()->pool : nullptr;
+  const std::int64_t tables = pool ? std::min(pool->threads(), kMostTables) : 1;
+  const std::int64_t records_of_table = kRecordsOfTables / tables;
+  const std::int64_t rounds = train.size() / kRecordsOfTables + 1, shares = rounds * tables;
+  std::mutex mutex;
+  const auto take_share = [&](std::int64_t share, FirstRecords& table) {
     table.clear();
     for (std::size_t s = 0; s < sets.size(); ++s) {
       const auto& [set, hashes] = sets[s];
@@ -98,10 +102,23 @@ void find_repeats(const RecordSet& train, const std::vector<const RecordSet*>& o
         const std::uint64_t hash = hashes[i];
         // Bits that the table does not use for the place.
         if (static_cast<std::int64_t>((hash & 0xffff) * static_cast<std::uint64_t>(shares) >> 16) != share) continue;
-        if (const std::int64_t first = table.find(*set, i, hash, s == 0); first >= 0) use(s, i, first);
+        const std::int64_t first = table.find(*set, i, hash, s == 0);
+        if (first < 0) continue;
+        const std::lock_guard lock(mutex);
+        use(s, i, first);
       }
     }
-  }
+  };
+  const auto take_shares = [&](std::int64_t t) {
+    // A share of the hashes has more records of train than others: by chance a few, or many where texts are repeated,
+    // which take one slot together.
+    FirstRecords table(train, std::min(train.size(), records_of_table + records_of_table / 8));
+    for (std::int64_t round = 0; round < rounds; ++round) take_share(round * tables + t, table);
+  };
+  if (pool)
+    pool->parallel_for(tables, take_shares);
+  else
+    take_shares(0);
 }
 
 }  // namespace mnemo

@@ -166,7 +166,11 @@ void LineReader::drop_bom(std::string& line) {
   while (line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
 }
 
-const ByteDigest& LineReader::digest() const { return source_->digest(); }
+ByteDigest LineReader::digest() const {
+  ByteDigest out = source_->digest();
+  if (policy_ == InvalidUtf8::kSkip && invalid_sequences_ > 0) out.fnv1a64 = ~out.fnv1a64;
+  return out;
+}
 
 void LineReader::enter_part(std::uint64_t head, const Cut& cut) {
   auto& file = static_cast<FileRange&>(*source_);  // as the constructor made it

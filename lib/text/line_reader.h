@@ -85,8 +85,9 @@ class LineReader {
   /// The file as messages name it: the path, or "standard input".
   const std::string& name() const { return name_; }
 
-  /// Of the bytes read so far (at the end, of the whole file), before decompression.
-  const ByteDigest& digest() const;
+  /// Of the bytes read so far (at the end, of the whole file), before decompression. Where invalid sequences were
+  /// skipped, it is another than where they were replaced, as the lines are.
+  ByteDigest digest() const;
 
   bool had_bom() const { return had_bom_; }
   /// Lines after the first one that began with a byte order mark.

@@ -100,7 +100,7 @@ class RecordReader {
   ReadCounts counts() const;
   /// The lines of a header, which is not a record; once a record has been read.
   std::size_t header_lines() const { return header_lines_; }
-  const ByteDigest& digest() const { return lines_.digest(); }
+  ByteDigest digest() const { return lines_.digest(); }
   const std::string& name() const { return lines_.name(); }
 
  protected:

@@ -121,7 +121,7 @@ class SentenceReader {
   /// True if `next` most likely returns without waiting for input.
   virtual bool next_is_ready() { return lines_.next_is_ready(); }
   SentenceCounts counts() const;
-  const ByteDigest& digest() const { return lines_.digest(); }
+  ByteDigest digest() const { return lines_.digest(); }
   const std::string& name() const { return lines_.name(); }
 
  protected:

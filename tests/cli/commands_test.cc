@@ -181,9 +181,13 @@ TEST_CASE("bad data stops training with file, line and what was expected") {
                       "no label \"maybe\" in train");
   check_fails_at_once(f.train("train.tsv/run"), 1, "train.tsv/run: cannot make the folder");
   check_fails_at_once(f.mnemo({"train", f.path("absent.json")}), 1, "absent.json: cannot open");
-  CHECK(f.train("bad", {"--set", "data.train=" + f.path("bad.tsv"), "--invalid-utf8", "replace", "--set",
-                        "data.dev_fraction=0", "--set", "data.dev=[]"})
-            .code == 0);
+  const auto repaired = [&](const std::string& way, const char* how) {
+    return f.train("bad", {"--set", "data.train=" + f.path("bad.tsv"), "--set", "data.dev_fraction=0", "--set",
+                           "data.dev=[]", "--invalid-utf8", way, how});
+  };
+  CHECK(repaired("replace", "--quiet").code == 0);
+  CHECK(repaired("replace", "--resume").code == 0);
+  check_fails_at_once(repaired("skip", "--resume"), 2, "other training data");
 }
 
 TEST_CASE("values that are not finite stop training and name the parameter") {

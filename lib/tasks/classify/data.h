@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tasks/task.h"
@@ -32,7 +33,6 @@ class LabelledTexts : public RecordSet {
     return {store().bytes(i), lists_->labels[store().tag(i)], store().line(i)};
   }
   EntriesOf<LabelledTexts> entries() const { return EntriesOf(*this); }
-  std::string text(std::int64_t record) const override { return std::string(entry(record).text); }
 
   /// The number of a record's list of labels among those that occur in its files.
   std::size_t label_list(std::int64_t record) const { return store().tag(number(record)); }
@@ -40,6 +40,7 @@ class LabelledTexts : public RecordSet {
   const std::vector<std::vector<std::string>>& label_lists() const { return lists_->labels; }
 
  protected:
+  std::string text_of(RecordStore::Copy record) const override { return std::move(record.bytes); }
   std::unique_ptr<RecordSet> copy() const override { return std::make_unique<LabelledTexts>(*this); }
 
  private:

@@ -144,7 +144,17 @@ std::int32_t TaggedSentences::length(std::int64_t record) const {
 
 bool TaggedSentences::by_spans(std::int64_t record) const { return (store().tag(number(record)) & kBySpans) != 0; }
 
-std::string TaggedSentences::text(std::int64_t record) const { return join_tokens(entry(record).tokens, " ").text; }
+std::string TaggedSentences::text_of(RecordStore::Copy record) const {
+  PackedReader reader(record.bytes, "", "a sentence");
+  std::vector<std::string> tokens(reader.number());
+  reader.number();  // of columns
+  for (std::string& token : tokens) {
+    token = reader.take(reader.number());
+    reader.number();  // of the line
+    if ((record.tag & kBreaks) != 0) reader.number();
+  }
+  return join_tokens(tokens, " ").text;
+}
 
 std::string TaggedSentences::place(std::int64_t record) const {
   const Entry own = entry(record);

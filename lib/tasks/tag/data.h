@@ -36,13 +36,13 @@ class TaggedSentences : public RecordSet {
   /// The number of its tokens.
   std::int32_t length(std::int64_t record) const;
   bool by_spans(std::int64_t record) const;
-  std::string text(std::int64_t record) const override;
   std::string place(std::int64_t record) const override;
 
   /// "FILE:LINE" of a token.
   std::string place(const Entry& entry, std::size_t token) const;
 
  protected:
+  std::string text_of(RecordStore::Copy record) const override;
   std::unique_ptr<RecordSet> copy() const override { return std::make_unique<TaggedSentences>(*this); }
 
  private:

@@ -35,10 +35,7 @@ void PairSet::add(std::string_view source, std::string_view target, std::uint32_
   store().add(file, line, static_cast<std::uint32_t>(source.size()), {source, target});
 }
 
-std::string PairSet::text(std::int64_t record) const {
-  const Entry pair = entry(record);
-  return std::string(pair.source).append("\t").append(pair.target);
-}
+std::string PairSet::text_of(RecordStore::Copy record) const { return record.bytes.insert(record.tag, "\t"); }
 
 void TranslationData::describe_labels(const Log& log) const {
   std::int64_t empty = 0;

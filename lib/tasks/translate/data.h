@@ -32,9 +32,9 @@ class PairSet : public RecordSet {
     return {both.substr(0, store().tag(i)), both.substr(store().tag(i)), store().line(i)};
   }
   EntriesOf<PairSet> entries() const { return EntriesOf(*this); }
-  std::string text(std::int64_t record) const override;
 
  protected:
+  std::string text_of(RecordStore::Copy record) const override;
   std::unique_ptr<RecordSet> copy() const override { return std::make_unique<PairSet>(*this); }
 };
 

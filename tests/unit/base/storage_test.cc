@@ -56,6 +56,19 @@ TEST_CASE("an array holds the same in memory, in a file, and where it moved from
     for (std::int64_t i = array.size() - 1; i > 0; i -= 4099) equal &= array[i] == values[static_cast<std::size_t>(i)];
     const auto all = array.values(1, array.size() - 1);
     equal &= std::equal(all.begin(), all.end(), values.begin() + 1);
+    // Copied from all over the array, from places near the last ones, and across the windows.
+    std::vector<std::uint64_t> copied(3);
+    for (std::int64_t n = 0; n < 300'000; ++n) {
+      const std::int64_t i = n * 1'299'709 % (array.size() - 8193);
+      for (const std::int64_t near : {i, i + 3, i + 8190}) {
+        array.copy(near, copied);
+        for (std::size_t k = 0; k < copied.size(); ++k)
+          equal &= copied[k] == values[static_cast<std::size_t>(near) + k];
+      }
+    }
+    std::vector<std::uint64_t> most(values.size() - 1);
+    array.copy(1, most);
+    equal &= std::equal(most.begin(), most.end(), values.begin() + 1);
     CHECK(equal);
     CHECK(files_in(folder.path()) == 0);
   }
