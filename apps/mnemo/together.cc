@@ -1,5 +1,9 @@
 #include "apps/mnemo/together.h"
 
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "apps/mnemo/terminal.h"
 #include "base/error.h"
 #include "kernels/product.h"
@@ -36,6 +40,14 @@ int run_with_others(const std::function<int(Transport*)>& run, Transport& transp
 
 }  // namespace
 
+// What has failed before the processes have found one another: the first of those that it concerns says it, as mpirun
+// ends the others as soon as one has failed.
+int fail_to_join(const Launched& by, const char* message) {
+  if (by.rank > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1000 + 100 * std::min(by.rank, 40)));
+  say(fmt::format("mnemo: process {}: {}", by.rank, message));
+  return 1;
+}
+
 // The exit code of process 0 stands for all: mpirun ends the others as soon as one has failed, perhaps before process 0
 // has said why.
 int run_together(const std::function<int(Transport*)>& run) {
@@ -43,9 +55,8 @@ int run_together(const std::function<int(Transport*)>& run) {
   std::unique_ptr<Transport> transport;
   try {
     transport = join_launched(by);
-  } catch (const Error&) {
-    if (by.rank == 0) throw;
-    return 0;
+  } catch (const Error& error) {
+    return fail_to_join(by, error.what());
   }
   if (!transport) return run(nullptr);
   const bool leads = transport->rank() == 0;

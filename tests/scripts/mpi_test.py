@@ -277,7 +277,11 @@ class Mpi(unittest.TestCase):
         alone = self.folder / "bin/mnemo"
         alone.parent.mkdir()
         shutil.copy(MNEMO, alone)
-        self.refused(mpirun(2, alone, "train", "classify.json", "-o", "run"), 1, "install mpi-default-dev")
+        arguments = ["train", "classify.json", "-o", "run"]
+        self.refused(mpirun(2, alone, *arguments), 1, "install mpi-default-dev")
+        # On one machine of several.
+        mixed = [*mpirun(1, MNEMO, *arguments), ":", "-n", "1", str(alone), *arguments]
+        self.refused(mixed, 1, "mnemo: process 1: libmnemo-mpi.so cannot be loaded")
 
 
 OPEN_MPI = shutil.which("mpirun") and "Open MPI" in subprocess.run(["mpirun", "--version"], capture_output=True,
