@@ -17,10 +17,17 @@ namespace {
 constexpr std::int32_t kEnd = 1;
 constexpr std::int64_t kUnits = 5;
 
-LanguageModel small_model() {
+// A block of self-attention remembers fewer steps than a text has, or more.
+const std::vector<SelfAttentionOptions> kBlocks{{}, {1, 2, 5}, {1, 300, 0}};
+
+LanguageModel small_model(const SelfAttentionOptions& attention = {}) {
   LanguageModel model({.units = kUnits,
                        .embedding = 3,
-                       .recurrent = {.input = 3, .hidden = 6, .initialiser = Initialiser::kUniform},
+                       .recurrent = {.input = 3,
+                                     .hidden = 6,
+                                     .layers = attention.layer + 1,
+                                     .initialiser = Initialiser::kUniform,
+                                     .attention = attention},
                        .embedding_deviation = 2.0f});
   model.initialise(3);
   // Peaked enough that the orders differ from step to step.
@@ -77,8 +84,10 @@ std::map<std::vector<std::int32_t>, double> all_texts(LanguageModel& model, Thre
 }  // namespace
 
 TEST_CASE("a beam wide enough finds the most probable of all texts, in order") {
+  const SelfAttentionOptions block = kBlocks[GENERATE(0, 1, 2)];
+  INFO("memory " << block.memory);
   ThreadPool pool(2);
-  LanguageModel model = small_model();
+  LanguageModel model = small_model(block);
   const std::vector<std::int32_t> prompt{2, 4};
   const auto worth = [](const auto& text, std::int32_t end) {
     return end < 0 ? text.second : text.second / static_cast<double>(std::max<std::size_t>(1, text.first.size()));
@@ -100,8 +109,10 @@ TEST_CASE("a beam wide enough finds the most probable of all texts, in order") {
 }
 
 TEST_CASE("texts of a narrow beam with an end have ended, and their log p is that of the whole text") {
+  const SelfAttentionOptions block = kBlocks[GENERATE(0, 1, 2)];
+  INFO("memory " << block.memory);
   ThreadPool pool(1);
-  LanguageModel model = small_model();
+  LanguageModel model = small_model(block);
   const std::vector<std::int32_t> prompt{3};
   for (const std::int64_t width : {1, 2, 3}) {
     const auto found = beam_search(model, prompt, {.beam = width, .length = 60, .blocked = {}, .end = kEnd}, pool);
@@ -147,8 +158,10 @@ TEST_CASE("a beam repeats a sequence only if nothing else is left") {
 }
 
 TEST_CASE("a sample does not depend on how many are made") {
+  const SelfAttentionOptions block = kBlocks[GENERATE(0, 1, 2)];
+  INFO("memory " << block.memory);
   ThreadPool one(1), two(2);
-  LanguageModel model = small_model();
+  LanguageModel model = small_model(block);
   const std::vector<std::int32_t> prompt{2};
   const auto many = generate(model, prompt, {.sampling = {}, .length = 9, .samples = 150, .blocked = {}}, two);
   const auto few = generate(model, prompt, {.sampling = {}, .length = 9, .samples = 3, .blocked = {}}, one);
@@ -161,7 +174,9 @@ TEST_CASE("a sample does not depend on how many are made") {
 }
 
 TEST_CASE("a prompt that is read over several steps gives the text of one that is read at once") {
-  LanguageModel model = small_model();
+  const SelfAttentionOptions block = kBlocks[GENERATE(0, 1, 2)];
+  INFO("memory " << block.memory);
+  LanguageModel model = small_model(block);
   ThreadPool pool(1);
   std::vector<std::int32_t> prompt;
   for (std::int32_t i = 0; i < 600; ++i) prompt.push_back(i * i % kUnits);
@@ -193,4 +208,58 @@ TEST_CASE("a prompt that is read over several steps gives the text of one that i
   CHECK(texts.search(3).take().front().units == expected.front().units);
   CHECK(texts.search(8).take().front().units ==
         generate(model, std::span(prompt).first(1), options, pool).front().units);
+}
+
+TEST_CASE(
+    "texts that grow side by side, begin and end between steps and are searched in two ways are those of each alone") {
+  const SelfAttentionOptions block = kBlocks[GENERATE(0, 1, 2)];
+  INFO("memory " << block.memory);
+  ThreadPool pool(1);
+  LanguageModel model = small_model(block);
+  const std::vector<std::vector<std::int32_t>> prompts{{2}, {0, 3, 3, 4, 2, 0}, {4, 4}, {3}, {2, 0, 1}};
+  const BeamOptions beam{.beam = 3, .length = 11, .blocked = {}, .end = kEnd, .no_repeat = 2};
+  GenerateOptions options;
+  options.seed = 5;
+  std::vector<SingleSearch::Options> samples;
+  std::vector<GeneratedText> expected;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    options.length = 6 + 5 * static_cast<std::int64_t>(i);
+    samples.push_back(options_of_sample(options, 0));
+    expected.push_back(i % 2 == 1 ? beam_search(model, prompts[i], beam, pool).front()
+                                  : generate(model, prompts[i], options, pool).front());
+  }
+  GrowingTexts texts(model);
+  std::vector<std::int64_t> keys;
+  std::size_t ended = 0;
+  // Every second step another text begins.
+  for (std::size_t step = 0; ended < prompts.size(); ++step) {
+    if (const std::size_t i = step / 2; step % 2 == 0 && i < prompts.size()) {
+      const auto key = static_cast<std::int64_t>(i);
+      std::unique_ptr<Search> search;
+      if (i % 2 == 1)
+        search = std::make_unique<BeamSearch>(kUnits, prompts[i], beam);
+      else
+        search = std::make_unique<SingleSearch>(kUnits, prompts[i], samples[i]);
+      texts.begin(key, prompts[i], std::move(search));
+      while (!texts.ready(key)) texts.read(key, pool);
+      keys.push_back(key);
+    }
+    std::vector<std::int64_t> open;
+    for (const std::int64_t key : keys) {
+      texts.extend(key);
+      if (texts.search(key).open() > 0) {
+        open.push_back(key);
+        continue;
+      }
+      INFO("text " << key);
+      const auto& alone = expected[static_cast<std::size_t>(key)];
+      const GeneratedText found = texts.search(key).take().front();
+      CHECK(found.units == alone.units);
+      CHECK(found.log_probability == alone.log_probability);
+      texts.end(key);
+      ++ended;
+    }
+    keys = open;
+    texts.step(keys);
+  }
 }
