@@ -36,6 +36,7 @@ std::vector<SpaceRow> default_space(const Config& config) {
       {{"model.layers", numbers({1, 2})}},
       {{"model.pooling", {"last", "max", "mean", Json{"last", "max", "mean"}}}, kClassify},
       {{"model.convolution.widths", {Json::array(), Json{1, 2, 3}}}, kClassify},
+      {{"model.self_attention.layer", numbers({0, 1})}, kGenerate},
       {{"model.dropout", {}, 0.1, 0.7}},
       {{"model.embedding_dropout", {}, 0.0, 0.7}},
       {{"model.word_dropout", {}, 0.0, 0.3}, kClassify | kTag},

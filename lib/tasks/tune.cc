@@ -398,12 +398,8 @@ std::string chance_warning(const TuneOutcome& outcome, const std::vector<std::si
       error);
 }
 
-// The last part of a key, or the last two where another key has the same.
-std::string short_key(const std::string& key, const std::vector<std::string>& keys) {
-  const auto tail = [](const std::string& one) { return one.substr(one.rfind('.') + 1); };
-  const bool unique = std::ranges::count(keys, tail(key), tail) == 1;
-  return unique ? tail(key) : key.substr(key.find('.') + 1);
-}
+// The key as a column's name: without its section.
+std::string short_key(const std::string& key) { return key.substr(key.find('.') + 1); }
 
 }  // namespace
 
@@ -432,11 +428,13 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
   const auto order = outcome.ranked();
   Findings::Table table{"Trials, the best first", {"trial", outcome.metric, "trained", "seconds"}, {}};
   const std::vector<std::string> keys = searched_keys(outcome.trials);
-  for (const std::string& key : keys) table.columns.push_back(short_key(key, keys));
-  out.data = {"", {"trial", outcome.metric, "steps", "of", "seconds", "values", "failure"}, {}};
+  for (const std::string& key : keys) table.columns.push_back(short_key(key));
+  out.data = {"", {"trial", "rank", outcome.metric, "steps", "of", "seconds", "values", "failure"}, {}};
   Json list = Json::array();
+  std::vector<std::string> ranks(outcome.trials.size());
   for (const std::size_t i : order) {
     const Trial& t = outcome.trials[i];
+    ranks[i] = fmt::to_string(table.rows.size() + 1);
     auto& row = table.rows.emplace_back();
     row = {fmt::to_string(i), fmt::format("{:.4f}", t.best), t.done ? "whole" : share_text(t),
            fmt::format("{:.0f}", t.seconds)};
@@ -445,8 +443,9 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
   Findings::Table failed{"Trials that could not be trained", {"trial", "values", "reason"}, {}};
   for (std::size_t i = 0; i < outcome.trials.size(); ++i) {
     const Trial& t = outcome.trials[i];
-    out.data.rows.push_back({fmt::to_string(i), t.measured ? fmt::format("{:.6f}", t.best) : "", fmt::to_string(t.step),
-                             fmt::to_string(t.steps), fmt::format("{:.1f}", t.seconds), shown_sets(t), t.failure});
+    out.data.rows.push_back({fmt::to_string(i), ranks[i], t.measured ? fmt::format("{:.6f}", t.best) : "",
+                             fmt::to_string(t.step), fmt::to_string(t.steps), fmt::format("{:.1f}", t.seconds),
+                             shown_sets(t), t.failure});
     if (!t.failure.empty()) failed.rows.push_back({fmt::to_string(i), shown_sets(t), t.failure});
     list.push_back(to_json(t));
   }

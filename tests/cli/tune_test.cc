@@ -1,6 +1,8 @@
 // tune: the search, its table, going on with it, and what it refuses.
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -64,6 +66,50 @@ TEST_CASE("tune trains the given configuration and drawn ones, and writes the be
     CHECK(more["trials"][i]["set"] == trials[i]["set"]);
     CHECK(more["trials"][i]["rungs"][0] == trials[i]["rungs"][0]);
   }
+}
+
+TEST_CASE("tune's table as tsv says which trial is the best, and keeps the order in which they began") {
+  const Fixture f;
+  const std::vector<std::string> search{"tune",     f.path("c.json"),
+                                        "--trials", "9",
+                                        "-o",       f.path("tuned"),
+                                        "--keys",   "model.projection=0|3|100",
+                                        "--keys",   "model.convolution.filters=5|9"};
+  const auto shown = [&](const std::string& format, bool resume) {
+    std::vector<std::string> all = search;
+    all.insert(all.end(), {"--set", "training.epochs=2", "--minutes", "100", "-f", format});
+    if (resume) all.emplace_back("--resume");
+    const Outcome o = f.mnemo(all);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const TuneJson found = TuneJson::parse(shown("json", false));
+  std::istringstream in(shown("tsv", true));
+  std::vector<std::vector<std::string>> rows;
+  for (std::string line; std::getline(in, line);) {
+    auto& row = rows.emplace_back();
+    std::istringstream cells(line);
+    for (std::string cell; std::getline(cells, cell, '\t');) row.push_back(cell);
+  }
+  REQUIRE(rows.size() == 10);
+  CHECK(rows[0] ==
+        std::vector<std::string>{"trial", "rank", "accuracy", "steps", "of", "seconds", "values", "failure"});
+  std::vector<std::string> ranks;
+  for (std::size_t i = 0; i + 1 < rows.size(); ++i) {
+    const std::vector<std::string>& row = rows[i + 1];
+    CHECK(row[0] == std::to_string(i));
+    const bool failed = found["trials"][i]["failure"] != "";
+    CHECK(row[1].empty() == failed);
+    CHECK((row[1] == "1") == (i == found["best"].get<std::size_t>()));
+    if (!failed) ranks.push_back(row[1]);
+  }
+  CHECK(ranks.size() < rows.size() - 1);
+  std::ranges::sort(ranks);
+  CHECK(std::ranges::adjacent_find(ranks) == ranks.end());
+  CHECK(ranks.back() == std::to_string(ranks.size()));
+  // Columns of the text have the names of the keys within their section.
+  CHECK_THAT(shown("text", true), contains_text("convolution.filters"));
 }
 
 TEST_CASE("tune goes on with a search, and only with the same one") {
