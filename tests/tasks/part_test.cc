@@ -143,7 +143,7 @@ TEST_CASE("ids come out where they are said to") {
     REQUIRE(o.code == 0);
     return o.out;
   };
-  CHECK(answer("classify", {"classify", "--id"}, "a b\tfine film\n").starts_with("a b\tpos\t"));
+  CHECK(answer("classify", {"classify", "--id"}, "a b\ta fine film\n").starts_with("a b\tpos\t"));
   CHECK(answer("classify", {"classify", "--id", "-f", "jsonl"}, "7\tfine film\n")
             .starts_with("{\"id\":\"7\",\"labels\":"));
   CHECK(answer("classify", {"classify", "--id", "-f", "jsonl", "--format-in", "jsonl"},

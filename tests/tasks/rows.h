@@ -44,7 +44,7 @@ inline std::vector<TaskRow> task_rows() {
        .unit = "word",
        .training = R"("epochs": 60, "batch_size": 4)",
        .model = R"({"embedding": 12, "hidden": 12, "dropout": 0, "embedding_dropout": 0, "pooling": ["max", "last"],
- "convolution": {"widths": [2, 3], "filters": 6}})",
+ "convolution": {"widths": [2, 3], "filters": 6}, "self_attention": {"layer": 1, "feed_forward": 6, "dropout": 0}})",
        .metric = "accuracy",
        .reached = 1.0,
        .records = {R"({"text": "a fine film"})", R"({"text": ""})", R"({"text": "cold unknown soup"})"},
