@@ -83,10 +83,10 @@ class Generation {
   static constexpr std::size_t kWaiting = 1 << 12;
 
   // The overlap of each text, without its prompt, with the corpus.
-  std::vector<Overlap> overlaps(const std::vector<GeneratedText>& texts) const {
+  std::vector<Overlap> overlaps(const TextGenerator& generator, const std::vector<GeneratedText>& texts) const {
     std::vector<std::vector<std::int32_t>> units;
     units.reserve(texts.size());
-    for (const GeneratedText& text : texts) units.push_back(text.units);
+    for (const GeneratedText& text : texts) units.push_back(generator.in_order(text));
     OverlapFinder finder(units);
     for_corpus_units(o_.overlap, *model_, {*invalid_utf8_from_name(o_.invalid_utf8), o_.format_in}, say,
                      [&](std::int32_t unit) {
@@ -119,7 +119,7 @@ class Generation {
   }
 
   void show(const TextGenerator& generator, const std::vector<GeneratedText>& texts) const {
-    const std::vector<Overlap> shared = o_.overlap.empty() ? std::vector<Overlap>() : overlaps(texts);
+    const std::vector<Overlap> shared = o_.overlap.empty() ? std::vector<Overlap>() : overlaps(generator, texts);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (o_.format == "jsonl")
         put(generator.json(texts[i], shared.empty() ? nullptr : &shared[i]).dump() + "\n");
@@ -161,7 +161,8 @@ void add_generate(Command& program) {
   SamplingOptions& s = o->options.sampling;
   command.argument("MODEL", &o->model, "Model file").required();
   command.group("Input");
-  command.option("-p,--prompt", "TEXT", &o->prompt, "Beginning of the text");
+  command.option("-p,--prompt", "TEXT", &o->prompt,
+                 "Beginning of the text; for a model with text.reverse its end, from the beginning of a word on");
   command.option("--prompt-file", "FILE", &o->prompt_file, "The same from a file; - is standard input")
       .excludes({"--prompt"});
   add_invalid_utf8(command, o->invalid_utf8, "Bytes of the prompt file and the corpus that are not UTF-8");

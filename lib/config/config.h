@@ -84,7 +84,7 @@ struct TextConfig {
   bool has_characters() const { return unit == "char" || unit == "grapheme"; }
 
   std::string unit = "word", target_unit, normalize = "nfc", digits = "keep";
-  bool lowercase = false, joint = false;
+  bool lowercase = false, joint = false, reverse = false;
   std::int64_t min_count = 1, max_vocab = 0, merges = 8000;
   double merge_dropout = 0.0;
   NgramConfig ngrams;

@@ -201,6 +201,12 @@ std::vector<Option> text_options() {
           .only(kTranslate),
       option("text.normalize", MNEMO_MEMBER(text.normalize), Choices{"nfc", "nfkc", "none"},
              "Unicode normalisation; nfc leaves full-width Chinese punctuation alone."),
+      option("text.reverse", MNEMO_MEMBER(text.reverse), Anything{},
+             "Read the units of each text from its end to its beginning. generate: a backward language model, which "
+             "predicts each unit from those after it and writes what precedes a prompt; of one stream over all lines, "
+             "the lines are read from the last to the first, too.")
+          .only(kClassify | kGenerate)
+          .left_out_by_default(),
       option("text.lowercase", MNEMO_MEMBER(text.lowercase), Anything{}, "Look up units in lower case."),
       option("text.digits", MNEMO_MEMBER(text.digits), Choices{"keep", "zero"},
              "zero: look up units with every digit as 0."),

@@ -172,7 +172,8 @@ bool takes_generation_key(const TextModel& model, const SkillKey& key) {
   const auto& writer = static_cast<const TextLanguageModel&>(model);
   const std::string_view name = key.name;
   if (name == "title" || name == "author") return writer.has_conditions();
-  if (name == "form" || name == "tones" || name == "rhyme" || name == "acrostic") return writes_forms(writer);
+  if (name == "form" || name == "tones" || name == "rhyme" || name == "acrostic")
+    return writes_forms(writer) && !writer.reads_backwards();
   return true;
 }
 
@@ -189,12 +190,14 @@ std::int64_t generation_work(const Json& record, std::int64_t units) {
 }
 
 // Each hypothesis of a beam keeps scores of all units while others of the server's texts grow.
-const char* not_streamed_generation(const Json& record) {
+const char* not_streamed_generation(const TextModel& model, const Json& record) {
   constexpr std::int64_t kMostBeam = 16;
   const auto above = [&](const char* key, std::int64_t most) {
     const auto found = record.find(key);
     return found != record.end() && found->is_number_integer() && found->get<std::int64_t>() > most;
   };
+  if (static_cast<const TextLanguageModel&>(model).reads_backwards())
+    return "a model of texts that are read from their end (text.reverse), as their beginning is written last";
   if (above("candidates", 1)) return "candidates: the best of several texts is known at their end alone";
   if (above("beam", kMostBeam)) return "beam: expected at most 16";
   return nullptr;

@@ -35,6 +35,6 @@ std::unique_ptr<TextStreams> generation_streams(const TextModel& model);
 /// As Skill::work.
 std::int64_t generation_work(const Json& record, std::int64_t units);
 /// As Skill::not_streamed.
-const char* not_streamed_generation(const Json& record);
+const char* not_streamed_generation(const TextModel& model, const Json& record);
 
 }  // namespace mnemo

@@ -80,7 +80,8 @@ TokenizerOptions tokenizer_options(const TextConfig& text) {
   return {.unit = *unit_from_name(text.unit),
           .normalize = *normalization_from_name(text.normalize),
           .lowercase = text.lowercase,
-          .zero_digits = text.digits == "zero"};
+          .zero_digits = text.digits == "zero",
+          .reverse = text.reverse};
 }
 
 Tokenizer tokenizer_of(const TextConfig& text, const Vocabulary& vocabulary) {

@@ -50,7 +50,7 @@ struct Skill {
   /// Writes answers unit by unit; null: it has none.
   std::unique_ptr<TextStreams> (*streams)(const TextModel& model) = nullptr;
   /// Why a record's answer cannot be written so: a message; null if it can. Null: all can.
-  const char* (*not_streamed)(const Json& record) = nullptr;
+  const char* (*not_streamed)(const TextModel& model, const Json& record) = nullptr;
   std::int64_t length = 0;  ///< most units that are generated for a record, unless its own "length" says otherwise
   /// How many units networks read, at most, for a record whose text has so many; null: about as many.
   std::int64_t (*work)(const Json& record, std::int64_t units) = nullptr;

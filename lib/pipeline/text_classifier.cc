@@ -289,7 +289,19 @@ Attribution TextClassifier::explained(const std::string& text, const std::option
   options.method = AttributionMethod::kOcclusion;
   options.most_occluded = kMostOccluded;
   options.deletion = false;
-  return attribute(*attributed, options, workspace.pool);
+  Attribution out = attribute(*attributed, options, workspace.pool);
+  if (config_.text.reverse) {
+    std::ranges::reverse(out.units);
+    std::ranges::reverse(out.weights);
+  }
+  return out;
+}
+
+std::vector<std::pair<std::size_t, std::size_t>> TextClassifier::unit_places(std::string_view line) const {
+  Tokens tokens;
+  tokenize(line, tokens);
+  if (config_.text.reverse) tokens.reverse();
+  return places_of(tokens);
 }
 
 TextClassifier::Reasons TextClassifier::reasons(const std::string& text, Workspace& workspace) const {
@@ -304,8 +316,7 @@ TextClassifier::Reasons TextClassifier::reasons(const std::string& text, Workspa
 }
 
 Json TextClassifier::weights_json(const std::string& text, Workspace& workspace) const {
-  EncodedText encoded;
-  encode(text, encoded);
+  const auto places = unit_places(text);
   const Attribution found = explained(text, {}, workspace);
   Json out = Json::array();
   std::size_t bytes = 0, points = 0;  // of the text so far
@@ -315,8 +326,8 @@ Json TextClassifier::weights_json(const std::string& text, Workspace& workspace)
     return points;
   };
   for (std::size_t t = 0; t < found.units.size(); ++t) {
-    const std::size_t start = points_before(std::max(bytes, static_cast<std::size_t>(encoded.tokens.begin(t)))),
-                      end = points_before(std::max(bytes, static_cast<std::size_t>(encoded.tokens.end(t))));
+    const std::size_t start = points_before(std::max(bytes, places[t].first)),
+                      end = points_before(std::max(bytes, places[t].second));
     out.push_back({{"text", found.units[t]}, {"start", start}, {"end", end}, {"weight", found.weights[t]}});
   }
   return out;

@@ -46,8 +46,10 @@ class TextClassifier : public TextModel {
     words_.encode(line, out, dropout);
   }
 
-  /// The units that `encode` finds.
+  /// The units that `encode` finds, in the order of reading.
   void tokenize(std::string_view line, Tokens& tokens) const { words_.tokenize(line, tokens); }
+  /// The bytes [begin, end) of each, in the order of the text.
+  std::vector<std::pair<std::size_t, std::size_t>> unit_places(std::string_view line) const;
   /// How many these are, and how many are unknown. `tokens` is working memory.
   UnitCount count(std::string_view line, Tokens& tokens) const { return words_.count(line, tokens); }
 
@@ -70,8 +72,8 @@ class TextClassifier : public TextModel {
   std::unique_ptr<Attributed> attributed(const std::string& text, const AttributionTarget& target,
                                          Workspace& workspace) override;
   /// How much each unit weighs in the logit of a label, by default the most probable one, by occlusion
-  /// (pipeline/attribution.h); no units for a text without any. In a text of over kMostOccluded units only the
-  /// weightiest are searched for, the others' weight is 0.
+  /// (pipeline/attribution.h), in the order of the text; no units for a text without any. In a text of over
+  /// kMostOccluded units only the weightiest are searched for, the others' weight is 0.
   Attribution explained(const std::string& text, const std::optional<std::string>& label, Workspace& workspace) const;
 
   /// The few units that weigh most for the most probable label, the weightiest first, and their weights in its logit.

@@ -1,6 +1,7 @@
 // A text begins with the unit that ends the previous one; then come the conditions (a control unit each, and its text),
 // then the prompt. A form is a constraint on the units that may follow; it consumes the prompt first, so that
-// generation continues from there.
+// generation continues from there. A backward model reads the prompt from its end and writes the text's beginning last,
+// so that texts are joined when they are complete.
 #include "pipeline/text_generator.h"
 
 #include <algorithm>
@@ -48,15 +49,16 @@ void TextGenerator::add_conditions(const std::string& model_name) {
 }
 
 void TextGenerator::add_prompt() {
-  const std::string& prompt = request_.prompt;
+  if (request_.prompt.empty()) return;
+  const bool reverse = model_.reads_backwards();
+  const std::vector<std::string_view> lines = lines_in_order(request_.prompt, reverse);
   Tokens tokens;
-  for (std::size_t at = 0, number = 1; at <= prompt.size() && !prompt.empty(); ++number) {
-    const std::size_t end = std::min(prompt.find('\n', at), prompt.size());
-    model_.tokenizer().tokenize(std::string_view(prompt).substr(at, end - at), tokens);
+  for (std::size_t l = 0; l < lines.size(); ++l) {
+    if (l > 0) units_.push_back(model_.line_end());
+    model_.tokenizer().tokenize(lines[l], tokens);
     for (std::size_t i = 0; i < tokens.size(); ++i)
-      add_unit(tokens.text(i), fmt::format("prompt, line {}, unit {}", number, i + 1));
-    if (end < prompt.size()) units_.push_back(model_.line_end());
-    at = end + 1;
+      add_unit(tokens.text(i), fmt::format("prompt, line {}, unit {}", reverse ? lines.size() - l : l + 1,
+                                           reverse ? tokens.size() - i : i + 1));
   }
 }
 
@@ -68,6 +70,11 @@ void TextGenerator::add_unit(std::string_view unit, const std::string& where) {
 
 // Sets up the form's constraint and lets it consume the prompt.
 void TextGenerator::constrain(const std::string& model_name) {
+  if (model_.reads_backwards())
+    throw UsageError(
+        fmt::format("--form: a poem is written from its beginning; {} reads texts from their end "
+                    "(text.reverse)",
+                    model_name));
   const std::string& unit = model_.config().text.unit;
   if (unit != "char" && unit != "grapheme")
     throw UsageError(fmt::format("--form: the units of {} are words or parts of them; poems need a model of characters",
@@ -152,7 +159,27 @@ UnitJoiner TextGenerator::joined_prompt() const {
   return joiner;
 }
 
+std::vector<std::int32_t> TextGenerator::in_order(const GeneratedText& text) const {
+  std::vector<std::int32_t> out = text.units;
+  if (model_.reads_backwards()) std::ranges::reverse(out);
+  return out;
+}
+
+// The prompt stays as it was given; the blank before its first unit, if there is one, is the joiner's.
+std::string TextGenerator::text_before_prompt(const GeneratedText& text) const {
+  UnitJoiner joiner(model_);
+  std::string out;
+  for (const std::int32_t unit : in_order(text)) out += joiner.add(unit);
+  UnitJoiner alone = joiner;
+  const std::string rest = alone.end();
+  out += rest;
+  if (prompt().empty()) return out;
+  const std::string next = joiner.add(prompt().back()).erase(0, rest.size());
+  return next.starts_with(' ') && !request_.prompt.starts_with(' ') ? out + ' ' : out;
+}
+
 std::string TextGenerator::text(const GeneratedText& text) const {
+  if (model_.reads_backwards()) return text_before_prompt(text) + request_.prompt;
   UnitJoiner joiner = joined_prompt();
   std::string out = request_.prompt;
   for (const std::int32_t unit : text.units) out += joiner.add(unit);
@@ -215,8 +242,9 @@ Json TextGenerator::json(const GeneratedText& text, const Overlap* overlap) cons
   if (!overlap) return out;
   UnitJoiner joiner(model_);
   std::string run;
+  const std::vector<std::int32_t> units = in_order(text);
   for (std::int64_t i = 0; i < overlap->longest; ++i)
-    run += joiner.add(text.units[static_cast<std::size_t>(overlap->begin + i)]);
+    run += joiner.add(units[static_cast<std::size_t>(overlap->begin + i)]);
   out["overlap"] = {{"longest", overlap->longest}, {"run", run}};
   for (std::size_t n = 0; n < overlap->known.size(); ++n)
     out["overlap"]["known"][std::to_string(Overlap::kLengths[n])] =

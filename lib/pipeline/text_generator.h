@@ -20,7 +20,7 @@ namespace mnemo {
 
 /// A request for texts. All strings are valid UTF-8.
 struct GenerationRequest {
-  std::string prompt;                     ///< lines; the last one is continued
+  std::string prompt;                     ///< lines; the last one is continued or, by a backward model, the first one
   std::string title, author;              ///< that the text is conditioned on
   std::string form_name;                  ///< without `form`: the name of a form that the text is conditioned on too
   std::optional<PoemForm> form;           ///< that the text must keep
@@ -33,7 +33,9 @@ struct GenerationRequest {
   std::int64_t candidates = 1;            ///< samples of which the best is returned
 };
 
-/// One request to one model. The model must be prepared to generate, and outlive the generator.
+/// One request to one model. The model must be prepared to generate, and outlive the generator. A model that reads
+/// texts from their end writes what precedes the prompt; its units are in the order in which they are written, texts in
+/// that in which they are read by people.
 class TextGenerator {
  public:
   /// Throws UsageError for a request that the model does not support, and Error that names the first unit of prompt,
@@ -48,8 +50,10 @@ class TextGenerator {
   std::vector<GeneratedText> run(ThreadPool& pool, const std::function<void(const std::string& piece)>& give = {});
 
   /// Whether a single sample is requested without a choice among candidates, so that its pieces may be shown as they
-  /// come.
-  bool streams() const { return request_.beam == 0 && request_.options.samples == 1 && request_.candidates == 1; }
+  /// come. Never of a backward model.
+  bool streams() const {
+    return request_.beam == 0 && request_.options.samples == 1 && request_.candidates == 1 && !model_.reads_backwards();
+  }
 
   /// What the model reads: the text's beginning, conditions and prompt.
   std::span<const std::int32_t> units() const { return units_; }
@@ -60,6 +64,8 @@ class TextGenerator {
 
   /// Prompt and units as text.
   std::string text(const GeneratedText& text) const;
+  /// The units in the order of the text.
+  std::vector<std::int32_t> in_order(const GeneratedText& text) const;
   /// {"text", "prompt", "units", "log_prob", ...}; with `overlap`, which may be null, its overlap with a corpus.
   Json json(const GeneratedText& text, const Overlap* overlap) const;
 
@@ -73,6 +79,7 @@ class TextGenerator {
   BeamOptions beam_options() const;
   std::span<const std::int32_t> prompt() const { return std::span(units_).subspan(prompt_begins_); }
   double parallelism_of(const GeneratedText& text) const;
+  std::string text_before_prompt(const GeneratedText& text) const;
   std::vector<GeneratedText> best(std::vector<GeneratedText> texts) const;
 
   const TextLanguageModel& model_;

@@ -43,6 +43,17 @@ LanguageModelOptions network_options(const Config& c, std::int32_t units) {
 
 }  // namespace
 
+std::vector<std::string_view> lines_in_order(std::string_view text, bool reverse) {
+  std::vector<std::string_view> out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (reverse) std::ranges::reverse(out);
+  return out;
+}
+
 std::string_view for_source_units(std::string_view line, const Tokens& tokens,
                                   const std::function<void(const SourceUnit& unit)>& use) {
   std::size_t done = 0;
@@ -77,9 +88,14 @@ SpelledUnits SpelledUnits::part(std::int64_t first, std::int64_t last, bool rest
 
 void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
                       const std::function<void(Section, const SourceUnit& unit)>& use) {
+  const bool reverse = tokenizer.options().reverse;
   const auto add = [&](Section section, std::string_view text) {
     tokenizer.tokenize(text, tokens);
-    for_source_units(text, tokens, [&](const SourceUnit& unit) { use(section, unit); });
+    if (!reverse) {
+      for_source_units(text, tokens, [&](const SourceUnit& unit) { use(section, unit); });
+      return;
+    }
+    for (std::size_t i = 0; i < tokens.size(); ++i) use(section, {tokens.text(i)});
   };
   if (conditioned) {
     if (!record.form.empty()) use(Section::kForm, {std::string(TextLanguageModel::kForm) + record.form});
@@ -92,11 +108,10 @@ void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tok
       }
     use(Section::kTitle, {TextLanguageModel::kBody, "", "\n"});
   }
-  for (std::size_t at = 0; at <= record.body.size();) {
-    const std::size_t end = std::min(record.body.find('\n', at), record.body.size());
-    add(Section::kBody, std::string_view(record.body).substr(at, end - at));
-    if (end < record.body.size()) use(Section::kBody, {TextLanguageModel::kLineEnd, "", "\n"});
-    at = end + 1;
+  const std::vector<std::string_view> lines = lines_in_order(record.body, reverse);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (i > 0) use(Section::kBody, {TextLanguageModel::kLineEnd, "", "\n"});
+    add(Section::kBody, lines[i]);
   }
   use(Section::kBody, {TextLanguageModel::kRecordEnd});
 }
@@ -221,14 +236,11 @@ TextLanguageModel::ReadText TextLanguageModel::read_text(const std::string& text
   ReadText out;
   std::vector<std::int32_t> ids;
   Tokens tokens;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+  for (const std::string_view line : lines_in_order(text, reads_backwards())) {
     encode_line(line, tokens, ids);
     out.units.emplace_back("\n");
     if (has_conditions()) out.units.emplace_back(kBody);
     for (std::string& unit : units_of(line, tokens)) out.units.push_back(std::move(unit));
-    begin = end + 1;
   }
   // The network reads the unit before each of those that it predicts.
   out.read.push_back(text_end());

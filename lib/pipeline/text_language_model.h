@@ -23,6 +23,9 @@ namespace mnemo {
 /// Parts of a record: its conditions, and its text.
 enum class Section { kForm, kAuthor, kTitle, kBody };
 
+/// The lines of a text, without their ends; the last one first if `reverse`.
+std::vector<std::string_view> lines_in_order(std::string_view text, bool reverse);
+
 /// A unit beside its source.
 struct SourceUnit {
   std::string_view text;          ///< as the vocabulary has it
@@ -30,7 +33,7 @@ struct SourceUnit {
   std::string_view spelled = {};  ///< what it was made of, valid UTF-8; of control units a line end or nothing
 };
 
-/// Calls `use` with each unit of a tokenized line; returns what is after the last one.
+/// Calls `use` with each unit of a tokenized line, first unit first; returns what is after the last one.
 std::string_view for_source_units(std::string_view line, const Tokens& tokens,
                                   const std::function<void(const SourceUnit& unit)>& use);
 
@@ -54,6 +57,7 @@ class SpelledUnits {
 /// Calls `use` with each unit of a record in turn. A conditioned record has a control unit before its author and its
 /// title and one for its form, where these are known, and one before its body. Each record ends with
 /// TextLanguageModel::kRecordEnd. Control units begin with a newline, as no other unit does except kLineEnd itself.
+/// With a tokenizer that reverses lines, each section is read from its end, and only SourceUnit::text is given.
 void for_record_units(const Poem& record, bool conditioned, const Tokenizer& tokenizer, Tokens& tokens,
                       const std::function<void(Section, const SourceUnit& unit)>& use);
 
@@ -77,6 +81,8 @@ class TextLanguageModel : public TextModel {
   /// Packs the weights that `generate` and `beam_search` need in addition to those that `prepare` packs.
   void prepare_to_generate(ThreadPool& pool) { network_->output().prepare_scores(pool); }
 
+  /// Whether it reads texts from their end to their beginning.
+  bool reads_backwards() const { return config_.text.reverse; }
   /// Whether it was trained on records, and whether it is conditioned on their form, author and title.
   bool has_records() const { return vocabulary_.contains(kRecordEnd); }
   bool has_conditions() const { return vocabulary_.contains(kBody); }
@@ -84,7 +90,8 @@ class TextLanguageModel : public TextModel {
   /// line.
   std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }
 
-  /// Appends the ids of a line of valid UTF-8, as a text that is conditioned on nothing, and of the text's end. Returns
+  /// Appends the ids of a line of valid UTF-8, as a text that is conditioned on nothing, and of the text's end, in the
+  /// order of reading. Returns
   /// how many of them are unknown. In a model with conditions the first id is that of kBody.
   std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
 

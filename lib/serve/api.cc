@@ -181,9 +181,9 @@ bool wants_stream(const Json& body, BodyForm form, const Skill& skill) {
 }
 
 // Whether the records, all with the same options, are answered unit by unit.
-bool is_by_unit(const Skill& skill, const Json& options, bool stream) {
+bool is_by_unit(const TextModel& model, const Skill& skill, const Json& options, bool stream) {
   if (!skill.streams) return false;
-  const char* const reason = skill.not_streamed ? skill.not_streamed(options) : nullptr;
+  const char* const reason = skill.not_streamed ? skill.not_streamed(model, options) : nullptr;
   if (stream && reason) throw ApiError(400, "invalid_value", fmt::format("not with {}", reason), "stream");
   return stream || (!reason && skill.length > 0);
 }
@@ -280,7 +280,7 @@ ApiRequest read_json_request(std::string_view body, std::string_view route, cons
     throw ApiError(413, "body_too_large", fmt::format("options of more than {} bytes", kMostOptions));
   out.stream = wants_stream(content, out.form, *chosen.skill);
   out.submission = submission_of(chosen);
-  out.submission.by_unit = is_by_unit(*chosen.skill, options, out.stream);
+  out.submission.by_unit = is_by_unit(*chosen.model->model, *chosen.skill, options, out.stream);
   std::int64_t tokens = 0;
   const auto add = [&](Json& text, const std::string& field) {
     if (!text.is_string())
@@ -304,7 +304,7 @@ ApiRequest read_lines_request(std::string_view body, std::string_view route, con
   if (first == 1 && body.starts_with(kByteOrderMark)) body.remove_prefix(kByteOrderMark.size());
   const Chosen chosen = choose(route, name, models);
   ApiRequest out{.form = BodyForm::kLines, .stream = false, .submission = submission_of(chosen)};
-  out.submission.by_unit = is_by_unit(*chosen.skill, Json::object(), false);
+  out.submission.by_unit = is_by_unit(*chosen.model->model, *chosen.skill, Json::object(), false);
   check_count(std::ranges::count(body, '\n') + (body.empty() || body.ends_with('\n') ? 0 : 1), limits, "");
   std::int64_t tokens = 0, number = first;
   for (std::size_t begin = 0; begin < body.size();) {

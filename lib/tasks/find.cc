@@ -197,6 +197,8 @@ class UnitSearch {
 
 FoundUnits find_units(const TextModel& model, const Dataset& data, const UnitProperty& property,
                       const ReadingRequest& request, ThreadPool& pool) {
+  if (model.config().text.reverse)
+    throw UsageError("--find: properties are found in texts that are read forwards; the model has text.reverse");
   UnitSearch search(property, request.longest);
   task_of(model).for_readings(model, data, request, pool, [&](Reading&& reading) { search.add(std::move(reading)); });
   return search.search(pool);

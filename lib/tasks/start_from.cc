@@ -26,6 +26,7 @@ const std::vector<const char*> kCellKeys{"model.cell", "model.reset_after", "mod
 // Those for a model that lends its units, and for one that lends its layers.
 const std::vector<const char*> kUnitKeys{"text.unit",      "text.target_unit", "text.joint",
                                          "text.normalize", "text.lowercase",   "text.digits"};
+constexpr const char* kReverseKey = "text.reverse";
 const std::vector<const char*> kLayerKeys{"model.projection",
                                           "model.hidden",
                                           "model.embedding",
@@ -87,6 +88,9 @@ class Start {
     };
     if (old_.lends_units()) check_keys(kUnitKeys);
     if (lends_) check_keys(kLayerKeys);
+    // Tasks without the key read forwards.
+    if (mine.text.reverse != its.text.reverse)
+      found.push_back(fmt::format("{} is {}, the model's is {}", kReverseKey, mine.text.reverse, its.text.reverse));
     if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, abridged(found));
   }
 
@@ -197,10 +201,11 @@ const TextModel* lender_of(const TextModel* start) { return start && start->lend
 
 GivenDefaults lent_values(const Config& config) {
   const Json its = config_to_json(config);
+  std::vector<const char*> all{kReverseKey};
+  for (const auto* keys : {&kCellKeys, &kUnitKeys, &kLayerKeys}) all.insert(all.end(), keys->begin(), keys->end());
   GivenDefaults out;
-  for (const auto* keys : {&kCellKeys, &kUnitKeys, &kLayerKeys})
-    for (const char* key : *keys)
-      if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
+  for (const char* key : all)
+    if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
   return out;
 }
 

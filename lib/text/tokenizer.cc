@@ -200,6 +200,13 @@ void Tokenizer::tokenize(std::string_view line, Tokens& out, bool after_blank, c
   if (folds) fold(out, ascii);
   // Folding leaves the text that was there before in folded_, and ASCII where it is.
   if (subwords_) split_words(out, folds && !ascii ? out.folded_ : out.text_, dropout);
+  if (options_.reverse) out.reverse();
+}
+
+Tokenizer Tokenizer::forward() const {
+  TokenizerOptions options = options_;
+  options.reverse = false;
+  return Tokenizer(options, subwords_);
 }
 
 void Tokenizer::take_units(std::span<const std::string> units, Tokens& out) const {

@@ -2,6 +2,7 @@
 // subwords.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,6 +37,7 @@ struct TokenizerOptions {
   Normalization normalize = Normalization::kNfc;
   bool lowercase = false;    ///< simple case mapping, see to_lower
   bool zero_digits = false;  ///< every decimal digit (Nd) becomes `0`
+  bool reverse = false;      ///< of a line, the last unit comes first
 };
 
 /// The units of one line. Reused from line to line, it does not allocate once it has seen the longest one.
@@ -51,12 +53,15 @@ class Tokens {
   }
 
   /// Bytes [begin, end) of the original line that the unit came from; never inside a code point. From one unit to the
-  /// next neither begin nor end decreases. Units overlap only if a stretch of the original that normalises as a whole
-  /// gave several units, or a character of several bytes: each of them then has the range of the whole stretch.
+  /// next neither begin nor end decreases, or increases where the last unit comes first. Units overlap only if a
+  /// stretch of the original that normalises as a whole gave several units, or a character of several bytes: each of
+  /// them then has the range of the whole stretch.
   std::uint32_t begin(std::size_t i) const { return tokens_[i].begin; }
   std::uint32_t end(std::size_t i) const { return tokens_[i].end; }
 
   void clear();
+  /// Turns the order of the units around.
+  void reverse() { std::ranges::reverse(tokens_); }
 
  private:
   friend class Tokenizer;
@@ -93,8 +98,12 @@ class Tokenizer {
   /// units that the whole line would have there.
   void tokenize_rest(std::string_view rest, Tokens& out) const { tokenize(rest, out, false, {}); }
 
-  /// Brings units that are already cut into look-up form. Their positions are bytes of the concatenation of all units.
+  /// Brings units that are already cut into look-up form, in the order that they have. Their positions are bytes of the
+  /// concatenation of all units.
   void take_units(std::span<const std::string> units, Tokens& out) const;
+
+  /// The same with units from the beginning of a line to its end.
+  Tokenizer forward() const;
 
   const TokenizerOptions& options() const { return options_; }
   const Subwords* subwords() const { return subwords_.get(); }

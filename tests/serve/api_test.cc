@@ -1,5 +1,7 @@
 #include "serve/api.h"
 
+#include "config/options.h"
+#include "pipeline/text_language_model.h"
 #include "serve/listener.h"
 #include "tests/catch.h"
 #include "tests/serve/served.h"
@@ -108,5 +110,19 @@ TEST_CASE("only names of the loopback interface are taken for it") {
                            "localhost:80:80", "localhost:x", "::1", "[::1]x"}) {
     INFO(host);
     CHECK_FALSE(is_loopback_host(host));
+  }
+}
+
+TEST_CASE("texts of a model that reads from the end are not streamed") {
+  for (const bool reverse : {false, true}) {
+    Config config = parse_config(R"({"task": "generate", "model": {"embedding": 4, "hidden": 4}})", "test");
+    config.text.reverse = reverse;
+    VocabularyBuilder builder;
+    for (const char* unit : {"a", "b", "\n"}) builder.add(unit);
+    const ServedModels::List models{
+        {"writer", "", "", std::make_shared<TextLanguageModel>(config, builder.build(1, 0))}};
+    const std::string streamed = refusal(R"({"text": "a", "stream": true})", "generate", "", models);
+    CHECK(streamed == (reverse ? "400 invalid_value stream" : "0"));
+    CHECK(refusal(R"({"text": "a"})", "generate", "", models) == "0");
   }
 }

@@ -52,10 +52,9 @@ std::string joined_labels(const std::vector<std::int32_t>& ids, const std::vecto
 
 std::optional<ColouredText> explained(const TextClassifier& model, const std::string& text, const std::string& label,
                                       Workspace& workspace) {
-  EncodedText encoded;
-  model.encode(text, encoded);
-  if (encoded.tokens.empty() || encoded.tokens.size() > kExplainedUnits) return std::nullopt;
-  return ColouredText{text, places_of(encoded.tokens), model.explained(text, label, workspace).weights};
+  auto places = model.unit_places(text);
+  if (places.empty() || places.size() > kExplainedUnits) return std::nullopt;
+  return ColouredText{text, std::move(places), model.explained(text, label, workspace).weights};
 }
 
 std::vector<Mistake> worst_mistakes(const TextClassifier& model, const Predictions& p,

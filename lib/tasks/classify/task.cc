@@ -98,7 +98,7 @@ class ClassifyTask : public Task {
       use({.trace = model.observe(std::string(entry.text), workspace).trace,
            .network = "rnn",
            .text = std::string(entry.text),
-           .places = places_of(encoded.tokens),
+           .places = model.config().text.reverse ? decltype(Reading::places)() : places_of(encoded.tokens),
            .labels = {entry.labels}});
     }
   }

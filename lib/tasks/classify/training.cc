@@ -246,6 +246,16 @@ std::vector<float> logits_of(const TextClassifier& model, const LabelledTexts& t
   return out;
 }
 
+namespace {
+
+// The part of a text with the last `count` of the units that are read.
+std::string_view text_of_last_units(std::string_view text, const Tokens& tokens, std::int64_t count, bool reverse) {
+  const std::size_t first = tokens.size() - static_cast<std::size_t>(count);
+  return reverse ? text.substr(0, tokens.end(first)) : text.substr(tokens.begin(first));
+}
+
+}  // namespace
+
 std::vector<double> classification_losses(const TextClassifier& model, const LabelledTexts& texts,
                                           const ContextRequest& request, ThreadPool& pool) {
   const TextGold gold = known_labels(texts, model.labels());
@@ -258,7 +268,7 @@ std::vector<double> classification_losses(const TextClassifier& model, const Lab
     if (encoded.tokens.empty()) continue;
     chosen.push_back(place);
     if (const auto units = static_cast<std::int64_t>(encoded.tokens.size()); units > request.units)
-      model.encode(text.substr(encoded.tokens.begin(static_cast<std::size_t>(units - request.units))), encoded);
+      model.encode(text_of_last_units(text, encoded.tokens, request.units, model.config().text.reverse), encoded);
     corpus.add(encoded);
   }
   if (chosen.empty()) fail("--context: the data have no units");

@@ -1,6 +1,7 @@
 // A corpus is either one stream of lines or a set of records (lines, or poems with the sections they are conditioned
 // on). A stream is read once, since it may be a pipe: its units are numbered as they appear and get their vocabulary
-// ids when all are counted, which keeps the text itself out of memory.
+// ids when all are counted, which keeps the text itself out of memory. With text.reverse the units of a record come
+// from the tokenizer in the order of reading; a stream is kept in the order of the file and read from its end.
 #include "tasks/generate/data.h"
 
 #include <algorithm>
@@ -46,10 +47,13 @@ struct SourceText {
   const std::string& format(const DataFile& file) const { return file.format ? *file.format : config.data.format; }
 };
 
-// Calls `use` for every unit of the files, line ends included; `files` gets the files that were read. Pipes can be read
-// only once.
-void for_units(const SourceText& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files, const Log& log,
-               const std::function<void(const SourceUnit& unit)>& use) {
+using UseUnit = std::function<void(const SourceUnit& unit)>;
+
+// Calls `use` for every unit of the files in their order, line ends included; `files` gets the files that were read.
+// Pipes can be read only once.
+void for_units(const SourceText& source, const Tokenizer& given, std::vector<SourceFile>& files, const Log& log,
+               const UseUnit& use) {
+  const Tokenizer tokenizer = given.forward();
   const bool subwords = tokenizer.options().unit == Unit::kSubword;
   const bool cut_at_blanks = tokenizer.options().unit == Unit::kWord || subwords;
   Tokens tokens;
@@ -88,6 +92,20 @@ void for_units(const SourceText& source, const Tokenizer& tokenizer, std::vector
     files.back().read = lines.digest();
     report_lines(lines, log);
   }
+}
+
+// `for_units` for a stream. Of one that is read from its end each line end is given before its line, so that it is read
+// after it, as it is forwards: a line is read from one line end to the next, and the first begins after a text's end.
+void for_stream_units(const SourceText& source, const Tokenizer& tokenizer, std::vector<SourceFile>& files,
+                      const Log& log, const UseUnit& use) {
+  if (!source.config.text.reverse) return for_units(source, tokenizer, files, log, use);
+  bool line_begins = true;
+  for_units(source, tokenizer, files, log, [&](const SourceUnit& unit) {
+    const bool line_end = unit.text == TextLanguageModel::kLineEnd;
+    if (line_begins) use({TextLanguageModel::kLineEnd, {}, "\n"});
+    line_begins = line_end;
+    if (!line_end) use(unit);
+  });
 }
 
 // The parts of a run's data, to be filled.
@@ -139,10 +157,12 @@ void add_id(UnitText& to, std::int32_t id) {
 
 void add_stream(const SourceText& source, const Vocabulary& vocabulary, const Log& log, UnitText& to,
                 std::int64_t spelled = 0) {
-  for_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log, [&](const SourceUnit& unit) {
+  const bool reverse = source.config.text.reverse;
+  for_stream_units(source, tokenizer_of(source.config.text, vocabulary), to.files, log, [&](const SourceUnit& unit) {
     add_id(to, vocabulary.find(unit.text));
-    if (to.beginning.size() < spelled) to.beginning.add(unit);
+    if (!reverse && to.beginning.size() < spelled) to.beginning.add(unit);
   });
+  if (reverse) to.units.reverse();
 }
 
 void add_records(const std::vector<Poem>& poems, bool conditioned, const Config& config, const Vocabulary& vocabulary,
@@ -256,8 +276,9 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
                  const TextModel* from, Parts& out) {
   const DataConfig& d = config.data;
   RawStream all;
-  for_units({d.train, config, config_path, invalid_utf8}, Tokenizer(tokenizer_options(config.text)), out.train.files,
-            log, [&](const SourceUnit& unit) { all.units.add(all.distinct.insert(unit.text)); });
+  for_stream_units({d.train, config, config_path, invalid_utf8}, Tokenizer(tokenizer_options(config.text)),
+                   out.train.files, log,
+                   [&](const SourceUnit& unit) { all.units.add(all.distinct.insert(unit.text)); });
   const bool keeps_dev_out = d.dev.empty() && d.dev_fraction > 0;
   const auto size = static_cast<double>(all.units.size());
   const std::int64_t kept =
@@ -287,6 +308,10 @@ void load_stream(const Config& config, const std::string& config_path, InvalidUt
   };
   all.for_each(0, kept, put_into(out.train));
   all.for_each(kept, all.units.size(), put_into(out.dev));
+  if (config.text.reverse) {
+    out.train.units.reverse();
+    if (keeps_dev_out) out.dev.units.reverse();
+  }
   if (keeps_dev_out) out.dev.files = out.train.files;
   if (!d.dev.empty()) add_stream({d.dev, config, config_path, invalid_utf8}, out.vocabulary, log, out.dev);
   if (!d.test.empty()) add_stream({d.test, config, config_path, invalid_utf8}, out.vocabulary, log, out.test);
@@ -369,9 +394,10 @@ void for_corpus_units(const std::string& path, const TextLanguageModel& model, c
               [&](const SourceUnit& unit) { use(model.vocabulary().find(unit.text)); });
     return;
   }
+  const Tokenizer tokenizer = model.tokenizer().forward();
   Tokens tokens;
   for (const Poem& poem : read_records(one.source(), files, log))
-    for_record_units(poem, false, model.tokenizer(), tokens,
+    for_record_units(poem, false, tokenizer, tokens,
                      [&](Section, const SourceUnit& unit) { use(model.vocabulary().find(unit.text)); });
 }
 

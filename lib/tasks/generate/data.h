@@ -20,7 +20,7 @@ namespace mnemo {
 
 class SharedText;
 
-/// A text as its units: one line, or one record, after the other.
+/// A text as its units in the order of reading: one line, or one record, after the other.
 class UnitText : public Dataset {
  public:
   /// The place of a record in `units`: the sections it is conditioned on, then its body with the end of the record.
@@ -39,7 +39,8 @@ class UnitText : public Dataset {
   std::int64_t measured = 0;           ///< units of bodies, or all units of a stream
   std::int64_t unknown = 0;            ///< the number of these that the vocabulary lacks
   std::shared_ptr<SharedText> source;  ///< the source, if another model is to read it, too
-  /// What the units were made of, where that was asked for: the beginning of a stream, all records.
+  /// What the units were made of, where that was asked for: the beginning of a stream that is read forwards, all
+  /// records.
   SpelledUnits beginning;
   std::vector<Poem> spelled_records;
 
@@ -74,8 +75,9 @@ struct TextSource {
   std::int64_t spelled = 0;  ///< as OpenRequest has it
 };
 
-/// Calls `use` with each unit of a file, or of standard input for "-", read as the model's training data were; memory
-/// does not grow with the length of a stream. Throws UsageError for records if the model reads a stream.
+/// Calls `use` with each unit of a file, or of standard input for "-", read as the model's training data were but from
+/// the beginning to the end of each text; memory does not grow with the length of a stream. Throws UsageError for
+/// records if the model reads a stream.
 void for_corpus_units(const std::string& path, const TextLanguageModel& model, const TextSource& from, const Log& log,
                       const std::function<void(std::int32_t unit)>& use);
 

@@ -92,11 +92,13 @@ class GenerateTask : public Task {
     return unit_losses(static_cast<const TextLanguageModel&>(model), static_cast<const UnitText&>(data), request, pool);
   }
 
-  // Records one by one; of a stream its beginning, in stretches between which the state is carried.
+  // Records one by one; of a stream its beginning, or what is read first of it, in stretches between which the state is
+  // carried. Of a text that is read from its end the places of units are not given.
   void for_readings(const TextModel& model, const Dataset& data, const ReadingRequest& request, ThreadPool& pool,
                     const UseReading& use) const override {
     const auto& language_model = static_cast<const TextLanguageModel&>(model);
     const auto& text = static_cast<const UnitText&>(data);
+    const bool spells = !model.config().text.reverse;
     Workspace workspace(pool);
     std::vector<std::int32_t> ids;
     Tokens tokens;
@@ -106,8 +108,8 @@ class GenerateTask : public Task {
       for (std::int64_t first = 0; first < end; first += request.longest) {
         ids.resize(static_cast<std::size_t>(std::min(request.longest, end - first)));
         text.units.read(first, ids);
-        use(reader.read(ids, text.beginning.part(first, first + std::ssize(ids), first + std::ssize(ids) == end),
-                        workspace));
+        const std::int64_t last = first + std::ssize(ids);
+        use(reader.read(ids, spells ? text.beginning.part(first, last, last == end) : SpelledUnits(), workspace));
       }
     }
     for (const std::int64_t record : evenly_spread(request.texts, std::ssize(text.records))) {
@@ -115,8 +117,10 @@ class GenerateTask : public Task {
       ids.resize(static_cast<std::size_t>(one.end() - one.begin));
       text.units.read(one.begin, ids);
       SpelledUnits spelled;
-      for_record_units(text.spelled_records[static_cast<std::size_t>(record)], language_model.has_conditions(),
-                       language_model.tokenizer(), tokens, [&](Section, const SourceUnit& unit) { spelled.add(unit); });
+      if (spells)
+        for_record_units(text.spelled_records[static_cast<std::size_t>(record)], language_model.has_conditions(),
+                         language_model.tokenizer(), tokens,
+                         [&](Section, const SourceUnit& unit) { spelled.add(unit); });
       use(UnitReader(language_model).read(ids, spelled, workspace));
     }
   }

@@ -230,6 +230,11 @@ RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text,
       count(out.parts.size() - 1, log_p);
       line_begins = unit == model.line_end();
     });
+    // In the order of the file, for a comparison with a model that reads forwards.
+    if (model.config().text.reverse) {
+      std::ranges::reverse(out.parts);
+      std::ranges::reverse(out.wholes);
+    }
     return out;
   }
   out.parts.assign(text.records.size(), 0);

@@ -19,9 +19,9 @@ std::string language_metric(const Config& config);
 std::unique_ptr<ModelTraining> language_training(const Config& config, const LanguageData& data,
                                                  TextLanguageModel& model);
 
-/// The sums of -log p in nats, each unit predicted from all before it, and the numbers of units: by line, or by record,
-/// of which only the body counts. `adaptation`: as AdaptiveLoss. `part`: only records at its positions are read, the
-/// others have 0.
+/// The sums of -log p in nats, each unit predicted from all that are read before it, and the numbers of units: by line,
+/// or by record, of which only the body counts, in the order of the file. `adaptation`: as AdaptiveLoss. `part`: only
+/// records at its positions are read, the others have 0.
 RecordRatio evaluate_units(const TextLanguageModel& model, const UnitText& text, ThreadPool& pool,
                            const AdaptationOptions& adaptation = {}, const Shard& part = {});
 /// The mean of -log p of a text's units in nats, as measured in training: a stream is read in parts side by side, whose

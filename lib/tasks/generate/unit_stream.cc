@@ -26,6 +26,12 @@ void UnitStream::write_out() {
 }
 
 void UnitStream::read(std::int64_t first, std::span<std::int32_t> out) const {
+  if (!reversed_) return read_added(first, out);
+  read_added(size_ - first - std::ssize(out), out);
+  std::ranges::reverse(out);
+}
+
+void UnitStream::read_added(std::int64_t first, std::span<std::int32_t> out) const {
   const auto stored = std::clamp<std::int64_t>(written_ - first, 0, std::ssize(out));
   auto* bytes = reinterpret_cast<char*>(out.data());
   const std::int64_t wanted = stored * static_cast<std::int64_t>(sizeof out[0]);

@@ -21,6 +21,8 @@ class UnitStream {
   /// Throws Error if the temporary file cannot be made or written.
   void add(std::int32_t id);
   std::int64_t size() const { return size_; }
+  /// From now on `read` gives the ids in the opposite order, the last one first. Once, after the last one was added.
+  void reverse() { reversed_ = true; }
 
   /// Ids [first, first + out.size()). Throws Error if the file cannot be read.
   void read(std::int64_t first, std::span<std::int32_t> out) const;
@@ -31,8 +33,11 @@ class UnitStream {
   };
 
   void write_out();
+  // As `read`, in the order in which they were added.
+  void read_added(std::int64_t first, std::span<std::int32_t> out) const;
 
   std::int64_t in_memory_, size_ = 0, written_ = 0;
+  bool reversed_ = false;
   std::vector<std::int32_t> ids_;  // those after the written ones
   std::unique_ptr<std::FILE, Close> file_;
 };

@@ -19,4 +19,14 @@ TEST_CASE("a stream of units is the same from memory and from its temporary file
       REQUIRE(a == b);
       for (std::int64_t i = 0; i < count; ++i) REQUIRE(a[i] == (first + i) * (first + i));
     }
+  small.reverse();
+  large.reverse();
+  for (std::int64_t first = 0; first <= 23; ++first)
+    for (std::int64_t count = 0; first + count <= 23; ++count) {
+      std::vector<std::int32_t> a(count), b(count);
+      small.read(first, a);
+      large.read(first, b);
+      REQUIRE(a == b);
+      for (std::int64_t i = 0; i < count; ++i) REQUIRE(a[i] == (22 - first - i) * (22 - first - i));
+    }
 }

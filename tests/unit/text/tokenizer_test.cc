@@ -239,3 +239,18 @@ TEST_CASE("units have the names of the configuration") {
   CHECK(mnemo::name_of(Unit::kUnicodeWord) == "unicode-word");
   CHECK_FALSE(mnemo::unit_from_name("words"));
 }
+
+TEST_CASE("reversed units are the same with their places, the last one first") {
+  for (const Unit unit : kUnits)
+    for (const std::string& line : {std::string(), std::string("one"), std::string("Ein Fluß, ﬁn 12 e\u0301té。")}) {
+      const TokenizerOptions ahead{unit, Normalization::kNfkc, true, true};
+      TokenizerOptions back = ahead;
+      back.reverse = true;
+      for (const auto& what : {texts, originals}) {
+        Strings turned = what(line, back);
+        std::reverse(turned.begin(), turned.end());
+        CHECK(turned == what(line, ahead));
+      }
+      CHECK_FALSE(Tokenizer(back).forward().options().reverse);
+    }
+}
