@@ -73,6 +73,20 @@ void check_training(const TrainingConfig& t, std::vector<std::string>& errors) {
         t.weight_decay * t.learning_rate));
 }
 
+// A direction that reads a token's neighbours need not predict them.
+void check_language_loss(const Config& c, std::vector<std::string>& errors) {
+  if (c.model.language_loss == 0) return;
+  if (c.model.convolution.place == "before" && !c.model.convolution.widths.empty())
+    errors.emplace_back(
+        "model.language_loss: not with model.convolution.place before, by which the recurrent layers read the words "
+        "that they are to predict; set it to beside");
+  if (c.text.ngrams.unit > 1)
+    errors.push_back(fmt::format(
+        "model.language_loss: not with n-grams of units, by which the backward direction reads the words that it is "
+        "to predict: text.ngrams.unit is {}; set it to 1",
+        c.text.ngrams.unit));
+}
+
 // The language model of data.unlabelled writes the same units.
 void check_unlabelled(const Config& c, std::vector<std::string>& errors) {
   if (!c.data.unlabelled.empty() && c.text.unit == "unicode-word")
@@ -178,6 +192,7 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   check_model(c.task, c.model, errors);
   check_training(c.training, errors);
   check_unlabelled(c, errors);
+  check_language_loss(c, errors);
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
   if (has(c.task, "text.joint")) check_pairs(c, errors);

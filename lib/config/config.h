@@ -140,6 +140,7 @@ struct ModelConfig {
   double singleton_dropout = 0.5;
   bool crf = true;
   std::string scheme = "bioes";
+  double language_loss = 0.0;
   bool tied = false;
   std::vector<std::int64_t> cutoffs;
   double unit_dropout = 0.0, activation_penalty = 0.0, slowness_penalty = 0.0, condition_dropout = 0.2;

@@ -423,6 +423,12 @@ std::vector<Option> model_options() {
       option("model.scheme", MNEMO_MEMBER(model.scheme), Choices{"bio", "bioes"},
              "How the model spells spans internally; data are read and written in their own scheme.")
           .only(kTag),
+      option("model.language_loss", MNEMO_MEMBER(model.language_loss), Range{0, 100},
+             "Weight of an auxiliary loss in training: the first recurrent layer predicts the next word, backward the "
+             "previous one, among the 7,500 most frequent words (Rei 2017, with 0.1); 0: none. The model that tags "
+             "does not grow by it.")
+          .only(kTag)
+          .left_out_by_default(),
       option("model.tied", MNEMO_MEMBER(model.tied), Anything{},
              "The output weights are the embedding table (Press & Wolf 2017); model.embedding must then equal the "
              "output size of the last layer. For translate, the target's table.")

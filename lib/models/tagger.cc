@@ -186,7 +186,7 @@ void Tagger::prepare(Tape& tape) {
   for (Column& column : columns_) column.scores.prepare(tape);
 }
 
-std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) const {
+std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch, Activation* first_layer) const {
   const Index N = batch.packing.tokens();
   std::vector<Columns> parts;
   parts.push_back({embedding_.forward(tape, batch.words), {}});
@@ -201,7 +201,9 @@ std::vector<Activation> Tagger::forward(Tape& tape, const TaggerBatch& batch) co
   Activation local;
   if (convolves) tape.watch("convolution", local = convolution_.forward(tape, batch.packing, x));
   if (convolves && before) x = side_by_side(tape, N, {{x, {}}, {local, {}}});
-  Activation y = rnn_.forward(tape, batch.packing, x).y;
+  const Recurrent::Output recurrent = rnn_.forward(tape, batch.packing, x);
+  if (first_layer) *first_layer = recurrent.first;
+  Activation y = recurrent.y;
   tape.watch("rnn", y);
   if (convolves && !before) y = side_by_side(tape, N, {{y, {}}, {local, {}}});
   y = dropout(tape, y, options_.dropout, mask_streams::kOutput, shared);

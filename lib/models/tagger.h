@@ -108,8 +108,9 @@ class Tagger : public Network {
   /// Packs for the tape's mode.
   void prepare(Tape& tape);
 
-  /// Scores [N, K] of each column. `batch` must outlive the tape's backward. Call after `prepare`.
-  std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch) const;
+  /// Scores [N, K] of each column. `batch` must outlive the tape's backward. Call after `prepare`. `first_layer`, if
+  /// not null, gets Recurrent::Output::first.
+  std::vector<Activation> forward(Tape& tape, const TaggerBatch& batch, Activation* first_layer = nullptr) const;
 
   /// The sum over columns of -log P(gold): with a CRF the mean over sentences, else over tokens. `gold` [columns][N]
   /// is in the packing's order.

@@ -451,7 +451,7 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
                                      const RecurrentState* initial) const {
   const Start start = begin(tape, packing, initial);
   AttentionMemory memory;
-  Activation given = traced_input(tape, name_, x), output = given;
+  Activation given = traced_input(tape, name_, x), output = given, first;
   for (Index l = 0; l < options_.layers; ++l) {
     Activation input = given;
     if (l > 0)
@@ -466,13 +466,14 @@ Recurrent::Output Recurrent::forward(Tape& tape, const Packing& packing, const A
       if (tape.gradient_trace) trace_gradients(run, name_, l, *tape.gradient_trace);
       add_initial_gradients(run, l, state, start);
     });
+    if (l == 0) first = run.y;
     given = attend(tape, packing, l, connect(tape, l, given, run.y), start, memory);
     output = stack_output(tape, l, output, given);
   }
   if (tape.gradient_trace) tape.record([&packing, output, D = directions()] { keep_last_steps(packing, D, output); });
   RecurrentState final = start.final;
   final.memory = memory;
-  return {output, final};
+  return {output, final, first};
 }
 
 }  // namespace mnemo

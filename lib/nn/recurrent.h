@@ -152,6 +152,7 @@ class Recurrent {
   struct Output {
     Activation y;          // [N, D * P] of the last layer, or with sum_layers of all
     RecurrentState final;  // the state after each sequence's last step (its first, for the backward direction)
+    Activation first;      // [N, D * P] of the first layer's recurrence: each direction has read its own side alone
   };
 
   /// Packs the weights for the tape's mode, or for inference, if they changed. In training also draws the batch's

@@ -53,6 +53,8 @@ class Corpus {
 
   /// The index of a text's first unit among all units.
   std::int64_t first_unit(std::int64_t text) const { return text_starts_[text]; }
+  /// A unit's own row, that of its first subword, or kUnknown.
+  std::int32_t own_row(std::int64_t unit) const { return rows_[static_cast<std::size_t>(unit_starts_[unit])]; }
 
  private:
   std::vector<std::int64_t> text_starts_{0};  // [texts + 1] into units

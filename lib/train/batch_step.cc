@@ -22,6 +22,7 @@ class WholeStep : public BatchStep {
     arena_.reset();
     tape_.emplace(pool_, arena_, Tape::Mode::kTraining, seed_, static_cast<std::uint64_t>(step));
     out.loss = task_.forward(*tape_);
+    out.term = term_of(task_);
     tape_->backward();
     out.norm = optimizer_.gradient_norm(pool_);
     return out;

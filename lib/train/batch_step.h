@@ -20,6 +20,7 @@ class BatchStep {
   struct Found {
     double loss = 0, norm = 0;  ///< of the batch's gradient
     std::int64_t tokens = 0;
+    double term = 0;  ///< TrainingTask::loss_term, if the task has one
   };
   /// Computes the gradient of a batch; `update` must follow unless the run ends.
   virtual Found gradient(std::int64_t batch, std::int64_t step) = 0;
@@ -30,6 +31,12 @@ class BatchStep {
   /// Brings what only other processes hold up to date in process 0, which is about to save the run.
   virtual void gather_state() {}
 };
+
+/// The value of TrainingTask::loss_term; 0 without one.
+inline double term_of(const TrainingTask& task) {
+  const auto term = task.loss_term();
+  return term ? term->value : 0;
+}
 
 /// `transport`: null if this process trains alone, else training.shards must be at least the number of processes. All
 /// arguments must outlive the result.

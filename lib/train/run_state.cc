@@ -25,6 +25,8 @@ Visit visit_of(TrainingTask& task) {
 Json to_json(const RunState& s) {
   Json best = Json::object();
   for (const auto& [name, value] : s.best) best[name] = value;
+  Json since_log{s.since_log.loss, s.since_log.norm, s.since_log.clipped, s.since_log.steps};
+  if (s.since_log.term != 0) since_log.push_back(s.since_log.term);
   return {{"step", s.step},
           {"best_step", s.best_step},
           {"waited", s.waited},
@@ -36,7 +38,7 @@ Json to_json(const RunState& s) {
           {"averaged", s.averaged},
           {"average_begun", s.average_begun},
           {"dev_values", s.dev_values},
-          {"since_log", {s.since_log.loss, s.since_log.norm, s.since_log.clipped, s.since_log.steps}},
+          {"since_log", since_log},
           {"schedule_scale", s.schedule.scale},
           {"schedule_waited", s.schedule.waited},
           {"init_from", s.init_from}};
@@ -75,11 +77,17 @@ double metric_of(const Json& value) {
 
 SinceLog since_log_of(const Json& json, std::int64_t step) {
   const Json& list = json.at("since_log");
-  if (!list.is_array() || list.size() != 4) fail("since_log is {}, expected an array of 4 numbers", shown(list.dump()));
-  const Json named{{"loss", list[0]}, {"norm", list[1]}, {"clipped", list[2]}, {"steps", list[3]}};
+  // Runs whose loss has a term of its own in the log have a fifth number.
+  if (!list.is_array() || list.size() < 4 || list.size() > 5)
+    fail("since_log is {}, expected an array of 4 or 5 numbers", shown(list.dump()));
+  const Json named{{"loss", list[0]},
+                   {"norm", list[1]},
+                   {"clipped", list[2]},
+                   {"steps", list[3]},
+                   {"term", list.size() == 5 ? list[4] : Json(0.0)}};
   if (!list[0].is_number()) fail("loss is {}, expected a number", shown(list[0].dump()));
-  return {list[0].get<double>(), amount_of(named, "norm"), count_of(named, "clipped", 0, step),
-          count_of(named, "steps", 0, step)};
+  return {list[0].get<double>(), amount_of(named, "norm"), amount_of(named, "term"),
+          count_of(named, "clipped", 0, step), count_of(named, "steps", 0, step)};
 }
 
 // Throws Error or nlohmann::json::exception if something is missing or is not as to_json writes it.

@@ -19,7 +19,7 @@ namespace mnemo {
 
 /// The content of the log's next line of training: sums over the steps since the last one.
 struct SinceLog {
-  double loss = 0, norm = 0;
+  double loss = 0, norm = 0, term = 0;
   std::int64_t clipped = 0, steps = 0;
 };
 

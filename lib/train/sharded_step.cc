@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::int64_t kFloat = sizeof(float), kHalf = sizeof(std::uint16_t);
 
+// Words of a shard in the first message of a process.
+constexpr std::size_t kShardWords = 4;
+
 // The largest nodes of the tree that it owns.
 std::vector<ShardRange> owned_nodes(int rank, int ranks, std::int64_t shards) {
   std::vector<ShardRange> out;
@@ -53,7 +56,7 @@ struct Messages {
 };
 
 struct ShardSums {
-  double loss = 0, weight = 0;
+  double loss = 0, term = 0, weight = 0;
   std::int64_t tokens = 0;
 };
 
@@ -94,11 +97,13 @@ class ShardedStep : public BatchStep {
     weight_ = 0;
     for (const ShardSums& shard : sums_) {
       out.loss += shard.loss * shard.weight;
+      out.term += shard.term * shard.weight;
       out.tokens += shard.tokens;
       weight_ += shard.weight;
     }
     if (weight_ <= 0) weight_ = 1;
     out.loss /= weight_;
+    out.term /= weight_;
     out.norm = std::sqrt(sum_of_squares()) / weight_;
     return out;
   }
@@ -226,16 +231,17 @@ class ShardedStep : public BatchStep {
     arena_.reset();
     Tape tape(pool_, arena_, Tape::Mode::kTraining, seed_, shard.draw(step));
     sums.loss = task_.forward(tape);
+    sums.term = term_of(task_);
     tape.backward();
     if (!std::isfinite(sums.loss) && where_.empty()) where_ = place_not_finite(task_, tape);
     return sums.weight;
   }
 
-  // Words of the first message of a process: losses, weights and tokens of its shards, the number of rows that it used
-  // of each sparse parameter, and the number of those with a gradient in each of its nodes.
+  // Words of the first message of a process: losses, their terms, weights and tokens of its shards, the number of rows
+  // that it used of each sparse parameter, and the number of those with a gradient in each of its nodes.
   std::size_t header_words(int rank) const {
     const auto shards = static_cast<std::size_t>(owned_shards(rank, ranks_, shards_).size());
-    return shards * 3 + used_rows_.size() * (1 + nodes_[static_cast<std::size_t>(rank)].size());
+    return shards * kShardWords + used_rows_.size() * (1 + nodes_[static_cast<std::size_t>(rank)].size());
   }
 
   void exchange_sums() {
@@ -258,7 +264,8 @@ class ShardedStep : public BatchStep {
     const ShardRange own = owned_shards(rank_, ranks_, shards_);
     for (std::int64_t s = own.first; s < own.end; ++s) {
       const ShardSums& sums = sums_[static_cast<std::size_t>(s)];
-      for (const double word : {sums.loss, sums.weight, static_cast<double>(sums.tokens)}) header[at++] = word;
+      for (const double word : {sums.loss, sums.term, sums.weight, static_cast<double>(sums.tokens)})
+        header[at++] = word;
     }
     const auto append = [&](const std::vector<std::int32_t>& rows) {
       header[at++] = static_cast<double>(rows.size());
@@ -275,8 +282,9 @@ class ShardedStep : public BatchStep {
   std::size_t read_header(int rank, const std::vector<double>& header) {
     std::size_t at = 0;
     const ShardRange theirs = owned_shards(rank, ranks_, shards_);
-    for (std::int64_t s = theirs.first; s < theirs.end; ++s, at += 3)
-      sums_[static_cast<std::size_t>(s)] = {header[at], header[at + 1], static_cast<std::int64_t>(header[at + 2])};
+    for (std::int64_t s = theirs.first; s < theirs.end; ++s, at += kShardWords)
+      sums_[static_cast<std::size_t>(s)] = {header[at], header[at + 1], header[at + 2],
+                                            static_cast<std::int64_t>(header[at + 3])};
     double ids = 0;
     for (; at < header.size(); ++at) ids += header[at];
     return static_cast<std::size_t>(ids);
@@ -284,7 +292,7 @@ class ShardedStep : public BatchStep {
 
   // Takes the ids of a process's nodes, and brings up to date the rows that it has used, as that process has done.
   void read_ids(int rank, const std::vector<double>& header, const std::vector<std::int32_t>& ids) {
-    auto at = header.begin() + static_cast<std::ptrdiff_t>(3 * owned_shards(rank, ranks_, shards_).size());
+    auto at = header.begin() + static_cast<std::ptrdiff_t>(kShardWords) * owned_shards(rank, ranks_, shards_).size();
     auto id = ids.begin();
     const auto next = [&] {
       const auto first = id;

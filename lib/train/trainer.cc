@@ -280,7 +280,7 @@ class Trainer {
 
   void step() {
     const auto start = Clock::now();
-    const auto [loss, norm, tokens] = batch_step_->gradient(state_.step % batches_, state_.step);
+    const auto [loss, norm, tokens, term] = batch_step_->gradient(state_.step % batches_, state_.step);
     if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(loss);
     const double clip = config_.training.clip_norm;
     const bool clipped = clip > 0 && norm > clip;
@@ -292,6 +292,7 @@ class Trainer {
       optimizer_.catch_up_all(pool_);
       kept_.average.average_in(task_, state_.averaged++);
     }
+    state_.since_log.term += term;
     epoch_tokens_ += tokens;
     epoch_seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
     note_step(loss, norm, clipped, learning_rate);
@@ -341,6 +342,7 @@ class Trainer {
                  {"clipped", static_cast<double>(state_.since_log.clipped) / n},
                  {"tokens_per_s", rate()},
                  {"peak_mb", peak_megabytes()}});
+    if (const auto term = task_.loss_term()) line[term->name] = state_.since_log.term / n;
     if (transport_) line["exchange"] = exchange_share();
     write_log(line);
     state_.since_log = {};

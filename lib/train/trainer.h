@@ -49,6 +49,12 @@ class TrainingTask {
   using CarriedVisitor = std::function<void(const std::string& name, std::int64_t shard, std::vector<float>& values)>;
   virtual void visit_carried(const CarriedVisitor&) {}
   virtual double forward(Tape& tape) = 0;  ///< records the prepared batch on the tape; returns its loss
+  /// A term of the loss that the log also shows by itself, before its weight, as the last `forward` found it.
+  struct LossTerm {
+    const char* name;
+    double value;
+  };
+  virtual std::optional<LossTerm> loss_term() const { return std::nullopt; }
 
   virtual std::string data_identity() const = 0;  ///< differs when the data of train, dev or the labels differ
   /// The same for the data that a model file states it was trained on.

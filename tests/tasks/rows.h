@@ -110,6 +110,17 @@ inline std::vector<TaskRow> task_rows() {
   };
 }
 
+/// The same with options of a task that its row cannot have beside the others.
+inline std::vector<TaskRow> task_rows_and_variants() {
+  std::vector<TaskRow> out = task_rows();
+  TaskRow tagger = out.at(1);
+  tagger.model = R"({"embedding": 16, "hidden": 16, "layers": 2, "dropout": 0, "embedding_dropout": 0,
+ "singleton_dropout": 0, "layer_dropout": 0, "char_encoder": {"embedding": 8, "hidden": 8, "dropout": 0},
+ "language_loss": 0.1})";
+  out.push_back(std::move(tagger));
+  return out;
+}
+
 /// A row's data in a folder, its configuration, and the models trained on them.
 class TaskBench {
  public:

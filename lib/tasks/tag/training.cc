@@ -3,6 +3,11 @@
 // are computed, without the probabilities that a report needs.
 #include "tasks/tag/training.h"
 
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "models/language_loss.h"
 #include "pipeline/network_options.h"
 #include "tasks/counted_units.h"
 #include "tasks/cut_anew.h"
@@ -36,6 +41,39 @@ void encode_sentence(const TextTagger& model, const TaggedSentences::Entry& entr
   }
 }
 
+// The words that model.language_loss tells apart: the most frequent ones and, as word 0, all others.
+class PredictedWords {
+ public:
+  explicit PredictedWords(const Vocabulary& vocabulary) : words_(static_cast<std::size_t>(vocabulary.size()), 0) {
+    std::vector<std::int32_t> frequent;
+    for (std::int32_t id = 1; id < vocabulary.size(); ++id)
+      if (vocabulary.count(id) > 0) frequent.push_back(id);
+    std::ranges::stable_sort(frequent, std::greater(), [&](std::int32_t id) { return vocabulary.count(id); });
+    if (frequent.size() > kMost) frequent.resize(kMost);
+    for (const std::int32_t id : frequent) words_[static_cast<std::size_t>(id)] = ++last_;
+  }
+
+  Index size() const { return last_ + 1; }
+
+  /// [tokens] of a batch, in the packing's order. Words of frozen vectors have rows after the vocabulary's.
+  std::vector<std::int32_t> of(const Corpus& corpus, std::span<const std::int64_t> texts,
+                               const Packing& packing) const {
+    std::vector<std::int32_t> out;
+    for (Index t = 0; t < packing.steps(); ++t)
+      for (Index b = 0; b < packing.rows_at(t); ++b) {
+        const std::int32_t row = corpus.own_row(corpus.first_unit(texts[packing.original(b)]) + t);
+        out.push_back(row < std::ssize(words_) ? words_[static_cast<std::size_t>(row)] : 0);
+      }
+    return out;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 7500;  // Rei 2017
+
+  std::vector<std::int32_t> words_;  // [vocabulary]
+  std::int32_t last_ = 0;
+};
+
 class TaggingTraining : public ModelTraining {
  public:
   TaggingTraining(const Config& config, const TaggingData& data, TextTagger& model)
@@ -47,7 +85,18 @@ class TaggingTraining : public ModelTraining {
         encoded_(sentences_, config.text.merge_dropout == 0, encoder()),
         dev_(encode_sentences(model, dev_sentences_)) {
     for (std::int64_t i = 0; i < sentences_.size(); ++i) units_ += encoded_.lengths()[i];
+    if (config.model.language_loss > 0) add_language_loss();
     begin_epoch(0);
+  }
+
+  void visit(const ParameterVisitor& visitor) override {
+    ModelTraining::visit(visitor);
+    if (language_loss_) language_loss_->visit(visitor);
+  }
+
+  void weights_changed() override {
+    ModelTraining::weights_changed();
+    if (language_loss_) language_loss_->weights_changed();
   }
 
   std::int64_t units() const override { return units_; }
@@ -76,6 +125,7 @@ class TaggingTraining : public ModelTraining {
     encoded_.with(shard.dealt(batches_[batch]), [&](const TaggerCorpus& corpus, std::span<const std::int64_t> places) {
       batch_ = model_.batch(corpus, places, unknown);
       gold_ = model_.gold(corpus, places, batch_.packing);
+      if (language_loss_) words_ = predicted_->of(corpus.words, places, batch_.packing);
     });
     Tagger& network = model_.network();
     word_rows_ = distinct_rows(batch_.words, network.embedding().weight.rows());
@@ -99,9 +149,19 @@ class TaggingTraining : public ModelTraining {
 
   double forward(Tape& tape) override {
     model_.network().prepare(tape);
-    const auto scores = model_.network().forward(tape, batch_);
-    return model_.network().loss(tape, batch_.packing, scores, gold_,
-                                 static_cast<float>(config_.training.label_smoothing));
+    Activation first_layer;
+    const auto scores = model_.network().forward(tape, batch_, &first_layer);
+    const double loss = model_.network().loss(tape, batch_.packing, scores, gold_,
+                                              static_cast<float>(config_.training.label_smoothing));
+    if (!language_loss_) return loss;
+    const double share = config_.model.language_loss;
+    language_term_ = language_loss_->loss(tape, batch_.packing, first_layer, words_, weight(), share);
+    return loss + share * language_term_;
+  }
+
+  std::optional<LossTerm> loss_term() const override {
+    if (!language_loss_) return std::nullopt;
+    return LossTerm{"language_loss", language_term_};
   }
 
   Metrics evaluate_dev(ThreadPool& pool, const DevShare& share) override {
@@ -126,6 +186,14 @@ class TaggingTraining : public ModelTraining {
   }
 
  private:
+  void add_language_loss() {
+    const RecurrentOptions& recurrent = model_.network().options().recurrent;
+    predicted_.emplace(model_.words().vocabulary());
+    language_loss_.emplace("language_loss", recurrent.output(), recurrent.directions(), predicted_->size());
+    language_loss_->initialise(recurrent.initialiser, seed());
+    language_loss_->set_training_precision(recurrent.training_precision);
+  }
+
   EncodedRecords<TaggerCorpus, std::int32_t>::Encoder encoder() const {
     const auto encode = [this](std::span<const std::int64_t> records, TaggerCorpus& out) {
       for (const std::int64_t i : records)
@@ -151,6 +219,11 @@ class TaggingTraining : public ModelTraining {
   TaggerBatch batch_;
   std::vector<std::vector<std::int32_t>> gold_;  // [columns][tokens], packed
   std::vector<std::int32_t> word_rows_, letter_rows_, shape_rows_;
+  // Of model.language_loss.
+  std::optional<PredictedWords> predicted_;
+  std::optional<LanguageLoss> language_loss_;
+  std::vector<std::int32_t> words_;  // [tokens], packed
+  double language_term_ = 0;
 };
 
 struct Builders {
