@@ -114,11 +114,12 @@ def training(b):
 def cells(b):
     b.say("## Every cell, training, float32")
     b.say("Batch 32, 64 steps, 256 to 256. Only products are counted, of which `min_lstm`, `min_gru` and `sru` have "
-          "the fewest.")
+          "the fewest; with self-attention those of queries and keys, and of shares and values, too.")
     rows = [("cell", "1 thread, %", "2 threads, %", "tokens/s, 2 threads", "times PyTorch, 2 threads")]
     arguments = shape(32, 64, 256, 256)
     for cell, more in [(c, []) for c in CELLS] + [("gru", ["--reset-before"]), ("lstm", ["--layer-norm"]),
-                                                  ("lstm", ["--projection", "128"])]:
+                                                  ("lstm", ["--projection", "128"]),
+                                                  ("lstm", ["--self-attention", "256"])]:
         torch_has = cell in ("lstm", "gru") and not more
         one, two, torch = b.rounds(lambda: b.mnemo(cell, "train", arguments + more),
                                    lambda: b.mnemo(cell, "train", arguments + more, 2),

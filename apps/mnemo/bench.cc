@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 struct BenchOptions {
   std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target,
               precision = "float32";
-  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
+  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, self_attention = 0, repeat = 21;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
 };
@@ -55,13 +55,28 @@ RecurrentOptions layer_options(const BenchOptions& o) {
       .layers = o.layers,
       .bidirectional = o.bidirectional,
       .projection = o.projection,
+      .attention = {.layer = o.self_attention > 0 ? o.layers : 0, .memory = o.self_attention},
       .precision = *kernels::inference_precision(o.precision),
       .training_precision = o.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32};
 }
 
+// Steps that all steps of a run see through a block of self-attention, themselves included.
+double seen_steps(const BenchOptions& o) {
+  const auto most = static_cast<double>(o.self_attention + 1);
+  if (o.self_attention == 0) return 0;
+  if (o.mode == "step") return static_cast<double>(o.batch) * most;
+  double sum = 0;
+  for (const std::int32_t length : sequence_lengths(o)) {
+    const double few = std::min(static_cast<double>(length), most);
+    sum += few * (few + 1) / 2 + (static_cast<double>(length) - few) * most;
+  }
+  return sum;
+}
+
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
-// projection; three times that in training. A cell whose gates do not see the state has only the input's product.
-double products_flop(const BenchOptions& o, Index tokens) {
+// projection; with self-attention 2 P^2 for a token's query and 4 P for each step that it sees, whose score and share
+// are products; three times that in training. A cell whose gates do not see the state has only the input's product.
+double products_flop(const BenchOptions& o, Index tokens, double seen) {
   const RecurrentOptions options = layer_options(o);
   const auto H = static_cast<double>(o.hidden), P = static_cast<double>(options.output()),
              D = static_cast<double>(options.directions());
@@ -72,12 +87,13 @@ double products_flop(const BenchOptions& o, Index tokens) {
     const double input = static_cast<double>(cell.gates) * static_cast<double>(inputs);
     sum += 2.0 * D * H * (input + static_cast<double>(cell.hidden_gates) * P + (o.projection > 0 ? P : 0.0));
   }
-  return sum * static_cast<double>(tokens) * (o.mode == "train" ? 3.0 : 1.0);
+  if (o.self_attention > 0) sum += 2.0 * P * P;
+  return (sum * static_cast<double>(tokens) + 4.0 * P * seen) * (o.mode == "train" ? 3.0 : 1.0);
 }
 
 // Bytes of all weights that a step multiplies by.
 double weight_bytes(const BenchOptions& o) {
-  return products_flop(o, 1) / 2.0 *
+  return products_flop(o, 1, 0) / 2.0 *
          static_cast<double>(kernels::precision_bytes(*kernels::inference_precision(o.precision)));
 }
 
@@ -165,6 +181,7 @@ void check_options(const BenchOptions& o) {
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: only for the cell lstm, not " + o.cell);
   if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: only for the cell gru, not " + o.cell);
   if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: only for the cell rnn, not " + o.cell);
+  if (o.self_attention > 0 && o.bidirectional) throw UsageError("--self-attention: takes one direction");
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (o.mode == "train" && o.precision == "int8")
@@ -198,7 +215,7 @@ Timing measure(const BenchOptions& o) {
 }
 
 Json record_of(const BenchOptions& o, const Timing& t) {
-  const double median = quantile(t.seconds, 0.5), gflops = products_flop(o, t.tokens) / median * 1e-9;
+  const double median = quantile(t.seconds, 0.5), gflops = products_flop(o, t.tokens, seen_steps(o)) / median * 1e-9;
   Json record{{"cell", o.cell},           {"mode", o.mode},
               {"precision", o.precision}, {"target", kernels::current_target()},
               {"threads", threads_of(o)}, {"batch", o.batch}};
@@ -220,6 +237,7 @@ Json record_of(const BenchOptions& o, const Timing& t) {
                  {"median_ms", median * 1e3},
                  {"p99_ms", quantile(t.seconds, 0.99) * 1e3},
                  {"spread", (quantile(t.seconds, 0.75) - quantile(t.seconds, 0.25)) / median}});
+  if (o.self_attention > 0) record["self_attention"] = o.self_attention;
   if (o.cell == "gru") record["reset_after"] = !o.reset_before;
   if (o.cell == "rnn") record["activation"] = o.activation;
   if (o.mode == "step") record["weight_gbytes_per_s"] = weight_bytes(o) / median * 1e-9;
@@ -265,6 +283,11 @@ void add_bench(Command& program) {
   command.option("--activation", "", &o->activation, "rnn: activation function").one_of({"tanh", "relu"});
   command.option("--projection", "P", &o->projection, "lstm: output size after a projection")
       .range(1, kMost)
+      .by_default("none");
+  command
+      .option("--self-attention", "M", &o->self_attention,
+              "A block of self-attention after the last layer, which sees M steps before each")
+      .range(1, 65536)
       .by_default("none");
   command.group("Work");
   command

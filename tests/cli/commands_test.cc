@@ -66,6 +66,8 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
                       "--projection: only the plain lstm supports it");
   check_fails_at_once(f.mnemo({"bench", "gru", "--mode", "step", "--bidirectional"}), 2,
                       "--mode step: takes one direction");
+  check_fails_at_once(f.mnemo({"bench", "gru", "--self-attention", "8", "--bidirectional"}), 2,
+                      "--self-attention: takes one direction");
   check_fails_at_once(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: only for the cell lstm");
   check_fails_at_once(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
   check_fails_at_once(f.train("x", {"--resume", "--overwrite"}), 2, "overwrite");
@@ -815,6 +817,14 @@ TEST_CASE("bench counts the operations of the products, and reports what was run
   CHECK(operations(both) == Approx(9 * 2 * (2.0 * 4 * 5 * (4 + 5) + 2.0 * 4 * 5 * (10 + 5))));
   // A cell whose gates do not see the state has only the input's product.
   CHECK(operations(bench({"min_lstm", "--steps", "1", "--mode", "infer"})) == Approx(3 * 2.0 * 3 * 5 * 4));
+  // Self-attention: 2 H^2 for a query, and 4 H for each step that is seen, here 1 + 2 + 3 + 3 of four, and 1 + 2 + 3.
+  const auto attending = bench({"gru", "--steps", "4", "--self-attention", "2"});
+  CHECK(operations(attending) == Approx(3 * (12 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5) + 3 * 4.0 * 5 * 9)));
+  CHECK(attending["self_attention"] == 2);
+  const auto few = bench({"gru", "--steps", "3", "--self-attention", "9", "--mode", "infer"});
+  CHECK(operations(few) == Approx(9 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5) + 3 * 4.0 * 5 * 6));
+  const auto one = bench({"gru", "--self-attention", "9", "--mode", "step"});
+  CHECK(operations(one) == Approx(3 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5 + 4.0 * 5 * 10)));
   // Threads that share cores share their peak: that of 16 threads is not eight times that of two.
   const auto peak = [&](const char* threads) {
     return bench({"lstm", "--steps", "1", "--mode", "infer", "--threads", threads})["peak_gflops"].get<double>();
