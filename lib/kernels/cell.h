@@ -58,6 +58,7 @@ struct CellBackward {
   Index dh_next_stride;
   float* dc;  // [B, H] in: gradient of c from the next step; out: gradient of c_prev
   Index dc_stride;
+  Index ahead = 0;  // rows from these to those of the step that backward takes next, for prefetching; 0: not known
 };
 
 }  // namespace mnemo::kernels

@@ -29,12 +29,13 @@ struct Tile {
 };
 
 std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
-  constexpr Index kLine = 16, kUnits = 64;  // tiles share no cache lines
+  constexpr Index kLine = 16, kUnits = 128;  // tiles share no cache lines
   const Index H = run.hidden(), D = run.directions();
   std::vector<Tile> tiles;
   if (run.cell->hidden_gates == 0) {
-    // At least two if there is more than a cache line, so that a narrow layer has work for a second thread.
-    const Index units = std::clamp((H / 2 + kLine - 1) / kLine * kLine, kLine, kUnits);
+    // Wide, for rows that are read in long runs, but with a tile for each thread.
+    const Index share = (D * H + threads - 1) / threads;
+    const Index units = std::clamp((share + kLine - 1) / kLine * kLine, kLine, kUnits);
     for (Index begin = 0; begin < H; begin += units)
       for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});
     return tiles;
@@ -353,6 +354,7 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
   const Index H = run.hidden(), P = run.output(), b = tile.first + from * tile.step, u = tile.begin;
   const Index row = run.packing->offset(t) + b, rows = to - from, stride = tile.step * run.gates_stride();
   const Index I = run.x.columns, own_stride = own_parts(run) > 1 ? tile.step * cell.own_blocks() * H : 0;
+  const Index next = tile.direction == 0 ? t - 1 : t + 1;
   if (d.total_dh) note_gradients(run, tile, s, row, b, rows);
   kernels::CellBackward args{
       .rows = rows,
@@ -378,7 +380,8 @@ void backward_rows(const LayerRun& run, const Tile& tile, const StateGradients& 
       .dh_next = s.dh + b * P + u,
       .dh_next_stride = tile.step * P,
       .dc = s.dc ? s.dc + b * H + u : nullptr,
-      .dc_stride = tile.step * H};
+      .dc_stride = tile.step * H,
+      .ahead = next >= 0 && next < run.packing->steps() ? run.packing->offset(next) - run.packing->offset(t) : 0};
   if (d.raw) {
     // y = raw W_hr^T
     float* dprojected = d.dprojected + row * P;
