@@ -95,6 +95,18 @@ void check_unlabelled(const Config& c, std::vector<std::string>& errors) {
         "grapheme, word or subword");
 }
 
+// Texts are read in pieces by layers of one direction, whose outputs are pooled one by one.
+void check_pieces(const Config& c, std::vector<std::string>& errors) {
+  if (c.training.bptt == 0) return;
+  const auto refuse = [&](bool given, const char* what) {
+    if (given) errors.push_back(fmt::format("training.bptt: texts are read in pieces only without {}", what));
+  };
+  refuse(c.model.bidirectional, "model.bidirectional");
+  refuse(!c.model.convolution.widths.empty(), "model.convolution");
+  refuse(c.model.self_attention.layer > 0, "model.self_attention");
+  refuse(contains(c.model.pooling.names, "attention"), "model.pooling attention");
+}
+
 // The two sides of a translator.
 void check_pairs(const Config& c, std::vector<std::string>& errors) {
   if (c.text.joint && !c.text.target_unit.empty() && c.text.target_unit != c.text.unit)
@@ -193,6 +205,9 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   check_training(c.training, errors);
   check_unlabelled(c, errors);
   check_language_loss(c, errors);
+  if (has(c.task, "model.pooling")) check_pieces(c, errors);
+  if (has(c.task, "data.records") && c.training.bptt == 0)
+    errors.emplace_back("training.bptt: expected at least 1 step, found 0");
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
   if (has(c.task, "text.joint")) check_pairs(c, errors);

@@ -165,7 +165,7 @@ struct TrainingConfig {
   std::int64_t plateau_patience = 2;
   double layer_rate = 1.0;
   std::int64_t unfreeze = 0;
-  std::int64_t batch_size = 32, batch_tokens = 0, bptt = 64, epochs = 10, language_epochs = 10;
+  std::int64_t batch_size = 32, batch_tokens = 0, bptt = 0, epochs = 10, language_epochs = 10;
   double max_minutes = 0.0, clip_norm = 5.0, label_smoothing = 0.0, average_from = 0.0;
   std::int64_t average_after = 0;
   ClassWeight class_weight;

@@ -529,11 +529,16 @@ std::vector<Option> training_options() {
           .by_size(kTranslate, {{2000, 16}, {0, 64}}),
       option("training.batch_tokens", MNEMO_MEMBER(training.batch_tokens), Range{0, kMany},
              "Units per batch, instead of batch_size; 0: batch_size applies."),
-      option("training.bptt", MNEMO_MEMBER(training.bptt), Range{1, 1e6},
-             "Steps per batch, through which gradients are backpropagated; the state carries over to the next "
-             "batch. batch_size rows of the corpus are read in parallel.")
-          .only(kGenerate)
-          .otherwise(kGenerate, 128),
+      option(
+          "training.bptt", MNEMO_MEMBER(training.bptt), Range{0, 1e6},
+          "Steps through which gradients are backpropagated. generate: those of a batch; the state carries over to "
+          "the next batch, and batch_size rows of the corpus are read in parallel. classify: texts of more units are "
+          "read in pieces of so many, so that memory does not grow with their length; the state is carried from "
+          "piece to piece and all are pooled, but gradients are cut between them, dropout is drawn anew for each, "
+          "and each is read twice (Howard & Ruder 2018). 0: texts are read as a whole.")
+          .only(kClassify | kGenerate)
+          .otherwise(kGenerate, 128)
+          .left_out_by_default(),
       option("training.language_epochs", MNEMO_MEMBER(training.language_epochs), Range{1, 1e6},
              "With data.unlabelled: epochs of the language model.")
           .only(kClassify),

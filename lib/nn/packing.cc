@@ -19,4 +19,11 @@ Packing::Packing(std::span<const std::int32_t> lengths) : order_(lengths.size())
   }
 }
 
+Packing Packing::part(Index begin, Index end) const {
+  std::vector<std::int32_t> lengths;
+  for (const Index length : lengths_)
+    lengths.push_back(static_cast<std::int32_t>(std::clamp<Index>(length - begin, 0, end - begin)));
+  return Packing(lengths);
+}
+
 }  // namespace mnemo

@@ -27,6 +27,10 @@ class Packing {
   Index length(Index b) const { return lengths_[b]; }                                       ///< of sorted sequence b
   Index original(Index b) const { return order_[b]; }  ///< sorted -> original index
 
+  /// The same sequences in the sorted order, of which only steps [begin, end) are left. Their rows are consecutive
+  /// here.
+  Packing part(Index begin, Index end) const;
+
  private:
   std::vector<Index> order_, lengths_, offsets_;
 };

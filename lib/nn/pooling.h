@@ -1,6 +1,7 @@
 // Pooling: from a row for each token to a row for each sequence.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,35 @@
 namespace mnemo {
 
 enum class PoolingKind { kLast, kMean, kMax, kAttention };
+
+/// Steps [begin, end) of a packing.
+struct StepRange {
+  Index begin, end;
+};
+
+class Pooling;
+
+/// What is pooled of sequences whose rows come in pieces, consecutive steps from the first to the last: the bits that
+/// Pooling gives of all rows at once.
+class PooledPieces {
+ public:
+  /// `pooling` takes pieces. It, the packing and the tape's arena must outlive this. C columns.
+  PooledPieces(const Pooling& pooling, Tape& tape, const Packing& packing, Index columns);
+
+  /// The rows y [rows of the steps, C] of a piece.
+  void add(StepRange steps, const float* y);
+  /// Adds the gradient of the output to that of a piece's rows.
+  void add_gradient(StepRange steps, float* dy) const;
+  const Activation& output() const { return out_; }
+
+ private:
+  const Pooling& pooling_;
+  ThreadPool& pool_;
+  const Packing& packing_;
+  Index columns_;
+  Activation out_;
+  std::vector<std::int32_t*> best_;  // [kinds] of max: the row of each maximum [B, C]
+};
 
 /// y [N, C] -> [B, kinds * C], what each kind gives side by side; rows in the sequences' original order. A sequence of
 /// length 0 gives zeros.
@@ -28,11 +58,26 @@ class Pooling {
   void visit(const ParameterVisitor& visitor);
   Activation forward(Tape& tape, const Packing& packing, const Activation& y) const;
 
+  /// Whether rows may come in pieces. Attention needs all of them at once.
+  bool takes_pieces() const { return !weight_; }
+
  private:
-  // Each fills the columns of a kind, from `first` on.
-  void last(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
-  void mean(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
-  void max(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
+  friend class PooledPieces;
+
+  // The rows of some steps, and where a kind's columns are in the output.
+  struct Piece {
+    const Packing& packing;
+    StepRange steps;
+    Index columns;  // C
+    Activation out;
+    Index first;         // of the kind's columns
+    std::int32_t* best;  // of max
+  };
+  void pool(PoolingKind kind, ThreadPool& threads, const Piece& piece, const float* y) const;
+  void pool_gradient(PoolingKind kind, const Piece& piece, float* dy) const;
+  template <class Body>
+  void for_halves(const Piece& piece, const Body& body) const;
+  // Fills the columns of a kind, from `first` on.
   void attention(Tape& tape, const Packing& packing, const Activation& y, const Activation& out, Index first) const;
 
   std::vector<PoolingKind> kinds_;

@@ -45,7 +45,8 @@ ClassifierOptions network_options(const Config& c, std::int64_t rows, std::int64
           .convolution = convolution_options(c),
           .dropout = number(m.dropout),
           .embedding_dropout = number(m.embedding_dropout),
-          .embedding_deviation = number(m.embedding_deviation)};
+          .embedding_deviation = number(m.embedding_deviation),
+          .training_piece = c.training.bptt};
 }
 
 }  // namespace

@@ -42,6 +42,17 @@ std::string turned_text(const std::string& text, bool labels, bool stream) {
   return out;
 }
 
+// The same of a text that goes on: its last line has no end.
+std::string turned_part(const std::string& text) {
+  std::string out;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    out = turned_line(text.substr(begin, end - begin)) + (begin > 0 ? "\n" : "") + out;
+    begin = end + 1;
+  }
+  return out;
+}
+
 constexpr const char* kTrainText = "one fine day we walk\n\nall of us sing a song\nand one fine night\nwe sleep\n";
 constexpr const char* kDevText = "one fine song\nwe sing all day\n";
 
@@ -56,9 +67,9 @@ struct BackwardFixture {
     std::string train;
     for (int i = 0; i < 12; ++i) train += kTrainText;
     write("lines.txt", train);
-    write("dev.txt", kDevText);
+    write("dev.txt", kTrainText);
     write_text(f.path("lm.json"), R"({"task": "generate", "data": {"train": "lines.txt", "dev": "dev.txt"},
- "text": {"unit": "word"}, "model": {"embedding": 10, "hidden": 14, "dropout": 0.1},
+ "text": {"unit": "word"}, "model": {"embedding": 10, "hidden": 14, "dropout": 0.1, "weight_dropout": 0},
  "training": {"epochs": 30, "batch_size": 4, "bptt": 8, "learning_rate": 0.02}})");
     const auto make = [this](const std::string& name, std::vector<std::string> more) {
       more.insert(more.begin(), {"train", f.path("lm.json"), "--set", "output.dir=" + f.path(name)});
@@ -231,11 +242,8 @@ TEST_CASE("text.reverse: generate writes what precedes the prompt") {
     CHECK(backward.ends_with("a  song\nand one\n"));
     backward.pop_back();
     forward.pop_back();
-    std::string turned = turned_text(forward + "\n", false, true);
-    turned.pop_back();
-    if (forward.ends_with('\n')) turned.insert(0, 1, '\n');
     backward.replace(backward.find("a  song"), 7, "a song");
-    CHECK(backward == turned);
+    CHECK(backward == turned_part(forward));
   }
   CHECK(b.f.mnemo({"generate", b.model("backward"), "-l", "5"}).code == 0);
   CHECK_THAT(written("backward", "we walk", {"--temperature", "0"}), contains_text("one fine day we walk\n"));
