@@ -278,6 +278,22 @@ class Serve(unittest.TestCase):
                 peer.shutdown(socket.SHUT_WR)
                 self.assertIn(b"event: done", everything(peer))
 
+    def test_streams_with_attention(self):
+        self.command("train", "lm.json", "-q", "-o", "attending", "-s", "model.self_attention.layer=1",
+                     "-s", "model.self_attention.memory=8", "-s", "model.self_attention.feed_forward=6")
+        with self.serving("attending/model.safetensors", "--threads", 2) as server:
+            asked = [{"text": "to be or not to "[:seed], "length": 30, "seed": seed} for seed in range(12)]
+            asked.append({"text": "to ", "length": 20, "beam": 3})
+            with concurrent.futures.ThreadPoolExecutor(13) as pool:
+                found = list(pool.map(lambda one: self.events(server, "/v1/generate", one), asked))
+            for content, events in zip(asked, found):
+                options = [word for key in content if key != "text" for word in (f"--{key}", content[key])]
+                alone = self.command("generate", "attending/model.safetensors", "--prompt", content["text"], "-f",
+                                     "jsonl", *options)
+                self.assertEqual(events[-1], ("done", json.loads(alone)))
+                pieces = "".join(event[1]["piece"] for event in events[:-1])
+                self.assertEqual(content["text"] + pieces, events[-1][1]["text"])
+
     def test_streams_end(self):
         endless = {"text": "", "length": 900000, "stream": True}
         with self.serving("lm/model.safetensors", "--max-queue-tokens", 100000000, "--drain", 0.5) as server:
