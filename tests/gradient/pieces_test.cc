@@ -33,11 +33,15 @@ struct Texts {
 };
 
 ClassifierOptions piece_options(CellKind cell, std::vector<PoolingKind> pooling) {
-  return {.table_rows = kRows,
-          .embedding = 5,
-          .classes = 3,
-          .recurrent = {.cell = cell, .hidden = 7, .layers = 2},
-          .pooling = std::move(pooling)};
+  ClassifierOptions out;
+  out.table_rows = kRows;
+  out.embedding = 5;
+  out.classes = 3;
+  out.recurrent.cell = cell;
+  out.recurrent.hidden = 7;
+  out.recurrent.layers = 2;
+  out.pooling = std::move(pooling);
+  return out;
 }
 
 std::vector<float> logits_of_texts(ClassifierOptions options, Index piece, const Texts& texts, int threads) {

@@ -121,8 +121,8 @@ TEST_CASE("texts of a model that reads from the end are not streamed") {
     for (const char* unit : {"a", "b", "\n"}) builder.add(unit);
     const ServedModels::List models{
         {"writer", "", "", std::make_shared<TextLanguageModel>(config, builder.build(1, 0))}};
-    const std::string streamed = refusal(R"({"text": "a", "stream": true})", "generate", "", models);
+    const std::string streamed = refusal(R"({"text": "a", "length": 3, "stream": true})", "generate", "", models);
     CHECK(streamed == (reverse ? "400 invalid_value stream" : "0"));
-    CHECK(refusal(R"({"text": "a"})", "generate", "", models) == "0");
+    CHECK(refusal(R"({"text": "a", "length": 3})", "generate", "", models) == "0");
   }
 }
