@@ -30,6 +30,7 @@ enum class Purpose : std::uint32_t {
   kPermutation = 15,
   kSearch = 16,
   kRotation = 17,
+  kSampledClasses = 18,
 };
 
 /// The Philox 4x32-10 block function.

@@ -208,6 +208,10 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   if (has(c.task, "model.pooling")) check_pieces(c, errors);
   if (has(c.task, "data.records") && c.training.bptt == 0)
     errors.emplace_back("training.bptt: expected at least 1 step, found 0");
+  if (c.training.sampled_softmax > 0 && !c.model.cutoffs.empty())
+    errors.emplace_back(
+        "training.sampled_softmax: not with model.cutoffs, an adaptive softmax, which never sums over all units; set "
+        "one of the two to its default");
   if (c.data.multi_label && c.training.early_stopping.metric == "auc")
     errors.emplace_back("training.early_stopping.metric: auc is for two classes, not for data.multi_label");
   if (has(c.task, "text.joint")) check_pairs(c, errors);

@@ -172,6 +172,7 @@ struct TrainingConfig {
   EarlyStoppingConfig early_stopping;
   Every evaluate_every, save_every;
   std::int64_t seed = 1, threads = 0, shards = 1;
+  std::int64_t sampled_softmax = 0;
   double memory = 1000.0;
   std::string exchange = "float32";
 

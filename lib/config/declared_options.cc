@@ -613,6 +613,12 @@ std::vector<Option> training_options() {
              "by batch; the model has the same bytes.",
              Place::kLocal)
           .only(kClassify | kTag | kTranslate),
+      option("training.sampled_softmax", MNEMO_MEMBER(training.sampled_softmax), Range{0, kMany},
+             "For large vocabularies: the softmax of a batch in training sums over the targets and this many other "
+             "units on average, drawn anew for each batch, frequent ones more often, and weighted accordingly (Jean et "
+             "al. 2015); 0, or not fewer than there are units: over all, as dev always is.")
+          .only(kGenerate)
+          .left_out_by_default(),
       option("training.shards", MNEMO_MEMBER(training.shards), Range{1, 1024},
              "Parts into which each batch is dealt. The gradients of the parts are computed one by one and added in a "
              "fixed order, so that a run gives the same bytes however many processes share its parts (mpirun -n R "

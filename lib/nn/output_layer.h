@@ -27,6 +27,9 @@ class OutputLayer {
   /// Precision of the products in training (kFloat32 or kBfloat16) and in inference.
   virtual void set_training_precision(kernels::Precision precision) = 0;
   virtual void set_precision(kernels::Precision precision) = 0;
+  /// In training, `loss` is to sum over a sample of so many classes on average in place of all; 0: over all. A layer
+  /// that has fewer, or that never sums over all, ignores it.
+  virtual void sample_classes(Index) {}
 
   /// The mean of -log p(target | x) over rows, in nats. In training also adds `share` times its gradients to those of
   /// x and the parameters: at once, or in the tape's backward.

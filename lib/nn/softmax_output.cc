@@ -23,24 +23,56 @@ constexpr Index kChunkScores = Index{6} << 20, kChunkRows = 128;
 
 Index blocks_of(Index classes) { return (classes + kBlock - 1) / kBlock; }
 
+// Calls use(i) for each class, on the pool's threads.
+template <class Use>
+void for_blocks(ThreadPool& pool, Index classes, const Use& use) {
+  pool.parallel_for(blocks_of(classes), [&](std::int64_t block) {
+    for (Index i = block * kBlock; i < std::min(classes, (block + 1) * kBlock); ++i) use(i);
+  });
+}
+
 }  // namespace
 
-// The data of a chunk of rows.
-struct SoftmaxOutput::Chunk {
-  Index rows = 0;
-  float* scores = nullptr;         // [V, rows]
-  float* block_rows = nullptr;     // [blocks, rows]
-  kernels::PackedMatrix& inputs;   // x^T
-  std::vector<Index> by_target{};  // [rows] in the order of their targets
-  std::vector<float> shifts{};     // [rows] subtracted from the scores before they become exponentials
-  std::vector<double> sums{};      // [rows] of the exponentials
+// The classes that a loss sums over: all, or a sample.
+struct SoftmaxOutput::Classes {
+  Index count = 0;
+  const float *weight = nullptr, *bias = nullptr;  // [count, H], [count]
+  float *weight_gradient = nullptr, *bias_gradient = nullptr;
+  bool sampled = false;  // each row's own target is then left out of the sum over classes, and has a term of its own
+};
 
-  // Calls `use` with each row whose target is in [begin, end).
+// The data of a chunk of rows, and of V classes.
+struct SoftmaxOutput::Chunk {
+  Classes classes;
+  Index rows = 0;
+  float* scores = nullptr;        // [V, rows]
+  float* block_rows = nullptr;    // [blocks, rows]
+  kernels::PackedMatrix& inputs;  // x^T
+  std::vector<Index> places{};    // [rows] of the targets among the classes; below 0: not among them
+  std::vector<Index> by_place{};  // [rows] in the order of their places
+  std::vector<float> own{};       // [rows] scores of the targets
+  std::vector<float> shifts{};    // [rows] subtracted from the scores before they become exponentials
+  std::vector<double> sums{};     // [rows] of the exponentials
+
+  void find_targets(std::span<const std::int32_t> targets, std::span<const std::int32_t> sample) {
+    places.resize(targets.size());
+    for (std::size_t r = 0; r < targets.size(); ++r) {
+      places[r] = targets[r];
+      if (!classes.sampled) continue;
+      const auto found = std::ranges::lower_bound(sample, targets[r]);
+      places[r] = found != sample.end() && *found == targets[r] ? found - sample.begin() : -1;
+    }
+    by_place.resize(targets.size());
+    std::iota(by_place.begin(), by_place.end(), 0);
+    std::ranges::stable_sort(by_place, {}, [&](Index r) { return places[r]; });
+  }
+
+  // Calls `use` with each row whose target's place is in [begin, end).
   template <class Use>
-  void for_targets(std::span<const std::int32_t> targets, Index begin, Index end, const Use& use) const {
+  void for_targets(Index begin, Index end, const Use& use) const {
     const auto from =
-        std::lower_bound(by_target.begin(), by_target.end(), begin, [&](Index r, Index v) { return targets[r] < v; });
-    for (auto r = from; r != by_target.end() && targets[*r] < end; ++r) use(*r);
+        std::lower_bound(by_place.begin(), by_place.end(), begin, [&](Index r, Index v) { return places[r] < v; });
+    for (auto r = from; r != by_place.end() && places[*r] < end; ++r) use(*r);
   }
 };
 
@@ -74,7 +106,45 @@ void SoftmaxOutput::set_precision(kernels::Precision precision) {
   weights_changed();
 }
 
-Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScores / classes()); }
+void SoftmaxOutput::sample_classes(Index expected) {
+  sampler_.reset();
+  if (expected > 0 && expected < classes()) sampler_.emplace(classes(), expected);
+}
+
+Index SoftmaxOutput::chunk_rows(Index classes) const {
+  return std::max(kChunkRows, kChunkScores / std::max<Index>(1, classes));
+}
+
+SoftmaxOutput::Classes SoftmaxOutput::all_classes() {
+  return {classes(), weight().value.data(), bias.value.data(), weight().gradient.data(), bias.gradient.data()};
+}
+
+// Copies the rows of a new sample, the biases corrected by -log of the classes' probabilities of being in it.
+SoftmaxOutput::Classes SoftmaxOutput::sampled_classes(const Tape& tape) {
+  const Index H = inputs();
+  sample_ = sampler_->draw(tape.seed, tape.step);
+  const Index K = std::ssize(sample_);
+  for (auto* rows : {&sampled_weight_, &sampled_weight_gradient_}) rows->resize(K * H);
+  for (auto* values : {&sampled_bias_, &sampled_bias_gradient_}) values->resize(K);
+  std::fill_n(sampled_weight_gradient_.data(), K * H, 0.0f);
+  std::fill_n(sampled_bias_gradient_.data(), K, 0.0f);
+  for_blocks(tape.pool, K, [&](Index i) {
+    const std::int32_t v = sample_[i];
+    std::copy_n(weight().value.data() + v * H, H, sampled_weight_.data() + i * H);
+    sampled_bias_[i] = bias.value[v] - static_cast<float>(std::log(sampler_->probability(v)));
+  });
+  return {
+      K,   sampled_weight_.data(), sampled_bias_.data(), sampled_weight_gradient_.data(), sampled_bias_gradient_.data(),
+      true};
+}
+
+void SoftmaxOutput::add_sampled_gradients(ThreadPool& pool) {
+  const Index H = inputs();
+  for_blocks(pool, std::ssize(sample_), [&](Index i) {
+    kernels::add_scaled(1.0f, sampled_weight_gradient_.data() + i * H, weight().gradient.data() + sample_[i] * H, H);
+    bias.gradient[sample_[i]] += sampled_bias_gradient_[i];
+  });
+}
 
 // Computes the chunk's exponentials, in place of its scores, and log p of each row's target. A block's scores become
 // exponentials while they are in the cache: any shift near the largest score will do, and the target's score, which is
@@ -82,31 +152,36 @@ Index SoftmaxOutput::chunk_rows() const { return std::max(kChunkRows, kChunkScor
 void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                                  kernels::Precision precision, Chunk& chunk, double* log_p) const {
   constexpr double kLargestSum = 1e12;
-  const Index R = chunk.rows, V = classes(), H = inputs(), blocks = blocks_of(V);
+  const Classes& over = chunk.classes;
+  const Index R = chunk.rows, V = over.count, H = inputs(), blocks = blocks_of(V);
   kernels::pack(pool, x, H, true, H, R, chunk.inputs, precision);
-  chunk.by_target.resize(R);
-  std::iota(chunk.by_target.begin(), chunk.by_target.end(), 0);
-  std::stable_sort(chunk.by_target.begin(), chunk.by_target.end(),
-                   [&](Index a, Index b) { return targets[a] < targets[b]; });
+  chunk.find_targets(targets, sample_);
   // Scores without their bias, block by block, each with a row of its own in block_rows.
   const auto for_scores = [&](const auto& body) {
     pool.parallel_for(blocks, [&](std::int64_t block) {
       const Index first = block * kBlock, end = std::min(V, first + kBlock);
-      kernels::multiply_rows(end - first, weight().value.data() + first * H, H, chunk.inputs, 0, chunk.inputs.panels(),
+      kernels::multiply_rows(end - first, over.weight + first * H, H, chunk.inputs, 0, chunk.inputs.panels(),
                              Start::kZero, nullptr, chunk.scores + first * R, R);
+      if (over.sampled)
+        chunk.for_targets(first, end, [&](Index r) { chunk.scores[chunk.places[r] * R + r] = -INFINITY; });
       body(first, end, chunk.scores + first * R, chunk.block_rows + block * R);
     });
   };
   const auto exponentiate = [&] {
     for_scores([&](Index first, Index end, float* scores, float* sums) {
-      chunk.for_targets(targets, first, end, [&](Index r) {
-        const float score = scores[(targets[r] - first) * R + r] + bias.value[targets[r]];
-        log_p[r] = static_cast<double>(score) - static_cast<double>(chunk.shifts[r]);
-      });
+      if (!over.sampled)
+        chunk.for_targets(first, end, [&](Index r) {
+          const float score = scores[(targets[r] - first) * R + r] + bias.value[targets[r]];
+          log_p[r] = static_cast<double>(score) - static_cast<double>(chunk.shifts[r]);
+        });
       std::fill_n(sums, R, 0.0f);
-      kernels::exp_columns(end - first, R, bias.value.data() + first, chunk.shifts.data(), scores, R, sums);
+      kernels::exp_columns(end - first, R, over.bias + first, chunk.shifts.data(), scores, R, sums);
     });
     chunk.sums.assign(R, 0.0);
+    for (Index r = 0; over.sampled && r < R; ++r) {
+      log_p[r] = static_cast<double>(chunk.own[r]) - static_cast<double>(chunk.shifts[r]);
+      chunk.sums[r] = std::exp(log_p[r]);
+    }
     for (Index block = 0; block < blocks; ++block)
       for (Index r = 0; r < R; ++r) chunk.sums[r] += static_cast<double>(chunk.block_rows[block * R + r]);
   };
@@ -116,17 +191,18 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
       chunk.shifts[r] = std::inner_product(x + r * H, x + (r + 1) * H, weight().value.data() + targets[r] * H,
                                            bias.value[targets[r]]);
   });
+  if (over.sampled) chunk.own = chunk.shifts;
   exponentiate();
   if (std::any_of(chunk.sums.begin(), chunk.sums.end(), [](double sum) { return !(sum < kLargestSum); })) {
     for_scores([&](Index first, Index end, float* scores, float* largest) {
       std::fill_n(largest, R, -INFINITY);
-      kernels::largest_of_columns(end - first, R, bias.value.data() + first, scores, R, largest);
+      kernels::largest_of_columns(end - first, R, over.bias + first, scores, R, largest);
     });
     // Only for the rows that need it: a row's result does not depend on the others.
     for (Index r = 0; r < R; ++r) {
       if (chunk.sums[r] < kLargestSum) continue;
-      chunk.shifts[r] = chunk.block_rows[r];
-      for (Index block = 1; block < blocks; ++block)
+      chunk.shifts[r] = over.sampled ? chunk.own[r] : chunk.block_rows[r];
+      for (Index block = 0; block < blocks; ++block)
         chunk.shifts[r] = std::max(chunk.shifts[r], chunk.block_rows[block * R + r]);
     }
     exponentiate();
@@ -137,10 +213,13 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
 // With e the exponentials, s_r = share / sum_r and t_r the targets:
 //   dW[v] = sum_r e[v, r] s_r x_r - sum_(t_r = v) share x_r,  dx_r = s_r sum_v e[v, r] W[v] - share W[t_r].
 // With smoothing s the target's terms have the factor 1 - s, and each row also has -share s / V of the mean over all
-// classes: the same vector for every class of dW, and the same for every row of dx.
+// classes: the same vector for every class of dW, and the same for every row of dx. With a sample, e and W are those of
+// the sampled classes but the row's target, and the target's terms have the factor 1 - p(t_r).
 void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
-                                  std::span<const std::int32_t> targets, double share, Chunk& chunk) {
-  const Index R = chunk.rows, V = classes(), H = inputs();
+                                  std::span<const std::int32_t> targets, std::span<const double> log_p, double share,
+                                  Chunk& chunk) {
+  const Classes& over = chunk.classes;
+  const Index R = chunk.rows, V = over.count, H = inputs();
   const float* values = x.value + first * H;
   const auto negative = static_cast<float>(-share * (1.0 - smoothing_)),
              uniform = static_cast<float>(-share * smoothing_ / static_cast<double>(V));
@@ -155,22 +234,30 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, cons
       kernels::add_scaled(scales[r], values + r * H, scaled_.data() + r * H, H);
   });
   kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_precision_);
-  float* gradient = weight().gradient.data();
+  float* gradient = over.weight_gradient;
   pool.parallel_for(blocks_of(V), [&](std::int64_t block) {
     const Index begin = block * kBlock, end = std::min(V, begin + kBlock);
     const float* scores = chunk.scores + begin * R;
     kernels::multiply_rows(end - begin, scores, R, scaled_panels_, 0, scaled_panels_.panels(), Start::kResult, nullptr,
                            gradient + begin * H, H);
-    kernels::row_dots(end - begin, R, scores, R, scales.data(), bias.gradient.data() + begin);
-    chunk.for_targets(targets, begin, end, [&](Index r) {
-      kernels::add_scaled(negative, values + r * H, gradient + targets[r] * H, H);
-      bias.gradient[targets[r]] += negative;
-    });
+    kernels::row_dots(end - begin, R, scores, R, scales.data(), over.bias_gradient + begin);
+    if (!over.sampled)
+      chunk.for_targets(begin, end, [&](Index r) {
+        kernels::add_scaled(negative, values + r * H, gradient + targets[r] * H, H);
+        bias.gradient[targets[r]] += negative;
+      });
     for (Index v = begin; smoothing_ > 0 && v < end; ++v) {
       kernels::add_scaled(uniform, row_sum.data(), gradient + v * H, H);
       bias.gradient[v] += uniform * static_cast<float>(R);
     }
   });
+  const auto of_target = [&](Index r) {
+    return over.sampled ? static_cast<float>(share * std::expm1(log_p[r])) : negative;
+  };
+  for (Index r = 0; over.sampled && r < R; ++r) {
+    kernels::add_scaled(of_target(r), values + r * H, weight().gradient.data() + targets[r] * H, H);
+    bias.gradient[targets[r]] += of_target(r);
+  }
   if (!x.gradient) return;
   products_.resize(R * H);
   std::fill_n(products_.data(), R * H, 0.0f);
@@ -179,13 +266,13 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, cons
       .m = R,
       .a = chunk.scores,
       .lda = R,
-      .right = {{.n = H, .b = weight().value.data(), .ldb = H, .c = products_.data(), .ldc = H}, {}}};
+      .right = {{.n = H, .b = over.weight, .ldb = H, .c = products_.data(), .ldc = H}, {}}};
   kernels::multiply_transposed(pool, {&product, 1}, scratch, training_precision_);
   kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
     for (Index r = begin; r < begin + rows; ++r) {
       float* to = x.gradient + (first + r) * H;
       kernels::add_scaled(scales[r], products_.data() + r * H, to, H);
-      kernels::add_scaled(negative, weight().value.data() + targets[r] * H, to, H);
+      kernels::add_scaled(of_target(r), weight().value.data() + targets[r] * H, to, H);
       if (smoothing_ > 0) kernels::add_scaled(uniform, weight_sum_.data(), to, H);
     }
   });
@@ -220,25 +307,27 @@ double SoftmaxOutput::smoothed_loss(const Activation& x, Index first, const Chun
 double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std::int32_t> targets, double share) {
   if (x.rows == 0) return 0;
   const kernels::Precision precision = tape.training() ? training_precision_ : kernels::Precision::kFloat32;
-  const Index chunks = (x.rows + chunk_rows() - 1) / chunk_rows();
   std::vector<double> log_p(x.rows);
-  Chunk chunk{.inputs = inputs_};
+  Chunk chunk{.classes = tape.training() && sampler_ ? sampled_classes(tape) : all_classes(), .inputs = inputs_};
+  const Index classes = chunk.classes.count, rows = chunk_rows(classes), chunks = (x.rows + rows - 1) / rows;
   double loss = 0;
   const bool smoothing = tape.training() && smoothing_ > 0;
   if (smoothing) sum_rows();
   for (Index c = 0; c < chunks; ++c) {
     const Index first = c * x.rows / chunks;
     chunk.rows = (c + 1) * x.rows / chunks - first;
-    scores_.resize(classes() * chunk.rows);
-    block_rows_.resize(blocks_of(classes()) * chunk.rows);
+    scores_.resize(classes * chunk.rows);
+    block_rows_.resize(blocks_of(classes) * chunk.rows);
     chunk.scores = scores_.data();
     chunk.block_rows = block_rows_.data();
     const auto some = targets.subspan(first, chunk.rows);
     exponentials(tape.pool, x.value + first * inputs(), some, precision, chunk, log_p.data() + first);
     if (smoothing) loss += smoothed_loss(x, first, chunk, std::span(log_p).subspan(first, chunk.rows));
     if (tape.training())
-      add_gradients(tape.pool, tape.arena.scratch(), x, first, some, share / static_cast<double>(x.rows), chunk);
+      add_gradients(tape.pool, tape.arena.scratch(), x, first, some, std::span(log_p).subspan(first, chunk.rows),
+                    share / static_cast<double>(x.rows), chunk);
   }
+  if (tape.training() && chunk.classes.sampled) add_sampled_gradients(tape.pool);
   for (const double one : log_p) loss -= smoothing ? 0 : one;
   return loss / static_cast<double>(x.rows);
 }
@@ -246,8 +335,9 @@ double SoftmaxOutput::loss(Tape& tape, const Activation& x, std::span<const std:
 void SoftmaxOutput::log_probabilities(ThreadPool& pool, Arena& arena, const float* x,
                                       std::span<const std::int32_t> targets, double* out) const {
   kernels::PackedMatrix inputs;
-  const Index most = std::min(chunk_rows(), std::ssize(targets));
-  Chunk chunk{.scores = arena.allocate(classes() * most),
+  const Index most = std::min(chunk_rows(classes()), std::ssize(targets));
+  Chunk chunk{.classes = {.count = classes(), .weight = weight().value.data(), .bias = bias.value.data()},
+              .scores = arena.allocate(classes() * most),
               .block_rows = arena.allocate(blocks_of(classes()) * most),
               .inputs = inputs};
   for (Index first = 0; first < std::ssize(targets); first += chunk.rows) {

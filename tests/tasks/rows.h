@@ -117,7 +117,12 @@ inline std::vector<TaskRow> task_rows_and_variants() {
   tagger.model = R"({"embedding": 16, "hidden": 16, "layers": 2, "dropout": 0, "embedding_dropout": 0,
  "singleton_dropout": 0, "layer_dropout": 0, "char_encoder": {"embedding": 8, "hidden": 8, "dropout": 0},
  "language_loss": 0.1})";
+  TaskRow generator = out.at(2);
+  generator.training = R"("epochs": 200, "batch_size": 1, "bptt": 8, "sampled_softmax": 8)";
+  generator.model = R"({"embedding": 48, "hidden": 48, "dropout": 0, "embedding_dropout": 0, "tied": true})";
+  generator.reached = 0.6;
   out.push_back(std::move(tagger));
+  out.push_back(std::move(generator));
   return out;
 }
 

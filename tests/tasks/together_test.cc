@@ -118,6 +118,7 @@ TEST_CASE("shards add up to the gradient of the whole batch") {
       config.model.word_dropout = config.model.singleton_dropout = config.model.unit_dropout = 0;
       config.model.weight_dropout = config.model.layer_dropout = 0;
       config.model.source_dropout = config.model.target_dropout = 0;
+      config.training.sampled_softmax = 0;
       config.training.optimizer = "sgd";
       if (row.task == std::string("generate")) config.training.batch_size = 4;
       REQUIRE(train_one(bench, config, std::to_string(shards), 1, nullptr, false) == "");

@@ -25,7 +25,9 @@ constexpr std::int64_t kDevLanes = 16, kWarmUp = 256;
 class LanguageTraining : public ModelTraining {
  public:
   LanguageTraining(const Config& config, const LanguageData& data, TextLanguageModel& model)
-      : ModelTraining(config, data, model), train_(data.train_text()), dev_text_(data.dev_text()), model_(model) {}
+      : ModelTraining(config, data, model), train_(data.train_text()), dev_text_(data.dev_text()), model_(model) {
+    model.network().output().sample_classes(config.training.sampled_softmax);
+  }
 
   std::int64_t units() const override { return train_.units.size(); }
 
