@@ -210,6 +210,17 @@ void SoftmaxOutput::exponentials(ThreadPool& pool, const float* x, std::span<con
   for (Index r = 0; r < R; ++r) log_p[r] -= std::log(chunk.sums[r]);
 }
 
+// Packs s_r x_r.
+void SoftmaxOutput::pack_scaled(ThreadPool& pool, const float* x, std::span<const float> scales) {
+  const Index R = std::ssize(scales), H = inputs();
+  scaled_.resize(R * H);
+  std::fill_n(scaled_.data(), R * H, 0.0f);
+  kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
+    for (Index r = begin; r < begin + rows; ++r) kernels::add_scaled(scales[r], x + r * H, scaled_.data() + r * H, H);
+  });
+  kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_precision_);
+}
+
 // With e the exponentials, s_r = share / sum_r and t_r the targets:
 //   dW[v] = sum_r e[v, r] s_r x_r - sum_(t_r = v) share x_r,  dx_r = s_r sum_v e[v, r] W[v] - share W[t_r].
 // With smoothing s the target's terms have the factor 1 - s, and each row also has -share s / V of the mean over all
@@ -226,14 +237,8 @@ void SoftmaxOutput::add_gradients(ThreadPool& pool, AlignedVector& scratch, cons
   std::vector<float> row_sum(smoothing_ > 0 ? H : 0, 0.0f);
   for (Index r = 0; smoothing_ > 0 && r < R; ++r) kernels::add_scaled(1.0f, values + r * H, row_sum.data(), H);
   std::vector<float> scales(R);
-  scaled_.resize(R * H);
-  std::fill_n(scaled_.data(), R * H, 0.0f);
   for (Index r = 0; r < R; ++r) scales[r] = static_cast<float>(share / chunk.sums[r]);
-  kernels::for_row_groups(pool, R, [&](Index begin, Index rows) {
-    for (Index r = begin; r < begin + rows; ++r)
-      kernels::add_scaled(scales[r], values + r * H, scaled_.data() + r * H, H);
-  });
-  kernels::pack(pool, scaled_.data(), H, false, R, H, scaled_panels_, training_precision_);
+  pack_scaled(pool, values, scales);
   float* gradient = over.weight_gradient;
   pool.parallel_for(blocks_of(V), [&](std::int64_t block) {
     const Index begin = block * kBlock, end = std::min(V, begin + kBlock);

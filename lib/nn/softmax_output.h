@@ -69,6 +69,7 @@ class SoftmaxOutput : public OutputLayer {
   double smoothed_loss(const Activation& x, Index first, const Chunk& chunk, std::span<const double> log_p) const;
   void exponentials(ThreadPool& pool, const float* x, std::span<const std::int32_t> targets,
                     kernels::Precision precision, Chunk& chunk, double* log_p) const;
+  void pack_scaled(ThreadPool& pool, const float* x, std::span<const float> scales);
   void add_gradients(ThreadPool& pool, AlignedVector& scratch, const Activation& x, Index first,
                      std::span<const std::int32_t> targets, std::span<const double> log_p, double share, Chunk& chunk);
 
