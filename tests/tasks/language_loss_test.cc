@@ -28,7 +28,7 @@ std::vector<Json> train_lines(const std::string& folder) {
 
 }  // namespace
 
-TEST_CASE("model.language_loss: its weights are in the state of a run, not in the model; the log shows the loss") {
+TEST_CASE("model.language_loss: its weights are in the state of a run, not in the model, and the log shows the loss") {
   const TaskRow row = task_rows_and_variants().at(4);
   const TaskBench bench(row);
   REQUIRE(bench.train("with").code == 0);
