@@ -28,8 +28,8 @@ void add_part(Command& command, AnsweringOptions& options, const std::string& id
       .sets_if_given(options.part_given)
       .by_default("the whole input");
   command.flag("--id", &options.ids,
-               "Every record has an id: what precedes the first tab of a line, the first column of "
-               "csv, the key id of jsonl. " +
+               "Every record has an id: what precedes the first tab of a line, or the key id of "
+               "jsonl. " +
                    id_help);
 }
 
@@ -44,9 +44,18 @@ void add_output(Command& command, AnsweringOptions& options) {
 }
 
 void check_is_no_input(const std::string& option, const std::string& path, const std::vector<std::string>& inputs) {
-  for (const std::string& input : inputs)
+  const auto check = [&](const std::string& input) {
     if (same_file(path, input == "-" ? "/dev/stdin" : input))
       throw UsageError(fmt::format("{} {}: is an input of this command; name another file", option, path));
+  };
+  for (const std::string& input : inputs) {
+    check(input);
+    // Parallel text: SOURCE,TARGET.
+    const std::size_t comma = input.find(',');
+    if (comma == std::string::npos || file_exists(input)) continue;
+    check(input.substr(0, comma));
+    check(input.substr(comma + 1));
+  }
 }
 
 Answers::Answers(const AnsweringOptions& options, const std::vector<std::string>& others,

@@ -330,7 +330,8 @@ int run_score(const ScoreOptions& o) {
   if (o.adaptation.any() && o.answering.part())
     throw UsageError("--part: not with --cache or --dynamic, where each line depends on those before it");
   std::vector<std::string> others{o.model};
-  if (!o.source.empty()) others.push_back(o.source);
+  for (const std::string& beside : {o.source, o.poem.form})
+    if (!beside.empty()) others.push_back(beside);
   Answers answers(o.answering, others, o.inputs());
   if (!o.poem.form.empty()) {
     PoemScoring(o, answers).run();

@@ -274,6 +274,8 @@ TEST_CASE("a tune from a file, and a built-in one") {
   REQUIRE(o.code == 0);
   const std::string text = json::parse(o.out)["text"];
   CHECK(text.size() == 7 * 3);
+  check_fails(f.mnemo({"score", f.model(), "--form", f.path("tune.txt"), "-o", f.path("tune.txt")}, text + "\n"), 2,
+              "is an input of this command");
   CHECK_THAT(f.mnemo({"score", f.model(), "--form", f.path("tune.txt"), "--rhyme", "xinyun"}, text + "\n").err,
              contains_text("1 poems, 1 keep the form 试"));
 }

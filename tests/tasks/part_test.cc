@@ -194,6 +194,8 @@ TEST_CASE("what fails leaves no file of answers, and an older one as it was") {
   check_fails(answer({"-o", ""}), 2, "-o: expected a file, found an empty name");
   check_fails(answer({"-o", b.trained()}), 2, "is an input of this command");
   check_fails(answer({b.path("bad"), "-o", b.path("bad")}), 2, "is an input of this command");
+  for (const std::string& side : {b.path("bad"), out})
+    check_fails(answer({b.path("bad") + "," + out, "-o", side}), 2, "is an input of this command");
   // Standard output that goes to a file is written on, not replaced.
   const Outcome shown = answer({"-o", "/dev/stdout"}, "soup\n");
   CHECK(shown.out == before);
