@@ -87,7 +87,9 @@ void remove_runs(const TrainOptions& o, const std::string& folder) {
   for (const std::string& run : all_folders(o, folder))
     for (const std::string& path : {resume_path(run), model_path(run), log_path(run), report_path(run)})
       std::remove(path.c_str());
-  if (const auto fold = o.fold()) std::remove(fold_result_path(folder, fold->index - 1).c_str());
+  const auto fold = o.fold();
+  for (std::int64_t i = fold ? fold->index - 1 : 0; i < (fold ? fold->index : o.folds); ++i)
+    std::remove(fold_result_path(folder, i).c_str());
 }
 
 // The command that resumes this run.
@@ -163,8 +165,12 @@ class Run {
     if (transport) {
       options_.transport = transport;
       options_.facts = program_facts();
-      options_.facts.push_back({"--invalid-utf8", o.data.invalid_utf8});
-      options_.facts.push_back({"--fold", o.fold_given ? o.fold_text : "none"});
+      for (const auto& [name, value] : {std::pair<const char*, std::string>{"--dry-run", o.dry ? "given" : "not given"},
+                                        {"--folds", o.folds > 0 ? std::to_string(o.folds) : "none"},
+                                        {"--fold", o.fold_given ? o.fold_text : "none"},
+                                        {"--init-from", o.init_from.empty() ? "none" : "given"},
+                                        {"--invalid-utf8", o.data.invalid_utf8}})
+        options_.facts.push_back({name, value});
     }
     if (o.dry || !leads()) return;
     check_folders(o, folder_);
@@ -235,6 +241,11 @@ class Run {
       say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
   }
 
+  std::string resumed_by() const {
+    const auto ranks = options_.transport ? options_.transport->ranks() : 1;
+    return (ranks > 1 ? fmt::format("mpirun -n {} ", ranks) : "") + resume_command(o_);
+  }
+
   bool leads() const { return !options_.transport || options_.transport->rank() == 0; }
 
   void remove_old_runs() const {
@@ -246,8 +257,7 @@ class Run {
   }
 
   int dry(const TaskData& data, const std::string& by_size) {
-    dry_run(task_, config_, request_, data, pool_, options_.transport,
-            [this](const std::string& line) { print(line); });
+    dry_run(task_, config_, request_, data, options_, pool_, [this](const std::string& line) { print(line); });
     if (!by_size.empty()) print(by_size);
     return 0;
   }
@@ -260,16 +270,19 @@ class Run {
       bar_.clear();
       print(line);
     };
+    int signal = 0;
     if (const auto fold = o_.fold()) {
-      const auto result = run_fold(task_, config_, request_, data, *fold, options_, pool_, print_line);
-      if (result && leads())
-        write_fold_result(folder_, *fold, {as_given, data_identity(data.labels(), *data.train, *data.dev)}, *result);
-      if (result) return 0;
+      const FoldRun run = run_fold(task_, config_, request_, data, *fold, options_, pool_, print_line);
+      if (run.result && leads())
+        write_fold_result(folder_, *fold, {as_given, data_identity(data.labels(), *data.train, *data.dev)},
+                          *run.result);
+      signal = run.signal;
     } else {
-      cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, print_line);
+      signal = cross_validate(task_, config_, request_, data, o_.folds, options_, pool_, print_line);
     }
-    if (stop_signal) bar_.line("stopped and saved; resume with: " + resume_command(o_));
-    return stop_signal ? 128 + stop_signal : 0;
+    if (signal == 0) return 0;
+    bar_.line("stopped and saved; resume with: " + resumed_by());
+    return 128 + signal;
   }
 
   // Reports the best model's metrics on test and writes the page of the run, of test or, where there is none, of dev;
@@ -303,7 +316,7 @@ class Run {
   int report(const TrainingOutcome& outcome) {
     if (outcome.end == TrainingOutcome::End::kSignal) {
       bar_.line(fmt::format("stopped by signal {} after step {} and saved; resume with: {}", outcome.signal,
-                            outcome.step, resume_command(o_)));
+                            outcome.step, resumed_by()));
       return 128 + outcome.signal;
     }
     if (outcome.end == TrainingOutcome::End::kFinishedBefore)

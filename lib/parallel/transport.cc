@@ -100,22 +100,23 @@ void broadcast(Transport& transport, void* data, std::int64_t bytes) {
 
 LinkSpeed measure_links(Transport& transport) {
   constexpr std::int64_t kBytes = std::int64_t{4} << 20;
-  constexpr int kTimes = 5;
+  constexpr std::size_t kTimes = 9;
   std::vector<char> own(kBytes), theirs(kBytes);
   const int next = (transport.rank() + 1) % transport.ranks(),
             previous = (transport.rank() + transport.ranks() - 1) % transport.ranks();
-  const auto best = [&](const auto& exchange) {
-    double out = INFINITY;
-    for (int i = 0; i < kTimes; ++i) {
+  const auto median = [&](const auto& exchange) {
+    std::array<double, kTimes> out{};
+    for (double& seconds : out) {
       const double before = transport.seconds();
       exchange();
-      out = std::min(out, transport.seconds() - before);
+      seconds = transport.seconds() - before;
     }
-    return out;
+    std::ranges::sort(out);
+    return out[kTimes / 2];
   };
   LinkSpeed out;
-  out.latency = best([&] { static_cast<void>(all_gather(transport, "")); }) / 2;  // it is two exchanges
-  out.bytes_per_s = static_cast<double>(kBytes) / best([&] {
+  out.latency = median([&] { static_cast<void>(all_gather(transport, "")); }) / 2;  // it is two exchanges
+  out.bytes_per_s = static_cast<double>(kBytes) / median([&] {
                       const std::array sent{Outgoing{next, own.data(), kBytes}};
                       const std::array received{Incoming{previous, theirs.data(), kBytes}};
                       transport.exchange(sent, received);

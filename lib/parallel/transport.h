@@ -71,7 +71,7 @@ struct LinkSpeed {
   double bytes_per_s = 0;  ///< sent by each process while all send
   double latency = 0;      ///< seconds that an exchange of a few bytes among all takes
 };
-/// Measured by messages around the ring of processes, all of which must call it; every process gets the speed of the
+/// Medians of messages around the ring of processes, all of which must call it; every process gets the speed of the
 /// slowest.
 LinkSpeed measure_links(Transport& transport);
 

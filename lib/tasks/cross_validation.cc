@@ -122,16 +122,15 @@ std::string fold_result_path(const std::string& folder, std::int64_t fold) {
 
 namespace {
 
-std::optional<FoldResult> run_fold_of(const Folds& parts, const Task& task, const Config& config,
-                                      const ReadRequest& request, const Part& fold, const TrainerOptions& options,
-                                      ThreadPool& pool, const Log& print) {
+FoldRun run_fold_of(const Folds& parts, const Task& task, const Config& config, const ReadRequest& request,
+                    const Part& fold, const TrainerOptions& options, ThreadPool& pool, const Log& print) {
   const auto part = parts.fold(fold.index - 1);
   TrainerOptions own = options;
   own.folder = fold_folder(options.folder, fold.index - 1);
   const auto model =
       build_model(task, config, {request.config_path, request.invalid_utf8, options.log}, *part, nullptr);
   const auto outcome = train_model(task, config, *part, *model, own, pool);
-  if (outcome.end == TrainingOutcome::End::kSignal) return std::nullopt;
+  if (outcome.end == TrainingOutcome::End::kSignal) return {std::nullopt, outcome.signal};
   const auto best = TextModel::load(model_path(own.folder));
   const auto report = task.measure(*best, *part->test, MeasureRequest(), pool);
   FoldResult result;
@@ -139,29 +138,27 @@ std::optional<FoldResult> run_fold_of(const Folds& parts, const Task& task, cons
   result.metric = report->metric(outcome.metric) ? outcome.metric : report->main_metric();
   result.value = report->metric(result.metric);
   report_fold(result, fold, print);
-  return result;
+  return {result, 0};
 }
 
 }  // namespace
 
-std::optional<FoldResult> run_fold(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, const Part& fold, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print) {
+FoldRun run_fold(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+                 const Part& fold, const TrainerOptions& options, ThreadPool& pool, const Log& print) {
   return run_fold_of(Folds(config, data, task, fold.count), task, config, request, fold, options, pool, print);
 }
 
-std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, std::int64_t folds, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print) {
+int cross_validate(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool, const Log& print) {
   const Folds parts(config, data, task, folds);
   std::vector<FoldResult> results;
   for (std::int64_t fold = 1; fold <= folds; ++fold) {
-    const auto result = run_fold_of(parts, task, config, request, {fold, folds}, options, pool, print);
-    if (!result) return values_of(results);
-    results.push_back(*result);
+    const FoldRun run = run_fold_of(parts, task, config, request, {fold, folds}, options, pool, print);
+    if (!run.result) return run.signal;
+    results.push_back(*run.result);
   }
   report_folds(results, print);
-  return values_of(results);
+  return 0;
 }
 
 void write_fold_result(const std::string& folder, const Part& fold, const FoldSource& source,

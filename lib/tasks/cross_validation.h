@@ -23,17 +23,21 @@ struct FoldResult {
   std::optional<double> value;  ///< empty: the metric is not defined on that part
 };
 
-/// Trains one fold in its folder below options.folder and measures it; empty if a signal stopped it. Prints its metric.
-std::optional<FoldResult> run_fold(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, const Part& fold, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print);
+/// A fold that was trained and measured, or the signal that stopped it.
+struct FoldRun {
+  std::optional<FoldResult> result;
+  int signal = 0;
+};
+
+/// Trains one fold in its folder below options.folder and measures it. Prints its metric.
+FoldRun run_fold(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+                 const Part& fold, const TrainerOptions& options, ThreadPool& pool, const Log& print);
 
 /// Cross-validation over train: K runs in folder/fold-1 ... fold-K, each tested on a K-th of the records. Prints each
-/// fold's metric, their mean and standard deviation; returns the metric of each fold, fewer if a signal stopped it. A
-/// fold on which the metric is not defined is left out of the mean, and this is reported.
-std::vector<double> cross_validate(const Task& task, const Config& config, const ReadRequest& request,
-                                   const TaskData& data, std::int64_t folds, const TrainerOptions& options,
-                                   ThreadPool& pool, const Log& print);
+/// fold's metric, their mean and standard deviation. A fold on which the metric is not defined is left out of the mean,
+/// and this is reported. Returns the signal that stopped it, or 0.
+int cross_validate(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+                   std::int64_t folds, const TrainerOptions& options, ThreadPool& pool, const Log& print);
 
 /// Which cross-validation a result belongs to.
 struct FoldSource {

@@ -11,9 +11,12 @@
 #include <cmath>
 #include <new>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/shown.h"
 #include "config/options.h"
 #include "nn/optimizer.h"
@@ -89,6 +92,7 @@ namespace {
 // Medians of a few batches, of which this process computes its shards.
 struct Measured {
   double per_token = 0, per_step = 0;  // seconds
+  double row_bytes = 0;                // of the rows of embeddings that a step uses
   std::int64_t arena_bytes = 0;
 };
 
@@ -97,17 +101,22 @@ double median(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-Measured measure_steps(ModelTraining& task, ShardRange own, std::int64_t shards, ThreadPool& pool) {
+Measured measure_steps(ModelTraining& task, ShardRange own, std::int64_t shards, bool counts_rows, ThreadPool& pool) {
   Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
   Arena arena;
   const std::int64_t batches = task.batches(), tried = std::min<std::int64_t>(batches, 12);
-  std::vector<double> per_token, per_step;
+  std::vector<double> per_token, per_step, row_bytes;
   for (std::int64_t i = 0; i < tried; ++i) {
     const auto start = std::chrono::steady_clock::now();
     std::int64_t tokens = 0;
+    std::set<std::pair<Parameter*, std::int32_t>> used;
     for (std::int64_t s = own.first; s < own.end; ++s) {
       tokens += task.prepare_shard(i * batches / tried, i, {s, shards});
       if (task.weight() <= 0) continue;
+      if (counts_rows)
+        task.visit_sparse([&](Parameter& p, const std::vector<std::int32_t>& rows) {
+          for (const std::int32_t row : rows) used.emplace(&p, row);
+        });
       arena.reset();
       Tape tape(pool, arena, Tape::Mode::kTraining);
       task.forward(tape);
@@ -116,46 +125,61 @@ Measured measure_steps(ModelTraining& task, ShardRange own, std::int64_t shards,
     optimizer.step(0.0, 1.0, pool);
     task.weights_changed();
     per_step.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    row_bytes.push_back(0);
+    for (const auto& [parameter, row] : used)
+      row_bytes.back() += static_cast<double>(parameter->row_size()) * sizeof(float);
     if (tokens > 0) per_token.push_back(per_step.back() / static_cast<double>(tokens));
   }
-  return {median(per_token), median(per_step), arena.bytes()};
+  return {median(per_token), median(per_step), median(row_bytes), arena.bytes()};
 }
 
-// Prints what a step of the processes takes; returns the seconds of its exchanges.
-double report_exchange(const Config& config, ModelTraining& task, double computing, Transport& transport,
+// The largest of what all processes have.
+double largest(Transport& transport, double own) {
+  double out = own;
+  for (const std::string& text : all_gather(transport, Json(own).dump()))
+    out = std::max(out, parse_json(text).get<double>());
+  return out;
+}
+
+// Prints what a step of the processes takes, that is the one with most to do; returns its seconds.
+double report_exchange(const Config& config, ModelTraining& task, const Measured& measured, Transport& transport,
                        const Log& print) {
-  agree(transport, {});
-  transport.awaited = true;
   const LinkSpeed link = measure_links(transport);
-  transport.awaited = false;
+  const double computing = largest(transport, measured.per_step);
   const Optimizer optimizer({}, [&](const ParameterVisitor& v) { task.visit(v); });
   const auto tiles = tile_sizes(optimizer.dense_pieces(), transport.ranks());
-  std::int64_t bytes = 0;
-  for (int r = 0; r < transport.ranks(); ++r) bytes = std::max(bytes, dense_bytes_sent(r, config.training, tiles));
-  const double exchanging = static_cast<double>(bytes) / link.bytes_per_s + kExchangesOfStep * link.latency;
-  print(
-      fmt::format("estimated per step of {} processes: {:.1f} ms computing, {:.1f} ms exchanging {:.2f} MB at {:.0f} "
-                  "MB/s and {:.0f} us an exchange, beside the rows of embeddings",
-                  transport.ranks(), 1e3 * computing, 1e3 * exchanging, 1e-6 * static_cast<double>(bytes),
-                  1e-6 * link.bytes_per_s, 1e6 * link.latency));
-  return exchanging;
+  const double dense = static_cast<double>(dense_bytes_sent(transport.rank(), config.training, tiles));
+  const double bytes = largest(transport, dense + measured.row_bytes * (transport.ranks() - 1));
+  const double exchanging = bytes / link.bytes_per_s + kExchangesOfStep * link.latency;
+  print(fmt::format(
+      "estimated per step of {} processes: {:.1f} ms computing, {:.1f} ms exchanging {:.2f} MB at {:.0f} "
+      "MB/s and {:.0f} us an exchange",
+      transport.ranks(), 1e3 * computing, 1e3 * exchanging, 1e-6 * bytes, 1e-6 * link.bytes_per_s, 1e6 * link.latency));
+  return computing + exchanging;
 }
 
 // Prints parameters, memory and time, measured on a few batches with a learning rate of 0.
-void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, Transport* transport, const Log& print) {
+void report_cost(const Config& config, ModelTraining& task, const TrainerOptions& options, ThreadPool& pool,
+                 const Log& print) {
   Index parameters = 0;
   task.visit([&](Parameter& p) { parameters += p.size(); });
   print(
       fmt::format("parameters: {} ({:.1f} MB in the model file)", parameters, static_cast<double>(parameters) * 4e-6));
 
+  Transport* const transport = options.transport;
   const int ranks = transport ? transport->ranks() : 1;
   const std::int64_t batches = task.batches(), shards = config.training.shards;
   check_shards(shards, ranks);
-  const Measured measured =
-      measure_steps(task, owned_shards(transport ? transport->rank() : 0, ranks, shards), shards, pool);
-  double seconds = measured.per_token * static_cast<double>(task.units()) / static_cast<double>(ranks);
-  if (transport)
-    seconds += static_cast<double>(batches) * report_exchange(config, task, measured.per_step, *transport, print);
+  if (transport) {
+    agree(*transport, facts_in_common(task, config, options, 0));
+    transport->awaited = true;
+  }
+  const Measured measured = measure_steps(task, owned_shards(transport ? transport->rank() : 0, ranks, shards), shards,
+                                          transport != nullptr, pool);
+  const double seconds = transport
+                             ? static_cast<double>(batches) * report_exchange(config, task, measured, *transport, print)
+                             : measured.per_token * static_cast<double>(task.units());
+  if (transport) transport->awaited = false;
   // Weights, the best weights, two moments, perhaps the average and a copy; for dense ones also gradients and the
   // packed forms of recurrent weights; and the memory of a batch.
   Index dense = 0;
@@ -172,8 +196,8 @@ void report_cost(const Config& config, ModelTraining& task, ThreadPool& pool, Tr
 
 }  // namespace
 
-void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
-             Transport* transport, const Log& print) {
+void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+             const TrainerOptions& options, ThreadPool& pool, const Log& print) {
   data.describe_labels(print);
   report_repeats(data, task.traits().record, print);
   const auto model = build_model(task, config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
@@ -182,7 +206,7 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
        {std::pair{"train", data.train.get()}, {"dev", data.dev.get()}, {"test", data.test.get()}})
     task.describe(name, *part, *model, print);
   training->begin_epoch(0);
-  report_cost(config, *training, pool, transport, print);
+  report_cost(config, *training, options, pool, print);
 }
 
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,

@@ -24,10 +24,10 @@ std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, c
                                        const TaskData& data, const TextModel* start);
 
 /// Prints the data that would be trained on and the estimated cost, without training: labels, repeated records,
-/// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0. `transport`: to the other
-/// processes that would train with this one, which all make the trial; may be null.
-void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data, ThreadPool& pool,
-             Transport* transport, const Log& print);
+/// lengths, parameters, memory and time, measured on a few batches with a learning rate of 0. Of `options` it needs
+/// what belongs to the other processes that would train with this one; all of them make the trial.
+void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+             const TrainerOptions& options, ThreadPool& pool, const Log& print);
 
 /// Trains into options.folder. At the end the weights of `model` are the best ones, unless a signal stopped the run.
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,

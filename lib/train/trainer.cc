@@ -122,7 +122,7 @@ class Trainer {
     batch_step_ = make_batch_step(task_, config_, optimizer_, pool_, transport_);
     resume();
     if (transport_) {
-      agree(*transport_, facts());
+      agree(*transport_, facts_in_common(task_, config_, options_, state_.step));
       transport_->awaited = true;
     }
     if (state_.finished && !goes_on()) {
@@ -192,22 +192,6 @@ class Trainer {
     for (const Told& one : told) signal_ = std::max(signal_, static_cast<int>(one.signal));
   }
 
-  // What the processes must have in common: each key of the configuration, data, and the weights to start from.
-  std::vector<Fact> facts() const {
-    std::vector<Fact> out = options_.facts;
-    const Json config = config_to_json(config_, Which::kWithoutLocal);
-    for (const Option& o : options())
-      if (const auto at = config_pointer(o.key); config.contains(at)) out.push_back({o.key, config.at(at).dump()});
-    out.push_back({"data", task_.data_identity()});
-    out.push_back({"output.dir with a run saved at step", std::to_string(state_.step)});
-    std::string hashes;
-    task_.visit([&](Parameter& p) {
-      hashes +=
-          sha256({reinterpret_cast<const char*>(p.value.data()), static_cast<std::size_t>(p.size()) * sizeof(float)});
-    });
-    out.push_back({"initial weights", sha256(hashes).substr(0, 16)});
-    return out;
-  }
   std::int64_t epoch() const { return state_.step / batches_; }
   std::string metric() const { return task_.metric(); }
 
@@ -578,6 +562,23 @@ class Trainer {
 std::string model_path(const std::string& folder) { return folder + "/model.safetensors"; }
 std::string resume_path(const std::string& folder) { return folder + "/resume.safetensors"; }
 std::string log_path(const std::string& folder) { return folder + "/log.jsonl"; }
+
+std::vector<Fact> facts_in_common(TrainingTask& task, const Config& config, const TrainerOptions& options,
+                                  std::int64_t step) {
+  std::vector<Fact> out = options.facts;
+  const Json keys = config_to_json(config, Which::kWithoutLocal);
+  for (const Option& o : mnemo::options())
+    if (const auto at = config_pointer(o.key); keys.contains(at)) out.push_back({o.key, keys.at(at).dump()});
+  out.push_back({"data", task.data_identity()});
+  out.push_back({"output.dir with a run saved at step", std::to_string(step)});
+  std::string hashes;
+  task.visit([&](Parameter& p) {
+    hashes +=
+        sha256({reinterpret_cast<const char*>(p.value.data()), static_cast<std::size_t>(p.size()) * sizeof(float)});
+  });
+  out.push_back({"initial weights", sha256(hashes).substr(0, 16)});
+  return out;
+}
 
 TrainingOutcome train(TrainingTask& task, const Config& config, const TrainerOptions& options, ThreadPool& pool) {
   if (!options.transport) return Trainer(task, config, options, pool).run();

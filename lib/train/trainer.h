@@ -103,6 +103,11 @@ std::string model_path(const std::string& folder);
 std::string resume_path(const std::string& folder);
 std::string log_path(const std::string& folder);
 
+/// What the processes that train together must have in common: the facts of the options, each key of the configuration
+/// that has a part in the result, data, the step of the saved run, and the weights to start from.
+std::vector<Fact> facts_in_common(TrainingTask& task, const Config& config, const TrainerOptions& options,
+                                  std::int64_t step);
+
 /// Trains, after removing the half-written files that killed runs left in the folder, whose lock (FolderLock) the
 /// caller, process 0 of several, holds. Throws Error if a loss or gradient is not finite, naming the parameter, and as
 /// saving and resuming do. With several processes throws SharedError if they differ in what must be the same. At the

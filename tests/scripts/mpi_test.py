@@ -264,11 +264,31 @@ class Mpi(unittest.TestCase):
         self.refused([*mpirun(1, "sh", "-c", limited, *train), ":", "-n", "2", *map(str, train)], 1,
                      "mnemo: process 0: run/resume.safetensors: cannot write")
 
+    def test_a_signal_to_one_process_stops_the_fold_of_all(self):
+        command = mpirun(2, MNEMO, "train", "classify.json", "-o", "run", "--fold", "1/3", "--threads", "1", "--set",
+                         "training.epochs=3000")
+        with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True) as run:
+            log = self.folder / "run/fold-1/log.jsonl"
+            for _ in range(1000):
+                if log.exists() and log.stat().st_size > 0:
+                    break
+                time.sleep(0.01)
+            os.kill(trainers(run.pid)[1], signal.SIGTERM)
+            _, messages = run.communicate(timeout=60)
+        self.assertEqual(run.returncode, 143, messages)
+        self.assertRegex(messages, "stopped and saved; resume with: mpirun -n 2 ")
+        self.assertFalse((self.folder / "run/fold-1.json").exists())
+
     def test_a_trial_run_tells_computing_from_exchanging(self):
         done = subprocess.run(mpirun(2, MNEMO, "train", "stream.json", "--dry-run"), cwd=self.folder,
                               capture_output=True, text=True, timeout=60, check=True)
         self.assertEqual(len(re.findall(r"^estimated per step of 2 processes: [0-9.]+ ms computing, [0-9.]+ ms "
                                         r"exchanging [0-9.]+ MB", done.stdout, re.M)), 1, done.stdout)
+        dry = ("train", "stream.json", "--dry-run")
+        self.refused([*mpirun(1, MNEMO, *dry), ":", "-n", "1", str(MNEMO), *dry, "--set", "model.hidden=25"], 2,
+                     "process 1 has model.hidden 25, process 0 has model.hidden 24")
+        self.refused([*mpirun(1, MNEMO, *dry), ":", "-n", "1", str(MNEMO), *dry[:-1]], 2,
+                     "process 1 has --dry-run not given, process 0 has --dry-run given")
         self.trained(2, "stream", "run")
         lines = map(json.loads, (self.folder / "run/log.jsonl").read_text(encoding="utf-8").splitlines())
         self.assertTrue(all(0 <= line["exchange"] <= 1 for line in lines if line["kind"] == "train"))
