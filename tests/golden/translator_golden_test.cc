@@ -1,18 +1,12 @@
 // The translator compared with the same network in PyTorch: attentional vectors, loss and the gradients of all
 // parameters, on every instruction set and for several numbers of threads.
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "checkpoint/safetensors.h"
-#include "kernels/targets.h"
 #include "models/translator.h"
 #include "tests/catch.h"
-#include "tests/places.h"
+#include "tests/golden/golden_case.h"
 
 using namespace mnemo;
 
@@ -60,45 +54,22 @@ TranslatorOptions golden_options(const Json& config) {
   return out;
 }
 
-class TranslatorCase {
+class TranslatorCase : public GoldenCase {
  public:
   using Sequences = std::vector<std::vector<std::int32_t>>;
 
   TranslatorCase(const SafetensorsFile& file, int number)
-      : file_(file), prefix_("case" + std::to_string(number) + ".") {
-    options = golden_options(parse_json(file.metadata().at("case" + std::to_string(number))));
-    sources = sequences("source");
-    targets = sequences("target");
-    begin = std::stoi(file.metadata().at("begin"));
-  }
+      : GoldenCase(file, number),
+        network(golden_options(options)),
+        sources(sequences("source")),
+        targets(sequences("target")),
+        begin(std::stoi(file.metadata().at("begin"))) {}
 
-  const TensorView& tensor(const std::string& name) const {
-    const TensorView* found = file_.find(prefix_ + name);
-    INFO(prefix_ + name);
-    REQUIRE(found != nullptr);
-    return *found;
-  }
-
-  std::set<std::string> weights() const {
-    std::set<std::string> out;
-    const std::string start = prefix_ + "weights.";
-    for (const TensorView& one : file_.tensors())
-      if (one.name.starts_with(start)) out.insert(one.name.substr(start.size()));
-    return out;
-  }
-
-  TranslatorOptions options;
-  Sequences sources, targets;
-  std::int32_t begin = 0;
+  const TranslatorOptions network;
+  const Sequences sources, targets;
+  const std::int32_t begin;
 
  private:
-  std::vector<std::int32_t> integers(const std::string& name) const {
-    const TensorView& found = tensor(name);
-    REQUIRE(found.dtype == DType::kI32);
-    const auto* values = static_cast<const std::int32_t*>(found.data);
-    return {values, values + found.elements()};
-  }
-
   Sequences sequences(const std::string& side) const {
     Sequences out;
     const auto units = integers(side);
@@ -110,44 +81,17 @@ class TranslatorCase {
     REQUIRE(from == units.end());
     return out;
   }
-
-  const SafetensorsFile& file_;
-  std::string prefix_;
 };
 
 struct TranslatorRun {
   std::vector<float> v;  // [Q, E], one target after the other in the order of the batch
   double loss = 0;
-  std::map<std::string, std::vector<float>> gradients;
+  GoldenGradients gradients;
 };
-
-// All rows of a gradient, also of a sparse one.
-std::vector<float> golden_gradient(const Parameter& p) {
-  if (!p.sparse) return {p.gradient.data(), p.gradient.data() + p.size()};
-  std::vector<float> out(p.size(), 0.0f);
-  for (std::size_t i = 0; i < p.touched.size(); ++i)
-    std::copy_n(p.gradient.data() + static_cast<Index>(i) * p.row_size(), p.row_size(),
-                out.data() + p.touched[i] * p.row_size());
-  return out;
-}
-
-void fill_weights(const TranslatorCase& c, Translator& model) {
-  std::set<std::string> names;
-  model.visit([&](Parameter& p) {
-    const TensorView& given = c.tensor("weights." + p.name);
-    INFO(p.name);
-    REQUIRE(given.shape == std::vector<std::int64_t>(p.shape.begin(), p.shape.end()));
-    std::ranges::copy(given.floats(), p.value.data());
-    p.clear_gradient();
-    names.insert(p.name);
-  });
-  REQUIRE(names == c.weights());
-  model.weights_changed();
-}
 
 TranslatorRun run_translator(const TranslatorCase& c, int threads, Tape::Mode mode) {
   const bool training = mode == Tape::Mode::kTraining;
-  Translator model(c.options);
+  Translator model(c.network);
   fill_weights(c, model);
   ThreadPool pool(threads);
   Arena arena;
@@ -168,55 +112,29 @@ TranslatorRun run_translator(const TranslatorCase& c, int threads, Tape::Mode mo
   out.loss = model.loss(tape, batch, v);
   if (!training) return out;
   tape.backward();
-  model.visit([&](Parameter& p) { out.gradients[p.name] = golden_gradient(p); });
+  take_gradients(model, out.gradients);
   return out;
 }
 
-// The largest difference in units of the largest expected value: some gradients are small throughout.
-double translator_difference(std::span<const float> expected, std::span<const float> found) {
-  REQUIRE(expected.size() == found.size());
-  double worst = 0, largest = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    REQUIRE(std::isfinite(found[i]));
-    worst = std::max(worst, std::abs(static_cast<double>(expected[i]) - static_cast<double>(found[i])));
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-  }
-  REQUIRE(largest > 0);
-  return worst / largest;
-}
-
 void check_translator(const TranslatorCase& c, const TranslatorRun& found, const std::string& loss) {
-  CHECK(translator_difference(c.tensor("v").floats(), found.v) < kTranslatorTolerance);
+  CHECK(relative_difference(c.tensor("v").floats(), found.v) < kTranslatorTolerance);
   const auto found_loss = static_cast<float>(found.loss);
-  CHECK(translator_difference(c.tensor(loss).floats(), {&found_loss, 1}) < kTranslatorTolerance);
-  for (const auto& [name, gradient] : found.gradients) {
-    INFO("gradient of " << name);
-    CHECK(translator_difference(c.tensor("grad." + name).floats(), gradient) < kTranslatorTolerance);
-  }
+  CHECK(relative_difference(c.tensor(loss).floats(), {&found_loss, 1}) < kTranslatorTolerance);
 }
 
 }  // namespace
 
 TEST_CASE("the translator agrees with PyTorch, forward and backward, in training and inference") {
-  const auto file = SafetensorsFile::read(source_folder() + "/tests/golden/translator.safetensors");
-  const int cases = std::stoi(file.metadata().at("cases"));
-  REQUIRE(cases > 0);
-  for (const std::string& target : kernels::available_targets()) {
-    kernels::use_target(target);
-    for (int number = 0; number < cases; ++number) {
-      INFO("instruction set " << target << ", case " << number << ", "
-                              << file.metadata().at("case" + std::to_string(number)));
-      const TranslatorCase c(file, number);
-      for (const int threads : {1, 3}) {
-        const TranslatorRun training = run_translator(c, threads, Tape::Mode::kTraining);
-        REQUIRE(training.gradients.size() == c.weights().size());
-        check_translator(c, training, "loss");
-        // Only training smooths.
-        const TranslatorRun inference = run_translator(c, threads, Tape::Mode::kInference);
-        check_translator(c, inference, "plain_loss");
-        CHECK(inference.v == training.v);
-      }
+  for_golden_cases("translator.safetensors", [](const SafetensorsFile& file, int number) {
+    const TranslatorCase c(file, number);
+    for (const int threads : {1, 3}) {
+      const TranslatorRun training = run_translator(c, threads, Tape::Mode::kTraining);
+      check_translator(c, training, "loss");
+      check_gradients(c, training.gradients, kTranslatorTolerance);
+      // Only training smooths.
+      const TranslatorRun inference = run_translator(c, threads, Tape::Mode::kInference);
+      check_translator(c, inference, "plain_loss");
+      CHECK(inference.v == training.v);
     }
-  }
-  kernels::use_target(kernels::available_targets().front());
+  });
 }

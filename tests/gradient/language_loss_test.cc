@@ -13,7 +13,7 @@ using namespace mnemo;
 
 namespace {
 
-// Rows [from + 1, ...] for words [0, 1, 2, ...] of sentences of these lengths.
+// The words of some sentences.
 struct Sentences {
   Packing packing;
   std::vector<std::int32_t> words;  // [N] packed

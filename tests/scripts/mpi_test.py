@@ -202,19 +202,23 @@ class Mpi(unittest.TestCase):
         self.assertRegex(messages, rf"rank {which}\b|process {which} is lost" if OPEN_MPI else "BAD TERMINATION")
         return True
 
-    def test_a_signal_to_one_process_saves_and_stops_all(self):
-        longer = ("--threads", "1", "--set", "training.epochs=60")
-        self.trained(0, "stream", "alone", *longer)
-        command = mpirun(3, MNEMO, "train", "stream.json", "-o", "run", *longer)
+    def stopped(self, command, log):
+        """What a run prints whose second process gets SIGTERM once there is something in its log."""
         with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True) as run:
-            log = self.folder / "run/log.jsonl"
             for _ in range(1000):
-                if log.exists() and log.stat().st_size > 0:
+                if (self.folder / log).exists() and (self.folder / log).stat().st_size > 0:
                     break
                 time.sleep(0.01)
             os.kill(trainers(run.pid)[1], signal.SIGTERM)
             _, messages = run.communicate(timeout=60)
         self.assertEqual(run.returncode, 143, messages)
+        return messages
+
+    def test_a_signal_to_one_process_saves_and_stops_all(self):
+        longer = ("--threads", "1", "--set", "training.epochs=60")
+        self.trained(0, "stream", "alone", *longer)
+        command = mpirun(3, MNEMO, "train", "stream.json", "-o", "run", *longer)
+        messages = self.stopped(command, "run/log.jsonl")
         self.assertEqual(len(re.findall("stopped by signal 15 after step", messages)), 1, messages)
         self.trained(2, "stream", "run", "--resume", *longer)
         self.check_same("alone", "run")
@@ -267,15 +271,7 @@ class Mpi(unittest.TestCase):
     def test_a_signal_to_one_process_stops_the_fold_of_all(self):
         command = mpirun(2, MNEMO, "train", "classify.json", "-o", "run", "--fold", "1/3", "--threads", "1", "--set",
                          "training.epochs=3000")
-        with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True) as run:
-            log = self.folder / "run/fold-1/log.jsonl"
-            for _ in range(1000):
-                if log.exists() and log.stat().st_size > 0:
-                    break
-                time.sleep(0.01)
-            os.kill(trainers(run.pid)[1], signal.SIGTERM)
-            _, messages = run.communicate(timeout=60)
-        self.assertEqual(run.returncode, 143, messages)
+        messages = self.stopped(command, "run/fold-1/log.jsonl")
         self.assertRegex(messages, "stopped and saved; resume with: mpirun -n 2 ")
         self.assertFalse((self.folder / "run/fold-1.json").exists())
 

@@ -11,22 +11,18 @@ TEST_CASE("a stream of units is the same from memory and from its temporary file
     large.add(i * i);
   }
   REQUIRE(small.size() == 23);
-  for (std::int64_t first = 0; first <= 23; ++first)
-    for (std::int64_t count = 0; first + count <= 23; ++count) {
-      std::vector<std::int32_t> a(count), b(count);
-      small.read(first, a);
-      large.read(first, b);
-      REQUIRE(a == b);
-      for (std::int64_t i = 0; i < count; ++i) REQUIRE(a[i] == (first + i) * (first + i));
-    }
+  const auto check = [&](const auto& expected) {
+    for (std::int64_t first = 0; first <= 23; ++first)
+      for (std::int64_t count = 0; first + count <= 23; ++count) {
+        std::vector<std::int32_t> a(count), b(count);
+        small.read(first, a);
+        large.read(first, b);
+        REQUIRE(a == b);
+        for (std::int64_t i = 0; i < count; ++i) REQUIRE(a[i] == expected(first + i));
+      }
+  };
+  check([](std::int64_t place) { return place * place; });
   small.reverse();
   large.reverse();
-  for (std::int64_t first = 0; first <= 23; ++first)
-    for (std::int64_t count = 0; first + count <= 23; ++count) {
-      std::vector<std::int32_t> a(count), b(count);
-      small.read(first, a);
-      large.read(first, b);
-      REQUIRE(a == b);
-      for (std::int64_t i = 0; i < count; ++i) REQUIRE(a[i] == (22 - first - i) * (22 - first - i));
-    }
+  check([](std::int64_t place) { return (22 - place) * (22 - place); });
 }
