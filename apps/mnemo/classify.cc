@@ -180,7 +180,7 @@ void add_classify(Command& program) {
   command.argument("FILE", &o->files, "Texts, one per line; - or no file: standard input");
   add_data_options(command, o->input, kTextFormats, "lines");
   add_part(command, o->answering,
-           "In csv it is the first column. It is the first column of tsv, or the key id of jsonl");
+           "Of csv it is the first column. Answers have it as the first column of tsv, or as the key id of jsonl");
   command.group("Output");
   command.option("-k,--top", "K", &o->top, "Number of labels to show, the most probable first")
       .range(1, 1 << 20)

@@ -91,8 +91,7 @@ class TextLanguageModel : public TextModel {
   std::int32_t text_end() const { return has_records() ? vocabulary_.find(kRecordEnd) : line_end_; }
 
   /// Appends the ids of a line of valid UTF-8, as a text that is conditioned on nothing, and of the text's end, in the
-  /// order of reading. Returns
-  /// how many of them are unknown. In a model with conditions the first id is that of kBody.
+  /// order of reading. Returns how many of them are unknown. In a model with conditions the first id is that of kBody.
   std::int64_t encode_line(std::string_view line, Tokens& tokens, std::vector<std::int32_t>& ids) const;
 
   /// log p of each unit of a text given the units before it; the first is given the end of a text. The initial state is
