@@ -229,27 +229,35 @@ TEST_CASE("a full file system stops the run with the reason, and leaves no parti
   umount(disk.c_str());
 }
 
-TEST_CASE("a run whose layers join one by one is resumed to the same bytes from any step") {
-  const Fixture f;
-  const std::vector<std::string> options{"--set", "training.unfreeze=1",   "--set", "training.layer_rate=0.5",
-                                         "--set", "training.epochs=4",     "--set", "training.schedule=slanted",
-                                         "--set", "training.batch_size=2", "--set", "training.save_every=1 steps"};
-  const auto all = [&](std::vector<std::string> more) {
-    more.insert(more.end(), options.begin(), options.end());
-    return more;
-  };
-  REQUIRE(f.train("whole", all({})).code == 0);
-  const std::string plain = f.bytes("whole/model.safetensors");
-  for (int round = 0; round < 3; ++round) {
-    const std::string output = "cut" + std::to_string(round);
-    Process process(all({"train", f.path("c.json"), "--set", "output.dir=" + f.path(output)}), f.folder());
-    for (int i = 0; i < 10000 && !std::filesystem::exists(f.path(output + "/resume.safetensors")); ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    std::this_thread::sleep_for(std::chrono::milliseconds(7 * round));
-    process.send(SIGKILL);
-    process.wait();
-    CHECK(f.train(output, all({"--resume"})).code == 0);
-    CHECK(f.bytes(output + "/model.safetensors") == plain);
+TEST_CASE("with options that change the steps, a run is resumed to the same bytes from any step") {
+  const std::vector<std::vector<std::string>> cases{
+      {"training.unfreeze=1", "training.layer_rate=0.5", "training.schedule=slanted"},
+      {"training.bptt=2", "model.bidirectional=false"},
+      {"text.reverse=true", "text.unit=char"}};
+  for (const auto& keys : cases) {
+    const Fixture f;
+    std::vector<std::string> options;
+    for (const std::string& key : keys) options.insert(options.end(), {"--set", key});
+    options.insert(options.end(), {"--set", "training.epochs=4", "--set", "training.batch_size=2", "--set",
+                                   "training.save_every=1 steps"});
+    const auto all = [&](std::vector<std::string> more) {
+      more.insert(more.end(), options.begin(), options.end());
+      return more;
+    };
+    INFO(keys.front());
+    REQUIRE(f.train("whole", all({})).code == 0);
+    const std::string plain = f.bytes("whole/model.safetensors");
+    for (int round = 0; round < 3; ++round) {
+      const std::string output = "cut" + std::to_string(round);
+      Process process(all({"train", f.path("c.json"), "--set", "output.dir=" + f.path(output)}), f.folder());
+      for (int i = 0; i < 10000 && !std::filesystem::exists(f.path(output + "/resume.safetensors")); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(7 * round));
+      process.send(SIGKILL);
+      process.wait();
+      CHECK(f.train(output, all({"--resume"})).code == 0);
+      CHECK(f.bytes(output + "/model.safetensors") == plain);
+    }
   }
 }
 

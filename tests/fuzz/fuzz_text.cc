@@ -44,6 +44,19 @@ void check_tokens(std::string_view line, const TokenizerOptions& options, Tokens
   if (whole && !options.lowercase && !options.zero_digits) require(joined == normalize(line, options.normalize));
 }
 
+// Read from its end, a line has the same units, the last one first.
+void check_reversed(std::string_view line, TokenizerOptions options) {
+  Tokens forward, backward;
+  Tokenizer(options).tokenize(line, forward);
+  options.reverse = true;
+  Tokenizer(options).tokenize(line, backward);
+  require(forward.size() == backward.size());
+  for (std::size_t i = 0, j = backward.size(); i < forward.size(); ++i) {
+    require(forward.text(i) == backward.text(--j));
+    require(forward.begin(i) == backward.begin(j) && forward.end(i) == backward.end(j));
+  }
+}
+
 void check_encoding(std::string_view line, const Vocabulary& vocabulary, const TokenizerOptions& options) {
   const TextEncoder encoder(Tokenizer(options), vocabulary, {2, 4, 3, 97});
   EncodedText text;
@@ -62,6 +75,7 @@ void check_line(std::string_view line) {
     for (const auto form : {Normalization::kNone, Normalization::kNfc, Normalization::kNfkc}) {
       for (const bool fold : {false, true}) check_tokens(line, {unit, form, fold, fold}, tokens);
     }
+    check_reversed(line, {unit});
     check_encoding(line, vocabulary, {unit});
   }
   for (const auto form : {Normalization::kNfc, Normalization::kNfkc}) {
