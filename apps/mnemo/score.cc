@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -169,9 +168,7 @@ class PairScoring {
   void score_file(const std::string& path) {
     const DataConfig& trained = model_->config().data;
     std::string format = !o_.format_in.empty() ? o_.format_in : trained.format == "jsonl" ? "jsonl" : "tsv";
-    if (o_.format_in.empty() && trained.format == "parallel" && path.find(',') != std::string::npos &&
-        !std::filesystem::exists(path))
-      format = trained.format;
+    if (o_.format_in.empty() && names_two_files(path)) format = "parallel";
     PairOptions options{*pair_format_from_name(format), "", "", policy_, o_.answering.ids, o_.answering.part()};
     // Columns and keys of the training data belong to their format.
     if (format == trained.format) options.source = trained.source, options.target = trained.target;
@@ -386,7 +383,7 @@ void add_score(Command& program) {
       .needs("--nbest");
   command.option("--format-in", "", &o->format_in, "For a translator: format of the pairs")
       .one_of({"parallel", "tsv", "jsonl"})
-      .by_default("jsonl if the model was trained on it; parallel if it was and FILE has a comma; else tsv");
+      .by_default("parallel if FILE is SOURCE,TARGET; else jsonl if the model was trained on it; else tsv");
   add_invalid_utf8(command, o->invalid_utf8, "Bytes that are not UTF-8");
   add_part(command, o->answering, "It is the first column of tsv, or the key id of jsonl");
   command.group("Output");

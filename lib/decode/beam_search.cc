@@ -160,7 +160,8 @@ void BeamSearch::take_best_candidates() {
   keep_best(ended_);
 }
 
-// The mean of an open sequence could still rise; waiting for that would mean searching to the full length.
+// The rank of an open text could still rise, as it is divided by a power of its length; waiting for that would mean
+// searching to the full length.
 bool BeamSearch::can_improve() const {
   return std::any_of(beam_.begin(), beam_.end(), [&](const Hypothesis& one) {
     return std::ssize(ended_) < options_.beam || rank(one.text, false) > ended_.back().score;

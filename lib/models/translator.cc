@@ -32,20 +32,25 @@ RecurrentOptions further_options(const TranslatorOptions& o) {
   return out;
 }
 
+// The units of sequences in the packing's order.
+std::vector<std::int32_t> packed_units(const Packing& packing,
+                                       std::span<const std::span<const std::int32_t>> sequences) {
+  std::vector<std::int32_t> out(packing.tokens());
+  for (Index b = 0; b < packing.sequences(); ++b)
+    for (Index t = 0; t < packing.length(b); ++t) out[packing.row(b, t)] = sequences[packing.original(b)][t];
+  return out;
+}
+
 // Bags of one row each in packed order; in training each unit is left out, as zeros, with probability `rate`.
 Bags bags_of(const Packing& packing, std::span<const std::span<const std::int32_t>> sequences, float rate,
              RandomStream random) {
   Bags out;
-  out.rows.resize(packing.tokens());
+  out.rows = packed_units(packing, sequences);
   out.weights.assign(packing.tokens(), 1.0f);
   for (Index n = 1; n <= packing.tokens(); ++n) out.starts.push_back(static_cast<std::int32_t>(n));
-  for (Index b = 0; b < packing.sequences(); ++b) {
-    const auto units = sequences[packing.original(b)];
-    for (Index t = 0; t < packing.length(b); ++t) {
-      out.rows[packing.row(b, t)] = units[t];
-      if (rate > 0.0f) out.weights[packing.row(b, t)] = random.uniform() < static_cast<double>(rate) ? 0.0f : 1.0f;
-    }
-  }
+  for (Index b = 0; rate > 0.0f && b < packing.sequences(); ++b)
+    for (Index t = 0; t < packing.length(b); ++t)
+      out.weights[packing.row(b, t)] = random.uniform() < static_cast<double>(rate) ? 0.0f : 1.0f;
   return out;
 }
 
@@ -175,7 +180,7 @@ Translator::Batch Translator::batch(std::span<const std::span<const std::int32_t
   const std::vector<std::span<const std::int32_t>> read_spans(read.begin(), read.end());
   out.target_units = bags_of(out.target, read_spans, training ? options_.target_unit_dropout : 0.0f,
                              drops(mask_streams::kTargetUnits));
-  out.targets = bags_of(out.target, targets, 0.0f, drops(0)).rows;
+  out.targets = packed_units(out.target, targets);
   std::vector<std::int32_t> places(sources.size());
   for (Index b = 0; b < out.source.sequences(); ++b) places[out.source.original(b)] = static_cast<std::int32_t>(b);
   for (Index b = 0; b < out.target.sequences(); ++b) out.sources.push_back(places[out.target.original(b)]);

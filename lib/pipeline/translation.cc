@@ -45,17 +45,44 @@ bool breaks_a_line(const Vocabulary& vocabulary, std::int32_t unit) {
   return byte ? *byte < 0x20 || *byte == 0x7F : vocabulary.text(unit).find_first_of("\n\r") != std::string_view::npos;
 }
 
-// Whether a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.
-bool has_term(std::string_view line, std::string_view term) {
+// A stretch of a line, bytes [begin, end), that is a term of the glossary.
+struct Stretch {
+  std::size_t begin, end, term;
+};
+
+// Adds where a term is in a line, and not as a part of a longer word; in scripts without blanks it may be anywhere.
+void add_places(std::string_view line, std::string_view source, std::size_t term, std::vector<Stretch>& places) {
   const auto goes_on = [](std::string_view left, std::string_view right) {
     if (left.empty() || right.empty()) return false;
     std::size_t at = left.size() - 1;
     while (at > 0 && is_continuation(left[at])) --at;
     return within_word(decode_utf8(&left[at]).value, decode_utf8(right.data()).value);
   };
-  for (std::size_t at = line.find(term); at != std::string_view::npos; at = line.find(term, at + 1))
-    if (!goes_on(line.substr(0, at), term) && !goes_on(term, line.substr(at + term.size()))) return true;
-  return false;
+  for (std::size_t at = line.find(source); at != std::string_view::npos; at = line.find(source, at + 1))
+    if (!goes_on(line.substr(0, at), source) && !goes_on(source, line.substr(at + source.size())))
+      places.push_back({at, at + source.size(), term});
+}
+
+// The targets of the glossary's terms that a line has, but those that it has only within longer ones.
+std::vector<std::string> terms_of_line(std::string_view line,
+                                       const std::vector<std::pair<std::string, std::string>>& glossary) {
+  std::vector<Stretch> places;
+  for (std::size_t term = 0; term < glossary.size(); ++term) add_places(line, glossary[term].first, term, places);
+  // A stretch then comes after those that it lies within.
+  std::ranges::sort(places, [](const Stretch& a, const Stretch& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
+  });
+  std::vector<std::size_t> terms;
+  std::size_t reached = 0;
+  for (const Stretch& place : places) {
+    if (place.end > reached) terms.push_back(place.term);
+    reached = std::max(reached, place.end);
+  }
+  std::ranges::sort(terms);
+  terms.erase(std::ranges::unique(terms).begin(), terms.end());
+  std::vector<std::string> out;
+  for (const std::size_t term : terms) out.push_back(glossary[term].second);
+  return out;
 }
 
 // An error of a search does not say which line it is about.
@@ -84,9 +111,7 @@ class LineTranslator {
     auto out = std::make_unique<Item>();
     out->number = number;
     model_.encode_source(line, out->tokens, out->source);
-    std::vector<std::string> terms;
-    for (const auto& [source, target] : options_.glossary)
-      if (has_term(line, source)) terms.push_back(target);
+    const std::vector<std::string> terms = terms_of_line(line, options_.glossary);
     if (!prefix.empty() || !terms.empty()) out->constraint = required_->constraint(prefix, terms);
     const double units = static_cast<double>(out->source.size()) * model_.length_ratio;
     const auto most = static_cast<std::int64_t>(options_.longest * units) + TranslationOptions::kMoreUnits +

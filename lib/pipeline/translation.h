@@ -33,7 +33,8 @@ struct TranslationOptions {
   std::optional<SamplingOptions> sampling;  ///< instead of a beam: one sample of each line
   std::uint64_t seed = 1;                   ///< of samples
   std::vector<std::string> prefixes = {};   ///< empty, or what the translation of each line must begin with
-  /// Terms: where a line has the first text, its translation must have the second one.
+  /// Terms: where a line has the first text, and not only within a longer one of another term, its translation must
+  /// have the second one.
   std::vector<std::pair<std::string, std::string>> glossary = {};
   /// required_text of the model, for calls that share it; null: each call with prefixes or a glossary makes it.
   std::shared_ptr<const RequiredText> required = {};

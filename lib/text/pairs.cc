@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/shown.h"
@@ -200,6 +202,16 @@ std::pair<std::string, std::string> two_paths(const std::string& argument) {
     throw UsageError(fmt::format("{}: parallel text is two files: expected SOURCE,TARGET, or --format-in tsv or jsonl",
                                  argument == "-" ? "standard input" : escaped(argument)));
   return {argument.substr(0, comma), argument.substr(comma + 1)};
+}
+
+bool names_two_files(const std::string& argument) {
+  const auto exists = [&](std::size_t begin, std::size_t count) {
+    std::error_code ignored;
+    return std::filesystem::exists(argument.substr(begin, count), ignored);
+  };
+  const std::size_t comma = argument.find(',');
+  return comma != std::string::npos && !exists(0, argument.npos) &&
+         (exists(0, comma) || exists(comma + 1, argument.npos));
 }
 
 std::unique_ptr<PairReader> PairReader::open(const std::string& path, const std::string& target_path,

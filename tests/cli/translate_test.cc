@@ -409,6 +409,12 @@ TEST_CASE("translate --glossary has each term of the line in its translation, be
   CHECK(with("der Hund, 12\n", "Hund"));
   CHECK_FALSE(with("der Hund 123\n", "12"));
   CHECK(with("我的狗睡觉\n", "狗"));
+  // Of terms that lie within one another the longest counts, unless the shorter one also stands alone.
+  const std::string nested = f.file("nested", "rote Hund\tred fish\nHund\tbird\n");
+  CHECK(f.translated(line, {"--glossary", nested}).find("bird") == std::string::npos);
+  const std::string twice = f.translated("der rote Hund Hund schläft\n", {"--glossary", nested});
+  CHECK_THAT(twice, contains_text("red fish"));
+  CHECK_THAT(twice, contains_text("bird"));
 }
 
 TEST_CASE("glossaries that contradict themselves, or cannot be spelled, are errors with their line") {
@@ -757,6 +763,31 @@ TEST_CASE("evaluate measures a translator on parallel files and tsv, with baseli
   const Outcome uneven = f.mnemo({"evaluate", f.words(), f.path("dev.de") + "," + f.file("one-line", "the dog\n")});
   CHECK_THAT(f.refused(uneven), contains_text(fmt::format("dev.de has {} lines, ", f.sources[1].size())));
   CHECK_THAT(uneven.err, contains_text("one-line has 1 line: expected as many, line by line"));
+}
+
+TEST_CASE("SOURCE,TARGET names parallel text for a translator that was trained on another format, too") {
+  const ToyTranslators& f = toys();
+  REQUIRE(f.train("tabs", {"--set", "data.format=tsv", "--set", "data.train=train.tsv", "--set", "data.dev=dev.tsv",
+                           "--set", "training.epochs=1"})
+              .code == 0);
+  const std::string model = f.path("tabs/model.safetensors");
+  const auto same = [&](const std::string& command) {
+    const Outcome two = f.mnemo({command, model, f.dev()}), one = f.mnemo({command, model, f.path("dev.tsv")});
+    INFO(two.err);
+    CHECK(two.code == 0);
+    // The head of evaluate names the files.
+    const auto measured = [](const std::string& out) { return out.substr(std::min(out.find("BLEU"), out.size())); };
+    CHECK_FALSE(one.out.empty());
+    CHECK((command == "score" ? two.out == one.out : measured(two.out) == measured(one.out)));
+  };
+  same("score");
+  same("evaluate");
+  for (const char* command : {"score", "evaluate"}) {
+    const Outcome half = f.mnemo({command, model, f.path("dev.de") + "," + f.path("none")});
+    CHECK_THAT(f.refused(half), contains_text(f.path("none") + ": cannot open"));
+  }
+  const Outcome tsv = f.mnemo({"evaluate", model, f.dev(), "--format-in", "tsv"});
+  CHECK_THAT(f.refused(tsv), contains_text(f.dev() + ": cannot open"));
 }
 
 TEST_CASE("translate --no-repeat N has no N units twice") {

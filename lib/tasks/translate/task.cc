@@ -10,10 +10,12 @@
 namespace mnemo {
 namespace {
 
-// "SOURCE,TARGET" of a command line, for parallel text; the whole is the path of one file for other formats.
-DataFile named_pair(DataFile file, const DataConfig& data) {
-  if (data.format != "parallel") return file;
-  std::tie(file.file, file.target) = two_paths(file.file);
+// "SOURCE,TARGET" of a command line, for parallel text, as which two files are taken without a format of their own; the
+// whole is the path of one file for other formats.
+DataFile requested_pair(OpenRequest request, DataConfig& data) {
+  if (request.format.empty() && names_two_files(request.path)) request.format = "parallel";
+  DataFile file = requested_file(request, data);
+  if (data.format == "parallel") std::tie(file.file, file.target) = two_paths(file.file);
   return file;
 }
 
@@ -87,7 +89,7 @@ class TranslateTask : public Task {
   std::unique_ptr<Dataset> open(const OpenRequest& request, const TextModel& model) const override {
     DataConfig data = model.config().data;
     check_format(request.format, traits());
-    const DataFile file = named_pair(requested_file(request, data), data);
+    const DataFile file = requested_pair(request, data);
     return std::make_unique<PairSet>(read_pairs({file}, data, {"", request.invalid_utf8, request.log}, request.what));
   }
 
