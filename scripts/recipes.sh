@@ -18,12 +18,13 @@ seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
 all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang
-  multi30k-de-en multi30k-en-de multi30k-peer tatoeba-en-zh tatoeba-zh-en)
+  multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
 # By recipe: the folder of the data set; the test file, or two with a comma between (-: dev, for a set without test; =:
 # the configuration's, from which training leaves out the texts of train); its format (-: the configuration's); the
 # metric.
 flickr=tok/test_2016_flickr.lc.norm.tok
+raw=raw/test_2016_flickr
 describe() {
   case "$1" in
     sst2-*) echo classification/sst2 stsa.binary.test spaced accuracy ;;
@@ -39,6 +40,7 @@ describe() {
     tinyshakespeare) echo lm/tinyshakespeare - - nats ;;
     ptb-*) echo lm/ptb ptb.test.txt - perplexity ;;
     multi30k-en-de) echo translation/multi30k-de-en "$flickr.en,$flickr.de" parallel bleu ;;
+    multi30k-de-en-raw) echo translation/multi30k-de-en "$raw.de.gz,$raw.en.gz" parallel bleu ;;
     multi30k-*) echo translation/multi30k-de-en "$flickr.de,$flickr.en" parallel bleu ;;
     tatoeba-*) echo translation/tatoeba-en-zh test.tsv tsv bleu ;;
     tang) echo poetry/chinese-poetry-tang = - perplexity ;;
