@@ -15,7 +15,7 @@ fi
 data="${MNEMO_DATA:-../shared/data}"
 mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
-all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp
+all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp imdb
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
@@ -31,6 +31,7 @@ describe() {
     trec-fine) echo classification/trec TREC.test spaced accuracy ;;
     trec*) echo classification/trec TREC.test.all spaced accuracy ;;
     mr) echo classification/mr fixed-split.test.tsv tsv accuracy ;;
+    imdb) echo classification/imdb - - accuracy ;;
     chnsenticorp) echo classification/chnsenticorp-htl test.csv csv accuracy ;;
     conll2003*) echo ner/conll2003 eng.testb conll f1 ;;
     weibo) echo ner/weibo weiboNER_2nd_conll.test conll f1 ;;
