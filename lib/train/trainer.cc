@@ -141,6 +141,8 @@ class Trainer {
     if (leads()) log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
     before_ = state_.seconds;
+    logged_at_ = before_;
+    exchanged_ = transport_ ? transport_->seconds() : 0;
     evaluate_due_.begin(before_);
     save_due_.begin(before_);
     const std::int64_t steps = config_.training.epochs * batches_;
@@ -336,7 +338,8 @@ class Trainer {
     if (log_) log_->write(line);
   }
 
-  // The part of the time since the last call that was spent exchanging, and waiting for other processes.
+  // The part of the time since the last call, at first since the run began or went on, that was spent exchanging, and
+  // waiting for other processes.
   double exchange_share() {
     const double all = own_seconds(), exchanging = transport_->seconds();
     const double out = all > logged_at_ ? (exchanging - exchanged_) / (all - logged_at_) : 0;
