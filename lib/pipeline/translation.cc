@@ -79,8 +79,9 @@ std::vector<std::string> terms_of_line(std::string_view line,
     reached = std::max(reached, place.end);
   }
   std::ranges::sort(terms);
-  terms.erase(std::ranges::unique(terms).begin(), terms.end());
+  terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
   std::vector<std::string> out;
+  out.reserve(terms.size());
   for (const std::size_t term : terms) out.push_back(glossary[term].second);
   return out;
 }
