@@ -25,8 +25,8 @@ std::optional<PairFormat> pair_format_from_name(std::string_view name);
 /// The two paths of "SOURCE,TARGET", as command lines name parallel text. Throws UsageError without a comma, or with an
 /// empty path.
 std::pair<std::string, std::string> two_paths(const std::string& argument);
-/// Whether an argument names parallel text whatever format is expected: there is no file of this name, but there is
-/// one of at least one of its two paths.
+/// Whether an argument names parallel text whatever format is expected: no file has this name, but at least one of its
+/// two paths exists.
 bool names_two_files(const std::string& argument);
 
 struct PairOptions {
