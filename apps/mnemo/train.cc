@@ -65,7 +65,7 @@ std::vector<std::string> run_folders(const TrainOptions& o, const std::string& f
   return out.empty() ? std::vector{folder} : out;
 }
 
-// Those, and the folder of the language model that data.unlabelled asks for.
+// Those, and the folder of the language model that the run may start from.
 std::vector<std::string> all_folders(const TrainOptions& o, const std::string& folder) {
   std::vector<std::string> out = run_folders(o, folder);
   out.push_back(language_folder(folder));
@@ -157,11 +157,12 @@ class Run {
     options_.progress = [this](const Progress& p) { bar_.show(p); };
     options_.log = [this](const std::string& line) { bar_.line(line); };
     options_.signal = &stop_signal;
-    if (!config.data.unlabelled.empty() && (!o.init_from.empty() || o.cross_validates()))
-      throw UsageError(fmt::format("{}: not with data.unlabelled, of which a language model is trained first",
+    if (starts_from_language_model(config) && (!o.init_from.empty() || o.cross_validates()))
+      throw UsageError(fmt::format("{}: not with {}, by which a language model is trained first",
                                    o.folds > 0           ? "--folds"
                                    : o.cross_validates() ? "--fold"
-                                                         : "--init-from"));
+                                                         : "--init-from",
+                                   language_model_key(config)));
     if (transport) {
       options_.transport = transport;
       options_.facts = program_facts();
@@ -197,7 +198,7 @@ class Run {
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read; that of a language model is removed before it is
     // trained.
-    if (o_.overwrite && config_.data.unlabelled.empty()) remove_old_runs();
+    if (o_.overwrite && !starts_from_language_model(config_)) remove_old_runs();
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
     std::signal(SIGINT, SIG_DFL);
@@ -211,10 +212,10 @@ class Run {
   }
 
  private:
-  // With data.unlabelled: trains the language model that the run starts from, unless the run has begun. The exit code
+  // Trains the language model that the run starts from, if it asks for one and has not begun. The exit code
   // if a signal stopped it, else 0.
   int train_language() {
-    if (config_.data.unlabelled.empty() || o_.dry || !options_.init_from.empty()) return 0;
+    if (!starts_from_language_model(config_) || o_.dry || !options_.init_from.empty()) return 0;
     Config settled = config_;
     const auto data = task_.read(config_, request_, nullptr);
     settle_by_size(settled, *data);

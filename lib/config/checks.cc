@@ -87,12 +87,13 @@ void check_language_loss(const Config& c, std::vector<std::string>& errors) {
         c.text.ngrams.unit));
 }
 
-// The language model of data.unlabelled writes the same units.
-void check_unlabelled(const Config& c, std::vector<std::string>& errors) {
-  if (!c.data.unlabelled.empty() && c.text.unit == "unicode-word")
-    errors.emplace_back(
-        "data.unlabelled: its language model needs the blanks that text.unit unicode-word loses; expected char, "
-        "grapheme, word or subword");
+// The language model that is trained first writes the same units.
+void check_language_model(const Config& c, std::vector<std::string>& errors) {
+  if (starts_from_language_model(c) && c.text.unit == "unicode-word")
+    errors.push_back(
+        fmt::format("{}: its language model needs the blanks that text.unit unicode-word loses; expected char, "
+                    "grapheme, word or subword",
+                    language_model_key(c)));
 }
 
 // Texts are read in pieces by layers of one direction, whose outputs are pooled one by one.
@@ -203,7 +204,7 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
   check_text(c.text, errors);
   check_model(c.task, c.model, errors);
   check_training(c.training, errors);
-  check_unlabelled(c, errors);
+  check_language_model(c, errors);
   check_language_loss(c, errors);
   if (has(c.task, "model.pooling")) check_pieces(c, errors);
   if (has(c.task, "data.records") && c.training.bptt == 0)

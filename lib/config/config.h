@@ -173,6 +173,7 @@ struct TrainingConfig {
   Every evaluate_every, save_every;
   std::int64_t seed = 1, threads = 0, shards = 1;
   std::int64_t sampled_softmax = 0;
+  bool language_model = false;
   double memory = 1000.0;
   std::string exchange = "float32";
 
@@ -195,5 +196,14 @@ struct Config {
   /// Keys that were not set and whose default depends on the size of train, see `settle_by_size`.
   std::set<std::string, std::less<>> by_size;
 };
+
+/// Whether a language model is trained first, from which the run starts.
+inline bool starts_from_language_model(const Config& c) {
+  return c.training.language_model || !c.data.unlabelled.empty();
+}
+/// The key that asks for it, for messages.
+inline const char* language_model_key(const Config& c) {
+  return c.data.unlabelled.empty() ? "training.language_model" : "data.unlabelled";
+}
 
 }  // namespace mnemo

@@ -92,8 +92,7 @@ std::vector<Option> data_options() {
              "Data for the final evaluation of a run; nothing is chosen on it.", Place::kLocal),
       option("data.unlabelled", MNEMO_MEMBER(data.unlabelled), Anything{},
              "Text without labels, as data.train but with the format lines unless the file has its own: a language "
-             "model of it and of the texts of train is trained first, in output.dir/language-model, and the run "
-             "starts from it (Dai & Le 2015).",
+             "model of it and of the texts of train is trained first (training.language_model).",
              Place::kLocal)
           .only(kClassify),
       option("data.format", MNEMO_MEMBER(data.format), data_formats(),
@@ -539,8 +538,13 @@ std::vector<Option> training_options() {
           .only(kClassify | kGenerate)
           .otherwise(kGenerate, 128)
           .left_out_by_default(),
+      option("training.language_model", MNEMO_MEMBER(training.language_model), Anything{},
+             "Train a language model of the texts of train first, in output.dir/language-model, and start from it (Dai "
+             "& Le 2015); so it is, whatever this value, with data.unlabelled.")
+          .only(kClassify)
+          .left_out_by_default(),
       option("training.language_epochs", MNEMO_MEMBER(training.language_epochs), Range{1, 1e6},
-             "With data.unlabelled: epochs of the language model.")
+             "Epochs of the language model that is trained first.")
           .only(kClassify),
       option(
           "training.rotate", MNEMO_MEMBER(training.rotate), Anything{},
@@ -616,8 +620,9 @@ std::vector<Option> training_options() {
       option("training.sampled_softmax", MNEMO_MEMBER(training.sampled_softmax), Range{0, kMany},
              "For large vocabularies: the softmax of a batch in training sums over the targets and this many other "
              "units on average, drawn anew for each batch, frequent ones more often, and weighted accordingly (Jean et "
-             "al. 2015); 0, or not fewer than there are units: over all, as dev always is.")
-          .only(kGenerate)
+             "al. 2015); 0, or not fewer than there are units: over all, as dev always is. classify: of the language "
+             "model that is trained first.")
+          .only(kClassify | kGenerate)
           .left_out_by_default(),
       option("training.shards", MNEMO_MEMBER(training.shards), Range{1, 1024},
              "Parts into which each batch is dealt. The gradients of the parts are computed one by one and added in a "

@@ -53,6 +53,7 @@ Config language_config(const Config& config, const std::string& folder, const st
                    {"threads", config.training.threads},
                    {"precision", config.training.precision},
                    {"shards", config.training.shards},
+                   {"sampled_softmax", config.training.sampled_softmax},
                    {"epochs", config.training.language_epochs}}},
                  {"output", {{"dir", folder}}}};
   GivenDefaults given = lent_values(config);
@@ -60,7 +61,7 @@ Config language_config(const Config& config, const std::string& folder, const st
   const std::int64_t width = config.model.projection > 0 ? config.model.projection : config.model.hidden;
   given["model.layers"] = config.model.layers;
   given["model.tied"] = config.model.embedding == width;
-  return parse_model_config(own.dump(), "data.unlabelled", {}, given);
+  return parse_model_config(own.dump(), language_model_key(config), {}, given);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Text without labels: a language model of it, from which a classifier then starts (Dai & Le 2015, "Semi-supervised
+// A language model of the texts of train, and of text without labels, from which a classifier then starts (Dai & Le 2015, "Semi-supervised
 // Sequence Learning").
 #pragma once
 

@@ -1,10 +1,13 @@
-// data.unlabelled: a language model first, then the classifier that starts from it.
+// data.unlabelled and training.language_model: a language model first, then the classifier that starts from it.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 
+#include "base/json.h"
 #include "tests/cli/fixture.h"
 
 namespace {
@@ -53,6 +56,36 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   CHECK(f.bytes("by-hand/model.safetensors") == f.bytes("run/model.safetensors"));
 }
 
+TEST_CASE("training.language_model starts a run from a language model of train alone") {
+  const Fixture f;
+  const std::vector<std::string> first{"--set", "training.language_model=true", "--set", "training.language_epochs=3",
+                                       "--set", "training.sampled_softmax=7"};
+  const Outcome o = f.train("run", first);
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_THAT(o.err, contains_text("texts of train and 0 without labels"));
+  CHECK_THAT(o.err, contains_text("1 layers carried over"));
+  CHECK(std::ranges::count(f.bytes("run/language-model/text.txt"), '\n') == 40);  // without dev
+  const Outcome language = f.mnemo({"inspect", f.path("run/language-model/model.safetensors"), "--format", "json"});
+  REQUIRE(language.code == 0);
+  const mnemo::Json training = mnemo::Json::parse(language.out).at("config").at("training");
+  CHECK(training.at("epochs") == 3);
+  CHECK(training.at("sampled_softmax") == 7);
+  // The same start by hand.
+  const Outcome by_hand = f.train("by-hand", {"--init-from", f.path("run/language-model/model.safetensors")});
+  INFO(by_hand.err);
+  REQUIRE(by_hand.code == 0);
+  const auto weights = [&](const std::string& run) {
+    const std::string bytes = f.bytes(run + "/model.safetensors");
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof(header));
+    return bytes.substr(sizeof(header) + header);
+  };
+  CHECK(weights("by-hand") == weights("run"));
+  CHECK(f.train("plain").code == 0);
+  CHECK(weights("plain") != weights("run"));
+}
+
 TEST_CASE("a run with data.unlabelled is resumed to the same bytes, whichever model it was at") {
   const Fixture f;
   write_more(f);
@@ -75,11 +108,15 @@ TEST_CASE("a run with data.unlabelled is resumed to the same bytes, whichever mo
 TEST_CASE("what data.unlabelled does not go with is refused") {
   const Fixture f;
   write_more(f);
-  for (const auto& [more, word] : {std::pair{std::vector<std::string>{"--folds", "2"}, "--folds"},
-                                   {{"--init-from", f.path("m")}, "--init-from"}}) {
+  for (auto [more, word] : {std::pair{std::vector<std::string>{"--folds", "2"}, "--folds"},
+                            {{"--init-from", f.path("m")}, "--init-from"}}) {
     const Outcome o = f.train("no", with_text(more));
     CHECK(o.code == 2);
     CHECK_THAT(o.err, contains_text(std::string(word) + ": not with data.unlabelled"));
+    more.insert(more.end(), {"--set", "training.language_model=true"});
+    const Outcome own = f.train("no", more);
+    CHECK(own.code == 2);
+    CHECK_THAT(own.err, contains_text(std::string(word) + ": not with training.language_model"));
   }
   const Outcome missing = f.train("missing", {"--set", "data.unlabelled=absent.txt"});
   CHECK(missing.code == 1);
