@@ -48,8 +48,7 @@ class PooledPieces {
 ///   last       the forward half of the columns at the last step, the backward half (`directions` = 2) at the first
 ///   mean, max  over the steps; max passes its gradient to the first step that has it
 ///   attention  sum_t a_t y_t with a = softmax_t(w . tanh(y_t)), w [C] (Zhou et al. 2016, "Attention-Based
-///   Bidirectional
-///              LSTM for Relation Classification")
+///              Bidirectional LSTM for Relation Classification")
 class Pooling {
  public:
   Pooling(const std::string& name, std::vector<PoolingKind> kinds, Index columns, Index directions);

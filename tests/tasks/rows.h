@@ -121,8 +121,18 @@ inline std::vector<TaskRow> task_rows_and_variants() {
   generator.training = R"("epochs": 200, "batch_size": 1, "bptt": 8, "sampled_softmax": 8)";
   generator.model = R"({"embedding": 48, "hidden": 48, "dropout": 0, "embedding_dropout": 0, "tied": true})";
   generator.reached = 0.6;
-  out.push_back(std::move(tagger));
-  out.push_back(std::move(generator));
+  TaskRow simple = out.at(0);
+  simple.model = R"({"cell": "sru", "layers": 2, "embedding": 12, "hidden": 12, "dropout": 0, "embedding_dropout": 0,
+ "layer_dropout": 0, "pooling": ["last", "max", "mean"]})";
+  TaskRow gated = out.at(2);
+  gated.training += R"(, "rotate": true)";
+  gated.model = R"({"cell": "capped_lstm", "layers": 2, "embedding": 16, "hidden": 24, "dropout": 0,
+ "embedding_dropout": 0, "layer_dropout": 0, "weight_dropout": 0, "sum_layers": true,
+ "mogrifier": {"rounds": 3, "rank": 5}})";
+  TaskRow translator = out.at(3);
+  translator.model = R"({"cell": "sru", "embedding": 16, "hidden": 24, "dropout": 0, "embedding_dropout": 0,
+ "layer_dropout": 0})";
+  for (TaskRow* row : {&tagger, &generator, &simple, &gated, &translator}) out.push_back(std::move(*row));
   return out;
 }
 

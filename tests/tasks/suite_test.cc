@@ -48,7 +48,7 @@ TEST_CASE("every task of the configuration has a row in the suite") {
 
 TEST_CASE("a task learns eight records by heart") {
   for (const TaskRow& row : task_rows_and_variants()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     const auto model = TextModel::load(b.trained());
     ThreadPool pool(2);
@@ -60,7 +60,7 @@ TEST_CASE("a task learns eight records by heart") {
 
 TEST_CASE("a model is saved, loaded and quantised, and answers with the same bits whatever it is batched with") {
   for (const TaskRow& row : task_rows_and_variants()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     const auto model = TextModel::load(b.trained());
     ThreadPool pool(1);
@@ -86,7 +86,7 @@ TEST_CASE("a model is saved, loaded and quantised, and answers with the same bit
 
 TEST_CASE("the command line gives the library's answers") {
   for (const TaskRow& row : task_rows()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     std::vector<std::string> command = row.command;
     command.insert(command.begin() + 1, b.trained());
@@ -105,7 +105,7 @@ TEST_CASE("the command line gives the library's answers") {
 
 TEST_CASE("a run that was killed at any save is resumed to the same bytes") {
   for (const TaskRow& row : task_rows_and_variants()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     for (const char* threads : {"1", "2", "3"}) {
       const std::string folder = std::string("killed-") + threads;
@@ -126,7 +126,7 @@ TEST_CASE("a run that was killed at any save is resumed to the same bytes") {
 
 TEST_CASE("a model of another task and data of another format are refused by name") {
   for (const TaskRow& row : task_rows()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     for (const TaskRow& other : task_rows()) {
       if (std::string(other.task) == row.task) continue;
@@ -149,7 +149,7 @@ TEST_CASE("a model of another task and data of another format are refused by nam
 
 TEST_CASE("functions that all tasks share work for each, or are refused by name") {
   for (const TaskRow& row : task_rows()) {
-    INFO(row.task);
+    INFO(row.task << " " << row.model);
     TaskBench& b = bench(row);
     const Outcome dry = b.train("dry", {"--dry-run"});
     CHECK(dry.code == 0);
