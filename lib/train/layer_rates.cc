@@ -10,10 +10,11 @@ namespace {
 
 constexpr std::int64_t kOutput = -1;
 
-// Number of the recurrent layer that a parameter belongs to, from 1; 0: an embedding; kOutput: anything else.
-std::int64_t layer_number(std::string_view name) {
+// Number of the recurrent layer that a parameter belongs to, from 1; 0: what these read; kOutput: anything else.
+std::int64_t layer_number(std::string_view name, bool convolution_before) {
   const std::string_view part = name.substr(0, name.find('.'));
-  if (part == "embedding" || part == "target") return 0;
+  if (part == "embedding" || part == "target" || part == "chars" || part == "shapes") return 0;
+  if (part == "convolution" && convolution_before) return 0;
   if (part != "rnn" && part != "encoder" && part != "decoder") return kOutput;
   const std::size_t mark = name.find("_l", part.size());
   std::int64_t layer = 0;  // initial states have no number, and belong to the first layer
@@ -23,18 +24,26 @@ std::int64_t layer_number(std::string_view name) {
 
 }  // namespace
 
-LayerRates::LayerRates(const TrainingConfig& config, const std::function<void(const ParameterVisitor&)>& visit)
-    : unfreeze_(config.unfreeze) {
-  if (config.layer_rate == 1.0 && unfreeze_ == 0) return;
+LayerRates::LayerRates(const Config& config, const std::function<void(const ParameterVisitor&)>& visit)
+    : unfreeze_(config.training.unfreeze) {
+  const double rate = config.training.layer_rate;
+  if (rate == 1.0 && unfreeze_ == 0) return;
+  const bool before = config.model.convolution.place == "before";
   std::int64_t top = 0;
   visit([&](Parameter& p) {
-    layers_.push_back({&p, layer_number(p.name), p.rate});
+    layers_.push_back({&p, layer_number(p.name, before), p.rate});
     top = std::max(top, layers_.back().depth + 1);
   });
   for (Layer& layer : layers_) {
     layer.depth = layer.depth == kOutput ? 0 : top - layer.depth;
-    layer.full *= static_cast<float>(std::pow(config.layer_rate, static_cast<double>(layer.depth)));
+    layer.full *= static_cast<float>(std::pow(rate, static_cast<double>(layer.depth)));
   }
+}
+
+std::int64_t LayerRates::last_joins() const {
+  std::int64_t out = 0;
+  for (const Layer& layer : layers_) out = std::max(out, layer.depth * unfreeze_);
+  return out;
 }
 
 bool LayerRates::change_with(std::int64_t epoch) const {

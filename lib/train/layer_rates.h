@@ -13,14 +13,17 @@
 namespace mnemo {
 
 /// With L recurrent layers a parameter lies d layers below the output: 0 for the output itself and everything that is
-/// not named below, 1 for recurrent layer L, 2 for layer L - 1, ..., L + 1 for the embedding. Its rate is
+/// not named below, 1 for recurrent layer L, 2 for layer L - 1, ..., L + 1 for what layer 1 reads: embeddings,
+/// character encoders, and convolutions with model.convolution.place before. Its rate is
 ///   training.layer_rate^d times that of the optimiser,
 /// and 0 in the first d * training.unfreeze epochs.
 class LayerRates {
  public:
   /// `visit` gives the parameters; their memory must stay where it is. Their present factors are kept and multiplied.
-  LayerRates(const TrainingConfig& config, const std::function<void(const ParameterVisitor&)>& visit);
+  LayerRates(const Config& config, const std::function<void(const ParameterVisitor&)>& visit);
 
+  /// The epoch, counted from 0, from which on all layers are trained.
+  std::int64_t last_joins() const;
   /// Whether `epoch`, counted from 0, has other rates than the one before it: the optimiser must bring rows of sparse
   /// parameters up to date before they are set.
   bool change_with(std::int64_t epoch) const;

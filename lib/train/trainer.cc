@@ -109,7 +109,7 @@ class Trainer {
         batches_(task.batches()),
         optimizer_(optimizer_options(config.training), [&](const ParameterVisitor& v) { task.visit(v); }),
         schedule_(schedule_options(config.training, batches_)),
-        rates_(config.training, [&](const ParameterVisitor& v) { task.visit(v); }),
+        rates_(config, [&](const ParameterVisitor& v) { task.visit(v); }),
         evaluate_due_(config.training.evaluate_every, batches_),
         save_due_(config.training.save_every, batches_),
         transport_(options.transport) {
@@ -138,6 +138,7 @@ class Trainer {
       if (leads()) write_best();
       trained.put(task_);
     }
+    if (leads()) warn_of_unfreezing();
     if (leads()) log_ = std::make_unique<LogFile>(log_path(options_.folder), state_.step);
     started_ = Clock::now();
     before_ = state_.seconds;
@@ -168,6 +169,22 @@ class Trainer {
  private:
   // Whether this process logs and saves.
   bool leads() const { return !transport_ || transport_->rank() == 0; }
+
+  // Layers that join late are meant to keep what they have learnt, and are to join.
+  void warn_of_unfreezing() const {
+    const TrainingConfig& t = config_.training;
+    if (t.unfreeze == 0) return;
+    if (options_.init_from.empty())
+      options_.log(
+          fmt::format("warning: training.unfreeze {}: this run starts from no other model, so that its lower layers "
+                      "stay at random weights until they join",
+                      t.unfreeze));
+    if (rates_.last_joins() >= t.epochs)
+      options_.log(fmt::format(
+          "warning: training.unfreeze {}: the lowest layers would join after {} epochs, and training.epochs "
+          "is {}: they are never trained",
+          t.unfreeze, rates_.last_joins(), t.epochs));
+  }
 
   double own_seconds() const { return before_ + std::chrono::duration<double>(Clock::now() - started_).count(); }
   // What depends on the time is to happen after the same step in all processes: they have the time of process 0.
