@@ -185,11 +185,11 @@ std::vector<Option> data_options() {
 std::vector<Option> text_options() {
   return {
       option("text.unit", MNEMO_MEMBER(text.unit),
-             TaskValues{{"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag}, {"subword"}},
+             TaskValues{{"char"}, {"grapheme"}, {"word"}, {"unicode-word", kClassify | kTag | kGenerate}, {"subword"}},
              "char: code points. grapheme: grapheme clusters, the characters that a reader sees. word: between "
-             "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units. "
-             "subword: parts of words by byte pair encoding, learnt from train; for tag, whose units are the tokens of "
-             "the data, a token's embedding is the mean of its parts'.")
+             "blanks. unicode-word: by Unicode's word boundaries (UAX #29), which loses the blanks between units; "
+             "generate writes one between any two. subword: parts of words by byte pair encoding, learnt from train; "
+             "for tag, whose units are the tokens of the data, a token's embedding is the mean of its parts'.")
           .otherwise(kGenerate, "char")
           .otherwise(kTranslate, "subword"),
       option("text.target_unit", MNEMO_MEMBER(text.target_unit), Choices{"", "char", "grapheme", "word", "subword"},

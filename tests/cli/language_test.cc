@@ -496,6 +496,35 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   }
 }
 
+TEST_CASE("a language model of Unicode's words is trained, measured and writes blanks between them") {
+  const LanguageFixture f;
+  std::string text;
+  for (int i = 0; i < 30; ++i) text += "Don't go, my dear; it is cold.\nA warm room, a song!\n";
+  write_text(f.path("words.txt"), text);
+  write_text(f.path("words.json"), R"({"task": "generate", "data": {"train": "words.txt", "dev_fraction": 0},
+ "text": {"unit": "unicode-word"}, "model": {"embedding": 16, "hidden": 16, "dropout": 0},
+ "training": {"epochs": 30, "learning_rate": 0.02, "batch_size": 2, "bptt": 20}})");
+  const Outcome trained = f.mnemo({"train", f.path("words.json"), "--set", "output.dir=" + f.path("words")});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  CHECK_THAT(trained.err, contains_text("train: 570 units, 0 unknown"));
+  const std::string model = f.path("words/model.safetensors");
+  const Outcome written = f.mnemo({"generate", model, "--prompt", "Don't go,", "--length", "8", "--temperature", "0"});
+  CHECK(written.code == 0);
+  CHECK_THAT(written.out, contains_text("Don't go, my dear ; it is cold ."));
+  const auto score_of = [&](const std::string& line) { return f.mnemo({"score", model}, line + "\n").out; };
+  CHECK(score_of("A warm room, a song!") == score_of("A warm room , a song !"));
+  const Outcome measured = f.mnemo({"evaluate", model, f.path("words.txt")});
+  CHECK(measured.code == 0);
+  CHECK_THAT(measured.out, contains_text("60 lines, 570 units, 0 unknown"));
+  CHECK(f.mnemo({"inspect", model, "--verify"}).code == 0);
+  // A line that is read in pieces.
+  std::string longer;
+  for (int i = 0; i < 20000; ++i) longer += "A warm room, a song! ";
+  write_text(f.path("long.txt"), longer + "\n");
+  CHECK_THAT(f.mnemo({"evaluate", model, f.path("long.txt")}).out, contains_text("1 lines, 140001 units, 0 unknown"));
+}
+
 TEST_CASE("evaluate and score adapt if they are asked to") {
   const auto& f = trained_language();
   const auto nats = [&](const std::vector<std::string>& more) {

@@ -260,8 +260,8 @@ TEST_CASE("values and defaults depend on the task") {
                 "data.format: tsv is not a value for the task tag; expected jsonl, conll, conllu, slashed");
   check_refused(R"({"training": {"early_stopping": {"metric": "f1"}}})",
                 "metric: f1 is not a value for the task classify");
-  check_refused(R"({"task": "generate"})",
-                "unicode-word is not a value for the task generate; expected char, grapheme, word",
+  check_refused(R"({"task": "translate"})",
+                "unicode-word is not a value for the task translate; expected char, grapheme, word",
                 {"text.unit=unicode-word"});
   check_refused(R"({"task": "generate", "model": {"bidirectional": true}})",
                 "model.bidirectional: true is not a value for the task generate; expected false");
@@ -274,8 +274,8 @@ TEST_CASE("values and defaults depend on the task") {
   // The file's keys belong to the task that --set names.
   CHECK_THROWS_WITH(
       parse_config(R"({"task": "classify", "text": {"unit": "unicode-word"}, "model": {"pooling": "max"}})", "c.json",
-                   {"task=generate"}),
-      contains_text("unicode-word is not a value for the task generate") && contains_text("model.pooling"));
+                   {"task=translate"}),
+      contains_text("unicode-word is not a value for the task translate") && contains_text("model.pooling"));
   const Config c = parse_config(R"({"task": "generate"})", "c.json");
   CHECK(c.data.format == "lines");
   CHECK(c.text.unit == "char");
