@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/shown.h"
+#include "base/temporary_folder.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
 #include "tasks/cross_validation.h"
@@ -196,8 +197,8 @@ class Run {
     if (o_.cross_validates()) return folds(*data, as_given);
     const auto model = build_model(task_, config_, request_, *data, lender);
     if (start) start_from(*model, *start, options_.init_from, say);
-    // Only after everything that a new run starts from has been read; that of a language model is removed before it is
-    // trained.
+    // Only after everything that a new run starts from has been read; where a language model is trained first, that is
+    // before its training.
     if (o_.overwrite && !starts_from_language_model(config_)) remove_old_runs();
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
@@ -219,14 +220,21 @@ class Run {
     Config settled = config_;
     const auto data = task_.read(config_, request_, nullptr);
     settle_by_size(settled, *data);
+    const FirstModel first = first_model(settled, *data, language_folder(folder_));
     if (o_.overwrite) remove_old_runs();
     save_on_signals();
-    const auto outcome =
-        train_language_model(settled, request_, static_cast<const RecordSet&>(*data->train), options_, pool_);
+    const auto outcome = train_language_model(first, options_, pool_);
     if (outcome.end == TrainingOutcome::End::kSignal) return report(outcome);
     if (outcome.end != TrainingOutcome::End::kFinishedBefore) report_outcome(outcome);
     options_.init_from = model_path(language_folder(folder_));
     return 0;
+  }
+
+  // The language model that the run starts from, once that start has been tried.
+  FirstModel first_model(const Config& settled, const TaskData& data, const std::string& folder) {
+    FirstModel out = prepare_language_model(settled, request_, static_cast<const RecordSet&>(*data.train), folder);
+    try_start(task_, settled, request_, data, *out.model);
+    return out;
   }
 
   // Keys that were not set have the values of the saved run, or of the model that a new run starts from.
@@ -239,7 +247,7 @@ class Run {
     config_ = configured(o_, text_, given);
     if (o_.resume) return;
     if (const auto changed = changed_keys(before, config_to_json(config_)); !changed.empty())
-      say(fmt::format("from the model of --init-from: {}", fmt::join(changed, ", ")));
+      say(fmt::format("from {}: {}", name_of_start(*start), fmt::join(changed, ", ")));
   }
 
   std::string resumed_by() const {
@@ -258,6 +266,10 @@ class Run {
   }
 
   int dry(const TaskData& data, const std::string& by_size) {
+    if (starts_from_language_model(config_)) {
+      const TemporaryFolder folder;
+      print(describe(first_model(config_, data, folder.path())));
+    }
     dry_run(task_, config_, request_, data, options_, pool_, [this](const std::string& line) { print(line); });
     if (!by_size.empty()) print(by_size);
     return 0;

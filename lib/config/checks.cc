@@ -87,12 +87,11 @@ void check_language_loss(const Config& c, std::vector<std::string>& errors) {
         c.text.ngrams.unit));
 }
 
-// The language model that is trained first writes the same units.
+// The language model that is trained first brings its own vectors.
 void check_language_model(const Config& c, std::vector<std::string>& errors) {
-  if (starts_from_language_model(c) && c.text.unit == "unicode-word")
+  if (starts_from_language_model(c) && !c.text.pretrained.empty())
     errors.push_back(
-        fmt::format("{}: its language model needs the blanks that text.unit unicode-word loses; expected char, "
-                    "grapheme, word or subword",
+        fmt::format("text.pretrained: not with {}, whose language model brings its own vectors; omit one of them",
                     language_model_key(c)));
 }
 
@@ -132,12 +131,35 @@ void check_records(const Config& c, std::vector<std::string>& errors) {
     errors.emplace_back("model.learned_initial: needs data.records; one stream begins only once");
 }
 
-// The files that the configuration names, each with its key.
-std::vector<std::pair<const char*, const DataFile*>> files_of(const DataConfig& d) {
-  std::vector<std::pair<const char*, const DataFile*>> out;
+// A file that the configuration names, with its key and the format that it is read in.
+struct NamedFile {
+  std::string key;
+  const DataFile* file;
+  std::string format;
+
+  bool unlabelled() const { return key == "data.unlabelled"; }
+};
+
+std::vector<NamedFile> files_of(const DataConfig& d) {
+  std::vector<NamedFile> out;
   for (const auto& [key, files] : {std::pair{"data.train", &d.train}, {"data.dev", &d.dev}, {"data.test", &d.test}})
-    for (const DataFile& file : *files) out.emplace_back(key, &file);
+    for (const DataFile& file : *files) out.push_back({key, &file, file.format.value_or(d.format)});
+  for (const DataFile& file : d.unlabelled) out.push_back({"data.unlabelled", &file, file.format.value_or("lines")});
   return out;
+}
+
+// Options of the language model that is trained first, where there is none.
+void check_language_options(const Config& c, std::vector<std::string>& errors) {
+  if (!has(c.task, "training.language_model") || starts_from_language_model(c)) return;
+  const TrainingConfig defaults;
+  for (const auto& [key, given] :
+       {std::pair{"training.language_epochs", c.training.language_epochs != defaults.language_epochs},
+        {"training.sampled_softmax", c.training.sampled_softmax != defaults.sampled_softmax}})
+    if (given)
+      errors.push_back(
+          fmt::format("{}: needs a language model that is trained first: training.language_model or "
+                      "data.unlabelled",
+                      key));
 }
 
 // Options of subwords, where neither side has them.
@@ -155,9 +177,7 @@ void check_subwords(const Config& c, std::vector<std::string>& errors) {
 
 // Files of pairs in tsv have no header by which a column could be named.
 void check_columns_of_pairs(const Config& c, std::vector<std::string>& errors) {
-  if (std::ranges::none_of(files_of(c.data),
-                           [&](const auto& file) { return file.second->format.value_or(c.data.format) == "tsv"; }))
-    return;
+  if (std::ranges::none_of(files_of(c.data), [](const NamedFile& file) { return file.format == "tsv"; })) return;
   for (const auto& [key, column] : {std::pair{"data.source", &c.data.source}, {"data.target", &c.data.target}})
     if (!std::ranges::all_of(*column, [](char digit) { return digit >= '0' && digit <= '9'; }) || *column == "0")
       errors.push_back(fmt::format("{}: expected the number of a column, from 1, for the format tsv, found \"{}\"", key,
@@ -186,7 +206,7 @@ void check_file(const char* where, const DataFile& file, const std::string& form
 void check_formats_of(const Option& o, const Config& c, const Config& defaults, std::vector<std::string>& errors) {
   if (o.formats.empty() || o.write(c) == o.write(defaults)) return;
   const auto files = files_of(c.data);
-  const auto takes = [&](const auto& file) { return contains(o.formats, file.second->format.value_or(c.data.format)); };
+  const auto takes = [&](const NamedFile& file) { return contains(o.formats, file.format); };
   if (files.empty() ? contains(o.formats, c.data.format) : std::ranges::any_of(files, takes)) return;
   errors.push_back(fmt::format("{}: {}", o.key, without_meaning(o, c.data.format)));
 }
@@ -221,14 +241,15 @@ void check_contradictions(const Config& c, std::vector<std::string>& errors) {
 }
 
 void check_data_files(const Config& c, std::vector<std::string>& errors) {
-  for (const auto& [where, file] : files_of(c.data)) {
-    const std::string& format = file->format ? *file->format : c.data.format;
-    const std::vector<std::string> known = values_of(data_formats(), c.task);
+  for (const NamedFile& named : files_of(c.data)) {
+    const auto& [where, file, format] = named;
+    std::vector<std::string> known = values_of(data_formats(), c.task);
+    if (named.unlabelled()) known.emplace_back("lines");
     if (file->format && !contains(known, format))
       errors.push_back(fmt::format("{}: format of {}: {} is not a format of the task {}; expected {}", where,
                                    shown(file->file), format, c.task, fmt::join(known, ", ")));
     else
-      check_file(where, *file, format, c.task, errors);
+      check_file(where.c_str(), *file, format, c.task, errors);
     if ((format == "parallel") != file->target.has_value() && contains(known, format))
       errors.push_back(fmt::format(
           "{}: {}: the format {} needs {}", where, shown(file->file), format,
@@ -236,6 +257,7 @@ void check_data_files(const Config& c, std::vector<std::string>& errors) {
   }
   if (has(c.task, "data.source")) check_columns_of_pairs(c, errors);
   check_subwords(c, errors);
+  check_language_options(c, errors);
   const Config defaults;
   for (const Option& o : options())
     if (o.tasks.has(c.task)) check_formats_of(o, c, defaults, errors);

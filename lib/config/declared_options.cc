@@ -218,8 +218,10 @@ std::vector<Option> text_options() {
              "With text.unit subword: probability in training that a merge is left out, so that words are cut in "
              "different ways (BPE-dropout, Provilkov et al. 2020).")
           .only(kClassify | kTag | kTranslate),
-      option("text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
-             "Maximum vocabulary size: the most frequent units are kept; 0: all."),
+      option(
+          "text.max_vocab", MNEMO_MEMBER(text.max_vocab), Range{0, kMany},
+          "Maximum vocabulary size: the most frequent units are kept; 0: all. A run that starts from a language model "
+          "adds that one's further units, and has its subwords."),
       option("text.ngrams.char_min", MNEMO_MEMBER(text.ngrams.char_min), Range{0, 20},
              "Shortest hashed character n-gram of a unit; the mean of its n-grams is added to its embedding "
              "(Bojanowski et al. 2017); 0: none.")
@@ -544,7 +546,7 @@ std::vector<Option> training_options() {
           .only(kClassify)
           .left_out_by_default(),
       option("training.language_epochs", MNEMO_MEMBER(training.language_epochs), Range{1, 1e6},
-             "Epochs of the language model that is trained first.")
+             "Epochs of the language model that is trained first (training.language_model).")
           .only(kClassify),
       option(
           "training.rotate", MNEMO_MEMBER(training.rotate), Anything{},
@@ -558,7 +560,8 @@ std::vector<Option> training_options() {
           .by_size(kGenerate, {{2000000, 25}, {20000000, 8}, {0, 3}})
           .by_size(kTranslate, {{2000, 60}, {10000, 40}, {50000, 20}, {200000, 10}, {0, 5}}),
       option("training.max_minutes", MNEMO_MEMBER(training.max_minutes), Range{0, 1e6},
-             "Maximum minutes of training; 0: no limit. A run that this stops is not reproducible bit for bit."),
+             "Maximum minutes of training; 0: no limit. A run that this stops is not reproducible bit for bit. A "
+             "language model that is trained first has as many minutes of its own."),
       option("training.clip_norm", MNEMO_MEMBER(training.clip_norm), Range{0, kMany},
              "Maximum gradient norm, over all parameters; larger gradients are scaled down. 0: no clipping.")
           .otherwise(kGenerate | kTranslate, 1.0),

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -14,7 +15,10 @@
 #include "pipeline/network_options.h"
 
 // Both ways to start are one walk over the new network's parameters and differ in strictness: a language model lends
-// the weights it has, and the others keep their initial values; a model of the same task must have all of them.
+// the weights it has, and the others keep their initial values; a model of the same task must have all of them. What a
+// language model lends are whole parts, since half of a self-attention block would be of no use: a part that has other
+// sizes where layers read both directions or further inputs is left out, but a recurrent layer, which those above it
+// were trained on, must fit.
 
 namespace mnemo {
 namespace {
@@ -68,6 +72,7 @@ class Start {
 
   CarriedOver run() {
     check();
+    if (lends_) find_misfits();
     model_.network().visit([this](Parameter& p) { fill(p); });
     if (!errors_.empty())
       fail("{}: its weights do not fit this configuration: {}; set the sizes in model to those of that model", path_,
@@ -102,8 +107,9 @@ class Start {
         p.name == kTable || (output && same_task_ && !model_.output_rows().empty() && !old_.output_rows().empty());
     if (by_name && from && from->row_size() == p.row_size())
       return p.name == kTable ? copy_vectors(p, *from) : copy_outputs(p, *from);
-    if (!by_name && from && from->shape == p.shape && means_the_same(p)) return copy_whole(p, *from, output);
-    if (lends_ && from && is_layer(p)) return copy_layer(p, *from);
+    if (!by_name && from && from->shape == p.shape && means_the_same(p) && !misfits_.contains(layer_part(p.name)))
+      return copy_whole(p, *from, output);
+    if (lends_ && from && is_layer(p) && !misfits_.contains(layer_part(p.name))) return copy_layer(p, *from);
     if (!lends_)
       errors_.push_back(fmt::format("{} is {}, expected {}", p.name, from ? shape_text(from->shape) : "missing",
                                     shape_text(p.shape)));
@@ -111,6 +117,45 @@ class Start {
 
   static bool is_initial(const Parameter& p) { return p.name.find("initial") != std::string::npos; }
   static bool is_layer(const Parameter& p) { return p.name.starts_with("rnn.") && !is_initial(p); }
+
+  // The part of the recurrent layers that a parameter belongs to: a direction of a layer, its mogrifier, its highway
+  // gates or a block of self-attention. "rnn.weight_hh_l0" -> "rnn_l0", "rnn.attention_l0.norm.weight" ->
+  // "rnn.attention_l0".
+  static std::string layer_part(const std::string& name) {
+    if (!name.starts_with("rnn.")) return name;
+    const std::string own = name.substr(0, name.find('.', 4));
+    const std::size_t layer = own.rfind("_l");
+    if (own.starts_with("rnn.attention") || own.starts_with("rnn.highway") || layer == std::string::npos) return own;
+    return (own.starts_with("rnn.mogrifier") ? "rnn.mogrifier" : "rnn") + own.substr(layer);
+  }
+
+  // A layer may have more inputs than the language model's: both directions of the layer below, or characters.
+  static bool fits(const Parameter& p, const Parameter& from) {
+    const bool wider = p.name.starts_with("rnn.weight_ih_l") && p.row_size() >= from.row_size();
+    return p.shape == from.shape || (wider && p.rows() == from.rows());
+  }
+
+  void find_misfits() {
+    model_.network().read_parameters([this](const Parameter& p) {
+      const auto from = theirs_.find(p.name);
+      if (from == theirs_.end() || !is_layer(p) || fits(p, *from->second)) return;
+      if (layer_part(p.name).starts_with("rnn_l"))
+        fail(
+            "{}: {} is {} in the language model and {} here: a layer of the cell {} has fewer gates where its input "
+            "is as wide as its output; choose model.embedding or model.bidirectional so that this is so in both models "
+            "or in neither",
+            path_, p.name, shape_text(from->second->shape), shape_text(p.shape), model_.config().model.cell);
+      misfits_.emplace(layer_part(p.name),
+                       fmt::format("{} for {}", shape_text(p.shape), shape_text(from->second->shape)));
+    });
+    if (misfits_.empty()) return;
+    std::vector<std::string> parts;
+    for (const auto& [part, shapes] : misfits_) parts.push_back(fmt::format("{} ({})", part, shapes));
+    log_(
+        fmt::format("{}: of other sizes here, as layers read both directions or further inputs, and left at their "
+                    "initial weights: {}",
+                    path_, abridged(parts, 10, ", ")));
+  }
 
   // Whether two parameters of equal shape have the same meaning. Those that only language models have are passed on to
   // another one: the initial state always, clusters of units if the units are the same.
@@ -160,12 +205,8 @@ class Start {
     count_layer(p);
   }
 
-  // A layer may have more inputs than the language model's: both directions of the layer below, or characters. Those
-  // columns keep their initial values.
+  // The columns of further inputs keep their initial values.
   void copy_layer(Parameter& p, const Parameter& from) {
-    const Index columns = from.row_size();
-    if (p.rows() != from.rows() || p.row_size() < columns)
-      fail("{}: {} is {}, which does not fit {}", path_, p.name, shape_text(from.shape), shape_text(p.shape));
     for (Index row = 0; row < p.rows(); ++row) copy_row(p, row, from, row);
     count_layer(p);
   }
@@ -178,6 +219,7 @@ class Start {
   const Log& log_;
   bool lends_, same_task_, same_units_;
   std::unordered_map<std::string, const Parameter*> theirs_;
+  std::map<std::string, std::string> misfits_;  // parts that keep their initial weights, each with a shape that differs
   std::vector<std::string> errors_;
   CarriedOver out_;
 };
@@ -195,6 +237,10 @@ std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits&
                                task.borrows && task.restarts ? "a language model, or from another model of its task"
                                : task.borrows                ? "a language model"
                                                              : "another model of its task"));
+}
+
+const char* name_of_start(const TextModel& start) {
+  return start.lends_layers() ? "the language model" : "the model of --init-from";
 }
 
 const TextModel* lender_of(const TextModel* start) { return start && start->lends_units() ? start : nullptr; }
@@ -224,7 +270,7 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
 Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& train, const TextModel* from,
                            const Log& log, const char* name) {
   if (from && from->vocabulary().subwords()) {
-    log(fmt::format("{}: the {} subwords of the model of --init-from", name, from->vocabulary().size() - 1));
+    log(fmt::format("{}: the {} subwords of {}", name, from->vocabulary().size() - 1, name_of_start(*from)));
     return from->vocabulary();
   }
   Vocabulary out = build_vocabulary(text, train);
@@ -236,7 +282,7 @@ Vocabulary vocabulary_from(const TextConfig& text, const VocabularyBuilder& trai
   const std::int32_t before = out.size();
   for (std::int32_t id = 1; id < from->vocabulary().size(); ++id)
     if (from->vocabulary().text(id).front() != '\n') out.add(from->vocabulary().text(id));
-  if (out.size() > before) log(fmt::format("{} more units from the model of --init-from", out.size() - before));
+  if (out.size() > before) log(fmt::format("{} more units from {}", out.size() - before, name_of_start(*from)));
   return out;
 }
 
@@ -246,8 +292,8 @@ CarriedOver start_from(TextModel& model, const TextModel& old, const std::string
     log(fmt::format("{}: its units and all weights carried over", path));
     return out;
   }
-  std::string line = fmt::format("{}: vectors of {} of {} units and {} layers carried over", path, out.units,
-                                 model.vocabulary().size() - 1, out.layers);
+  std::string line = fmt::format("{}: vectors of {} of {} and {} carried over", path, out.units,
+                                 counted(model.vocabulary().size() - 1, "unit"), counted(out.layers, "layer"));
   if (const std::size_t rows = model.output_rows().size(); rows > 0 && out.output)
     line += fmt::format(", and {} of {} outputs", out.labels, rows);
   log(line);

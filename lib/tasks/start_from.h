@@ -17,7 +17,9 @@ namespace mnemo {
 /// The model of --init-from for a run of the task: one of those that its traits allow. Null for an empty path. Throws
 /// UsageError for another model.
 std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits& task);
-/// The same if it lends its units to a new vocabulary, else null.
+/// What messages call it.
+const char* name_of_start(const TextModel& start);
+/// The same model if it lends its units to a new vocabulary, else null.
 const TextModel* lender_of(const TextModel* start);
 
 /// The values of a configuration that a language model shares with a model which starts from it.
@@ -43,9 +45,9 @@ struct CarriedOver {
 /// if both hash into the same number of buckets, outputs by label or unit; an adaptive softmax only if the units are
 /// the same. A translator has the old one's units and all its weights. Other weights are copied as a whole. A language
 /// model gives its recurrent layers, from the first on, as the forward direction (further inputs of a layer keep their
-/// initial weights) and, to another language model, its initial state and output. From a model of the same task
-/// everything must fit. Throws Error, with all that does not fit; `path` names the old model in messages. `log` gets a
-/// summary.
+/// initial weights) and, to another language model, its initial state and output; a mogrifier, highway gates or a block
+/// of self-attention of other sizes is left out, which `log` is told. From a model of the same task everything must
+/// fit. Throws Error, with all that does not fit; `path` names the old model in messages. `log` gets a summary.
 CarriedOver start_from(TextModel& model, const TextModel& old, const std::string& path, const Log& log);
 
 }  // namespace mnemo

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
 #include "tasks/classify/data.h"
@@ -40,6 +41,7 @@ std::string lines_of_texts(const Config& config, const ReadRequest& request, con
     while (reader->next(record)) append_line(out, record.text);
     texts += static_cast<std::int64_t>(reader->counts().records);
     report_counts(path, reader->counts(), request.log);
+    if (reader->counts().records == 0) request.log(fmt::format("warning: data.unlabelled: {} has no text", path));
   }
   request.log(fmt::format("language model: of {} texts of train and {} without labels", train.size(), texts));
   return out;
@@ -54,11 +56,15 @@ Config language_config(const Config& config, const std::string& folder, const st
                    {"precision", config.training.precision},
                    {"shards", config.training.shards},
                    {"sampled_softmax", config.training.sampled_softmax},
-                   {"epochs", config.training.language_epochs}}},
+                   {"epochs", config.training.language_epochs},
+                   {"max_minutes", config.training.max_minutes}}},
                  {"output", {{"dir", folder}}}};
   GivenDefaults given = lent_values(config);
   // Its output has the size of its last layer.
   const std::int64_t width = config.model.projection > 0 ? config.model.projection : config.model.hidden;
+  given["text.min_count"] = config.text.min_count;
+  given["text.max_vocab"] = config.text.max_vocab;
+  given["text.merges"] = config.text.merges;
   given["model.layers"] = config.model.layers;
   given["model.tied"] = config.model.embedding == width;
   return parse_model_config(own.dump(), language_model_key(config), {}, given);
@@ -68,19 +74,44 @@ Config language_config(const Config& config, const std::string& folder, const st
 
 std::string language_folder(const std::string& run_folder) { return run_folder + "/language-model"; }
 
-TrainingOutcome train_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
-                                     TrainerOptions options, ThreadPool& pool) {
+FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
+                                  const std::string& folder) {
+  const std::string path = folder + "/text.txt";
+  FirstModel out{.config = language_config(config, folder, path), .data = nullptr, .model = nullptr};
+  const std::string text = lines_of_texts(config, request, train);
+  std::filesystem::create_directories(folder);
+  write_file(path, text);
+  const ReadRequest own_request{path, request.invalid_utf8, request.log};
+  out.data = generate_task().read(out.config, own_request, nullptr);
+  out.model = build_model(generate_task(), out.config, own_request, *out.data, nullptr);
+  return out;
+}
+
+std::string describe(const FirstModel& first) {
+  Index parameters = 0;
+  first.model->network().read_parameters([&](const Parameter& p) { parameters += p.size(); });
+  return fmt::format("language model: {}, {}, {}, {}", counted(first.data->train->files.front().records, "text"),
+                     counted(first.data->train->size() + first.data->dev->size(), "unit"),
+                     counted(parameters, "parameter"), counted(first.config.training.epochs, "epoch"));
+}
+
+void try_start(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
+               const TextModel& language_model) {
+  ReadRequest quiet = request;
+  quiet.log = [](const std::string&) {};
+  const auto model = build_model(task, config, quiet, data, lender_of(&language_model));
+  try {
+    start_from(*model, language_model, language_model_key(config), quiet.log);
+  } catch (const Error& error) {
+    throw UsageError(error.what());  // both models are as the configuration has them
+  }
+  task.training(config, data, *model);
+}
+
+TrainingOutcome train_language_model(const FirstModel& first, TrainerOptions options, ThreadPool& pool) {
   options.folder = language_folder(options.folder);
   options.init_from.clear();
-  std::filesystem::create_directories(options.folder);
-  const std::string path = options.folder + "/text.txt";
-  write_file(path, lines_of_texts(config, request, train));
-  const Config own = language_config(config, options.folder, path);
-  const Task& task = generate_task();
-  const ReadRequest own_request{path, request.invalid_utf8, request.log};
-  const auto data = task.read(own, own_request, nullptr);
-  const auto model = build_model(task, own, own_request, *data, nullptr);
-  return train_model(task, own, *data, *model, options, pool);
+  return train_model(generate_task(), first.config, *first.data, *first.model, options, pool);
 }
 
 }  // namespace mnemo

@@ -446,7 +446,7 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
     INFO(o.err);
     CHECK(o.code == 0);
     // to, be, not, or and the Chinese line are the language model's; kind is not.
-    CHECK_THAT(o.err, contains_text("vectors of 5 of 6 units and 1 layers carried over"));
+    CHECK_THAT(o.err, contains_text("vectors of 5 of 6 units and 1 layer carried over"));
     const Outcome wide = start(config, {"--set", "model.hidden=11"});
     CHECK(wide.code == 1);
     CHECK_THAT(wide.err, contains_text("model.hidden is 11, the model's is 10"));
@@ -457,8 +457,8 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
   INFO(again.err);
   CHECK(again.code == 0);
   CHECK_THAT(again.err, contains_text("vocabulary: 4 of 4 units"));
-  CHECK_THAT(again.err, contains_text("3 more units from the model of --init-from"));
-  CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layers carried over"));
+  CHECK_THAT(again.err, contains_text("3 more units from the language model"));
+  CHECK_THAT(again.err, contains_text("vectors of 6 of 7 units and 1 layer carried over"));
   // A run is resumed with the vocabulary that it started with, and a finished one is left as it is.
   for (const std::string config : {"words.json", "classify.json", "tag.json"}) {
     INFO(config);

@@ -323,7 +323,7 @@ TEST_CASE("text.reverse: a run starts from a model that reads the same way") {
   const Outcome taken = start("taken", "backward", {});
   INFO(taken.err);
   REQUIRE(taken.code == 0);
-  CHECK_THAT(taken.err, contains_text("1 layers carried over"));
+  CHECK_THAT(taken.err, contains_text("1 layer carried over"));
   CHECK(f.bytes("taken/model.safetensors").find(R"(\"reverse\")") != std::string::npos);
   check_refused_backwards(start("a", "backward", {"--set", "text.reverse=false"}), 1,
                           "cannot start this configuration: text.reverse is false, the model's is true");
@@ -348,7 +348,7 @@ TEST_CASE("text.reverse: the language model of data.unlabelled reads backwards, 
                                     "text.reverse=true", "--set", "model.bidirectional=false"});
   INFO(o.err);
   REQUIRE(o.code == 0);
-  CHECK_THAT(o.err, contains_text("1 layers carried over"));
+  CHECK_THAT(o.err, contains_text("1 layer carried over"));
   CHECK(f.bytes("run/language-model/model.safetensors").find(R"(\"reverse\")") != std::string::npos);
 }
 

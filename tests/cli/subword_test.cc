@@ -127,7 +127,7 @@ TEST_CASE("a classifier of subwords takes those of the language model that it st
   const Outcome started = f.train("classify.json", "started", {"--init-from", f.path("lm/model.safetensors")});
   INFO(started.err);
   CHECK(started.code == 0);
-  CHECK_THAT(started.err, contains_text("subwords of the model of --init-from"));
+  CHECK_THAT(started.err, contains_text("subwords of the language model"));
 }
 
 TEST_CASE("a tagger of subwords tags words, and reads those that train lacks by their parts") {
@@ -177,7 +177,7 @@ TEST_CASE("a tagger of subwords takes those of the language model that it starts
       {"--init-from", f.path("lm/model.safetensors"), "--set", "training.epochs=2", "--set", "model.hidden=16"});
   INFO(started.err);
   REQUIRE(started.code == 0);
-  CHECK_THAT(started.err, contains_text("subwords of the model of --init-from"));
+  CHECK_THAT(started.err, contains_text("subwords of the language model"));
   CHECK(f.mnemo({"inspect", f.path("tag/model.safetensors"), "--verify"}).code == 0);
 }
 

@@ -26,6 +26,22 @@ void write_more(const Fixture& f) {
   write_text(f.path("more.txt"), "this walk is warm\nthis song is cold\n");
 }
 
+// The weights alone, as the configuration in a model file differs between two ways to the same model.
+std::string weights_of(const Fixture& f, const std::string& run) {
+  const std::string bytes = f.bytes(run + "/model.safetensors");
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  return bytes.substr(sizeof(header) + header);
+}
+
+// A run that first trains a language model of train in one epoch.
+Outcome train_both(const Fixture& f, const std::string& output, std::vector<std::string> sets,
+                   std::vector<std::string> more = {}) {
+  sets.insert(sets.end(), {"training.language_model=true", "training.language_epochs=1", "training.epochs=1"});
+  for (const std::string& set : sets) more.insert(more.end(), {"--set", set});
+  return f.train(output, more);
+}
+
 }  // namespace
 
 TEST_CASE("a run with data.unlabelled starts from a language model of all its texts") {
@@ -35,16 +51,16 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   INFO(o.err);
   REQUIRE(o.code == 0);
   CHECK_THAT(o.err, contains_text("texts of train and 4 without labels"));
-  CHECK_THAT(o.err, contains_text("1 layers carried over"));
+  CHECK_THAT(o.err, contains_text("1 layer carried over"));
   const std::string text = f.bytes("run/language-model/text.txt");
   CHECK_THAT(text, contains_text("\na fine room, a warm soup\ndull film again\nthis walk is warm\n"));
   CHECK(std::ranges::count(text, '\n') == 44);  // without dev
   // The same as in two steps.
   const Outcome by_hand = f.train("by-hand", {"--init-from", f.path("run/language-model/model.safetensors"), "--set",
-                                              "training.save_every=1 steps", "--set", "training.language_epochs=4"});
+                                              "training.save_every=1 steps"});
   INFO(by_hand.err);
   REQUIRE(by_hand.code == 0);
-  CHECK(f.bytes("by-hand/model.safetensors") == f.bytes("run/model.safetensors"));
+  CHECK(weights_of(f, "by-hand") == weights_of(f, "run"));
   // A finished run is left as it is, and one that would be lost is not replaced without being asked.
   CHECK_THAT(f.train("run", with_text({"--resume"})).err, contains_text("the run is finished, nothing to do"));
   std::filesystem::remove(f.path("run/model.safetensors"));
@@ -53,7 +69,7 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   CHECK(again.code == 2);
   CHECK_THAT(again.err, contains_text("language-model: holds a run already"));
   CHECK(f.train("run", with_text({"--overwrite"})).code == 0);
-  CHECK(f.bytes("by-hand/model.safetensors") == f.bytes("run/model.safetensors"));
+  CHECK(weights_of(f, "by-hand") == weights_of(f, "run"));
 }
 
 TEST_CASE("training.language_model starts a run from a language model of train alone") {
@@ -64,7 +80,7 @@ TEST_CASE("training.language_model starts a run from a language model of train a
   INFO(o.err);
   REQUIRE(o.code == 0);
   CHECK_THAT(o.err, contains_text("texts of train and 0 without labels"));
-  CHECK_THAT(o.err, contains_text("1 layers carried over"));
+  CHECK_THAT(o.err, contains_text("1 layer carried over"));
   CHECK(std::ranges::count(f.bytes("run/language-model/text.txt"), '\n') == 40);  // without dev
   const Outcome language = f.mnemo({"inspect", f.path("run/language-model/model.safetensors"), "--format", "json"});
   REQUIRE(language.code == 0);
@@ -75,15 +91,9 @@ TEST_CASE("training.language_model starts a run from a language model of train a
   const Outcome by_hand = f.train("by-hand", {"--init-from", f.path("run/language-model/model.safetensors")});
   INFO(by_hand.err);
   REQUIRE(by_hand.code == 0);
-  const auto weights = [&](const std::string& run) {
-    const std::string bytes = f.bytes(run + "/model.safetensors");
-    std::uint64_t header = 0;
-    std::memcpy(&header, bytes.data(), sizeof(header));
-    return bytes.substr(sizeof(header) + header);
-  };
-  CHECK(weights("by-hand") == weights("run"));
+  CHECK(weights_of(f, "by-hand") == weights_of(f, "run"));
   CHECK(f.train("plain").code == 0);
-  CHECK(weights("plain") != weights("run"));
+  CHECK(weights_of(f, "plain") != weights_of(f, "run"));
 }
 
 TEST_CASE("a run with data.unlabelled is resumed to the same bytes, whichever model it was at") {
@@ -122,9 +132,6 @@ TEST_CASE("what data.unlabelled does not go with is refused") {
   CHECK(missing.code == 1);
   CHECK_THAT(missing.err, contains_text("absent.txt"));
   write_text(f.path("latin.txt"), "caf\xe9\n");
-  const Outcome unit = f.train("unit", {"--set", "data.unlabelled=more.txt", "--set", "text.unit=unicode-word"});
-  CHECK(unit.code == 2);
-  CHECK_THAT(unit.err, contains_text("data.unlabelled: its language model needs the blanks"));
   const Outcome latin = f.train("latin", {"--set", "data.unlabelled=latin.txt"});
   CHECK(latin.code == 1);
   CHECK_THAT(latin.err, contains_text("latin.txt:1"));
@@ -136,4 +143,125 @@ TEST_CASE("what data.unlabelled does not go with is refused") {
                                 "data.unlabelled=more.txt", "-o", f.path("tuned")});
   CHECK(tune.code == 2);
   CHECK_THAT(tune.err, contains_text("data.unlabelled"));
+}
+
+TEST_CASE("parts of the language model that do not fit a classifier keep their initial weights") {
+  const Fixture f;
+  for (const auto& [sets, part] :
+       {std::pair{std::vector<std::string>{"model.self_attention.layer=1"}, "rnn.attention_l0 ([12] for [6])"},
+        {{"model.residual=highway", "model.layers=2"}, "rnn.highway_l1 ([12, 12] for [6, 6])"},
+        {{"model.mogrifier.rounds=2", "model.convolution.widths=[2]", "model.convolution.place=before"},
+         "rnn.mogrifier_l0 ([108, 32] for [8, 32])"}}) {
+    const Outcome o = train_both(f, "run", sets, {"--overwrite"});
+    INFO(o.err);
+    CHECK(o.code == 0);
+    CHECK_THAT(o.err, contains_text(std::string("left at their initial weights: ") + part));
+    CHECK_THAT(o.err, contains_text("vectors of 16 of 16 units and "));
+    CHECK_THAT(o.err, !contains_text("--init-from"));
+  }
+  // A tagger, whose characters are further inputs.
+  REQUIRE(train_both(f, "run", {"model.mogrifier.rounds=1"}, {"--overwrite"}).code == 0);
+  write_text(f.path("t.conll"), "a O\nfilm B-X\n\na O\nsong B-X\n\n");
+  write_text(f.path("tag.json"), R"({"task": "tag", "data": {"train": "t.conll", "dev": "t.conll"},
+ "training": {"epochs": 1}})");
+  const Outcome tag = f.mnemo({"train", f.path("tag.json"), "--set", "output.dir=" + f.path("tagger"), "--init-from",
+                               f.path("run/language-model/model.safetensors")});
+  INFO(tag.err);
+  CHECK(tag.code == 0);
+  CHECK_THAT(tag.err, contains_text("left at their initial weights: rnn.mogrifier_l0"));
+  CHECK_THAT(tag.err, contains_text("1 layer carried over"));
+}
+
+TEST_CASE("what cannot start from a language model is refused before that is trained") {
+  const Fixture f;
+  REQUIRE(train_both(f, "run", {}).code == 0);
+  const std::string model = f.bytes("run/model.safetensors"), first = f.bytes("run/language-model/model.safetensors");
+  for (const auto& [set, word] :
+       {std::pair{"model.embedding=6", "training.language_model: rnn.weight_ih_l0 is [18, 6] in the language model"},
+        {R"(training.class_weight={"x": 1})", "training.class_weight: no label"},
+        {"data.unlabelled=absent.txt", "absent.txt"}}) {
+    const Outcome o = train_both(f, "run", {"model.cell=sru", set}, {"--overwrite"});
+    INFO(o.err);
+    CHECK(o.code == (std::string_view(word) == "absent.txt" ? 1 : 2));
+    CHECK_THAT(o.err, contains_text(word));
+    CHECK_THAT(o.err, !contains_text("done at step"));
+    CHECK(f.bytes("run/model.safetensors") == model);
+    CHECK(f.bytes("run/language-model/model.safetensors") == first);
+  }
+  const Outcome vectors = f.mnemo(
+      {"config", "check", f.path("c.json"), "--set", "text.pretrained=v.txt", "--set", "data.unlabelled=more.txt"});
+  CHECK(vectors.code == 2);
+  CHECK_THAT(vectors.err, contains_text("text.pretrained: not with data.unlabelled"));
+}
+
+TEST_CASE("the language model has the classifier's sizes and limits") {
+  const Fixture f;
+  const Outcome o = train_both(
+      f, "run",
+      {"text.unit=subword", "text.merges=9", "text.max_vocab=300", "text.min_count=2", "training.max_minutes=50"});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  const Outcome inspected = f.mnemo({"inspect", f.path("run/language-model/model.safetensors"), "--format", "json"});
+  REQUIRE(inspected.code == 0);
+  const mnemo::Json config = mnemo::Json::parse(inspected.out).at("config");
+  CHECK(config.at("text").at("merges") == 9);
+  CHECK(config.at("text").at("max_vocab") == 300);
+  CHECK(config.at("text").at("min_count") == 2);
+  CHECK(config.at("training").at("max_minutes") == 50);
+  CHECK_THAT(o.err, contains_text("subwords of the language model"));
+  const Outcome words = train_both(f, "words", {"text.unit=unicode-word", "text.max_vocab=5"});
+  INFO(words.err);
+  CHECK(words.code == 0);
+  CHECK_THAT(words.err, contains_text("vocabulary: 5 of 17 units"));
+}
+
+TEST_CASE("a trial run describes the language model that would be trained first") {
+  const Fixture f;
+  write_more(f);
+  const Outcome o = f.train("dry", with_text({"--dry-run"}));
+  INFO(o.err);
+  CHECK(o.code == 0);
+  CHECK_THAT(o.out, contains_text("language model: 44 texts, 201 units, "));
+  CHECK_THAT(o.out, contains_text(" parameters, 4 epochs\n"));
+  CHECK_FALSE(std::filesystem::exists(f.path("dry")));
+  const Outcome missing = f.train("dry", {"--dry-run", "--set", "data.unlabelled=absent.txt"});
+  CHECK(missing.code == 1);
+  CHECK_THAT(missing.err, contains_text("absent.txt"));
+}
+
+TEST_CASE("options and files of a language model that would do nothing are refused or warned of") {
+  const Fixture f;
+  write_text(f.path("empty.txt"), "");
+  const auto check = [&](const std::vector<std::string>& sets) {
+    std::vector<std::string> arguments{"config", "check", f.path("c.json")};
+    for (const std::string& set : sets) arguments.insert(arguments.end(), {"--set", set});
+    return f.mnemo(arguments);
+  };
+  for (const std::string key : {"training.language_epochs", "training.sampled_softmax"}) {
+    const Outcome o = check({key + "=7"});
+    CHECK(o.code == 2);
+    CHECK_THAT(o.err, contains_text(key + ": needs a language model"));
+    CHECK(check({key + "=7", "data.unlabelled=empty.txt"}).code == 0);
+  }
+  const Outcome format = check({R"(data.unlabelled={"file": "t.conll", "format": "conll"})"});
+  CHECK(format.code == 2);
+  CHECK_THAT(format.err, contains_text("data.unlabelled: format of t.conll: conll is not a format"));
+  CHECK(check({R"(data.unlabelled={"file": "t.txt", "format": "lines"})"}).code == 0);
+  CHECK_THAT(check({R"(data.unlabelled={"file": "t.txt", "text": "2"})"}).err,
+             contains_text("data.unlabelled: text of t.txt: the format lines has no such key"));
+  const Outcome empty = train_both(f, "run", {"data.unlabelled=empty.txt"});
+  CHECK(empty.code == 0);
+  CHECK_THAT(empty.err, contains_text("empty.txt has no text"));
+}
+
+TEST_CASE("training.unfreeze warns where layers stay at random weights or are never trained") {
+  const Fixture f;
+  const Outcome alone = f.train("alone", {"--set", "training.unfreeze=1"});
+  CHECK(alone.code == 0);
+  CHECK_THAT(alone.err, contains_text("warning: training.unfreeze 1: this run starts from no other model"));
+  CHECK_THAT(alone.err, !contains_text("never trained"));
+  const Outcome late = train_both(f, "late", {"training.unfreeze=1"});
+  CHECK(late.code == 0);
+  CHECK_THAT(late.err, !contains_text("starts from no other model"));
+  CHECK_THAT(late.err, contains_text("the lowest layers would join after 2 epochs, and training.epochs is 1"));
 }

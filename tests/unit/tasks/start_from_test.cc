@@ -71,6 +71,34 @@ TEST_CASE("a classifier starts from a language model: vectors by unit, forward l
   CHECK(mine.at("rnn.weight_hh_l0_reverse")->value[0] != theirs.at("rnn.weight_hh_l0")->value[0]);
 }
 
+TEST_CASE("parts of a language model that have other sizes are left out as a whole") {
+  const std::string more = R"(, "layers": 2, "residual": "highway", "mogrifier": {"rounds": 2, "rank": 3},
+ "self_attention": {"layer": 1})";
+  const TextLanguageModel from(config("generate", more), vocabulary({"b", "\n"}));
+  TextClassifier model(config("classify", more), {"n", "y"}, vocabulary({"b"}), nullptr);
+  const auto mine = parameters(model);
+  std::map<std::string, std::vector<float>> before;
+  for (const auto& [name, p] : mine) before[name].assign(p->value.data(), p->value.data() + p->size());
+  std::string logged;
+  const CarriedOver carried = start_from(model, from, "lm", [&](const std::string& line) { logged += line + "\n"; });
+  CHECK(carried.layers == 2);
+  CHECK_THAT(logged,
+             Contains("rnn.attention_l0 ([12] for [6]), rnn.highway_l1 ([12, 12] for [6, 6]), rnn.mogrifier_l1"));
+  const auto stays = [&](const std::string& name) {
+    const Parameter& p = *mine.at(name);
+    return std::equal(before.at(name).begin(), before.at(name).end(), p.value.data());
+  };
+  for (const auto& [name, p] : mine)
+    if (name.starts_with("rnn.attention") || name.starts_with("rnn.highway")) {
+      INFO(name);
+      CHECK(stays(name));
+    }
+  // Of equal shape in both, but of a mogrifier whose other matrices differ.
+  CHECK(stays("rnn.mogrifier1_down_l1"));
+  CHECK_FALSE(stays("rnn.mogrifier1_down_l0"));
+  CHECK_FALSE(stays("rnn.weight_ih_l1"));
+}
+
 TEST_CASE("a language model starts from another: outputs are matched by unit, too") {
   TextLanguageModel from(config("generate", ""), vocabulary({"b", "c", "\n", "x"}));
   std::map<std::string, Parameter*> theirs, mine;
@@ -135,4 +163,12 @@ TEST_CASE("a language model of other sizes or units is refused") {
   Config wide = config("classify", "");
   wide.model.hidden = 7;
   CHECK_THAT(refused(wide), Contains("model.hidden is 7, the model's is 6"));
+  const auto sru = [](const std::string& task) {
+    Config c = config(task, R"(, "cell": "sru")");
+    c.model.embedding = 6;
+    return c;
+  };
+  const TextLanguageModel as_wide(sru("generate"), vocabulary({"b", "\n"}));
+  TextClassifier model(sru("classify"), {"n", "y"}, vocabulary({"b"}), nullptr);
+  CHECK_THROWS_WITH(start(as_wide, model), Contains("choose model.embedding or model.bidirectional"));
 }
