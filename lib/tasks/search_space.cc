@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/shown.h"
@@ -120,15 +122,35 @@ bool fits(const SearchKey& key, const std::string& config) {
   }
 }
 
-// Metrics of language models count units.
-constexpr TaskSet kMeasuredByUnits = kGenerate;
+// Tasks whose every metric is a function of the loss on dev.
+constexpr TaskSet kMeasuredByLoss = kGenerate;
+
+// Keys, or beginnings of keys, that change what the loss on dev is a mean of: a sentence's or a token's, over which
+// tags, over which units. Weights and smoothing of the loss in training have no part in that on dev.
+struct LossRow {
+  std::string_view key;
+  TaskSet tasks;
+};
+constexpr std::array kLossRows{LossRow{"model.crf", kTag}, LossRow{"model.scheme", kTag},
+                               LossRow{"text.", kGenerate | kTranslate}};
+
+bool changes_loss(const std::string& key, const std::string& task) {
+  return std::ranges::any_of(kLossRows,
+                             [&](const LossRow& row) { return row.tasks.has(task) && key.starts_with(row.key); });
+}
 
 void check_wanted(const SearchKey& key, const Config& given, const std::string& config) {
   const Option& option = *find_option(key.key);
-  if (key.key == "task" || key.key.starts_with("data.") || option.local ||
-      (key.key.starts_with("text.") && kMeasuredByUnits.has(given.task)))
+  const bool other_loss = changes_loss(key.key, given.task);
+  if (key.key == "task" || key.key == "training.early_stopping.metric" || key.key.starts_with("data.") ||
+      option.local || (other_loss && kMeasuredByLoss.has(given.task)))
     throw UsageError(
         fmt::format("--keys {}: with other values dev would measure something else, or the same", key.key));
+  if (other_loss && given.training.early_stopping.metric == "loss")
+    throw UsageError(
+        fmt::format("--keys {}: losses with different values of it cannot be compared; set "
+                    "training.early_stopping.metric to another metric",
+                    key.key));
   for (const std::string& set : extremes(key)) try {
       // Conflicts with other keys depend on the values that these are given.
       parse_config(config, "configuration", {set});

@@ -90,3 +90,28 @@ TEST_CASE("keys that cannot be searched are refused") {
   refused({"model.hidden=x"});
   refused({"data.dev_fraction=0.1|0.2"});
 }
+
+TEST_CASE("keys with which values of the metric could not be compared are refused") {
+  const auto accepted = [](const std::string& task, const std::string& metric, const std::string& keys) {
+    Config config = config_for(task);
+    config.training.early_stopping.metric = metric;
+    try {
+      const SearchSpace space(config, {keys});
+      return true;
+    } catch (const UsageError&) {
+      return false;
+    }
+  };
+  CHECK(!accepted("classify", "auto", "training.early_stopping.metric=loss|accuracy"));
+  CHECK(accepted("tag", "auto", "model.crf=true|false"));
+  CHECK(!accepted("tag", "loss", "model.crf=true|false"));
+  CHECK(accepted("tag", "f1", "model.scheme=bio|bioes"));
+  CHECK(!accepted("tag", "loss", "model.scheme=bio|bioes"));
+  CHECK(accepted("translate", "auto", "text.merges=100|200"));
+  CHECK(!accepted("translate", "loss", "text.merges=100|200"));
+  CHECK(!accepted("generate", "auto", "text.lowercase=true|false"));
+  // The loss on dev has neither weights nor smoothing.
+  CHECK(accepted("classify", "loss", "training.label_smoothing=0|0.1"));
+  CHECK(accepted("classify", "loss", "training.class_weight=none|balanced"));
+  CHECK(accepted("classify", "loss", "text.lowercase=true|false"));
+}
