@@ -28,14 +28,21 @@ struct TuneOptions {
   DataOptions data;
 };
 
+// The folder of the search unless one is named: beside that of the configuration's run, which may be there already.
+std::string default_folder(std::string run) {
+  while (run.size() > 1 && run.back() == '/') run.pop_back();
+  return run + "-tune";
+}
+
 void check_folder(const TuneOptions& o) {
+  check_search_folder(o.output);
   const bool holds_search = file_exists(tune_path(o.output));
   if (holds_search && !o.resume && !o.overwrite)
     throw UsageError(
         fmt::format("{}: holds a search already; --resume continues it, --overwrite replaces it", o.output));
 }
 
-int run_tune(const TuneOptions& o) {
+int run_tune(TuneOptions o) {
   const std::string text = read_config(o.config);  // once: it may be a pipe
   TuneRequest request;
   request.configure = [&](const std::vector<std::string>& more) {
@@ -44,6 +51,7 @@ int run_tune(const TuneOptions& o) {
     return configured(text, o.config, sets, o.data);
   };
   const Config given = request.configure({});
+  if (o.output.empty()) o.output = default_folder(given.output.dir);
   const SearchSpace space(given, o.keys);
   refuse_together("tune");
   check_folder(o);
@@ -119,7 +127,8 @@ void add_tune(Command& program) {
   command.option("--seed", "S", &o->seed, "Seed of the values that are drawn").range(0, 9e15);
   command.option("-s,--set", "KEY=VALUE", &o->sets, "Override a key of the configuration; may be given repeatedly");
   command.group("Output");
-  command.option("-o,--output", "FOLDER", &o->output, "Folder of the search").required();
+  command.option("-o,--output", "FOLDER", &o->output, "Folder of the search")
+      .by_default("output.dir of the configuration, with -tune after it");
   command.flag("--resume", &o->resume, "Go on with the search in FOLDER");
   command.flag("--overwrite", &o->overwrite, "Replace the search in FOLDER").excludes({"--resume"});
   command.option("-f,--format", "", &o->format, "Format of the table").one_of({"text", "tsv", "json"});

@@ -54,15 +54,36 @@ Trial trial_from(const Json& json) {
   return out;
 }
 
-// The files of a search, and nothing else that is in the folder.
+constexpr const char* kFormat = "mnemo-tune";
+
+// How many trials the search in the folder has, whose folders trial-0 and so on are its own; none without a search.
+// Throws Error if tune.json is something else.
+std::size_t saved_trials(const std::string& folder) {
+  const std::string path = tune_path(folder);
+  if (!file_exists(path)) return 0;
+  try {
+    const Json json = parse_json(read_file(path));
+    if (json.at("format") == kFormat) return json.at("trials").size();
+  } catch (const JsonError&) {  // as below
+  } catch (const Json::exception&) {
+  }
+  fail("{}: not the state of a search; name another folder", path);
+}
+
+// The number of the trial whose folder has this name, if it is one.
+std::optional<std::size_t> trial_number(const std::string& name) {
+  constexpr std::string_view kStart = "trial-";
+  const std::string digits = name.starts_with(kStart) ? name.substr(kStart.size()) : "";
+  if (digits.empty() || digits.size() > 9 || digits.find_first_not_of("0123456789") != digits.npos) return std::nullopt;
+  return std::stoul(digits);
+}
+
+// The files of the search in the folder, and nothing else that is there.
 void remove_search(const std::string& folder) {
   std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t number = name.find_first_not_of("0123456789", name.find('-') + 1);
-    if (name.starts_with("trial-") && name.size() > 6 && number == name.npos) found.push_back(entry.path().string());
-  }
-  found.insert(found.end(), {tune_path(folder), best_path(folder)});
+  for (std::size_t i = saved_trials(folder); i-- > 0;) found.push_back(trial_folder(folder, i));
+  // The list last: what a killed process leaves is still in it.
+  found.insert(found.end(), {best_path(folder), tune_path(folder)});
   std::error_code none;
   for (const std::string& path : found) std::filesystem::remove_all(path, none);
 }
@@ -338,8 +359,8 @@ class Tuner {
   void save() const {
     Json trials = Json::array();
     for (const Trial& t : out_.trials) trials.push_back(to_json(t));
-    const Json json{{"format", "mnemo-tune"}, {"search", request_.identity}, {"seed", request_.seed},
-                    {"metric", out_.metric},  {"seconds", spent()},          {"trials", std::move(trials)}};
+    const Json json{{"format", kFormat},     {"search", request_.identity}, {"seed", request_.seed},
+                    {"metric", out_.metric}, {"seconds", spent()},          {"trials", std::move(trials)}};
     write_file(tune_path(request_.folder), json.dump(1) + "\n");
   }
 
@@ -417,6 +438,22 @@ std::vector<std::size_t> TuneOutcome::ranked() const {
   std::ranges::stable_sort(
       out, [&](std::size_t a, std::size_t b) { return better(metric, trials[a].best, trials[b].best); });
   return out;
+}
+
+void check_search_folder(const std::string& folder) {
+  if (file_exists(resume_path(folder)) || file_exists(model_path(folder)))
+    throw UsageError(fmt::format("{}: holds a run; name another folder for the search", folder));
+  const std::size_t own = saved_trials(folder);
+  if (!file_exists(tune_path(folder)) && file_exists(best_path(folder)))
+    throw UsageError(
+        fmt::format("{}: not of a search, which would replace it; name another folder", best_path(folder)));
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+    if (const auto number = trial_number(entry.path().filename().string()); number && *number >= own)
+      throw UsageError(
+          fmt::format("{}: not of the search in that folder, whose trials could take its place; move it "
+                      "away, or name another folder",
+                      entry.path().string()));
 }
 
 TuneOutcome tune(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool) {

@@ -69,6 +69,10 @@ std::string tune_path(const std::string& folder);
 std::string best_path(const std::string& folder);
 std::string trial_folder(const std::string& folder, std::size_t trial);
 
+/// Throws UsageError if the folder holds what a search would mix with or replace and that no search made: a run, a
+/// best.json, or folders of trials beyond those that the saved search lists; Error if the saved search is no search.
+void check_search_folder(const std::string& folder);
+
 /// Searches, and writes the best trial's configuration to best.json. Throws Error if no trial can be trained, and
 /// UsageError if the folder's search is not the one to be resumed. With `overwrite` another search's files are removed
 /// from the folder once the data have been read.

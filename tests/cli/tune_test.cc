@@ -133,13 +133,18 @@ TEST_CASE("tune goes on with a search, and only with the same one") {
   const Outcome begun = tuned(f, "none", 1, {"--resume"});
   CHECK(begun.code == 0);
   CHECK_THAT(begun.err, contains_text("no search in"));
-  write_text(f.path("tuned/tune.json"), "{\"search\": 1}");
-  CHECK(tuned(f, "tuned", 6, {"--resume"}).code == 2);
-  write_text(f.path("tuned/tune.json"), "[");
-  CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume"}), 1), contains_text("not the state of a search"));
+  const std::string saved = f.bytes("tuned/tune.json");
+  for (const char* broken : {"{\"search\": 1}", "[", "3"})
+    for (const char* how : {"--resume", "--overwrite"}) {
+      write_text(f.path("tuned/tune.json"), broken);
+      CHECK_THAT(refusal(tuned(f, "tuned", 6, {how}), 1), contains_text("not the state of a search"));
+      CHECK(f.bytes("tuned/tune.json") == broken);
+    }
+  write_text(f.path("tuned/tune.json"), saved);
   write_text(f.path("tuned/trial-mine"), "kept");
   REQUIRE(tuned(f, "tuned", 1, {"--overwrite"}).code == 0);
   CHECK(f.bytes("tuned/trial-mine") == "kept");
+  CHECK(!std::filesystem::exists(f.path("tuned/trial-1")));
 }
 
 TEST_CASE("tune leaves out trials that cannot be trained, and refuses what it cannot choose on") {
@@ -208,4 +213,39 @@ TEST_CASE("a search keeps what it replaces until the new one's data are read, an
     refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", keys}), 2);
     CHECK(!std::filesystem::exists(f.path("x/trial-0")));
   }
+}
+
+TEST_CASE("a search without a folder has one beside that of the run") {
+  const Fixture f;
+  const Outcome o = f.mnemo({"tune", f.path("c.json"), "--trials", "1", "--set", "training.epochs=1", "--set",
+                             "output.dir=" + f.path("runs/a/")});
+  INFO(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(std::filesystem::exists(f.path("runs/a-tune/best.json")));
+}
+
+TEST_CASE("tune keeps its hands off what no search has made") {
+  const Fixture f;
+  REQUIRE(f.train("run").code == 0);
+  const std::string model = f.bytes("run/model.safetensors");
+  std::filesystem::create_directories(f.path("best"));
+  write_text(f.path("best/best.json"), "mine");
+  std::filesystem::create_directories(f.path("trials/trial-1"));
+  write_text(f.path("trials/trial-1/notes"), "mine");
+  for (const std::vector<std::string>& how : {std::vector<std::string>{}, {"--overwrite"}, {"--resume"}}) {
+    CHECK_THAT(refusal(tuned(f, "run", 2, how), 2), contains_text("holds a run"));
+    CHECK_THAT(refusal(tuned(f, "best", 2, how), 2), contains_text("best.json"));
+    CHECK_THAT(refusal(tuned(f, "trials", 2, how), 2), contains_text("trial-1"));
+  }
+  CHECK(f.bytes("run/model.safetensors") == model);
+  CHECK(f.bytes("best/best.json") == "mine");
+  // Beside a search, too: its own trials have the numbers that it lists.
+  REQUIRE(tuned(f, "tuned", 2).code == 0);
+  std::filesystem::create_directories(f.path("tuned/trial-2"));
+  write_text(f.path("tuned/trial-2/notes"), "mine");
+  CHECK_THAT(refusal(tuned(f, "tuned", 2, {"--overwrite"}), 2), contains_text("trial-2"));
+  CHECK(f.bytes("tuned/trial-2/notes") == "mine");
+  std::filesystem::rename(f.path("tuned/trial-2"), f.path("tuned/trial-x"));
+  REQUIRE(tuned(f, "tuned", 2, {"--overwrite"}).code == 0);
+  CHECK(f.bytes("tuned/trial-x/notes") == "mine");
 }
