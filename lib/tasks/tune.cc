@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -213,21 +214,49 @@ class Tuner {
     // One that a signal or the end of the time interrupted.
     for (std::size_t i = 0; i < out_.trials.size(); ++i)
       if (can_go_on(out_.trials[i]) && out_.trials[i].rungs.size() <= out_.trials[i].target) return i;
-    if (const auto last = worth_finishing()) {
-      out_.trials[*last].target = rungs_ - 1;
-      return *last;
-    }
+    if (const auto last = worth_finishing(false)) return go_on(*last, rungs_ - 1);
     for (std::size_t rung = rungs_ - 1; rung-- > 0;)
-      if (const auto due = promotable(rung)) {
-        out_.trials[*due].target = rung + 1;
-        return *due;
-      }
+      if (const auto due = promotable(rung)) return go_on(*due, rung + 1);
     if (request_.trials > 0 && std::ssize(out_.trials) >= request_.trials) return std::nullopt;
+    if (auto sets = untried()) return begin(std::move(*sets), 0);
+    const bool known = !out_.gave_up.empty();
+    out_.gave_up =
+        fmt::format("no values are left to try: all {} have been tried", counted(std::ssize(tried_), "configuration"));
+    if (!known) request_.log(out_.gave_up);
+    if (const auto last = worth_finishing(true)) return go_on(*last, rungs_ - 1);
+    return std::nullopt;
+  }
+
+  std::size_t go_on(std::size_t trial, std::size_t rung) {
+    out_.trials[trial].target = rung;
+    return trial;
+  }
+
+  // What a configuration is known by: all its values or, if they conflict, those that it was to be given.
+  std::string known_by(const std::vector<std::string>& sets) const {
+    try {
+      Config config = request_.configure(sets);
+      settle_by_size(config, *data_);
+      return config_to_json(config).dump();
+    } catch (const UsageError&) {
+      return fmt::format("{}", fmt::join(sets, " "));
+    }
+  }
+
+  // Values that give a configuration which no trial has; none if the space, as far as can be told, has no others.
+  // With n equally likely values, all but one tried, that one is missed with a probability below e^-20.
+  std::optional<std::vector<std::string>> untried() {
     RandomStream random(request_.seed, Purpose::kSearch, out_.trials.size());
-    return begin(space_.draw(random), 0);
+    std::set<std::string> drawn;
+    for (std::size_t left = 1000 + 20 * out_.trials.size(); left > 0; --left) {
+      std::vector<std::string> sets = space_.draw(random);
+      if (drawn.insert(fmt::format("{}", fmt::join(sets, " "))).second && !tried_.contains(known_by(sets))) return sets;
+    }
+    return std::nullopt;
   }
 
   std::size_t begin(std::vector<std::string> sets, std::size_t target) {
+    tried_.insert(known_by(sets));
     Trial& trial = out_.trials.emplace_back();
     trial.sets = std::move(sets);
     trial.target = target;
@@ -255,9 +284,9 @@ class Tuner {
     return std::nullopt;
   }
 
-  // The best of the unfinished trials that got furthest, if it beats the given configuration there and must go on now
-  // to be finished in time.
-  std::optional<std::size_t> worth_finishing() const {
+  // The best of the unfinished trials that got furthest, if it beats the given configuration there and can be finished
+  // in time, but only if it goes on now; or can at all, if there is nothing new to begin before.
+  std::optional<std::size_t> worth_finishing(bool nothing_new) const {
     double first = 0;  // seconds to a first rung, of the slowest trial
     for (const Trial& t : out_.trials)
       if (t.step > 0)
@@ -268,7 +297,7 @@ class Tuner {
         if (i == 0) break;  // the others are worse
         if (!can_go_on(t) || t.rungs.size() != rung + 1) continue;
         const double needed = t.seconds / static_cast<double>(t.step) * static_cast<double>(t.steps - t.step);
-        if (needed <= left() && left() <= 1.5 * needed + first) return i;
+        if (needed <= left() && (nothing_new || left() <= 1.5 * needed + first)) return i;
         break;
       }
     return std::nullopt;
@@ -376,6 +405,7 @@ class Tuner {
       json.at("seconds").get_to(before_);
       for (const Json& one : json.at("trials")) {
         const Trial& t = out_.trials.emplace_back(trial_from(one));
+        tried_.insert(known_by(t.sets));
         if (t.rungs.size() > rungs_ || t.target >= rungs_ || t.step < 0 || t.step > t.steps || !(t.seconds >= 0))
           fail("{}: not the state of a search: trial {}", path, out_.trials.size() - 1);
       }
@@ -395,6 +425,7 @@ class Tuner {
   std::string read_;  // the configuration of data_
   std::size_t rungs_ = 1;
   TuneOutcome out_;
+  std::set<std::string> tried_;  // what the configurations of all trials are known by
   double before_ = 0;
   TuneClock::time_point began_;
   std::atomic<int> pause_{0};

@@ -92,7 +92,8 @@ TEST_CASE("tune's table as tsv says which trial is the best, and keeps the order
     std::istringstream cells(line);
     for (std::string cell; std::getline(cells, cell, '\t');) row.push_back(cell);
   }
-  REQUIRE(rows.size() == 10);
+  // The given configuration, and three projections by two numbers of filters.
+  REQUIRE(rows.size() == 8);
   CHECK(rows[0] ==
         std::vector<std::string>{"trial", "rank", "accuracy", "steps", "of", "seconds", "values", "failure"});
   std::vector<std::string> ranks;
@@ -159,8 +160,8 @@ TEST_CASE("tune leaves out trials that cannot be trained, and refuses what it ca
   CHECK(failed > 0);
   CHECK(failed < found["trials"].size());
   // What was measured until then is shown.
-  const Outcome bad = f.mnemo(
-      {"tune", f.path("c.json"), "-o", f.path("bad"), "--keys", "model.projection=100", "--set", "training.epochs=2"});
+  const Outcome bad = f.mnemo({"tune", f.path("c.json"), "-o", f.path("bad"), "--keys", "model.projection=100..200",
+                               "--set", "training.epochs=2"});
   CHECK(bad.code == 0);
   CHECK_THAT(bad.out, contains_text("20 trials failed"));
   CHECK(std::filesystem::exists(f.path("bad/best.json")));
@@ -213,6 +214,39 @@ TEST_CASE("a search keeps what it replaces until the new one's data are read, an
     refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", keys}), 2);
     CHECK(!std::filesystem::exists(f.path("x/trial-0")));
   }
+}
+
+TEST_CASE("tune tries no configuration twice, and ends when there are no others") {
+  const Fixture f;
+  const auto search = [&](int trials, const std::vector<std::string>& more) {
+    std::vector<std::string> all{"tune",     f.path("c.json"),       "--minutes", "100",
+                                 "--trials", std::to_string(trials), "-o",        f.path("tuned"),
+                                 "--keys",   "model.layers=1|2",     "--keys",    "model.hidden=4..6",
+                                 "--set",    "training.epochs=3",    "-f",        "json"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome o = f.mnemo(all);
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    CHECK((o.err.find("no values are left to try: all 6 configurations have been tried") != std::string::npos) ==
+          (trials > 6));
+    const TuneJson found = TuneJson::parse(o.out);
+    return found["trials"];
+  };
+  const TuneJson whole = search(20, {});
+  // The given configuration has one layer of 6: drawn values that give it again are not tried.
+  REQUIRE(whole.size() == 6);
+  std::vector<std::string> sets;
+  for (const auto& trial : whole) sets.push_back(trial["set"].dump());
+  std::vector<std::string> sorted = sets;
+  std::ranges::sort(sorted);
+  CHECK(std::ranges::adjacent_find(sorted) == sorted.end());
+  CHECK(std::ranges::count(sorted, R"(["model.layers=1","model.hidden=6"])") == 0);
+  // In parts the same trials are tried.
+  search(3, {"--overwrite"});
+  search(4, {"--resume"});
+  const TuneJson parts = search(20, {"--resume"});
+  REQUIRE(parts.size() == 6);
+  for (std::size_t i = 0; i < 6; ++i) CHECK(parts[i]["set"].dump() == sets[i]);
 }
 
 TEST_CASE("a search without a folder has one beside that of the run") {
