@@ -29,15 +29,19 @@ using TuneClock = std::chrono::steady_clock;
 constexpr std::size_t kHalving = 3;
 // Trials that fail one after the other before the search gives up.
 constexpr int kMostFailures = 20;
+// What the log and the table say of a trial that has not come to its first evaluation on dev.
+constexpr const char* kNotMeasured = "not measured";
 // The value that the search pauses a trial with: no signal's number.
 constexpr int kPause = -1;
 
 bool better(const std::string& metric, double a, double b) { return higher_is_better(metric) ? a > b : a < b; }
 
 Json to_json(const Trial& t) {
-  return {{"set", t.sets},        {"rungs", t.rungs},    {"target", t.target},     {"best", t.best},
-          {"step", t.step},       {"of", t.steps},       {"measured", t.measured}, {"done", t.done},
-          {"seconds", t.seconds}, {"failure", t.failure}};
+  return {{"set", t.sets},          {"rungs", t.rungs},
+          {"target", t.target},     {"best", t.measured ? Json(t.best) : Json()},
+          {"step", t.step},         {"of", t.steps},
+          {"measured", t.measured}, {"done", t.done},
+          {"seconds", t.seconds},   {"failure", t.failure}};
 }
 
 Trial trial_from(const Json& json) {
@@ -45,10 +49,10 @@ Trial trial_from(const Json& json) {
   json.at("set").get_to(out.sets);
   json.at("rungs").get_to(out.rungs);
   json.at("target").get_to(out.target);
-  json.at("best").get_to(out.best);
   json.at("step").get_to(out.step);
   json.at("of").get_to(out.steps);
   json.at("measured").get_to(out.measured);
+  if (out.measured) json.at("best").get_to(out.best);
   json.at("done").get_to(out.done);
   json.at("seconds").get_to(out.seconds);
   json.at("failure").get_to(out.failure);
@@ -139,6 +143,11 @@ class Tuner {
     double least = every.unit == Every::Unit::kEpochs && every.count > 0 ? epochs / every.count : epochs;
     for (; least >= static_cast<double>(kHalving) && rungs_ < kMostRungs; least /= static_cast<double>(kHalving))
       ++rungs_;
+    if (rungs_ == 1)
+      request.log(
+          fmt::format("no run is stopped early: that takes {} evaluations on dev in a run, and about {:.1f} are "
+                      "expected by training.epochs and training.evaluate_every",
+                      kHalving, least));
     if (request.overwrite) remove_search(request.folder);
     if (request.resume && file_exists(tune_path(request.folder)))
       load();
@@ -361,10 +370,14 @@ class Tuner {
     if (there || half || over()) pause_ = kPause;
   }
 
+  std::string measured_text(const Trial& t) const {
+    return t.measured ? fmt::format("{} {:.4f}", out_.metric, t.best) : kNotMeasured;
+  }
+
   void report(std::size_t number) const {
     const Trial& t = out_.trials[number];
-    request_.log(t.failure.empty() ? fmt::format("trial {}: {} {:.4f} after {} of its steps, {:.0f} s; {}", number,
-                                                 out_.metric, t.best, share_text(t), t.seconds, shown_sets(t))
+    request_.log(t.failure.empty() ? fmt::format("trial {}: {} after {} of its steps, {:.0f} s; {}", number,
+                                                 measured_text(t), share_text(t), t.seconds, shown_sets(t))
                                    : fmt::format("trial {}: failed: {}; {}", number, t.failure, shown_sets(t)));
   }
 
@@ -431,24 +444,41 @@ class Tuner {
   std::atomic<int> pause_{0};
 };
 
+// The values of trials that were trained equally far, the best first: of those to the end if there are two, else of the
+// furthest rung that two reached.
+std::vector<double> comparable_values(const TuneOutcome& outcome) {
+  std::size_t rungs = 0;
+  for (const Trial& t : outcome.trials) rungs = std::max(rungs, t.rungs.size());
+  std::vector<double> out;
+  while (out.size() < 2 && rungs-- > 0) {
+    out.clear();
+    for (const Trial& t : outcome.trials)
+      if (t.failure.empty() && t.rungs.size() > rungs) out.push_back(t.rungs[rungs]);
+  }
+  std::ranges::sort(out, [&](double a, double b) { return better(outcome.metric, a, b); });
+  return out;
+}
+
 // Whether the order of the first few is more than chance.
-std::string chance_warning(const TuneOutcome& outcome, const std::vector<std::size_t>& order) {
+std::string chance_warning(const TuneOutcome& outcome) {
   constexpr std::size_t kCompared = 5;
-  if (order.size() < 2) return {};
-  const std::size_t last = std::min(kCompared, order.size()) - 1;
-  const double first = outcome.trials[order[0]].best, other = outcome.trials[order[last]].best;
+  const std::vector<double> values = comparable_values(outcome);
+  if (values.size() < 2) return {};
+  const std::size_t last = std::min(kCompared, values.size()) - 1;
+  const double first = values.front(), other = values[last];
   if (!higher_is_better(outcome.metric) || first < 0 || first > 1)
     return fmt::format("How much of the order is chance is not known for {}: train the first few with other seeds.",
                        outcome.metric);
-  // Of a share, with two successes and two failures more (Agresti & Coull 1998), as small samples have all or none.
+  // Of a share, with two successes and two failures more (Agresti & Coull 1998), as small samples have all or none. The
+  // trials answer the same records, mostly alike, so the difference varies less than that of independent samples does.
   const auto n = static_cast<double>(outcome.dev_records) + 4;
-  const double share = (first * (n - 4) + 2) / n, error = std::sqrt(share * (1 - share) / n);
+  const double share = (first * (n - 4) + 2) / n, error = std::sqrt(2 * share * (1 - share) / n);
   if (first - other >= error) return {};
   return fmt::format(
-      "dev is too small to tell the first from the {}: they are {:.4f} apart, and one standard error of "
-      "{}, taken for a share of dev's {}, is {:.4f}.",
-      last == kCompared - 1 ? "fifth" : "last", first - other, outcome.metric, counted(outcome.dev_records, "record"),
-      error);
+      "dev is too small to tell the first from the {} of {} trials trained equally far: they are {:.4f} apart, and one "
+      "standard error of a difference in {}, taken for a share of dev's {}, is up to {:.4f}.",
+      last == kCompared - 1 ? "fifth" : "last", values.size(), first - other, outcome.metric,
+      counted(outcome.dev_records, "record"), error);
 }
 
 // The key as a column's name: without its section.
@@ -501,14 +531,19 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
   out.data = {"", {"trial", "rank", outcome.metric, "steps", "of", "seconds", "values", "failure"}, {}};
   Json list = Json::array();
   std::vector<std::string> ranks(outcome.trials.size());
+  const auto add_row = [&](std::size_t i, std::string value) {
+    const Trial& t = outcome.trials[i];
+    auto& row = table.rows.emplace_back();
+    row = {fmt::to_string(i), std::move(value), t.done ? "whole" : share_text(t), fmt::format("{:.0f}", t.seconds)};
+    for (const std::string& key : keys) row.push_back(value_in(t, key));
+  };
   for (const std::size_t i : order) {
     const Trial& t = outcome.trials[i];
     ranks[i] = fmt::to_string(table.rows.size() + 1);
-    auto& row = table.rows.emplace_back();
-    row = {fmt::to_string(i), fmt::format("{:.4f}", t.best), t.done ? "whole" : share_text(t),
-           fmt::format("{:.0f}", t.seconds)};
-    for (const std::string& key : keys) row.push_back(value_in(t, key));
+    add_row(i, fmt::format("{:.4f}", t.best));
   }
+  for (std::size_t i = 0; i < outcome.trials.size(); ++i)
+    if (!outcome.trials[i].measured && outcome.trials[i].failure.empty()) add_row(i, kNotMeasured);
   Findings::Table failed{"Trials that could not be trained", {"trial", "values", "reason"}, {}};
   for (std::size_t i = 0; i < outcome.trials.size(); ++i) {
     const Trial& t = outcome.trials[i];
@@ -522,7 +557,7 @@ Findings tune_findings(const TuneOutcome& outcome, const std::string& title) {
   if (!failed.rows.empty()) out.tables.push_back(std::move(failed));
   if (!outcome.gave_up.empty()) out.notes.push_back(outcome.gave_up + ".");
   if (order.size() > 1 && order.front() == 0) out.notes.push_back("No trial was better than the given configuration.");
-  if (const std::string warning = chance_warning(outcome, order); !warning.empty()) out.notes.push_back(warning);
+  if (const std::string warning = chance_warning(outcome); !warning.empty()) out.notes.push_back(warning);
   if (order.size() > 1)
     out.notes.push_back(
         fmt::format("The best of {} trials was chosen by its value on dev, which for that reason is too good; "

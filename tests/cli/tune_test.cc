@@ -283,3 +283,16 @@ TEST_CASE("tune keeps its hands off what no search has made") {
   REQUIRE(tuned(f, "tuned", 2, {"--overwrite"}).code == 0);
   CHECK(f.bytes("tuned/trial-x/notes") == "mine");
 }
+
+TEST_CASE("tune says when runs have too few evaluations to be stopped early") {
+  const Fixture f;
+  const auto said = [&](const char* epochs) {
+    const Outcome o = f.mnemo({"tune", f.path("c.json"), "--trials", "1", "-o", f.path(std::string("e") + epochs),
+                               "--set", std::string("training.epochs=") + epochs});
+    INFO(o.err);
+    CHECK(o.code == 0);
+    return o.err.find("no run is stopped early") != std::string::npos;
+  };
+  CHECK(said("2"));
+  CHECK(!said("3"));
+}
