@@ -108,6 +108,8 @@ struct CellTraits {
   Index first_product_gates() const { return hidden_gates - (reset ? 1 : 0); }
   /// Blocks of a row after the input's, which hold recurrent sums alone.
   Index recurrent_blocks() const { return blocks - static_cast<Index>(input_order.size()); }
+  /// Whether layers of the cell can have a mogrifier.
+  bool takes_mogrifier() const { return cell_state && hidden_gates > 0; }
   Index own_blocks() const {
     Index sum = 0;
     for (const OwnVector& v : own) sum += v.blocks;

@@ -53,7 +53,7 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
        "state_dropout: a gru supports it only with the reset gate after the product");
   when(o.state_dropout > 0.0f && cell.hidden_gates == 0, "state_dropout: this cell has no recurrent weights");
   when(o.weight_dropout > 0.0f && cell.hidden_gates == 0, "weight_dropout: this cell has no recurrent weights");
-  when(o.mogrifier.rounds > 0 && (!cell.cell_state || cell.hidden_gates == 0),
+  when(o.mogrifier.rounds > 0 && !cell.takes_mogrifier(),
        "mogrifier.rounds: only for an lstm and its variants, whose gates see the state");
   when(o.attention.layer > o.layers,
        fmt::format("self_attention.layer: {}, but there are only {} recurrent layers", o.attention.layer, o.layers));

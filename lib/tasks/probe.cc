@@ -71,6 +71,8 @@ Beside beside_with(Config config, const std::string& cell) {
   const bool lstm = cell == "lstm", rnn = cell == "rnn";
   if (!lstm && std::exchange(m.layer_norm, false)) out.differs.emplace_back("no layer normalisation");
   if (!lstm && std::exchange(m.projection, 0) > 0) out.differs.emplace_back("no projection");
+  if (!cell_traits(cell_kind(cell, {})).takes_mogrifier() && std::exchange(m.mogrifier, {}).rounds > 0)
+    out.differs.emplace_back("no mogrifier");
   if (!rnn && std::exchange(m.activation, "tanh") != "tanh") out.differs.emplace_back("activation tanh");
   if (rnn) {
     if (m.forget_bias.chrono) out.differs.emplace_back("no chrono initialisation");

@@ -358,8 +358,9 @@ TEST_CASE("inspect --saturation of a plain RNN says that it has no gates") {
 
 TEST_CASE("inspect --gradient-flow says what networks with other cells are without") {
   const Fixture& f = trained();
-  for (const auto& [setting, without] :
-       {std::pair{"model.layer_norm=true", "layer normalisation"}, {"model.projection=3", "projection"}}) {
+  for (const auto& [setting, without] : {std::pair{"model.layer_norm=true", "layer normalisation"},
+                                         {"model.projection=3", "projection"},
+                                         {"model.mogrifier.rounds=2", "mogrifier"}}) {
     REQUIRE(f.train("more", {"--set", setting, "--set", "training.epochs=1", "--overwrite"}).code == 0);
     const Outcome o = f.mnemo(
         {"inspect", f.path("more/model.safetensors"), f.path("train.tsv"), "--gradient-flow", "--beside", "gru,lstm"});
