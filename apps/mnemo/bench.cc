@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/shown.h"
 #include "kernels/product.h"
 #include "kernels/targets.h"
 #include "nn/recurrent.h"
@@ -27,6 +28,7 @@ struct BenchOptions {
   std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target,
               precision = "float32";
   Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, self_attention = 0, repeat = 21;
+  std::string mogrifier;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
 };
@@ -47,6 +49,19 @@ std::vector<std::int32_t> sequence_lengths(const BenchOptions& o) {
   return lengths;
 }
 
+// Within the bounds of model.mogrifier.rounds and model.mogrifier.rank.
+MogrifierOptions mogrifier_options(const BenchOptions& o) {
+  if (o.mogrifier.empty()) return {};
+  constexpr int kMostRounds = 16, kMostRank = 4096;
+  int rounds = 0, rank = 0;
+  char end = 0;
+  if (std::sscanf(o.mogrifier.c_str(), "%8d,%8d%c", &rounds, &rank, &end) != 2 || rounds < 1 || rounds > kMostRounds ||
+      rank < 1 || rank > kMostRank)
+    throw UsageError(fmt::format("--mogrifier {}: expected ROUNDS,RANK with 1 <= ROUNDS <= {} and 1 <= RANK <= {}",
+                                 escaped(o.mogrifier), kMostRounds, kMostRank));
+  return {rounds, rank};
+}
+
 RecurrentOptions layer_options(const BenchOptions& o) {
   return {
       .cell = cell_kind(o.cell, {o.layer_norm, !o.reset_before, o.activation == "relu"}),
@@ -55,6 +70,7 @@ RecurrentOptions layer_options(const BenchOptions& o) {
       .layers = o.layers,
       .bidirectional = o.bidirectional,
       .projection = o.projection,
+      .mogrifier = mogrifier_options(o),
       .attention = {.layer = o.self_attention > 0 ? o.layers : 0, .memory = o.self_attention},
       .precision = *kernels::inference_precision(o.precision),
       .training_precision = o.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32};
@@ -74,8 +90,9 @@ double seen_steps(const BenchOptions& o) {
 }
 
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
-// projection; with self-attention 2 P^2 for a token's query and 4 P for each step that it sees, whose score and share
-// are products; three times that in training. A cell whose gates do not see the state has only the input's product.
+// projection; with a mogrifier 2 K (I + P) for each round of rank K; with self-attention 2 P^2 for a token's query and
+// 4 P for each step that it sees, whose score and share are products; three times that in training. A cell whose gates
+// do not see the state has only the input's product.
 double products_flop(const BenchOptions& o, Index tokens, double seen) {
   const RecurrentOptions options = layer_options(o);
   const auto H = static_cast<double>(o.hidden), P = static_cast<double>(options.output()),
@@ -86,6 +103,8 @@ double products_flop(const BenchOptions& o, Index tokens, double seen) {
     const CellTraits& cell = layer_cell(options, inputs);
     const double input = static_cast<double>(cell.gates) * static_cast<double>(inputs);
     sum += 2.0 * D * H * (input + static_cast<double>(cell.hidden_gates) * P + (o.projection > 0 ? P : 0.0));
+    sum += 2.0 * D * static_cast<double>(options.mogrifier.rounds * options.mogrifier.rank) *
+           (static_cast<double>(inputs) + P);
   }
   if (o.self_attention > 0) sum += 2.0 * P * P;
   return (sum * static_cast<double>(tokens) + 4.0 * P * seen) * (o.mode == "train" ? 3.0 : 1.0);
@@ -176,6 +195,8 @@ double quantile(const std::vector<double>& sorted, double q) {
 }
 
 void check_options(const BenchOptions& o) {
+  if (!o.mogrifier.empty() && !cell_traits(layer_options(o).cell).takes_mogrifier())
+    throw UsageError("--mogrifier: only for an lstm and its variants, whose gates see the state, not " + o.cell);
   if (const auto conflicts = recurrent_conflicts(layer_options(o)); !conflicts.empty())
     throw UsageError("--" + conflicts.front());
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: only for the cell lstm, not " + o.cell);
@@ -237,6 +258,7 @@ Json record_of(const BenchOptions& o, const Timing& t) {
                  {"median_ms", median * 1e3},
                  {"p99_ms", quantile(t.seconds, 0.99) * 1e3},
                  {"spread", (quantile(t.seconds, 0.75) - quantile(t.seconds, 0.25)) / median}});
+  if (!o.mogrifier.empty()) record["mogrifier"] = o.mogrifier;
   if (o.self_attention > 0) record["self_attention"] = o.self_attention;
   if (o.cell == "gru") record["reset_after"] = !o.reset_before;
   if (o.cell == "rnn") record["activation"] = o.activation;
@@ -283,6 +305,10 @@ void add_bench(Command& program) {
   command.option("--activation", "", &o->activation, "rnn: activation function").one_of({"tanh", "relu"});
   command.option("--projection", "P", &o->projection, "lstm: output size after a projection")
       .range(1, kMost)
+      .by_default("none");
+  command
+      .option("--mogrifier", "ROUNDS,RANK", &o->mogrifier,
+              "lstm and its variants: rounds in which input and output gate each other before a step")
       .by_default("none");
   command
       .option("--self-attention", "M", &o->self_attention,

@@ -68,6 +68,9 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
                       "--mode step: takes one direction");
   check_fails_at_once(f.mnemo({"bench", "gru", "--self-attention", "8", "--bidirectional"}), 2,
                       "--self-attention: takes one direction");
+  check_fails_at_once(f.mnemo({"bench", "lstm", "--mogrifier", "3"}), 2, "--mogrifier 3: expected ROUNDS,RANK");
+  check_fails_at_once(f.mnemo({"bench", "lstm", "--mogrifier", "17,8"}), 2, "--mogrifier 17,8: expected ROUNDS,RANK");
+  check_fails_at_once(f.mnemo({"bench", "gru", "--mogrifier", "3,8"}), 2, "--mogrifier: only for an lstm");
   check_fails_at_once(f.mnemo({"bench", "rnn", "--layer-norm"}), 2, "--layer-norm: only for the cell lstm");
   check_fails_at_once(f.mnemo({"bench", "lstm", "--target", "MMX"}), 2, "no instruction set 'MMX'");
   check_fails_at_once(f.train("x", {"--resume", "--overwrite"}), 2, "overwrite");
@@ -817,6 +820,12 @@ TEST_CASE("bench counts the operations of the products, and reports what was run
   CHECK(operations(both) == Approx(9 * 2 * (2.0 * 4 * 5 * (4 + 5) + 2.0 * 4 * 5 * (10 + 5))));
   // A cell whose gates do not see the state has only the input's product.
   CHECK(operations(bench({"min_lstm", "--steps", "1", "--mode", "infer"})) == Approx(3 * 2.0 * 3 * 5 * 4));
+  // A mogrifier: 2 K (I + H) for each round.
+  const auto gated = bench({"lstm", "--steps", "2", "--mogrifier", "3,2"});
+  CHECK(operations(gated) == Approx(6 * 3 * (2.0 * 4 * 5 * (4 + 5) + 3 * 2.0 * 2 * (4 + 5))));
+  CHECK(gated["mogrifier"] == "3,2");
+  CHECK(operations(bench({"lstm", "--mogrifier", "3,2", "--mode", "step"})) ==
+        Approx(3 * (2.0 * 4 * 5 * (4 + 5) + 3 * 2.0 * 2 * (4 + 5))));
   // Self-attention: 2 H^2 for a query, and 4 H for each step that is seen, here 1 + 2 + 3 + 3 of four, and 1 + 2 + 3.
   const auto attending = bench({"gru", "--steps", "4", "--self-attention", "2"});
   CHECK(operations(attending) == Approx(3 * (12 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5) + 3 * 4.0 * 5 * 9)));
