@@ -21,8 +21,8 @@ all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove tr
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
 # By recipe: the folder of the data set; the test file, or two with a comma between (-: dev, for a set without test; =:
-# the configuration's, from which training leaves out the texts of train); its format (-: the configuration's); the
-# metric.
+# the configuration's, from which training leaves out the texts of train; +: dev, for a mean of models, as what train has
+# and the language model of the last of them did not read); its format (-: the configuration's); the metric.
 flickr=tok/test_2016_flickr.lc.norm.tok
 raw=raw/test_2016_flickr
 describe() {
@@ -31,7 +31,15 @@ describe() {
     trec-fine) echo classification/trec TREC.test spaced accuracy ;;
     trec*) echo classification/trec TREC.test.all spaced accuracy ;;
     mr) echo classification/mr fixed-split.test.tsv tsv accuracy ;;
-    imdb) echo classification/imdb - - accuracy ;;
+    imdb*)
+      if [[ -e "$data/classification/imdb/test.tsv.gz" ]]; then
+        echo classification/imdb test.tsv.gz tsv accuracy
+      elif [[ "$1" == imdb ]]; then
+        echo classification/imdb + tsv accuracy
+      else
+        echo classification/imdb - - accuracy
+      fi
+      ;;
     chnsenticorp) echo classification/chnsenticorp-htl test.csv csv accuracy ;;
     conll2003*) echo ner/conll2003 eng.testb conll f1 ;;
     weibo) echo ner/weibo weiboNER_2nd_conll.test conll f1 ;;
@@ -46,6 +54,13 @@ describe() {
     tatoeba-*) echo translation/tatoeba-en-zh test.tsv tsv bleu ;;
     tang) echo poetry/chinese-poetry-tang = - perplexity ;;
     *) return 1 ;;
+  esac
+}
+
+# The recipes whose models answer together with this one's, by the mean of their probabilities.
+beside() {
+  case "$1$defaults" in
+    imdb) echo imdb-language imdb-language-reverse ;;
   esac
 }
 
@@ -74,6 +89,33 @@ scripts/setup.sh
 cmake --preset release >/dev/null
 cmake --build --preset release --target mnemo >/dev/null
 
+# Trains RECIPE with SEED on the set in FOLDER, unless that is done.
+train_run() {
+  local recipe="$1" seed="$2" run="build/recipes$defaults/$1/$2"
+  [[ -s "$run/test.json" || -e "$run/trained" ]] && return
+  rm -rf "$run"
+  mkdir -p "$run"
+  echo "$recipe, seed $seed" >&2
+  "$mnemo" train "$(configuration "$recipe")" --set data.dir="$data/$3" --set training.seed="$seed" \
+    --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
+  touch "$run/trained"
+}
+
+# The texts of train that the language model of the run in FOLDER did not read, which are those of dev.
+kept_out() {
+  python3 - "$1/language-model/text.txt" "$2" <<'KEPT'
+import collections, gzip, sys
+read = collections.Counter(line.rstrip("\n") for line in open(sys.argv[1], encoding="utf-8", newline="\n"))
+with gzip.open(sys.argv[2], "rt", encoding="utf-8", newline="\n") as train:
+    for line in train:
+        text = line.rstrip("\n").split("\t", 1)[1]
+        if read[text] > 0:
+            read[text] -= 1
+        else:
+            sys.stdout.write(line)
+KEPT
+}
+
 recipes=("$@")
 [[ $# -gt 0 ]] || recipes=("${all[@]}")
 measured=()
@@ -87,11 +129,20 @@ for recipe in "${recipes[@]}"; do
   for seed in $seeds; do
     run="build/recipes$defaults/$recipe/$seed"
     [[ -s "$run/test.json" ]] && continue
-    rm -rf "$run"
-    mkdir -p "$run"
-    echo "$recipe, seed $seed" >&2
-    "$mnemo" train "$(configuration "$recipe")" --set data.dir="$data/$folder" --set training.seed="$seed" \
-      --set output.dir="$run" 2>"$run/train.txt" || { cat "$run/train.txt" >&2; exit 1; }
+    train_run "$recipe" "$seed" "$folder"
+    together=()
+    for other in $(beside "$recipe"); do
+      train_run "$other" "$seed" "$folder"
+      last="build/recipes$defaults/$other/$seed"
+      together+=(--with "$last/model.safetensors")
+    done
+    test_path="$data/$folder/${test_file//,/,$data/$folder/}"
+    if [[ "$test_file" == + && -n "$defaults" ]]; then
+      test_file=-
+    elif [[ "$test_file" == + ]]; then
+      kept_out "$last" "$data/$folder/train.tsv.gz" >"$run/dev.tsv"
+      test_path="$run/dev.tsv"
+    fi
     if [[ "$test_file" == - ]]; then
       tail -n 1 "$run/log.jsonl" >"$run/test.tmp"
     elif [[ "$test_file" == = ]]; then
@@ -99,8 +150,8 @@ for recipe in "${recipes[@]}"; do
     else
       read_as=()
       [[ "$format" == - ]] || read_as=(--format-in "$format")
-      "$mnemo" evaluate "$run/model.safetensors" "$data/$folder/${test_file//,/,$data/$folder/}" --format json \
-        "${read_as[@]}" >"$run/test.tmp"
+      "$mnemo" evaluate "$run/model.safetensors" "$test_path" "${together[@]}" --format json "${read_as[@]}" \
+        >"$run/test.tmp"
     fi
     mv "$run/test.tmp" "$run/test.json"
     rm -f "$run/resume.safetensors"

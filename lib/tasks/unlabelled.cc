@@ -47,18 +47,24 @@ std::string lines_of_texts(const Config& config, const ReadRequest& request, con
   return out;
 }
 
-Config language_config(const Config& config, const std::string& folder, const std::string& text_path) {
-  const Json own{{"task", generate_task().traits().name},
-                 {"data", {{"train", std::filesystem::absolute(text_path).string()}}},
-                 {"training",
-                  {{"seed", config.training.seed},
-                   {"threads", config.training.threads},
-                   {"precision", config.training.precision},
-                   {"shards", config.training.shards},
-                   {"sampled_softmax", config.training.sampled_softmax},
-                   {"epochs", config.training.language_epochs},
-                   {"max_minutes", config.training.max_minutes}}},
-                 {"output", {{"dir", folder}}}};
+// A hundredth of a large text tells one epoch from another, and what is kept out teaches nothing.
+constexpr std::size_t kLargeText = 10'000'000;
+
+Config language_config(const Config& config, const std::string& folder, const std::string& text_path,
+                       std::size_t bytes) {
+  const Json own{
+      {"task", generate_task().traits().name},
+      {"data",
+       {{"train", std::filesystem::absolute(text_path).string()}, {"dev_fraction", bytes > kLargeText ? 0.01 : 0.1}}},
+      {"training",
+       {{"seed", config.training.seed},
+        {"threads", config.training.threads},
+        {"precision", config.training.precision},
+        {"shards", config.training.shards},
+        {"sampled_softmax", config.training.sampled_softmax},
+        {"epochs", config.training.language_epochs},
+        {"max_minutes", config.training.max_minutes}}},
+      {"output", {{"dir", folder}}}};
   GivenDefaults given = lent_values(config);
   // Its output has the size of its last layer.
   const std::int64_t width = config.model.projection > 0 ? config.model.projection : config.model.hidden;
@@ -77,12 +83,13 @@ std::string language_folder(const std::string& run_folder) { return run_folder +
 FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
                                   const std::string& folder) {
   const std::string path = folder + "/text.txt";
-  FirstModel out{.config = language_config(config, folder, path), .data = nullptr, .model = nullptr};
   const std::string text = lines_of_texts(config, request, train);
+  FirstModel out{.config = language_config(config, folder, path, text.size()), .data = nullptr, .model = nullptr};
   std::filesystem::create_directories(folder);
   write_file(path, text);
   const ReadRequest own_request{path, request.invalid_utf8, request.log};
   out.data = generate_task().read(out.config, own_request, nullptr);
+  settle_by_size(out.config, *out.data);
   out.model = build_model(generate_task(), out.config, own_request, *out.data, nullptr);
   return out;
 }

@@ -87,6 +87,7 @@ TEST_CASE("training.language_model starts a run from a language model of train a
   const mnemo::Json training = mnemo::Json::parse(language.out).at("config").at("training");
   CHECK(training.at("epochs") == 3);
   CHECK(training.at("sampled_softmax") == 7);
+  CHECK(training.at("batch_size") == 8);  // by the size of its text, as for any language model
   // The same start by hand.
   const Outcome by_hand = f.train("by-hand", {"--init-from", f.path("run/language-model/model.safetensors")});
   INFO(by_hand.err);
