@@ -21,8 +21,8 @@ all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove tr
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
 # By recipe: the folder of the data set; the test file, or two with a comma between (-: dev, for a set without test; =:
-# the configuration's, from which training leaves out the texts of train; +: dev, for a mean of models, as what train has
-# and the language model of the last of them did not read); its format (-: the configuration's); the metric.
+# the configuration's, from which training leaves out the texts of train; +: dev, for a mean of models, as what train
+# has and the language model of the last of them did not read); its format (-: the configuration's); the metric.
 flickr=tok/test_2016_flickr.lc.norm.tok
 raw=raw/test_2016_flickr
 describe() {
@@ -60,7 +60,7 @@ describe() {
 # The recipes whose models answer together with this one's, by the mean of their probabilities.
 beside() {
   case "$1$defaults" in
-    imdb) echo imdb-language imdb-language-reverse ;;
+    imdb) echo imdb-language ;;
   esac
 }
 
