@@ -123,7 +123,7 @@ class Start {
   // "rnn.attention_l0".
   static std::string layer_part(const std::string& name) {
     if (!name.starts_with("rnn.")) return name;
-    const std::string own = name.substr(0, name.find('.', 4));
+    std::string own = name.substr(0, name.find('.', 4));
     const std::size_t layer = own.rfind("_l");
     if (own.starts_with("rnn.attention") || own.starts_with("rnn.highway") || layer == std::string::npos) return own;
     return (own.starts_with("rnn.mogrifier") ? "rnn.mogrifier" : "rnn") + own.substr(layer);
