@@ -34,7 +34,7 @@ describe() {
     imdb*)
       if [[ -e "$data/classification/imdb/test.tsv.gz" ]]; then
         echo classification/imdb test.tsv.gz tsv accuracy
-      elif [[ "$1" == imdb ]]; then
+      elif [[ "$1$defaults" == imdb ]]; then
         echo classification/imdb + tsv accuracy
       else
         echo classification/imdb - - accuracy
@@ -137,9 +137,7 @@ for recipe in "${recipes[@]}"; do
       together+=(--with "$last/model.safetensors")
     done
     test_path="$data/$folder/${test_file//,/,$data/$folder/}"
-    if [[ "$test_file" == + && -n "$defaults" ]]; then
-      test_file=-
-    elif [[ "$test_file" == + ]]; then
+    if [[ "$test_file" == + ]]; then
       kept_out "$last" "$data/$folder/train.tsv.gz" >"$run/dev.tsv"
       test_path="$run/dev.tsv"
     fi
