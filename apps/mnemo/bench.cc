@@ -16,6 +16,7 @@
 #include "base/shown.h"
 #include "kernels/product.h"
 #include "kernels/targets.h"
+#include "nn/convolution.h"
 #include "nn/recurrent.h"
 #include "nn/session.h"
 
@@ -27,8 +28,8 @@ using Clock = std::chrono::steady_clock;
 struct BenchOptions {
   std::string cell = "lstm", activation = "tanh", lengths, mode = "train", format = "text", target,
               precision = "float32";
-  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, self_attention = 0, repeat = 21;
-  std::string mogrifier;
+  Index batch = 32, steps = 64, input = 256, hidden = 256, layers = 1, projection = 0, repeat = 21;
+  std::string mogrifier, self_attention, convolution;
   bool bidirectional = false, layer_norm = false, reset_before = false;
   int threads = 1;
 };
@@ -62,6 +63,45 @@ MogrifierOptions mogrifier_options(const BenchOptions& o) {
   return {rounds, rank};
 }
 
+// Within the bounds of model.self_attention.memory; "all": every step sees its whole sequence.
+SelfAttentionOptions attention_options(const BenchOptions& o) {
+  if (o.self_attention.empty()) return {};
+  if (o.self_attention == "all") return {.layer = o.layers};
+  constexpr int kMostMemory = 65536;
+  int memory = 0;
+  char end = 0;
+  if (std::sscanf(o.self_attention.c_str(), "%8d%c", &memory, &end) != 1 || memory < 1 || memory > kMostMemory)
+    throw UsageError(
+        fmt::format("--self-attention {}: expected 1 to {}, or all", escaped(o.self_attention), kMostMemory));
+  return {.layer = o.layers, .memory = memory};
+}
+
+// Widths between commas and the filters of each after an x, within the bounds of model.convolution.
+ConvolutionOptions convolution_options(const BenchOptions& o) {
+  if (o.convolution.empty()) return {};
+  constexpr int kMostWidth = 31, kMostFilters = 4096;
+  const auto bad = [&] {
+    return UsageError(
+        fmt::format("--convolution {}: expected WIDTH[,WIDTH]...xFILTERS with 1 <= WIDTH <= {} and 1 <= FILTERS <= {}",
+                    escaped(o.convolution), kMostWidth, kMostFilters));
+  };
+  ConvolutionOptions out;
+  const char* rest = o.convolution.c_str();
+  for (char after = ','; after == ',';) {
+    int width = 0, read = 0;
+    if (std::sscanf(rest, "%8d%c%n", &width, &after, &read) != 2 || width < 1 || width > kMostWidth ||
+        (after != ',' && after != 'x'))
+      throw bad();
+    out.widths.push_back(width);
+    rest += read;
+  }
+  int filters = 0;
+  char end = 0;
+  if (std::sscanf(rest, "%8d%c", &filters, &end) != 1 || filters < 1 || filters > kMostFilters) throw bad();
+  out.filters = filters;
+  return out;
+}
+
 RecurrentOptions layer_options(const BenchOptions& o) {
   return {
       .cell = cell_kind(o.cell, {o.layer_norm, !o.reset_before, o.activation == "relu"}),
@@ -71,18 +111,23 @@ RecurrentOptions layer_options(const BenchOptions& o) {
       .bidirectional = o.bidirectional,
       .projection = o.projection,
       .mogrifier = mogrifier_options(o),
-      .attention = {.layer = o.self_attention > 0 ? o.layers : 0, .memory = o.self_attention},
+      .attention = attention_options(o),
       .precision = *kernels::inference_precision(o.precision),
       .training_precision = o.precision == "bfloat16" ? kernels::Precision::kBfloat16 : kernels::Precision::kFloat32};
 }
 
 // Steps that all steps of a run see through a block of self-attention, themselves included.
 double seen_steps(const BenchOptions& o) {
-  const auto most = static_cast<double>(o.self_attention + 1);
-  if (o.self_attention == 0) return 0;
+  const SelfAttentionOptions attention = attention_options(o);
+  const auto most = static_cast<double>(attention.memory + 1);
+  if (attention.layer == 0) return 0;
   if (o.mode == "step") return static_cast<double>(o.batch) * most;
   double sum = 0;
   for (const std::int32_t length : sequence_lengths(o)) {
+    if (!attention.causal()) {
+      sum += static_cast<double>(length) * static_cast<double>(length);
+      continue;
+    }
     const double few = std::min(static_cast<double>(length), most);
     sum += few * (few + 1) / 2 + (static_cast<double>(length) - few) * most;
   }
@@ -90,9 +135,9 @@ double seen_steps(const BenchOptions& o) {
 }
 
 // Operations of the matrix products alone: 2 G H (I + P) for each token, layer and direction, and 2 H P more with a
-// projection; with a mogrifier 2 K (I + P) for each round of rank K; with self-attention 2 P^2 for a token's query and
-// 4 P for each step that it sees, whose score and share are products; three times that in training. A cell whose gates
-// do not see the state has only the input's product.
+// projection; with a mogrifier 2 K (I + P) for each round of rank K; with self-attention over Y = D P outputs 2 Y^2 for
+// a token's query and 4 Y for each step that it sees, whose score and share are products; with convolutions 2 F w I for
+// each width w; three times that in training. A cell whose gates do not see the state has only the input's product.
 double products_flop(const BenchOptions& o, Index tokens, double seen) {
   const RecurrentOptions options = layer_options(o);
   const auto H = static_cast<double>(o.hidden), P = static_cast<double>(options.output()),
@@ -106,8 +151,12 @@ double products_flop(const BenchOptions& o, Index tokens, double seen) {
     sum += 2.0 * D * static_cast<double>(options.mogrifier.rounds * options.mogrifier.rank) *
            (static_cast<double>(inputs) + P);
   }
-  if (o.self_attention > 0) sum += 2.0 * P * P;
-  return (sum * static_cast<double>(tokens) + 4.0 * P * seen) * (o.mode == "train" ? 3.0 : 1.0);
+  const double outputs = D * P;
+  if (options.attention.layer > 0) sum += 2.0 * outputs * outputs;
+  const ConvolutionOptions convolution = convolution_options(o);
+  for (const Index width : convolution.widths)
+    sum += 2.0 * static_cast<double>(convolution.filters) * static_cast<double>(width) * static_cast<double>(o.input);
+  return (sum * static_cast<double>(tokens) + 4.0 * outputs * seen) * (o.mode == "train" ? 3.0 : 1.0);
 }
 
 // Bytes of all weights that a step multiplies by.
@@ -144,8 +193,11 @@ class LayerBench {
         lengths_(sequence_lengths(o)),
         packing_(lengths_),
         pool_(threads_of(o)),
-        layer_("bench", layer_options(o)) {
+        layer_("bench", layer_options(o)),
+        convolution_("convolution", convolution_options(o), o.input) {
     layer_.initialise(1);
+    convolution_.initialise(layer_options(o).initialiser, 1);
+    convolution_.set_precision(layer_options(o).precision);
     RandomStream random(1, Purpose::kBench);
     x_.resize(packing_.tokens() * o.input);
     for (std::size_t i = 0; i < x_.size(); ++i) x_[i] = static_cast<float>(random.normal());
@@ -171,20 +223,30 @@ class LayerBench {
       x.gradient = arena_.allocate(x.size());
       std::fill_n(x.gradient, x.size(), 0.0f);
       layer_.weights_changed();
+      convolution_.weights_changed();
     }
     const auto out = layer_.forward(tape, packing_, x);
+    const Activation beside = convolve(tape, x);
     if (!training) return;
     std::fill_n(out.y.gradient, out.y.size(), 1.0f);
+    if (beside.value) std::fill_n(beside.gradient, beside.size(), 1.0f);
     tape.backward();
   }
 
  private:
+  Activation convolve(Tape& tape, const Activation& x) {
+    if (options_.convolution.empty()) return {};
+    convolution_.prepare(tape);
+    return convolution_.forward(tape, packing_, x);
+  }
+
   BenchOptions options_;
   std::vector<std::int32_t> lengths_;
   Packing packing_;
   ThreadPool pool_;
   Arena arena_;
   Recurrent layer_;
+  Convolution convolution_;                  // beside the layer
   std::optional<RecurrentSession> session_;  // in mode step, where a run is one step of all sequences
   Index step_ = 0;
   AlignedVector x_;
@@ -202,8 +264,14 @@ void check_options(const BenchOptions& o) {
   if (o.layer_norm && o.cell != "lstm") throw UsageError("--layer-norm: only for the cell lstm, not " + o.cell);
   if (o.reset_before && o.cell != "gru") throw UsageError("--reset-before: only for the cell gru, not " + o.cell);
   if (o.activation != "tanh" && o.cell != "rnn") throw UsageError("--activation: only for the cell rnn, not " + o.cell);
-  if (o.self_attention > 0 && o.bidirectional) throw UsageError("--self-attention: takes one direction");
+  const SelfAttentionOptions attention = attention_options(o);
+  if (attention.causal() && o.bidirectional)
+    throw UsageError("--self-attention: takes one direction, or with both of them all steps: --self-attention all");
   if (o.mode == "step" && o.bidirectional) throw UsageError("--mode step: takes one direction");
+  if (o.mode == "step" && attention.layer > 0 && !attention.causal())
+    throw UsageError("--mode step: takes --self-attention with a number of steps, not all");
+  if (o.mode == "step" && !o.convolution.empty())
+    throw UsageError("--mode step: takes no --convolution, which sees later steps");
   if (o.mode == "step" && !o.lengths.empty()) throw UsageError("--mode step: takes --steps, not --lengths");
   if (o.mode == "train" && o.precision == "int8")
     throw UsageError("--precision int8: only in the modes infer and step");
@@ -259,7 +327,11 @@ Json record_of(const BenchOptions& o, const Timing& t) {
                  {"p99_ms", quantile(t.seconds, 0.99) * 1e3},
                  {"spread", (quantile(t.seconds, 0.75) - quantile(t.seconds, 0.25)) / median}});
   if (!o.mogrifier.empty()) record["mogrifier"] = o.mogrifier;
-  if (o.self_attention > 0) record["self_attention"] = o.self_attention;
+  if (const auto attention = attention_options(o); attention.causal())
+    record["self_attention"] = attention.memory;
+  else if (attention.layer > 0)
+    record["self_attention"] = o.self_attention;
+  if (!o.convolution.empty()) record["convolution"] = o.convolution;
   if (o.cell == "gru") record["reset_after"] = !o.reset_before;
   if (o.cell == "rnn") record["activation"] = o.activation;
   if (o.mode == "step") record["weight_gbytes_per_s"] = weight_bytes(o) / median * 1e-9;
@@ -312,8 +384,11 @@ void add_bench(Command& program) {
       .by_default("none");
   command
       .option("--self-attention", "M", &o->self_attention,
-              "A block of self-attention after the last layer, which sees M steps before each")
-      .range(1, 65536)
+              "A block of self-attention after the last layer, which sees M steps before each; all: all steps")
+      .by_default("none");
+  command
+      .option("--convolution", "WIDTHSxF", &o->convolution,
+              "Convolutions of the input beside the layer, F filters of each width: 2,3,4x100")
       .by_default("none");
   command.group("Work");
   command

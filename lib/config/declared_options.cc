@@ -426,8 +426,8 @@ std::vector<Option> model_options() {
           .only(kTag),
       option("model.language_loss", MNEMO_MEMBER(model.language_loss), Range{0, 100},
              "Weight of an auxiliary loss in training: the first recurrent layer predicts the next word, backward the "
-             "previous one, among the 7,500 most frequent words (Rei 2017, with 0.1); 0: none. The model that tags "
-             "does not grow by it.")
+             "previous one, among the 7,500 most frequent words (Rei 2017, with 0.1); 0: none. The loss shown of train "
+             "has it added, that of dev does not; the model that tags does not grow by it.")
           .only(kTag)
           .left_out_by_default(),
       option("model.tied", MNEMO_MEMBER(model.tied), Anything{},
@@ -623,8 +623,8 @@ std::vector<Option> training_options() {
       option("training.sampled_softmax", MNEMO_MEMBER(training.sampled_softmax), Range{0, kMany},
              "For large vocabularies: the softmax of a batch in training sums over the targets and this many other "
              "units on average, drawn anew for each batch, frequent ones more often, and weighted accordingly (Jean et "
-             "al. 2015); 0, or not fewer than there are units: over all, as dev always is. classify: of the language "
-             "model that is trained first.")
+             "al. 2015), so that the loss shown of train is not comparable with that of dev; 0, or not fewer than "
+             "there are units: over all, as dev always is. classify: of the language model that is trained first.")
           .only(kClassify | kGenerate)
           .left_out_by_default(),
       option("training.shards", MNEMO_MEMBER(training.shards), Range{1, 1024},

@@ -67,7 +67,15 @@ TEST_CASE("usage errors exit with 2 and say what is valid") {
   check_fails_at_once(f.mnemo({"bench", "gru", "--mode", "step", "--bidirectional"}), 2,
                       "--mode step: takes one direction");
   check_fails_at_once(f.mnemo({"bench", "gru", "--self-attention", "8", "--bidirectional"}), 2,
-                      "--self-attention: takes one direction");
+                      "--self-attention: takes one direction, or with both of them all steps");
+  check_fails_at_once(f.mnemo({"bench", "gru", "--self-attention", "all", "--mode", "step"}), 2,
+                      "--mode step: takes --self-attention with a number of steps, not all");
+  for (const char* bad : {"0", "65537", "some", "8 ", "-1"})
+    check_fails_at_once(f.mnemo({"bench", "gru", "--self-attention", bad}), 2, ": expected 1 to 65536, or all");
+  for (const char* bad : {"2", "2,x3", "2x0", "2x4097", "32x3", "0x3", "2,3x4x5", "2;3x4", "x4"})
+    check_fails_at_once(f.mnemo({"bench", "gru", "--convolution", bad}), 2, ": expected WIDTH[,WIDTH]...xFILTERS");
+  check_fails_at_once(f.mnemo({"bench", "gru", "--convolution", "2x3", "--mode", "step"}), 2,
+                      "--mode step: takes no --convolution");
   check_fails_at_once(f.mnemo({"bench", "lstm", "--mogrifier", "3"}), 2, "--mogrifier 3: expected ROUNDS,RANK");
   check_fails_at_once(f.mnemo({"bench", "lstm", "--mogrifier", "17,8"}), 2, "--mogrifier 17,8: expected ROUNDS,RANK");
   check_fails_at_once(f.mnemo({"bench", "gru", "--mogrifier", "3,8"}), 2, "--mogrifier: only for an lstm");
@@ -834,6 +842,20 @@ TEST_CASE("bench counts the operations of the products, and reports what was run
   CHECK(operations(few) == Approx(9 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5) + 3 * 4.0 * 5 * 6));
   const auto one = bench({"gru", "--self-attention", "9", "--mode", "step"});
   CHECK(operations(one) == Approx(3 * (2.0 * 3 * 5 * 9 + 2.0 * 5 * 5 + 4.0 * 5 * 10)));
+  // Without a bound each of a sequence's 1, 3 or 5 steps sees all of them; both directions have 2 H outputs.
+  const auto whole = bench({"gru", "--lengths", "1..5", "--bidirectional", "--self-attention", "all"});
+  CHECK(operations(whole) ==
+        Approx(3 * (9 * (2 * 2.0 * 3 * 5 * 9 + 2.0 * 10 * 10) + 4.0 * 10 * (1 * 1 + 3 * 3 + 5 * 5))));
+  CHECK(whole["self_attention"] == "all");
+  // Convolutions: 2 F w I for each width.
+  for (const std::string precision : {"float32", "int8"}) {
+    const auto local =
+        bench({"gru", "--steps", "4", "--convolution", "2,3x7", "--mode", "infer", "--precision", precision});
+    CHECK(operations(local) == Approx(12 * (2.0 * 3 * 5 * 9 + 2.0 * 7 * (2 + 3) * 4)));
+    CHECK(local["convolution"] == "2,3x7");
+  }
+  CHECK(operations(bench({"gru", "--steps", "4", "--convolution", "2x7"})) ==
+        Approx(3 * 12 * (2.0 * 3 * 5 * 9 + 2.0 * 7 * 2 * 4)));
   // Threads that share cores share their peak: that of 16 threads is not eight times that of two.
   const auto peak = [&](const char* threads) {
     return bench({"lstm", "--steps", "1", "--mode", "infer", "--threads", threads})["peak_gflops"].get<double>();
