@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Classifiers from 500 labelled hotel reviews, with and without the text of all others of train.
 
-usage: scripts/few_labels.py [--draws N] [--labels N] [SETTING]...    SETTING: KEY=VALUE for every training run
+usage: scripts/few_labels.py [--draws N] [SETTING]...    SETTING: KEY=VALUE for every training run
 
 Draws 500 reviews from ChnSentiCorp's train N times (default 5), each time by a seed that is the draw's number. For each
 draw it trains the recipe `chnsenticorp`, in 20 epochs, and `chnsenticorp-few`, which starts from a language model of
 all texts of train; the best epoch is chosen on dev. Prints accuracy on dev and test, and their means and standard
 deviations. The texts of all draws are the same, so that the language model of the first serves the others.
 $MNEMO_DATA names the folder of the data sets (default: ../shared/data), which are not part of the project. Finished
-runs are kept in build/few_labels/.
+runs are kept in build/few_labels/, whatever the settings: remove a folder there to train it again.
 """
 import argparse
 import csv
@@ -24,16 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 DATA = Path(os.environ.get("MNEMO_DATA", ROOT / "../shared/data")).resolve() / "classification/chnsenticorp-htl"
 OUT = ROOT / "build/few_labels"
-EPOCHS = 20
+LABELS, EPOCHS = 500, 20
 
 
-def draw(number, labels):
+def draw(number):
     """Writes the labelled reviews of a draw and, a line each, the texts of the others; returns their folder."""
     folder = OUT / str(number)
     folder.mkdir(parents=True, exist_ok=True)
     with open(DATA / "train.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    chosen = set(random.Random(number).sample(range(len(rows)), labels))
+    chosen = set(random.Random(number).sample(range(len(rows)), LABELS))
     with open(folder / "few.csv", "w", encoding="utf-8", newline="") as file:
         out = csv.DictWriter(file, ["label", "review"], lineterminator="\n")
         out.writeheader()
@@ -69,14 +69,13 @@ def accuracy(model, file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--labels", type=int, default=500)
     parser.add_argument("settings", nargs="*", metavar="SETTING", help="KEY=VALUE for every training run")
     given = parser.parse_args()
     if any(not re.fullmatch(r"[\w.]+=.*", setting) for setting in given.settings):
         parser.error("SETTING: expected KEY=VALUE")
     results, language_model = {}, None
     for number in range(1, given.draws + 1):
-        folder = draw(number, given.labels)
+        folder = draw(number)
         without = train("chnsenticorp", folder, folder / "without", [f"training.epochs={EPOCHS}", *given.settings])
         rest = [] if language_model else [f"data.unlabelled={folder / 'rest.txt'}"]
         with_text = train("chnsenticorp-few", folder, folder / "with", [*rest, *given.settings], language_model)
