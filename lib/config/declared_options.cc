@@ -237,7 +237,8 @@ std::vector<Option> text_options() {
       option("text.ngrams.unit", MNEMO_MEMBER(text.ngrams.unit), Range{1, 5},
              "Longest hashed n-gram of units, added to the unit's embedding; 1: none, 2: bigrams, 3: trigrams too.")
           .only(kClassify | kTag)
-          .otherwise(kClassify | kTag, 2, character_units()),
+          .otherwise(kClassify | kTag, 2, character_units())
+          .after_language_model(kClassify, 1, character_units()),
       option("text.ngrams.buckets", MNEMO_MEMBER(text.ngrams.buckets), Range{1, 1e8},
              "Rows of the table that n-grams are hashed into.")
           .only(kClassify | kTag)
@@ -284,7 +285,8 @@ std::vector<Option> model_options() {
       option("model.bidirectional", MNEMO_MEMBER(model.bidirectional),
              TaskValues{{true, kClassify | kTag | kTranslate}, {false}},
              "Read the text in both directions; a language model reads it forward only. For translate, the encoder.")
-          .otherwise(kGenerate, false),
+          .otherwise(kGenerate, false)
+          .after_language_model(kClassify, false),
       option("model.layers", MNEMO_MEMBER(model.layers), Range{1, 32},
              "Number of recurrent layers; for translate, of the encoder.")
           .by_size(kGenerate, {{1000000, 1}, {0, 2}}),
@@ -292,15 +294,18 @@ std::vector<Option> model_options() {
              "Hidden size of one direction; for translate, of the encoder.")
           .otherwise(kTag, 200)
           .otherwise(kTranslate, 256)
-          .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}}),
+          .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}})
+          .after_language_model(kClassify, 256),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
              "Embedding size; with text.pretrained, that of the file.")
           .otherwise(kGenerate, 128)
-          .otherwise(kTranslate, 256),
+          .otherwise(kTranslate, 256)
+          .after_language_model(kClassify, 256),
       option("model.pooling", MNEMO_MEMBER(model.pooling), Choices{"last", "mean", "max", "attention"},
              "How the outputs of all steps become one vector; last: the last output of the forward direction and "
              "the first of the backward direction. Several, such as [\"last\", \"max\", \"mean\"], stand side by side.")
-          .only(kClassify),
+          .only(kClassify)
+          .after_language_model(kClassify, Json{"last", "max", "mean"}),
       option("model.convolution.widths", MNEMO_MEMBER(model.convolution.widths), Range{1, 31},
              "Convolutions over so many neighbouring units each, such as [3, 4, 5] (Kim 2014); []: none.")
           .only(kClassify | kTag),
@@ -489,7 +494,8 @@ std::vector<Option> training_options() {
   return {
       option("training.optimizer", MNEMO_MEMBER(training.optimizer), Choices{"sgd", "adam", "adamw", "rmsprop"},
              "The optimiser."),
-      option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Peak learning rate."),
+      option("training.learning_rate", MNEMO_MEMBER(training.learning_rate), Range{0, 1000}, "Peak learning rate.")
+          .after_language_model(kClassify, 0.001),
       option("training.momentum", MNEMO_MEMBER(training.momentum), Range{0, 0.9999}, "Momentum of sgd and rmsprop."),
       option("training.nesterov", MNEMO_MEMBER(training.nesterov), Anything{}, "Nesterov momentum for sgd."),
       option("training.beta1", MNEMO_MEMBER(training.beta1), Range{0, 0.9999},

@@ -33,7 +33,7 @@ class Reader {
   Reader(const Json& file, std::string name, const std::vector<std::string>& sets, const GivenDefaults& given)
       : name_(std::move(name)), given_(given) {
     choose_task(file, sets);
-    choose_unit(file, sets);
+    for (const char* key : {"text.unit", "data.unlabelled", "training.language_model"}) choose(key, file, sets);
     for (const Option& o : options()) apply_defaults(o);
     read_object(file, "", name_ + ": ");
     for (const std::string& set : sets) apply_set(set);
@@ -50,7 +50,8 @@ class Reader {
   }
 
  private:
-  // Task and unit come first, since defaults depend on them. What is wrong with them is said when all keys are read.
+  // The task and what `choose` reads come first, since defaults depend on them. What is wrong with them is said when
+  // all keys are read.
   void choose_task(const Json& file, const std::vector<std::string>& sets) {
     if (file.contains("task")) read_object(Json{{"task", file["task"]}}, "", "");
     for (const std::string& set : sets)
@@ -61,18 +62,21 @@ class Reader {
     errors_.clear();
   }
 
-  void choose_unit(const Json& file, const std::vector<std::string>& sets) {
-    apply_defaults(*find_option("text.unit"));
-    if (const Json::json_pointer at("/text/unit"); file.contains(at))
-      read_object(Json{{"text", {{"unit", file[at]}}}}, "", "");
+  void choose(const std::string& key, const Json& file, const std::vector<std::string>& sets) {
+    apply_defaults(*find_option(key));
+    if (const auto at = config_pointer(key); file.contains(at)) {
+      Json alone;
+      alone[at] = file[at];
+      read_object(alone, "", "");
+    }
     for (const std::string& set : sets)
-      if (set.starts_with("text.unit=")) apply_set(set);
+      if (set.starts_with(key + "=")) apply_set(set);
     errors_.clear();
   }
 
   void apply_defaults(const Option& o) {
     for (const TaskDefault& d : o.defaults) {
-      if (!d.applies_to(config_)) continue;
+      if (!d.applies_to(config_, starts_from_language_model(config_))) continue;
       if (d.by_size) {
         config_.by_size.insert(o.key);
       } else {
@@ -197,8 +201,9 @@ JsonDocument parse_strict(std::string_view text, const std::string& name) {
 
 }  // namespace
 
-bool TaskDefault::applies_to(const Config& config) const {
-  return tasks.has(config.task) && (units.empty() || std::ranges::find(units, config.text.unit) != units.end());
+bool TaskDefault::applies_to(const Config& config, bool from_language_model) const {
+  return tasks.has(config.task) && (units.empty() || std::ranges::find(units, config.text.unit) != units.end()) &&
+         (!after_language_model || from_language_model);
 }
 
 Option&& Option::by_size(TaskSet some, const std::vector<SizeStep>& steps) && {
@@ -246,7 +251,8 @@ std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {
   for (const Option& o : options()) {
     if (config.by_size.erase(o.key) == 0) continue;
     for (const TaskDefault& d : o.defaults)
-      if (d.by_size && d.applies_to(config)) o.read(config, d.by_size(config, size));
+      if (d.by_size && d.applies_to(config, starts_from_language_model(config)))
+        o.read(config, d.by_size(config, size));
     out.push_back(fmt::format("{} {}", o.key, o.write(config).dump()));
   }
   check_contradictions(config, errors);

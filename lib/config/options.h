@@ -26,11 +26,15 @@ struct TaskDefault {
   TaskSet tasks;
   Json value;
   std::vector<std::string> units = {};  ///< values of text.unit that it is for; empty: all
+  bool after_language_model = false;    ///< only for runs that start from a language model
   /// Of defaults that depend on the size of train, in records or, for generate, units: the value, and its description.
   std::function<Json(const Config&, std::int64_t size)> by_size = {};
   std::string by_size_text = {};
 
-  bool applies_to(const Config& config) const;
+  /// `from_language_model`: the run starts from a language model, its own or another.
+  bool applies_to(const Config& config, bool from_language_model) const;
+  /// Whether it is for every configuration of its tasks.
+  bool unconditional() const { return units.empty() && !after_language_model; }
 };
 
 /// `value` where train has fewer than `below` records or units; 0: whatever it has.
@@ -61,6 +65,11 @@ struct Option {
   }
   Option&& otherwise(TaskSet some, Json value, std::vector<std::string> units = {}) && {
     defaults.push_back({.tasks = some, .value = std::move(value), .units = std::move(units)});
+    return std::move(*this);
+  }
+  Option&& after_language_model(TaskSet some, Json value, std::vector<std::string> units = {}) && {
+    defaults.push_back(
+        {.tasks = some, .value = std::move(value), .units = std::move(units), .after_language_model = true});
     return std::move(*this);
   }
   Option&& by_size(TaskSet some, const std::vector<SizeStep>& steps) &&;

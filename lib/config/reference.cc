@@ -37,7 +37,7 @@ Json schema_of_task(const std::string& task) {
       if (v.tasks.has(task)) allowed.push_back(v.value);
     if (allowed.size() < o.values.size()) node_of(out, o.key)["enum"] = allowed;
     for (const TaskDefault& d : o.defaults)
-      if (d.tasks.has(task) && d.units.empty() && !d.by_size) node_of(out, o.key)["default"] = d.value;
+      if (d.tasks.has(task) && d.unconditional() && !d.by_size) node_of(out, o.key)["default"] = d.value;
   }
   return out;
 }
@@ -80,7 +80,7 @@ std::string type_text(const Option& o) { return o.values.empty() ? type_text(o.s
 bool has_common_default(const Option& o) {
   TaskSet own;
   for (const TaskDefault& d : o.defaults)
-    if (d.units.empty()) own = own | d.tasks;
+    if (d.unconditional()) own = own | d.tasks;
   return !((own | o.tasks) == own);
 }
 
@@ -90,7 +90,8 @@ std::string default_text(const Option& o, const char* quote) {
   if (has_common_default(o)) out.push_back(fmt::format("{0}{1}{0}", quote, o.schema["default"].dump()));
   for (const TaskDefault& d : o.defaults) {
     const std::string of =
-        fmt::format("{}{}{}", d.tasks.names(), d.units.empty() ? "" : " of ", fmt::join(d.units, ", "));
+        fmt::format("{}{}{}{}", d.tasks.names(), d.units.empty() ? "" : " of ", fmt::join(d.units, ", "),
+                    d.after_language_model ? " that starts from a language model:" : "");
     out.push_back(d.by_size ? fmt::format("{} by the size of train: {}", of, d.by_size_text)
                             : fmt::format("{1} {0}{2}{0}", quote, of, d.value.dump()));
   }

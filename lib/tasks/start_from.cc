@@ -256,8 +256,15 @@ GivenDefaults lent_values(const Config& config) {
 }
 
 GivenDefaults defaults_from(const TextModel& start, const Config& config) {
-  GivenDefaults out = lent_values(start.config());
+  GivenDefaults out;
   const Json its = config_to_json(start.config());
+  Config mine = config;
+  if (start.lends_units()) mine.text.unit = start.config().text.unit;
+  if (start.lends_layers() && config.task != start.config().task)
+    for (const Option& o : options())
+      for (const TaskDefault& d : o.defaults)
+        if (d.after_language_model && d.applies_to(mine, true)) out[o.key] = d.value;
+  for (auto& [key, value] : lent_values(start.config())) out[key] = value;
   if (config.task == start.config().task)
     for (const Option& o : options())
       if ((o.key.starts_with("model.") || o.key.starts_with("text.ngrams.")) && its.contains(config_pointer(o.key)))

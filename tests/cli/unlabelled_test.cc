@@ -153,7 +153,7 @@ TEST_CASE("parts of the language model that do not fit a classifier keep their i
         {{"model.residual=highway", "model.layers=2"}, "rnn.highway_l1 ([12, 12] for [6, 6])"},
         {{"model.mogrifier.rounds=2", "model.convolution.widths=[2]", "model.convolution.place=before"},
          "rnn.mogrifier_l0 ([108, 32] for [8, 32])"}}) {
-    const Outcome o = train_both(f, "run", sets, {"--overwrite"});
+    const Outcome o = train_both(f, "run", sets, {"--overwrite", "--set", "model.bidirectional=true"});
     INFO(o.err);
     CHECK(o.code == 0);
     CHECK_THAT(o.err, contains_text(std::string("left at their initial weights: ") + part));
@@ -181,7 +181,7 @@ TEST_CASE("what cannot start from a language model is refused before that is tra
        {std::pair{"model.embedding=6", "training.language_model: rnn.weight_ih_l0 is [18, 6] in the language model"},
         {R"(training.class_weight={"x": 1})", "training.class_weight: no label"},
         {"data.unlabelled=absent.txt", "absent.txt"}}) {
-    const Outcome o = train_both(f, "run", {"model.cell=sru", set}, {"--overwrite"});
+    const Outcome o = train_both(f, "run", {"model.cell=sru", "model.bidirectional=true", set}, {"--overwrite"});
     INFO(o.err);
     CHECK(o.code == (std::string_view(word) == "absent.txt" ? 1 : 2));
     CHECK_THAT(o.err, contains_text(word));

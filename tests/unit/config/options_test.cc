@@ -145,6 +145,27 @@ TEST_CASE("one name or several are read as they stand, and written so") {
   CHECK_THROWS_WITH(read("3"), contains_text("found 3"));
 }
 
+TEST_CASE("a classifier that trains a language model first has defaults of its own") {
+  const auto defaults = [](const std::string& json, const std::vector<std::string>& sets = {}) {
+    const Config c = parse_config(json, "c.json", sets);
+    return fmt::format("{} {} {} {} {} {}", c.model.bidirectional, fmt::join(c.model.pooling.names, "+"),
+                       c.model.hidden, c.model.embedding, c.training.learning_rate, c.text.ngrams.unit);
+  };
+  const std::string with = R"({"data": {"train": "a.tsv", "unlabelled": "b.txt"})",
+                    without = R"({"data": {"train": "a.tsv"})";
+  CHECK(defaults(without + "}") == "true max 128 100 0.002 1");
+  CHECK(defaults(with + "}") == "false last+max+mean 256 256 0.001 1");
+  CHECK(defaults(without + R"(, "training": {"language_model": true}})") == "false last+max+mean 256 256 0.001 1");
+  CHECK(defaults(without + "}", {"data.unlabelled=b.txt"}) == "false last+max+mean 256 256 0.001 1");
+  CHECK(defaults(with + "}", {"data.unlabelled=[]"}) == "true max 128 100 0.002 1");
+  CHECK(defaults(without + R"(, "text": {"unit": "char"}})") == "true max 128 100 0.002 2");
+  CHECK(defaults(with + R"(, "text": {"unit": "char"}})") == "false last+max+mean 256 256 0.001 1");
+  // What is set counts.
+  CHECK(defaults(with + R"(, "model": {"hidden": 64, "pooling": "mean"}})", {"model.bidirectional=true"}) ==
+        "true mean 64 256 0.001 1");
+  check_refused(R"({"task": "tag", "data": {"train": "a", "unlabelled": "b"}})", "data.unlabelled");
+}
+
 TEST_CASE("deeply nested and huge input is refused, not crashed on") {
   std::string deep(100000, '[');
   CHECK_THROWS_AS(parse_config(deep, "c.json"), UsageError);
@@ -465,7 +486,7 @@ TEST_CASE("schema and reference state which tasks have a key, a value, a default
       const Json* node = rule["then"].contains(pointer(path)) ? &rule["then"][pointer(path)] : nullptr;
       CHECK((node && *node == false) == !o.tasks.has(task));
       for (const TaskDefault& d : o.defaults)
-        if (d.tasks.has(task) && d.units.empty() && !d.by_size) CHECK((node && node->at("default") == d.value));
+        if (d.tasks.has(task) && d.unconditional() && !d.by_size) CHECK((node && node->at("default") == d.value));
     }
   }
   CHECK(schema["allOf"][2]["then"]["properties"]["data"]["properties"]["format"]["enum"] ==
@@ -475,7 +496,8 @@ TEST_CASE("schema and reference state which tasks have a key, a value, a default
   CHECK_THAT(explain("training.epochs", true), contains_text(" | all | "));
   CHECK_THAT(explain("data.header", false), contains_text("; only for classify (tsv, csv))"));
   CHECK_THAT(explain("model.bidirectional", false),
-             contains_text("classify, tag, translate: true | false; generate: false; default true; generate false)"));
+             contains_text("classify, tag, translate: true | false; generate: false; default true; generate false; "
+                           "classify that starts from a language model: false)"));
 }
 
 TEST_CASE("every recipe is a valid configuration") {
