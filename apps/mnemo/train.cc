@@ -84,13 +84,15 @@ void check_folders(const TrainOptions& o, const std::string& folder) {
   }
 }
 
-void remove_runs(const TrainOptions& o, const std::string& folder) {
+void remove_runs(const TrainOptions& o, const std::string& folder, bool language_model_first) {
   for (const std::string& run : all_folders(o, folder))
     for (const std::string& path : {resume_path(run), model_path(run), log_path(run), report_path(run)})
       std::remove(path.c_str());
   const auto fold = o.fold();
   for (std::int64_t i = fold ? fold->index - 1 : 0; i < (fold ? fold->index : o.folds); ++i)
     std::remove(fold_result_path(folder, i).c_str());
+  // A language model that this run trains first has its new text there already.
+  if (!language_model_first) remove_language_folder(folder);
 }
 
 // The command that resumes this run.
@@ -123,13 +125,17 @@ Config configured(const TrainOptions& o, const std::string& text, const GivenDef
   return config;
 }
 
-// "KEY VALUE" of each key that differs.
+// "KEY VALUE".
+std::string with_value(const std::string& key, const Json& config) {
+  return fmt::format("{} {}", key, config.at(config_pointer(key)).dump());
+}
+
+// The keys that differ.
 std::vector<std::string> changed_keys(const Json& before, const Json& now) {
   std::vector<std::string> out;
   for (const Option& o : options()) {
     const auto at = config_pointer(o.key);
-    if (now.contains(at) && (!before.contains(at) || before.at(at) != now.at(at)))
-      out.push_back(fmt::format("{} {}", o.key, now.at(at).dump()));
+    if (now.contains(at) && (!before.contains(at) || before.at(at) != now.at(at))) out.push_back(o.key);
   }
   return out;
 }
@@ -158,7 +164,7 @@ class Run {
     options_.progress = [this](const Progress& p) { bar_.show(p); };
     options_.log = [this](const std::string& line) { bar_.line(line); };
     options_.signal = &stop_signal;
-    if (starts_from_language_model(config) && (!o.init_from.empty() || o.cross_validates()))
+    if (trains_language_model_first(config) && (!o.init_from.empty() || o.cross_validates()))
       throw UsageError(fmt::format("{}: not with {}, by which a language model is trained first",
                                    o.folds > 0           ? "--folds"
                                    : o.cross_validates() ? "--fold"
@@ -187,8 +193,14 @@ class Run {
     const auto start = read_start(options_.init_from, task_.traits());
     const Json as_given = config_to_json(config_, Which::kStored);
     inherit(start.get());
+    if (start) {
+      check_start(config_, *start, options_.init_from);
+      options_.start = provenance_of_start(*start, options_.init_from);
+    }
     const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);
+    if (o_.resume && start && trains_language_model_first(config_))
+      check_same_texts(config_, request_, static_cast<const RecordSet&>(*data->train), language_folder(folder_));
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
     save_on_signals();
@@ -199,7 +211,7 @@ class Run {
     if (start) start_from(*model, *start, options_.init_from, say);
     // Only after everything that a new run starts from has been read; where a language model is trained first, that is
     // before its training.
-    if (o_.overwrite && !starts_from_language_model(config_)) remove_old_runs();
+    if (o_.overwrite && !trains_language_model_first(config_)) remove_old_runs();
     const TrainingOutcome outcome = train_model(task_, config_, *data, *model, options_, pool_);
     // The run is saved: from here on a signal ends the program, as does one that came too late to stop the loop.
     std::signal(SIGINT, SIG_DFL);
@@ -216,7 +228,8 @@ class Run {
   // Trains the language model that the run starts from, if it asks for one and has not begun. The exit code
   // if a signal stopped it, else 0.
   int train_language() {
-    if (!starts_from_language_model(config_) || o_.dry || !options_.init_from.empty()) return 0;
+    if (!trains_language_model_first(config_) || o_.dry || !options_.init_from.empty()) return 0;
+    describe_defaults(say);
     Config settled = config_;
     const auto data = task_.read(config_, request_, nullptr);
     settle_by_size(settled, *data);
@@ -245,9 +258,30 @@ class Run {
     if (given.empty()) return;
     const Json before = config_to_json(config_);
     config_ = configured(o_, text_, given);
-    if (o_.resume) return;
-    if (const auto changed = changed_keys(before, config_to_json(config_)); !changed.empty())
-      say(fmt::format("from {}: {}", name_of_start(*start), fmt::join(changed, ", ")));
+    if (o_.resume || trains_language_model_first(config_)) return;
+    // What the start has too comes from it; the rest are defaults that depend on that.
+    const Json now = config_to_json(config_), its = config_to_json(start->config());
+    std::vector<std::string> taken, implied;
+    for (const std::string& key : changed_keys(before, now)) {
+      const auto at = config_pointer(key);
+      (its.contains(at) && its.at(at) == now.at(at) ? taken : implied).push_back(with_value(key, now));
+    }
+    if (!taken.empty()) say(fmt::format("from {}: {}", name_of_start(*start), fmt::join(taken, ", ")));
+    if (!implied.empty()) say(fmt::format("defaults of a run that starts from it: {}", fmt::join(implied, ", ")));
+  }
+
+  // Tells the defaults that the language model, which is trained first, brings about, and what is set in their place.
+  void describe_defaults(const Log& print_line) const {
+    const Json now = config_to_json(config_);
+    std::vector<std::string> defaults, others;
+    for (const auto& [key, value] : language_model_defaults(config_))
+      if (now.at(config_pointer(key)) == value)
+        defaults.push_back(with_value(key, now));
+      else
+        others.push_back(fmt::format("{} (default {})", with_value(key, now), value.dump()));
+    if (!defaults.empty())
+      print_line(fmt::format("defaults of a run that starts from a language model: {}", fmt::join(defaults, ", ")));
+    if (!others.empty()) print_line(fmt::format("set otherwise: {}", fmt::join(others, ", ")));
   }
 
   std::string resumed_by() const {
@@ -258,7 +292,7 @@ class Run {
   bool leads() const { return !options_.transport || options_.transport->rank() == 0; }
 
   void remove_old_runs() const {
-    if (leads()) remove_runs(o_, folder_);
+    if (leads()) remove_runs(o_, folder_, trains_language_model_first(config_));
   }
 
   void print(const std::string& line) const {
@@ -266,9 +300,14 @@ class Run {
   }
 
   int dry(const TaskData& data, const std::string& by_size) {
-    if (starts_from_language_model(config_)) {
+    if (trains_language_model_first(config_)) {
+      const auto print_line = [this](const std::string& line) { print(line); };
+      describe_defaults(print_line);
       const TemporaryFolder folder;
-      print(describe(first_model(config_, data, folder.path())));
+      const FirstModel first = first_model(config_, data, folder.path());
+      print(describe(first));
+      report_cost(generate_task(), first.config, *first.data, *first.model, options_, pool_,
+                  [this](const std::string& line) { print("language model: " + line); });
     }
     dry_run(task_, config_, request_, data, options_, pool_, [this](const std::string& line) { print(line); });
     if (!by_size.empty()) print(by_size);

@@ -89,7 +89,7 @@ void check_language_loss(const Config& c, std::vector<std::string>& errors) {
 
 // The language model that is trained first brings its own vectors.
 void check_language_model(const Config& c, std::vector<std::string>& errors) {
-  if (starts_from_language_model(c) && !c.text.pretrained.empty())
+  if (trains_language_model_first(c) && !c.text.pretrained.empty())
     errors.push_back(
         fmt::format("text.pretrained: not with {}, whose language model brings its own vectors; omit one of them",
                     language_model_key(c)));
@@ -150,7 +150,7 @@ std::vector<NamedFile> files_of(const DataConfig& d) {
 
 // Options of the language model that is trained first, where there is none.
 void check_language_options(const Config& c, std::vector<std::string>& errors) {
-  if (!has(c.task, "training.language_model") || starts_from_language_model(c)) return;
+  if (!has(c.task, "training.language_model") || trains_language_model_first(c)) return;
   const TrainingConfig defaults;
   for (const auto& [key, given] :
        {std::pair{"training.language_epochs", c.training.language_epochs != defaults.language_epochs},

@@ -198,7 +198,7 @@ struct Config {
 };
 
 /// Whether a language model is trained first, from which the run starts.
-inline bool starts_from_language_model(const Config& c) {
+inline bool trains_language_model_first(const Config& c) {
   return c.training.language_model || !c.data.unlabelled.empty();
 }
 /// The key that asks for it, for messages.

@@ -291,13 +291,13 @@ std::vector<Option> model_options() {
              "Number of recurrent layers; for translate, of the encoder.")
           .by_size(kGenerate, {{1000000, 1}, {0, 2}}),
       option("model.hidden", MNEMO_MEMBER(model.hidden), Range{1, 16384},
-             "Hidden size of one direction; for translate, of the encoder.")
+             "Hidden size of one direction; for translate, of the encoder. With --init-from that of the model.")
           .otherwise(kTag, 200)
           .otherwise(kTranslate, 256)
           .by_size(kGenerate, {{50000, 128}, {500000, 256}, {0, 512}})
           .after_language_model(kClassify, 256),
       option("model.embedding", MNEMO_MEMBER(model.embedding), Range{1, 16384},
-             "Embedding size; with text.pretrained, that of the file.")
+             "Embedding size; with text.pretrained that of the file, with --init-from that of the model.")
           .otherwise(kGenerate, 128)
           .otherwise(kTranslate, 256)
           .after_language_model(kClassify, 256),
@@ -349,7 +349,7 @@ std::vector<Option> model_options() {
       option("model.self_attention.layer", MNEMO_MEMBER(model.self_attention.layer), Range{0, 32},
              "Number of the recurrent layer that a block of self-attention follows, 1 being the first: with a single "
              "head and gates, as in the SHA-RNN (Merity 2019); 0: none. For generate a step sees those before it, for "
-             "classify and tag the whole text.")
+             "classify and tag the whole text, at a cost that grows with the square of its length.")
           .only(kClassify | kTag | kGenerate),
       option("model.self_attention.memory", MNEMO_MEMBER(model.self_attention.memory), Range{1, 65536},
              "Steps before a step that the block sees, those of earlier batches among them.")
@@ -511,7 +511,7 @@ std::vector<Option> training_options() {
       option("training.schedule", MNEMO_MEMBER(training.schedule),
              Choices{"constant", "linear", "slanted", "cosine", "inverse_sqrt", "plateau"},
              "Schedule of the learning rate after warm-up. slanted: linear, after a warm-up of a tenth of all steps "
-             "unless training.warmup says otherwise (the slanted triangle of Howard & Ruder 2018)."),
+             "where training.warmup is 0 (the slanted triangle of Howard & Ruder 2018)."),
       option("training.warmup", MNEMO_MEMBER(training.warmup), Anything{},
              "Linear warm-up: \"500 steps\", or a number of epochs.")
           .otherwise(kTranslate, 1),

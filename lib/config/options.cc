@@ -76,7 +76,7 @@ class Reader {
 
   void apply_defaults(const Option& o) {
     for (const TaskDefault& d : o.defaults) {
-      if (!d.applies_to(config_, starts_from_language_model(config_))) continue;
+      if (!d.applies_to(config_, trains_language_model_first(config_))) continue;
       if (d.by_size) {
         config_.by_size.insert(o.key);
       } else {
@@ -251,7 +251,7 @@ std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {
   for (const Option& o : options()) {
     if (config.by_size.erase(o.key) == 0) continue;
     for (const TaskDefault& d : o.defaults)
-      if (d.by_size && d.applies_to(config, starts_from_language_model(config)))
+      if (d.by_size && d.applies_to(config, trains_language_model_first(config)))
         o.read(config, d.by_size(config, size));
     out.push_back(fmt::format("{} {}", o.key, o.write(config).dump()));
   }

@@ -139,13 +139,23 @@ bool changes_loss(const std::string& key, const std::string& task) {
                              [&](const LossRow& row) { return row.tasks.has(task) && key.starts_with(row.key); });
 }
 
+void refuse_language_model(const Config& config) {
+  if (trains_language_model_first(config))
+    throw UsageError(fmt::format("{}: tune trains no language model first; leave it out", language_model_key(config)));
+}
+
 void check_wanted(const SearchKey& key, const Config& given, const std::string& config) {
   const Option& option = *find_option(key.key);
   const bool other_loss = changes_loss(key.key, given.task);
   if (key.key == "task" || key.key == "training.early_stopping.metric" || key.key.starts_with("data.") ||
-      option.local || (other_loss && kMeasuredByLoss.has(given.task)))
+      (other_loss && kMeasuredByLoss.has(given.task)))
     throw UsageError(
         fmt::format("--keys {}: with other values dev would measure something else, or the same", key.key));
+  if (option.local)
+    throw UsageError(fmt::format(
+        "--keys {}: it names files, or says how a run uses the machine, and neither is searched over", key.key));
+  if (key.key == "training.seed")
+    throw UsageError("--keys training.seed: the best of several seeds is the luckiest one, not the best configuration");
   if (other_loss && given.training.early_stopping.metric == "loss")
     throw UsageError(
         fmt::format("--keys {}: losses with different values of it cannot be compared; set "
@@ -153,7 +163,7 @@ void check_wanted(const SearchKey& key, const Config& given, const std::string& 
                     key.key));
   for (const std::string& set : extremes(key)) try {
       // Conflicts with other keys depend on the values that these are given.
-      parse_config(config, "configuration", {set});
+      refuse_language_model(parse_config(config, "configuration", {set}));
     } catch (const UsageError& error) {
       throw UsageError(fmt::format("--keys {}: {}", escaped(set), error.what()));
     }
@@ -170,6 +180,7 @@ std::string SearchKey::text() const {
 }
 
 SearchSpace::SearchSpace(const Config& config, const std::vector<std::string>& wanted) {
+  refuse_language_model(config);
   const std::string text = config_to_json(config).dump();
   std::vector<SearchKey> known;
   for (SpaceRow& row : default_space(config)) {

@@ -27,8 +27,8 @@ class SearchSpace {
  public:
   /// Keys that matter for the configuration's task, without those that conflict with it. With `wanted` only these: KEY
   /// of the default space, KEY=LOW..HIGH, or KEY=VALUE|VALUE... with values as `--set` takes them. Throws UsageError
-  /// for others, for values that the key does not take, and for keys that change what dev measures: its metric, or
-  /// where that is the loss, what the loss is a mean of.
+  /// for others, for values that the key does not take, for keys that change what dev measures (its metric, or where
+  /// that is the loss, what the loss is a mean of), and where a language model would be trained first.
   SearchSpace(const Config& config, const std::vector<std::string>& wanted);
 
   const std::vector<SearchKey>& keys() const { return keys_; }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "base/shown.h"
 #include "config/options.h"
 #include "pipeline/network_options.h"
@@ -71,7 +73,7 @@ class Start {
   }
 
   CarriedOver run() {
-    check();
+    check_start(model_.config(), old_, path_);
     if (lends_) find_misfits();
     model_.network().visit([this](Parameter& p) { fill(p); });
     if (!errors_.empty())
@@ -82,23 +84,6 @@ class Start {
   }
 
  private:
-  void check() const {
-    const Config &mine = model_.config(), &its = old_.config();
-    if (lends_ && !mine.text.pretrained.empty())
-      throw UsageError(
-          "--init-from: a language model brings its own vectors, and text.pretrained others; omit one of them");
-    std::vector<std::string> found = differences(kCellKeys, mine, its);
-    const auto check_keys = [&](const std::vector<const char*>& keys) {
-      for (std::string& one : differences(keys, mine, its)) found.push_back(std::move(one));
-    };
-    if (old_.lends_units()) check_keys(kUnitKeys);
-    if (lends_) check_keys(kLayerKeys);
-    // Tasks without the key read forwards.
-    if (mine.text.reverse != its.text.reverse)
-      found.push_back(fmt::format("{} is {}, the model's is {}", kReverseKey, mine.text.reverse, its.text.reverse));
-    if (!found.empty()) fail("{}: cannot start this configuration: {}", path_, abridged(found));
-  }
-
   void fill(Parameter& p) {
     const auto match = theirs_.find(p.name);
     const Parameter* from = match == theirs_.end() ? nullptr : match->second;
@@ -224,6 +209,13 @@ class Start {
   CarriedOver out_;
 };
 
+// "1 of 2 layers" where some of a language model's are left over, else "1 layer".
+std::string layers_text(std::int64_t carried, const TextModel& old) {
+  const std::int64_t has = old.config().model.layers;
+  return old.lends_layers() && carried < has ? fmt::format("{} of {}", carried, counted(has, "layer"))
+                                             : counted(carried, "layer");
+}
+
 }  // namespace
 
 std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits& task) {
@@ -243,15 +235,48 @@ const char* name_of_start(const TextModel& start) {
   return start.lends_layers() ? "the language model" : "the model of --init-from";
 }
 
+Json provenance_of_start(const TextModel& start, const std::string& path) {
+  Json out{{"sha256", sha256(read_file(path))}};
+  const Json& its = start.metadata().provenance;
+  if (its.contains("train")) out["train"] = its["train"];
+  return out;
+}
+
 const TextModel* lender_of(const TextModel* start) { return start && start->lends_units() ? start : nullptr; }
+
+void check_start(const Config& config, const TextModel& start, const std::string& path) {
+  const Config& its = start.config();
+  if (start.lends_layers() && !config.text.pretrained.empty())
+    throw UsageError(
+        "--init-from: a language model brings its own vectors, and text.pretrained others; omit one of them");
+  std::vector<std::string> found = differences(kCellKeys, config, its);
+  const auto check_keys = [&](const std::vector<const char*>& keys) {
+    for (std::string& one : differences(keys, config, its)) found.push_back(std::move(one));
+  };
+  if (start.lends_units()) check_keys(kUnitKeys);
+  if (start.lends_layers()) check_keys(kLayerKeys);
+  if (!find_option(kReverseKey)->tasks.has(config.task) && its.text.reverse)
+    found.push_back(fmt::format("a run of the task {} reads texts forwards, the model backwards", config.task));
+  else if (config.text.reverse != its.text.reverse)
+    found.push_back(fmt::format("{} is {}, the model's is {}", kReverseKey, config.text.reverse, its.text.reverse));
+  if (!found.empty()) fail("{}: cannot start this configuration: {}", path, abridged(found));
+}
 
 GivenDefaults lent_values(const Config& config) {
   const Json its = config_to_json(config);
-  std::vector<const char*> all{kReverseKey};
+  std::vector<const char*> all{kReverseKey, "model.layers"};
   for (const auto* keys : {&kCellKeys, &kUnitKeys, &kLayerKeys}) all.insert(all.end(), keys->begin(), keys->end());
   GivenDefaults out;
   for (const char* key : all)
     if (its.contains(config_pointer(key))) out[key] = its.at(config_pointer(key));
+  return out;
+}
+
+GivenDefaults language_model_defaults(const Config& config) {
+  GivenDefaults out;
+  for (const Option& o : options())
+    for (const TaskDefault& d : o.defaults)
+      if (d.after_language_model && d.applies_to(config, true)) out[o.key] = d.value;
   return out;
 }
 
@@ -260,10 +285,7 @@ GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   const Json its = config_to_json(start.config());
   Config mine = config;
   if (start.lends_units()) mine.text.unit = start.config().text.unit;
-  if (start.lends_layers() && config.task != start.config().task)
-    for (const Option& o : options())
-      for (const TaskDefault& d : o.defaults)
-        if (d.after_language_model && d.applies_to(mine, true)) out[o.key] = d.value;
+  if (start.lends_layers() && config.task != start.config().task) out = language_model_defaults(mine);
   for (auto& [key, value] : lent_values(start.config())) out[key] = value;
   if (config.task == start.config().task)
     for (const Option& o : options())
@@ -300,7 +322,7 @@ CarriedOver start_from(TextModel& model, const TextModel& old, const std::string
     return out;
   }
   std::string line = fmt::format("{}: vectors of {} of {} and {} carried over", path, out.units,
-                                 counted(model.vocabulary().size() - 1, "unit"), counted(out.layers, "layer"));
+                                 counted(model.vocabulary().size() - 1, "unit"), layers_text(out.layers, old));
   if (const std::size_t rows = model.output_rows().size(); rows > 0 && out.output)
     line += fmt::format(", and {} of {} outputs", out.labels, rows);
   log(line);

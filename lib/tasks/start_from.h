@@ -19,14 +19,22 @@ namespace mnemo {
 std::unique_ptr<TextModel> read_start(const std::string& path, const TaskTraits& task);
 /// What messages call it.
 const char* name_of_start(const TextModel& start);
+/// What the provenance of a model says of the one that its run started from: "sha256" of the file at `path`, which it
+/// was read from, and "train", the content that it was trained on. Throws Error if the file cannot be read.
+Json provenance_of_start(const TextModel& start, const std::string& path);
 /// The same model if it lends its units to a new vocabulary, else null.
 const TextModel* lender_of(const TextModel* start);
 
 /// The values of a configuration that a language model shares with a model which starts from it.
 GivenDefaults lent_values(const Config& config);
+/// The defaults of options, for the task and units of `config`, for runs that start from a language model.
+GivenDefaults language_model_defaults(const Config& config);
 /// What a configuration that starts from a model has where it sets nothing else: the model's cell, sizes and units; of
 /// the same task its whole network; of a language model the defaults of options for runs that start from one.
 GivenDefaults defaults_from(const TextModel& start, const Config& config);
+/// Throws Error where a model of `config` cannot start from `start`, as far as their configurations tell; `path` names
+/// the latter.
+void check_start(const Config& config, const TextModel& start, const std::string& path);
 
 /// The vocabulary of train, whose units `train` counted, and of the language model that the run starts from (null: of
 /// none): its further units or, if its units are subwords, those alone, as merges of two corpora do not mix. Reports

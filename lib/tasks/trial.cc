@@ -159,8 +159,8 @@ double report_exchange(const Config& config, ModelTraining& task, const Measured
 }
 
 // Prints parameters, memory and time, measured on a few batches with a learning rate of 0.
-void report_cost(const Config& config, ModelTraining& task, const TrainerOptions& options, ThreadPool& pool,
-                 const Log& print) {
+void report_training(const Config& config, ModelTraining& task, const TrainerOptions& options, ThreadPool& pool,
+                     const Log& print) {
   Index parameters = 0;
   task.visit([&](Parameter& p) { parameters += p.size(); });
   print(
@@ -201,12 +201,17 @@ void dry_run(const Task& task, const Config& config, const ReadRequest& request,
   data.describe_labels(print);
   report_repeats(data, task.traits().record, print);
   const auto model = build_model(task, config, {request.config_path, request.invalid_utf8, print}, data, nullptr);
-  const auto training = task.training(config, data, *model);
   for (const auto& [name, part] :
        {std::pair{"train", data.train.get()}, {"dev", data.dev.get()}, {"test", data.test.get()}})
     task.describe(name, *part, *model, print);
+  report_cost(task, config, data, *model, options, pool, print);
+}
+
+void report_cost(const Task& task, const Config& config, const TaskData& data, TextModel& model,
+                 const TrainerOptions& options, ThreadPool& pool, const Log& print) {
+  const auto training = task.training(config, data, model);
   training->begin_epoch(0);
-  report_cost(config, *training, options, pool, print);
+  report_training(config, *training, options, pool, print);
 }
 
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,

@@ -29,6 +29,10 @@ std::unique_ptr<TextModel> build_model(const Task& task, const Config& config, c
 void dry_run(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,
              const TrainerOptions& options, ThreadPool& pool, const Log& print);
 
+/// The last part of `dry_run`, of a model: parameters, memory and time.
+void report_cost(const Task& task, const Config& config, const TaskData& data, TextModel& model,
+                 const TrainerOptions& options, ThreadPool& pool, const Log& print);
+
 /// Trains into options.folder. At the end the weights of `model` are the best ones, unless a signal stopped the run.
 TrainingOutcome train_model(const Task& task, const Config& config, const TaskData& data, TextModel& model,
                             const TrainerOptions& options, ThreadPool& pool);

@@ -132,9 +132,6 @@ class Tuner {
   Tuner(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool)
       : request_(request), space_(space), pool_(pool), given_(request.configure({})), task_(task_named(given_.task)) {
     settle_by_size(given_, data_of(given_, request.read.log));
-    if (starts_from_language_model(given_))
-      throw UsageError(
-          fmt::format("{}: tune trains no language model first; leave it out", language_model_key(given_)));
     if (data_->dev->size() == 0) throw UsageError("tune chooses on dev: set data.dev, or data.dev_fraction above 0");
     out_.dev_records = data_->dev->size();
     // The first rung has at least one evaluation on dev.

@@ -71,18 +71,38 @@ Config language_config(const Config& config, const std::string& folder, const st
   given["text.min_count"] = config.text.min_count;
   given["text.max_vocab"] = config.text.max_vocab;
   given["text.merges"] = config.text.merges;
-  given["model.layers"] = config.model.layers;
   given["model.tied"] = config.model.embedding == width;
   return parse_model_config(own.dump(), language_model_key(config), {}, given);
 }
+
+std::string text_path(const std::string& folder) { return folder + "/text.txt"; }
 
 }  // namespace
 
 std::string language_folder(const std::string& run_folder) { return run_folder + "/language-model"; }
 
+void remove_language_folder(const std::string& run_folder) {
+  const std::string folder = language_folder(run_folder);
+  std::error_code none;
+  std::filesystem::remove(text_path(folder), none);
+  std::filesystem::remove(folder, none);
+}
+
+void check_same_texts(const Config& config, const ReadRequest& request, const RecordSet& train,
+                      const std::string& folder) {
+  const std::string path = text_path(folder);
+  if (!file_exists(path)) return;
+  const ReadRequest quiet{request.config_path, request.invalid_utf8, [](const std::string&) {}};
+  if (read_file(path) != lines_of_texts(config, quiet, train))
+    throw UsageError(
+        fmt::format("{}: the language model that the run began with was trained on other texts; --overwrite starts "
+                    "over, --init-from starts a new run from a model",
+                    path));
+}
+
 FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
                                   const std::string& folder) {
-  const std::string path = folder + "/text.txt";
+  const std::string path = text_path(folder);
   const std::string text = lines_of_texts(config, request, train);
   FirstModel out{.config = language_config(config, folder, path, text.size()), .data = nullptr, .model = nullptr};
   std::filesystem::create_directories(folder);
@@ -95,11 +115,9 @@ FirstModel prepare_language_model(const Config& config, const ReadRequest& reque
 }
 
 std::string describe(const FirstModel& first) {
-  Index parameters = 0;
-  first.model->network().read_parameters([&](const Parameter& p) { parameters += p.size(); });
-  return fmt::format("language model: {}, {}, {}, {}", counted(first.data->train->files.front().records, "text"),
+  return fmt::format("language model: {}, {}, {}", counted(first.data->train->files.front().records, "text"),
                      counted(first.data->train->size() + first.data->dev->size(), "unit"),
-                     counted(parameters, "parameter"), counted(first.config.training.epochs, "epoch"));
+                     counted(first.config.training.epochs, "epoch"));
 }
 
 void try_start(const Task& task, const Config& config, const ReadRequest& request, const TaskData& data,

@@ -11,6 +11,8 @@ namespace mnemo {
 
 /// The folder, in that of a run, of the language model that is trained first.
 std::string language_folder(const std::string& run_folder);
+/// Removes it with its text if nothing else is left in it, as when its run was removed.
+void remove_language_folder(const std::string& run_folder);
 
 /// The language model that is trained first, before its training.
 struct FirstModel {
@@ -25,7 +27,12 @@ struct FirstModel {
 FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
                                   const std::string& folder);
 
-/// "language model: 44 texts, 260 units, 1234 parameters, 4 epochs".
+/// Throws UsageError if the language model in `folder` was trained on other texts than those that the configuration
+/// names now. Without its text, which is not needed any more, nothing is compared.
+void check_same_texts(const Config& config, const ReadRequest& request, const RecordSet& train,
+                      const std::string& folder);
+
+/// "language model: 44 texts, 260 units, 4 epochs".
 std::string describe(const FirstModel& first);
 
 /// Makes the model of `config` and whatever its training needs, and lets it start from the untrained language model, so

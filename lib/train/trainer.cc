@@ -445,8 +445,9 @@ class Trainer {
     Json metrics = Json::object();
     for (const auto& [name, value] : state_.best) metrics[name] = value;
     const std::int64_t step = task_.has_dev() ? state_.best_step : state_.step;
-    task_.save_model(model_path(options_.folder), metrics,
-                     {{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}}, pool_);
+    Json progress{{"steps", step}, {"epochs", (step + batches_ - 1) / batches_}};
+    if (!options_.start.empty()) progress["start"] = options_.start;
+    task_.save_model(model_path(options_.folder), metrics, progress, pool_);
   }
 
   // Writes the model of a finished run again if it is missing or cannot be read: the saved state has all that is

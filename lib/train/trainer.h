@@ -79,6 +79,7 @@ struct TrainerOptions {
   std::string folder;     ///< of the run, with model.safetensors, resume.safetensors and log.jsonl
   bool resume = false;    ///< continue the run in the folder
   std::string init_from;  ///< the model that the run starts from, for RunState::init_from
+  Json start;             ///< what the provenance of the run's models says of that model; empty: nothing
   std::function<void(const Progress&)> progress = [](const Progress&) {};
   Log log = [](const std::string&) {};
   const std::atomic<int>* signal = nullptr;  ///< becomes non-zero when the run is to save and stop

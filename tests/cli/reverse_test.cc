@@ -338,7 +338,7 @@ TEST_CASE("text.reverse: a run starts from a model that reads the same way") {
  "text": {"unit": "word"}, "model": {"char_encoder": {"kind": "none"}}})");
   const Outcome tag = f.mnemo(
       {"train", f.path("tag.json"), "--set", "output.dir=" + f.path("tagger"), "--init-from", b.model("backward")});
-  check_refused_backwards(tag, 1, "text.reverse is false, the model's is true");
+  check_refused_backwards(tag, 1, "a run of the task tag reads texts forwards, the model backwards");
 }
 
 TEST_CASE("text.reverse: the language model of data.unlabelled reads backwards, too") {

@@ -171,6 +171,15 @@ TEST_CASE("tune leaves out trials that cannot be trained, and refuses what it ca
                               "data.dev_fraction=0"}),
                      2),
              contains_text("tune chooses on dev"));
+  const std::string first = "training.language_model: tune trains no language model first";
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--set", "training.language_model=true"},
+                                               {"--keys", "training.language_model=false|true"}}) {
+    std::vector<std::string> arguments{"tune", f.path("c.json"), "-o", f.path("z")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const std::string refused = refusal(f.mnemo(arguments), 2);
+    CHECK_THAT(refused, contains_text(first));
+    CHECK_THAT(refused, !contains_text("labels in train"));  // before the data are read
+  }
 }
 
 TEST_CASE("a search that is killed goes on to the trials of an undisturbed one") {
@@ -209,7 +218,8 @@ TEST_CASE("a search keeps what it replaces until the new one's data are read, an
   CHECK(f.bytes("kept/tune.json") == before);
   for (const char* keys :
        {"model.hidden=abc", "model.hidden=8.5|9.5", "model.dropout=2|3", "model.dropout=0.1||0.3",
-        "model.crf=true|false", "model.hidden=0..2", "task=tag|classify", "data.dev_seed=1..9", "output.dir=a|b"}) {
+        "model.crf=true|false", "model.hidden=0..2", "task=tag|classify", "data.dev_seed=1..9", "output.dir=a|b",
+        "training.seed=1..9", "text.pretrained=a|b", "training.language_model=false|true"}) {
     INFO(keys);
     refusal(f.mnemo({"tune", f.path("c.json"), "-o", f.path("x"), "--keys", keys}), 2);
     CHECK(!std::filesystem::exists(f.path("x/trial-0")));

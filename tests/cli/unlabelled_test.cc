@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "base/sha256.h"
 #include "tests/cli/fixture.h"
 
 namespace {
@@ -61,6 +62,17 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   INFO(by_hand.err);
   REQUIRE(by_hand.code == 0);
   CHECK(weights_of(f, "by-hand") == weights_of(f, "run"));
+  // Its defaults are those of a run that starts from a language model, and are told as such.
+  CHECK_THAT(by_hand.err, contains_text("from the language model: model.bidirectional false\n"));
+  const std::string implied = "\ndefaults of a run that starts from it: model.pooling [\"last\",\"max\",\"mean\"]\n";
+  CHECK_THAT(by_hand.err, contains_text(implied));
+  // Both models state the text, and the bytes of the model that they began with.
+  for (const char* of : {"run", "by-hand"}) {
+    const Outcome inspected = f.mnemo({"inspect", f.path(std::string(of) + "/model.safetensors"), "--format", "json"});
+    const mnemo::Json start = mnemo::Json::parse(inspected.out).at("provenance").at("start");
+    CHECK(start.at("sha256") == mnemo::sha256(f.bytes("run/language-model/model.safetensors")));
+    CHECK(start.at("train").at(0).at("bytes") == text.size());
+  }
   // A finished run is left as it is, and one that would be lost is not replaced without being asked.
   CHECK_THAT(f.train("run", with_text({"--resume"})).err, contains_text("the run is finished, nothing to do"));
   std::filesystem::remove(f.path("run/model.safetensors"));
@@ -70,6 +82,61 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   CHECK_THAT(again.err, contains_text("language-model: holds a run already"));
   CHECK(f.train("run", with_text({"--overwrite"})).code == 0);
   CHECK(weights_of(f, "by-hand") == weights_of(f, "run"));
+  // Nothing of it is left when another run takes its place.
+  CHECK(f.train("run", {"--overwrite"}).code == 0);
+  CHECK_FALSE(std::filesystem::exists(f.path("run/language-model")));
+}
+
+TEST_CASE("a run is not resumed with other texts than its language model was trained on") {
+  const Fixture f;
+  write_more(f);
+  REQUIRE(f.train("run", with_text()).code == 0);
+  write_text(f.path("more.txt"), "another text\n");
+  const Outcome other = f.train("run", with_text({"--resume"}));
+  CHECK(other.code == 2);
+  CHECK_THAT(other.err, contains_text("language-model/text.txt: the language model that the run began with was "
+                                      "trained on other texts"));
+  // A text that was removed to save room is not missed.
+  std::filesystem::remove(f.path("run/language-model/text.txt"));
+  CHECK(f.train("run", with_text({"--resume"})).code == 0);
+}
+
+TEST_CASE("the defaults that a language model brings about are told, and what is set in their place") {
+  const Fixture f;
+  write_more(f);
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--dry-run"}}) {
+    const Outcome o = f.train("run", with_text(more));
+    CHECK(o.code == 0);
+    const std::string told = more.empty() ? o.err : o.out;
+    CHECK_THAT(told, contains_text("defaults of a run that starts from a language model: model.bidirectional false, "
+                                   "model.pooling [\"last\",\"max\",\"mean\"]\n"));
+    CHECK_THAT(told, contains_text("set otherwise: model.embedding 8 (default 256), model.hidden 6 (default 256), "
+                                   "training.learning_rate 0.02 (default 0.001)\n"));
+  }
+}
+
+TEST_CASE("all layers of a language model are carried over, unless fewer are asked for") {
+  const Fixture f;
+  write_text(f.path("lm.json"), R"({"task": "generate", "data": {"train": "lm.txt"}, "text": {"unit": "word"},
+ "model": {"hidden": 6, "embedding": 8, "layers": 2}, "training": {"epochs": 1}})");
+  write_text(f.path("lm.txt"), "a fine film\nthis dull room again\na warm soup\nthis cold song again\n");
+  REQUIRE(f.mnemo({"train", f.path("lm.json"), "-o", f.path("lm")}).code == 0);
+  write_text(f.path("plain.json"), R"({"data": {"train": "train.tsv", "dev": "dev.tsv"}, "training": {"epochs": 1}})");
+  const auto start = [&](const std::string& output, std::vector<std::string> more) {
+    more.insert(more.begin(), {"train", f.path("plain.json"), "--set", "output.dir=" + f.path(output), "--init-from",
+                               f.path("lm/model.safetensors")});
+    return f.mnemo(more);
+  };
+  const Outcome all = start("all", {});
+  INFO(all.err);
+  CHECK(all.code == 0);
+  CHECK_THAT(all.err, contains_text("from the language model: "));
+  CHECK_THAT(all.err, contains_text("model.layers 2"));
+  CHECK_THAT(all.err, contains_text(" and 2 layers carried over"));
+  CHECK_THAT(start("one", {"--set", "model.layers=1"}).err, contains_text(" and 1 of 2 layers carried over"));
+  // What cannot fit is said before the data are read.
+  std::filesystem::remove(f.path("train.tsv"));
+  CHECK_THAT(start("no", {"--set", "model.hidden=7"}).err, contains_text("model.hidden is 7, the model's is 6"));
 }
 
 TEST_CASE("training.language_model starts a run from a language model of train alone") {
@@ -222,8 +289,9 @@ TEST_CASE("a trial run describes the language model that would be trained first"
   const Outcome o = f.train("dry", with_text({"--dry-run"}));
   INFO(o.err);
   CHECK(o.code == 0);
-  CHECK_THAT(o.out, contains_text("language model: 44 texts, 201 units, "));
-  CHECK_THAT(o.out, contains_text(" parameters, 4 epochs\n"));
+  CHECK_THAT(o.out, contains_text("language model: 44 texts, 201 units, 4 epochs\n"));
+  CHECK_THAT(o.out, contains_text("language model: parameters: "));
+  CHECK_THAT(o.out, contains_text("language model: estimated: "));
   CHECK_FALSE(std::filesystem::exists(f.path("dry")));
   const Outcome missing = f.train("dry", {"--dry-run", "--set", "data.unlabelled=absent.txt"});
   CHECK(missing.code == 1);
