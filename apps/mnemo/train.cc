@@ -190,6 +190,8 @@ class Run {
 
   int run() {
     if (const int code = train_language()) return code;
+    if (o_.resume && !options_.init_from.empty() && !file_exists(options_.init_from))
+      fail("{}: is missing; the run in {} began with this model and needs its units", options_.init_from, folder_);
     const auto start = read_start(options_.init_from, task_.traits());
     const Json as_given = config_to_json(config_, Which::kStored);
     inherit(start.get());

@@ -99,6 +99,10 @@ TEST_CASE("a run is not resumed with other texts than its language model was tra
   // A text that was removed to save room is not missed.
   std::filesystem::remove(f.path("run/language-model/text.txt"));
   CHECK(f.train("run", with_text({"--resume"})).code == 0);
+  std::filesystem::remove(f.path("run/language-model/model.safetensors"));
+  const Outcome missing = f.train("run", with_text({"--resume"}));
+  CHECK(missing.code == 1);
+  CHECK_THAT(missing.err, contains_text("is missing; the run in"));
 }
 
 TEST_CASE("the defaults that a language model brings about are told, and what is set in their place") {
