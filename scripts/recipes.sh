@@ -15,7 +15,8 @@ fi
 data="${MNEMO_DATA:-../shared/data}"
 mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
-all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-glove trec-fine mr chnsenticorp imdb
+all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-language trec-glove trec-fine mr chnsenticorp
+  imdb
   conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
