@@ -302,8 +302,8 @@ class Run {
   }
 
   int dry(const TaskData& data, const std::string& by_size) {
+    const auto print_line = [this](const std::string& line) { print(line); };
     if (trains_language_model_first(config_)) {
-      const auto print_line = [this](const std::string& line) { print(line); };
       describe_defaults(print_line);
       const TemporaryFolder folder;
       const FirstModel first = first_model(config_, data, folder.path());
@@ -311,7 +311,7 @@ class Run {
       report_cost(generate_task(), first.config, *first.data, *first.model, options_, pool_,
                   [this](const std::string& line) { print("language model: " + line); });
     }
-    dry_run(task_, config_, request_, data, options_, pool_, [this](const std::string& line) { print(line); });
+    dry_run(task_, config_, request_, data, options_, pool_, print_line);
     if (!by_size.empty()) print(by_size);
     return 0;
   }
