@@ -173,9 +173,10 @@ void add_evaluate(Command& program) {
   command.argument("MODEL", &o->model, "Model file").required();
   command.argument("DATA", &o->data,
                    "Labelled data, text, or pairs (parallel files as SOURCE,TARGET); - is standard input");
-  command.option("--with", "MODEL", &o->with,
-                 "Another classifier of the same labels: the mean of the probabilities is measured; may be given "
-                 "repeatedly");
+  command.option(
+      "--with", "MODEL", &o->with,
+      "Another classifier or tagger of the same labels: the mean of the probabilities, or of the scores of tags "
+      "and transitions, is measured; may be given repeatedly");
   command.group("Metrics");
   command.option("--train", "DATA", &o->train,
                  "Training data: two baselines are fitted to it and reported beside the model");

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/shown.h"
 #include "base/thread_pool.h"
+#include "pipeline/averaged_taggers.h"
 #include "pipeline/tag_writer.h"
 #include "pipeline/tagger_input.h"
 #include "tasks/tag/data.h"
@@ -29,25 +30,37 @@ constexpr std::int64_t kBlockLetters = 1 << 20;  // of the distinct tokens
 
 struct TagOptions {
   std::string model, format;
-  std::vector<std::string> files;
+  std::vector<std::string> files, with;
   std::int64_t best = 0;
   double least = 0;
   bool raw = false, marginals = false;
   DataOptions input;
   AnsweringOptions answering;
   int threads = 1;
+
+  std::vector<std::string> models() const {
+    std::vector<std::string> out = with;
+    out.push_back(model);
+    return out;
+  }
 };
 
 class Tagging {
  public:
   explicit Tagging(const TagOptions& o)
       : options_(o),
-        answers_(o.answering, {o.model}, o.files),
+        answers_(o.answering, o.models(), o.files),
         pool_(o.threads),
         model_(TextTagger::map(o.model)),
+        all_(*model_),
         words_(predicts_words(model_->config())),
         input_(input_options()),
-        writer_(model_->columns(), model_->config().text.has_characters(), writer_options()) {}
+        writer_(model_->columns(), model_->config().text.has_characters(), writer_options()) {
+    for (const std::string& path : o.with) {
+      others_.push_back(TextTagger::map(path));
+      all_.add(*others_.back(), path, o.model);
+    }
+  }
 
   void run() {
     out_.text = writer_.head();
@@ -103,32 +116,37 @@ class Tagging {
 
   // Sentences that are tagged at once.
   struct Block {
-    TaggerCorpus corpus;
+    std::vector<TaggerCorpus> corpora;  // of each model
     std::vector<Sentence> sentences;
 
     bool full(std::int64_t best) const {
+      const TaggerCorpus& corpus = corpora.front();
       return corpus.size() >= kBlockSentences ||
              corpus.words.units() * std::max<std::int64_t>(1, best / 8) >= kBlockTokens ||
              std::ssize(corpus.letters) >= kBlockLetters;
     }
   };
 
+  Block new_block() const { return {std::vector<TaggerCorpus>(all_.models().size()), {}}; }
+
   void tag(const std::string& path) {
     const auto reader = SentenceReader::open(path, input_);
     Sentence sentence;
-    Block block;
+    Block block = new_block();
     try {
       while (reader->next(sentence)) {
         if (const std::string* token = writer_.unwritable(sentence))
           fail("{}:{}: the token \"{}\" contains blanks, which this --format cannot hold; jsonl can", reader->name(),
                sentence.line, shown(*token));
         if (words_ && input_.format != SentenceFormat::kLines) cut_words(model_->config(), sentence);
-        model_->encode(sentence.tokens, block.corpus, words_ ? blanks_before(sentence) : std::vector<std::uint8_t>());
+        const auto breaks = words_ ? blanks_before(sentence) : std::vector<std::uint8_t>();
+        for (std::size_t m = 0; m < block.corpora.size(); ++m)
+          all_.models()[m]->encode(sentence.tokens, block.corpora[m], breaks);
         block.sentences.push_back(std::move(sentence));
         if (!reader->next_is_ready())
-          answer(std::exchange(block, {}));
+          answer(std::exchange(block, new_block()));
         else if (block.full(options_.best))
-          answer_meanwhile(std::exchange(block, {}));
+          answer_meanwhile(std::exchange(block, new_block()));
       }
     } catch (...) {
       answer(block);  // what was read before the error
@@ -164,9 +182,9 @@ class Tagging {
     // The replacement of a tag that is left out has a probability, too.
     const bool marginals = options_.marginals || options_.least > 0;
     const auto predicted =
-        model_->predict(block.corpus, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
+        all_.predict(block.corpora, {marginals, options_.best, writer_.needs_tags_alone()}, workspace_);
     for (std::size_t i = 0; i < block.sentences.size(); ++i) writer_.append(block.sentences[i], predicted[i], out_);
-    answers_.count(block.corpus.size(), block.corpus.words.units());
+    answers_.count(block.corpora.front().size(), block.corpora.front().words.units());
     const TaggedText written = std::exchange(out_, {});
     answers_.put(written.text, written.highlights);
   }
@@ -176,6 +194,8 @@ class Tagging {
   ThreadPool pool_;
   Workspace workspace_{pool_};
   std::unique_ptr<TextTagger> model_;
+  AveragedTaggers all_;
+  std::vector<std::unique_ptr<TextTagger>> others_;
   bool words_;
   SentenceOptions input_;
   TagWriter writer_;
@@ -218,6 +238,10 @@ void add_tag(Command& program) {
   command.flag("--marginals", &o->marginals, "Write the probability of every tag at every token");
   command.option("--min-confidence", "P", &o->least, "Leave out less probable spans; tags without spans become _")
       .range(0, 1);
+  command.option(
+      "--with", "MODEL", &o->with,
+      "Another tagger of the same tags, to answer together: the scores of tags and transitions are the means "
+      "of those of all; may be given repeatedly");
   add_output(command, o->answering);
   add_running(command, o->threads);
   command.run = [o] { return run_tag(*o); };

@@ -39,6 +39,14 @@ void ChainScores::set_row(Index t, const float* scores) {
   std::fill(to + tags_, to + stride_, kNever);
 }
 
+void ChainScores::add(const ChainScores& other) {
+  for (std::size_t i = 0; i < values_.size(); ++i) values_[i] += other.values_[i];
+}
+
+void ChainScores::divide(double divisor) {
+  for (double& value : values_) value /= divisor;
+}
+
 Chain::Chain(const AllowedTransitions& allowed, const float* begin, const float* next, const float* end)
     : tags_(allowed.tags), stride_(kernels::chain_stride(tags_)), begin_(stride_, kNever), end_(stride_, kNever) {
   const auto weight = [](const float* values, Index k) { return values ? static_cast<double>(values[k]) : 0.0; };
@@ -62,6 +70,24 @@ Chain::Transitions Chain::transitions_of(Index tags, Index stride, std::vector<d
     for (Index i = 0; i < tags; ++i) largest = std::max(largest, out.logs[i * stride + j]);
     if (!std::isinf(largest)) out.largest[j] = largest;
     for (Index i = 0; i < tags; ++i) out.factors[i * stride + j] = std::exp(out.logs[i * stride + j] - out.largest[j]);
+  }
+  return out;
+}
+
+Chain Chain::mean_of(std::span<const Chain> chains) {
+  Chain out = chains.front();
+  const auto number = static_cast<double>(chains.size());
+  const auto mean = [&](auto part) {
+    std::vector<double>& to = part(out);
+    for (const Chain& one : chains.subspan(1))
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += part(one)[i];
+    for (double& weight : to) weight /= number;
+  };
+  mean([](auto& chain) -> auto& { return chain.begin_; });
+  mean([](auto& chain) -> auto& { return chain.end_; });
+  for (Transitions Chain::*way : {&Chain::forward_, &Chain::backward_}) {
+    mean([way](auto& chain) -> auto& { return (chain.*way).logs; });
+    out.*way = transitions_of(out.tags_, out.stride_, std::move((out.*way).logs));
   }
   return out;
 }

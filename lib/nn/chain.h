@@ -34,6 +34,9 @@ class ChainScores {
   void set_row(Index t, const float* scores);
 
   void add(Index t, Index tag, double score) { values_[t * stride_ + tag] += score; }
+  /// Adds scores of the same length and tags, and divides all by `divisor`.
+  void add(const ChainScores& other);
+  void divide(double divisor);
 
   Index length() const { return length_; }
   const double* row(Index t) const { return values_.data() + t * stride_; }
@@ -61,6 +64,9 @@ class Chain {
  public:
   /// Weights [K], [K, K] and [K]; null: zero. Anything not allowed has the weight -infinity.
   Chain(const AllowedTransitions& allowed, const float* begin, const float* next, const float* end);
+
+  /// The means of the weights of chains that allow the same.
+  static Chain mean_of(std::span<const Chain> chains);
 
   Index tags() const { return tags_; }
 

@@ -30,18 +30,6 @@ CharEncoderKind char_encoder_kind(const std::string& name) {
   return name == "cnn" ? CharEncoderKind::kCnn : name == "bilstm" ? CharEncoderKind::kBilstm : CharEncoderKind::kNone;
 }
 
-AllowedTransitions transitions_of(const TagColumn& column) {
-  const auto K = std::ssize(column.tags);
-  AllowedTransitions out(K);
-  for (std::ptrdiff_t i = 0; i < K; ++i) {
-    out.begin[i] = may_begin(column.tags[i], column.scheme) ? 1 : 0;
-    out.end[i] = may_end(column.tags[i], column.scheme) ? 1 : 0;
-    for (std::ptrdiff_t j = 0; j < K; ++j)
-      out.next[i * K + j] = may_follow(column.tags[i], column.tags[j], column.scheme) ? 1 : 0;
-  }
-  return out;
-}
-
 TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& columns, std::int64_t rows,
                               std::int64_t dimension, std::int32_t letters) {
   const ModelConfig& m = c.model;
@@ -63,7 +51,7 @@ TaggerOptions network_options(const Config& c, const std::vector<TagColumn>& col
                     .dropout = number(m.dropout),
                     .embedding_dropout = number(m.embedding_dropout),
                     .embedding_deviation = number(m.embedding_deviation)};
-  for (const TagColumn& column : columns) out.columns.push_back(transitions_of(column));
+  for (const TagColumn& column : columns) out.columns.push_back(allowed_transitions(column));
   return out;
 }
 
@@ -115,7 +103,7 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
       const bool sound = data_scheme && scheme && *scheme == model_scheme(config, *data_scheme) && spelled &&
                          std::is_sorted(column.tags.begin(), column.tags.end()) &&
                          distinct.size() == column.tags.size();
-      const AllowedTransitions allowed = transitions_of(column);
+      const AllowedTransitions allowed = allowed_transitions(column);
       bool alone = false;  // a tag that a sentence of one token can have
       for (std::size_t i = 0; i < column.tags.size(); ++i) alone = alone || (allowed.begin[i] && allowed.end[i]);
       if (!sound || !alone)
@@ -128,17 +116,6 @@ std::vector<TagColumn> parse_columns(const Json& json, const Config& config, con
   if (out.size() != std::max<std::size_t>(1, config.data.columns.size()))
     fail("{}: damaged model: {} columns, the configuration has {}", path, out.size(), config.data.columns.size());
   return out;
-}
-
-// At a break one span ends and another begins. Tags that do not fit get a large negative score; a finite one, as it may
-// be that no other tags are allowed.
-constexpr double kNearlyNever = -1e5;
-void keep_breaks(const AllowedTransitions& allowed, std::span<const std::uint8_t> breaks, ChainScores& scores) {
-  for (Index t = 1; t < std::ssize(breaks); ++t)
-    for (Index k = 0; k < allowed.tags && breaks[t]; ++k) {
-      if (!allowed.begin[k]) scores.add(t, k, kNearlyNever);
-      if (!allowed.end[k]) scores.add(t - 1, k, kNearlyNever);
-    }
 }
 
 // The number of sentences, or without a CRF of tokens, over which the loss of the first column is a mean.
@@ -154,73 +131,11 @@ Index counted(const Packing& packing, std::span<const std::vector<std::int32_t>>
   return out;
 }
 
-// Empty if the corpus has none.
-std::span<const std::uint8_t> breaks_of(const TaggerCorpus& corpus, std::int64_t sentence) {
-  if (corpus.breaks.empty()) return {};
-  return std::span(corpus.breaks).subspan(corpus.words.first_unit(sentence), corpus.words.length(sentence));
-}
-
 }  // namespace
 
 TagScheme model_scheme(const Config& config, TagScheme data_scheme) {
   if (data_scheme == TagScheme::kNone || data_scheme == TagScheme::kBmes) return data_scheme;
   return *scheme_from_name(config.model.scheme);
-}
-
-std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme) {
-  std::set<std::string> out, types;
-  bool outside = false;
-  for (const std::string& tag : found) {
-    if (scheme == TagScheme::kNone) {
-      out.insert(tag);
-      continue;
-    }
-    const auto parts = split_tag(tag, data_scheme);
-    if (parts && parts->letter != 'O') types.insert(std::string(parts->type));
-    outside = outside || (parts && parts->letter == 'O');
-  }
-  const std::string_view letters = scheme == TagScheme::kBmes ? "BMES" : scheme == TagScheme::kBioes ? "BIES" : "BI";
-  for (const std::string& type : types)
-    for (const char letter : letters) out.insert(letter_tag(letter, type));
-  if (outside) out.insert("O");
-  return {out.begin(), out.end()};
-}
-
-namespace {
-
-char shown_letter(const TagColumn& column, char letter) {
-  const bool both_ends = column.scheme == TagScheme::kBioes;
-  switch (column.data_scheme) {
-    case TagScheme::kIob1:
-      return 'I';
-    case TagScheme::kBio:
-      return letter == 'B' || letter == 'S' ? 'B' : 'I';
-    case TagScheme::kIoe2:
-      return !both_ends ? letter : letter == 'E' || letter == 'S' ? 'E' : 'I';
-    case TagScheme::kBilou:
-      return letter == 'E' ? 'L' : letter == 'S' ? 'U' : letter;
-    default:
-      return letter;
-  }
-}
-
-}  // namespace
-
-std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place) {
-  std::vector<std::string> names;
-  for (const std::string& tag : column.tags) {
-    const auto parts = split_tag(tag, column.scheme);
-    const bool spans = column.scheme != TagScheme::kNone && parts && parts->letter != 'O';
-    std::string name = tag;
-    if (spans) name = letter_tag(shown_letter(column, parts->letter), parts->type);
-    names.push_back(std::move(name));
-  }
-  std::vector<std::string> out = names;
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
-  for (std::size_t j = 0; place && j < names.size(); ++j)
-    place->push_back(static_cast<std::size_t>(std::lower_bound(out.begin(), out.end(), names[j]) - out.begin()));
-  return out;
 }
 
 TextTagger::TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
@@ -313,6 +228,16 @@ std::int64_t TaggerCorpus::bytes() const {
   return words.bytes() + static_cast<std::int64_t>(
                              sizeof(std::int32_t) * (types.capacity() + shapes.capacity() + letters.capacity() + tags) +
                              sizeof(std::int64_t) * letter_starts.capacity() + breaks.capacity() + words_of_table);
+}
+
+std::span<const std::uint8_t> TaggerCorpus::breaks_of(std::int64_t sentence) const {
+  if (breaks.empty()) return {};
+  return std::span(breaks).subspan(words.first_unit(sentence), words.length(sentence));
+}
+
+std::span<const std::int32_t> TaggerCorpus::gold_of(std::size_t column, std::int64_t sentence) const {
+  if (gold.empty()) return {};
+  return std::span(gold[column]).subspan(words.first_unit(sentence), words.length(sentence));
 }
 
 void TextTagger::encode(std::span<const std::string> tokens, TaggerCorpus& corpus, std::span<const std::uint8_t> breaks,
@@ -409,7 +334,7 @@ std::vector<std::vector<std::int32_t>> TextTagger::gold(const TaggerCorpus& corp
 TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, Workspace& workspace) const {
   BestTags out;
   out.tags.assign(columns_.size(), std::vector<std::int32_t>(static_cast<std::size_t>(corpus.words.units())));
-  const std::vector<Decoder> decoders = this->decoders();
+  const std::vector<TagDecoder> decoders = this->decoders();
   const auto use = [&](std::int64_t batch, std::span<const std::int64_t> sentences, const Packing& packing,
                        const std::vector<Activation>& scores) {
     workspace.pool.parallel_for(packing.rows_at(0), [&](std::int64_t b) {
@@ -417,8 +342,9 @@ TextTagger::BestTags TextTagger::best_tags(const TaggerCorpus& corpus, Workspace
       const std::int64_t place = sentences[packing.original(b)];
       for (std::size_t k = 0; k < columns_.size(); ++k) {
         copy_scores(packing, b, scores[k], sentence);
-        keep_breaks(decoders[k].allowed, breaks_of(corpus, place), sentence);
-        std::ranges::copy(decoders[k].chain.best(sentence).tags, out.tags[k].begin() + corpus.words.first_unit(place));
+        decoders[k].keep_breaks(corpus.breaks_of(place), sentence);
+        std::ranges::copy(decoders[k].chain().best(sentence).tags,
+                          out.tags[k].begin() + corpus.words.first_unit(place));
       }
     });
     if (corpus.gold.empty()) return;
@@ -444,10 +370,13 @@ double TextTagger::BestTags::loss() const {
   return weight > 0 ? sum / weight : 0;
 }
 
-std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
-                                                            Workspace& workspace) const {
-  std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
-  const std::vector<Decoder> decoders = this->decoders();
+std::vector<TagDecoder> TextTagger::decoders() const {
+  std::vector<TagDecoder> out;
+  for (std::size_t k = 0; k < columns_.size(); ++k) out.emplace_back(columns_[k], network_->chain(k));
+  return out;
+}
+
+void TextTagger::for_sentences(const TaggerCorpus& corpus, Workspace& workspace, const UseSentence& use) const {
   for_scores(corpus, workspace,
              [&](std::int64_t, std::span<const std::int64_t> sentences, const Packing& packing,
                  const std::vector<Activation>& scores) {
@@ -455,79 +384,20 @@ std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& 
                  ChainScores sentence;
                  for (std::size_t k = 0; k < columns_.size(); ++k) {
                    copy_scores(packing, b, scores[k], sentence);
-                   const std::int64_t i = sentences[packing.original(b)];
-                   std::span<const std::int32_t> gold;
-                   if (!corpus.gold.empty())
-                     gold = std::span(corpus.gold[k]).subspan(corpus.words.first_unit(i), corpus.words.length(i));
-                   keep_breaks(decoders[k].allowed, breaks_of(corpus, i), sentence);
-                   out[i][k] = decode(k, decoders[k], sentence, request, gold);
+                   use(sentences[packing.original(b)], k, sentence);
                  }
                });
              });
-  return out;
 }
 
-AllowedTransitions TextTagger::allowed_transitions(std::size_t k) const { return transitions_of(columns_[k]); }
-
-std::vector<std::string> TextTagger::data_tags(std::size_t k, std::span<const std::int32_t> ids) const {
-  const TagColumn& column = columns_[k];
-  std::vector<std::string> tags;
-  for (const std::int32_t id : ids) tags.push_back(column.tags[id]);
-  if (column.scheme == column.data_scheme) return tags;
-  return spell_spans(conlleval_spans(tags), tags.size(), column.data_scheme);
-}
-
-std::vector<TextTagger::Decoder> TextTagger::decoders() const {
-  std::vector<Decoder> out;
-  for (std::size_t k = 0; k < columns_.size(); ++k) {
-    out.push_back({network_->chain(k), allowed_transitions(k), {}, 0});
-    out.back().shown = shown_tags(columns_[k], &out.back().place).size();
-  }
-  return out;
-}
-
-PredictedTags TextTagger::decode(std::size_t k, const Decoder& decoder, const ChainScores& scores,
-                                 const TagRequest& request, std::span<const std::int32_t> gold) const {
-  const auto& [chain, allowed, place, shown] = decoder;
-  const TagColumn& column = columns_[k];
-  const Index T = scores.length(), K = chain.tags();
-  const TagPath path = chain.best(scores);
-  PredictedTags out;
-  out.tags = data_tags(k, path.tags);
-  if (request.tags_alone) return out;
-  ChainSums sums;
-  chain.sum(scores, sums);
-  if (std::ranges::any_of(gold, [](std::int32_t tag) { return tag < 0; }))
-    out.gold_log_probability = -INFINITY;
-  else if (!gold.empty())
-    out.gold_log_probability = chain.score(scores, gold) - sums.log_sum;
-  std::vector<double> marginal(K), sum(shown);
-  for (Index t = 0; t < T; ++t) {
-    chain.marginals(sums, t, marginal.data());
-    std::fill(sum.begin(), sum.end(), 0.0);
-    for (Index j = 0; j < K; ++j) sum[place[j]] += marginal[j];
-    out.probabilities.push_back(sum[place[path.tags[t]]]);
-    if (request.marginals) out.marginals.insert(out.marginals.end(), sum.begin(), sum.end());
-  }
-  if (column.scheme != TagScheme::kNone) {
-    std::vector<std::string> tags;
-    for (const std::int32_t id : path.tags) tags.push_back(column.tags[id]);
-    for (const TagSpan& span : conlleval_spans(tags)) {
-      // In bio a span continues if I of its type follows, which its probability must exclude.
-      const std::string inner = column.scheme == TagScheme::kBio ? letter_tag('I', span.type) : "";
-      const auto barred = std::find(column.tags.begin(), column.tags.end(), inner);
-      const std::span<const std::int32_t> ids(path.tags.data() + span.begin, span.end - span.begin);
-      out.spans.push_back(
-          {std::string(span.type), span.begin, span.end,
-           chain.probability(
-               scores, sums, static_cast<Index>(span.begin), ids,
-               barred == column.tags.end() ? -1 : static_cast<std::int32_t>(barred - column.tags.begin()))});
-    }
-  }
-  if (request.best > 0)
-    for (const TagPath& one : chain.best(scores, request.best))
-      if (one.score - sums.log_sum > kNearlyNever / 2)
-        out.best.push_back({data_tags(k, one.tags), std::exp(one.score - sums.log_sum)});
+std::vector<std::vector<PredictedTags>> TextTagger::predict(const TaggerCorpus& corpus, const TagRequest& request,
+                                                            Workspace& workspace) const {
+  std::vector<std::vector<PredictedTags>> out(corpus.size(), std::vector<PredictedTags>(columns_.size()));
+  const std::vector<TagDecoder> decoders = this->decoders();
+  for_sentences(corpus, workspace, [&](std::int64_t i, std::size_t k, ChainScores& scores) {
+    decoders[k].keep_breaks(corpus.breaks_of(i), scores);
+    out[i][k] = decoders[k].decode(scores, request, corpus.gold_of(k, i));
+  });
   return out;
 }
 
@@ -636,7 +506,7 @@ std::unique_ptr<Attributed> TextTagger::attributed(const std::string& text, cons
       end = span.end;
       break;
     }
-  const std::vector<std::int32_t> ids = tag_ids(0, predicted.tags);
+  const std::vector<std::int32_t> ids = tag_ids(columns_.front(), predicted.tags);
   std::string name = "scores of";
   for (std::size_t t = begin; t < end; ++t) name += fmt::format(" {}/{}", sentence.tokens[t], predicted.tags[t]);
   return std::make_unique<AttributedSpan>(*this, std::move(sentence),
@@ -660,19 +530,6 @@ std::vector<Json> TextTagger::answer(const std::vector<Json>& records, Workspace
 std::span<const Skill> TextTagger::skills() const {
   static const std::array kSkills{Skill{.name = "tag", .text = "A text, cut into words", .answer = answer_of}};
   return kSkills;
-}
-
-std::vector<std::int32_t> TextTagger::tag_ids(std::size_t k, std::span<const std::string> tags) const {
-  const TagColumn& column = columns_[k];
-  std::vector<std::string> spelled(tags.begin(), tags.end());
-  if (column.scheme != TagScheme::kNone) spelled = spell_spans(conlleval_spans(tags), tags.size(), column.scheme);
-  std::vector<std::int32_t> out;
-  for (const std::string& tag : spelled) {
-    const auto found = std::lower_bound(column.tags.begin(), column.tags.end(), tag);
-    const bool known = found != column.tags.end() && *found == tag;
-    out.push_back(known ? static_cast<std::int32_t>(found - column.tags.begin()) : -1);
-  }
-  return out;
 }
 
 // The probabilities of the best tags of all samples, concatenated.

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "models/tagger.h"
 #include "pipeline/corpus.h"
+#include "pipeline/tag_decoder.h"
 #include "pipeline/text_model.h"
 #include "pipeline/word_table.h"
 #include "text/tags.h"
@@ -28,24 +29,6 @@ struct SentenceOptions;
 inline constexpr const char *kWordsColumn = "words", *kTaggedWordsColumn = "tagged-words";
 inline bool finds_words(std::string_view column) { return column == kWordsColumn || column == kTaggedWordsColumn; }
 
-/// A predicted column.
-struct TagColumn {
-  std::string name;               ///< as in the configuration
-  TagScheme data_scheme;          ///< of the tags that are read and written
-  TagScheme scheme;               ///< of the model's tags
-  std::vector<std::string> tags;  ///< of the model
-};
-
-/// The tags, in the model's scheme, for a column whose tags in train are `found`, in the data's scheme: every letter of
-/// each type, so that any span of a known type can be predicted.
-std::vector<std::string> model_tags(const std::vector<std::string>& found, TagScheme data_scheme, TagScheme scheme);
-
-/// The tags whose probabilities are shown, sorted: those of the model, converted to the data's scheme, where each of
-/// the model's tags maps to one tag. For bio data, B-X is the model's B-X and S-X, I-X its I-X and E-X; for iob1 data,
-/// I-X stands for everything in a span of X, as whether a token gets B-X depends on the token before it. `place`, if
-/// not null, gets the index among them of each of the model's tags.
-std::vector<std::string> shown_tags(const TagColumn& column, std::vector<std::size_t>* place = nullptr);
-
 /// Sentences as rows of the network's tables.
 class TaggerCorpus {
  public:
@@ -54,6 +37,9 @@ class TaggerCorpus {
   void append(const TaggerCorpus& other);
   /// Memory taken, nearly.
   std::int64_t bytes() const;
+  /// Those of one sentence; empty if the corpus has none.
+  std::span<const std::uint8_t> breaks_of(std::int64_t sentence) const;
+  std::span<const std::int32_t> gold_of(std::size_t column, std::int64_t sentence) const;
 
   Corpus words;
   std::vector<std::int32_t> types;   // [tokens] the token's distinct word
@@ -67,32 +53,6 @@ class TaggerCorpus {
  private:
   friend class TextTagger;
   StringTable distinct_;
-};
-
-/// The predictions of a column for a sentence, in the data's scheme.
-struct PredictedTags {
-  std::vector<std::string> tags;
-  std::vector<double> probabilities;  ///< [tokens] of the one of shown_tags that the chosen tag maps to
-  struct Span {
-    std::string type;
-    std::size_t begin, end;  ///< tokens
-    double probability;      ///< of exactly this span
-  };
-  std::vector<Span> spans;        ///< empty if tags spell none
-  std::vector<double> marginals;  ///< [tokens, shown_tags], if requested
-  struct Sequence {
-    std::vector<std::string> tags;
-    double probability;
-  };
-  std::vector<Sequence> best;  ///< the n best, if requested
-  /// The log-probability of the true tags, if the corpus has them.
-  double gold_log_probability = 0;
-};
-
-struct TagRequest {
-  bool marginals = false;
-  std::int64_t best = 0;
-  bool tags_alone = false;  ///< neither probabilities nor spans, which need sums over all sequences
 };
 
 class TextTagger : public TextModel {
@@ -124,6 +84,12 @@ class TextTagger : public TextModel {
                                        const Packing& packing, const std::vector<Activation>& scores)>;
   std::int64_t for_scores(const TaggerCorpus& corpus, Workspace& workspace, const UseScores& use) const;
 
+  /// The decoder of each column, with the current weights.
+  std::vector<TagDecoder> decoders() const;
+  /// Calls `use` with the scores of column k of each sentence, from several threads and in no particular order.
+  using UseSentence = std::function<void(std::int64_t sentence, std::size_t k, ChainScores& scores)>;
+  void for_sentences(const TaggerCorpus& corpus, Workspace& workspace, const UseSentence& use) const;
+
   /// [sentences][columns], in the corpus's order. A sentence's answer does not depend on the others.
   std::vector<std::vector<PredictedTags>> predict(const TaggerCorpus& corpus, const TagRequest& request,
                                                   Workspace& workspace) const;
@@ -141,14 +107,6 @@ class TextTagger : public TextModel {
     double loss() const;
   };
   BestTags best_tags(const TaggerCorpus& corpus, Workspace& workspace) const;
-
-  /// Model tags of column k for data tags; -1 for a tag of an unknown type.
-  std::vector<std::int32_t> tag_ids(std::size_t k, std::span<const std::string> tags) const;
-
-  /// Data tags for model tags of column k.
-  std::vector<std::string> data_tags(std::size_t k, std::span<const std::int32_t> ids) const;
-  /// The transitions that the scheme of column k allows.
-  AllowedTransitions allowed_transitions(std::size_t k) const;
 
   /// The output of `tag --format jsonl` for each record's "text", cut by the model's tokenizer, or its "tokens".
   std::vector<Json> answer(const std::vector<Json>& records, Workspace& workspace) const override;
@@ -170,20 +128,9 @@ class TextTagger : public TextModel {
   TextTagger(const Config& config, std::vector<TagColumn> columns, Vocabulary words, Vocabulary letters,
              std::int64_t dimension);
 
-  // The decoder of a column, made once for many sentences.
-  struct Decoder {
-    Chain chain;
-    AllowedTransitions allowed;
-    std::vector<std::size_t> place;  // [K] indices of the model's tags among those shown
-    std::size_t shown;
-  };
-
   SentenceOptions record_options() const;
   Sentence add_record(const Json& record, std::size_t number, const SentenceOptions& options,
                       TaggerCorpus& corpus) const;
-  std::vector<Decoder> decoders() const;
-  PredictedTags decode(std::size_t k, const Decoder& decoder, const ChainScores& scores, const TagRequest& request,
-                       std::span<const std::int32_t> gold) const;
   void describe(ModelMetadata& metadata) const override;
   void append_tables(std::vector<TensorView>& tensors, NarrowTensors& narrow,
                      std::deque<std::string>& held) const override;

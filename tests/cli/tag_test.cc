@@ -748,3 +748,60 @@ TEST_CASE("the figure on test that train prints for words of JSON lines is that 
   CHECK_THAT(o.err, contains_text(figure));
   CHECK(json::parse(evaluated.out)["metrics"]["recall"] >= 0.75);
 }
+
+TEST_CASE("tag and evaluate --with: taggers of the same tags answer by the product of their distributions") {
+  const TagFixture& f = tagger();
+  const Outcome trained = f.train("with-other", {"--set", "training.seed=7", "--set", "model.hidden=7", "--set",
+                                                 "training.epochs=2", "--set", "text.lowercase=true"});
+  INFO(trained.err);
+  REQUIRE(trained.code == 0);
+  const std::string other = f.path("with-other/model.safetensors"), dev = f.path("dev.conll");
+  // All sequences of each of three lines, of which one is empty, with their probabilities.
+  const auto sequences = [&](const std::vector<std::string>& models) {
+    std::vector<std::string> arguments{"tag", models[0], "--raw", "-f", "jsonl", "-n", "1000"};
+    for (std::size_t m = 1; m < models.size(); ++m) arguments.insert(arguments.end(), {"--with", models[m]});
+    const Outcome o = f.mnemo(arguments, "Ada Rome\n\nsaw\n");
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    std::vector<std::map<std::string, double>> out;
+    std::istringstream in(o.out);
+    for (std::string line; std::getline(in, line);) {
+      out.emplace_back();
+      const json answer = json::parse(line);
+      if (!answer.contains("nbest")) continue;
+      for (const json& one : answer["nbest"]) out.back()[one["tags"].dump()] = one["probability"];
+    }
+    REQUIRE(out.size() == 3);
+    REQUIRE(out[0].size() > 10);
+    return out;
+  };
+  const auto one = sequences({f.model()}), two = sequences({other}), both = sequences({f.model(), other}),
+             turned_round = sequences({other, f.model()}), twice = sequences({f.model(), f.model()});
+  CHECK(one != two);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    double sum = 0;
+    for (const auto& [tags, p] : one[i]) sum += std::sqrt(p * two[i].at(tags));
+    CHECK(both[i].size() == one[i].size());
+    for (const auto& [tags, p] : one[i]) {
+      CHECK(both[i].at(tags) == Approx(std::sqrt(p * two[i].at(tags)) / sum).margin(1e-4));
+      CHECK(turned_round[i].at(tags) == Approx(both[i].at(tags)).margin(1e-6));
+      CHECK(twice[i].at(tags) == Approx(p).margin(1e-6));
+    }
+  }
+  CHECK(f.mnemo({"tag", f.model(), "--with", f.model(), dev}).out == f.mnemo({"tag", f.model(), dev}).out);
+  const Outcome measured = f.mnemo({"evaluate", f.model(), dev, "--with", other, "--compare", other, "-f", "json"});
+  INFO(measured.err);
+  REQUIRE(measured.code == 0);
+  CHECK(json::parse(measured.out)["model"] == f.model() + " + " + other);
+
+  std::string more = tiny_sentences();
+  more += "x X I-ORG\n\n";
+  write_text(f.path("more.conll"), more);
+  REQUIRE(f.train("with-more", {"--set", "data.train=" + f.path("more.conll"), "--set", "training.epochs=1"}).code ==
+          0);
+  for (const char* command : {"tag", "evaluate"}) {
+    const Outcome o = f.mnemo({command, f.model(), "--with", f.path("with-more/model.safetensors"), dev});
+    CHECK(o.code == 1);
+    CHECK_THAT(o.err, contains_text("has other tags"));
+  }
+}

@@ -223,3 +223,29 @@ TEST_CASE("it is an error if no sequence is allowed") {
   CHECK_THROWS_AS(chain.sum(sentence, sums), Error);
   CHECK_THROWS_AS(chain.best(sentence), Error);
 }
+
+TEST_CASE("the mean of chains gives each sequence the mean of its scores") {
+  constexpr Index kTags = 5, kLength = 3;
+  Problem a = random_problem(kTags, kLength, 3.0, true, 40), b = random_problem(kTags, kLength, 0.5, false, 41),
+          c = random_problem(kTags, kLength, 1.0, false, 42);
+  b.weights.allowed = c.weights.allowed = a.weights.allowed;
+  const std::vector<Chain> chains{a.chain(), b.chain(), c.chain()};
+  const Chain mean = Chain::mean_of(chains);
+  ChainScores scores = a.sentence;
+  scores.add(b.sentence);
+  scores.add(c.sentence);
+  scores.divide(3);
+  std::vector<double> all;
+  for (const TagPath& path : mean.best(scores, 1000)) {
+    const double expected = (chains[0].score(a.sentence, path.tags) + chains[1].score(b.sentence, path.tags) +
+                             chains[2].score(c.sentence, path.tags)) /
+                            3;
+    CHECK(path.score == Approx(expected));
+    CHECK(mean.score(scores, path.tags) == Approx(expected));
+    all.push_back(std::exp(expected));
+  }
+  CHECK(all.size() == chains[0].best(a.sentence, 1000).size());
+  ChainSums sums;
+  mean.sum(scores, sums);
+  CHECK(sums.log_sum == Approx(std::log(std::accumulate(all.begin(), all.end(), 0.0))));
+}

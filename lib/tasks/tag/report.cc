@@ -169,15 +169,15 @@ std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences
 }
 
 // Tags of one column, predicted by a linear CRF that is fitted to train.
-std::vector<std::vector<std::string>> linear_crf_tags(const TextTagger& model, std::size_t column,
+std::vector<std::vector<std::string>> linear_crf_tags(const TagColumn& column, std::size_t k,
                                                       const TaggedSentences& train, const TaggedSentences& sentences) {
   std::vector<LinearCrf::Sentence> fitted;
   for (const auto& entry : train.entries())
-    fitted.push_back({crf_features(entry.tokens), model.tag_ids(column, entry.tags[column])});
-  const LinearCrf crf(fitted, model.allowed_transitions(column), {});
+    fitted.push_back({crf_features(entry.tokens), tag_ids(column, entry.tags[k])});
+  const LinearCrf crf(fitted, allowed_transitions(column), {});
   std::vector<std::vector<std::string>> out;
   for (const auto& entry : sentences.entries())
-    out.push_back(model.data_tags(column, crf.predict(crf_features(entry.tokens))));
+    out.push_back(data_tags(column, crf.predict(crf_features(entry.tokens))));
   return out;
 }
 
@@ -188,23 +188,25 @@ Json counts_json(const SpanCounts& c) {
 
 }  // namespace
 
-TaggerReport::TaggerReport(const TextTagger& model, const TaggedSentences& sentences, const std::string& metric,
+TaggerReport::TaggerReport(const AveragedTaggers& models, const TaggedSentences& sentences, const std::string& metric,
                            const TaggedSentences* train, ThreadPool& pool)
-    : columns_(model.columns()), main_metric_(checked_metric(metric, columns_.front().data_scheme)) {
+    : columns_(models.models().front()->columns()), main_metric_(checked_metric(metric, columns_.front().data_scheme)) {
   check_schemes(sentences, columns_);
   if (train) check_schemes(*train, columns_);
   if (const UnseenTags unseen = train ? unseen_tags(*train, columns_) : UnseenTags(); unseen.count > 0)
     fail("train: the model does not know the tag {}: it was trained on other data", unseen.first);
   Workspace workspace(pool);
-  const auto predicted = model.predict(encode_sentences(model, sentences), {}, workspace);
-  for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(model, k, sentences, train, predicted);
+  std::vector<TaggerCorpus> corpora;
+  for (const TextTagger* one : models.models()) corpora.push_back(encode_sentences(*one, sentences));
+  const auto predicted = models.predict(corpora, {}, workspace);
+  for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(k, sentences, train, predicted);
   if (std::accumulate(main_.wholes.begin(), main_.wholes.end(), 0.0) > 0) interval_ = bootstrap_ratio(main_);
   if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);
-  mistakes_ = worst_sentences(sentences, columns_.front(), model.config().text.has_characters(), predicted);
+  mistakes_ =
+      worst_sentences(sentences, columns_.front(), models.models().front()->config().text.has_characters(), predicted);
 }
 
-void TaggerReport::measure_column(const TextTagger& model, std::size_t k, const TaggedSentences& sentences,
-                                  const TaggedSentences* train,
+void TaggerReport::measure_column(std::size_t k, const TaggedSentences& sentences, const TaggedSentences* train,
                                   const std::vector<std::vector<PredictedTags>>& predicted) {
   std::unordered_set<std::string> known;
   if (train)
@@ -219,13 +221,13 @@ void TaggerReport::measure_column(const TextTagger& model, std::size_t k, const 
     add_calibration(calibrator, columns_[k], predicted[i][k], entry.tags[k]);
   }
   evaluations_.push_back(evaluate_tags(beside, columns_[k].data_scheme));
-  if (train) add_baselines(model, k, *train, sentences, beside);
+  if (train) add_baselines(k, *train, sentences, beside);
   calibrations_.push_back(calibrator.result());
   if (k == 0) main_ = ratio_of(main_metric_, beside);
 }
 
-void TaggerReport::add_baselines(const TextTagger& model, std::size_t column, const TaggedSentences& train,
-                                 const TaggedSentences& sentences, std::vector<TaggedSentence> beside) {
+void TaggerReport::add_baselines(std::size_t column, const TaggedSentences& train, const TaggedSentences& sentences,
+                                 std::vector<TaggedSentence> beside) {
   if (column == 0) baselines_ = {{"each word's commonest tag", {}}, {"linear CRF, features by hand", {}}};
   const auto frequent = frequent_tags(train, column);
   for (std::size_t i = 0; i < beside.size(); ++i) {
@@ -237,7 +239,7 @@ void TaggerReport::add_baselines(const TextTagger& model, std::size_t column, co
   }
   const TagScheme scheme = columns_[column].data_scheme;
   baselines_[0].evaluations.push_back(evaluate_tags(beside, scheme));
-  const auto tags = linear_crf_tags(model, column, train, sentences);
+  const auto tags = linear_crf_tags(columns_[column], column, train, sentences);
   for (std::size_t i = 0; i < beside.size(); ++i) beside[i].predicted = tags[i];
   baselines_[1].evaluations.push_back(evaluate_tags(beside, scheme));
 }

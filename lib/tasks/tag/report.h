@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "measure/bootstrap.h"
+#include "pipeline/averaged_taggers.h"
 #include "report/html_report.h"
 #include "report/report.h"
 #include "tasks/tag/training.h"
@@ -27,7 +28,7 @@ class TaggerReport : public Report {
   /// tags spell spans, else token_accuracy. Throws UsageError for another one, and for one of spans if there are none.
   /// With `train`, which also defines the unknown words, two baselines are fitted to it: the most frequent tag of each
   /// word (words that train lacks get the most frequent tag of all), and a linear CRF.
-  TaggerReport(const TextTagger& model, const TaggedSentences& sentences, const std::string& metric,
+  TaggerReport(const AveragedTaggers& models, const TaggedSentences& sentences, const std::string& metric,
                const TaggedSentences* train, ThreadPool& pool);
 
   /// Of all columns, with the calibration error `ece`.
@@ -48,10 +49,10 @@ class TaggerReport : public Report {
     std::vector<TagEvaluation> evaluations;  // [columns]
   };
 
-  void measure_column(const TextTagger& model, std::size_t k, const TaggedSentences& sentences,
-                      const TaggedSentences* train, const std::vector<std::vector<PredictedTags>>& predicted);
-  void add_baselines(const TextTagger& model, std::size_t column, const TaggedSentences& train,
-                     const TaggedSentences& sentences, std::vector<TaggedSentence> beside);
+  void measure_column(std::size_t k, const TaggedSentences& sentences, const TaggedSentences* train,
+                      const std::vector<std::vector<PredictedTags>>& predicted);
+  void add_baselines(std::size_t column, const TaggedSentences& train, const TaggedSentences& sentences,
+                     std::vector<TaggedSentence> beside);
 
   std::vector<TagColumn> columns_;
   std::string main_metric_;

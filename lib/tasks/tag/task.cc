@@ -18,7 +18,8 @@ class TagTask : public Task {
                                         .command = "tag",
                                         .arguments = "FILE",
                                         .counted = "tokens",
-                                        .restarts = false};
+                                        .restarts = false,
+                                        .averages = true};
     return kTraits;
   }
 
@@ -73,7 +74,10 @@ class TagTask : public Task {
     const auto& tagger = static_cast<const TextTagger&>(model);
     const auto& sentences = static_cast<const TaggedSentences&>(data);
     report_unseen(unseen_tags(sentences, tagger.columns()), "data", request.log);
-    return std::make_unique<TaggerReport>(tagger, sentences, request.metric,
+    AveragedTaggers all(tagger);
+    for (const NamedModel& one : request.with)
+      all.add(static_cast<const TextTagger&>(*one.model), one.name, request.name);
+    return std::make_unique<TaggerReport>(all, sentences, request.metric,
                                           static_cast<const TaggedSentences*>(request.train), pool);
   }
 

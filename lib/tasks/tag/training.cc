@@ -36,7 +36,7 @@ void encode_sentence(const TextTagger& model, const TaggedSentences::Entry& entr
   model.encode(entry.tokens, corpus, entry.breaks, dropout);
   corpus.gold.resize(model.columns().size());
   for (std::size_t k = 0; k < corpus.gold.size(); ++k) {
-    const auto ids = model.tag_ids(k, entry.tags[k]);
+    const auto ids = tag_ids(model.columns()[k], entry.tags[k]);
     corpus.gold[k].insert(corpus.gold[k].end(), ids.begin(), ids.end());
   }
 }
@@ -175,7 +175,7 @@ class TaggingTraining : public ModelTraining {
     for (std::int64_t i = 0; i < dev_.size(); ++i)
       for (std::size_t k = 0; k < columns_.size(); ++k)
         tags[static_cast<std::size_t>(i)].push_back(
-            model_.data_tags(k, std::span(found.tags[k]).subspan(dev_.words.first_unit(i), dev_.words.length(i))));
+            data_tags(columns_[k], std::span(found.tags[k]).subspan(dev_.words.first_unit(i), dev_.words.length(i))));
     const auto sentences = beside(dev_sentences_, columns_.size(), tags);
     std::vector<TagEvaluation> evaluations;
     for (std::size_t k = 0; k < columns_.size(); ++k)
