@@ -206,6 +206,14 @@ bool TaskDefault::applies_to(const Config& config, bool from_language_model) con
          (!after_language_model || from_language_model);
 }
 
+GivenDefaults language_model_defaults(const Config& config) {
+  GivenDefaults out;
+  for (const Option& o : options())
+    for (const TaskDefault& d : o.defaults)
+      if (d.after_language_model && d.applies_to(config, true)) out[o.key] = d.value;
+  return out;
+}
+
 Option&& Option::by_size(TaskSet some, const std::vector<SizeStep>& steps) && {
   std::vector<std::string> words;
   words.reserve(steps.size());

@@ -104,6 +104,8 @@ Config load_config(const std::string& path, const std::vector<std::string>& sets
 /// Values by key that come before the options' own defaults: those of a run that is resumed, or of the model that a run
 /// starts from.
 using GivenDefaults = std::map<std::string, Json>;
+/// The defaults of options, for the task and units of `config`, for runs that start from a language model.
+GivenDefaults language_model_defaults(const Config& config);
 
 /// The same from JSON text; `name` is used in messages. Nothing that depends on the data files is checked, as a model's
 /// copy of its configuration names none.

@@ -272,14 +272,6 @@ GivenDefaults lent_values(const Config& config) {
   return out;
 }
 
-GivenDefaults language_model_defaults(const Config& config) {
-  GivenDefaults out;
-  for (const Option& o : options())
-    for (const TaskDefault& d : o.defaults)
-      if (d.after_language_model && d.applies_to(config, true)) out[o.key] = d.value;
-  return out;
-}
-
 GivenDefaults defaults_from(const TextModel& start, const Config& config) {
   GivenDefaults out;
   const Json its = config_to_json(start.config());

@@ -27,8 +27,6 @@ const TextModel* lender_of(const TextModel* start);
 
 /// The values of a configuration that a language model shares with a model which starts from it.
 GivenDefaults lent_values(const Config& config);
-/// The defaults of options, for the task and units of `config`, for runs that start from a language model.
-GivenDefaults language_model_defaults(const Config& config);
 /// What a configuration that starts from a model has where it sets nothing else: the model's cell, sizes and units; of
 /// the same task its whole network; of a language model the defaults of options for runs that start from one.
 GivenDefaults defaults_from(const TextModel& start, const Config& config);
