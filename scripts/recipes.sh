@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Trains every recipe of configs/ with five seeds and prints a table of test results: mean, standard deviation, time.
 # usage: scripts/recipes.sh [--defaults] [RECIPE]...    all recipes, or those named
+#   RECIPE may be several with + between: their models answer together, those of the same seed, or of the next ones
+#   where a recipe is named again
 #   --defaults: trains with the program's defaults instead, which keep only task, data, unit and vectors of the recipe
 # The data sets are not part of the project: $MNEMO_DATA names their folder (default: ../shared/data). Finished runs are
 # kept in build/recipes/, so that an interrupted run continues where it was; remove a folder there to train it again.
@@ -15,9 +17,11 @@ fi
 data="${MNEMO_DATA:-../shared/data}"
 mnemo=build/release/mnemo
 seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
-all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove trec trec-language trec-glove trec-fine mr chnsenticorp
-  imdb
-  conll2003 conll2003-glove weibo ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
+all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove sst2-phrases-language
+  sst2-phrases-glove+sst2-phrases-language
+  trec trec-language trec-glove trec+trec-language trec-glove+trec-language trec-fine mr chnsenticorp imdb
+  conll2003 conll2003-glove conll2003-glove+conll2003-glove weibo
+  ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
 
@@ -121,20 +125,36 @@ recipes=("$@")
 [[ $# -gt 0 ]] || recipes=("${all[@]}")
 measured=()
 for recipe in "${recipes[@]}"; do
-  if ! description="$(describe "$recipe")"; then
-    echo "recipes.sh: no recipe '$recipe'; there are ${all[*]}" >&2
+  IFS=+ read -ra parts <<<"$recipe"
+  first="${parts[0]}"
+  for part in "${parts[@]}"; do
+    if ! describe "$part" >/dev/null; then
+      echo "recipes.sh: no recipe '$part'; there are ${all[*]}" >&2
+      exit 2
+    fi
+  done
+  read -r folder test_file format metric <<<"$(describe "$first")"
+  if [[ ${#parts[@]} -gt 1 && "$test_file" == [-=] ]]; then
+    echo "recipes.sh: $recipe: $first has no test file to measure several models on" >&2
     exit 2
   fi
-  read -r folder test_file format metric <<<"$description"
   measured+=("$recipe:$metric")
   for seed in $seeds; do
     run="build/recipes$defaults/$recipe/$seed"
     [[ -s "$run/test.json" ]] && continue
-    train_run "$recipe" "$seed" "$folder"
+    mkdir -p "$run"
+    train_run "$first" "$seed" "$folder"
+    trained="build/recipes$defaults/$first/$seed"
     together=()
-    for other in $(beside "$recipe"); do
-      train_run "$other" "$seed" "$folder"
-      last="build/recipes$defaults/$other/$seed"
+    same=0
+    for other in "${parts[@]:1}" $(beside "$recipe"); do
+      last_seed="$seed"
+      if [[ "$other" == "$first" ]]; then
+        same=$((same + 1))
+        last_seed=$((seed + same))
+      fi
+      train_run "$other" "$last_seed" "$folder"
+      last="build/recipes$defaults/$other/$last_seed"
       together+=(--with "$last/model.safetensors")
     done
     test_path="$data/$folder/${test_file//,/,$data/$folder/}"
@@ -143,22 +163,22 @@ for recipe in "${recipes[@]}"; do
       test_path="$run/dev.tsv"
     fi
     if [[ "$test_file" == - ]]; then
-      tail -n 1 "$run/log.jsonl" >"$run/test.tmp"
+      tail -n 1 "$trained/log.jsonl" >"$run/test.tmp"
     elif [[ "$test_file" == = ]]; then
-      sed -n 's/^test: perplexity \([0-9.]*\),.*/{"metrics": {"perplexity": \1}}/p' "$run/train.txt" >"$run/test.tmp"
+      sed -n 's/^test: perplexity \([0-9.]*\),.*/{"metrics": {"perplexity": \1}}/p' "$trained/train.txt" >"$run/test.tmp"
     else
       read_as=()
       [[ "$format" == - ]] || read_as=(--format-in "$format")
-      "$mnemo" evaluate "$run/model.safetensors" "$test_path" "${together[@]}" --format json "${read_as[@]}" \
+      "$mnemo" evaluate "$trained/model.safetensors" "$test_path" "${together[@]}" --format json "${read_as[@]}" \
         >"$run/test.tmp"
     fi
     mv "$run/test.tmp" "$run/test.json"
-    rm -f "$run/resume.safetensors"
+    rm -f "$trained/resume.safetensors"
   done
 done
 
 python3 - "build/recipes$defaults" "${measured[@]}" <<'SUMMARY'
-import glob, json, statistics, sys
+import glob, json, os, statistics, sys
 
 columns = ["recipe", "metric", "test", "standard deviation", "seeds", "dev", "seconds of training", "tokens/s",
            "model, MB"]
@@ -171,6 +191,8 @@ for measured in sys.argv[2:]:
         folder = path.rsplit("/", 1)[0]
         scale = 1 if metric in ("nats", "perplexity", "bleu") else 100
         tests.append(scale * json.load(open(path))["metrics"][metric])
+        if not os.path.exists(folder + "/log.jsonl"):  # models of other recipes together
+            continue
         end = [json.loads(line) for line in open(folder + "/log.jsonl")][-1]
         devs.append(scale * end["metrics"][metric])
         seconds.append(end["seconds"])
@@ -179,7 +201,8 @@ for measured in sys.argv[2:]:
     if not tests:
         continue
     spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
-    print(f"| `{recipe}` | {metric} | {statistics.mean(tests):.3f} | {spread:.3f} | {len(tests)} | "
-          f"{statistics.mean(devs):.3f} | "
-          f"{statistics.median(seconds):.0f} | {statistics.median(rates):.0f} | {statistics.median(sizes):.1f} |")
+    row = [f"`{recipe}`", metric, f"{statistics.mean(tests):.3f}", f"{spread:.3f}", str(len(tests))]
+    row += ["", "", "", ""] if not devs else [f"{statistics.mean(devs):.3f}", f"{statistics.median(seconds):.0f}",
+                                              f"{statistics.median(rates):.0f}", f"{statistics.median(sizes):.1f}"]
+    print("| " + " | ".join(row) + " |")
 SUMMARY
