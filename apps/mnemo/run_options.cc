@@ -24,8 +24,8 @@ void save_on_signals() {
 }
 
 Config configured(const std::string& text, const std::string& path, const std::vector<std::string>& sets,
-                  const DataOptions& data, const GivenDefaults& given) {
-  Config config = parse_model_config(text, path, sets, given);
+                  const DataOptions& data, const GivenDefaults& given, Conflicts conflicts) {
+  Config config = parse_model_config(text, path, sets, given, conflicts);
   check_format(data.format_in, task_named(config.task).traits());
   if (config.training.precision == "bfloat16")
     if (const std::string reason = kernels::no_bfloat16_products(); !reason.empty())

@@ -13,7 +13,7 @@ namespace mnemo {
 /// What the file and the command line configure, with defaults that come before the options' own. Throws UsageError,
 /// also for products that this processor does not have.
 Config configured(const std::string& text, const std::string& path, const std::vector<std::string>& sets,
-                  const DataOptions& data, const GivenDefaults& given = {});
+                  const DataOptions& data, const GivenDefaults& given = {}, Conflicts conflicts = Conflicts::kNow);
 
 /// Becomes the number of the first SIGINT or SIGTERM after `save_on_signals`, which asks the work to save and stop; the
 /// second one ends the program at once.

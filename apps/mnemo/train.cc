@@ -119,8 +119,9 @@ void report_outcome(const TrainingOutcome& outcome) {
   say(line);
 }
 
-Config configured(const TrainOptions& o, const std::string& text, const GivenDefaults& given) {
-  Config config = configured(text, o.config, o.sets, o.data, given);
+Config configured(const TrainOptions& o, const std::string& text, const GivenDefaults& given,
+                  Conflicts conflicts = Conflicts::kNow) {
+  Config config = configured(text, o.config, o.sets, o.data, given, conflicts);
   if (o.threads_given) config.training.threads = o.threads;
   return config;
 }
@@ -257,10 +258,9 @@ class Run {
     GivenDefaults given = start ? defaults_from(*start, config_) : GivenDefaults();
     if (o_.resume)
       for (auto& [key, value] : saved_values(run_folders(o_, folder_).front(), config_.by_size)) given[key] = value;
-    if (given.empty()) return;
     const Json before = config_to_json(config_);
     config_ = configured(o_, text_, given);
-    if (o_.resume || trains_language_model_first(config_)) return;
+    if (!start || o_.resume || trains_language_model_first(config_)) return;
     // What the start has too comes from it; the rest are defaults that depend on that.
     const Json now = config_to_json(config_), its = config_to_json(start->config());
     std::vector<std::string> taken, implied;
@@ -406,7 +406,8 @@ int run_train(const TrainOptions& o) {
   static_cast<void>(o.fold());  // refused before anything is read
   return run_together([&](Transport* transport) {
     const std::string text = read_config(o.config);  // once: it may be a pipe
-    return Run(o, text, configured(o, text, {}), transport).run();
+    const bool inherits = o.resume || !o.init_from.empty();
+    return Run(o, text, configured(o, text, {}, inherits ? Conflicts::kLater : Conflicts::kNow), transport).run();
   });
 }
 

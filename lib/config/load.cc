@@ -17,12 +17,12 @@ std::string read_config(const std::string& path) {
 }
 
 Config parse_run_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                        const ConfigCheck& check, const GivenDefaults& given) {
+                        const ConfigCheck& check, const GivenDefaults& given, Conflicts conflicts) {
   const auto check_all = [&](const Config& config, std::vector<std::string>& errors) {
     check_data_files(config, errors);
     if (check) check(config, errors);
   };
-  return parse_config(text, name, sets, check_all, given);
+  return parse_config(text, name, sets, check_all, given, conflicts);
 }
 
 Config load_config(const std::string& path, const std::vector<std::string>& sets, const ConfigCheck& check) {

@@ -39,11 +39,11 @@ class Reader {
     for (const std::string& set : sets) apply_set(set);
   }
 
-  // Adds contradictions between options, and throws if there is any error.
-  Config finish(const ConfigCheck& check) {
+  // Adds contradictions between options, unless they are to be looked for later, and throws if there is any error.
+  Config finish(const ConfigCheck& check, Conflicts conflicts) {
     std::vector<std::string> wrong;
-    check_contradictions(config_, wrong);
-    if (check) check(config_, wrong);
+    if (conflicts == Conflicts::kNow) check_contradictions(config_, wrong);
+    if (conflicts == Conflicts::kNow && check) check(config_, wrong);
     for (const std::string& one : wrong) errors_.push_back(name_ + ": " + one);
     if (!errors_.empty()) throw UsageError(abridged(errors_, 50, "\n"));
     return std::move(config_);
@@ -249,9 +249,9 @@ std::string unknown_key(const std::string& key) {
 }
 
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                    const ConfigCheck& check, const GivenDefaults& given) {
+                    const ConfigCheck& check, const GivenDefaults& given, Conflicts conflicts) {
   const JsonDocument document = parse_strict(text, name);
-  return Reader(*document, name, sets, given).finish(check);
+  return Reader(*document, name, sets, given).finish(check, conflicts);
 }
 
 std::vector<std::string> settle_by_size(Config& config, std::int64_t size) {

@@ -107,16 +107,21 @@ using GivenDefaults = std::map<std::string, Json>;
 /// The defaults of options, for the task and units of `config`, for runs that start from a language model.
 GivenDefaults language_model_defaults(const Config& config);
 
+/// Whether options that contradict each other are errors. kLater: values are still to come from a model that the run
+/// starts from, or from a saved run; what is wrong with single keys and values is an error all the same.
+enum class Conflicts { kNow, kLater };
+
 /// The same from JSON text; `name` is used in messages. Nothing that depends on the data files is checked, as a model's
 /// copy of its configuration names none.
 Config parse_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets = {},
-                    const ConfigCheck& check = {}, const GivenDefaults& given = {});
+                    const ConfigCheck& check = {}, const GivenDefaults& given = {},
+                    Conflicts conflicts = Conflicts::kNow);
 
 /// The text of a configuration file. Throws Error if it cannot be read or is a device.
 std::string read_config(const std::string& path);
 /// `load_config` of the text of a file, which may have been a pipe.
 Config parse_run_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                        const ConfigCheck& check, const GivenDefaults& given);
+                        const ConfigCheck& check, const GivenDefaults& given, Conflicts conflicts = Conflicts::kNow);
 
 /// Gives the keys in `config.by_size` the values for a train set of this size: records or, for generate, units. Returns
 /// "KEY VALUE" of each. Throws UsageError if options contradict each other with these values.

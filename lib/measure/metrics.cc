@@ -256,7 +256,9 @@ double drop_of(std::string_view metric, double before, double after) {
   return higher_is_better(metric) ? before - after : after - before;
 }
 
-double admissible_drop(std::string_view metric) { return metric == "bleu" || metric == "chrf" ? 0.5 : 0.01; }
+bool is_percentage(std::string_view metric) { return metric == "bleu" || metric == "chrf"; }
+
+double admissible_drop(std::string_view metric) { return is_percentage(metric) ? 0.5 : 0.01; }
 
 bool higher_is_better(std::string_view metric) {
   static constexpr std::string_view kLower[] = {"loss", "log_loss", "ece", "nats", "bits", "perplexity"};

@@ -108,6 +108,9 @@ bool higher_is_better(std::string_view metric);
 /// How much worse a metric got; negative if it got better.
 double drop_of(std::string_view metric, double before, double after);
 
+/// Whether a metric goes to 100, as those of translations do, where others are fractions or have no bound.
+bool is_percentage(std::string_view metric);
+
 /// How much worse a metric may get where nothing else is asked for: most are fractions, but those of translations go to
 /// 100, and greedy decoding moves them by a few tenths.
 double admissible_drop(std::string_view metric);

@@ -56,7 +56,7 @@ std::vector<std::string> recurrent_conflicts(const RecurrentOptions& o) {
   when(o.mogrifier.rounds > 0 && !cell.takes_mogrifier(),
        "mogrifier.rounds: only for an lstm and its variants, whose gates see the state");
   when(o.attention.layer > o.layers,
-       fmt::format("self_attention.layer: {}, but there are only {} recurrent layers", o.attention.layer, o.layers));
+       fmt::format("self_attention.layer: {}, above the number of recurrent layers, {}", o.attention.layer, o.layers));
   when(o.zoneout_c > 0.0f && !cell.cell_state, "zoneout_c: this cell has no cell state");
   when(o.forget_range > 0.0 && !cell.forget,
        "forget_bias: chrono needs a forget or an update gate, which this cell does not have");

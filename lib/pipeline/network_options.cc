@@ -68,8 +68,8 @@ void check_network(const Config& config, std::vector<std::string>& errors) {
 }
 
 Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                          const GivenDefaults& given) {
-  return parse_run_config(text, name, sets, check_network, given);
+                          const GivenDefaults& given, Conflicts conflicts) {
+  return parse_run_config(text, name, sets, check_network, given, conflicts);
 }
 
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets) {

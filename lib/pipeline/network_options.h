@@ -19,7 +19,7 @@ void check_network(const Config& config, std::vector<std::string>& errors);
 
 /// `parse_run_config` that also reports conflicts between the keys of the model section.
 Config parse_model_config(std::string_view text, const std::string& name, const std::vector<std::string>& sets,
-                          const GivenDefaults& given = {});
+                          const GivenDefaults& given = {}, Conflicts conflicts = Conflicts::kNow);
 /// The same of a file.
 Config load_model_config(const std::string& path, const std::vector<std::string>& sets);
 

@@ -127,6 +127,11 @@ std::string share_text(const Trial& t) {
   return fmt::format("{:.0f}%", 100.0 * static_cast<double>(t.step) / steps);
 }
 
+// The share of a trial's steps after which it has reached a rung of so many.
+double share_of_steps(std::size_t rung, std::size_t rungs) {
+  return std::pow(static_cast<double>(kHalving), -static_cast<double>(rungs - 1 - rung));
+}
+
 class Tuner {
  public:
   Tuner(const TuneRequest& request, const SearchSpace& space, ThreadPool& pool)
@@ -134,13 +139,14 @@ class Tuner {
     settle_by_size(given_, data_of(given_, request.read.log));
     if (data_->dev->size() == 0) throw UsageError("tune chooses on dev: set data.dev, or data.dev_fraction above 0");
     out_.dev_records = data_->dev->size();
+    data_identity_ = data_identity(data_->labels(), *data_->train, *data_->dev);
     // The first rung has at least one evaluation on dev.
     const Every& every = given_.training.evaluate_every;
     const double epochs = static_cast<double>(given_.training.epochs);
     double least = every.unit == Every::Unit::kEpochs && every.count > 0 ? epochs / every.count : epochs;
-    for (; least >= static_cast<double>(kHalving) && rungs_ < kMostRungs; least /= static_cast<double>(kHalving))
-      ++rungs_;
-    if (rungs_ == 1)
+    for (; least >= static_cast<double>(kHalving) && out_.rungs < kMostRungs; least /= static_cast<double>(kHalving))
+      ++out_.rungs;
+    if (out_.rungs == 1)
       request.log(
           fmt::format("no run is stopped early: that takes {} evaluations on dev in a run, and about {:.1f} are "
                       "expected by training.epochs and training.evaluate_every",
@@ -208,20 +214,19 @@ class Tuner {
 
   // The first step of a rung.
   std::int64_t goal(const Trial& trial, std::size_t rung) const {
-    const double share = std::pow(static_cast<double>(kHalving), -static_cast<double>(rungs_ - 1 - rung));
-    return static_cast<std::int64_t>(std::ceil(static_cast<double>(trial.steps) * share));
+    return static_cast<std::int64_t>(std::ceil(static_cast<double>(trial.steps) * share_of_steps(rung, out_.rungs)));
   }
 
   bool can_go_on(const Trial& t) const { return t.failure.empty() && !t.done; }
 
   // The trial to go on with, whose target is set; a new one if none is due, and null if there are to be no more.
   std::optional<std::size_t> choose() {
-    if (out_.trials.empty()) return begin({}, rungs_ - 1);
+    if (out_.trials.empty()) return begin({}, out_.rungs - 1);
     // One that a signal or the end of the time interrupted.
     for (std::size_t i = 0; i < out_.trials.size(); ++i)
       if (can_go_on(out_.trials[i]) && out_.trials[i].rungs.size() <= out_.trials[i].target) return i;
-    if (const auto last = worth_finishing(false)) return go_on(*last, rungs_ - 1);
-    for (std::size_t rung = rungs_ - 1; rung-- > 0;)
+    if (const auto last = worth_finishing(false)) return go_on(*last, out_.rungs - 1);
+    for (std::size_t rung = out_.rungs - 1; rung-- > 0;)
       if (const auto due = promotable(rung)) return go_on(*due, rung + 1);
     if (request_.trials > 0 && std::ssize(out_.trials) >= request_.trials) return std::nullopt;
     if (auto sets = untried()) return begin(std::move(*sets), 0);
@@ -229,7 +234,7 @@ class Tuner {
     out_.gave_up =
         fmt::format("no values are left to try: all {} have been tried", counted(std::ssize(tried_), "configuration"));
     if (!known) request_.log(out_.gave_up);
-    if (const auto last = worth_finishing(true)) return go_on(*last, rungs_ - 1);
+    if (const auto last = worth_finishing(true)) return go_on(*last, out_.rungs - 1);
     return std::nullopt;
   }
 
@@ -297,7 +302,7 @@ class Tuner {
     for (const Trial& t : out_.trials)
       if (t.step > 0)
         first = std::max(first, t.seconds / static_cast<double>(t.step) * static_cast<double>(goal(t, 0)));
-    for (std::size_t rung = rungs_ - 1; rung-- > 0;)
+    for (std::size_t rung = out_.rungs - 1; rung-- > 0;)
       for (const std::size_t i : at_rung(rung)) {
         const Trial& t = out_.trials[i];
         if (i == 0) break;  // the others are worse
@@ -337,7 +342,7 @@ class Tuner {
         trial.best = outcome.best.at(outcome.metric);
         trial.measured = true;
       }
-      if (trial.done && trial.measured) trial.rungs.resize(rungs_, trial.best);
+      if (trial.done && trial.measured) trial.rungs.resize(out_.rungs, trial.best);
     } catch (const Error& error) {
       trial.failure = error.what();
     }
@@ -358,7 +363,8 @@ class Tuner {
       trial.measured = true;
       out_.metric = p.metric;
       const std::size_t before = trial.rungs.size();
-      while (trial.rungs.size() < rungs_ && p.step >= goal(trial, trial.rungs.size())) trial.rungs.push_back(p.best);
+      while (trial.rungs.size() < out_.rungs && p.step >= goal(trial, trial.rungs.size()))
+        trial.rungs.push_back(p.best);
       // Before the run is saved: a search that is killed must not miss a rung that its run has passed.
       if (trial.rungs.size() > before) save();
     }
@@ -383,7 +389,7 @@ class Tuner {
   void remove_hopeless() const {
     constexpr std::size_t kKept = 3;
     const auto order = out_.ranked();
-    for (std::size_t rung = 0; rung + 1 < rungs_; ++rung) {
+    for (std::size_t rung = 0; rung + 1 < out_.rungs; ++rung) {
       const auto reached = at_rung(rung);
       for (std::size_t k = reached.size() / kHalving + kKept; k < reached.size(); ++k) {
         const std::size_t i = reached[k];
@@ -398,8 +404,9 @@ class Tuner {
   void save() const {
     Json trials = Json::array();
     for (const Trial& t : out_.trials) trials.push_back(to_json(t));
-    const Json json{{"format", kFormat},     {"search", request_.identity}, {"seed", request_.seed},
-                    {"metric", out_.metric}, {"seconds", spent()},          {"trials", std::move(trials)}};
+    const Json json{{"format", kFormat},          {"search", request_.identity}, {"seed", request_.seed},
+                    {"data", data_identity_},     {"metric", out_.metric},       {"seconds", spent()},
+                    {"trials", std::move(trials)}};
     write_file(tune_path(request_.folder), json.dump(1) + "\n");
   }
 
@@ -411,12 +418,18 @@ class Tuner {
       if (json.at("search") != request_.identity || json.at("seed") != request_.seed)
         throw UsageError(
             fmt::format("{}: the search there has another configuration, other keys or another seed", path));
+      if (json.at("data") != data_identity_)
+        throw UsageError(
+            fmt::format("{}: the search began with other training data, dev data or labels; --overwrite "
+                        "replaces it",
+                        path));
       json.at("metric").get_to(out_.metric);
       json.at("seconds").get_to(before_);
       for (const Json& one : json.at("trials")) {
         const Trial& t = out_.trials.emplace_back(trial_from(one));
         tried_.insert(known_by(t.sets));
-        if (t.rungs.size() > rungs_ || t.target >= rungs_ || t.step < 0 || t.step > t.steps || !(t.seconds >= 0))
+        if (t.rungs.size() > out_.rungs || t.target >= out_.rungs || t.step < 0 || t.step > t.steps ||
+            !(t.seconds >= 0))
           fail("{}: not the state of a search: trial {}", path, out_.trials.size() - 1);
       }
     } catch (const JsonError& error) {
@@ -433,7 +446,7 @@ class Tuner {
   const Task& task_;
   std::unique_ptr<TaskData> data_;
   std::string read_;  // the configuration of data_
-  std::size_t rungs_ = 1;
+  std::string data_identity_;
   TuneOutcome out_;
   std::set<std::string> tried_;  // what the configurations of all trials are known by
   double before_ = 0;
@@ -441,41 +454,49 @@ class Tuner {
   std::atomic<int> pause_{0};
 };
 
-// The values of trials that were trained equally far, the best first: of those to the end if there are two, else of the
-// furthest rung that two reached.
-std::vector<double> comparable_values(const TuneOutcome& outcome) {
-  std::size_t rungs = 0;
-  for (const Trial& t : outcome.trials) rungs = std::max(rungs, t.rungs.size());
-  std::vector<double> out;
-  while (out.size() < 2 && rungs-- > 0) {
-    out.clear();
+// Trials that were trained equally far: those to the end if there are two, else those at the furthest rung that two
+// reached.
+struct Comparable {
+  std::size_t rung = 0;
+  std::vector<double> values;  // the best first
+};
+Comparable comparable_trials(const TuneOutcome& outcome) {
+  Comparable out;
+  for (out.rung = outcome.rungs; out.values.size() < 2 && out.rung-- > 0;) {
+    out.values.clear();
     for (const Trial& t : outcome.trials)
-      if (t.failure.empty() && t.rungs.size() > rungs) out.push_back(t.rungs[rungs]);
+      if (t.failure.empty() && t.rungs.size() > out.rung) out.values.push_back(t.rungs[out.rung]);
+    if (out.values.size() > 1) break;
   }
-  std::ranges::sort(out, [&](double a, double b) { return better(outcome.metric, a, b); });
+  std::ranges::sort(out.values, [&](double a, double b) { return better(outcome.metric, a, b); });
   return out;
 }
 
 // Whether the order of the first few is more than chance.
 std::string chance_warning(const TuneOutcome& outcome) {
   constexpr std::size_t kCompared = 5;
-  const std::vector<double> values = comparable_values(outcome);
+  const auto [rung, values] = comparable_trials(outcome);
   if (values.size() < 2) return {};
   const std::size_t last = std::min(kCompared, values.size()) - 1;
   const double first = values.front(), other = values[last];
-  if (!higher_is_better(outcome.metric) || first < 0 || first > 1)
+  if (!higher_is_better(outcome.metric) || is_percentage(outcome.metric))
     return fmt::format("How much of the order is chance is not known for {}: train the first few with other seeds.",
                        outcome.metric);
+  if (first == 0) return {};  // none has learned anything by there
   // Of a share, with two successes and two failures more (Agresti & Coull 1998), as small samples have all or none. The
   // trials answer the same records, mostly alike, so the difference varies less than that of independent samples does.
   const auto n = static_cast<double>(outcome.dev_records) + 4;
   const double share = (first * (n - 4) + 2) / n, error = std::sqrt(2 * share * (1 - share) / n);
   if (first - other >= error) return {};
   return fmt::format(
-      "dev is too small to tell the first from the {} of {} trials trained equally far: they are {:.4f} apart, and one "
-      "standard error of a difference in {}, taken for a share of dev's {}, is up to {:.4f}.",
-      last == kCompared - 1 ? "fifth" : "last", values.size(), first - other, outcome.metric,
-      counted(outcome.dev_records, "record"), error);
+      "dev is too small to tell the first from the {} of {} trials {}: they are {:.4f} apart, and one standard error "
+      "of "
+      "a difference in {}, taken for a share of dev's {}, is up to {:.4f}.",
+      last == kCompared - 1 ? "fifth" : "last", values.size(),
+      rung + 1 == outcome.rungs
+          ? "that were trained to the end"
+          : fmt::format("after {:.0f}% of their steps", 100 * share_of_steps(rung, outcome.rungs)),
+      first - other, outcome.metric, counted(outcome.dev_records, "record"), error);
 }
 
 // The key as a column's name: without its section.

@@ -56,6 +56,7 @@ struct TuneOutcome {
   std::vector<Trial> trials;  ///< in the order in which they began
   std::string metric;
   std::int64_t dev_records = 0;
+  std::size_t rungs = 1;  ///< that a trial has reached at its end
   double seconds = 0;
   int signal = 0;       ///< that stopped the search
   std::string gave_up;  ///< why it ended early, if it did

@@ -229,7 +229,7 @@ TEST_CASE("model.self_attention: any threads, resumed, generated from, scored, a
   CHECK_THAT(without.err, contains_text("model.self_attention.layer is 0, the model's is 1"));
   const Outcome high = f.train("high", {"--set", "model.self_attention.layer=4"});
   CHECK(high.code == 2);
-  CHECK_THAT(high.err, contains_text("model.self_attention.layer: 4, but there are only"));
+  CHECK_THAT(high.err, contains_text("model.self_attention.layer: 4, above the number of recurrent layers"));
 }
 
 TEST_CASE("a configuration that does not suit a language model is refused by its keys") {
@@ -451,6 +451,16 @@ TEST_CASE("a classifier and a tagger start from a language model, and refuse one
     CHECK(wide.code == 1);
     CHECK_THAT(wide.err, contains_text("model.hidden is 11, the model's is 10"));
   }
+  // Contradictions are those of the values that the model brings along: a classifier of its own would be bidirectional.
+  CHECK(start("classify.json", {"--set", "training.bptt=4"}).code == 0);
+  const Outcome contradicting =
+      start("classify.json", {"--set", "training.bptt=4", "--set", "model.bidirectional=true"});
+  CHECK(contradicting.code == 2);
+  CHECK_THAT(contradicting.err,
+             contains_text("training.bptt: texts are read in pieces only without model.bidirectional"));
+  const Outcome alone = f.mnemo({"train", f.path("classify.json"), "--resume", "--set", "training.bptt=4", "--set",
+                                 "output.dir=" + f.path("alone")});
+  CHECK(alone.code == 2);
   // A language model is trained further on other text, and keeps the units that only the old one has.
   write_text(f.path("new.txt"), "kind to be kind\n");
   const Outcome again = start("words.json", {"--set", "data.train=new.txt"});

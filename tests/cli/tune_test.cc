@@ -131,6 +131,10 @@ TEST_CASE("tune goes on with a search, and only with the same one") {
     CHECK(after["trials"][i]["set"] == before["trials"][i]["set"]);
   CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--seed", "2"}), 2), contains_text("another"));
   CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume", "--set", "model.layers=2"}), 2), contains_text("another"));
+  const std::string dev = f.bytes("dev.tsv");
+  write_text(f.path("dev.tsv"), dev + "pos\ta fine walk\n");
+  CHECK_THAT(refusal(tuned(f, "tuned", 6, {"--resume"}), 2), contains_text("other training data, dev data or labels"));
+  write_text(f.path("dev.tsv"), dev);
   const Outcome begun = tuned(f, "none", 1, {"--resume"});
   CHECK(begun.code == 0);
   CHECK_THAT(begun.err, contains_text("no search in"));

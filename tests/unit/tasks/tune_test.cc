@@ -32,6 +32,7 @@ bool warns(const std::vector<Trial>& trials, std::int64_t dev_records, const std
   TuneOutcome outcome;
   outcome.trials = trials;
   outcome.metric = "accuracy";
+  outcome.rungs = 3;
   outcome.dev_records = dev_records;
   const std::string text = shown_table(outcome);
   const bool out = text.find("dev is too small") != std::string::npos;
@@ -45,7 +46,7 @@ TEST_CASE("a search says when dev is too small to tell its first trials apart") 
   // One standard error of a difference: 0.0063 with 8,000 records, 0.056 with 100.
   const std::vector<Trial> two{trial_with({0.5, 0.7, 0.8}), trial_with({0.5, 0.7, 0.79})};
   CHECK(!warns(two, 8000));
-  CHECK(warns(two, 100, "the last of 2 trials"));
+  CHECK(warns(two, 100, "the last of 2 trials that were trained to the end"));
   // Of a single share it would be 0.0045.
   CHECK(warns({trial_with({0.5, 0.7, 0.8}), trial_with({0.5, 0.7, 0.7945})}, 8000));
   // Five at the end: the fifth counts, whatever the sixth has.
@@ -63,10 +64,21 @@ TEST_CASE("a search compares trials that were trained equally far") {
   CHECK(warns(trials, 100, "the last of 2 trials"));
   // One alone at the end: the rung below.
   trials[1] = trial_with({0.5, 0.7});
-  CHECK(warns(trials, 100, "the last of 2 trials"));
+  CHECK(warns(trials, 100, "the last of 2 trials after 33% of their steps"));
   trials[1] = trial_with({0.5, 0.2});
   CHECK(!warns(trials, 100));
   CHECK(!warns({trial_with({0.5, 0.7, 0.8})}, 100));
+  // Nothing learned yet: no order at all.
+  CHECK(!warns({trial_with({0.0, 0.7, 0.8}), trial_with({0.0}), trial_with({0.0})}, 100));
+}
+
+TEST_CASE("a search does not take a metric that goes to 100 for a share of the records") {
+  TuneOutcome outcome;
+  outcome.trials = {trial_with({0.1, 0.2, 0.5}), trial_with({0.1, 0.2, 0.4})};
+  outcome.metric = "bleu";
+  outcome.rungs = 3;
+  outcome.dev_records = 10;
+  CHECK_THAT(shown_table(outcome), contains_text("is not known for bleu"));
 }
 
 TEST_CASE("a trial that has not come to dev is in the table as not measured") {
