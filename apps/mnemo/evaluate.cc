@@ -138,7 +138,7 @@ int run_evaluate(const EvaluateOptions& o) {
     report->compare(*theirs);
   }
   put(o.format == "json" ? json_line(report->json()) : report->text());
-  if (!o.report.empty()) write_file(o.report, report->page(log_of(o.model)));
+  if (!o.report.empty()) write_file(o.report, report->page(o.with.empty() ? log_of(o.model) : ""));
   return check_minimums(minimums, *report);
 }
 
@@ -165,6 +165,7 @@ void add_evaluate(Command& program) {
   command.examples = {"mnemo evaluate run/model.safetensors test.tsv --train train.tsv --report report.html",
                       "mnemo evaluate run/model.safetensors test.tsv --format json --min accuracy=0.82",
                       "mnemo evaluate new/model.safetensors test.tsv --compare old/model.safetensors",
+                      "mnemo evaluate run/model.safetensors test.tsv --with other/model.safetensors",
                       "mnemo evaluate run/model.safetensors test.en,test.de --beam 10"};
   command.notes =
       "Files are read as the data section of the model's configuration says, or in the format that --format-in names. "

@@ -71,6 +71,7 @@ Json describe(const std::string& path, const ModelContents& contents) {
           {"task", m.task},
           {"precision", kernels::precision_name(m.precision)},
           {"labels", m.labels},
+          {"columns", m.columns},
           {"parameters", parameters},
           {"tensor_bytes", bytes},
           {"metrics", m.metrics},
@@ -93,7 +94,8 @@ std::string text_of(const Json& d) {
   };
   line("model", d["model"]);
   line("task", d["task"]);
-  line("labels", d["labels"]);
+  if (d["columns"].empty()) line("labels", d["labels"]);
+  for (const Json& column : d["columns"]) line("column", column);
   line("parameters", d["parameters"]);
   line("precision", d["precision"]);
   out += fmt::format("{:<14} {:.1f} MB of tensors\n", "size", d["tensor_bytes"].get<double>() * 1e-6);

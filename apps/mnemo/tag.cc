@@ -215,6 +215,7 @@ void add_tag(Command& program) {
   command.examples = {"mnemo tag run/model.safetensors eng.testb > tagged.conll",
                       "echo 'Li Bai was born in Suyab.' | mnemo tag run/model.safetensors --raw -f jsonl",
                       "mnemo tag run/model.safetensors --raw -n 3 --marginals -f jsonl < lines.txt",
+                      "mnemo tag run/model.safetensors eng.testb --with other/model.safetensors",
                       "mnemo tag run/model.safetensors --part 3/8 -o part3.conll eng.testb"};
   command.notes =
       "conll: the input's columns with the prediction after them. conllu: the predicted column replaced. slashed: "
@@ -241,7 +242,7 @@ void add_tag(Command& program) {
   command.option(
       "--with", "MODEL", &o->with,
       "Another tagger of the same tags, to answer together: the scores of tags and transitions are the means "
-      "of those of all; may be given repeatedly");
+      "of those of all, formats and tokens are those of MODEL; may be given repeatedly");
   add_output(command, o->answering);
   add_running(command, o->threads);
   command.run = [o] { return run_tag(*o); };

@@ -1,28 +1,16 @@
 #include "pipeline/averaged_classifiers.h"
 
-#include <algorithm>
-
 #include "base/error.h"
-#include "base/shown.h"
 #include "kernels/elementwise.h"
+#include "pipeline/same_labels.h"
 
 namespace mnemo {
 
 void AveragedClassifiers::add(const TextClassifier& model, const std::string& name, const std::string& first_name) {
-  const std::vector<std::string>&labels = models_.front()->labels(), &its = model.labels();
-  const auto check = [](const std::vector<std::string>& all, const std::vector<std::string>& known,
-                        const std::string& has, const std::string& lacks) {
-    for (const std::string& label : all)
-      if (std::ranges::find(known, label) == known.end())
-        fail("{}: its label {} is not one of {}: probabilities can be averaged only over the same labels", has,
-             shown(label), lacks);
-  };
-  check(its, labels, name, first_name);
-  check(labels, its, first_name, name);
+  check_same_labels({model.labels(), name}, {models_.front()->labels(), first_name}, "label", "probabilities");
   if (model.multi_label() != models_.front()->multi_label())
     fail("{}: gives {} a text, {} gives {}", name, model.multi_label() ? "several labels" : "one label", first_name,
          model.multi_label() ? "one" : "several");
-  if (its != labels) fail("{}: its labels are in another order than those of {}", name, first_name);
   models_.push_back(&model);
 }
 

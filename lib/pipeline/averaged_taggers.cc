@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/shown.h"
+#include "pipeline/same_labels.h"
 
 namespace mnemo {
 
@@ -10,12 +11,14 @@ void AveragedTaggers::add(const TextTagger& model, const std::string& name, cons
   if (its.size() != columns.size())
     fail("{}: predicts {} columns, {} {}: scores can be averaged only over the same tags", name, its.size(), first_name,
          columns.size());
-  for (std::size_t k = 0; k < columns.size(); ++k)
-    if (its[k] != columns[k])
-      fail(
-          "{}: its column {} has other tags, or another scheme, than the column {} of {}: scores can be averaged only "
-          "over the same tags",
-          name, shown(its[k].name), shown(columns[k].name), first_name);
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    if (finds_words(its[k].name) != finds_words(columns[k].name))
+      fail("{}: one of this model and {} finds words, the other tags tokens", name, first_name);
+    if (its[k].scheme != columns[k].scheme)
+      fail("{}: its column {} is learned in the scheme {}, the column {} of {} in {}; model.scheme sets it", name,
+           shown(its[k].name), name_of(its[k].scheme), shown(columns[k].name), first_name, name_of(columns[k].scheme));
+    check_same_labels({its[k].tags, name}, {columns[k].tags, first_name}, "tag", "scores");
+  }
   models_.push_back(&model);
 }
 

@@ -9,16 +9,16 @@
 
 namespace mnemo {
 
-/// Taggers of the same columns and tags, whose scores of tags and of transitions are averaged: the sequence that is
-/// found is the best of the product of their distributions (a product of experts, Hinton 2002), each to the power of
-/// one over their number. One alone gives its own answers.
+/// Taggers of columns of the same tags and schemes, whose scores of tags and of transitions are averaged: the sequence
+/// that is found is the best of the product of their distributions (a product of experts, Hinton 2002), each to the
+/// power of one over their number. One alone gives its own answers.
 class AveragedTaggers {
  public:
   /// The models must outlive this.
   explicit AveragedTaggers(const TextTagger& first) : models_{&first} {}
 
-  /// Another one; `name` is its file's, `first_name` that of the first, for messages. Throws Error unless it has the
-  /// same columns, of the same tags.
+  /// Another one; `name` is its file's, `first_name` that of the first, for messages. Throws Error unless it has as
+  /// many columns, of the same tags in the same schemes; their names and the schemes of the data may differ.
   void add(const TextTagger& model, const std::string& name, const std::string& first_name);
 
   const std::vector<const TextTagger*>& models() const { return models_; }

@@ -18,8 +18,6 @@ struct TagColumn {
   TagScheme data_scheme;          ///< of the tags that are read and written
   TagScheme scheme;               ///< of the model's tags
   std::vector<std::string> tags;  ///< of the model
-
-  bool operator==(const TagColumn&) const = default;
 };
 
 /// The tags, in the model's scheme, for a column whose tags in train are `found`, in the data's scheme: every letter of

@@ -1,5 +1,7 @@
 // Taggers from the shell: trained, used and measured on sentences that a few words distinguish.
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -794,14 +796,81 @@ TEST_CASE("tag and evaluate --with: taggers of the same tags answer by the produ
   REQUIRE(measured.code == 0);
   CHECK(json::parse(measured.out)["model"] == f.model() + " + " + other);
 
-  std::string more = tiny_sentences();
-  more += "x X I-ORG\n\n";
-  write_text(f.path("more.conll"), more);
+  const std::string page = f.path("with.html");
+  REQUIRE(f.mnemo({"evaluate", f.model(), dev, "--with", other, "--report", page}).code == 0);
+  CHECK_THAT(Process::text(page), !contains_text("Learning curves"));
+
+  // Other precision, no CRF, another name of the column, one or two threads, in parts or whole.
+  REQUIRE(f.mnemo({"quantize", other, "--dev", dev, "--max-drop", "1", "-o", f.path("with-int8.safetensors")}).code ==
+          0);
+  REQUIRE(f.train("with-none", {"--set", "model.crf=false", "--set", "data.columns=3", "--set", "training.epochs=2"})
+              .code == 0);
+  const std::vector<std::string> all{"tag",
+                                     f.model(),
+                                     dev,
+                                     "--with",
+                                     f.path("with-int8.safetensors"),
+                                     "--with",
+                                     f.path("with-none/model.safetensors")};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = all;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome o = f.mnemo(arguments);
+    INFO(o.err);
+    CHECK(o.code == 0);
+    return o.out;
+  };
+  const std::string whole = with({"-j", "1"});
+  CHECK_THAT(whole, contains_text("Oslo NNP I-LOC I-LOC"));
+  CHECK(with({"-j", "2"}) == whole);
+  CHECK(with({"--part", "1/2"}) + with({"--part", "2/2"}) == whole);
+  CHECK_THAT(with({"--marginals"}), contains_text("I-PER="));
+
+  write_text(f.path("more.conll"), tiny_sentences() + "x X I-ORG\n\n");
   REQUIRE(f.train("with-more", {"--set", "data.train=" + f.path("more.conll"), "--set", "training.epochs=1"}).code ==
           0);
-  for (const char* command : {"tag", "evaluate"}) {
-    const Outcome o = f.mnemo({command, f.model(), "--with", f.path("with-more/model.safetensors"), dev});
-    CHECK(o.code == 1);
-    CHECK_THAT(o.err, contains_text("has other tags"));
+  REQUIRE(f.train("with-bio", {"--set", "model.scheme=bio", "--set", "training.epochs=1"}).code == 0);
+  for (const auto& [model, message] :
+       {std::pair{"with-more", "its tag B-ORG is not one of"}, {"with-bio", "is learned in the scheme bio"}})
+    for (const char* command : {"tag", "evaluate"}) {
+      const Outcome o = f.mnemo({command, f.model(), "--with", f.path(model) + "/model.safetensors", dev});
+      CHECK(o.code == 1);
+      CHECK_THAT(o.err, contains_text(message));
+    }
+  CHECK(f.mnemo({"tag", f.model(), "--with", other, dev, "-o", other}).code == 2);
+  CHECK(f.mnemo({"tag", f.model(), "--with", f.path("nothing"), dev}).code == 1);
+  CHECK_THAT(f.mnemo({"inspect", other}).out, contains_text("\"data_scheme\":\"iob1\""));
+}
+
+TEST_CASE("taggers that find words answer together, and keep the words that blanks separate") {
+  const TagFixture& f = tagger();
+  write_text(f.path("zh.txt"), "我们/r 在/p 北京/ns\n北京/ns 好/a\n我/r 好/a\n");
+  std::vector<std::string> models;
+  for (const char* seed : {"1", "2"}) {
+    models.push_back(f.path(std::string("words-") + seed));
+    const Outcome o = f.mnemo({"train", f.path("c.json"), "-o", models.back(), "--set",
+                               "data.train=" + f.path("zh.txt"), "--set", "data.dev=" + f.path("zh.txt"), "--set",
+                               "data.format=slashed", "--set", "data.columns=tagged-words", "--set", "text.unit=char",
+                               "--set", "training.epochs=12", "--set", std::string("training.seed=") + seed});
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    models.back() += "/model.safetensors";
   }
+  const std::string text = "我们在北京\n我 们 在 北 京\n\n";
+  const auto words = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"tag", models[0], "--raw", "-f", "slashed"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome o = f.mnemo(arguments, text);
+    INFO(o.err);
+    CHECK(o.code == 0);
+    return o.out;
+  };
+  CHECK(words({"--with", models[0]}) == words({}));
+  const std::string both = words({"--with", models[1]});
+  const std::string separated = both.substr(both.find('\n') + 1);
+  CHECK(std::ranges::count(separated, '/') == 5);
+  CHECK(f.mnemo({"evaluate", models[0], f.path("zh.txt"), "--with", models[1]}).code == 0);
+  const Outcome mixed = f.mnemo({"tag", f.model(), "--with", models[0], f.path("dev.conll")});
+  CHECK(mixed.code == 1);
+  CHECK_THAT(mixed.err, contains_text("finds words"));
 }

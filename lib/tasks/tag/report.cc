@@ -154,6 +154,21 @@ std::vector<Mistake> worst_sentences(const TaggedSentences& sentences, const Tag
   return out;
 }
 
+// The predictions for all sentences, by blocks: models together hold the scores of a block.
+std::vector<std::vector<PredictedTags>> predict(const AveragedTaggers& models, const TaggedSentences& sentences,
+                                                Workspace& workspace) {
+  constexpr std::size_t kBlockTokens = 1 << 16;
+  std::vector<std::vector<PredictedTags>> out;
+  for (std::int64_t first = 0, end = 0; first < sentences.size(); first = end) {
+    for (std::size_t tokens = 0; end < sentences.size() && tokens < kBlockTokens; ++end)
+      tokens += sentences.entry(end).tokens.size();
+    std::vector<TaggerCorpus> corpora;
+    for (const TextTagger* one : models.models()) corpora.push_back(encode_sentences(*one, sentences, first, end));
+    std::ranges::move(models.predict(corpora, {}, workspace), std::back_inserter(out));
+  }
+  return out;
+}
+
 // The most frequent tag of each word, the first by name among equals; under "" that of all words.
 std::unordered_map<std::string, std::string> frequent_tags(const TaggedSentences& train, std::size_t column) {
   std::unordered_map<std::string, std::map<std::string, std::int64_t>> counts;
@@ -196,9 +211,7 @@ TaggerReport::TaggerReport(const AveragedTaggers& models, const TaggedSentences&
   if (const UnseenTags unseen = train ? unseen_tags(*train, columns_) : UnseenTags(); unseen.count > 0)
     fail("train: the model does not know the tag {}: it was trained on other data", unseen.first);
   Workspace workspace(pool);
-  std::vector<TaggerCorpus> corpora;
-  for (const TextTagger* one : models.models()) corpora.push_back(encode_sentences(*one, sentences));
-  const auto predicted = models.predict(corpora, {}, workspace);
+  const auto predicted = predict(models, sentences, workspace);
   for (std::size_t k = 0; k < columns_.size(); ++k) measure_column(k, sentences, train, predicted);
   if (std::accumulate(main_.wholes.begin(), main_.wholes.end(), 0.0) > 0) interval_ = bootstrap_ratio(main_);
   if (!metric.empty() && !interval_) fail("--metric {}: not defined on this data", metric);

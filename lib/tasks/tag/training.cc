@@ -83,7 +83,7 @@ class TaggingTraining : public ModelTraining {
         dev_sentences_(data.dev_sentences()),
         model_(model),
         encoded_(sentences_, config.text.merge_dropout == 0, encoder()),
-        dev_(encode_sentences(model, dev_sentences_)) {
+        dev_(encode_sentences(model, dev_sentences_, 0, dev_sentences_.size())) {
     for (std::int64_t i = 0; i < sentences_.size(); ++i) units_ += encoded_.lengths()[i];
     if (config.model.language_loss > 0) add_language_loss();
     begin_epoch(0);
@@ -263,10 +263,11 @@ std::unique_ptr<ModelTraining> tagging_training(const Config& config, const Tagg
   return std::make_unique<TaggingTraining>(config, data, model);
 }
 
-TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences) {
+TaggerCorpus encode_sentences(const TextTagger& model, const TaggedSentences& sentences, std::int64_t first,
+                              std::int64_t end) {
   TaggerCorpus corpus;
   corpus.gold.resize(model.columns().size());
-  for (const auto& entry : sentences.entries()) encode_sentence(model, entry, {}, corpus);
+  for (std::int64_t i = first; i < end; ++i) encode_sentence(model, sentences.entry(i), {}, corpus);
   return corpus;
 }
 
