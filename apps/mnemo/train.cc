@@ -203,7 +203,7 @@ class Run {
     const TextModel* lender = lender_of(start.get());
     const auto data = task_.read(config_, request_, lender);
     if (o_.resume && start && trains_language_model_first(config_))
-      check_same_texts(config_, request_, static_cast<const RecordSet&>(*data->train), language_folder(folder_));
+      check_same_texts(config_, request_, *data, language_folder(folder_));
     const std::string by_size = settle_by_size(config_, *data);
     if (o_.dry) return dry(*data, by_size);
     save_on_signals();
@@ -248,7 +248,7 @@ class Run {
 
   // The language model that the run starts from, once that start has been tried.
   FirstModel first_model(const Config& settled, const TaskData& data, const std::string& folder) {
-    FirstModel out = prepare_language_model(settled, request_, static_cast<const RecordSet&>(*data.train), folder);
+    FirstModel out = prepare_language_model(settled, request_, data, folder);
     try_start(task_, settled, request_, data, *out.model);
     return out;
   }

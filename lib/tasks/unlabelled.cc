@@ -2,7 +2,9 @@
 // and its log and data can be looked at.
 #include "tasks/unlabelled.h"
 
+#include <array>
 #include <filesystem>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -24,8 +26,25 @@ void append_line(std::string& out, std::string_view text) {
   out += '\n';
 }
 
-// Returns the text of train and of data.unlabelled; reports how much it is.
-std::string lines_of_texts(const Config& config, const ReadRequest& request, const RecordSet& train) {
+// Texts of dev or test that are also among those without labels.
+struct Held {
+  const char* part;
+  const RecordSet& records;
+  std::unordered_set<std::string> lines = {};
+  std::int64_t found = 0;
+};
+
+// Returns the text of train and of data.unlabelled; reports how much it is, and what of dev and test is in it.
+std::string lines_of_texts(const Config& config, const ReadRequest& request, const TaskData& data) {
+  const auto& train = static_cast<const RecordSet&>(*data.train);
+  std::array held{Held{"dev", static_cast<const RecordSet&>(*data.dev)},
+                  Held{"test", static_cast<const RecordSet&>(*data.test)}};
+  for (Held& part : held)
+    for (std::int64_t i = 0; i < part.records.size() && !config.data.unlabelled.empty(); ++i) {
+      std::string line;
+      append_line(line, part.records.text(i));
+      part.lines.insert(std::move(line));
+    }
   std::string out;
   for (std::int64_t i = 0; i < train.size(); ++i) append_line(out, train.text(i));
   // Lines have none of the columns that data names for train.
@@ -38,12 +57,22 @@ std::string lines_of_texts(const Config& config, const ReadRequest& request, con
     options.require_label = false;
     const auto reader = open_records(path, options);
     Record record;
-    while (reader->next(record)) append_line(out, record.text);
+    while (reader->next(record)) {
+      const std::size_t begin = out.size();
+      append_line(out, record.text);
+      for (Held& part : held) part.found += part.lines.contains(out.substr(begin)) ? 1 : 0;
+    }
     texts += static_cast<std::int64_t>(reader->counts().records);
     report_counts(path, reader->counts(), request.log);
     if (reader->counts().records == 0) request.log(fmt::format("warning: data.unlabelled: {} has no text", path));
   }
   request.log(fmt::format("language model: of {} texts of train and {} without labels", train.size(), texts));
+  for (const Held& part : held)
+    if (part.found > 0)
+      request.log(
+          fmt::format("warning: data.unlabelled: {} of {}: the language model reads what the classifier is "
+                      "measured on",
+                      counted(part.found, "text"), part.part));
   return out;
 }
 
@@ -88,22 +117,22 @@ void remove_language_folder(const std::string& run_folder) {
   std::filesystem::remove(folder, none);
 }
 
-void check_same_texts(const Config& config, const ReadRequest& request, const RecordSet& train,
+void check_same_texts(const Config& config, const ReadRequest& request, const TaskData& data,
                       const std::string& folder) {
   const std::string path = text_path(folder);
   if (!file_exists(path)) return;
   const ReadRequest quiet{request.config_path, request.invalid_utf8, [](const std::string&) {}};
-  if (read_file(path) != lines_of_texts(config, quiet, train))
+  if (read_file(path) != lines_of_texts(config, quiet, data))
     throw UsageError(
         fmt::format("{}: the language model that the run began with was trained on other texts; --overwrite starts "
                     "over, --init-from starts a new run from a model",
                     path));
 }
 
-FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
+FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const TaskData& data,
                                   const std::string& folder) {
   const std::string path = text_path(folder);
-  const std::string text = lines_of_texts(config, request, train);
+  const std::string text = lines_of_texts(config, request, data);
   FirstModel out{.config = language_config(config, folder, path, text.size()), .data = nullptr, .model = nullptr};
   std::filesystem::create_directories(folder);
   write_file(path, text);

@@ -22,14 +22,15 @@ struct FirstModel {
 };
 
 /// Writes the texts of train and of data.unlabelled, each one line, to a file in `folder`, the language model's, and
-/// builds a language model of it with the units, cell and sizes of `config`. The texts of dev and test are not read. A
-/// model of the task must borrow from language models. Throws as readers and builders do.
-FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const RecordSet& train,
+/// builds a language model of it with the units, cell and sizes of `config`. The texts of dev and test are not written;
+/// where data.unlabelled has them too, that is reported. The records of `data` are RecordSets, and a model of the task
+/// must borrow from language models. Throws as readers and builders do.
+FirstModel prepare_language_model(const Config& config, const ReadRequest& request, const TaskData& data,
                                   const std::string& folder);
 
 /// Throws UsageError if the language model in `folder` was trained on other texts than those that the configuration
 /// names now. Without its text, which is not needed any more, nothing is compared.
-void check_same_texts(const Config& config, const ReadRequest& request, const RecordSet& train,
+void check_same_texts(const Config& config, const ReadRequest& request, const TaskData& data,
                       const std::string& folder);
 
 /// "language model: 44 texts, 260 units, 4 epochs".

@@ -87,6 +87,24 @@ TEST_CASE("a run with data.unlabelled starts from a language model of all its te
   CHECK_FALSE(std::filesystem::exists(f.path("run/language-model")));
 }
 
+TEST_CASE("texts of dev and test among those without labels are told") {
+  const Fixture f;
+  write_text(f.path("test.tsv"), "pos\tthe very last walk\n");
+  write_text(f.path("more.csv"), kUnlabelled);
+  const auto told = [&](const std::string& text) {
+    write_text(f.path("more.txt"), text);
+    const Outcome o = f.train("run", with_text({"--overwrite", "--set", "data.test=test.tsv"}));
+    INFO(o.err);
+    CHECK(o.code == 0);
+    return o.err;
+  };
+  const std::string dev = f.bytes("dev.tsv"), first = dev.substr(dev.find('\t') + 1, dev.find('\n') - dev.find('\t'));
+  const std::string warned = told("the very last walk\nanother walk\n" + first + "the very last walk\n");
+  CHECK_THAT(warned, contains_text("warning: data.unlabelled: 1 text of dev:"));
+  CHECK_THAT(warned, contains_text("warning: data.unlabelled: 2 texts of test:"));
+  CHECK_THAT(told("another walk\n"), !contains_text("warning"));
+}
+
 TEST_CASE("a run is not resumed with other texts than its language model was trained on") {
   const Fixture f;
   write_more(f);
