@@ -20,7 +20,7 @@ seeds="${MNEMO_SEEDS:-1 2 3 4 5}"
 all=(sst2-peer sst2-sentences sst2-phrases sst2-phrases-glove sst2-phrases-language
   sst2-phrases-glove+sst2-phrases-language
   trec trec-language trec-glove trec+trec-language trec-glove+trec-language trec-fine mr chnsenticorp imdb
-  conll2003 conll2003-glove conll2003-glove+conll2003-glove weibo
+  conll2003 conll2003-glove weibo
   ud-english-ewt ud-english-ewt-glove ud-chinese-pos ud-chinese-words
   tinyshakespeare ptb-small ptb-awd tang
   multi30k-de-en multi30k-en-de multi30k-de-en-raw multi30k-peer tatoeba-en-zh tatoeba-zh-en)
