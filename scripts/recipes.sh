@@ -165,7 +165,8 @@ for recipe in "${recipes[@]}"; do
     if [[ "$test_file" == - ]]; then
       tail -n 1 "$trained/log.jsonl" >"$run/test.tmp"
     elif [[ "$test_file" == = ]]; then
-      sed -n 's/^test: perplexity \([0-9.]*\),.*/{"metrics": {"perplexity": \1}}/p' "$trained/train.txt" >"$run/test.tmp"
+      sed -n 's/^test: perplexity \([0-9.]*\),.*/{"metrics": {"perplexity": \1}}/p' "$trained/train.txt" \
+        >"$run/test.tmp"
     else
       read_as=()
       [[ "$format" == - ]] || read_as=(--format-in "$format")
