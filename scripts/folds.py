@@ -20,7 +20,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = pathlib.Path(os.environ.get("MNEMO_DATA", ROOT / "../shared/data")).resolve()
-FOLDERS = {"trec": "trec", "sst2": "sst2"}  # of classification/, by the first part of a recipe's name
 FOLDS = 10
 
 
@@ -36,7 +35,9 @@ def configuration(recipe):
     """The recipe's configuration with absolute paths, and the file that it trains on."""
     name = recipe.split("@")[0]
     config = json.loads((ROOT / f"configs/{name}.json").read_text(encoding="utf-8"))
-    folder = DATA / "classification" / FOLDERS[name.split("-")[0]]
+    folder = DATA / "classification" / name.split("-")[0]
+    if not isinstance(config["data"]["train"], str):
+        sys.exit(f"folds.py: {name}: expected data.train to be one file of a text a line")
     train = folder / config["data"]["train"]
     config["data"] = {key: value for key, value in config["data"].items() if key in ("format", "dev_fraction")}
     if "pretrained" in config["text"]:

@@ -42,8 +42,10 @@ class Reader {
   // Adds contradictions between options, unless they are to be looked for later, and throws if there is any error.
   Config finish(const ConfigCheck& check, Conflicts conflicts) {
     std::vector<std::string> wrong;
-    if (conflicts == Conflicts::kNow) check_contradictions(config_, wrong);
-    if (conflicts == Conflicts::kNow && check) check(config_, wrong);
+    if (conflicts == Conflicts::kNow) {
+      check_contradictions(config_, wrong);
+      if (check) check(config_, wrong);
+    }
     for (const std::string& one : wrong) errors_.push_back(name_ + ": " + one);
     if (!errors_.empty()) throw UsageError(abridged(errors_, 50, "\n"));
     return std::move(config_);

@@ -71,7 +71,7 @@ class TagDecoder {
 
   const Chain& chain() const { return chain_; }
 
-  /// Lets a span begin at each token for which `breaks` [tokens, or empty: no token] has 1, so that none crosses the
+  /// Makes a span begin at each token for which `breaks` [tokens, or empty: no token] has 1, so that none crosses the
   /// boundary before it.
   void keep_breaks(std::span<const std::uint8_t> breaks, ChainScores& scores) const;
 
