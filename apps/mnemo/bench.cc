@@ -221,19 +221,27 @@ class LayerBench {
     Activation x{x_.data(), nullptr, packing_.tokens(), options_.input};
     if (training) {
       x.gradient = arena_.allocate(x.size());
-      std::fill_n(x.gradient, x.size(), 0.0f);
+      fill(x.gradient, x.size(), 0.0f);
       layer_.weights_changed();
       convolution_.weights_changed();
     }
     const auto out = layer_.forward(tape, packing_, x);
     const Activation beside = convolve(tape, x);
     if (!training) return;
-    std::fill_n(out.y.gradient, out.y.size(), 1.0f);
-    if (beside.value) std::fill_n(beside.gradient, beside.size(), 1.0f);
+    fill(out.y.gradient, out.y.size(), 1.0f);
+    if (beside.value) fill(beside.gradient, beside.size(), 1.0f);
     tape.backward();
   }
 
  private:
+  // On all threads, as the layers around this one would write it.
+  void fill(float* to, Index count, float value) {
+    constexpr Index kBlock = 1 << 14;
+    pool_.parallel_for((count + kBlock - 1) / kBlock, [&](std::int64_t i) {
+      std::fill(to + i * kBlock, to + std::min(count, (i + 1) * kBlock), value);
+    });
+  }
+
   Activation convolve(Tape& tape, const Activation& x) {
     if (options_.convolution.empty()) return {};
     convolution_.prepare(tape);

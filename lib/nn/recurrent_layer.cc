@@ -1,8 +1,8 @@
 // Training keeps everything that backward needs, and computes the input product of all steps at once; inference, and
 // training of cells without a recurrent product, run in chunks of steps whose gates stay in the caches. Within a chunk
 // a task takes some sequences of one direction (or, without a recurrent product, some units) through all steps, so
-// threads do not meet at every step. Backward turns gates into their gradients; those of the parameters are products
-// over all rows at the end.
+// threads do not meet at every step; where units need nothing from each other, a task takes them through all chunks.
+// Backward turns gates into their gradients; those of the parameters are products over all rows at the end.
 #include "nn/recurrent_layer.h"
 
 #include <algorithm>
@@ -34,8 +34,8 @@ std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
   std::vector<Tile> tiles;
   if (run.cell->hidden_gates == 0) {
     // Wide, for rows that are read in long runs, but with a tile for each thread.
-    const Index share = (D * H + threads - 1) / threads;
-    const Index units = std::clamp((share + kLine - 1) / kLine * kLine, kLine, kUnits);
+    const Index share = (D * H + threads - 1) / threads, whole = std::max(kLine, run.input_panels(0).width);
+    const Index units = std::clamp((share + whole - 1) / whole * whole, whole, kUnits);
     for (Index begin = 0; begin < H; begin += units)
       for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});
     return tiles;
@@ -159,15 +159,38 @@ void project_inputs(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   kernels::multiply(tape.pool, {products, static_cast<std::size_t>(run.directions())});
 }
 
+// The steps of a chunk for one tile.
+void run_tile(const LayerRun& run, const Tile& tile, const Chunk& chunk) {
+  const Index first_row = first_gates(run, run.packing->offset(chunk.begin));
+  for (Index s = 0; s < chunk.end - chunk.begin; ++s)
+    forward_tile(run, tile, tile.direction == 0 ? chunk.begin + s : chunk.end - 1 - s, first_row);
+}
+
 void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
   project_inputs(tape, run, chunks);
   const auto tiles = make_tiles(run, tape.pool.threads());
-  tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
-    const Chunk& chunk = chunks[tiles[i].direction];
-    const Index first_row = first_gates(run, run.packing->offset(chunk.begin));
-    for (Index s = 0; s < chunk.end - chunk.begin; ++s)
-      forward_tile(run, tiles[i], tiles[i].direction == 0 ? chunk.begin + s : chunk.end - 1 - s, first_row);
-  });
+  tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()),
+                         [&](std::int64_t i) { run_tile(run, tiles[i], chunks[tiles[i].direction]); });
+}
+
+// Whether tiles need nothing from each other: without a recurrent product, where their units are whole panels. In lower
+// precision each product rounds all of x first, so that there should be few of them.
+bool tiles_are_independent(const LayerRun& run) {
+  const kernels::PackedMatrix& panels = run.input_panels(0);
+  return run.cell->hidden_gates == 0 && run.hidden() % panels.width == 0 &&
+         panels.precision == kernels::Precision::kFloat32;
+}
+
+// Gates = x W_ih^T + biases of a tile's own units.
+void project_units(const LayerRun& run, const Tile& tile, const Chunk& chunk) {
+  const kernels::PackedMatrix& panels = run.input_panels(tile.direction);
+  const DirectionRun& d = run.direction[tile.direction];
+  const Index begin = run.packing->offset(chunk.begin), end = run.packing->offset(chunk.end), H = run.hidden();
+  for (Index block = 0; block < run.cell->blocks; ++block)
+    kernels::multiply_rows(end - begin, run.x.value + begin * run.x.columns, run.x.columns, panels,
+                           (block * H + tile.begin) / panels.width, (block * H + tile.end) / panels.width, Start::kBias,
+                           d.weights->bias.data(), d.gates + (begin - first_gates(run, begin)) * run.gates_stride(),
+                           run.gates_stride());
 }
 
 // Bounds of chunks of steps of about `rows` rows, and at least one step, each.
@@ -247,8 +270,21 @@ void forward_layer(Tape& tape, LayerRun& run) {
   Index most = 0;
   for (Index k = 0; k < chunks; ++k) most = std::max(most, packing.offset(bounds[k + 1]) - packing.offset(bounds[k]));
   allocate(tape, run, run.keeps_rows ? packing.tokens() : most);
-  for (Index k = 0; k < chunks && packing.steps() > 0; ++k)
-    run_chunks(tape, run, {{bounds[k], bounds[k + 1]}, {bounds[chunks - 1 - k], bounds[chunks - k]}});
+  const auto chunk = [&](Index direction, Index k) {
+    const Index from = direction == 0 ? k : chunks - 1 - k;
+    return Chunk{bounds[from], bounds[from + 1]};
+  };
+  if (packing.steps() > 0 && tiles_are_independent(run)) {
+    const auto tiles = make_tiles(run, tape.pool.threads());
+    tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
+      for (Index k = 0; k < chunks; ++k) {
+        project_units(run, tiles[i], chunk(tiles[i].direction, k));
+        run_tile(run, tiles[i], chunk(tiles[i].direction, k));
+      }
+    });
+  } else if (packing.steps() > 0) {
+    for (Index k = 0; k < chunks; ++k) run_chunks(tape, run, {chunk(0, k), chunk(1, k)});
+  }
   for (Index d = 0; d < run.directions(); ++d) copy_final_state(run, d);
 }
 

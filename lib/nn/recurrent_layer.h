@@ -58,6 +58,7 @@ struct LayerRun {
   Index output_stride() const { return directions() * output(); }
   float* y_row(Index d, Index row) const { return y.value + row * output_stride() + d * output(); }
   bool mogrifies() const { return options->mogrifier.rounds > 0; }
+  const kernels::PackedMatrix& input_panels(Index d) const { return direction[d].weights->input_panels; }
   bool zoneout() const { return options->zoneout_h > 0.0f || options->zoneout_c > 0.0f; }
 };
 

@@ -55,8 +55,8 @@ std::vector<float> inputs() {
   return x;
 }
 
-RecurrentOptions options_of(CellKind cell, int variant) {
-  RecurrentOptions o{.cell = cell, .input = kInput, .hidden = 9, .layers = 3};
+RecurrentOptions options_of(CellKind cell, int variant, Index hidden = 9) {
+  RecurrentOptions o{.cell = cell, .input = kInput, .hidden = hidden, .layers = 3};
   if (variant == 1) o.projection = 4;
   if (variant == 2) o.residual = Residual::kAdd;
   if (variant == 3) o.residual = Residual::kHighway;
@@ -94,11 +94,12 @@ std::vector<float> whole(Recurrent& layers, ThreadPool& pool, std::vector<float>
 TEST_CASE("a session gives the bits of the whole sequence, for every cell and the options around it") {
   ThreadPool pool(1);
   const auto x = inputs();
+  const Index hidden = GENERATE(Index{9}, Index{64});  // 64 fill whole panels
   for (const CellKind cell : all_cells())
     for (int variant = 0; variant < 14; ++variant) {
-      const RecurrentOptions o = options_of(cell, variant);
+      const RecurrentOptions o = options_of(cell, variant, hidden);
       if (!recurrent_conflicts(o).empty()) continue;
-      INFO(cell_traits(cell).name << ", variant " << variant);
+      INFO(cell_traits(cell).name << ", variant " << variant << ", " << hidden << " units");
       Recurrent layers("rnn", o);
       layers.initialise(3);
       // Learned states are initialised with zero.
@@ -236,9 +237,11 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
   RandomStream random(7, Purpose::kTest, 9);
   std::vector<float> x(packing.tokens() * kInput);
   for (float& value : x) value = static_cast<float>(random.normal());
+  // 64 and 160 units fill whole panels.
+  const Index hidden = GENERATE(Index{9}, Index{64}, Index{160});
   for (const CellKind cell : all_cells()) {
-    INFO(cell_traits(cell).name);
-    Recurrent layers("rnn", {.cell = cell, .input = kInput, .hidden = 9, .layers = 2, .bidirectional = true});
+    INFO(cell_traits(cell).name << ", " << hidden << " units");
+    Recurrent layers("rnn", {.cell = cell, .input = kInput, .hidden = hidden, .layers = 2, .bidirectional = true});
     layers.initialise(3);
     std::vector<float> y, state;
     for (const auto mode : {Tape::Mode::kTraining, Tape::Mode::kInference})
@@ -259,9 +262,11 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
   }
 }
 
-// Rows of a big layer's matrix are those of three small ones, which see the same input.
+// Rows of a big layer's matrix are those of four small ones, which see the same input.
 TEST_CASE("units of cells without a recurrent product do not depend on the tile that they are in") {
-  constexpr Index kPart = 50, kParts = 3;
+  constexpr Index kParts = 4;
+  // Four parts of 48 units fill whole panels of 32, which one does not.
+  const Index part_size = GENERATE(Index{50}, Index{48});
   const std::vector<std::int32_t> lengths{9, 4, 1};
   const Packing packing(lengths);
   RandomStream random(7, Purpose::kTest, 10);
@@ -287,7 +292,7 @@ TEST_CASE("units of cells without a recurrent product do not depend on the tile 
         }
         return std::vector<float>(y.value, y.value + y.size());
       };
-      Recurrent big("rnn", options(kPart * kParts));
+      Recurrent big("rnn", options(part_size * kParts));
       big.initialise(3);
       std::vector<float> dx, sum(x.size());
       const auto y = run(big, dx);
@@ -296,7 +301,7 @@ TEST_CASE("units of cells without a recurrent product do not depend on the tile 
         gradients.emplace_back(p.name, std::vector<float>(p.gradient.data(), p.gradient.data() + p.size()));
       });
       for (Index part = 0; part < kParts; ++part) {
-        Recurrent small("rnn", options(kPart));
+        Recurrent small("rnn", options(part_size));
         small.initialise(1);
         std::vector<Parameter*> from;
         big.visit([&](Parameter& p) { from.push_back(&p); });
@@ -314,8 +319,8 @@ TEST_CASE("units of cells without a recurrent product do not depend on the tile 
         for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += part_dx[i];
         bool same = true;
         for (Index n = 0; n < packing.tokens(); ++n)
-          same = same && std::equal(part_y.begin() + n * kPart, part_y.begin() + (n + 1) * kPart,
-                                    y.begin() + n * kPart * kParts + part * kPart);
+          same = same && std::equal(part_y.begin() + n * part_size, part_y.begin() + (n + 1) * part_size,
+                                    y.begin() + n * part_size * kParts + part * part_size);
         CHECK(same);
         k = 0;
         small.visit([&](Parameter& p) {
