@@ -28,22 +28,42 @@ struct Tile {
   Index rows(Index running) const { return running > first ? (running - first + step - 1) / step : 0; }
 };
 
-std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
-  constexpr Index kLine = 16, kUnits = 128;  // tiles share no cache lines
-  const Index H = run.hidden(), D = run.directions();
+constexpr Index kLine = 16, kUnits = 128;  // tiles share no cache lines, and have at most so many units
+
+// Tiles of units of every direction, for cells without a recurrent product.
+std::vector<Tile> unit_tiles(const LayerRun& run, Index units) {
   std::vector<Tile> tiles;
+  for (Index begin = 0; begin < run.hidden(); begin += units)
+    for (Index d = 0; d < run.directions(); ++d)
+      tiles.push_back({d, 0, 1, begin, std::min(run.hidden(), begin + units)});
+  return tiles;
+}
+
+std::vector<Tile> make_tiles(const LayerRun& run, int threads) {
+  const Index H = run.hidden(), D = run.directions();
   if (run.cell->hidden_gates == 0) {
     // Wide, for rows that are read in long runs, but with a tile for each thread.
-    const Index share = (D * H + threads - 1) / threads, whole = std::max(kLine, run.input_panels(0).width);
-    const Index units = std::clamp((share + whole - 1) / whole * whole, whole, kUnits);
-    for (Index begin = 0; begin < H; begin += units)
-      for (Index d = 0; d < D; ++d) tiles.push_back({d, 0, 1, begin, std::min(H, begin + units)});
-    return tiles;
+    const Index share = (D * H + threads - 1) / threads;
+    return unit_tiles(run, std::clamp((share + kLine - 1) / kLine * kLine, kLine, kUnits));
   }
+  std::vector<Tile> tiles;
   const Index per_direction = std::clamp<Index>((threads + D - 1) / D, 1, std::max<Index>(1, run.packing->rows_at(0)));
   for (Index s = 0; s < per_direction; ++s)
     for (Index d = 0; d < D; ++d) tiles.push_back({d, s, per_direction, 0, H});
   return tiles;
+}
+
+// Tiles that need nothing from each other, as each has whole panels of the input product, and of which each thread gets
+// as many; none if there is no such division. In lower precision each product rounds all of x first, so that there
+// should be few of them; and one thread has nobody to wait for.
+std::vector<Tile> independent_tiles(const LayerRun& run, int threads) {
+  const kernels::PackedMatrix& panels = run.input_panels(0);
+  if (run.cell->hidden_gates > 0 || panels.precision != kernels::Precision::kFloat32 || threads == 1) return {};
+  const Index whole = std::max(kLine, panels.width);
+  for (Index units = kUnits / whole * whole; units > 0; units -= whole)
+    if (run.hidden() % units == 0 && run.directions() * run.hidden() / units % threads == 0)
+      return unit_tiles(run, units);
+  return {};
 }
 
 // Where the state before step t is for the tile's rows: for `continuing` of them the previous step computed it, the
@@ -173,14 +193,6 @@ void run_chunks(Tape& tape, const LayerRun& run, const Chunk (&chunks)[2]) {
                          [&](std::int64_t i) { run_tile(run, tiles[i], chunks[tiles[i].direction]); });
 }
 
-// Whether tiles need nothing from each other: without a recurrent product, where their units are whole panels. In lower
-// precision each product rounds all of x first, so that there should be few of them.
-bool tiles_are_independent(const LayerRun& run) {
-  const kernels::PackedMatrix& panels = run.input_panels(0);
-  return run.cell->hidden_gates == 0 && run.hidden() % panels.width == 0 &&
-         panels.precision == kernels::Precision::kFloat32;
-}
-
 // Gates = x W_ih^T + biases of a tile's own units.
 void project_units(const LayerRun& run, const Tile& tile, const Chunk& chunk) {
   const kernels::PackedMatrix& panels = run.input_panels(tile.direction);
@@ -274,8 +286,8 @@ void forward_layer(Tape& tape, LayerRun& run) {
     const Index from = direction == 0 ? k : chunks - 1 - k;
     return Chunk{bounds[from], bounds[from + 1]};
   };
-  if (packing.steps() > 0 && tiles_are_independent(run)) {
-    const auto tiles = make_tiles(run, tape.pool.threads());
+  const auto tiles = independent_tiles(run, tape.pool.threads());
+  if (packing.steps() > 0 && !tiles.empty()) {
     tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
       for (Index k = 0; k < chunks; ++k) {
         project_units(run, tiles[i], chunk(tiles[i].direction, k));

@@ -92,9 +92,9 @@ std::vector<float> whole(Recurrent& layers, ThreadPool& pool, std::vector<float>
 }  // namespace
 
 TEST_CASE("a session gives the bits of the whole sequence, for every cell and the options around it") {
-  ThreadPool pool(1);
+  ThreadPool pool(2);
   const auto x = inputs();
-  const Index hidden = GENERATE(Index{9}, Index{64});  // 64 fill whole panels
+  const Index hidden = GENERATE(Index{9}, Index{64});  // 64: whole panels for each of two threads
   for (const CellKind cell : all_cells())
     for (int variant = 0; variant < 14; ++variant) {
       const RecurrentOptions o = options_of(cell, variant, hidden);
@@ -237,7 +237,7 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
   RandomStream random(7, Purpose::kTest, 9);
   std::vector<float> x(packing.tokens() * kInput);
   for (float& value : x) value = static_cast<float>(random.normal());
-  // 64 and 160 units fill whole panels.
+  // 64 units of two directions are whole panels for each of two threads, 160 for each of five.
   const Index hidden = GENERATE(Index{9}, Index{64}, Index{160});
   for (const CellKind cell : all_cells()) {
     INFO(cell_traits(cell).name << ", " << hidden << " units");
@@ -245,7 +245,7 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
     layers.initialise(3);
     std::vector<float> y, state;
     for (const auto mode : {Tape::Mode::kTraining, Tape::Mode::kInference})
-      for (const int threads : {1, 3}) {
+      for (const int threads : {1, 2, 5}) {
         ThreadPool pool(threads);
         Arena arena;
         Tape tape(pool, arena, mode);
@@ -265,7 +265,7 @@ TEST_CASE("inference over many chunks of time gives the bits of training's forwa
 // Rows of a big layer's matrix are those of four small ones, which see the same input.
 TEST_CASE("units of cells without a recurrent product do not depend on the tile that they are in") {
   constexpr Index kParts = 4;
-  // Four parts of 48 units fill whole panels of 32, which one does not.
+  // Four parts of 48 units are whole panels of 32 for each of two threads, one is not.
   const Index part_size = GENERATE(Index{50}, Index{48});
   const std::vector<std::int32_t> lengths{9, 4, 1};
   const Packing packing(lengths);
