@@ -287,14 +287,14 @@ void forward_layer(Tape& tape, LayerRun& run) {
     return Chunk{bounds[from], bounds[from + 1]};
   };
   const auto tiles = independent_tiles(run, tape.pool.threads());
-  if (packing.steps() > 0 && !tiles.empty()) {
+  if (!tiles.empty()) {
     tape.pool.parallel_for(static_cast<std::int64_t>(tiles.size()), [&](std::int64_t i) {
       for (Index k = 0; k < chunks; ++k) {
         project_units(run, tiles[i], chunk(tiles[i].direction, k));
         run_tile(run, tiles[i], chunk(tiles[i].direction, k));
       }
     });
-  } else if (packing.steps() > 0) {
+  } else {
     for (Index k = 0; k < chunks; ++k) run_chunks(tape, run, {chunk(0, k), chunk(1, k)});
   }
   for (Index d = 0; d < run.directions(); ++d) copy_final_state(run, d);
