@@ -526,8 +526,8 @@ std::vector<Option> training_options() {
              "The learning rate of a layer as a fraction of that of the layer above it, from the output down to the "
              "embedding (Howard & Ruder 2018: 0.38): a run of --init-from changes its lower layers less."),
       option("training.unfreeze", MNEMO_MEMBER(training.unfreeze), Range{0, 1e6},
-             "Epochs after which the next lower layer is trained too, at first the output alone (gradual unfreezing, "
-             "Howard & Ruder 2018); 0: all layers from the start."),
+             "Epochs after which the next lower layer is trained too, at first the output alone, with the table that "
+             "is tied to it (gradual unfreezing, Howard & Ruder 2018); 0: all layers from the start."),
       option("training.batch_size", MNEMO_MEMBER(training.batch_size), Range{1, 1e6},
              "Texts per batch; for generate with records, as many units as that number of texts has on average.")
           .by_size(kClassify, {{500, 8}, {0, 32}})

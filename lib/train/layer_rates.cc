@@ -10,17 +10,50 @@ namespace {
 
 constexpr std::int64_t kOutput = -1;
 
-// Number of the recurrent layer that a parameter belongs to, from 1; 0: what these read; kOutput: anything else.
-std::int64_t layer_number(std::string_view name, bool convolution_before) {
-  const std::string_view part = name.substr(0, name.find('.'));
-  if (part == "embedding" || part == "target" || part == "chars" || part == "shapes") return 0;
-  if (part == "convolution" && convolution_before) return 0;
-  if (part != "rnn" && part != "encoder" && part != "decoder") return kOutput;
-  const std::size_t mark = name.find("_l", part.size());
-  std::int64_t layer = 0;  // initial states have no number, and belong to the first layer
+std::string_view first_part(std::string_view name) { return name.substr(0, name.find('.')); }
+
+// From 1; initial states have no number, and belong to the first layer.
+std::int64_t number_in_stack(std::string_view name) {
+  const std::size_t mark = name.find("_l", first_part(name).size());
+  std::int64_t layer = 0;
   if (mark != std::string_view::npos) std::from_chars(name.data() + mark + 2, name.data() + name.size(), layer);
   return layer + 1;
 }
+
+// Where the parameters of a network lie, by their names.
+class Stack {
+ public:
+  Stack(const Config& config, const std::function<void(const ParameterVisitor&)>& visit)
+      : convolutions_below_(config.model.convolution.place == "before") {
+    bool weight = false, target = false;
+    visit([&](Parameter& p) {
+      const std::string_view part = first_part(p.name);
+      if (part == "encoder") encoder_layers_ = std::max(encoder_layers_, number_in_stack(p.name));
+      weight = weight || (part.starts_with("output") && p.name.ends_with("weight"));
+      target = target || part == "target";
+    });
+    if (!weight) tied_ = target ? "target" : "embedding";
+  }
+
+  // Number of the recurrent layer that a parameter belongs to, from 1; 0: what these read; kOutput: anything else.
+  std::int64_t layer(std::string_view name) const {
+    const std::string_view part = first_part(name);
+    if (part == tied_) return kOutput;
+    if (part == "embedding" || part == "source" || part == "target" || part == "chars" || part == "shapes") return 0;
+    if (part.starts_with("convolution") && convolutions_below_) return 0;
+    if (part == "rnn" || part == "encoder") return number_in_stack(name);
+    if (name.starts_with("decoder.further.")) return encoder_layers_ + 1 + number_in_stack(name);
+    // What the decoder's first layer begins with, and what asks the encoder.
+    const bool translates = encoder_layers_ > 0;
+    if (part == "decoder" || (translates && (part == "bridge" || part == "attention"))) return encoder_layers_ + 1;
+    return kOutput;
+  }
+
+ private:
+  bool convolutions_below_;
+  std::int64_t encoder_layers_ = 0;
+  std::string_view tied_;  // the table that is the output's weight, too
+};
 
 }  // namespace
 
@@ -28,10 +61,10 @@ LayerRates::LayerRates(const Config& config, const std::function<void(const Para
     : unfreeze_(config.training.unfreeze) {
   const double rate = config.training.layer_rate;
   if (rate == 1.0 && unfreeze_ == 0) return;
-  const bool before = config.model.convolution.place == "before";
+  const Stack stack(config, visit);
   std::int64_t top = 0;
   visit([&](Parameter& p) {
-    layers_.push_back({&p, layer_number(p.name, before), p.rate});
+    layers_.push_back({&p, stack.layer(p.name), p.rate});
     top = std::max(top, layers_.back().depth + 1);
   });
   for (Layer& layer : layers_) {

@@ -14,7 +14,9 @@ namespace mnemo {
 
 /// With L recurrent layers a parameter lies d layers below the output: 0 for the output itself and everything that is
 /// not named below, 1 for recurrent layer L, 2 for layer L - 1, ..., L + 1 for what layer 1 reads: embeddings,
-/// character encoders, and convolutions with model.convolution.place before. Its rate is
+/// character encoders, and convolutions with model.convolution.place before. A table that is the output's weight, too,
+/// is part of the output. The layers of a translator are those of its encoder and, above them, those of its decoder,
+/// whose first one has the attention and the bridge. The rate of a parameter is
 ///   training.layer_rate^d times that of the optimiser,
 /// and 0 in the first d * training.unfreeze epochs.
 class LayerRates {
