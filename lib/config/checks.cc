@@ -151,6 +151,8 @@ std::vector<NamedFile> files_of(const DataConfig& d) {
 // Options of the language model that is trained first, where there is none.
 void check_language_options(const Config& c, std::vector<std::string>& errors) {
   if (!has(c.task, "training.language_model") || trains_language_model_first(c)) return;
+  const auto of_texts = [](const std::string& error) { return error.find("data.unlabelled") != std::string::npos; };
+  if (std::ranges::any_of(errors, of_texts)) return;  // it is given, but could not be read
   const TrainingConfig defaults;
   for (const auto& [key, given] :
        {std::pair{"training.language_epochs", c.training.language_epochs != defaults.language_epochs},

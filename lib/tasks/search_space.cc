@@ -141,7 +141,10 @@ bool changes_loss(const std::string& key, const std::string& task) {
 
 void refuse_language_model(const Config& config) {
   if (trains_language_model_first(config))
-    throw UsageError(fmt::format("{}: tune trains no language model first; leave it out", language_model_key(config)));
+    throw UsageError(
+        fmt::format("{}: tune trains no language model first; leave it out, and "
+                    "training.language_epochs and training.sampled_softmax if they are set",
+                    language_model_key(config)));
 }
 
 void check_wanted(const SearchKey& key, const Config& given, const std::string& config) {

@@ -57,14 +57,16 @@ std::string lines_of_texts(const Config& config, const ReadRequest& request, con
     options.require_label = false;
     const auto reader = open_records(path, options);
     Record record;
+    std::int64_t filled = 0;
     while (reader->next(record)) {
+      filled += record.text.find_first_not_of(" \t\r\n") != std::string::npos ? 1 : 0;
       const std::size_t begin = out.size();
       append_line(out, record.text);
       for (Held& part : held) part.found += part.lines.contains(out.substr(begin)) ? 1 : 0;
     }
-    texts += static_cast<std::int64_t>(reader->counts().records);
+    texts += filled;
     report_counts(path, reader->counts(), request.log);
-    if (reader->counts().records == 0) request.log(fmt::format("warning: data.unlabelled: {} has no text", path));
+    if (filled == 0) request.log(fmt::format("warning: data.unlabelled: {} has no text", path));
   }
   request.log(fmt::format("language model: of {} texts of train and {} without labels", train.size(), texts));
   for (const Held& part : held)

@@ -218,6 +218,11 @@ TEST_CASE("what data.unlabelled does not go with is refused") {
     CHECK(own.code == 2);
     CHECK_THAT(own.err, contains_text(std::string(word) + ": not with training.language_model"));
   }
+  write_text(f.path("blank.txt"), "\n \n\n");
+  const Outcome blank = f.train("blank", {"--set", "data.unlabelled=blank.txt", "--set", "training.epochs=1"});
+  CHECK(blank.code == 0);
+  CHECK_THAT(blank.err, contains_text("warning: data.unlabelled: " + f.path("blank.txt") + " has no text"));
+  CHECK_THAT(blank.err, contains_text("and 0 without labels"));
   const Outcome missing = f.train("missing", {"--set", "data.unlabelled=absent.txt"});
   CHECK(missing.code == 1);
   CHECK_THAT(missing.err, contains_text("absent.txt"));
