@@ -405,6 +405,9 @@ void SelfAttentionSteps::load(const std::vector<float>& rows, const std::vector<
   const Index C = block_.columns(), M = block_.options().memory, B = std::ssize(steps_);
   if (std::ssize(rows) != B * M * C || std::ssize(seen) != B)
     fail("a session's memory has {} values of {} sequences, expected {} of {}", rows.size(), seen.size(), B * M * C, B);
+  const auto possible = [M](float n) { return n >= 0 && n <= static_cast<float>(M); };
+  if (!std::ranges::all_of(seen, possible))
+    fail("a session's memory has seen a number of steps that is not 0 to {}", M);
   for (Index b = 0; b < B; ++b) {
     steps_[b] = static_cast<Index>(seen[b]);
     for (Index j = 0; j < steps_[b]; ++j) std::copy_n(rows.data() + (b * M + j) * C, C, row(b, j));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/random.h"
@@ -205,6 +206,16 @@ TEST_CASE("self-attention: output and gradients do not depend on the number of t
     if (expected.empty()) expected = found;
     CHECK(found == expected);
   }
+}
+
+TEST_CASE("a memory of a number of steps that cannot be is refused") {
+  SelfAttention block("block", 4, {.layer = 1, .memory = 3});
+  SelfAttentionSteps steps(block, 2);
+  const std::vector<float> rows(2 * 3 * 4, 0.5f);
+  CHECK_NOTHROW(steps.load(rows, {0, 3}));
+  for (const float seen : {-1.0f, 4.0f, 1e30f, std::numeric_limits<float>::quiet_NaN()})
+    CHECK_THROWS_WITH(steps.load(rows, {0, seen}), contains_text("not 0 to 3"));
+  CHECK_THROWS_WITH(steps.load(rows, {0}), contains_text("expected 24 of 2"));
 }
 
 TEST_CASE("single steps through self-attention that sees later ones are refused") {
