@@ -127,8 +127,8 @@ class Start {
       if (layer_part(p.name).starts_with("rnn_l"))
         fail(
             "{}: {} is {} in the language model and {} here: a layer of the cell {} has fewer gates where its input "
-            "is as wide as its output; choose model.embedding or model.bidirectional so that this is so in both models "
-            "or in neither",
+            "is as wide as its output; train the language model with another model.embedding, so that this is so in "
+            "both models or in neither",
             path_, p.name, shape_text(from->second->shape), shape_text(p.shape), model_.config().model.cell);
       misfits_.emplace(layer_part(p.name),
                        fmt::format("{} for {}", shape_text(p.shape), shape_text(from->second->shape)));

@@ -170,5 +170,5 @@ TEST_CASE("a language model of other sizes or units is refused") {
   };
   const TextLanguageModel as_wide(sru("generate"), vocabulary({"b", "\n"}));
   TextClassifier model(sru("classify"), {"n", "y"}, vocabulary({"b"}), nullptr);
-  CHECK_THROWS_WITH(start(as_wide, model), Contains("choose model.embedding or model.bidirectional"));
+  CHECK_THROWS_WITH(start(as_wide, model), Contains("train the language model with another model.embedding"));
 }
