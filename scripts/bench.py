@@ -6,7 +6,8 @@ usage: scripts/bench.py [--python PYTHON] [--rounds N] [--only SECTION]... [--ou
   --python PYTHON  an interpreter with torch, onnx and onnxruntime, which does the same work in turn
   --rounds N       how often each row is measured, both sides in turn; medians are reported (default 5)
   --only SECTION   only some sections: training, cells, precision, inference, steps, long, threads
-  --out FILE       where to write (default docs/performance.md; with --only, standard output)
+  --out FILE       where to write (default docs/performance.md; with --only, standard output); its last section, which is
+                   written by hand, stays
 
 Called by scripts/bench.sh. Nothing else should run meanwhile.
 """
@@ -24,6 +25,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MNEMO = str(ROOT / "build/release/mnemo")
 PEERS = str(ROOT / "scripts/bench_peers.py")
+BY_HAND = "## Other measurements"
 CELLS = ["lstm", "peephole_lstm", "cifg_lstm", "capped_lstm", "gru", "rnn", "min_lstm", "min_gru", "sru"]
 
 
@@ -114,11 +116,13 @@ def training(b):
 def cells(b):
     b.say("## Every cell, training, float32")
     b.say("Batch 32, 64 steps, 256 to 256. Only products are counted, of which `min_lstm`, `min_gru` and `sru` have "
-          "the fewest; with self-attention those of queries and keys, and of shares and values, too.")
+          "the fewest; with a mogrifier, convolutions or self-attention theirs, too.")
     rows = [("cell", "1 thread, %", "2 threads, %", "tokens/s, 2 threads", "times PyTorch, 2 threads")]
     arguments = shape(32, 64, 256, 256)
     for cell, more in [(c, []) for c in CELLS] + [("gru", ["--reset-before"]), ("lstm", ["--layer-norm"]),
                                                   ("lstm", ["--projection", "128"]),
+                                                  ("lstm", ["--mogrifier", "4,64"]),
+                                                  ("lstm", ["--convolution", "2,3,4x100"]),
                                                   ("lstm", ["--self-attention", "256"])]:
         torch_has = cell in ("lstm", "gru") and not more
         one, two, torch = b.rounds(lambda: b.mnemo(cell, "train", arguments + more),
@@ -237,7 +241,7 @@ def main():
         print(f"bench.py: {name}", file=sys.stderr, flush=True)
         SECTIONS[name](b)
     head = ["# Speed of the recurrent layers", "",
-            "Written by `scripts/bench.sh`, which measures all of it again. Medians of "
+            "Written by `scripts/bench.sh`, which measures all of it again but for the last section. Medians of "
             f"{options.rounds} rounds (lowest to highest), the sides of a row in turn in one run. Only products are "
             "counted: 2 G H (I + H) operations per real token, layer and direction, three times that in training, as "
             "`mnemo bench` does; the peak is that of independent float32 multiply-adds, measured in the same run.", ""]
@@ -247,7 +251,10 @@ def main():
     if options.only and not options.out:
         print(text)
     else:
-        pathlib.Path(options.out or ROOT / "docs/performance.md").write_text(text, encoding="utf-8")
+        path = pathlib.Path(options.out or ROOT / "docs/performance.md")
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        at = before.find(BY_HAND)
+        path.write_text(text + ("\n" + before[at:] if at >= 0 else ""), encoding="utf-8")
 
 
 if __name__ == "__main__":
