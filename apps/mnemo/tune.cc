@@ -115,7 +115,10 @@ void add_tune(Command& program) {
   auto o = std::make_shared<TuneOptions>();
   command.argument("CONFIG.json", &o->config, "Configuration file (JSON)").required();
   command.group("Search");
-  command.option("--minutes", "M", &o->minutes, "Time for the search, that of a resumed one included").range(0.01, 1e6);
+  command
+      .option("--minutes", "M", &o->minutes,
+              "Time for the search, that of a resumed one included; a step that is being made is finished")
+      .range(0.01, 1e6);
   command
       .option("--trials", "N", &o->trials,
               "Trials that are begun at most, for a search that others can repeat if the time suffices")
