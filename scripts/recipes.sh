@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Trains every recipe of configs/ with five seeds and prints a table of test results: mean, standard deviation, time.
-# usage: scripts/recipes.sh [--defaults] [RECIPE]...    all recipes, or those named
+# usage: scripts/recipes.sh [--defaults | --refit] [RECIPE]...    all recipes, or those named
 #   RECIPE may be several with + between: their models answer together, those of the same seed, or of the next ones
 #   where a recipe is named again
 #   --defaults: trains with the program's defaults instead, which keep only task, data, unit and vectors of the recipe
+#   --refit: trains on train and dev together, for as many epochs as the recipe says; nothing is left to choose by dev
 # The data sets are not part of the project: $MNEMO_DATA names their folder (default: ../shared/data). Finished runs are
 # kept in build/recipes/, so that an interrupted run continues where it was; remove a folder there to train it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-defaults=
-if [[ "${1:-}" == --defaults ]]; then
-  defaults=/defaults
+variant=
+if [[ "${1:-}" == --defaults || "${1:-}" == --refit ]]; then
+  variant="/${1#--}"
   shift
 fi
 data="${MNEMO_DATA:-../shared/data}"
@@ -39,7 +40,7 @@ describe() {
     imdb*)
       if [[ -e "$data/classification/imdb/test.tsv.gz" ]]; then
         echo classification/imdb test.tsv.gz tsv accuracy
-      elif [[ "$1$defaults" == imdb ]]; then
+      elif [[ "$1$variant" == imdb ]]; then
         echo classification/imdb + tsv accuracy
       else
         echo classification/imdb - - accuracy
@@ -64,26 +65,33 @@ describe() {
 
 # The recipes whose models answer together with this one's, by the mean of their probabilities.
 beside() {
-  case "$1$defaults" in
+  case "$1$variant" in
     imdb) echo imdb-language ;;
   esac
 }
 
-# The configuration of a recipe, or what --defaults leaves of it.
+# The configuration of a recipe, or what the variant makes of it.
 configuration() {
-  if [[ -z "$defaults" ]]; then
+  if [[ -z "$variant" ]]; then
     echo "configs/$1.json"
     return
   fi
-  mkdir -p build/recipes/defaults
-  python3 - "configs/$1.json" >"build/recipes/defaults/$1.json" <<'DEFAULTS'
+  mkdir -p "build/recipes$variant"
+  python3 - "configs/$1.json" "$variant" >"build/recipes$variant/$1.json" <<'VARIANT'
 import json, sys
 recipe = json.load(open(sys.argv[1], encoding="utf-8"))
-kept = ("unit", "pretrained", "pretrained_vocabulary")
-text = {key: value for key, value in recipe["text"].items() if key in kept}
-print(json.dumps({"task": recipe["task"], "data": recipe["data"], "text": text}))
-DEFAULTS
-  echo "build/recipes/defaults/$1.json"
+if sys.argv[2] == "/defaults":
+    kept = ("unit", "pretrained", "pretrained_vocabulary")
+    text = {key: value for key, value in recipe["text"].items() if key in kept}
+    recipe = {"task": recipe["task"], "data": recipe["data"], "text": text}
+else:
+    data = recipe["data"]
+    parts = [data["train"], data.pop("dev", [])]
+    data["train"] = [path for part in parts for path in (part if isinstance(part, list) else [part])]
+    data["dev_fraction"] = 0
+print(json.dumps(recipe))
+VARIANT
+  echo "build/recipes$variant/$1.json"
 }
 
 if [[ ! -d "$data" ]]; then
@@ -96,7 +104,7 @@ cmake --build --preset release --target mnemo >/dev/null
 
 # Trains RECIPE with SEED on the set in FOLDER, unless that is done.
 train_run() {
-  local recipe="$1" seed="$2" run="build/recipes$defaults/$1/$2"
+  local recipe="$1" seed="$2" run="build/recipes$variant/$1/$2"
   [[ -s "$run/test.json" || -e "$run/trained" ]] && return
   rm -rf "$run"
   mkdir -p "$run"
@@ -138,13 +146,17 @@ for recipe in "${recipes[@]}"; do
     echo "recipes.sh: $recipe: $first has no test file to measure several models on" >&2
     exit 2
   fi
+  if [[ "$variant" == /refit && "$test_file" == [-+] ]]; then
+    echo "recipes.sh: $recipe: left out, without dev there is nothing to measure it on" >&2
+    continue
+  fi
   measured+=("$recipe:$metric")
   for seed in $seeds; do
-    run="build/recipes$defaults/$recipe/$seed"
+    run="build/recipes$variant/$recipe/$seed"
     [[ -s "$run/test.json" ]] && continue
     mkdir -p "$run"
     train_run "$first" "$seed" "$folder"
-    trained="build/recipes$defaults/$first/$seed"
+    trained="build/recipes$variant/$first/$seed"
     together=()
     same=0
     for other in "${parts[@]:1}" $(beside "$recipe"); do
@@ -154,7 +166,7 @@ for recipe in "${recipes[@]}"; do
         last_seed=$((seed + same))
       fi
       train_run "$other" "$last_seed" "$folder"
-      last="build/recipes$defaults/$other/$last_seed"
+      last="build/recipes$variant/$other/$last_seed"
       together+=(--with "$last/model.safetensors")
     done
     test_path="$data/$folder/${test_file//,/,$data/$folder/}"
@@ -178,7 +190,7 @@ for recipe in "${recipes[@]}"; do
   done
 done
 
-python3 - "build/recipes$defaults" "${measured[@]}" <<'SUMMARY'
+python3 - "build/recipes$variant" "${measured[@]}" <<'SUMMARY'
 import glob, json, os, statistics, sys
 
 columns = ["recipe", "metric", "test", "standard deviation", "seeds", "dev", "seconds of training", "tokens/s",
@@ -195,7 +207,8 @@ for measured in sys.argv[2:]:
         if not os.path.exists(folder + "/log.jsonl"):  # models of other recipes together
             continue
         end = [json.loads(line) for line in open(folder + "/log.jsonl")][-1]
-        devs.append(scale * end["metrics"][metric])
+        if metric in end.get("metrics", {}):
+            devs.append(scale * end["metrics"][metric])
         seconds.append(end["seconds"])
         rates.append(end["tokens_per_s"])
         sizes.append(len(open(folder + "/model.safetensors", "rb").read()) / 1e6)
@@ -203,7 +216,8 @@ for measured in sys.argv[2:]:
         continue
     spread = statistics.stdev(tests) if len(tests) > 1 else 0.0
     row = [f"`{recipe}`", metric, f"{statistics.mean(tests):.3f}", f"{spread:.3f}", str(len(tests))]
-    row += ["", "", "", ""] if not devs else [f"{statistics.mean(devs):.3f}", f"{statistics.median(seconds):.0f}",
-                                              f"{statistics.median(rates):.0f}", f"{statistics.median(sizes):.1f}"]
+    row.append(f"{statistics.mean(devs):.3f}" if devs else "")
+    row += ["", "", ""] if not seconds else [f"{statistics.median(seconds):.0f}", f"{statistics.median(rates):.0f}",
+                                             f"{statistics.median(sizes):.1f}"]
     print("| " + " | ".join(row) + " |")
 SUMMARY
