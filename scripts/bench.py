@@ -6,8 +6,8 @@ usage: scripts/bench.py [--python PYTHON] [--rounds N] [--only SECTION]... [--ou
   --python PYTHON  an interpreter with torch, onnx and onnxruntime, which does the same work in turn
   --rounds N       how often each row is measured, both sides in turn; medians are reported (default 5)
   --only SECTION   only some sections: training, cells, precision, inference, steps, long, threads
-  --out FILE       where to write (default docs/performance.md; with --only, standard output); its last section, which is
-                   written by hand, stays
+  --out FILE       where to write (default docs/performance.md; with --only, standard output); the last section of
+                   such a file, which is written by hand, stays
 
 Called by scripts/bench.sh. Nothing else should run meanwhile.
 """
