@@ -41,12 +41,13 @@ class Reader {
 
   // Adds contradictions between options, unless they are to be looked for later, and throws if there is any error.
   Config finish(const ConfigCheck& check, Conflicts conflicts) {
-    std::vector<std::string> wrong;
+    std::vector<std::string> wrong = errors_;  // a check may look at what could not be read
+    const std::size_t read = wrong.size();
     if (conflicts == Conflicts::kNow) {
       check_contradictions(config_, wrong);
       if (check) check(config_, wrong);
     }
-    for (const std::string& one : wrong) errors_.push_back(name_ + ": " + one);
+    for (std::size_t i = read; i < wrong.size(); ++i) errors_.push_back(name_ + ": " + wrong[i]);
     if (!errors_.empty()) throw UsageError(abridged(errors_, 50, "\n"));
     return std::move(config_);
   }

@@ -234,6 +234,15 @@ TEST_CASE("what data.unlabelled does not go with is refused") {
       f.mnemo({"config", "check", f.path("c.json"), "--set", "task=tag", "--set", "data.unlabelled=more.txt"});
   CHECK(tag.code == 2);
   CHECK_THAT(tag.err, contains_text("data.unlabelled"));
+  // A language model that is given in a wrong way is not said to be missing.
+  for (const char* wrong :
+       {R"(data.unlabelled={"fil": "more.txt"})", R"(data.unlabelled={"file": "more.txt", "format": "foo"})"}) {
+    const Outcome o =
+        f.mnemo({"config", "check", f.path("c.json"), "--set", "training.language_epochs=2", "--set", wrong});
+    CHECK(o.code == 2);
+    CHECK_THAT(o.err, contains_text("data.unlabelled"));
+    CHECK_THAT(o.err, !contains_text("needs a language model"));
+  }
   const Outcome tune = f.mnemo({"tune", f.path("c.json"), "--trials", "1", "--minutes", "1", "--set",
                                 "data.unlabelled=more.txt", "-o", f.path("tuned")});
   CHECK(tune.code == 2);

@@ -164,14 +164,6 @@ TEST_CASE("a classifier that trains a language model first has defaults of its o
   CHECK(defaults(with + R"(, "model": {"hidden": 64, "pooling": "mean"}})", {"model.bidirectional=true"}) ==
         "true mean 64 256 0.001 1");
   check_refused(R"({"task": "tag", "data": {"train": "a", "unlabelled": "b"}})", "data.unlabelled");
-  // A language model that is given in a wrong way is not said to be missing.
-  try {
-    parse_config(without + R"(, "training": {"language_epochs": 2}})", "c.json", {R"(data.unlabelled={"fil": "b"})"});
-    FAIL("accepted");
-  } catch (const UsageError& e) {
-    CHECK_THAT(e.what(), contains_text("data.unlabelled"));
-    CHECK_THAT(e.what(), !contains_text("needs a language model"));
-  }
 }
 
 TEST_CASE("deeply nested and huge input is refused, not crashed on") {
