@@ -671,7 +671,7 @@ class Serve(unittest.TestCase):
                 fields = "".join(f"{name}: {value}\r\n" for name, value in kind.items())
                 request = (f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n"
                            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
-                # Where parts took room, more than 57 were refused in the end.
+                # A round refuses more than 57 where parts of some took room.
                 refused_before = server.metric('mnemo_rejected_total{reason="held"}')
                 peers = [server.raw(request[:-2]) for _ in range(60)]
                 server.wait_for_metric("mnemo_connections", 61)
